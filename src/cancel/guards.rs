@@ -1,0 +1,100 @@
+//! Guards that take something back from a token, or cancel it, when they are dropped.
+
+use std::fmt;
+
+use super::CancelToken;
+use super::node::{Callback, Node, Watcher};
+use crate::sync::Arc;
+
+/// A slot's registration with a token, for the time of one sleep.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    node: &'a Arc<Node>,
+    key: usize,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(node: &'a Arc<Node>, key: usize) -> Self {
+        Watch { node, key }
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        drop(self.node.forget(self.key));
+    }
+}
+
+/// Keeps a callback registered with a token; see [`CancelToken::on_cancel`].
+///
+/// Dropping it takes the callback back. [`CallbackGuard::keep`] leaves it registered.
+#[must_use = "dropping the guard takes the callback back at once"]
+pub struct CallbackGuard {
+    /// `None` if the callback has run.
+    registration: Option<(Arc<Node>, usize)>,
+}
+
+impl CallbackGuard {
+    pub(super) fn new(node: &Arc<Node>, callback: Callback) -> Self {
+        match node.watch(Watcher::Call(callback)) {
+            Ok(key) => CallbackGuard { registration: Some((Arc::clone(node), key)) },
+            Err(Watcher::Call(callback)) => {
+                callback();
+                CallbackGuard { registration: None }
+            }
+            Err(_) => unreachable!("a watcher comes back as it was"),
+        }
+    }
+
+    /// Leaves the callback registered for the rest of the token's life.
+    pub fn keep(mut self) {
+        self.registration = None;
+    }
+}
+
+impl Drop for CallbackGuard {
+    fn drop(&mut self) {
+        if let Some((node, key)) = self.registration.take() {
+            drop(node.forget(key));
+        }
+    }
+}
+
+/// Cancels a token when dropped; see [`CancelToken::drop_guard`].
+#[must_use = "dropping the guard cancels the token at once"]
+#[derive(Debug)]
+pub struct DropGuard {
+    /// `None` once disarmed.
+    token: Option<CancelToken>,
+}
+
+impl DropGuard {
+    pub(super) fn new(token: CancelToken) -> Self {
+        DropGuard { token: Some(token) }
+    }
+
+    /// Gives the token back without cancelling it.
+    pub fn disarm(mut self) -> CancelToken {
+        self.token.take().expect("only this method empties it, and it consumes the guard")
+    }
+}
+
+impl Drop for DropGuard {
+    fn drop(&mut self) {
+        if let Some(token) = &self.token {
+            token.cancel();
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CallbackGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallbackGuard").field("registered", &self.registration.is_some()).finish()
+    }
+}

@@ -1,0 +1,276 @@
+//! Where time comes from: the system, or your test.
+//!
+//! Every deadline in the crate is measured on a [`Clock`], and a token hands its clock to its children and to
+//! every call that the token limits. So a test that builds its tokens on a [`ManualClock`] decides itself
+//! when a deadline passes, and needs no sleep:
+//!
+//! ```
+//! use std::time::Duration;
+//! use selvedge::{CancelToken, Clock, error::WaitError, queue::BoundedQueue};
+//!
+//! let clock = Clock::manual();
+//! let token = CancelToken::with_clock(&clock);
+//! let queue = BoundedQueue::<u32>::new(1);
+//!
+//! std::thread::scope(|s| {
+//!     let late = s.spawn(|| queue.pop_until((&token, Duration::from_secs(3600))));
+//!     clock.wait_for_sleepers(1);             // until the thread sleeps in `pop_until`
+//!     clock.advance(Duration::from_secs(3600));
+//!     assert_eq!(late.join().unwrap(), Err(WaitError::TimedOut));
+//! });
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::sync::{Arc, Condvar, Mutex, time};
+use crate::wait::{Outcome, Slot};
+
+/// A source of time; a clone reads the same one.
+///
+/// # Cost
+/// Reading the system's clock is about 30 ns, a manual one a lock. No call in this crate reads a clock before
+/// it has found that it must wait, except those on a token that has a deadline.
+#[derive(Clone, Default)]
+pub struct Clock {
+    /// `None` is the system's clock.
+    manual: Option<Arc<Manual>>,
+}
+
+/// A clock that stands still until it is told to [`advance`](ManualClock::advance).
+///
+/// It starts at the moment of its creation. Clones are the same clock. In a model (see
+/// [`sync`](crate::sync)) a thread that advances it does so at every point that the schedule allows, so
+/// deadlines race everything else.
+#[derive(Clone)]
+pub struct ManualClock {
+    clock: Clock,
+    manual: Arc<Manual>,
+}
+
+pub(crate) struct Manual {
+    state: Mutex<State>,
+    /// Somebody set an alarm.
+    alarm_set: Condvar,
+}
+
+struct State {
+    now: Instant,
+    /// In the order in which they ring. The serial number keeps those at one instant apart, and an alarm
+    /// that has rung from another that came after it.
+    alarms: BTreeMap<(Instant, u64), Ring>,
+    next_serial: u64,
+    /// Alarms that belong to a sleeping thread.
+    sleepers: usize,
+}
+
+/// What an alarm does.
+enum Ring {
+    Slot(Arc<Slot>),
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+/// An alarm that was set; dropping it takes it back.
+#[derive(Debug)]
+#[must_use = "an alarm that is dropped does not ring"]
+pub(crate) enum Alarm {
+    System { _alarm: time::Alarm },
+    Manual { clock: Arc<Manual>, key: (Instant, u64) },
+}
+
+impl Clock {
+    /// The operating system's monotonic clock.
+    pub const fn system() -> Self {
+        Clock { manual: None }
+    }
+
+    /// A new clock that stands still until it is told to advance.
+    pub fn manual() -> ManualClock {
+        let now = time::now();
+        let state = State { now, alarms: BTreeMap::new(), next_serial: 0, sleepers: 0 };
+        let manual = Arc::new(Manual { state: Mutex::new(state), alarm_set: Condvar::new() });
+        ManualClock { clock: Clock { manual: Some(Arc::clone(&manual)) }, manual }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Instant {
+        match &self.manual {
+            None => time::now(),
+            Some(manual) => manual.state.lock().now,
+        }
+    }
+
+    /// The instant `duration` from now; `None` if it is too far away to be one, which means for ever.
+    pub fn after(&self, duration: Duration) -> Option<Instant> {
+        self.now().checked_add(duration)
+    }
+
+    pub(crate) fn is_system(&self) -> bool {
+        self.manual.is_none()
+    }
+
+    pub(crate) fn is_same(&self, other: &Clock) -> bool {
+        match (&self.manual, &other.manual) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// Ends the wait in `slot` by time at `at`, if this is a manual clock. On the system's clock the sleeper
+    /// wakes by itself.
+    pub(crate) fn wake_at(&self, at: Instant, slot: &Arc<Slot>) -> Option<Alarm> {
+        let manual = self.manual.as_ref()?;
+        let alarm = manual.set(at, Ring::Slot(Arc::clone(slot)));
+        if alarm.is_none() {
+            drop(slot.end(Outcome::TimedOut));
+        }
+        alarm
+    }
+
+    /// Calls `callback` at `at`: on the thread that advances the clock, or on the crate's alarm thread. At
+    /// once, on this thread, if the instant has passed.
+    pub(crate) fn call_at(&self, at: Instant, callback: impl FnOnce() + Send + 'static) -> Option<Alarm> {
+        let callback = Box::new(callback);
+        match &self.manual {
+            None => Some(Alarm::System { _alarm: time::schedule(at, callback) }),
+            Some(manual) => manual.set(at, Ring::Call(callback)),
+        }
+    }
+}
+
+impl Manual {
+    /// Sets an alarm; if its time has come, calls its callback instead and returns `None`.
+    ///
+    /// The look at the time and the entry into the list are one critical section, as are the two halves of
+    /// `advance`, so no alarm falls between them.
+    fn set(self: &Arc<Self>, at: Instant, ring: Ring) -> Option<Alarm> {
+        let mut state = self.state.lock();
+        if state.now >= at {
+            drop(state);
+            if let Ring::Call(callback) = ring {
+                callback();
+            }
+            return None;
+        }
+        state.sleepers += usize::from(matches!(ring, Ring::Slot(_)));
+        let key = (at, state.next_serial);
+        state.next_serial += 1;
+        state.alarms.insert(key, ring);
+        drop(state);
+        self.alarm_set.notify_all();
+        Some(Alarm::Manual { clock: Arc::clone(self), key })
+    }
+}
+
+impl ManualClock {
+    /// The clock to hand to tokens and builders.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Instant {
+        self.manual.state.lock().now
+    }
+
+    /// Lets `duration` pass: every wait whose deadline has come by then ends, the earliest first, and tokens
+    /// with such a deadline are cancelled before this returns.
+    ///
+    /// # Panics
+    /// If the time would not fit into an [`Instant`]. A callback's panic is passed on, after all alarms that
+    /// were due before it have rung; those after it ring at the next call.
+    pub fn advance(&self, duration: Duration) {
+        let target = {
+            let mut state = self.manual.state.lock();
+            state.now = state.now.checked_add(duration).expect("the end of time was reached");
+            state.now
+        };
+        while let Some(ring) = self.take_due(target) {
+            match ring {
+                Ring::Slot(slot) => drop(slot.end(Outcome::TimedOut)),
+                Ring::Call(callback) => callback(),
+            }
+        }
+    }
+
+    /// Waits until at least `count` threads sleep with a deadline on this clock: the point at which a test
+    /// may advance it and know who is late. Threads that wait without a deadline do not count.
+    ///
+    /// # Blocking
+    /// Without limit: it ends only when the threads come.
+    pub fn wait_for_sleepers(&self, count: usize) {
+        let mut state = self.manual.state.lock();
+        // Until `set` has registered enough sleepers; it does so under this lock and notifies afterwards.
+        while state.sleepers < count {
+            self.manual.alarm_set.wait(&mut state);
+        }
+    }
+
+    /// Takes out the earliest alarm that is due.
+    fn take_due(&self, now: Instant) -> Option<Ring> {
+        let mut state = self.manual.state.lock();
+        let (&key, _) = state.alarms.first_key_value().filter(|((at, _), _)| *at <= now)?;
+        state.take(key)
+    }
+}
+
+impl State {
+    fn take(&mut self, key: (Instant, u64)) -> Option<Ring> {
+        let ring = self.alarms.remove(&key)?;
+        self.sleepers -= usize::from(matches!(ring, Ring::Slot(_)));
+        Some(ring)
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let Alarm::Manual { clock, key } = self else { return };
+        let mut state = clock.state.lock();
+        // Gone if it has rung.
+        let ring = state.take(*key);
+        drop(state);
+        drop(ring);
+    }
+}
+
+impl From<&Clock> for Clock {
+    fn from(clock: &Clock) -> Self {
+        clock.clone()
+    }
+}
+
+impl From<&ManualClock> for Clock {
+    fn from(manual: &ManualClock) -> Self {
+        manual.clock.clone()
+    }
+}
+
+impl From<ManualClock> for Clock {
+    fn from(manual: ManualClock) -> Self {
+        manual.clock
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_system() { "Clock::system" } else { "Clock::manual" })
+    }
+}
+
+impl fmt::Debug for Manual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Manual")
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("ManualClock");
+        if let Some(state) = self.manual.state.try_lock() {
+            out.field("now", &state.now).field("alarms", &state.alarms.len());
+        }
+        out.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! Blocking concurrency for programs without an async runtime: OS threads that wait in one way, stop when
+//! told, and lose nothing.
+//!
+//! # The map
+//! Imports go downward only.
+//!
+//! | floor | module | what is there |
+//! |---|---|---|
+//! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
+//! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
+//! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
+//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//!
+//! # One way to wait
+//! Every call that can block comes in three spellings: `try_x` never waits, `x` waits as long as it takes,
+//! `x_until(limit)` waits within an [`Until`]: a time, a token, or both.
+//!
+//! ```
+//! use std::time::Duration;
+//! use selvedge::{BoundedQueue, CancelToken, error::WaitError};
+//!
+//! let stop = CancelToken::new();
+//! let queue = BoundedQueue::<u32>::new(8);
+//! let job = queue.pop_until((&stop, Duration::from_millis(5)));
+//! assert_eq!(job, Err(WaitError::TimedOut));
+//! ```
+
+#![forbid(unsafe_op_in_unsafe_fn)]
+#![deny(unsafe_code)]
+
+// Floor 0
+pub mod sync;
+
+// Floor 1
+pub mod cancel;
+pub mod clock;
+pub mod error;
+pub mod until;
+mod wait;
+
+// Floor 2
+pub mod queue;
+
+pub use cancel::CancelToken;
+pub use clock::{Clock, ManualClock};
+pub use queue::BoundedQueue;
+pub use until::Until;

@@ -1,0 +1,81 @@
+//! Popping until the end, and what a failed batch leaves.
+
+use std::collections::{VecDeque, vec_deque};
+use std::fmt;
+use std::iter::{Chain, Fuse, FusedIterator};
+
+use super::BoundedQueue;
+
+/// Pops items until the queue is closed and empty; made by [`BoundedQueue::iter`].
+///
+/// `next` blocks as [`BoundedQueue::pop`] does.
+#[must_use = "an iterator pops nothing until it is advanced"]
+pub struct Iter<'a, T> {
+    queue: &'a BoundedQueue<T>,
+}
+
+impl<'a, T> Iter<'a, T> {
+    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+        Iter { queue }
+    }
+}
+
+impl<T> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.queue.pop().ok()
+    }
+}
+
+/// Once closed and empty, a queue stays so.
+impl<T> FusedIterator for Iter<'_, T> {}
+
+impl<T> Clone for Iter<'_, T> {
+    fn clone(&self) -> Self {
+        Iter { queue: self.queue }
+    }
+}
+
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Iter").field(self.queue).finish()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a BoundedQueue<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+/// The items that a batch push did not put in, first to last; see [`BoundedQueue::push_all`].
+#[must_use = "these items were not pushed"]
+pub struct Rest<I: Iterator>(Chain<vec_deque::IntoIter<I::Item>, Fuse<I>>);
+
+impl<I: Iterator> Rest<I> {
+    pub(super) fn new(batch: VecDeque<I::Item>, rest: Fuse<I>) -> Self {
+        Rest(batch.into_iter().chain(rest))
+    }
+}
+
+impl<I: Iterator> Iterator for Rest<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<I: Iterator> fmt::Debug for Rest<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").field("size_hint", &self.size_hint()).finish_non_exhaustive()
+    }
+}

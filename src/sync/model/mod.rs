@@ -1,0 +1,104 @@
+//! The model side: the same names as the real side, on loom.
+//!
+//! loom runs every thread of a model as a coroutine on one OS thread and switches between them at its own
+//! operations only. So plain `std` state in here (a registry, a budget) needs no protection; what it needs
+//! is a loom operation beside it wherever the order of two threads' accesses matters, because loom explores
+//! only the orders of operations that it can see. Such an operation is called a *touch* below.
+
+mod atomics;
+mod check;
+mod condvar;
+mod locks;
+
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use locks::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use loom::thread_local;
+
+pub(super) const IS_MODEL: bool = true;
+
+/// Runs models under every schedule.
+pub mod model {
+    pub use super::check::{Failure, IS_MODEL, Policy, check, find_failure};
+}
+
+/// Atomic integers, booleans and fences.
+pub mod atomic {
+    pub use super::atomics::{
+        Atomic, AtomicBool, AtomicI64, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Integer, Primitive,
+    };
+    pub use loom::sync::atomic::fence;
+    pub use std::sync::atomic::Ordering;
+}
+
+/// Threads of the model: at most five over its life, the main one counted.
+pub mod thread {
+    pub use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
+}
+
+/// What a busy-wait tells the scheduler: that another thread must run first.
+pub mod hint {
+    pub use loom::hint::spin_loop;
+}
+
+/// Cells for unsafe code; two accesses that overlap or are not ordered end the model.
+pub mod cell {
+    pub use loom::cell::UnsafeCell;
+}
+
+/// The system's time, which in a model moves only when a deadline expires.
+pub mod time {
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use loom::sync::atomic::{AtomicU64, Ordering};
+
+    pub use std::time::Instant;
+
+    loom::lazy_static! {
+        /// Nanoseconds since `base()`. Read-modify-write operations only, so that loom misses no order.
+        static ref ELAPSED: AtomicU64 = AtomicU64::new(0);
+    }
+
+    /// Where every execution of every model begins.
+    fn base() -> Instant {
+        static BASE: OnceLock<Instant> = OnceLock::new();
+        *BASE.get_or_init(Instant::now)
+    }
+
+    /// The time now: the latest deadline that expired in this execution.
+    pub fn now() -> Instant {
+        base() + Duration::from_nanos(ELAPSED.fetch_add(0, Ordering::AcqRel))
+    }
+
+    /// Lets `deadline` be past from here on.
+    pub(crate) fn expire(deadline: Instant) {
+        let elapsed = deadline.saturating_duration_since(base());
+        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX / 2);
+        ELAPSED.fetch_max(nanos, Ordering::AcqRel);
+    }
+
+    /// An alarm that was set; dropping it takes it back.
+    #[derive(Debug)]
+    pub(crate) struct Alarm(std::sync::Arc<loom::sync::Mutex<bool>>);
+
+    /// Calls `callback` once at any point from now on, from a thread of its own.
+    pub(crate) fn schedule(at: Instant, callback: Box<dyn FnOnce() + Send>) -> Alarm {
+        let taken_back = std::sync::Arc::new(loom::sync::Mutex::new(false));
+        loom::thread::spawn({
+            let taken_back = std::sync::Arc::clone(&taken_back);
+            move || {
+                if !*taken_back.lock().expect("loom's locks do not poison") {
+                    expire(at);
+                    callback();
+                }
+            }
+        });
+        Alarm(taken_back)
+    }
+
+    impl Drop for Alarm {
+        fn drop(&mut self) {
+            *self.0.lock().expect("loom's locks do not poison") = true;
+        }
+    }
+}

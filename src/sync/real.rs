@@ -1,0 +1,98 @@
+//! The real side: parking_lot and std, re-exported or wrapped to the shape that loom needs.
+
+pub use parking_lot::{
+    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult,
+};
+pub use std::thread_local;
+
+pub(super) const IS_MODEL: bool = false;
+
+/// Atomic integers, booleans and fences.
+pub mod atomic {
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicI64, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+/// Threads of the operating system.
+pub mod thread {
+    pub use std::thread::{Builder, JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
+}
+
+/// What a busy-wait tells the processor.
+pub mod hint {
+    pub use std::hint::spin_loop;
+}
+
+/// Cells for unsafe code, in the form that loom can watch.
+pub mod cell {
+    /// [`std::cell::UnsafeCell`] behind closures, so that the model side sees where an access begins and
+    /// ends and reports two that overlap.
+    #[derive(Debug, Default)]
+    #[repr(transparent)]
+    pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        /// Wraps a value.
+        #[inline(always)]
+        pub const fn new(value: T) -> Self {
+            UnsafeCell(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Unwraps the value.
+        #[inline(always)]
+        pub fn into_inner(self) -> T {
+            self.0.into_inner()
+        }
+    }
+
+    impl<T: ?Sized> UnsafeCell<T> {
+        /// Lends a pointer for reading.
+        #[inline(always)]
+        pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Lends a pointer for writing.
+        #[inline(always)]
+        pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+#[path = "alarms.rs"]
+mod alarms;
+
+/// The operating system's time. [`Clock`](crate::Clock) is the only one that asks.
+pub mod time {
+    pub use std::time::Instant;
+
+    pub(crate) use super::alarms::{Alarm, schedule};
+
+    /// The time now.
+    #[inline]
+    pub fn now() -> Instant {
+        Instant::now()
+    }
+}
+
+/// Runs models: here as a short stress test on real threads, on the model side under every schedule.
+pub mod model {
+    /// True on the model side, where [`check`] explores schedules.
+    pub const IS_MODEL: bool = super::IS_MODEL;
+
+    /// How often [`check`] repeats the body here: enough to show a test that is broken outright, too few
+    /// to show a race. That is what `--cfg loom` is for.
+    pub const ROUNDS: usize = 100;
+
+    /// Runs `body` a hundred times on real threads. Under `--cfg loom` it explores every schedule instead.
+    ///
+    /// # Panics
+    /// As soon as `body` does.
+    pub fn check(body: impl Fn() + Sync + Send + 'static) {
+        for _ in 0..ROUNDS {
+            body();
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! How long a call may wait: the one argument of every `_until`.
+
+use std::time::{Duration, Instant};
+
+use crate::cancel::CancelToken;
+use crate::clock::Clock;
+use crate::error::{TryError, WaitError};
+use crate::sync::Arc;
+use crate::wait::{Outcome, Place, Slot, spin_until};
+
+/// A limit on a wait: a time, a token, both, or neither.
+///
+/// Every call that can block takes `impl Into<Until>`, so what you have is what you pass:
+///
+/// | you pass | the wait ends at the latest |
+/// |---|---|
+/// | `Duration` | that long after the call began to wait, by the system's clock |
+/// | `Instant` | at that instant of the system's clock |
+/// | `&CancelToken` | when the token is cancelled or its deadline passes |
+/// | `(&CancelToken, Duration)` or `(&CancelToken, Instant)` | at the first of the two, by the token's clock |
+/// | `(&Clock, Duration)` or `(&Clock, Instant)` | at that time of that clock |
+/// | [`Until::forever()`] | never |
+///
+/// A time too far away to be an [`Instant`] means for ever; none overflows. `Duration::ZERO` and instants in
+/// the past do not wait: the call succeeds if it can at once, and is [`TimedOut`](WaitError::TimedOut) if not.
+///
+/// # Cancellation
+/// A token that was cancelled before the call makes the call fail with nothing taken and nothing given. If a
+/// token or a time ends the wait while what was waited for arrives, success wins. If a time and a token end
+/// it together, the call is [`Cancelled`](WaitError::Cancelled) when the token was cancelled by then.
+///
+/// # Cost
+/// Nothing where the call need not wait, except a load for the token: no clock is read.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use selvedge::{CancelToken, error::WaitError, queue::BoundedQueue};
+///
+/// let queue = BoundedQueue::<u32>::new(8);
+/// let stop = CancelToken::new();
+/// assert_eq!(queue.pop_until(Duration::from_millis(1)), Err(WaitError::TimedOut));
+/// assert_eq!(queue.pop_until((&stop, Duration::ZERO)), Err(WaitError::TimedOut));
+/// stop.cancel();
+/// assert_eq!(queue.pop_until(&stop), Err(WaitError::Cancelled));
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a limit does nothing until a call is given it"]
+pub struct Until<'a> {
+    time: Time,
+    token: Option<&'a CancelToken>,
+    /// The clock that `time` is read on, where it is not the token's or the system's.
+    clock: Option<&'a Clock>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Time {
+    Never,
+    /// From when the call begins to wait. A limit that is used twice counts twice.
+    After(Duration),
+    At(Instant),
+}
+
+/// A limit whose clock has started.
+#[derive(Debug)]
+pub(crate) struct Limit<'a> {
+    token: Option<&'a CancelToken>,
+    deadline: Option<Instant>,
+    clock: &'a Clock,
+}
+
+static SYSTEM: Clock = Clock::system();
+
+impl<'a> Until<'a> {
+    /// No limit.
+    pub const fn forever() -> Self {
+        Until { time: Time::Never, token: None, clock: None }
+    }
+
+    const fn time(time: Time) -> Self {
+        Until { time, token: None, clock: None }
+    }
+
+    /// The same limit, with `token` in addition. Replaces a token that was there. The time stays on its
+    /// clock.
+    pub const fn or_cancelled(self, token: &'a CancelToken) -> Self {
+        Until { token: Some(token), ..self }
+    }
+
+    /// Reads a bare time on `clock` instead of the system's.
+    pub(crate) fn on_clock(self, clock: &'a Clock) -> Self {
+        let own = self.clock.or(self.token.map(CancelToken::clock));
+        Until { clock: Some(own.unwrap_or(clock)), ..self }
+    }
+
+    /// Fails if the limit's token was cancelled: what every limited call asks before it does anything.
+    #[inline]
+    pub(crate) fn check_token(&self) -> Result<(), WaitError> {
+        match self.token {
+            Some(token) => Ok(token.check()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes `attempt`, and while it would block, waits at `place` for a better moment.
+    ///
+    /// This is the loop of every wait that is not handed what it waits for but told to look again. A wake-up
+    /// is never carried off: whoever is granted makes the attempt before it looks at its limit.
+    #[inline]
+    pub(crate) fn retry<R>(
+        self,
+        place: &impl Place,
+        mut attempt: impl FnMut() -> Result<R, TryError>,
+    ) -> Result<R, WaitError> {
+        // A token that was cancelled before the call takes nothing, though it could.
+        self.check_token()?;
+        match attempt() {
+            Ok(done) => Ok(done),
+            Err(TryError::WouldBlock) => self.retry_slowly(place, attempt),
+            Err(TryError::Closed) => Err(WaitError::Closed),
+            Err(TryError::Impossible) => Err(WaitError::Impossible),
+        }
+    }
+
+    #[cold]
+    fn retry_slowly<R>(
+        self,
+        place: &impl Place,
+        mut attempt: impl FnMut() -> Result<R, TryError>,
+    ) -> Result<R, WaitError> {
+        let limit = self.start();
+        let mut ended = limit.check();
+        loop {
+            if ended.is_ok() && !spin_until(|| place.looks_ready()) {
+                // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
+                if let Some(slot) = place.join() {
+                    ended = limit.sleep(&slot);
+                    if ended.is_err() {
+                        place.leave(&slot);
+                    }
+                }
+            }
+            match attempt() {
+                Ok(done) => return Ok(done),
+                Err(TryError::Closed) => return Err(WaitError::Closed),
+                Err(TryError::Impossible) => return Err(WaitError::Impossible),
+                // The tie: if the limit ended the wait and the attempt succeeded all the same, success won.
+                Err(TryError::WouldBlock) => ended?,
+            }
+            // Others may be faster every time the place looks ready; the limit holds even then.
+            ended = limit.check();
+        }
+    }
+
+    /// Fixes the deadline: from here on the time runs.
+    pub(crate) fn start(self) -> Limit<'a> {
+        let clock = match (self.clock, self.token) {
+            (Some(clock), _) => clock,
+            (None, Some(token)) => token.clock(),
+            (None, None) => &SYSTEM,
+        };
+        let deadline = match self.time {
+            Time::Never => None,
+            Time::After(duration) => clock.after(duration),
+            Time::At(instant) => Some(instant),
+        };
+        Limit { token: self.token, deadline, clock }
+    }
+}
+
+impl<'a> Limit<'a> {
+    /// When the limit's own time passes, on its clock.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn clock(&self) -> &'a Clock {
+        self.clock
+    }
+
+    pub(crate) fn token(&self) -> Option<&'a CancelToken> {
+        self.token
+    }
+
+    /// Sleeps in `slot` until it is granted or the limit ends it.
+    ///
+    /// The limit's token and clock are told of the slot before the sleep and forget it afterwards. Each of
+    /// them ends the slot on the spot if its own end has come, so there is no moment at which an end could
+    /// be missed.
+    pub(crate) fn sleep(&self, slot: &Arc<Slot>) -> Result<(), WaitError> {
+        self.sleep_before(slot, None)
+    }
+
+    /// Like [`Limit::sleep`], and also wakes at `at` of the system's clock, as if timed out.
+    pub(crate) fn sleep_before(&self, slot: &Arc<Slot>, at: Option<Instant>) -> Result<(), WaitError> {
+        let _watch = self.token.map(|token| token.end_wait(slot, Outcome::Cancelled));
+        let _alarm = self.deadline.and_then(|at| self.clock.wake_at(at, slot));
+        let deadline = self.deadline.filter(|_| self.clock.is_system());
+        let token_deadline =
+            self.token.and_then(|token| token.deadline().filter(|_| token.clock().is_system()));
+        match slot.sleep(earliest(at, earliest(deadline, token_deadline))) {
+            Outcome::Granted => Ok(()),
+            Outcome::Cancelled => Err(WaitError::Cancelled),
+            Outcome::TimedOut => Err(self.late()),
+            Outcome::Waiting => unreachable!("a slot is left when its wait has ended"),
+        }
+    }
+
+    /// Whether the limit has passed. Reads the clock only if there is a deadline.
+    fn check(&self) -> Result<(), WaitError> {
+        if let Some(token) = self.token {
+            token.check()?;
+        }
+        match self.deadline {
+            Some(at) if self.clock.now() >= at => Err(WaitError::TimedOut),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose time it was that passed. `check` cancels a token whose deadline has come.
+    fn late(&self) -> WaitError {
+        match self.token.map(CancelToken::check) {
+            Some(Err(cancelled)) => cancelled.into(),
+            _ => WaitError::TimedOut,
+        }
+    }
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (either, None) | (None, either) => either,
+    }
+}
+
+impl From<Duration> for Until<'_> {
+    fn from(duration: Duration) -> Self {
+        Until::time(Time::After(duration))
+    }
+}
+
+impl From<Instant> for Until<'_> {
+    fn from(instant: Instant) -> Self {
+        Until::time(Time::At(instant))
+    }
+}
+
+impl<'a> From<&'a CancelToken> for Until<'a> {
+    fn from(token: &'a CancelToken) -> Self {
+        Until::forever().or_cancelled(token)
+    }
+}
+
+impl<'a> From<(&'a CancelToken, Duration)> for Until<'a> {
+    fn from((token, duration): (&'a CancelToken, Duration)) -> Self {
+        Until::from(duration).or_cancelled(token)
+    }
+}
+
+impl<'a> From<(&'a CancelToken, Instant)> for Until<'a> {
+    fn from((token, instant): (&'a CancelToken, Instant)) -> Self {
+        Until::from(instant).or_cancelled(token)
+    }
+}
+
+impl<'a> From<(&'a Clock, Duration)> for Until<'a> {
+    fn from((clock, duration): (&'a Clock, Duration)) -> Self {
+        Until { clock: Some(clock), ..Until::from(duration) }
+    }
+}
+
+impl<'a> From<(&'a Clock, Instant)> for Until<'a> {
+    fn from((clock, instant): (&'a Clock, Instant)) -> Self {
+        Until { clock: Some(clock), ..Until::from(instant) }
+    }
+}

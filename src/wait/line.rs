@@ -1,0 +1,59 @@
+//! Those who wait for the same thing, in the order in which they came.
+
+use std::collections::VecDeque;
+
+use super::slot::{Outcome, Slot, Wake};
+use crate::sync::Arc;
+
+/// A line of sleeping threads. It lives inside the lock of the thing that they wait for; who takes a
+/// [`Wake`] out drops it after unlocking.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    slots: VecDeque<Arc<Slot>>,
+}
+
+impl Line {
+    pub(crate) const fn new() -> Self {
+        Line { slots: VecDeque::new() }
+    }
+
+    /// Makes a slot and puts it at the end.
+    pub(crate) fn join(&mut self) -> Arc<Slot> {
+        let slot = Slot::new();
+        self.slots.push_back(Arc::clone(&slot));
+        slot
+    }
+
+    /// Takes out a slot whose owner gave up. It is not there if a granter has taken it out: then the grant
+    /// failed, or the owner has it.
+    ///
+    /// Linear in the length of the line, which is at most the number of threads.
+    pub(crate) fn leave(&mut self, slot: &Arc<Slot>) {
+        self.slots.retain(|other| !Arc::ptr_eq(other, slot));
+    }
+
+    /// Grants the first one who still waits; those who gave up before are passed over.
+    pub(crate) fn next(&mut self) -> Option<Wake> {
+        while let Some(slot) = self.slots.pop_front() {
+            if let Some(wake) = slot.end(Outcome::Granted) {
+                return Some(wake);
+            }
+        }
+        None
+    }
+
+    /// Grants at most `count`, front first.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<Wake> {
+        // Nobody waits in the common case, and an empty `Vec` allocates nothing.
+        std::iter::from_fn(|| self.next()).take(count).collect()
+    }
+
+    /// Grants everybody.
+    pub(crate) fn take_all(&mut self) -> Vec<Wake> {
+        self.take(usize::MAX)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
