@@ -24,8 +24,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::error::WaitError;
 use crate::sync::{Arc, Condvar, Mutex, time};
-use crate::wait::{Outcome, Slot};
+use crate::wait::Slot;
 
 /// A source of time; a clone reads the same one.
 ///
@@ -124,7 +125,7 @@ impl Clock {
         let manual = self.manual.as_ref()?;
         let alarm = manual.set(at, Ring::Slot(Arc::clone(slot)));
         if alarm.is_none() {
-            drop(slot.end(Outcome::TimedOut));
+            drop(slot.end(Err(WaitError::TimedOut)));
         }
         alarm
     }
@@ -189,7 +190,7 @@ impl ManualClock {
         };
         while let Some(ring) = self.take_due(target) {
             match ring {
-                Ring::Slot(slot) => drop(slot.end(Outcome::TimedOut)),
+                Ring::Slot(slot) => drop(slot.end(Err(WaitError::TimedOut))),
                 Ring::Call(callback) => callback(),
             }
         }

@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
-use crate::wait::{Outcome, Place, Slot, spin_until};
+use crate::wait::{Place, Slot, spin_until};
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///
@@ -193,21 +193,19 @@ impl<'a> Limit<'a> {
 
     /// Like [`Limit::sleep`], and also wakes at `at` of the system's clock, as if timed out.
     pub(crate) fn sleep_before(&self, slot: &Arc<Slot>, at: Option<Instant>) -> Result<(), WaitError> {
-        let _watch = self.token.map(|token| token.end_wait(slot, Outcome::Cancelled));
+        let _watch = self.token.map(|token| token.end_wait(slot, Err(WaitError::Cancelled)));
         let _alarm = self.deadline.and_then(|at| self.clock.wake_at(at, slot));
         let deadline = self.deadline.filter(|_| self.clock.is_system());
         let token_deadline =
             self.token.and_then(|token| token.deadline().filter(|_| token.clock().is_system()));
         match slot.sleep(earliest(at, earliest(deadline, token_deadline))) {
-            Outcome::Granted => Ok(()),
-            Outcome::Cancelled => Err(WaitError::Cancelled),
-            Outcome::TimedOut => Err(self.late()),
-            Outcome::Waiting => unreachable!("a slot is left when its wait has ended"),
+            Err(WaitError::TimedOut) => Err(self.late()),
+            ended => ended,
         }
     }
 
     /// Whether the limit has passed. Reads the clock only if there is a deadline.
-    fn check(&self) -> Result<(), WaitError> {
+    pub(crate) fn check(&self) -> Result<(), WaitError> {
         if let Some(token) = self.token {
             token.check()?;
         }

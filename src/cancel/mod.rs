@@ -198,7 +198,7 @@ impl CancelToken {
         limit.check_token()?;
         let limit = limit.start();
         let slot = Slot::new();
-        let _watch = self.end_wait(&slot, Outcome::Granted);
+        let _watch = self.end_wait(&slot, Ok(()));
         // This token's own deadline, where nobody else would wake us for it: on the system's clock.
         let own = self.deadline().filter(|_| self.clock().is_system());
         let result = limit.sleep_before(&slot, own);

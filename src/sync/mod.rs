@@ -44,7 +44,7 @@
 //!
 //! Blocking on anything that did not come through this door (a `std::sync::Mutex`, a crossbeam receiver, a
 //! rayon pool) inside a model hangs without a word. A model has at most five threads over its life, the main
-//! one counted. `std::thread::scope` does not exist there; [`group::scope`](crate::group::scope) does.
+//! one counted. `std::thread::scope` does not exist there; `group::scope` does.
 //! A [`thread::JoinHandle`] of a thread that panicked ends the model instead of returning the payload.
 
 #[cfg(any(loom, selvedge_loom))]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::slot::{Outcome, Slot, Wake};
+use super::slot::{Slot, Wake};
 use crate::sync::Arc;
 
 /// A line of sleeping threads. It lives inside the lock of the thing that they wait for; who takes a
@@ -35,7 +35,7 @@ impl Line {
     /// Grants the first one who still waits; those who gave up before are passed over.
     pub(crate) fn next(&mut self) -> Option<Wake> {
         while let Some(slot) = self.slots.pop_front() {
-            if let Some(wake) = slot.end(Outcome::Granted) {
+            if let Some(wake) = slot.end(Ok(())) {
                 return Some(wake);
             }
         }

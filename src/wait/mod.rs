@@ -6,15 +6,15 @@
 //!
 //! | who | finds the slot in | writes |
 //! |---|---|---|
-//! | push, pop, release, the last count-down, a finished task | the [`Line`] of the thing waited for | `Granted` |
-//! | close | the same line | `Granted` (the waiter looks again, and finds it closed) |
+//! | push, pop, release, the last count-down, a finished task | the [`Line`] of the thing waited for | `Ok` |
+//! | close | the same line | `Ok` (look again, and find it closed), or `Closed` |
 //! | cancel | the list in the token | `Cancelled` |
 //! | the sleeper itself, when its deadline passed | | `TimedOut` |
 //! | `ManualClock::advance` | the list in the clock | `TimedOut` |
 //!
 //! # Invariants
 //!
-//! 1. *Exactly one end.* A slot leaves `Waiting` once; [`Slot::end`] says to each caller whether it was the
+//! 1. *Exactly one end.* A slot's outcome is written once; [`Slot::end`] says to each caller whether it was the
 //!    one. So a grant that comes after a cancel is known not to have arrived, and goes to the next in
 //!    line: no wake-up is swallowed by somebody who has left.
 //! 2. *Nothing between check and sleep.* Every list of slots is guarded by a lock, and a slot is put into
@@ -54,5 +54,5 @@ pub(crate) trait Place {
 }
 
 pub(crate) use line::Line;
-pub(crate) use slot::{Outcome, Slot};
+pub(crate) use slot::{Outcome, Slot, Wake};
 pub(crate) use spin::spin_until;

@@ -2,28 +2,24 @@
 
 use std::time::Instant;
 
+use crate::error::WaitError;
 use crate::sync::{Arc, Condvar, Mutex, time};
 
-/// How a wait stands, or ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Waiting,
-    /// What was waited for may be there: look again.
-    Granted,
-    Cancelled,
-    TimedOut,
-}
+/// How a wait ended. `Ok` where nobody took the sleeper away from what it waits for: it was handed over, or
+/// another look is worth while; the owner of the line says which.
+pub(crate) type Outcome = Result<(), WaitError>;
 
 /// A place to sleep, once.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    outcome: Mutex<Outcome>,
+    /// `None` while the wait lasts.
+    outcome: Mutex<Option<Outcome>>,
     ended: Condvar,
 }
 
 impl Slot {
     pub(crate) fn new() -> Arc<Slot> {
-        Arc::new(Slot { outcome: Mutex::new(Outcome::Waiting), ended: Condvar::new() })
+        Arc::new(Slot { outcome: Mutex::new(None), ended: Condvar::new() })
     }
 
     /// Ends the wait, unless somebody else did first: `None` says that this call came too late.
@@ -31,12 +27,11 @@ impl Slot {
     /// The sleeper is woken when the [`Wake`] is dropped, so that a caller under a lock can write the end
     /// there and make the system call after it has unlocked.
     pub(crate) fn end(self: &Arc<Self>, outcome: Outcome) -> Option<Wake> {
-        debug_assert_ne!(outcome, Outcome::Waiting);
         let mut current = self.outcome.lock();
-        if *current != Outcome::Waiting {
+        if current.is_some() {
             return None;
         }
-        *current = outcome;
+        *current = Some(outcome);
         Some(Wake(Arc::clone(self)))
     }
 
@@ -45,15 +40,15 @@ impl Slot {
         let mut outcome = self.outcome.lock();
         // Until `end` writes the outcome; it needs the lock for that, so it cannot fall between this thread's
         // look and its sleep, and it notifies afterwards.
-        while *outcome == Outcome::Waiting {
-            match deadline {
-                None => self.ended.wait(&mut outcome),
+        loop {
+            match (*outcome, deadline) {
                 // If an end was written before this thread came back from its time-out, that end holds.
-                Some(at) if time::now() >= at => *outcome = Outcome::TimedOut,
-                Some(at) => drop(self.ended.wait_until(&mut outcome, at)),
+                (Some(ended), _) => return ended,
+                (None, None) => self.ended.wait(&mut outcome),
+                (None, Some(at)) if time::now() >= at => *outcome = Some(Err(WaitError::TimedOut)),
+                (None, Some(at)) => drop(self.ended.wait_until(&mut outcome, at)),
             }
         }
-        *outcome
     }
 }
 

@@ -1,0 +1,266 @@
+//! How permits go out and come back: a word for when nobody waits, a line for when somebody does.
+//!
+//! # State
+//! The word holds the free permits, times two, plus the `SLOW` bit.
+//!
+//! | `SLOW` | who may change the word | meaning |
+//! |---|---|---|
+//! | clear | anybody, by compare-and-swap | nobody waits, nothing is owed, not closed |
+//! | set | the holder of the lock | somebody waits, or permits are owed, or closed |
+//!
+//! # Invariants
+//! 1. The bit is set and cleared under the lock, and is set whenever the table says so. A fast call that
+//!    does not see it has, by its compare-and-swap, changed the word before the bit was set, and whoever set
+//!    it looks at the word afterwards: so a permit that comes back while a thread is joining the line is
+//!    seen by the one or the other.
+//! 2. Free permits + permits out = total + owed. Owed is what a resize could not take at once.
+//! 3. With the lock free, the first in line waits for more permits than are free.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::error::{TryError, WaitError};
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::until::Until;
+use crate::wait::{Slot, Wake, spin_until};
+
+/// Somebody must take the lock.
+const SLOW: usize = 1;
+/// One free permit.
+const ONE: usize = 2;
+
+pub(super) struct Turnstile {
+    word: AtomicUsize,
+    state: Mutex<State>,
+}
+
+struct State {
+    line: VecDeque<Waiter>,
+    total: usize,
+    owed: usize,
+    closed: bool,
+}
+
+struct Waiter {
+    count: usize,
+    slot: Arc<Slot>,
+}
+
+impl Turnstile {
+    pub(super) fn new(permits: usize) -> Self {
+        Turnstile {
+            word: AtomicUsize::new(permits * ONE),
+            state: Mutex::new(State { line: VecDeque::new(), total: permits, owed: 0, closed: false }),
+        }
+    }
+
+    /// Takes `count` permits if they are free and nobody waits.
+    #[inline]
+    pub(super) fn try_enter(&self, count: usize) -> Result<(), TryError> {
+        if self.take_free(count) { Ok(()) } else { self.why_not(count) }
+    }
+
+    #[inline]
+    fn take_free(&self, count: usize) -> bool {
+        // Relaxed: a guess that the compare-and-swap confirms.
+        let mut word = self.word.load(Relaxed);
+        while word & SLOW == 0 && word / ONE >= count {
+            // Acquire pairs with the release in `leave`: what the last holder did is visible.
+            match self.word.compare_exchange_weak(word, word - count * ONE, Acquire, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    #[cold]
+    fn why_not(&self, count: usize) -> Result<(), TryError> {
+        let state = self.state.lock();
+        match state.refusal(count) {
+            Some(WaitError::Closed) => Err(TryError::Closed),
+            Some(_) => Err(TryError::Impossible),
+            // Nothing to wait for, whoever else waits.
+            None if count == 0 => Ok(()),
+            None => Err(TryError::WouldBlock),
+        }
+    }
+
+    /// Takes `count` permits, and waits for them in line.
+    #[inline]
+    pub(super) fn enter(&self, count: usize, limit: Until<'_>) -> Result<(), WaitError> {
+        limit.check_token()?;
+        if self.take_free(count) { Ok(()) } else { self.enter_slowly(count, limit) }
+    }
+
+    #[cold]
+    fn enter_slowly(&self, count: usize, limit: Until<'_>) -> Result<(), WaitError> {
+        let limit = limit.start();
+        if limit.check().is_ok() {
+            let looks_free = || self.word.load(Relaxed) & SLOW == 0 && self.available() >= count;
+            spin_until(looks_free);
+        }
+        let slot = Slot::new();
+        let mut state = self.state.lock();
+        if let Some(refused) = state.refusal(count) {
+            return Err(refused);
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        state.line.push_back(Waiter { count, slot: Arc::clone(&slot) });
+        // From here on nobody changes the word but under this lock; what came back until now is seen by
+        // `serve`, what comes back later is brought by its owner to whoever is first in line.
+        self.word.fetch_or(SLOW, AcqRel);
+        self.serve(state);
+        // Granted by `serve`, ours or another's; refused by `close` or `resize`; or ended by the limit.
+        limit.sleep(&slot).inspect_err(|_| self.give_up(&slot))
+    }
+
+    /// Leaves the line without permits. Whoever was behind the one that leaves may be served now: the front
+    /// of the line may have waited for more than those behind it do.
+    fn give_up(&self, slot: &Arc<Slot>) {
+        let mut state = self.state.lock();
+        state.line.retain(|waiter| !Arc::ptr_eq(&waiter.slot, slot));
+        self.serve(state);
+    }
+
+    /// Gives `count` permits back.
+    #[inline]
+    pub(super) fn leave(&self, count: usize) {
+        let mut word = self.word.load(Relaxed);
+        while word & SLOW == 0 {
+            // Release: see `take_free`.
+            match self.word.compare_exchange_weak(word, word + count * ONE, Release, Relaxed) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+        self.leave_slowly(count);
+    }
+
+    #[cold]
+    fn leave_slowly(&self, count: usize) {
+        let mut state = self.state.lock();
+        let paid = state.owed.min(count);
+        state.owed -= paid;
+        // Release for the case that the bit was cleared meanwhile and a fast call takes them.
+        self.word.fetch_add((count - paid) * ONE, Release);
+        self.serve(state);
+    }
+
+    /// Grants permits from the front of the line as far as they go, unlocks, and wakes who got some.
+    ///
+    /// Only the front is looked at: who comes behind it is not served before it, however little it wants.
+    fn serve(&self, mut state: MutexGuard<'_, State>) {
+        let mut wakes: Vec<Wake> = Vec::new();
+        while let Some(first) = state.line.front() {
+            let count = first.count;
+            // Acquire: the permits' last holders come before their next. While the line is not empty the
+            // bit is set, so between the look and the change nobody else changes the word.
+            if self.word.load(Acquire) / ONE < count {
+                break;
+            }
+            // A slot that has ended gave up: it gets nothing, and finds itself out of the line.
+            wakes.extend(first.slot.end(Ok(())).inspect(|_| {
+                self.word.fetch_sub(count * ONE, AcqRel);
+            }));
+            state.line.pop_front();
+        }
+        self.settle(&state);
+        drop(state);
+        drop(wakes);
+    }
+
+    /// Clears or sets the bit as the table at the top says.
+    fn settle(&self, state: &State) {
+        if state.line.is_empty() && state.owed == 0 && !state.closed {
+            self.word.fetch_and(!SLOW, AcqRel);
+        } else {
+            self.word.fetch_or(SLOW, AcqRel);
+        }
+    }
+
+    pub(super) fn resize(&self, permits: usize) {
+        let mut state = self.state.lock();
+        // Stops the fast calls, so that the word is ours until `settle`.
+        let free = self.word.fetch_or(SLOW, AcqRel) / ONE;
+        let out = state.total + state.owed - free;
+        state.total = permits;
+        state.owed = out.saturating_sub(permits);
+        let free_now = permits.saturating_sub(out);
+        if free_now >= free {
+            self.word.fetch_add((free_now - free) * ONE, AcqRel);
+        } else {
+            self.word.fetch_sub((free - free_now) * ONE, AcqRel);
+        }
+        self.refuse_and_serve(state);
+    }
+
+    /// Takes `count` permits that are out away for good.
+    pub(super) fn forget(&self, count: usize) {
+        let mut state = self.state.lock();
+        // What is owed is paid by permits that vanish as well as by those that come back.
+        let paid = state.owed.min(count);
+        state.owed -= paid;
+        state.total -= count - paid;
+        self.refuse_and_serve(state);
+    }
+
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state.lock();
+        let closes = !state.closed;
+        state.closed = true;
+        self.refuse_and_serve(state);
+        closes
+    }
+
+    /// Sends away from the line who can no longer be served, and serves the others.
+    fn refuse_and_serve(&self, mut state: MutexGuard<'_, State>) {
+        let line = std::mem::take(&mut state.line);
+        let mut wakes: Vec<Wake> = Vec::new();
+        for waiter in line {
+            match state.refusal(waiter.count) {
+                Some(refusal) => wakes.extend(waiter.slot.end(Err(refusal))),
+                None => state.line.push_back(waiter),
+            }
+        }
+        self.serve(state);
+        drop(wakes);
+    }
+
+    pub(super) fn available(&self) -> usize {
+        self.word.load(Relaxed) / ONE
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.state.lock().total
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    pub(super) fn describe(&self, out: &mut fmt::DebugStruct<'_, '_>) {
+        if let Some(state) = self.state.try_lock() {
+            out.field("total", &state.total)
+                .field("waiting", &state.line.len())
+                .field("closed", &state.closed);
+        }
+    }
+}
+
+impl State {
+    /// Why `count` permits can never be had, if so.
+    fn refusal(&self, count: usize) -> Option<WaitError> {
+        if self.closed {
+            Some(WaitError::Closed)
+        } else if count > self.total {
+            Some(WaitError::Impossible)
+        } else {
+            None
+        }
+    }
+}
