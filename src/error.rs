@@ -78,10 +78,6 @@ impl<T, E> Rejected<T, E> {
     pub fn into_value(self) -> T {
         self.value
     }
-
-    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Rejected<U, E> {
-        Rejected { value: f(self.value), error: self.error }
-    }
 }
 
 impl fmt::Display for Closed {

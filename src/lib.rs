@@ -9,6 +9,7 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
+//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
 //!
 //! # One way to wait
 //! Every call that can block comes in three spellings: `try_x` never waits, `x` waits as long as it takes,
@@ -42,9 +43,13 @@ pub mod latch;
 pub mod queue;
 pub mod semaphore;
 
+// Floor 3
+pub mod pool;
+
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use latch::{Latch, WaitGroup};
+pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;
 pub use until::Until;

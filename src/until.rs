@@ -109,7 +109,7 @@ impl<'a> Until<'a> {
     #[inline]
     pub(crate) fn retry<R>(
         self,
-        place: &impl Place,
+        place: &(impl Place + ?Sized),
         mut attempt: impl FnMut() -> Result<R, TryError>,
     ) -> Result<R, WaitError> {
         // A token that was cancelled before the call takes nothing, though it could.
@@ -125,7 +125,7 @@ impl<'a> Until<'a> {
     #[cold]
     fn retry_slowly<R>(
         self,
-        place: &impl Place,
+        place: &(impl Place + ?Sized),
         mut attempt: impl FnMut() -> Result<R, TryError>,
     ) -> Result<R, WaitError> {
         let limit = self.start();

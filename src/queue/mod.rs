@@ -330,15 +330,23 @@ impl<T> BoundedQueue<T> {
         tail.closed = true;
         let poppers = tail.poppers.take_all();
         drop(tail);
-        // Nothing can be pushed any more, so when the other side learns of it the ring is complete. A
-        // producer that joins the line over there looks at `closed` in the same critical section: it is
-        // either in the line that is taken here, or sees the flag.
+        self.close_head();
+        drop(poppers);
+        true
+    }
+
+    /// Tells the consumers' side that the tail is closed: nothing can be pushed any more, so the ring holds
+    /// all that it will ever hold.
+    ///
+    /// A producer that joins the line on this side looks at `closed` in the same critical section: it is
+    /// either in the line that is taken here, or sees the flag. Done by whoever comes first, the closer or a
+    /// consumer that found the tail closed: it need not wait for the closer to get on.
+    fn close_head(&self) {
         let mut head = self.head.lock();
         head.closed = true;
         let pushers = head.pushers.take_all();
         drop(head);
-        drop((poppers, pushers));
-        true
+        drop(pushers);
     }
 
     /// Closes the queue and takes out what is left, first to last, before any consumer that comes later.
@@ -365,6 +373,13 @@ impl<T> BoundedQueue<T> {
     /// The most items it holds.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+}
+
+impl<T> Drop for BoundedQueue<T> {
+    /// Drops what was not popped.
+    fn drop(&mut self) {
+        drop(self.close_and_drain());
     }
 }
 
@@ -404,7 +419,12 @@ impl<T> Place for Items<'_, T> {
     fn join(&self) -> Option<Arc<Slot>> {
         // As above with the sides changed: whoever pushes or closes holds this lock.
         let mut tail = self.0.tail.lock();
-        (tail.ring.is_empty() && !tail.closed).then(|| tail.poppers.join())
+        if tail.closed {
+            drop(tail);
+            self.0.close_head();
+            return None;
+        }
+        tail.ring.is_empty().then(|| tail.poppers.join())
     }
 
     fn leave(&self, slot: &Arc<Slot>) {

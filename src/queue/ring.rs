@@ -20,6 +20,10 @@
 //! the item is visible. `head` is stored with release after the item was read out and loaded with acquire
 //! before the cell is written again, so the reader is done with it. Each end reads its own position from its
 //! private copy.
+//!
+//! # Dropping
+//! Items in a ring that is dropped are leaked: the owner of both ends takes them out first. It has the locks
+//! that order the ends' last accesses before its own; a `Drop` in here would have only the reference count.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -202,23 +206,6 @@ impl<T> Head<T> {
     /// True if no item fits; exact, because only this end empties it.
     pub(super) fn is_full(&mut self) -> bool {
         self.len() == self.shared.cells.len()
-    }
-}
-
-impl<T> Drop for Shared<T> {
-    /// Drops what was not taken out.
-    fn drop(&mut self) {
-        // Relaxed: the last owner of an `Arc` has synchronised with all who gave theirs up.
-        let tail = self.tail.load(Relaxed);
-        let mut head = self.head.load(Relaxed);
-        while head != tail {
-            self.cell(head).with_mut(|cell| {
-                // SAFETY: valid and aligned; not accessed by anybody else, because both ends are gone. It
-                // holds an item: its position is between head and tail. Each is visited once.
-                unsafe { (*cell).assume_init_drop() }
-            });
-            head = self.advance(head, 1);
-        }
     }
 }
 

@@ -17,6 +17,11 @@ pub mod atomic {
 /// Threads of the operating system.
 pub mod thread {
     pub use std::thread::{Builder, JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
+
+    /// Processors that this program may use, as far as the system says; 1 if it does not.
+    pub fn available_parallelism() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
 }
 
 /// What a busy-wait tells the processor.

@@ -33,6 +33,11 @@ pub mod atomic {
 /// Threads of the model: at most five over its life, the main one counted.
 pub mod thread {
     pub use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
+
+    /// Two: enough to race.
+    pub fn available_parallelism() -> usize {
+        2
+    }
 }
 
 /// What a busy-wait tells the scheduler: that another thread must run first.

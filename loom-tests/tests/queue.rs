@@ -1,0 +1,321 @@
+//! Models of `queue::BoundedQueue`: every schedule of a few threads, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use selvedge::error::{Closed, TryError, WaitError};
+use selvedge::queue::{BoundedQueue, bounded};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Clock};
+use std::time::Duration;
+
+fn queue(capacity: usize) -> Arc<BoundedQueue<u32>> {
+    Arc::new(BoundedQueue::new(capacity))
+}
+
+/// A push wakes a thread that sleeps in `pop`.
+///
+/// Fails if `try_push` takes no waiter out of the line (edit `queue-push-wakes-nobody`).
+#[test]
+fn a_push_reaches_a_sleeping_pop() {
+    model::check(|| {
+        let queue = queue(1);
+        let consumer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || assert_eq!(queue.pop(), Ok(7))
+        });
+        queue.push(7).unwrap();
+        consumer.join().unwrap();
+    });
+}
+
+/// A pop wakes a thread that sleeps in `push`, and items stay in order.
+///
+/// Fails if `try_pop` takes no waiter out of the line (edit `queue-pop-wakes-nobody`).
+#[test]
+fn a_pop_reaches_a_sleeping_push() {
+    model::check(|| {
+        let queue = queue(1);
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.push(1).unwrap();
+                queue.push(2).unwrap();
+            }
+        });
+        assert_eq!(queue.pop(), Ok(1));
+        assert_eq!(queue.pop(), Ok(2));
+        producer.join().unwrap();
+    });
+}
+
+/// Capacity 1, one producer with two items, two consumers with one each: the smallest program on which one
+/// condvar for both sides loses a wake-up. Here everybody gets their item.
+///
+/// Fails if a consumer joins the line without looking again (edit `queue-join-without-looking`).
+#[test]
+fn capacity_one_with_one_producer_and_two_consumers_ends() {
+    model::check(|| {
+        let queue = queue(1);
+        let consumers = [(); 2].map(|()| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.pop().unwrap())
+        });
+        queue.push(1).unwrap();
+        queue.push(2).unwrap();
+        let sum: u32 = consumers.map(|consumer| consumer.join().unwrap()).iter().sum();
+        assert_eq!(sum, 3);
+    });
+}
+
+/// Capacity 1, two producers and two consumers with one item each: nobody is left asleep.
+///
+/// Fails if a producer joins the line without looking again (edit `queue-room-join-without-looking`).
+#[test]
+fn capacity_one_with_two_producers_and_two_consumers_ends() {
+    model::check(|| {
+        let queue = queue(1);
+        let producers = [1, 2].map(|item| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.push(item).unwrap())
+        });
+        let consumer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop().unwrap()
+        });
+        let sum = queue.pop().unwrap() + consumer.join().unwrap();
+        assert_eq!(sum, 3);
+        for producer in producers {
+            producer.join().unwrap();
+        }
+    });
+}
+
+/// Capacity 2, two producers and three consumers, of which the main thread plays one each: nobody is left
+/// asleep. (As five threads of their own the model takes hours.)
+///
+/// Fails if a batch push wakes one waiter for all its items (edit `queue-batch-wakes-one`).
+#[test]
+fn capacity_two_with_two_producers_and_three_consumers_ends() {
+    model::check(|| {
+        let queue = queue(2);
+        let consumers = [(); 2].map(|()| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.pop().unwrap())
+        });
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(4).unwrap()
+        });
+        queue.push_all([1, 2]).unwrap();
+        let sum: u32 = consumers.map(|consumer| consumer.join().unwrap()).iter().sum();
+        assert_eq!(sum + queue.pop().unwrap(), 7);
+        producer.join().unwrap();
+    });
+}
+
+/// `close` wakes everybody who sleeps in `pop`, and they are told.
+///
+/// Fails if `close` leaves the consumers' line alone (edit `queue-close-forgets-poppers`).
+#[test]
+fn closing_wakes_every_consumer() {
+    model::check(|| {
+        let queue = queue(1);
+        let consumers = [(); 2].map(|()| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || assert_eq!(queue.pop(), Err(Closed)))
+        });
+        queue.close();
+        for consumer in consumers {
+            consumer.join().unwrap();
+        }
+    });
+}
+
+/// `close` wakes a producer that sleeps in `push`, and the item comes back.
+///
+/// Fails if `close` leaves the producers' line alone (edit `queue-close-forgets-pushers`), or if a producer
+/// joins that line without a look at `closed` (edit `queue-room-join-ignores-close`).
+#[test]
+fn closing_gives_a_sleeping_producer_its_item_back() {
+    model::check(|| {
+        let queue = queue(1);
+        queue.push(1).unwrap();
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(2).unwrap_err().into_value()
+        });
+        queue.close();
+        assert_eq!(producer.join().unwrap(), 2);
+        assert_eq!(queue.pop(), Ok(1));
+        assert_eq!(queue.pop(), Err(Closed));
+    });
+}
+
+/// An item whose push succeeded is popped although the queue is closed meanwhile; one whose push failed is
+/// not. `Closed` is said only when nothing can come any more.
+///
+/// Fails if the head is closed before the tail (edit `queue-closes-head-first`).
+#[test]
+fn closing_loses_no_item_that_was_pushed() {
+    model::check(|| {
+        let queue = queue(2);
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(1).is_ok()
+        });
+        let closer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || assert!(queue.close())
+        });
+        let popped = queue.pop().is_ok();
+        assert_eq!(popped, producer.join().unwrap());
+        closer.join().unwrap();
+    });
+}
+
+/// Draining a closed queue and popping from it share its items: each goes to one of them.
+///
+/// Fails if `close_and_drain` leaves items in (edit `queue-drain-takes-one`).
+#[test]
+fn draining_and_popping_share_what_is_left() {
+    model::check(|| {
+        let queue = queue(2);
+        queue.push_all([1, 2]).unwrap();
+        let consumer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop().unwrap_or(0)
+        });
+        let drained: u32 = queue.close_and_drain().iter().sum();
+        assert_eq!(queue.try_pop(), Err(TryError::Closed));
+        assert_eq!(drained + consumer.join().unwrap(), 3);
+    });
+}
+
+/// A consumer that leaves by cancel neither loses an item nor keeps a wake-up that another sleeper needs.
+///
+/// Fails if a push grants only the first in line, though it has left (edit `line-stops-at-the-gone`).
+#[test]
+fn a_cancelled_consumer_hands_its_wake_up_on() {
+    model::check(|| {
+        let queue = queue(1);
+        let token = CancelToken::new();
+        let cancelled = thread::spawn({
+            let (queue, token) = (Arc::clone(&queue), token.clone());
+            move || queue.pop_until(&token)
+        });
+        let patient = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop().ok()
+        });
+        token.cancel();
+        queue.push(1).unwrap();
+        let first = cancelled.join().unwrap();
+        if first.is_ok() {
+            queue.push(2).unwrap();
+        }
+        assert!(patient.join().unwrap().is_some());
+    });
+}
+
+/// An item and a deadline meet: either the pop has the item, or the item is still in the queue.
+///
+/// Fails if a wait that timed out does not leave the line (edit `queue-late-stays-in-line`): then the next
+/// push wakes somebody who is gone.
+#[test]
+fn an_item_that_meets_a_deadline_is_popped_once() {
+    model::check(|| {
+        let queue = queue(1);
+        let clock = Clock::manual();
+        let consumer = thread::spawn({
+            let (queue, clock) = (Arc::clone(&queue), clock.clone());
+            move || queue.pop_until((clock.clock(), Duration::from_secs(1)))
+        });
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(7).unwrap()
+        });
+        clock.advance(Duration::from_secs(1));
+        let first = consumer.join().unwrap();
+        producer.join().unwrap();
+        match first {
+            Ok(item) => assert_eq!((item, queue.try_pop()), (7, Err(TryError::WouldBlock))),
+            Err(error) => assert_eq!((error, queue.try_pop()), (WaitError::TimedOut, Ok(7))),
+        }
+        // Nobody is left in the line to swallow the wake-up of the next push.
+        assert!(!format!("{queue:?}").contains("waiting_to_pop: 1"));
+    });
+}
+
+/// A pop limited by the system's clock does not hang in a model: it may end by time at any point.
+///
+/// Fails if a sleep forgets the limit's deadline (edit `sleep-forgets-the-deadline`).
+#[test]
+fn a_system_deadline_ends_a_pop_that_nobody_serves() {
+    model::check(|| {
+        let queue = queue(1);
+        let other = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop_until(Duration::from_secs(3600))
+        });
+        let mine = queue.pop_until(Duration::from_secs(3600));
+        assert_eq!(mine, Err(WaitError::TimedOut));
+        assert_eq!(other.join().unwrap(), Err(WaitError::TimedOut));
+    });
+}
+
+/// Items put in as a batch come out in order, and a batch that is larger than the queue waits for room.
+///
+/// Fails if a batch pop wakes no producer (edit `queue-batch-pop-wakes-nobody`).
+#[test]
+fn a_batch_larger_than_the_queue_goes_through_in_order() {
+    model::check(|| {
+        let queue = queue(1);
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push_all([1, 2, 3]).unwrap()
+        });
+        let mut items = Vec::new();
+        while items.len() < 3 {
+            items.extend(queue.pop_many(2).unwrap());
+        }
+        assert_eq!(items, [1, 2, 3]);
+        producer.join().unwrap();
+    });
+}
+
+/// The last sender that goes closes the queue, though a receiver sleeps; what was sent is received.
+///
+/// Fails if dropping the sender does not close (edit `sender-drop-does-not-close`).
+#[test]
+fn dropping_the_last_sender_ends_the_receiver() {
+    model::check(|| {
+        let (sender, receiver) = bounded(1);
+        let consumer = thread::spawn(move || receiver.iter().sum::<u32>());
+        let other = sender.clone();
+        let producer = thread::spawn(move || other.push(1).unwrap());
+        sender.push(2).unwrap();
+        drop(sender);
+        assert_eq!(consumer.join().unwrap(), 3);
+        producer.join().unwrap();
+    });
+}
+
+/// The last receiver that goes sends a sleeping producer away with its item, and drops what nobody will
+/// take.
+///
+/// Fails if the receiver's drop leaves the queue open (edit `receiver-drop-does-not-close`).
+#[test]
+fn dropping_the_receiver_ends_the_producer_and_the_items() {
+    model::check(|| {
+        let (sender, receiver) = bounded(1);
+        let item = std::sync::Arc::new(());
+        sender.push(std::sync::Arc::clone(&item)).unwrap();
+        let producer = thread::spawn({
+            let item = std::sync::Arc::clone(&item);
+            move || sender.push(item).is_err()
+        });
+        drop(receiver);
+        assert!(producer.join().unwrap());
+        assert_eq!(std::sync::Arc::strong_count(&item), 1);
+    });
+}

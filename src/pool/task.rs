@@ -1,0 +1,173 @@
+//! The handle to a submitted closure, and how it can end.
+
+use std::any::Any;
+use std::error::Error;
+use std::{fmt, panic};
+
+use super::Shared;
+use super::job::Joinable;
+use crate::error::{Rejected, TryError, WaitError};
+use crate::sync::{Arc, Mutex};
+use crate::until::Until;
+
+/// A submitted closure; gives its result to one who joins it.
+///
+/// Dropping the handle lets the task run on without it. Joining consumes the handle, so nobody can join
+/// twice:
+///
+/// ```compile_fail,E0382
+/// let pool = selvedge::Pool::builder().build().unwrap();
+/// let task = pool.submit(|| 1).unwrap();
+/// let once = task.join();
+/// let twice = task.join();
+/// ```
+#[must_use = "dropping the handle loses the result; `execute` is for tasks without one"]
+pub struct Task<R> {
+    job: Arc<dyn Joinable<R>>,
+    pool: Arc<Shared>,
+}
+
+/// Why a task has no result.
+pub enum TaskError {
+    /// It panicked.
+    Panicked(Panic),
+    /// It was cancelled before it started, by its handle or by the pool's abort.
+    Cancelled,
+    /// It is joined by a thread that it runs on: waiting would never end.
+    WouldDeadlock,
+}
+
+/// What a task panicked with.
+///
+/// Can be sent and shared, whatever the payload is, so it fits into any error type.
+pub struct Panic {
+    message: String,
+    payload: Mutex<Box<dyn Any + Send>>,
+}
+
+impl<R> Task<R> {
+    pub(super) fn new(job: Arc<dyn Joinable<R>>, pool: Arc<Shared>) -> Self {
+        Task { job, pool }
+    }
+
+    /// Waits for the task to end and takes its result. A worker of the same pool runs a task that nobody has
+    /// started, instead of waiting for it.
+    ///
+    /// # Errors
+    /// [`TaskError::Panicked`] with the payload, [`TaskError::Cancelled`], or
+    /// [`TaskError::WouldDeadlock`] if the task joins itself.
+    pub fn join(self) -> Result<R, TaskError> {
+        match self.join_until(Until::forever()) {
+            Ok(result) => result,
+            Err(_) => unreachable!("a forever limit does not end"),
+        }
+    }
+
+    /// Takes the result if the task has ended.
+    ///
+    /// # Errors
+    /// The handle itself, if it has not.
+    pub fn try_join(self) -> Result<Result<R, TaskError>, Self> {
+        self.job.take_result().ok_or(self)
+    }
+
+    /// Like [`join`](Task::join), and waits at most until `limit`. The outer result says whether the task
+    /// ended, the inner one how.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`], with the handle: the task goes on.
+    #[expect(clippy::type_complexity, reason = "a result within a result is what it is")]
+    pub fn join_until<'a>(
+        self,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<Result<R, TaskError>, Rejected<Self, WaitError>> {
+        let limit = limit.into();
+        if let Err(error) = limit.check_token() {
+            return Err(Rejected::new(self, error));
+        }
+        if self.pool.is_own_worker() {
+            // A worker that waits for a task in the queue might be the one that would have to run it.
+            self.pool.tally.count(self.job.run());
+            if self.job.runs_here() {
+                return Ok(Err(TaskError::WouldDeadlock));
+            }
+        }
+        let attempt = || self.job.take_result().ok_or(TryError::WouldBlock);
+        limit.retry(&*self.job, attempt).map_err(|error| Rejected::new(self, error))
+    }
+
+    /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted.
+    pub fn cancel(&self) -> bool {
+        let revoked = self.job.revoke();
+        self.pool.tally.cancelled(usize::from(revoked));
+        revoked
+    }
+
+    /// True once the task has a result, a panic, or was cancelled.
+    pub fn is_finished(&self) -> bool {
+        self.job.is_finished()
+    }
+}
+
+impl Panic {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+        let message = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("a payload that is not text")
+            .to_owned();
+        Panic { message, payload: Mutex::new(payload) }
+    }
+
+    /// What the panic said, if it was text.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The payload, as `std::panic::catch_unwind` gives it.
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        self.payload.into_inner()
+    }
+
+    /// Goes on panicking on this thread, without another message from the panic hook.
+    pub fn resume(self) -> ! {
+        panic::resume_unwind(self.into_payload())
+    }
+}
+
+impl<R> fmt::Debug for Task<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic").field(&self.message).finish()
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskError::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message).finish(),
+            TaskError::Cancelled => f.write_str("Cancelled"),
+            TaskError::WouldDeadlock => f.write_str("WouldDeadlock"),
+        }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskError::Panicked(panic) => write!(f, "the task panicked: {}", panic.message),
+            TaskError::Cancelled => f.write_str("the task was cancelled before it started"),
+            TaskError::WouldDeadlock => {
+                f.write_str("the task was joined by the thread that runs it: it could never end")
+            }
+        }
+    }
+}
+
+impl Error for TaskError {}
