@@ -125,7 +125,7 @@ impl fmt::Debug for Latch {
 /// Models in `loom-tests/tests/latch.rs`.
 ///
 /// # Instead
-/// `std::thread::scope` or `group::scope` if what you wait for is threads.
+/// `std::thread::scope` or [`group::scope`](crate::group::scope) if what you wait for is threads.
 #[derive(Clone, Default)]
 pub struct WaitGroup {
     count: Arc<Count>,

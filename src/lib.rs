@@ -44,6 +44,7 @@ pub mod queue;
 pub mod semaphore;
 
 // Floor 3
+pub mod group;
 pub mod pool;
 
 pub use cancel::CancelToken;

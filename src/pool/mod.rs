@@ -75,7 +75,7 @@ use report::Tally;
 /// One allocation a task. Bench `pool`.
 ///
 /// # Instead
-/// rayon for CPU-bound work that splits into parts; `group::scope` for tasks that
+/// rayon for CPU-bound work that splits into parts; [`group::scope`](crate::group::scope) for tasks that
 /// borrow, or that belong together.
 pub struct Pool {
     shared: Arc<Shared>,

@@ -44,7 +44,7 @@
 //!
 //! Blocking on anything that did not come through this door (a `std::sync::Mutex`, a crossbeam receiver, a
 //! rayon pool) inside a model hangs without a word. A model has at most five threads over its life, the main
-//! one counted. `std::thread::scope` does not exist there; `group::scope` does.
+//! one counted. `std::thread::scope` does not exist there; [`group::scope`](crate::group::scope) does.
 //! A [`thread::JoinHandle`] of a thread that panicked ends the model instead of returning the payload.
 
 #[cfg(any(loom, selvedge_loom))]
@@ -56,7 +56,7 @@ mod side;
 
 pub use side::{
     Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult, atomic, cell,
-    hint, model, thread, thread_local, time,
+    hint, lazy_static, model, thread, thread_local, time,
 };
 /// std's reference count on both sides: loom's own has no `Weak` and multiplies the schedules to explore.
 pub use std::sync::Arc;

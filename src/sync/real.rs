@@ -5,6 +5,18 @@ pub use parking_lot::{
 };
 pub use std::thread_local;
 
+/// Statics that are made on first use: `lazy_static! { static ref NAME: Type = value; }`. In a model each
+/// execution has its own.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __lazy_static {
+    ($($(#[$attribute:meta])* static ref $name:ident: $type:ty = $value:expr;)*) => {$(
+        $(#[$attribute])*
+        static $name: ::std::sync::LazyLock<$type> = ::std::sync::LazyLock::new(|| $value);
+    )*};
+}
+pub use crate::__lazy_static as lazy_static;
+
 pub(super) const IS_MODEL: bool = false;
 
 /// Atomic integers, booleans and fences.

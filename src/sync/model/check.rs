@@ -137,6 +137,7 @@ fn explore(policy: Policy, body: Arc<impl Fn() + Sync + Send + 'static>) -> Resu
                 POLICY.set(policy);
                 SPURIOUS_LEFT.set(policy == Policy::Spurious);
                 EXPIRIES_LEFT.set(EXPIRIES);
+                super::time::restart();
                 body();
             })
         }

@@ -1,0 +1,21 @@
+//! The one place where a borrowed task passes for an owned one.
+
+use super::board::Task;
+
+/// Forgets the lifetime of a task, so that a thread which outlives it may be handed it.
+///
+/// Sound because of how [`scope`](super::scope) uses it, and only there:
+///
+/// 1. every task goes straight to the scope's [`Board`](super::board::Board) and nowhere else;
+/// 2. the board counts a task as present from the moment that it is posted until its box has been consumed
+///    *and* everything in it dropped;
+/// 3. `scope` does not return or unwind past `Board::finish`, which returns when nobody is present, and the
+///    board's lock orders the end of each task before that. `finish` does not panic: it runs tasks, which
+///    catch their panics, and takes locks. `body`'s own panic is caught before.
+/// 4. nothing can be posted afterwards: posting needs the `&'scope Scope`, which `body` and the tasks have
+///    and which none of them can keep, because `'scope` is theirs for any lifetime the caller picks.
+pub(super) fn lifetime<'a>(task: Box<dyn FnOnce() -> bool + Send + 'a>) -> Task {
+    // SAFETY: the two types differ in a lifetime only, so the layout and the vtable are the same. What is
+    // borrowed for `'a` is alive for as long as the box is, by 1 to 4.
+    unsafe { std::mem::transmute::<Box<dyn FnOnce() -> bool + Send + 'a>, Task>(task) }
+}
