@@ -241,7 +241,7 @@ fn an_item_that_meets_a_deadline_is_popped_once() {
             Ok(item) => assert_eq!((item, queue.try_pop()), (7, Err(TryError::WouldBlock))),
             Err(error) => assert_eq!((error, queue.try_pop()), (WaitError::TimedOut, Ok(7))),
         }
-        // Nobody is left in the line to swallow the wake-up of the next push.
+        // Nobody is left in the line.
         assert!(!format!("{queue:?}").contains("waiting_to_pop: 1"));
     });
 }

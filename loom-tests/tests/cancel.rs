@@ -1,0 +1,290 @@
+//! Models of `CancelToken` and of the one place where threads sleep, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use selvedge::error::{Cancelled, WaitError};
+use selvedge::sync::atomic::{AtomicUsize, Ordering};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Clock, Latch, Until};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Who is registered with the token. `Debug` leaves it out when the lock is taken, which a model may show
+/// without cause.
+fn watchers(token: &CancelToken) -> String {
+    loop {
+        let text = format!("{token:?}");
+        if let Some((_, after)) = text.split_once("watchers: ") {
+            return after.chars().take_while(char::is_ascii_digit).collect();
+        }
+    }
+}
+
+/// A cancel reaches a thread that is about to sleep on the token, wherever between its look and its sleep
+/// the cancel falls.
+///
+/// Fails if a token that was cancelled meanwhile takes a watcher into its list all the same (edit
+/// `cancel-register-without-looking`).
+#[test]
+fn cancelling_between_look_and_sleep_is_not_missed() {
+    model::check(|| {
+        let token = CancelToken::new();
+        let sleeper = thread::spawn({
+            let token = token.clone();
+            move || token.wait()
+        });
+        token.cancel();
+        sleeper.join().unwrap();
+    });
+}
+
+/// A sleep on a manual clock ends by cancel or by time, and says which.
+///
+/// Fails if the canceller ends the slot after somebody else did (edit `slot-ends-twice`).
+#[test]
+fn a_sleep_ends_once_by_cancel_or_by_time() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let token = CancelToken::with_clock(&clock);
+        let latch = Arc::new(Latch::new(1));
+        let sleeper = thread::spawn({
+            let (token, latch) = (token.clone(), Arc::clone(&latch));
+            move || {
+                let first = token.sleep(HOUR);
+                latch.count_down();
+                // A second end of the first wait would show here.
+                let second = token.wait_until((token.clock(), HOUR));
+                (first, second)
+            }
+        });
+        let canceller = thread::spawn({
+            let token = token.clone();
+            move || token.cancel()
+        });
+        clock.advance(HOUR);
+        latch.wait();
+        canceller.join().unwrap();
+        let (first, second) = sleeper.join().unwrap();
+        assert!(matches!(first, Ok(()) | Err(Cancelled)));
+        assert_eq!(second, Ok(()));
+    });
+}
+
+/// `advance` reaches a thread that is about to sleep until a deadline of the manual clock.
+///
+/// Fails if an alarm is set without a look at the time (edit `clock-alarm-without-looking`).
+#[test]
+fn advancing_between_look_and_sleep_is_not_missed() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let token = CancelToken::with_clock(&clock);
+        let at = clock.now() + HOUR;
+        let sleeper = thread::spawn({
+            let token = token.clone();
+            move || token.wait_until((token.clock(), at))
+        });
+        clock.advance(HOUR);
+        assert_eq!(sleeper.join().unwrap(), Err(WaitError::TimedOut));
+    });
+}
+
+/// A grant, a cancel and a deadline meet: exactly one of them ends the wait, and success wins whenever the
+/// grant was there.
+///
+/// Fails if a wait that its limit ended is not tried once more (edit `retry-ignores-the-tie`).
+#[test]
+fn a_grant_a_cancel_and_a_deadline_end_one_wait() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let token = CancelToken::with_clock(&clock);
+        let latch = Arc::new(Latch::new(1));
+        let waiter = thread::spawn({
+            let (token, latch) = (token.clone(), Arc::clone(&latch));
+            move || {
+                let result = latch.wait_until((&token, HOUR));
+                (result, latch.is_open())
+            }
+        });
+        latch.count_down();
+        clock.advance(HOUR);
+        token.cancel();
+        let (result, _) = waiter.join().unwrap();
+        // The latch opened before either end came, so only a token that was cancelled before the call began
+        // may beat it.
+        assert!(matches!(result, Ok(()) | Err(WaitError::Cancelled)), "{result:?}");
+    });
+}
+
+/// A child made while its parent is cancelled is cancelled too.
+///
+/// Fails if the child enters its parent's list without a look at the cause (edit
+/// `cancel-child-without-looking`).
+#[test]
+fn a_child_made_while_its_parent_is_cancelled_is_cancelled() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let maker = thread::spawn({
+            let parent = parent.clone();
+            move || parent.child()
+        });
+        parent.cancel();
+        let child = maker.join().unwrap();
+        assert!(child.is_cancelled());
+        child.wait();
+    });
+}
+
+/// A child dropped while its parent is cancelled neither hangs nor harms its sibling.
+///
+/// Fails if a dropped child takes back whatever now has its key (edit `cancel-forget-after-the-end`).
+#[test]
+fn a_child_dropped_while_its_parent_is_cancelled_is_forgotten() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let (leaving, staying) = (parent.child(), parent.child());
+        let dropper = thread::spawn(move || drop(leaving));
+        parent.cancel();
+        dropper.join().unwrap();
+        assert!(staying.is_cancelled());
+    });
+}
+
+/// A child dropped while another is made leaves the other in the parent's list.
+///
+/// Fails if a child does not leave the list when it is dropped (edit `cancel-child-stays-in-the-list`).
+#[test]
+fn a_dropped_child_leaves_nothing_behind() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let leaving = parent.child();
+        let dropper = thread::spawn(move || drop(leaving));
+        let staying = parent.child();
+        dropper.join().unwrap();
+        assert_eq!(watchers(&parent), "1");
+        parent.cancel();
+        assert!(staying.is_cancelled());
+    });
+}
+
+/// A callback registered while the token is cancelled runs exactly once.
+///
+/// Fails if registering does not run the callback of a token that was cancelled (edit
+/// `cancel-callback-dropped`).
+#[test]
+fn a_callback_registered_while_cancelling_runs_once() {
+    model::check(|| {
+        let token = CancelToken::new();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let registrar = thread::spawn({
+            let (token, calls) = (token.clone(), Arc::clone(&calls));
+            move || {
+                token.on_cancel(move || {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                })
+            }
+        });
+        token.cancel();
+        let guard = registrar.join().unwrap();
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        drop(guard);
+    });
+}
+
+/// Two cancellers with different reasons: one of them is the cause, and each watcher is told once.
+///
+/// Fails if a later canceller overwrites the cause (edit `cancel-last-cause-wins`).
+#[test]
+fn the_first_cause_stays_for_parent_and_child() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let child = parent.child();
+        let other = thread::spawn({
+            let parent = parent.clone();
+            move || {
+                parent.cancel_because("other");
+                parent.cause().unwrap().to_string()
+            }
+        });
+        parent.cancel_because("main");
+        let seen = parent.cause().unwrap().to_string();
+        assert_eq!(seen, other.join().unwrap());
+        assert_eq!(seen, parent.cause().unwrap().to_string());
+        // The child has it once the call that cancelled the parent has returned, and both have.
+        assert_eq!(seen, child.cause().unwrap().to_string());
+    });
+}
+
+/// A token's own deadline wakes who sleeps on the token, and on its child, when the clock gets there.
+///
+/// Fails if a token with a deadline sets no alarm for its sleepers (edit `cancel-sleeper-sets-no-alarm`).
+#[test]
+fn a_deadline_wakes_sleepers_of_token_and_child() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let token = CancelToken::with_clock(&clock).child_until(HOUR);
+        let child = token.child();
+        let sleeper = thread::spawn(move || {
+            child.wait();
+            child.cause().unwrap().is_deadline()
+        });
+        clock.advance(HOUR);
+        assert!(sleeper.join().unwrap());
+        assert!(token.is_cancelled());
+    });
+}
+
+/// The channel of `done()` is disconnected however making it and cancelling fall together.
+///
+/// Fails if `done` keeps its sender although the token was cancelled (edit `cancel-done-after-the-end`).
+#[test]
+fn a_done_channel_made_while_cancelling_is_disconnected() {
+    model::check(|| {
+        let token = CancelToken::new();
+        let other = thread::spawn({
+            let token = token.clone();
+            move || drop(token.done().clone())
+        });
+        token.cancel();
+        other.join().unwrap();
+        // Not a wait: crossbeam's channels know nothing of loom.
+        let state = token.done().try_recv();
+        assert_eq!(state, Err(crossbeam_channel::TryRecvError::Disconnected));
+    });
+}
+
+/// A sleeper that was told to stop holds no registration any more when it returns.
+///
+/// Fails if the registration of a sleep is not taken back (edit `cancel-watch-stays`).
+#[test]
+fn a_sleep_that_ended_by_time_leaves_no_watcher() {
+    model::check(|| {
+        let token = CancelToken::new();
+        let sleeper = thread::spawn({
+            let token = token.clone();
+            move || token.sleep(HOUR)
+        });
+        // The system's clock, in a model, may pass the hour at any point.
+        assert_eq!(token.sleep(HOUR), Ok(()));
+        assert_eq!(sleeper.join().unwrap(), Ok(()));
+        assert_eq!(watchers(&token), "0");
+    });
+}
+
+/// A token that follows another by the limit of `child_until` is cancelled with it.
+///
+/// Fails if the link to the other token is not made (edit `cancel-follow-forgotten`).
+#[test]
+fn a_child_until_another_token_is_cancelled_with_it() {
+    model::check(|| {
+        let (parent, other) = (CancelToken::new(), CancelToken::new());
+        let sleeper = thread::spawn({
+            let (parent, other) = (parent.clone(), other.clone());
+            move || parent.child_until(Until::from(&other)).wait()
+        });
+        other.cancel();
+        sleeper.join().unwrap();
+        assert!(!parent.is_cancelled());
+        assert_eq!(watchers(&parent), "0");
+    });
+}

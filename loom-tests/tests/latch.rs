@@ -1,0 +1,119 @@
+//! Models of `Latch` and `WaitGroup`, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use selvedge::error::WaitError;
+use selvedge::sync::atomic::{AtomicUsize, Ordering};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Latch, WaitGroup};
+
+/// The last count-down wakes everybody who waits, and what was done before it is visible to them.
+///
+/// Fails if opening wakes one waiter instead of all (edit `latch-wakes-one`).
+#[test]
+fn the_last_count_down_wakes_every_waiter() {
+    model::check(|| {
+        let latch = Arc::new(Latch::new(1));
+        let done = Arc::new(AtomicUsize::new(0));
+        let waiters = [(); 2].map(|()| {
+            let (latch, done) = (Arc::clone(&latch), Arc::clone(&done));
+            thread::spawn(move || {
+                latch.wait();
+                assert_eq!(done.load(Ordering::Relaxed), 1);
+            })
+        });
+        done.store(1, Ordering::Relaxed);
+        latch.count_down();
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+    });
+}
+
+/// Two threads count down together: neither step is lost, and the waiter is woken.
+///
+/// Fails if a waiter joins the line without looking at the count (edit `latch-join-without-looking`).
+#[test]
+fn steps_taken_together_both_count() {
+    model::check(|| {
+        let latch = Arc::new(Latch::new(2));
+        let other = thread::spawn({
+            let latch = Arc::clone(&latch);
+            move || latch.count_down()
+        });
+        let waiter = thread::spawn({
+            let latch = Arc::clone(&latch);
+            move || latch.wait()
+        });
+        latch.count_down();
+        waiter.join().unwrap();
+        other.join().unwrap();
+        assert!(latch.is_open());
+    });
+}
+
+/// A wait that was cancelled leaves the latch as it was; one that it beats succeeds.
+///
+/// Fails if a sleep does not tell its token (edit `sleep-forgets-the-token`).
+#[test]
+fn a_cancelled_wait_ends_and_the_latch_still_opens() {
+    model::check(|| {
+        let latch = Arc::new(Latch::new(1));
+        let token = CancelToken::new();
+        let waiter = thread::spawn({
+            let (latch, token) = (Arc::clone(&latch), token.clone());
+            move || latch.wait_until(&token)
+        });
+        token.cancel();
+        assert_eq!(waiter.join().unwrap(), Err(WaitError::Cancelled));
+        latch.count_down();
+        latch.wait();
+    });
+}
+
+/// A member that leaves last wakes the waiter; one that joined before the wait began is waited for.
+///
+/// Fails if leaving does not wake (edit `latch-wakes-nobody`).
+#[test]
+fn the_last_member_to_leave_wakes_the_waiter() {
+    model::check(|| {
+        let group = WaitGroup::new();
+        let done = Arc::new(AtomicUsize::new(0));
+        let helpers = [(); 2].map(|()| {
+            let (member, done) = (group.join(), Arc::clone(&done));
+            thread::spawn(move || {
+                done.fetch_add(1, Ordering::Relaxed);
+                drop(member);
+            })
+        });
+        group.wait();
+        assert_eq!(done.load(Ordering::Relaxed), 2);
+        for helper in helpers {
+            helper.join().unwrap();
+        }
+    });
+}
+
+/// A member that brings another in before it leaves is not missed by a concurrent wait.
+///
+/// Fails if a cloned member is not counted (edit `latch-clone-is-not-counted`).
+#[test]
+fn a_member_that_brings_another_keeps_the_group_open() {
+    model::check(|| {
+        let group = WaitGroup::new();
+        let done = Arc::new(AtomicUsize::new(0));
+        let member = group.join();
+        let helper = thread::spawn({
+            let done = Arc::clone(&done);
+            move || {
+                let second = member.clone();
+                drop(member);
+                done.fetch_add(1, Ordering::Relaxed);
+                drop(second);
+            }
+        });
+        group.wait();
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+        helper.join().unwrap();
+    });
+}

@@ -1,0 +1,170 @@
+//! The reference's designs, built on the facade: each must fail in the way that was seen, under the same
+//! harness that passes ours. If one of these stops failing, the harness has gone blind.
+
+use std::collections::VecDeque;
+
+use selvedge_loom::CancelToken;
+use selvedge_loom::queue::BoundedQueue;
+use selvedge_loom::sync::model::{check, find_failure};
+use selvedge_loom::sync::{Arc, Condvar, Mutex, thread};
+
+/// The reference's queue: one condvar for both sides, and a signal for each change.
+struct OneCondvarQueue {
+    items: Mutex<VecDeque<u32>>,
+    changed: Condvar,
+    capacity: usize,
+    wake_all: bool,
+}
+
+impl OneCondvarQueue {
+    fn new(capacity: usize, wake_all: bool) -> Arc<Self> {
+        let items = Mutex::new(VecDeque::new());
+        Arc::new(OneCondvarQueue { items, changed: Condvar::new(), capacity, wake_all })
+    }
+
+    fn push(&self, item: u32) {
+        let mut items = self.items.lock();
+        while items.len() >= self.capacity {
+            self.changed.wait(&mut items);
+        }
+        items.push_back(item);
+        self.signal();
+    }
+
+    fn pop(&self) -> u32 {
+        let mut items = self.items.lock();
+        while items.is_empty() {
+            self.changed.wait(&mut items);
+        }
+        let item = items.pop_front().expect("not empty");
+        self.signal();
+        item
+    }
+
+    fn signal(&self) {
+        if self.wake_all {
+            self.changed.notify_all();
+        } else {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// One producer with two items and two consumers with one each, on the reference's queue.
+fn one_by_two(capacity: usize, wake_all: bool) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let queue = OneCondvarQueue::new(capacity, wake_all);
+        let consumers = [(); 2].map(|()| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.pop())
+        });
+        queue.push(1);
+        queue.push(2);
+        let sum: u32 = consumers.map(|consumer| consumer.join().unwrap()).iter().sum();
+        assert_eq!(sum, 3);
+    }
+}
+
+/// Capacity 1 is too small for three threads: 2 · 1 < 1 + 2. A signal meant for the other side wakes one's
+/// own, and everybody sleeps.
+#[test]
+fn the_one_condvar_queue_loses_a_wake_up_at_capacity_one() {
+    let failure = find_failure(one_by_two(1, false)).expect("the reference's queue deadlocks");
+    assert!(failure.message().contains("deadlock"), "{failure:?}");
+}
+
+/// The rule's other side: capacity 2 is enough for them, 2 · 2 ≥ 1 + 2. And waking everybody repairs
+/// capacity 1, at the price of waking everybody.
+#[test]
+fn the_one_condvar_queue_holds_within_the_rule_and_with_notify_all() {
+    check(one_by_two(2, false));
+    check(one_by_two(1, true));
+}
+
+/// The reference's cancel: a look at the token before each wait, and nobody who wakes the sleeper.
+#[test]
+fn a_cancel_that_is_only_looked_at_reaches_no_sleeper() {
+    let failure = find_failure(|| {
+        let token = CancelToken::new();
+        let queue = OneCondvarQueue::new(1, false);
+        let consumer = thread::spawn({
+            let (queue, token) = (Arc::clone(&queue), token.clone());
+            move || {
+                let mut items = queue.items.lock();
+                while items.is_empty() && !token.is_cancelled() {
+                    queue.changed.wait(&mut items);
+                }
+            }
+        });
+        token.cancel();
+        consumer.join().unwrap();
+    });
+    assert!(failure.expect("the sleeper is not woken").message().contains("deadlock"));
+    // Ours, in the same situation.
+    check(|| {
+        let token = CancelToken::new();
+        let queue = Arc::new(BoundedQueue::<u32>::new(1));
+        let consumer = thread::spawn({
+            let (queue, token) = (Arc::clone(&queue), token.clone());
+            move || queue.pop_until(&token).is_err()
+        });
+        token.cancel();
+        assert!(consumer.join().unwrap());
+    });
+}
+
+/// A repair that does not go far enough: the cancel wakes the sleepers, but one that leaves takes a signal
+/// with it that was meant for another.
+#[test]
+fn a_cancelled_waiter_that_eats_a_signal_is_found() {
+    let failure = find_failure(|| {
+        let queue = OneCondvarQueue::new(1, false);
+        let cancelled = Arc::new(Mutex::new(false));
+        let leaving = thread::spawn({
+            let (queue, cancelled) = (Arc::clone(&queue), Arc::clone(&cancelled));
+            move || {
+                let mut items = queue.items.lock();
+                while items.is_empty() {
+                    if *cancelled.lock() {
+                        return;
+                    }
+                    queue.changed.wait(&mut items);
+                    // Woken, by whomever: if it was the push's signal, it ends here.
+                    if *cancelled.lock() {
+                        return;
+                    }
+                }
+                items.pop_front();
+                queue.push_after_pop(items);
+            }
+        });
+        let staying = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop()
+        });
+        *cancelled.lock() = true;
+        queue.push(1);
+        leaving.join().unwrap();
+        queue.refill();
+        staying.join().unwrap();
+    });
+    assert!(failure.expect("the other sleeper is not woken").message().contains("deadlock"));
+}
+
+impl OneCondvarQueue {
+    /// What `pop` does at its end.
+    fn push_after_pop(&self, items: selvedge_loom::sync::MutexGuard<'_, VecDeque<u32>>) {
+        drop(items);
+        self.signal();
+    }
+
+    /// Puts an item in without a signal if there is none, for the consumer that still waits.
+    fn refill(&self) {
+        let mut items = self.items.lock();
+        if items.is_empty() {
+            items.push_back(2);
+            drop(items);
+            self.signal();
+        }
+    }
+}

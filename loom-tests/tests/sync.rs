@@ -1,0 +1,312 @@
+//! Models of the model side itself: what it must show, and what it must not let pass.
+//!
+//! Each bug below is planted in a few lines of code on the facade. [`find_failure`] must find it; the
+//! repaired twin must pass under every schedule. These are the negative controls of the harness: if one of
+//! them stops failing, no other model proves anything.
+
+use selvedge_loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use selvedge_loom::sync::cell::UnsafeCell;
+use selvedge_loom::sync::model::{check, find_failure};
+use selvedge_loom::sync::{Arc, Condvar, Mutex, thread, time};
+use std::collections::BTreeSet;
+use std::sync::Mutex as Seen;
+use std::time::Duration;
+
+type Pair<T> = Arc<(Mutex<T>, Condvar)>;
+
+fn pair<T>(value: T) -> Pair<T> {
+    Arc::new((Mutex::new(value), Condvar::new()))
+}
+
+/// The outcomes that executions of a model have shown, across all of them.
+#[derive(Clone, Default)]
+struct Outcomes<T>(std::sync::Arc<Seen<BTreeSet<T>>>);
+
+impl<T: Ord + Clone> Outcomes<T> {
+    fn note(&self, outcome: T) {
+        self.0.lock().unwrap().insert(outcome);
+    }
+
+    fn all(&self) -> Vec<T> {
+        self.0.lock().unwrap().iter().cloned().collect()
+    }
+}
+
+/// Two takers of unequal amounts, and units given back one first and then two; `wake` is what giving back
+/// does.
+fn unequal_takers(wake: fn(&Condvar)) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let units = pair(0_u32);
+        let takers = [2, 1].map(|wanted| {
+            let units = Arc::clone(&units);
+            thread::spawn(move || {
+                let mut free = units.0.lock();
+                while *free < wanted {
+                    units.1.wait(&mut free);
+                }
+                *free -= wanted;
+            })
+        });
+        for given in [1, 2] {
+            *units.0.lock() += given;
+            wake(&units.1);
+        }
+        for taker in takers {
+            taker.join().unwrap();
+        }
+    }
+}
+
+/// Waiters want different amounts, so waking one may wake the wrong one, and the other sleeps on.
+#[test]
+fn notifying_one_of_unequal_waiters_is_found() {
+    let wake_one = |condvar: &Condvar| {
+        condvar.notify_one();
+    };
+    assert!(find_failure(unequal_takers(wake_one)).unwrap().message().contains("deadlock"));
+    check(unequal_takers(|condvar| {
+        condvar.notify_all();
+    }));
+}
+
+fn one_shot(again: bool) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let ready = pair(false);
+        let waiter = thread::spawn({
+            let ready = Arc::clone(&ready);
+            move || {
+                let mut guard = ready.0.lock();
+                if !*guard {
+                    ready.1.wait(&mut guard);
+                }
+                while again && !*guard {
+                    ready.1.wait(&mut guard);
+                }
+                assert!(*guard, "woken for nothing");
+            }
+        });
+        *ready.0.lock() = true;
+        ready.1.notify_one();
+        waiter.join().unwrap();
+    }
+}
+
+/// A wait that is not in a loop believes a wake-up that nobody sent.
+#[test]
+fn a_wait_outside_a_loop_is_found() {
+    let failure = find_failure(one_shot(false)).unwrap();
+    assert_eq!(failure.message(), "woken for nothing");
+    check(one_shot(true));
+}
+
+fn flagged(locked: bool) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let shared = Arc::new((Mutex::new(()), Condvar::new(), AtomicBool::new(false)));
+        let waiter = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let mut guard = shared.0.lock();
+                while !shared.2.load(Ordering::SeqCst) {
+                    shared.1.wait(&mut guard);
+                }
+            }
+        });
+        if locked {
+            let _guard = shared.0.lock();
+            shared.2.store(true, Ordering::SeqCst);
+        } else {
+            shared.2.store(true, Ordering::SeqCst);
+        }
+        shared.1.notify_one();
+        waiter.join().unwrap();
+    }
+}
+
+/// Who changes the condition without the waiter's lock falls between its look and its sleep.
+#[test]
+fn a_notify_that_bypasses_the_lock_is_found() {
+    let failure = find_failure(flagged(false)).unwrap();
+    assert!(failure.message().contains("deadlock"), "{failure:?}");
+    check(flagged(true));
+}
+
+/// A wait with a deadline ends both ways, and time has moved only if it timed out.
+///
+/// Fails if a timed wait never expires (edit `model-wait-never-expires`).
+#[test]
+fn a_timed_wait_ends_by_time_and_by_notification() {
+    let outcomes = Outcomes::default();
+    check({
+        let outcomes = outcomes.clone();
+        move || {
+            let ready = pair(false);
+            let notifier = thread::spawn({
+                let ready = Arc::clone(&ready);
+                move || {
+                    *ready.0.lock() = true;
+                    ready.1.notify_one();
+                }
+            });
+            let deadline = time::now() + Duration::from_secs(1);
+            let mut guard = ready.0.lock();
+            while !*guard && time::now() < deadline {
+                ready.1.wait_until(&mut guard, deadline);
+            }
+            let late = time::now() >= deadline;
+            outcomes.note((*guard, late));
+            drop(guard);
+            notifier.join().unwrap();
+        }
+    });
+    // Ready and late at once is the tie.
+    assert_eq!(outcomes.all(), [(false, true), (true, false), (true, true)]);
+}
+
+/// A loop that polls with a time-out does not keep a model from ending.
+#[test]
+fn a_polling_loop_ends() {
+    check(|| {
+        let ready = pair(false);
+        let notifier = thread::spawn({
+            let ready = Arc::clone(&ready);
+            move || {
+                *ready.0.lock() = true;
+                ready.1.notify_one();
+            }
+        });
+        let mut guard = ready.0.lock();
+        while !*guard {
+            ready.1.wait_for(&mut guard, Duration::from_millis(1));
+        }
+        drop(guard);
+        notifier.join().unwrap();
+    });
+}
+
+/// `notify_all` reaches those who wait, and says how many.
+#[test]
+fn notify_all_counts_whom_it_woke() {
+    let outcomes = Outcomes::default();
+    check({
+        let outcomes = outcomes.clone();
+        move || {
+            let ready = pair(false);
+            let waiter = thread::spawn({
+                let ready = Arc::clone(&ready);
+                move || ready.1.wait_while(&mut ready.0.lock(), |ready| !*ready)
+            });
+            *ready.0.lock() = true;
+            outcomes.note(ready.1.notify_all());
+            waiter.join().unwrap();
+        }
+    });
+    assert_eq!(outcomes.all(), [0, 1]);
+}
+
+/// What `attempt` says on a lock and an atomic that nobody else touches, over all executions of a model
+/// with a race beside it.
+fn shown<T: Ord + Clone + Send + 'static>(attempt: fn(&Mutex<u32>, &AtomicUsize) -> T) -> Vec<T> {
+    let outcomes = Outcomes::<T>(std::sync::Arc::default());
+    check({
+        let outcomes = outcomes.clone();
+        move || {
+            let race = Arc::new(AtomicUsize::new(0));
+            let other = thread::spawn({
+                let race = Arc::clone(&race);
+                move || race.fetch_add(1, Ordering::Relaxed)
+            });
+            race.fetch_add(1, Ordering::Relaxed);
+            outcomes.note(attempt(&Mutex::new(0), &AtomicUsize::new(0)));
+            other.join().unwrap();
+        }
+    });
+    outcomes.all()
+}
+
+/// A free lock may refuse `try_lock`, and a weak exchange may fail on the value it expects.
+///
+/// Fails if they do not (edits `model-try-lock-never-fails` and `model-weak-exchange-never-fails`).
+#[test]
+fn try_lock_and_weak_exchange_may_fail_without_cause() {
+    assert_eq!(shown(|lock, _| lock.try_lock().is_some()), [false, true]);
+    let exchange = |_: &Mutex<u32>, atomic: &AtomicUsize| {
+        atomic.compare_exchange_weak(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    };
+    assert_eq!(shown(exchange), [false, true]);
+}
+
+fn message_passing(store: Ordering, load: Ordering) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let shared = Arc::new(Shared { cell: UnsafeCell::new(0), flag: AtomicBool::new(false) });
+        let writer = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                shared.cell.with_mut(|cell| {
+                    // SAFETY: valid; whether it is exclusive is what loom checks.
+                    unsafe { *cell = 7 }
+                });
+                shared.flag.store(true, store);
+            }
+        });
+        if shared.flag.load(load) {
+            let seen = shared.cell.with(|cell| {
+                // SAFETY: as above.
+                unsafe { *cell }
+            });
+            assert_eq!(seen, 7);
+        }
+        writer.join().unwrap();
+    }
+}
+
+struct Shared {
+    cell: UnsafeCell<u32>,
+    flag: AtomicBool,
+}
+
+// SAFETY: whether accesses to the cell are ordered is what loom checks, and what the test is about.
+unsafe impl Sync for Shared {}
+
+/// Publishing with a relaxed store is a race, though the flag arrives.
+#[test]
+fn a_relaxed_publication_is_found() {
+    assert!(find_failure(message_passing(Ordering::Relaxed, Ordering::Acquire)).is_some());
+    assert!(find_failure(message_passing(Ordering::Release, Ordering::Relaxed)).is_some());
+    check(message_passing(Ordering::Release, Ordering::Acquire));
+}
+
+/// Store buffering: two threads each store one flag and read the other, relaxed, and all four outcomes show.
+/// So the companion that makes loom explore every order does not order anything itself.
+///
+/// Fails if the companion is acquired and released (edit `model-companion-orders`).
+#[test]
+fn store_buffering_shows_all_four_outcomes() {
+    let outcomes = Outcomes::default();
+    check({
+        let outcomes = outcomes.clone();
+        move || {
+            let flags = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+            let other = thread::spawn({
+                let flags = Arc::clone(&flags);
+                move || {
+                    flags.0.store(1, Ordering::Relaxed);
+                    flags.1.load(Ordering::Relaxed)
+                }
+            });
+            flags.1.store(1, Ordering::Relaxed);
+            let mine = flags.0.load(Ordering::Relaxed);
+            outcomes.note((mine, other.join().unwrap()));
+        }
+    });
+    assert_eq!(outcomes.all(), [(0, 0), (0, 1), (1, 0), (1, 1)]);
+}
+
+/// A model that starts no thread proves nothing, and is refused.
+#[test]
+#[should_panic(expected = "only one schedule")]
+fn a_model_without_a_race_is_refused() {
+    check(|| {
+        let lock = Mutex::new(1);
+        assert_eq!(*lock.lock(), 1);
+    });
+}
