@@ -41,7 +41,7 @@ fn cancelling_between_look_and_sleep_is_not_missed() {
 
 /// A sleep on a manual clock ends by cancel or by time, and says which.
 ///
-/// Fails if the canceller ends the slot after somebody else did (edit `slot-ends-twice`).
+/// Fails if a wait for a token does not register with it (edit `cancel-wait-registers-nothing`).
 #[test]
 fn a_sleep_ends_once_by_cancel_or_by_time() {
     model::check(|| {
@@ -92,7 +92,7 @@ fn advancing_between_look_and_sleep_is_not_missed() {
 /// A grant, a cancel and a deadline meet: exactly one of them ends the wait, and success wins whenever the
 /// grant was there.
 ///
-/// Fails if a wait that its limit ended is not tried once more (edit `retry-ignores-the-tie`).
+/// Fails if the grant wakes nobody (edit `latch-wakes-nobody`).
 #[test]
 fn a_grant_a_cancel_and_a_deadline_end_one_wait() {
     model::check(|| {
@@ -217,7 +217,8 @@ fn the_first_cause_stays_for_parent_and_child() {
 
 /// A token's own deadline wakes who sleeps on the token, and on its child, when the clock gets there.
 ///
-/// Fails if a token with a deadline sets no alarm for its sleepers (edit `cancel-sleeper-sets-no-alarm`).
+/// Fails if a token with a deadline sets no alarm for its sleepers (edit `cancel-sleeper-sets-no-alarm`), or
+/// if the clock does not ring what is due to the nanosecond (edit `clock-advance-rings-nobody`).
 #[test]
 fn a_deadline_wakes_sleepers_of_token_and_child() {
     model::check(|| {
@@ -255,7 +256,8 @@ fn a_done_channel_made_while_cancelling_is_disconnected() {
 
 /// A sleeper that was told to stop holds no registration any more when it returns.
 ///
-/// Fails if the registration of a sleep is not taken back (edit `cancel-watch-stays`).
+/// Fails if the registration of a sleep is not taken back (edit `cancel-watch-stays`), or if a sleep forgets
+/// its deadline (edit `sleep-forgets-the-deadline`).
 #[test]
 fn a_sleep_that_ended_by_time_leaves_no_watcher() {
     model::check(|| {

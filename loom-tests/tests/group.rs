@@ -9,7 +9,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// Every task has ended, with all that it borrows, when the scope returns.
 ///
-/// Fails if a task counts as ended before it runs (edit `group-counts-too-early`).
+/// Fails if the owner stops waiting when nothing is posted (edit `group-finishes-while-running`).
 #[test]
 fn every_task_has_ended_when_the_scope_returns() {
     model::check(|| {
@@ -79,7 +79,7 @@ fn tasks_that_wait_for_each_other_all_run() {
 /// An error races a spawn: the scope fails with it, and the task that sleeps on the token is woken or was
 /// never started.
 ///
-/// Fails if a failure does not cancel the token (edit `group-error-does-not-cancel`).
+/// Fails if a failure does not cancel the token (edit `group-failure-does-not-cancel`).
 #[test]
 fn an_error_that_races_a_spawn_stops_the_rest() {
     model::check(|| {
@@ -97,7 +97,7 @@ fn an_error_that_races_a_spawn_stops_the_rest() {
 
 /// The failure that stopped the others is the one returned, not one that followed from it.
 ///
-/// Fails if a later failure replaces the first (edit `group-last-error-wins`).
+/// Fails if a later failure replaces the first (edit `group-last-failure-wins`).
 #[test]
 fn the_failure_that_came_first_is_returned() {
     model::check(|| {
@@ -115,7 +115,7 @@ fn the_failure_that_came_first_is_returned() {
 
 /// A panic of a task resumes at the owner with its payload when the others have ended.
 ///
-/// Fails if a panicking task is not counted as ended (edit `group-panic-escapes`).
+/// Fails if the payload is dropped (edit `group-panic-is-dropped`).
 #[test]
 fn a_panic_resumes_at_the_owner_when_all_have_ended() {
     model::check(|| {

@@ -73,7 +73,7 @@ fn two_shutdowns_at_once_both_return() {
 
 /// A cancel races the worker for a task: it runs once and has a result, or never and is cancelled.
 ///
-/// Fails if a task that was claimed can be claimed again (edit `pool-claim-leaves-the-closure`).
+/// Fails if a cancel says that it came in time whatever happened (edit `pool-cancel-claims-too-much`).
 #[test]
 fn a_cancel_that_races_the_start_decides_once() {
     model::check(|| {
@@ -98,7 +98,8 @@ fn a_cancel_that_races_the_start_decides_once() {
 
 /// An abort races the worker: what is handed back was not run, what was run is not handed back.
 ///
-/// Fails if a task handed back is still in the queue (edit `pool-abort-leaves-the-queue`).
+/// Fails if dropping a task that was handed back leaves its handle waiting (edit
+/// `pool-unstarted-keeps-its-handle-waiting`).
 #[test]
 fn an_abort_hands_back_what_nobody_started() {
     model::check(|| {
@@ -140,7 +141,7 @@ fn a_task_that_submits_and_joins_on_its_own_pool_ends() {
 
 /// A task that panics does so to its handle; the worker runs the next one.
 ///
-/// Fails if a panic takes the worker with it (edit `pool-panic-ends-the-worker`).
+/// Fails if it is not caught around the closure (edit `pool-panic-is-not-caught`).
 #[test]
 fn a_panic_goes_to_the_handle_and_the_worker_lives_on() {
     model::check(|| {

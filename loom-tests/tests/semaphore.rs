@@ -56,7 +56,8 @@ fn one_permit_excludes_and_publishes() {
 
 /// A permit that comes back while a thread joins the line is not missed.
 ///
-/// Fails if the line is not served when somebody joins it (edit `semaphore-join-without-serving`).
+/// Fails if the line is not served when somebody joins it (edit `semaphore-join-without-serving`), or if
+/// joining does not stop the calls that do without the lock (edit `semaphore-join-sets-no-bit`).
 #[test]
 fn a_permit_given_back_reaches_a_sleeper() {
     model::check(|| {
@@ -101,7 +102,8 @@ fn a_front_waiter_that_gives_up_hands_its_turn_on() {
 
 /// A grant and a cancel meet: the permit is either with the waiter or free again, never lost or doubled.
 ///
-/// Fails if a grant to somebody who has left is counted all the same (edit `semaphore-grants-the-gone`).
+/// Fails if a grant to somebody who has left is counted all the same (edit `semaphore-grants-the-gone`), or if
+/// a slot can be ended twice (edit `slot-ends-twice`).
 #[test]
 fn a_grant_that_meets_a_cancel_loses_no_permit() {
     model::check(|| {
@@ -124,7 +126,7 @@ fn a_grant_that_meets_a_cancel_loses_no_permit() {
 
 /// Who comes later does not overtake who waits, however little it wants.
 ///
-/// Fails if the line is served past its front (edit `semaphore-serves-past-the-front`).
+/// Fails if newcomers take what is free past the line (edit `semaphore-newcomers-overtake`).
 #[test]
 fn a_small_newcomer_does_not_overtake_a_large_waiter() {
     model::check(|| {

@@ -58,6 +58,8 @@ fn unequal_takers(wake: fn(&Condvar)) -> impl Fn() + Send + Sync + 'static {
 }
 
 /// Waiters want different amounts, so waking one may wake the wrong one, and the other sleeps on.
+///
+/// Fails if `notify_all` does not wake all (edit `model-notify-all-wakes-one`).
 #[test]
 fn notifying_one_of_unequal_waiters_is_found() {
     let wake_one = |condvar: &Condvar| {
@@ -92,6 +94,8 @@ fn one_shot(again: bool) -> impl Fn() + Send + Sync + 'static {
 }
 
 /// A wait that is not in a loop believes a wake-up that nobody sent.
+///
+/// Fails if nothing happens without cause (edit `model-nothing-is-spurious`).
 #[test]
 fn a_wait_outside_a_loop_is_found() {
     let failure = find_failure(one_shot(false)).unwrap();
@@ -163,6 +167,8 @@ fn a_timed_wait_ends_by_time_and_by_notification() {
 }
 
 /// A loop that polls with a time-out does not keep a model from ending.
+///
+/// Fails if waits may expire without end (edit `model-expiry-has-no-budget`).
 #[test]
 fn a_polling_loop_ends() {
     check(|| {
@@ -184,6 +190,9 @@ fn a_polling_loop_ends() {
 }
 
 /// `notify_all` reaches those who wait, and says how many.
+///
+/// Fails if a condvar hides the order of waiting and notifying from loom (edit
+/// `model-condvar-touches-nothing`).
 #[test]
 fn notify_all_counts_whom_it_woke() {
     let outcomes = Outcomes::default();
@@ -278,7 +287,7 @@ fn a_relaxed_publication_is_found() {
 /// Store buffering: two threads each store one flag and read the other, relaxed, and all four outcomes show.
 /// So the companion that makes loom explore every order does not order anything itself.
 ///
-/// Fails if the companion is acquired and released (edit `model-companion-orders`).
+/// Fails if the companion is a fence (edit `model-companion-orders`).
 #[test]
 fn store_buffering_shows_all_four_outcomes() {
     let outcomes = Outcomes::default();
