@@ -99,7 +99,7 @@ struct Worker {
 
 thread_local! {
     /// The pool whose worker this thread is, by address; 0 on other threads. Never dereferenced.
-    static OWN_POOL: std::cell::Cell<usize> = std::cell::Cell::new(0);
+    static OWN_POOL: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 impl Pool {

@@ -76,7 +76,6 @@ impl<R> Task<R> {
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`], with the handle: the task goes on.
-    #[expect(clippy::type_complexity, reason = "a result within a result is what it is")]
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,

@@ -132,8 +132,10 @@ impl<T> Tail<T> {
         self.shared.cell(self.shared.advance(self.tail, offset)).with_mut(|cell| {
             // SAFETY: valid and aligned: it comes from a cell of the box. Not accessed by anybody else: the
             // position is one of the tail's own, because `free` has counted it, and there is one `Tail` per
-            // ring, held by `&mut`. The cell holds no item that would be leaked.
-            unsafe { (*cell).write(item) };
+            // ring, held by `&mut`.
+            let cell = unsafe { &mut *cell };
+            // The cell holds no item that would be leaked.
+            cell.write(item);
         });
     }
 
@@ -184,11 +186,12 @@ impl<T> Head<T> {
     #[inline]
     fn read(&mut self, offset: usize) -> T {
         self.shared.cell(self.shared.advance(self.head, offset)).with_mut(|cell| {
-            // SAFETY: valid, aligned, and not accessed by anybody else: the position is one of the head's
-            // own, because `available` has counted it, and there is one `Head` per ring, held by `&mut`. The
-            // cell holds an item: the tail wrote it before it published the position, which the acquire load
-            // in `available` saw. It is not read twice: `release` passes the cell on.
-            unsafe { (*cell).assume_init_read() }
+            // SAFETY: valid and aligned, and not accessed by anybody else: the position is one of the head's
+            // own, because `available` has counted it, and there is one `Head` per ring, held by `&mut`.
+            let cell = unsafe { &*cell };
+            // SAFETY: the cell holds an item: the tail wrote it before it published the position, which the
+            // acquire load in `available` saw. It is not read twice: `release` passes the cell on.
+            unsafe { cell.assume_init_read() }
         })
     }
 

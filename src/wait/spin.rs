@@ -12,6 +12,7 @@ const YIELDS: usize = sized(16, 0);
 /// Waits a few microseconds at most for `ready`, without sleeping; says whether it came true.
 ///
 /// In a model it does not wait at all, and does not call `ready`.
+#[allow(clippy::reversed_empty_ranges, reason = "in a model both counts are 0")]
 pub(crate) fn spin_until(mut ready: impl FnMut() -> bool) -> bool {
     for doubling in 0..PAUSES {
         if ready() {

@@ -10,9 +10,21 @@ mod check;
 mod condvar;
 mod locks;
 
+pub use crate::__thread_local as thread_local;
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use locks::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use loom::{lazy_static, thread_local};
+pub use loom::lazy_static;
+
+/// loom's, for initial values in the form `const { .. }` too, which its own macro is too old to read.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __thread_local {
+    ($($(#[$attribute:meta])* $vis:vis static $name:ident: $type:ty = $value:expr;)*) => {$(
+        $crate::sync::loom::thread_local! {
+            $(#[$attribute])* $vis static $name: $type = $value;
+        }
+    )*};
+}
 
 pub(super) const IS_MODEL: bool = true;
 
