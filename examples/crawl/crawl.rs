@@ -1,36 +1,40 @@
 //! The crawl: one coordinator that knows everything, and workers that know one page each.
 //!
 //! ```text
-//!   frontier ──take──▶ coordinator ──errand──▶ pool of N workers ──gate──▶ host
-//!       ▲                   ▲                         │
-//!       └──────lead─────────┴────────ticket───────────┘
+//! frontier ──take──▶ coordinator ──errand──▶ pool of N workers ──gate──▶ host
+//!     ▲                   ▲                         │
+//!     └──────lead─────────┴────────ticket───────────┘
 //! ```
-//! The obvious crawler is a function that fetches a page and calls itself for every link. If it holds a permit
-//! while it waits for those calls, as many pages with links as there are permits stop it for ever. Here nobody
-//! waits for a page but the coordinator:
+//! The obvious crawler is a function that fetches a page and calls itself for every link. If it holds a
+//! permit while it waits for those calls, as many pages with links as there are permits stop it for ever.
+//! Here nobody waits for a page but the coordinator:
 //!
 //! 1. At most N errands are in flight, and the results queue has room for N. So a worker never waits to hand
 //!    in its ticket, and the coordinator never waits to hand out an errand: the pool's queue holds N too.
 //! 2. Every errand that is handed out brings one ticket back, even if it panics.
-//! 3. A page whose host has not yet been asked for its robots.txt is held, and then an errand that asks is in
-//!    flight. So if none is in flight, none is held.
+//! 3. A page is taken from the frontier when its host has room, and a host that has none has an errand in
+//!    flight. So if none is in flight, every page that waits can be taken.
 //!
 //! From these the end is exact: no errand in flight and no page to take, and then there never will be.
+//!
+//! A host has room for one errand more than its gate lets in. That one stands at the gate and goes in the
+//! moment that it opens, without a detour by the coordinator. All others leave their workers to other hosts:
+//! if workers took pages in plain order, one slow host would soon have them all standing at its gate.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use selvedge::error::WaitError;
+use selvedge::pool::BuildError;
 use selvedge::sync::Arc;
-use selvedge::{BoundedQueue, CancelToken};
+use selvedge::{BoundedQueue, CancelToken, Pool};
 use url::Url;
 
 use crate::args::Options;
 use crate::fetch::{Fetcher, Outcome, Rules};
-use crate::frontier::{Frontier, Limits, PageId, Skip, Step};
-use crate::gate::Gate;
+use crate::frontier::{Frontier, HostId, Limits, PageId, Skip, Step};
+use crate::gate::{Gate, Host};
 use crate::html;
-use crate::pool::Pool;
 use crate::progress::{Counts, Progress};
 use crate::report::{Ended, Report, Sample, Visit};
 use crate::worker::{Brought, Done, Errand, Ticket};
@@ -50,10 +54,14 @@ pub(crate) fn crawl(
     timeout: Duration,
     token: &CancelToken,
     progress: &mut Progress,
-) -> std::io::Result<Report> {
+) -> Result<Report, BuildError> {
     let pool = Pool::builder().workers(options.workers).queue(options.workers).name("crawl").build()?;
     let mut coordinator = Coordinator::new(start, options, timeout, token);
     coordinator.run(&pool, progress);
+    if coordinator.in_flight > 0 {
+        // Dropping the pool would wait for them. They end with their requests, or with the process.
+        std::mem::forget(pool);
+    }
     Ok(coordinator.into_report())
 }
 
@@ -63,7 +71,7 @@ struct Coordinator<'a> {
     fetcher: Arc<Fetcher>,
     results: Arc<BoundedQueue<Done>>,
     frontier: Frontier,
-    hosts: HashMap<String, Host>,
+    hosts: HashMap<HostId, Host>,
     /// The names of the hosts to crawl, whatever their ports.
     scope: HashSet<String>,
     /// Where the start's redirects have led so far.
@@ -76,18 +84,6 @@ struct Coordinator<'a> {
     broken: Vec<(PageId, String)>,
     not_http: BTreeSet<String>,
     samples: Vec<Sample>,
-}
-
-/// One scheme, name and port.
-struct Host {
-    gate: Arc<Gate>,
-    standing: Standing,
-}
-
-enum Standing {
-    /// Its robots.txt is on the way; these pages wait for it.
-    Asked(Vec<PageId>),
-    Known(Rules),
 }
 
 impl<'a> Coordinator<'a> {
@@ -124,74 +120,80 @@ impl<'a> Coordinator<'a> {
             match self.results.pop_until((self.token, TICK)) {
                 Ok(done) => self.take_in(done),
                 Err(WaitError::TimedOut) => {}
-                Err(_) => break self.wind_up(),
+                Err(_) => break self.wind_up(pool),
             }
         }
         self.show(progress);
     }
 
     /// Takes in what ends soon after the crawl was stopped.
-    fn wind_up(&mut self) {
-        let limit = self.token.clock().now() + GRACE;
-        while self.in_flight > 0
-            && let Ok(done) = self.results.pop_until((self.token.clock(), limit))
-        {
+    fn wind_up(&mut self, pool: &Pool) {
+        // The report of the shutdown names who still runs; `in_flight` counts the same.
+        drop(pool.shutdown_until((self.token.clock(), GRACE)));
+        for done in self.results.close_and_drain() {
             self.take_in(done);
         }
-        self.results.close();
     }
 
-    /// Keeps as many errands in flight as there are workers.
+    /// Keeps as many errands in flight as there are workers, if the hosts have room.
     fn hand_out(&mut self, pool: &Pool) {
         while self.in_flight < self.options.workers
-            && let Some(id) = self.frontier.take()
+            // Of a host that is not known yet, one page is taken, to ask on its behalf.
+            && let Some(id) = self.frontier.take(|host| self.hosts.get(&host).is_none_or(Host::has_room))
         {
-            let Some((errand, gate)) = self.admit(id) else { continue };
+            let host = self.frontier.page(id).host;
+            let Some(errand) = self.admit(id) else { continue };
+            let gate = self.enlist(host);
             let ticket = Ticket::new(&errand, &self.results, self.token.clock());
             let fetcher = Arc::clone(&self.fetcher);
-            self.in_flight += 1;
             // Nobody else shuts this pool down. If it refused all the same, it would drop the ticket, and
             // that is an answer.
             drop(pool.execute(move || ticket.redeem(&errand, &gate, &fetcher)));
         }
     }
 
-    /// What to do for a page that was taken; `None` if nothing, for now or for good.
-    fn admit(&mut self, id: PageId) -> Option<(Errand, Arc<Gate>)> {
-        let url = self.frontier.page(id).url.clone();
-        let Some(host) = self.hosts.get_mut(&origin(&url)) else {
-            let gate = Arc::new(Gate::new(self.options.per_host, Duration::ZERO));
-            let host = Host { gate: Arc::clone(&gate), standing: Standing::Asked(vec![id]) };
-            self.hosts.insert(origin(&url), host);
-            return Some((Errand::Robots(url), gate));
-        };
-        match &mut host.standing {
-            Standing::Asked(held) => held.push(id),
-            Standing::Known(rules) if rules.allow(&url) => {
-                return Some((Errand::Page(id, url), Arc::clone(&host.gate)));
+    /// What to do for a page that was taken; `None` if nothing.
+    fn admit(&mut self, id: PageId) -> Option<Errand> {
+        let page = self.frontier.page(id);
+        let (host, url) = (page.host, page.url.clone());
+        match self.hosts.get(&host).map(|host| &host.rules) {
+            None => {
+                self.frontier.put_back(id);
+                return Some(Errand::Robots(host, url));
             }
+            Some(Some(rules)) if rules.allow(&url) => return Some(Errand::Page(id, url)),
             // It would fail as its robots.txt did, after as long a wait.
-            Standing::Known(Rules::Unreachable(failure)) => {
+            Some(Some(Rules::Unreachable(failure))) => {
                 let failed = Outcome::Failed(failure.clone());
                 self.settle(id, failed);
             }
-            Standing::Known(_) => self.frontier.skip(id, Skip::Robots),
+            Some(_) => self.frontier.skip(id, Skip::Robots),
         }
         None
     }
 
-    fn take_in(&mut self, done: Done) {
+    /// Counts an errand to `host`, and says through which gate it goes.
+    fn enlist(&mut self, host: HostId) -> Arc<Gate> {
+        let host = self.hosts.entry(host).or_insert_with(|| Host::unknown(self.options.per_host));
+        host.in_flight += 1;
+        self.in_flight += 1;
+        Arc::clone(&host.gate)
+    }
+
+    fn discharge(&mut self, host: HostId) {
         self.in_flight -= 1;
+        self.hosts.get_mut(&host).expect("an errand went to it").in_flight -= 1;
+    }
+
+    fn take_in(&mut self, done: Done) {
         let (url, page) = match done.brought {
-            Brought::Robots(url, rules) => {
-                self.learn(&url, rules);
+            Brought::Robots(host, url, rules) => {
+                self.discharge(host);
+                self.learn(host, rules);
                 (url.join("/robots.txt").expect("a path joins any http URL"), None)
             }
-            Brought::Page(id, url, Outcome::Stopped) => {
-                self.frontier.put_back(id);
-                (url, Some(id))
-            }
             Brought::Page(id, url, outcome) => {
+                self.discharge(self.frontier.page(id).host);
                 self.follow(id, &outcome);
                 self.settle(id, outcome);
                 (url, Some(id))
@@ -202,13 +204,14 @@ impl<'a> Coordinator<'a> {
         self.visits.push(Visit { url, page, worker: done.worker, taken, started, ended });
     }
 
-    /// Learns what a host allows, and lets its pages go back to where they wait.
-    fn learn(&mut self, url: &Url, rules: Rules) {
-        let gate = Arc::new(Gate::new(self.options.per_host, rules.delay()));
-        let host = Host { gate, standing: Standing::Known(rules) };
-        if let Some(Host { standing: Standing::Asked(held), .. }) = self.hosts.insert(origin(url), host) {
-            held.into_iter().for_each(|id| self.frontier.put_back(id));
+    /// Learns what a host allows, and so gives it room.
+    fn learn(&mut self, host: HostId, rules: Rules) {
+        if matches!(rules, Rules::Stopped) {
+            // Nothing was learned, and that is not a no.
+            self.hosts.remove(&host);
+            return;
         }
+        self.hosts.insert(host, Host::known(rules, self.options.per_host));
     }
 
     /// Notes where a page leads.
@@ -223,7 +226,9 @@ impl<'a> Coordinator<'a> {
                 self.front = if id == self.front { next } else { self.front };
             }
             Outcome::Page { links, .. } => {
-                links.urls.iter().for_each(|url| drop(self.lead(id, Step::Link, url.clone())));
+                for url in &links.urls {
+                    self.lead(id, Step::Link, url.clone());
+                }
                 self.broken.extend(links.broken.iter().map(|text| (id, text.clone())));
                 self.not_http.extend(links.not_http.iter().cloned());
             }
@@ -237,6 +242,9 @@ impl<'a> Coordinator<'a> {
     }
 
     fn settle(&mut self, id: PageId, outcome: Outcome) {
+        if matches!(outcome, Outcome::Stopped) {
+            return self.frontier.put_back(id);
+        }
         self.errors += usize::from(matches!(outcome, Outcome::Failed(_) | Outcome::Refused { .. }));
         self.frontier.finish(id);
         self.outcomes.insert(id, outcome);
@@ -277,7 +285,6 @@ fn name(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
 
-/// Scheme, name and port: what a robots.txt and a gate belong to.
-fn origin(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
+#[cfg(test)]
+#[path = "crawl_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@
 //! | state | means | leaves it by |
 //! |---|---|---|
 //! | `Waiting` | found, within the limits | [`take`](Frontier::take) |
-//! | `Out` | somebody has it | [`finish`](Frontier::finish), [`skip`](Frontier::skip), [`put_back`](Frontier::put_back) |
+//! | `Out` | somebody has it | [`finish`](Frontier::finish), [`skip`](Frontier::skip), `put_back` |
 //! | `TooFar` | found, but too deep or behind too many redirects | a shorter way to it |
 //! | `Fetched`, `Skipped` | settled | never |
 //!
@@ -25,6 +25,10 @@ use url::Url;
 
 /// A page's place in the table; given out once per URL.
 pub(crate) type PageId = usize;
+
+/// A host's place in the table: one scheme, name and port. Its pages wait in a lane of their own, so that one
+/// host that is slow or busy does not stand in the way of the others.
+pub(crate) type HostId = usize;
 
 /// How far a page is from the start: by depth first, then by redirects in a row. A redirect leads to the
 /// same depth, since nobody had to click.
@@ -61,6 +65,7 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) url: Url,
+    pub(crate) host: HostId,
     pub(crate) distance: Distance,
     pub(crate) state: State,
     /// Where it leads, in the order of the page.
@@ -84,8 +89,9 @@ pub(crate) struct Frontier {
     limits: Limits,
     pages: Vec<Page>,
     by_url: HashMap<Url, PageId>,
-    /// The pages in state `Waiting`, nearest first; among equals, first found.
-    waiting: BTreeSet<(Distance, PageId)>,
+    hosts: HashMap<String, HostId>,
+    /// The pages of each host in state `Waiting`, nearest first; among equals, first found.
+    lanes: Vec<BTreeSet<(Distance, PageId)>>,
     out: usize,
     fetched: usize,
 }
@@ -108,7 +114,8 @@ impl Frontier {
             limits,
             pages: Vec::new(),
             by_url: HashMap::new(),
-            waiting: BTreeSet::new(),
+            hosts: HashMap::new(),
+            lanes: Vec::new(),
             out: 0,
             fetched: 0,
         };
@@ -133,17 +140,19 @@ impl Frontier {
     }
 
     fn add(&mut self, url: Url, distance: Distance, in_scope: bool) -> PageId {
-        let id = self.pages.len();
+        let (id, new) = (self.pages.len(), self.lanes.len());
+        let host = *self.hosts.entry(url.origin().ascii_serialization()).or_insert(new);
+        self.lanes.resize_with(self.hosts.len(), BTreeSet::new);
         let state = match in_scope {
             false => State::Skipped(Skip::OutOfScope),
             true if self.limits.allow(distance) => State::Waiting,
             true => State::TooFar,
         };
         if state == State::Waiting {
-            self.waiting.insert((distance, id));
+            self.lanes[host].insert((distance, id));
         }
         self.by_url.insert(url.clone(), id);
-        self.pages.push(Page { url, distance, state, leads_to: Vec::new(), linked_from: Vec::new() });
+        self.pages.push(Page { url, host, distance, state, leads_to: Vec::new(), linked_from: Vec::new() });
         id
     }
 
@@ -157,23 +166,26 @@ impl Frontier {
                 continue;
             }
             if page.state == State::Waiting {
-                self.waiting.remove(&(page.distance, id));
-                self.waiting.insert((distance, id));
+                self.lanes[page.host].remove(&(page.distance, id));
+                self.lanes[page.host].insert((distance, id));
             } else if page.state == State::TooFar && self.limits.allow(distance) {
                 page.state = State::Waiting;
-                self.waiting.insert((distance, id));
+                self.lanes[page.host].insert((distance, id));
             }
             page.distance = distance;
             news.extend(page.leads_to.iter().map(|&(step, to)| (to, distance.after(step))));
         }
     }
 
-    /// Takes the nearest page, if one may be fetched now.
-    pub(crate) fn take(&mut self) -> Option<PageId> {
+    /// Takes the nearest page of those hosts that have room, if one may be fetched now.
+    pub(crate) fn take(&mut self, has_room: impl Fn(HostId) -> bool) -> Option<PageId> {
         if self.fetched + self.out >= self.limits.pages {
             return None;
         }
-        let (_, id) = self.waiting.pop_first()?;
+        let lanes = self.lanes.iter().enumerate().filter(|&(host, _)| has_room(host));
+        let nearest = lanes.filter_map(|(host, lane)| Some((lane.first()?, host))).min();
+        let (&(_, id), host) = nearest?;
+        self.lanes[host].pop_first();
         self.pages[id].state = State::Out;
         self.out += 1;
         Some(id)
@@ -182,7 +194,8 @@ impl Frontier {
     /// Gives back a page that was taken and not fetched after all.
     pub(crate) fn put_back(&mut self, id: PageId) {
         self.leave(id, State::Waiting);
-        self.waiting.insert((self.pages[id].distance, id));
+        let page = &self.pages[id];
+        self.lanes[page.host].insert((page.distance, id));
     }
 
     /// Settles a page that was fetched, whatever came of it.
@@ -204,7 +217,7 @@ impl Frontier {
 
     /// True if nobody has a page and there is none to take: see the second invariant.
     pub(crate) fn is_finished(&self) -> bool {
-        self.out == 0 && (self.waiting.is_empty() || self.fetched >= self.limits.pages)
+        self.out == 0 && (self.waiting() == 0 || self.fetched >= self.limits.pages)
     }
 
     pub(crate) fn page(&self, id: PageId) -> &Page {
@@ -213,7 +226,7 @@ impl Frontier {
 
     /// Pages that wait to be taken.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.lanes.iter().map(BTreeSet::len).sum()
     }
 
     /// Pages that were fetched.

@@ -10,14 +10,18 @@ fn url(path: &str) -> Url {
     Url::parse(&format!("http://loom.test/{path}")).unwrap()
 }
 
+fn anywhere(_: HostId) -> bool {
+    true
+}
+
 fn take_all(frontier: &mut Frontier) -> Vec<PageId> {
-    std::iter::from_fn(|| frontier.take()).collect()
+    std::iter::from_fn(|| frontier.take(anywhere)).collect()
 }
 
 #[test]
 fn a_page_found_twice_is_taken_once() {
     let mut frontier = Frontier::new(url(""), WIDE);
-    let start = frontier.take().unwrap();
+    let start = frontier.take(anywhere).unwrap();
     let a = frontier.lead(start, Step::Link, url("a"), true);
     assert_eq!(frontier.lead(start, Step::Link, url("a"), true), a);
     frontier.lead(start, Step::Link, url(""), true);
@@ -30,13 +34,13 @@ fn a_page_found_twice_is_taken_once() {
 #[test]
 fn nothing_to_take_is_not_the_end_while_a_page_is_out() {
     let mut frontier = Frontier::new(url(""), WIDE);
-    let start = frontier.take().unwrap();
-    assert_eq!(frontier.take(), None);
+    let start = frontier.take(anywhere).unwrap();
+    assert_eq!(frontier.take(anywhere), None);
     assert!(!frontier.is_finished());
     let late = frontier.lead(start, Step::Link, url("late"), true);
     frontier.finish(start);
     assert!(!frontier.is_finished());
-    assert_eq!(frontier.take(), Some(late));
+    assert_eq!(frontier.take(anywhere), Some(late));
     frontier.finish(late);
     assert!(frontier.is_finished());
 }
@@ -45,17 +49,17 @@ fn nothing_to_take_is_not_the_end_while_a_page_is_out() {
 fn a_slow_page_near_the_start_corrects_what_was_found_by_a_longer_way() {
     // start -> slow -> target, and start -> fast -> detour -> target, where `slow` answers last.
     let mut frontier = Frontier::new(url(""), WIDE);
-    let start = frontier.take().unwrap();
+    let start = frontier.take(anywhere).unwrap();
     let slow = frontier.lead(start, Step::Link, url("slow"), true);
     let fast = frontier.lead(start, Step::Link, url("fast"), true);
     frontier.finish(start);
     assert_eq!(take_all(&mut frontier), [slow, fast]);
     let detour = frontier.lead(fast, Step::Link, url("detour"), true);
     frontier.finish(fast);
-    assert_eq!(frontier.take(), Some(detour));
+    assert_eq!(frontier.take(anywhere), Some(detour));
     let target = frontier.lead(detour, Step::Link, url("target"), true);
     frontier.finish(detour);
-    assert_eq!(frontier.take(), Some(target));
+    assert_eq!(frontier.take(anywhere), Some(target));
     let behind = frontier.lead(target, Step::Link, url("behind"), true);
     frontier.finish(target);
     assert_eq!(frontier.page(behind).distance.depth, 4);
@@ -68,7 +72,7 @@ fn a_slow_page_near_the_start_corrects_what_was_found_by_a_longer_way() {
 #[test]
 fn a_page_beyond_the_depth_is_fetched_once_a_shorter_way_turns_up() {
     let mut frontier = Frontier::new(url(""), Limits { depth: 1, ..WIDE });
-    let start = frontier.take().unwrap();
+    let start = frontier.take(anywhere).unwrap();
     let a = frontier.lead(start, Step::Link, url("a"), true);
     let deep = frontier.lead(a, Step::Link, url("deep"), true);
     assert_eq!(frontier.page(deep).state, State::TooFar);
@@ -80,7 +84,7 @@ fn a_page_beyond_the_depth_is_fetched_once_a_shorter_way_turns_up() {
 fn a_redirect_keeps_the_depth_and_an_endless_one_ends() {
     let mut frontier = Frontier::new(url("0"), Limits { hops: 3, ..WIDE });
     let mut taken = 0;
-    while let Some(id) = frontier.take() {
+    while let Some(id) = frontier.take(anywhere) {
         taken += 1;
         let next = frontier.lead(id, Step::Redirect, url(&taken.to_string()), true);
         assert_eq!(frontier.page(next).distance.depth, 0);
@@ -93,28 +97,41 @@ fn a_redirect_keeps_the_depth_and_an_endless_one_ends() {
 #[test]
 fn the_page_limit_counts_what_is_out_and_not_what_is_skipped() {
     let mut frontier = Frontier::new(url(""), Limits { pages: 2, ..WIDE });
-    let start = frontier.take().unwrap();
+    let start = frontier.take(anywhere).unwrap();
     for path in ["a", "b", "c"] {
         frontier.lead(start, Step::Link, url(path), true);
     }
-    let a = frontier.take().unwrap();
-    assert_eq!(frontier.take(), None);
+    let a = frontier.take(anywhere).unwrap();
+    assert_eq!(frontier.take(anywhere), None);
     frontier.finish(start);
     frontier.skip(a, Skip::Robots);
-    let b = frontier.take().unwrap();
+    let b = frontier.take(anywhere).unwrap();
     frontier.finish(b);
-    assert_eq!(frontier.take(), None);
+    assert_eq!(frontier.take(anywhere), None);
     assert!(frontier.is_finished());
 }
 
 #[test]
 fn what_is_out_of_scope_is_known_and_never_taken() {
     let mut frontier = Frontier::new(url(""), WIDE);
-    let start = frontier.take().unwrap();
+    let start = frontier.take(anywhere).unwrap();
     let outside = frontier.lead(start, Step::Link, Url::parse("http://other.test/").unwrap(), false);
     frontier.finish(start);
     assert!(frontier.is_finished());
     assert_eq!(frontier.page(outside).linked_from, [start]);
+}
+
+#[test]
+fn a_host_without_room_does_not_stand_in_the_way_of_others() {
+    let mut frontier = Frontier::new(url(""), WIDE);
+    let start = frontier.take(anywhere).unwrap();
+    let near = frontier.lead(start, Step::Link, url("near"), true);
+    let other = frontier.lead(near, Step::Link, Url::parse("http://other.test/far").unwrap(), true);
+    let busy = frontier.page(near).host;
+    assert_ne!(busy, frontier.page(other).host);
+    assert_eq!(frontier.take(|host| host != busy), Some(other));
+    assert_eq!(frontier.take(|host| host != busy), None);
+    assert_eq!(frontier.take(anywhere), Some(near));
 }
 
 /// Breadth first, one page at a time: what the distances must come out as.
@@ -144,7 +161,7 @@ proptest! {
         let (mut out, mut fetched) = (Vec::new(), Vec::new());
         let mut answers = answers.iter().cycle();
         while !frontier.is_finished() {
-            while out.len() < workers && let Some(id) = frontier.take() {
+            while out.len() < workers && let Some(id) = frontier.take(anywhere) {
                 out.push(id);
             }
             let id = out.swap_remove(answers.next().unwrap().index(out.len()));

@@ -10,7 +10,7 @@
 //! | [`worker`], [`gate`] | one errand, and how many of them a host sees at a time |
 //! | [`fetch`], [`html`] | one request, and the links of what came |
 //! | [`report`] | what was found, and the questions one asks of it |
-//! | [`summary`], [`picture`], [`progress`] | how it is shown |
+//! | [`summary`], [`picture`] with [`shapes`], [`progress`] | how it is shown |
 //! | [`site`] | the embedded site, and the check against what was planted |
 //! | [`args`] | the command line |
 //!
@@ -25,9 +25,9 @@ mod frontier;
 mod gate;
 mod html;
 mod picture;
-mod pool;
 mod progress;
 mod report;
+mod shapes;
 mod site;
 mod summary;
 mod worker;

@@ -5,17 +5,16 @@ use std::path::Path;
 
 use svg::Document;
 use svg::node::element::path::Data;
-use svg::node::element::{Group, Line, Path as Curve, Rectangle, Text, Title};
+use svg::node::element::{Group, Path as Curve, Title};
 
 use crate::fetch::Outcome;
 use crate::report::{Report, Visit};
-use crate::summary::{partial, span};
+use crate::shapes::{block, label, line, round, step};
+use crate::summary::{clipped, partial, span};
 
 const WIDTH: f64 = 1200.0;
 const LEFT: f64 = 104.0;
 const RIGHT: f64 = 28.0;
-/// Where the strips begin, under the title.
-const TOP: f64 = 84.0;
 const STRIP: f64 = 44.0;
 const GAP: f64 = 14.0;
 /// What the rows of all workers share.
@@ -52,6 +51,8 @@ struct Chart<'a> {
     report: &'a Report,
     /// Pixels in a second.
     scale: f64,
+    /// Where the strips begin, under the title.
+    top: f64,
     /// Where the workers' rows begin, and how high each is.
     rows: f64,
     row: f64,
@@ -61,15 +62,16 @@ impl<'a> Chart<'a> {
     fn of(report: &'a Report) -> Self {
         let scale = (WIDTH - LEFT - RIGHT) / report.took.as_secs_f64().max(1e-3);
         let row = (ROWS / report.workers as f64).clamp(5.0, 35.0);
-        Chart { report, scale, rows: TOP + 2.0 * (STRIP + GAP) + 4.0, row }
+        let top = if partial(report).is_some() { 106.0 } else { 84.0 };
+        Chart { report, scale, top, rows: top + 2.0 * (STRIP + GAP) + 4.0, row }
     }
 
     fn draw(&self) -> Document {
         let height = self.floor() + 92.0;
         let document = Document::new().set("viewBox", (0, 0, WIDTH, height)).set("font-family", FONT);
         let document = document.set("width", WIDTH).set("height", height);
-        let flying = self.strip(TOP, "in flight", "#9aa5b1", |sample| sample.in_flight);
-        let waiting = self.strip(TOP + STRIP + GAP, "waiting", "#7fb4dd", |sample| sample.waiting);
+        let flying = self.strip(self.top, "in flight", "#9aa5b1", |sample| sample.in_flight);
+        let waiting = self.strip(self.top + STRIP + GAP, "waiting", "#7fb4dd", |sample| sample.waiting);
         document
             .add(block(0.0, 0.0, WIDTH, height, "#ffffff"))
             .add(self.title())
@@ -93,18 +95,19 @@ impl<'a> Chart<'a> {
         let Report { pages, took, workers, per_host, .. } = self.report;
         let fetched = self.report.fetched();
         let speed = fetched as f64 / took.as_secs_f64().max(1e-9);
-        let totals = format!(
-            "{fetched} pages in {} · {speed:.0} pages/s · {workers} workers, {per_host} requests per host · {} dead links",
-            span(*took),
-            self.report.dead_links().len(),
-        );
-        let title = Group::new()
-            .add(label(LEFT, 36.0, 20, INK, format!("Crawl of {}", pages[0].url)).set("font-weight", 600))
-            .add(label(LEFT, 60.0, 14, FAINT, totals));
+        let dead = self.report.dead_links().len();
+        let totals = format!("{fetched} pages in {} · {speed:.0} pages/s · {dead} dead links", span(*took));
+        let team = format!("{workers} workers, {per_host} requests at one host");
+        let name = clipped(&format!("Crawl of {}", pages[0].url), 90);
+        let title = Group::new().add(label(LEFT, 36.0, 20, INK, name).set("font-weight", 600)).add(label(
+            LEFT,
+            60.0,
+            14,
+            FAINT,
+            format!("{totals} · {team}"),
+        ));
         match partial(self.report) {
-            Some(partial) => {
-                title.add(label(WIDTH - RIGHT, 36.0, 14, ALARM, partial).set("text-anchor", "end"))
-            }
+            Some(partial) => title.add(label(LEFT, 82.0, 14, ALARM, partial)),
             None => title,
         }
     }
@@ -117,7 +120,7 @@ impl<'a> Chart<'a> {
         let mut axis = Group::new();
         for tick in 0..=(took / step) as u32 {
             let x = LEFT + f64::from(tick) * step * self.scale;
-            let grid = line(x, TOP, x, floor, GRID);
+            let grid = line(x, self.top, x, floor, GRID);
             let text = format!("{:.digits$} s", f64::from(tick) * step);
             axis = axis.add(grid).add(label(x, floor + 18.0, 12, FAINT, text).set("text-anchor", "middle"));
         }
@@ -242,51 +245,5 @@ impl<'a> Chart<'a> {
             x += advance;
         }
         legend
-    }
-}
-
-/// The distance of two ticks, of which there are at most ten, and its decimals.
-fn step(took: f64) -> (f64, usize) {
-    let power = 10f64.powf((took / 10.0).log10().floor());
-    let step =
-        [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| took / step <= 10.0);
-    let step = step.unwrap_or(10.0 * power);
-    (step, (-step.log10().floor()).max(0.0) as usize)
-}
-
-fn block(x: f64, y: f64, width: f64, height: f64, fill: &str) -> Rectangle {
-    let block = Rectangle::new().set("x", round(x)).set("y", round(y));
-    block.set("width", round(width)).set("height", round(height)).set("fill", fill)
-}
-
-fn line(x1: f64, y1: f64, x2: f64, y2: f64, stroke: &str) -> Line {
-    Line::new()
-        .set("x1", round(x1))
-        .set("y1", round(y1))
-        .set("x2", round(x2))
-        .set("y2", round(y2))
-        .set("stroke", stroke)
-}
-
-fn label(x: f64, y: f64, size: u32, fill: &str, text: impl Into<String>) -> Text {
-    Text::new(text).set("x", round(x)).set("y", round(y)).set("font-size", size).set("fill", fill)
-}
-
-/// To a hundredth of a pixel, which keeps the file small.
-fn round(pixels: f64) -> f64 {
-    (pixels * 100.0).round() / 100.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::step;
-
-    #[test]
-    fn an_axis_has_between_four_and_ten_ticks() {
-        for took in [0.004, 0.03, 0.9, 1.0, 2.6, 7.0, 59.0, 4_000.0] {
-            let ticks = took / step(took).0;
-            assert!((4.0..=10.0).contains(&ticks), "{took} s has {ticks}");
-        }
-        assert_eq!((step(2.6).1, step(40.0).1), (1, 0));
     }
 }

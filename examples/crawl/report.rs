@@ -213,6 +213,18 @@ impl Report {
     }
 }
 
+impl Death {
+    /// What the system said, where the kind of failure does not say it all.
+    pub(crate) fn detail(&self) -> Option<&str> {
+        match self {
+            Death::Failed(failure) if !matches!(failure.kind, "timed out" | "connection refused") => {
+                Some(&failure.detail)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

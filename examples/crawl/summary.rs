@@ -28,7 +28,7 @@ pub(crate) fn text(report: &Report, quiet: bool) -> String {
         summary.errors();
         summary.skipped();
     }
-    summary.out
+    summary.out.trim_start().to_owned()
 }
 
 /// How the crawl ended if not by itself; `None` if it is complete.
@@ -42,7 +42,7 @@ pub(crate) fn partial(report: &Report) -> Option<String> {
     };
     let cut_off = match report.cut_off {
         0 => String::new(),
-        cut_off => format!(" and {}", counted(cut_off, "request", "had no answer yet")),
+        cut_off => format!(", {}", counted(cut_off, "request", "without an answer")),
     };
     Some(format!("PARTIAL: {why}; {}{cut_off}.", counted(left, "page", "not fetched")))
 }
@@ -83,7 +83,7 @@ impl Summary<'_> {
         ));
         self.line(&format!("  bytes    {} of HTML", bytes(self.report.bytes())));
         self.line(&format!("  time     {seconds:.2} s, {:.0} pages/s", fetched as f64 / seconds.max(1e-9)));
-        self.line(&format!("  at once  {workers} workers, {per_host} requests per host"));
+        self.line(&format!("  at once  {workers} requests, {per_host} of them at one host"));
     }
 
     fn dead_links(&mut self) {
@@ -92,7 +92,7 @@ impl Summary<'_> {
         let links: usize = dead.iter().map(|link| link.linked_from.len()).sum();
         match dead.len() {
             0 => self.heading("No dead links"),
-            urls => self.heading(&format!("Dead links: {urls} URLs, linked {links} times")),
+            urls => self.heading(&format!("Dead links: {urls}, on pages: {links}")),
         }
         dead.iter().for_each(|link| self.dead_link(link));
     }
@@ -104,6 +104,9 @@ impl Summary<'_> {
         let named: Vec<_> = link.linked_from.iter().take(PAGES).map(|page| self.short(page)).collect();
         let more = link.linked_from.len() - named.len();
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        if let Some(detail) = link.death.detail() {
+            self.line(&format!("  {:<26} {detail}", ""));
+        }
         match named.is_empty() {
             true => self.line(&format!("  {:<26} where the crawl began", "")),
             false => self.line(&format!("  {:<26} on {}{more}", "", named.join(", "))),
@@ -150,7 +153,6 @@ impl Summary<'_> {
     }
 
     fn skipped(&mut self) {
-        self.heading("Not read");
         let report = self.report;
         let url = |page: &Page| self.short(&page.url);
         let too_large = |id: PageId| match &report.outcomes[id] {
@@ -173,9 +175,12 @@ impl Summary<'_> {
             ("not http", report.not_http.clone()),
             ("never came to it", report.in_state(State::Waiting).map(url).collect()),
         ];
+        if rows.iter().any(|(_, what)| !what.is_empty()) {
+            self.heading("Not read");
+        }
         for (why, what) in rows.iter().filter(|(_, what)| !what.is_empty()) {
             let row = format!("  {:>8}  {why:<19} {}", what.len(), what.join(", "));
-            self.line(&clipped(&row));
+            self.line(&clipped(&row, WIDTH));
         }
     }
 
@@ -199,12 +204,12 @@ impl Summary<'_> {
     }
 }
 
-/// Cuts a row of examples at the edge of the terminal.
-fn clipped(row: &str) -> String {
-    if row.chars().count() <= WIDTH {
-        return row.to_owned();
+/// Cuts a text that is wider than `width` characters.
+pub(crate) fn clipped(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
     }
-    row.chars().take(WIDTH - 1).chain(['…']).collect()
+    text.chars().take(width - 1).chain(['…']).collect()
 }
 
 /// A time, in the unit that suits it.

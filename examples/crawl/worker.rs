@@ -8,22 +8,22 @@ use selvedge::{BoundedQueue, Clock};
 use url::Url;
 
 use crate::fetch::{Failure, Fetcher, Outcome, Rules};
-use crate::frontier::PageId;
+use crate::frontier::{HostId, PageId};
 use crate::gate::Gate;
 
 /// What to fetch.
 #[derive(Clone, Debug)]
 pub(crate) enum Errand {
     Page(PageId, Url),
-    /// The robots.txt of this URL's host.
-    Robots(Url),
+    /// The robots.txt of this host, which has this URL.
+    Robots(HostId, Url),
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub(crate) enum Brought {
     Page(PageId, Url, Outcome),
-    Robots(Url, Rules),
+    Robots(HostId, Url, Rules),
 }
 
 /// An errand that is over.
@@ -55,7 +55,7 @@ impl Ticket {
         let lost = Failure { kind: "lost", detail: "the worker panicked on it, which is a bug".into() };
         let brought = match errand {
             Errand::Page(id, url) => Brought::Page(*id, url.clone(), Outcome::Failed(lost)),
-            Errand::Robots(url) => Brought::Robots(url.clone(), Rules::Unreachable(lost)),
+            Errand::Robots(host, url) => Brought::Robots(*host, url.clone(), Rules::Unreachable(lost)),
         };
         let now = clock.now();
         let done = Done { brought, worker: 0, taken: now, started: None, ended: now };
@@ -73,8 +73,8 @@ impl Ticket {
         done.brought = match (errand, permit.is_ok()) {
             (Errand::Page(id, url), true) => Brought::Page(*id, url.clone(), fetcher.page(url)),
             (Errand::Page(id, url), false) => Brought::Page(*id, url.clone(), Outcome::Stopped),
-            (Errand::Robots(url), true) => Brought::Robots(url.clone(), fetcher.robots(url)),
-            (Errand::Robots(url), false) => Brought::Robots(url.clone(), Rules::Stopped),
+            (Errand::Robots(host, url), true) => Brought::Robots(*host, url.clone(), fetcher.robots(url)),
+            (Errand::Robots(host, url), false) => Brought::Robots(*host, url.clone(), Rules::Stopped),
         };
     }
 }

@@ -13,7 +13,7 @@ const SECTIONS: [&str; 12] = [
 /// Numbered pages in a section.
 const PAGES: u64 = 24;
 /// Years in the archive.
-const YEARS: std::ops::RangeInclusive<u64> = 1785..=1824;
+const YEARS: std::ops::RangeInclusive<u64> = 1785..=1808;
 /// Longer than any request may take.
 const NEVER: Duration = Duration::from_secs(60);
 

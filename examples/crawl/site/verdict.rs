@@ -88,18 +88,11 @@ impl fmt::Display for Verdict {
             return self.faults.iter().try_for_each(|fault| writeln!(f, "  {fault}"));
         }
         if !self.whole {
-            return write!(
-                f,
-                "Cut short: of {planted} planted dead links no wrong one was reported; the rest was not compared."
-            );
+            writeln!(f, "The crawl was cut short, so it was not compared with all {planted} planted dead links.")?;
+            return write!(f, "None was reported that was not planted.");
         }
-        writeln!(
-            f,
-            "Exactly what was planted: {planted} of {planted} dead links, each with the page it is on, and no others."
-        )?;
-        write!(
-            f,
-            "By the servers' count, {pages} paths were asked for, each once, and none that robots.txt disallows."
-        )
+        writeln!(f, "Exactly what was planted: all {planted} dead links, each on the page it is on, and no others.")?;
+        writeln!(f, "By the servers' own count {pages} paths were asked for, each of them once, and none that")?;
+        write!(f, "robots.txt disallows.")
     }
 }
