@@ -88,11 +88,20 @@ impl fmt::Display for Verdict {
             return self.faults.iter().try_for_each(|fault| writeln!(f, "  {fault}"));
         }
         if !self.whole {
-            writeln!(f, "The crawl was cut short, so it was not compared with all {planted} planted dead links.")?;
+            writeln!(
+                f,
+                "The crawl was cut short, so it was not compared with all {planted} planted dead links."
+            )?;
             return write!(f, "None was reported that was not planted.");
         }
-        writeln!(f, "Exactly what was planted: all {planted} dead links, each on the page it is on, and no others.")?;
-        writeln!(f, "By the servers' own count {pages} paths were asked for, each of them once, and none that")?;
+        writeln!(
+            f,
+            "Exactly what was planted: all {planted} dead links, each on the page it is on, and no others."
+        )?;
+        writeln!(
+            f,
+            "By the servers' own count {pages} paths were asked for, each of them once, and none that"
+        )?;
         write!(f, "robots.txt disallows.")
     }
 }
