@@ -207,13 +207,22 @@ impl Fetcher {
             ureq::Error::Timeout(_) => "timed out",
             ureq::Error::HostNotFound => "no such host",
             ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => "TLS",
-            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                "connection refused"
-            }
-            ureq::Error::Io(_) | ureq::Error::ConnectionFailed => "connection lost",
+            ureq::Error::Io(error) => kind(error),
+            ureq::Error::ConnectionFailed => "connection lost",
             _ => "not understood",
         };
         Some(Failure { kind, detail: error.to_string() })
+    }
+}
+
+fn kind(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        // How a TLS handshake fails when it fails in the middle of a write.
+        io::ErrorKind::InvalidData => "TLS",
+        // std has no kind for it.
+        _ if error.to_string().starts_with("failed to lookup address") => "no such host",
+        _ => "connection lost",
     }
 }
 

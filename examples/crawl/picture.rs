@@ -95,7 +95,7 @@ impl<'a> Chart<'a> {
         let Report { pages, took, workers, per_host, .. } = self.report;
         let fetched = self.report.fetched();
         let speed = fetched as f64 / took.as_secs_f64().max(1e-9);
-        let dead = self.report.dead_links().len();
+        let dead = self.report.dead_count();
         let totals = format!("{fetched} pages in {} · {speed:.0} pages/s · {dead} dead links", span(*took));
         let team = format!("{workers} workers, {per_host} requests at one host");
         let name = clipped(&format!("Crawl of {}", pages[0].url), 90);

@@ -81,7 +81,7 @@ pub(crate) enum Death {
     NotAUrl,
 }
 
-/// A link that gets nobody anywhere, and who has it.
+/// A URL that gets nobody anywhere, and who links to it.
 #[derive(Debug)]
 pub(crate) struct DeadLink {
     pub(crate) url: String,
@@ -149,6 +149,11 @@ impl Report {
             linked_from: urls(&pages),
         }));
         dead
+    }
+
+    /// How many links are dead. A start that is dead counts as one.
+    pub(crate) fn dead_count(&self) -> usize {
+        self.dead_links().iter().map(|link| link.linked_from.len().max(1)).sum()
     }
 
     /// The redirects that start a chain, with the pages they go through and what they come to.

@@ -89,10 +89,13 @@ impl Summary<'_> {
     fn dead_links(&mut self) {
         let mut dead = self.report.dead_links();
         dead.sort_by_key(|link| link.death.to_string());
-        let links: usize = dead.iter().map(|link| link.linked_from.len()).sum();
         match dead.len() {
             0 => self.heading("No dead links"),
-            urls => self.heading(&format!("Dead links: {urls}, on pages: {links}")),
+            urls => self.heading(&format!(
+                "Dead links: {}, to {}",
+                self.report.dead_count(),
+                counted(urls, "URL", "").trim_end()
+            )),
         }
         dead.iter().for_each(|link| self.dead_link(link));
     }
