@@ -212,7 +212,8 @@ fn draining_and_popping_share_what_is_left() {
 
 /// A consumer that leaves by cancel neither loses an item nor keeps a wake-up that another sleeper needs.
 ///
-/// Fails if a push grants only the first in line, though it has left (edit `line-stops-at-the-gone`).
+/// Fails if a sleeper that was granted looks at its limit before it looks for the item (edit
+/// `retry-looks-at-the-limit-first`).
 #[test]
 fn a_cancelled_consumer_hands_its_wake_up_on() {
     model::check(|| {
