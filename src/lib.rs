@@ -11,6 +11,8 @@
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
 //!
+//! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
+//!
 //! # One way to wait
 //! Every call that can block comes in three spellings: `try_x` never waits, `x` waits as long as it takes,
 //! `x_until(limit)` waits within an [`Until`]: a time, a token, or both.
@@ -28,24 +30,41 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
 
+// Unsafe code is in two files, `queue/ring.rs` and `group/erase.rs`, one trick each; it is denied at the root
+// and forbidden wherever it is not let in below.
+
 // Floor 0
+#[forbid(unsafe_code)]
 pub mod sync;
 
 // Floor 1
+#[forbid(unsafe_code)]
 pub mod cancel;
+#[forbid(unsafe_code)]
 pub mod clock;
+#[forbid(unsafe_code)]
 pub mod error;
+#[forbid(unsafe_code)]
 pub mod until;
+#[forbid(unsafe_code)]
 mod wait;
 
 // Floor 2
+#[forbid(unsafe_code)]
 pub mod latch;
 pub mod queue;
+#[forbid(unsafe_code)]
 pub mod semaphore;
 
 // Floor 3
 pub mod group;
+#[forbid(unsafe_code)]
 pub mod pool;
+
+#[forbid(unsafe_code)]
+mod unwind;
+
+pub mod guide;
 
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};

@@ -189,10 +189,26 @@ fn a_polling_loop_ends() {
     });
 }
 
-/// `notify_all` reaches those who wait, and says how many.
+/// A wait without a condition sleeps for ever if the notification comes first. Nothing but the condvar itself
+/// orders the two threads.
 ///
 /// Fails if a condvar hides the order of waiting and notifying from loom (edit
 /// `model-condvar-touches-nothing`).
+#[test]
+fn a_wait_without_a_condition_is_found() {
+    let failure = find_failure(|| {
+        let bell = pair(());
+        let ringer = thread::spawn({
+            let bell = Arc::clone(&bell);
+            move || bell.1.notify_one()
+        });
+        bell.1.wait(&mut bell.0.lock());
+        ringer.join().unwrap();
+    });
+    assert!(failure.unwrap().message().contains("deadlock"));
+}
+
+/// `notify_all` reaches those who wait, and says how many.
 #[test]
 fn notify_all_counts_whom_it_woke() {
     let outcomes = Outcomes::default();

@@ -19,7 +19,6 @@
 use std::convert::Infallible;
 use std::mem;
 use std::panic;
-use std::sync::OnceLock;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -29,7 +28,7 @@ use super::cause::Cause;
 use crate::clock::{Alarm, Clock};
 use crate::error::Cancelled;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Mutex, Weak};
+use crate::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::wait::{Outcome, Slot};
 
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
@@ -120,15 +119,20 @@ impl Node {
     /// True if the node was cancelled or its deadline has passed, which cancels it.
     #[inline]
     pub(super) fn is_cancelled(self: &Arc<Self>) -> bool {
-        // Acquire pairs with the release store in `cancel`: who sees the flag sees what the canceller did
-        // before.
-        if self.cancelled.load(Ordering::Acquire) {
+        if self.was_cancelled() {
             return true;
         }
         match self.deadline {
             None => false,
             Some(deadline) => self.is_late(deadline),
         }
+    }
+
+    /// True if somebody has cancelled the node by now; does not look at the deadline.
+    #[inline]
+    pub(super) fn was_cancelled(&self) -> bool {
+        // Acquire pairs with the release store in `end`: who sees the flag sees what the canceller did before.
+        self.cancelled.load(Ordering::Acquire)
     }
 
     #[cold]
@@ -174,7 +178,7 @@ impl Node {
         let mut state = self.state.lock();
         let (watchers, done, alarm) = if state.cause.is_none() {
             state.cause = Some(cause.clone());
-            // Release: see `is_cancelled`.
+            // Release: see `was_cancelled`.
             self.cancelled.store(true, Ordering::Release);
             (mem::take(&mut state.watchers), state.done.take(), state.alarm.take())
         } else {

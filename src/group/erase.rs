@@ -1,6 +1,19 @@
 //! The one place where a borrowed task passes for an owned one.
 
 use super::board::Task;
+use crate::sync::model;
+
+/// Ends the process if it is dropped: where an unwinding would free what tasks still borrow.
+pub(super) struct NoUnwind;
+
+impl Drop for NoUnwind {
+    fn drop(&mut self) {
+        // A model that fails unwinds through everything, and its threads are gone by then.
+        if !model::IS_MODEL {
+            std::process::abort();
+        }
+    }
+}
 
 /// Forgets the lifetime of a task, so that a thread which outlives it may be handed it.
 ///
@@ -11,7 +24,8 @@ use super::board::Task;
 ///    *and* everything in it dropped;
 /// 3. `scope` does not return or unwind past `Board::finish`, which returns when nobody is present, and the
 ///    board's lock orders the end of each task before that. `finish` does not panic: it runs tasks, which
-///    catch their panics, and takes locks. `body`'s own panic is caught before.
+///    catch their panics, and takes locks; if it did, [`NoUnwind`] would end the process. The panics of
+///    `body` and of callbacks are caught before.
 /// 4. nothing can be posted afterwards: posting needs the `&'scope Scope`, which `body` and the tasks have
 ///    and which none of them can keep, because `'scope` is theirs for any lifetime the caller picks.
 pub(super) fn lifetime<'a>(task: Box<dyn FnOnce() -> bool + Send + 'a>) -> Task {

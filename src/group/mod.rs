@@ -1,6 +1,8 @@
 //! Tasks that belong together: the first error or panic stops the rest, and all have ended when it returns.
 
+#[forbid(unsafe_code)]
 mod board;
+#[forbid(unsafe_code)]
 mod crew;
 #[allow(unsafe_code)]
 mod erase;
@@ -95,11 +97,18 @@ where
         env: PhantomData,
     };
     let result = panic::catch_unwind(AssertUnwindSafe(|| body(&scope)));
-    if !matches!(result, Ok(Ok(_))) {
-        scope.token.cancel();
-    }
-    // Until here, and on no path past it, may a task be alive: they borrow from `scope` and its caller.
+    // Nothing from here on may unwind past `finish`: until it returns, tasks borrow from `scope` and from
+    // the caller's stack. Cancelling runs callbacks, which are the caller's code.
+    let cancelled = match result {
+        Ok(Ok(_)) => Ok(()),
+        _ => panic::catch_unwind(AssertUnwindSafe(|| scope.token.cancel())),
+    };
+    let guard = erase::NoUnwind;
     scope.board.finish();
+    std::mem::forget(guard);
+    if let (Ok(_), Err(payload)) = (&result, cancelled) {
+        panic::resume_unwind(payload);
+    }
     let skipped = scope.board.skipped();
     let failure = scope.failure.lock().take();
     match (result, failure) {

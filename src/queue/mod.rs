@@ -1,6 +1,8 @@
 //! A bounded queue for threads: back-pressure, close, cancel, and nothing lost.
 
+#[forbid(unsafe_code)]
 mod handles;
+#[forbid(unsafe_code)]
 mod iter;
 #[allow(unsafe_code)]
 mod ring;

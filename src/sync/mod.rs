@@ -60,6 +60,9 @@ pub use side::{
 };
 /// std's reference count on both sides: loom's own has no `Weak` and multiplies the schedules to explore.
 pub use std::sync::Arc;
+/// std's on both sides, for `get` and `set`, which never wait. Its initialising calls do: do not make them in a
+/// model.
+pub use std::sync::OnceLock;
 /// std's weak reference on both sides.
 pub use std::sync::Weak;
 

@@ -1,0 +1,56 @@
+//! Every type of this crate may be used after a panic passed by.
+//!
+//! `UnwindSafe` asks whether a panic can leave broken state behind that somebody sees afterwards. Here it
+//! cannot: none of the caller's code runs under a lock of ours, so no panic of the caller's unwinds through
+//! one, and our own code leaves state consistent at every unlock. The traits are not derived by themselves
+//! only because locks and cells are assumed to be at risk.
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use crate::cancel::{CallbackGuard, CancelToken};
+use crate::clock::{Clock, ManualClock};
+use crate::group::Scope;
+use crate::latch::{Latch, Member, WaitGroup};
+use crate::pool::{Panic, Pool, Task, Unstarted};
+use crate::queue::{BoundedQueue, Receiver, Sender};
+use crate::semaphore::Semaphore;
+
+impl UnwindSafe for CancelToken {}
+impl RefUnwindSafe for CancelToken {}
+impl UnwindSafe for CallbackGuard {}
+impl RefUnwindSafe for CallbackGuard {}
+impl UnwindSafe for Clock {}
+impl RefUnwindSafe for Clock {}
+impl UnwindSafe for ManualClock {}
+impl RefUnwindSafe for ManualClock {}
+
+impl<T> UnwindSafe for BoundedQueue<T> {}
+impl<T> RefUnwindSafe for BoundedQueue<T> {}
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}
+
+// Permits follow: they hold a reference to it and a number.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
+
+impl UnwindSafe for Latch {}
+impl RefUnwindSafe for Latch {}
+impl UnwindSafe for WaitGroup {}
+impl RefUnwindSafe for WaitGroup {}
+impl UnwindSafe for Member {}
+impl RefUnwindSafe for Member {}
+
+impl UnwindSafe for Pool {}
+impl RefUnwindSafe for Pool {}
+impl<R> UnwindSafe for Task<R> {}
+impl<R> RefUnwindSafe for Task<R> {}
+impl UnwindSafe for Unstarted {}
+impl RefUnwindSafe for Unstarted {}
+// The payload is only ever moved out whole.
+impl UnwindSafe for Panic {}
+impl RefUnwindSafe for Panic {}
+
+impl<E> UnwindSafe for Scope<'_, '_, E> {}
+impl<E> RefUnwindSafe for Scope<'_, '_, E> {}
