@@ -66,6 +66,11 @@ mod unwind;
 
 pub mod guide;
 
+/// The README's examples, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use latch::{Latch, WaitGroup};

@@ -60,7 +60,7 @@ pub(crate) fn crawl(
     coordinator.run(&pool, progress);
     if coordinator.in_flight > 0 {
         // Dropping the pool would wait for them. They end with their requests, or with the process.
-        std::mem::forget(pool);
+        pool.detach();
     }
     Ok(coordinator.into_report())
 }

@@ -83,7 +83,7 @@ impl Builder {
             workers: Mutex::new(Vec::with_capacity(self.workers)),
         });
         // Dropped on an early return, which stops the workers that have started.
-        let pool = Pool { shared };
+        let pool = Pool { shared, detached: false };
         for index in 0..self.workers {
             self.start(&pool.shared, index).map_err(BuildError::Spawn)?;
         }

@@ -79,6 +79,7 @@ use report::Tally;
 /// borrow, or that belong together.
 pub struct Pool {
     shared: Arc<Shared>,
+    detached: bool,
 }
 
 struct Shared {
@@ -259,6 +260,13 @@ impl Pool {
         self.shared.finish(unstarted.collect(), Until::forever()).unwrap_or_else(Rejected::into_value)
     }
 
+    /// Closes the pool and lets go of it without waiting: what was accepted still runs, and the threads end
+    /// when it has. For a program that is about to end while a task is stuck in somebody else's call, which
+    /// `drop` would wait for.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
     /// True once the pool was shut down: it takes no more tasks.
     pub fn is_closed(&self) -> bool {
         self.shared.queue.is_closed()
@@ -323,7 +331,10 @@ impl Shared {
 impl Drop for Pool {
     /// Shuts the pool down as [`Pool::shutdown`] does.
     fn drop(&mut self) {
-        self.shutdown();
+        self.shared.queue.close();
+        if !self.detached {
+            self.shutdown();
+        }
     }
 }
 
