@@ -145,10 +145,16 @@ impl<T> Tail<T> {
         self.shared.tail.store(self.tail, Release);
     }
 
+    /// Items in it, or a few more: the head may have taken some out meanwhile.
+    pub(super) fn len(&mut self) -> usize {
+        let capacity = self.shared.cells.len();
+        capacity - self.free(capacity)
+    }
+
     /// True if there is nothing in it; exact, because only this end fills it and the other end's position is
     /// never ahead of this one's.
     pub(super) fn is_empty(&mut self) -> bool {
-        self.free(self.shared.cells.len()) == self.shared.cells.len()
+        self.len() == 0
     }
 }
 
@@ -201,7 +207,7 @@ impl<T> Head<T> {
         self.shared.head.store(self.head, Release);
     }
 
-    /// Items that are there now.
+    /// Items in it, or a few less: the tail may have put some in meanwhile.
     pub(super) fn len(&mut self) -> usize {
         self.available(usize::MAX)
     }
