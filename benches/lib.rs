@@ -1,1 +1,104 @@
-//! x
+//! What the benches share: the cells, the team of threads, and the way into criterion.
+//!
+//! A [`Cell`] is one situation ("two producers, two consumers, capacity 16") with an [`Entry`] for us and one
+//! for each rival. Criterion's benches and the quick runner `ratios` measure the same cells, so a ratio in the
+//! README and a distribution from criterion speak of the same code.
+//!
+//! An entry is told how many times to do its thing and says how long that took. Whatever it needs is made
+//! before its clock starts: threads are those of the standing [`team`], which is why thread creation is never
+//! in a figure (except where it is what the rival does).
+
+mod cells;
+mod rivals;
+mod team;
+
+use std::fmt;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+
+/// One situation, and everybody who is measured in it.
+#[derive(Debug)]
+pub struct Cell {
+    /// Cells of one family share a geometric mean.
+    pub family: &'static str,
+    /// The situation.
+    pub name: String,
+    /// What an entry counts.
+    pub unit: &'static str,
+    /// How many elements are in one of what an entry counts, for criterion's throughput.
+    pub elements: u64,
+    /// True if an entry's answer is a quantile instead of a mean; criterion would average those.
+    pub quantile: bool,
+    /// Ours first.
+    pub entries: Vec<Entry>,
+}
+
+/// One library in one situation.
+pub struct Entry {
+    /// The library.
+    pub name: &'static str,
+    /// Does it so many times, and says how long that took.
+    pub run: Box<dyn FnMut(u64) -> Duration>,
+}
+
+/// The sections that there are, each with a bench of its name.
+pub const SECTIONS: [&str; 6] = ["queue", "semaphore", "cancel", "wakeup", "pool", "group"];
+
+/// The cells of a section.
+///
+/// # Panics
+/// If there is no section of that name.
+pub fn cells(section: &str) -> Vec<Cell> {
+    match section {
+        "queue" => cells::queue::all(),
+        "semaphore" => cells::semaphore::all(),
+        "cancel" => cells::cancel::all(),
+        "wakeup" => cells::wakeup::all(),
+        "pool" => cells::pool::all(),
+        "group" => cells::group::all(),
+        _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
+    }
+}
+
+/// Measures the cells of a section with criterion, one group a cell.
+pub fn under_criterion(criterion: &mut Criterion, section: &str) {
+    for cell in cells(section).into_iter().filter(|cell| !cell.quantile) {
+        let mut group = criterion.benchmark_group(format!("{section}/{}", cell.name));
+        group.throughput(Throughput::Elements(cell.elements)).sampling_mode(SamplingMode::Flat);
+        group.sample_size(10).warm_up_time(Duration::from_millis(300));
+        // A wake-up is reported as a fiftieth of what it takes to set up, and criterion plans with what is
+        // reported.
+        let share = if section == "wakeup" { 50 } else { 1 };
+        group.measurement_time(Duration::from_secs(1) / share);
+        for mut entry in cell.entries {
+            group.bench_function(BenchmarkId::from_parameter(entry.name), |b| b.iter_custom(&mut entry.run));
+        }
+        group.finish();
+    }
+}
+
+impl Cell {
+    pub(crate) fn new(family: &'static str, name: impl Into<String>, unit: &'static str) -> Self {
+        Cell { family, name: name.into(), unit, elements: 1, quantile: false, entries: Vec::new() }
+    }
+
+    pub(crate) fn elements(self, elements: u64) -> Self {
+        Cell { elements, ..self }
+    }
+
+    pub(crate) fn quantile(self) -> Self {
+        Cell { quantile: true, ..self }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, run: impl FnMut(u64) -> Duration + 'static) -> Self {
+        self.entries.push(Entry { name, run: Box::new(run) });
+        self
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("name", &self.name).finish_non_exhaustive()
+    }
+}

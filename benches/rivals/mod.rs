@@ -1,0 +1,7 @@
+//! Who is measured: ours and the others behind one face, so that a cell is written once.
+
+pub(crate) mod alarms;
+pub(crate) mod channels;
+pub(crate) mod gates;
+pub(crate) mod plain;
+pub(crate) mod workers;
