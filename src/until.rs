@@ -135,9 +135,8 @@ impl<'a> Until<'a> {
                 // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
                 if let Some(slot) = place.join() {
                     ended = limit.sleep(&slot);
-                    match ended {
-                        Ok(()) => place.arrive(),
-                        Err(_) => place.leave(&slot),
+                    if ended.is_err() {
+                        place.leave(&slot);
                     }
                 }
             }

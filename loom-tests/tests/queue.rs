@@ -115,48 +115,9 @@ fn capacity_two_with_two_producers_and_three_consumers_ends() {
     });
 }
 
-/// Two pushes while one consumer is on the way to the first: whoever arrives wakes the other.
-///
-/// Fails if one that arrives rouses nobody (edit `queue-arrival-rouses-nobody`), or is not noted, so that
-/// nobody is roused ever after (edit `line-arrival-is-not-noted`).
-#[test]
-fn pushes_while_one_is_on_the_way_are_not_forgotten() {
-    model::check(|| {
-        let queue = queue(2);
-        let consumers = [(); 2].map(|()| {
-            let queue = Arc::clone(&queue);
-            thread::spawn(move || queue.pop().unwrap())
-        });
-        queue.push(1).unwrap();
-        queue.push(2).unwrap();
-        let sum: u32 = consumers.map(|consumer| consumer.join().unwrap()).iter().sum();
-        assert_eq!(sum, 3);
-    });
-}
-
-/// Two pops while one producer is on the way to the first room.
-///
-/// Fails if one that arrives rouses nobody (edit `queue-room-arrival-rouses-nobody`).
-#[test]
-fn room_made_while_one_is_on_the_way_is_not_forgotten() {
-    model::check(|| {
-        let queue = queue(2);
-        queue.push_all([1, 2]).unwrap();
-        let producers = [3, 4].map(|item| {
-            let queue = Arc::clone(&queue);
-            thread::spawn(move || queue.push(item).unwrap())
-        });
-        assert_eq!((queue.pop(), queue.pop()), (Ok(1), Ok(2)));
-        for producer in producers {
-            producer.join().unwrap();
-        }
-        assert_eq!(queue.close_and_drain().iter().sum::<u32>(), 7);
-    });
-}
-
 /// A batch of two wakes two.
 ///
-/// Fails if a batch wakes nobody (edit `queue-batch-wakes-nobody`).
+/// Fails if it wakes one for all its items (edit `queue-batch-wakes-one`).
 #[test]
 fn a_batch_wakes_as_many_as_it_brings() {
     model::check(|| {

@@ -67,7 +67,7 @@ const BATCH: usize = sized(32, 2);
 /// # Blocking
 /// `push` waits while the queue is full, `pop` while it is empty. They look out for a few microseconds and
 /// then sleep; a pop wakes one producer, a push one consumer, and neither makes a system call if nobody
-/// sleeps, or if one that was woken is still on the way: that one wakes the next. `try_` calls, `len`, `close` and `Debug` never wait for another thread's progress.
+/// sleeps. `try_` calls, `len`, `close` and `Debug` never wait for another thread's progress.
 ///
 /// # Cancellation
 /// A call whose token was cancelled before it takes and gives nothing. If an item (or room) arrives as the
@@ -159,9 +159,9 @@ impl<T> BoundedQueue<T> {
         }
         match tail.ring.push(item) {
             Ok(()) => {
-                let wakes = tail.poppers.rouse(1);
+                let wake = tail.poppers.next();
                 drop(tail);
-                drop(wakes);
+                drop(wake);
                 Ok(())
             }
             Err(item) => Err(Rejected::new(item, TryError::WouldBlock)),
@@ -236,7 +236,7 @@ impl<T> BoundedQueue<T> {
             return Err(TryError::Closed);
         }
         let count = tail.ring.push_many(batch);
-        let wakes = tail.poppers.rouse(count);
+        let wakes = tail.poppers.take(count);
         drop(tail);
         drop(wakes);
         if count == 0 { Err(TryError::WouldBlock) } else { Ok(()) }
@@ -259,9 +259,9 @@ impl<T> BoundedQueue<T> {
         let mut head = self.head.lock();
         match head.ring.pop() {
             Some(item) => {
-                let wakes = head.pushers.rouse(1);
+                let wake = head.pushers.next();
                 drop(head);
-                drop(wakes);
+                drop(wake);
                 Ok(item)
             }
             None if head.closed => Err(TryError::Closed),
@@ -298,7 +298,7 @@ impl<T> BoundedQueue<T> {
         }
         let mut head = self.head.lock();
         let items = head.ring.pop_many(max);
-        let wakes = head.pushers.rouse(items.len());
+        let wakes = head.pushers.take(items.len());
         let closed = head.closed;
         drop(head);
         drop(wakes);
@@ -408,14 +408,6 @@ impl<T> Place for Room<'_, T> {
     fn leave(&self, slot: &Arc<Slot>) {
         self.0.head.lock().pushers.leave(slot);
     }
-
-    fn arrive(&self) {
-        let mut head = self.0.head.lock();
-        let room = self.0.capacity - head.ring.len();
-        let wakes = head.pushers.arrived(room.saturating_sub(1));
-        drop(head);
-        drop(wakes);
-    }
 }
 
 /// Where consumers wait for items.
@@ -439,14 +431,6 @@ impl<T> Place for Items<'_, T> {
 
     fn leave(&self, slot: &Arc<Slot>) {
         self.0.tail.lock().poppers.leave(slot);
-    }
-
-    fn arrive(&self) {
-        let mut tail = self.0.tail.lock();
-        let items = tail.ring.len();
-        let wakes = tail.poppers.arrived(items.saturating_sub(1));
-        drop(tail);
-        drop(wakes);
     }
 }
 

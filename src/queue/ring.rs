@@ -145,16 +145,10 @@ impl<T> Tail<T> {
         self.shared.tail.store(self.tail, Release);
     }
 
-    /// Items in it, or a few more: the head may have taken some out meanwhile.
-    pub(super) fn len(&mut self) -> usize {
-        let capacity = self.shared.cells.len();
-        capacity - self.free(capacity)
-    }
-
     /// True if there is nothing in it; exact, because only this end fills it and the other end's position is
     /// never ahead of this one's.
     pub(super) fn is_empty(&mut self) -> bool {
-        self.len() == 0
+        self.free(self.shared.cells.len()) == self.shared.cells.len()
     }
 }
 
@@ -207,7 +201,7 @@ impl<T> Head<T> {
         self.shared.head.store(self.head, Release);
     }
 
-    /// Items in it, or a few less: the tail may have put some in meanwhile.
+    /// Items that are there now.
     pub(super) fn len(&mut self) -> usize {
         self.available(usize::MAX)
     }

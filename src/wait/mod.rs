@@ -51,9 +51,6 @@ pub(crate) trait Place {
 
     /// Leaves the line.
     fn leave(&self, slot: &Arc<Slot>);
-
-    /// Here because of a grant, before the attempt. For a place that wakes one after the other.
-    fn arrive(&self) {}
 }
 
 pub(crate) use line::Line;
