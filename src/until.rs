@@ -81,10 +81,11 @@ impl<'a> Until<'a> {
         Until { time, token: None, clock: None }
     }
 
-    /// The same limit, with `token` in addition. Replaces a token that was there. The time stays on its
-    /// clock.
-    pub const fn or_cancelled(self, token: &'a CancelToken) -> Self {
-        Until { token: Some(token), ..self }
+    /// The same limit, with `token` in addition. It replaces a token that was there, on whose clock the time
+    /// stays; a time that was on no clock yet is read on the new token's.
+    pub fn or_cancelled(self, token: &'a CancelToken) -> Self {
+        let clock = self.clock.or(self.token.map(CancelToken::clock));
+        Until { token: Some(token), clock, ..self }
     }
 
     /// Reads a bare time on `clock` instead of the system's.

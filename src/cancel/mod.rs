@@ -118,21 +118,18 @@ impl CancelToken {
     #[track_caller]
     pub fn child_until<'a>(&self, limit: impl Into<Until<'a>>) -> Self {
         let limit = limit.into().on_clock(self.clock()).start();
-        let mut deadline = limit.deadline();
+        let theirs = limit.token().and_then(CancelToken::deadline);
+        let deadline = limit.deadline().map_or(theirs, |at| Some(theirs.map_or(at, |other| at.min(other))));
         assert!(
             deadline.is_none() || limit.clock().is_same(self.clock()),
             "the limit is on {:?}, but the token on {:?}: a deadline is kept on one clock",
             limit.clock(),
             self.clock(),
         );
-        let Some(other) = limit.token() else {
-            return CancelToken { node: Node::child(&self.node, deadline) };
-        };
-        if let Some(at) = other.deadline() {
-            deadline = Some(deadline.map_or(at, |deadline| deadline.min(at)));
-        }
         let child = CancelToken { node: Node::child(&self.node, deadline) };
-        child.node.follow(&other.node);
+        if let Some(other) = limit.token() {
+            child.node.follow_also(&other.node);
+        }
         child
     }
 

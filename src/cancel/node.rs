@@ -39,8 +39,8 @@ pub(super) struct Node {
     pub(super) clock: Clock,
     /// Never later than the parent's.
     pub(super) deadline: Option<Instant>,
-    /// `None` at the root, or if the parent was cancelled already.
-    parent: Option<Link>,
+    /// Empty at the root, or if the parent was cancelled already.
+    parent: OnceLock<Link>,
     /// A second token to be cancelled with, from the limit of `child_until`.
     also: OnceLock<Link>,
     state: Mutex<State>,
@@ -70,17 +70,17 @@ pub(super) enum Watcher {
 
 impl Node {
     pub(super) fn root(clock: Clock) -> Arc<Node> {
-        Arc::new(Node::new(clock, None, None))
+        Arc::new(Node::new(clock, None))
     }
 
-    fn new(clock: Clock, deadline: Option<Instant>, cause: Option<Cause>) -> Node {
+    fn new(clock: Clock, deadline: Option<Instant>) -> Node {
         Node {
-            cancelled: AtomicBool::new(cause.is_some()),
+            cancelled: AtomicBool::new(false),
             clock,
             deadline,
-            parent: None,
+            parent: OnceLock::new(),
             also: OnceLock::new(),
-            state: Mutex::new(State { cause, watchers: Slab::new(), done: None, alarm: None }),
+            state: Mutex::new(State { cause: None, watchers: Slab::new(), done: None, alarm: None }),
             done: OnceLock::new(),
         }
     }
@@ -91,28 +91,24 @@ impl Node {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        // The child enters the list and learns its key in one critical section with the look at the cause:
-        // a parent that is cancelled before it hands its cause over, one that is cancelled after it finds
-        // the child in the list.
-        let mut state = parent.state.lock();
-        if let Some(cause) = state.cause.clone() {
-            drop(state);
-            return Arc::new(Node::new(parent.clock.clone(), deadline, Some(cause)));
-        }
-        Arc::new_cyclic(|child| {
-            let key = state.watchers.insert(Watcher::Child(Weak::clone(child)));
-            drop(state);
-            let mut node = Node::new(parent.clock.clone(), deadline, None);
-            node.parent = Some((Arc::clone(parent), key));
-            node
-        })
+        let node = Arc::new(Node::new(parent.clock.clone(), deadline));
+        node.follow(parent, &node.parent);
+        node
     }
 
-    /// Lets the node be cancelled with `other` as well, once in its life.
-    pub(super) fn follow(self: &Arc<Self>, other: &Arc<Node>) {
-        match other.watch(Watcher::Child(Arc::downgrade(self))) {
-            Ok(key) => self.also.set((Arc::clone(other), key)).expect("a node follows one other"),
-            Err(_) => self.cancel(other.cause().unwrap_or(Cause::Requested)),
+    /// Lets the node be cancelled with a second one as well, once in its life.
+    pub(super) fn follow_also(self: &Arc<Self>, other: &Arc<Node>) {
+        self.follow(other, &self.also);
+    }
+
+    /// Enters the list of the node `above`, or is cancelled with its cause if that has been.
+    ///
+    /// The node is whole before anybody above hears of it: an [`Arc::new_cyclic`] would be one allocation's
+    /// work less, but until it returns a canceller's `upgrade` fails, and the child would be missed.
+    fn follow(self: &Arc<Self>, above: &Arc<Node>, link: &OnceLock<Link>) {
+        match above.watch(Watcher::Child(Arc::downgrade(self))) {
+            Ok(key) => link.set((Arc::clone(above), key)).unwrap_or_else(|_| unreachable!("set once")),
+            Err(_) => self.cancel(above.cause().unwrap_or(Cause::Requested)),
         }
     }
 

@@ -99,24 +99,33 @@ where
     let result = panic::catch_unwind(AssertUnwindSafe(|| body(&scope)));
     // Nothing from here on may unwind past `finish`: until it returns, tasks borrow from `scope` and from
     // the caller's stack. Cancelling runs callbacks, which are the caller's code.
-    let cancelled = match result {
-        Ok(Ok(_)) => Ok(()),
-        _ => panic::catch_unwind(AssertUnwindSafe(|| scope.token.cancel())),
+    let (value, panicked) = match result {
+        Ok(Ok(value)) => (Some(value), None),
+        Ok(Err(error)) => (None, stop(|| scope.fail(Failure::Error(error)))),
+        Err(payload) => {
+            if let Some(later) = stop(|| scope.token.cancel()) {
+                std::mem::forget(later);
+            }
+            (None, Some(payload))
+        }
     };
     let guard = erase::NoUnwind;
     scope.board.finish();
     std::mem::forget(guard);
-    if let (Ok(_), Err(payload)) = (&result, cancelled) {
-        panic::resume_unwind(payload);
+    let (skipped, failure) = (scope.board.skipped(), scope.failure.lock().take());
+    match (panicked, failure, value) {
+        // The owner's own panic before all; what comes from a callback while it unwinds is dropped.
+        (Some(payload), _, _) | (None, Some(Failure::Panic(payload)), _) => panic::resume_unwind(payload),
+        (None, Some(Failure::Error(error)), _) => Err(Error::Failed(error)),
+        (None, None, Some(_)) if skipped => Err(Error::Cancelled),
+        (None, None, Some(value)) => Ok(value),
+        (None, None, None) => unreachable!("a body without a value has failed or panicked"),
     }
-    let skipped = scope.board.skipped();
-    let failure = scope.failure.lock().take();
-    match (result, failure) {
-        (Err(payload), _) | (Ok(_), Some(Failure::Panic(payload))) => panic::resume_unwind(payload),
-        (Ok(_), Some(Failure::Error(error))) | (Ok(Err(error)), None) => Err(Error::Failed(error)),
-        (Ok(Ok(_)), None) if skipped => Err(Error::Cancelled),
-        (Ok(Ok(value)), None) => Ok(value),
-    }
+}
+
+/// Stops the rest by `f`, and returns the payload if a callback of the token panics over it.
+fn stop(f: impl FnOnce()) -> Option<Box<dyn Any + Send>> {
+    panic::catch_unwind(AssertUnwindSafe(f)).err()
 }
 
 /// Threads that this crate has started for scopes and not ended yet: at work, or idle and gone in a few

@@ -18,6 +18,7 @@
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
+use super::report::Tally;
 use super::task::{Panic, TaskError};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Arc, Mutex};
@@ -40,22 +41,14 @@ enum Stage<F, R> {
     Taken,
 }
 
-/// How a run went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ran {
-    /// Somebody else had it.
-    Not,
-    Completed,
-    Panicked,
-}
-
 /// What a worker knows of a job.
 pub(super) trait Runnable: Send + Sync {
-    /// Runs the closure, unless somebody has claimed it.
-    fn run(&self) -> Ran;
+    /// Runs the closure, unless somebody has claimed it. It is in the tally by the time that a joiner hears of
+    /// its end.
+    fn run(&self, tally: &Tally);
 
-    /// Cancels the job if it has not started; says whether it did.
-    fn revoke(&self) -> bool;
+    /// Cancels the job if it has not started; says whether it did. It is in the tally as above.
+    fn revoke(&self, tally: &Tally) -> bool;
 
     /// True while nobody has claimed it.
     fn is_waiting(&self) -> bool;
@@ -111,21 +104,26 @@ where
     F: FnOnce() -> R + Send,
     R: Send,
 {
-    fn run(&self) -> Ran {
+    fn run(&self, tally: &Tally) {
         let here = thread::current().id();
-        let Some(f) = self.claim(|| Stage::Running(here)) else { return Ran::Not };
+        let Some(f) = self.claim(|| Stage::Running(here)) else { return };
         let result = panic::catch_unwind(AssertUnwindSafe(f)).map_err(Panic::new);
-        let ran = if result.is_ok() { Ran::Completed } else { Ran::Panicked };
+        match &result {
+            Ok(_) => tally.completed(),
+            Err(_) => tally.panicked(),
+        }
         let mut state = self.state.lock();
         state.stage = Stage::Done(result.map_err(TaskError::Panicked));
         let wakes = state.joiners.take_all();
         drop(state);
         drop(wakes);
-        ran
     }
 
-    fn revoke(&self) -> bool {
-        let claimed = self.claim(|| Stage::Done(Err(TaskError::Cancelled)));
+    fn revoke(&self, tally: &Tally) -> bool {
+        let claimed = self.claim(|| {
+            tally.cancelled();
+            Stage::Done(Err(TaskError::Cancelled))
+        });
         if claimed.is_some() {
             self.wake_joiners();
         }

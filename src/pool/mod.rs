@@ -214,7 +214,7 @@ impl Pool {
             Ok(()) => Ok(()),
             Err(Rejected { error: TryError::Closed, .. }) => Err(WaitError::Closed),
             Err(_) => {
-                self.shared.tally.count(job.run());
+                job.run(&self.shared.tally);
                 Ok(())
             }
         }
@@ -291,7 +291,7 @@ impl Shared {
             // The task's own panic is caught inside. What is left is the drop of a result that nobody
             // wanted, which is the caller's code too and must not take the worker with it.
             let ended = panic::catch_unwind(AssertUnwindSafe(|| {
-                self.tally.count(job.run());
+                job.run(&self.tally);
                 drop(job);
             }));
             self.tally.stop();

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Shared;
-use super::job::{Ran, Runnable};
+use super::job::Runnable;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -58,14 +58,13 @@ impl Unstarted {
 
     /// Runs the task here, and so gives its handle a result. A panic goes to the handle.
     pub fn run(self) {
-        self.pool.tally.count(self.job.run());
+        self.job.run(&self.pool.tally);
     }
 }
 
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        let revoked = self.job.revoke();
-        self.pool.tally.cancelled(usize::from(revoked));
+        self.job.revoke(&self.pool.tally);
     }
 }
 
@@ -94,16 +93,16 @@ impl Tally {
         self.busy.fetch_sub(1, Relaxed);
     }
 
-    pub(super) fn count(&self, ran: Ran) {
-        match ran {
-            Ran::Not => 0,
-            Ran::Completed => self.completed.fetch_add(1, Relaxed),
-            Ran::Panicked => self.panicked.fetch_add(1, Relaxed),
-        };
+    pub(super) fn completed(&self) {
+        self.completed.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn cancelled(&self, count: usize) {
-        self.cancelled.fetch_add(count, Relaxed);
+    pub(super) fn panicked(&self) {
+        self.panicked.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn cancelled(&self) {
+        self.cancelled.fetch_add(1, Relaxed);
     }
 
     pub(super) fn stats(&self, workers: usize, queued: usize) -> Stats {

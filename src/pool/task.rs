@@ -86,10 +86,10 @@ impl<R> Task<R> {
         }
         if self.pool.is_own_worker() {
             // A worker that waits for a task in the queue might be the one that would have to run it.
-            self.pool.tally.count(self.job.run());
-            if self.job.runs_here() {
-                return Ok(Err(TaskError::WouldDeadlock));
-            }
+            self.job.run(&self.pool.tally);
+        }
+        if self.job.runs_here() {
+            return Ok(Err(TaskError::WouldDeadlock));
         }
         let attempt = || self.job.take_result().ok_or(TryError::WouldBlock);
         limit.retry(&*self.job, attempt).map_err(|error| Rejected::new(self, error))
@@ -97,9 +97,7 @@ impl<R> Task<R> {
 
     /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted.
     pub fn cancel(&self) -> bool {
-        let revoked = self.job.revoke();
-        self.pool.tally.cancelled(usize::from(revoked));
-        revoked
+        self.job.revoke(&self.pool.tally)
     }
 
     /// True once the task has a result, a panic, or was cancelled.

@@ -214,6 +214,9 @@ impl<T> BoundedQueue<T> {
         let limit = limit.into();
         let mut items = items.into_iter().fuse();
         let mut batch = VecDeque::new();
+        if let Err(error) = limit.check_token() {
+            return Err(Rejected::new(Rest::new(batch, items), error));
+        }
         loop {
             // The caller's iterator runs here, outside the locks.
             batch.extend(items.by_ref().take(BATCH.min(self.capacity)));
