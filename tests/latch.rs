@@ -31,7 +31,7 @@ fn last_step_wakes_every_waiter_and_no_earlier_one_does() {
         assert_eq!((latch.count(), latch.is_open()), (1, false));
         until_figure(&latch, "waiting", 3);
         latch.count_down();
-        sleepers.map(|sleeper| sleeper.join().unwrap());
+        sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
         assert_eq!((latch.count(), latch.is_open()), (0, true));
     });
 }

@@ -327,7 +327,7 @@ fn one_batch_pop_wakes_as_many_producers_as_it_makes_room_for() {
         });
         until_figure(&queue, "waiting_to_push", 3);
         assert_eq!(queue.pop_many(3), Ok(vec![0, 1, 2]));
-        sleepers.map(|sleeper| sleeper.join().unwrap());
+        sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
         let mut rest = queue.close_and_drain();
         rest.sort_unstable();
         assert_eq!(rest, [10, 11, 12]);
