@@ -1,0 +1,198 @@
+//! Which public types may be sent, shared, moved while pinned, and carried across a caught panic.
+//!
+//! A type that gains or loses one of these changes what callers may write, so each is pinned here, also
+//! those that a type must not have. What holds a lock of this crate is not `UnwindSafe`: the locks do not
+//! poison, so a caller who catches a panic says himself that what he goes on with is whole.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::rc::Rc;
+
+use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
+use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
+use selvedge::group::{self, Scope};
+use selvedge::latch::Member;
+use selvedge::pool::{BuildError, Builder, Panic, Report, Stats, TaskError, Unstarted};
+use selvedge::queue::{Iter, Receiver, Rest, Sender};
+use selvedge::semaphore::{OwnedPermit, Permit};
+use selvedge::{
+    BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, Semaphore, Task, Until, WaitGroup,
+};
+
+/// An inherent constant hides the trait's where its bound holds, and only there.
+struct Probe<T: ?Sized>(PhantomData<T>);
+
+trait Otherwise {
+    const SEND: bool = false;
+    const SYNC: bool = false;
+    const UNPIN: bool = false;
+    const UNWIND_SAFE: bool = false;
+    const REF_UNWIND_SAFE: bool = false;
+}
+
+impl<T: ?Sized> Otherwise for Probe<T> {}
+
+impl<T: ?Sized + Send> Probe<T> {
+    const SEND: bool = true;
+}
+
+impl<T: ?Sized + Sync> Probe<T> {
+    const SYNC: bool = true;
+}
+
+impl<T: ?Sized + Unpin> Probe<T> {
+    const UNPIN: bool = true;
+}
+
+impl<T: ?Sized + UnwindSafe> Probe<T> {
+    const UNWIND_SAFE: bool = true;
+}
+
+impl<T: ?Sized + RefUnwindSafe> Probe<T> {
+    const REF_UNWIND_SAFE: bool = true;
+}
+
+/// The names of the auto traits that a type has.
+macro_rules! traits {
+    ($type:ty) => {{
+        let has = [
+            ("Send", Probe::<$type>::SEND),
+            ("Sync", Probe::<$type>::SYNC),
+            ("Unpin", Probe::<$type>::UNPIN),
+            ("UnwindSafe", Probe::<$type>::UNWIND_SAFE),
+            ("RefUnwindSafe", Probe::<$type>::REF_UNWIND_SAFE),
+        ];
+        has.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+    }};
+}
+
+/// Asserts a row a type, and names every row that is wrong.
+macro_rules! table {
+    ($($type:ty => $expected:literal),* $(,)?) => {{
+        let mut wrong = Vec::new();
+        $(
+            let found = traits!($type);
+            if found != $expected {
+                wrong.push(format!("{} => {found:?}, not {:?}", stringify!($type), $expected));
+            }
+        )*
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    }};
+}
+
+/// May be sent, but not shared.
+type SendOnly = Cell<u8>;
+/// May be neither sent nor shared.
+type Neither = Rc<u8>;
+
+#[test]
+fn probe_tells_types_apart() {
+    table! {
+        u8 => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Cell<u8> => "Send Unpin UnwindSafe",
+        Rc<u8> => "Unpin UnwindSafe RefUnwindSafe",
+        std::marker::PhantomPinned => "Send Sync UnwindSafe RefUnwindSafe",
+        &'static mut u8 => "Send Sync Unpin RefUnwindSafe",
+    }
+}
+
+#[test]
+fn what_threads_share_can_be_shared() {
+    table! {
+        CancelToken => "Send Sync Unpin",
+        Clock => "Send Sync Unpin",
+        ManualClock => "Send Sync Unpin",
+        Latch => "Send Sync Unpin",
+        WaitGroup => "Send Sync Unpin",
+        Semaphore => "Send Sync Unpin",
+        BoundedQueue<u8> => "Send Sync Unpin",
+        Sender<u8> => "Send Sync Unpin",
+        Receiver<u8> => "Send Sync Unpin",
+        Pool => "Send Sync Unpin",
+        Scope<'static, 'static, u8> => "Send Sync Unpin",
+    }
+}
+
+#[test]
+fn handles_and_guards_can_be_sent() {
+    table! {
+        CallbackGuard => "Send Sync Unpin",
+        DropGuard => "Send Sync Unpin",
+        Member => "Send Sync Unpin",
+        Permit<'static> => "Send Sync Unpin",
+        OwnedPermit => "Send Sync Unpin",
+        Task<u8> => "Send Sync Unpin",
+        Unstarted => "Send Sync Unpin",
+        Report => "Send Sync Unpin",
+        Stats => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Builder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Until<'static> => "Send Sync Unpin",
+        Iter<'static, u8> => "Send Sync Unpin",
+        Rest<std::vec::IntoIter<u8>> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn errors_fit_where_errors_go() {
+    table! {
+        Closed => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Cancelled => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        TryError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        WaitError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Rejected<u8, WaitError> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Cause => "Send Sync Unpin",
+        BuildError => "Send Sync Unpin",
+        TaskError => "Send Sync Unpin",
+        Panic => "Send Sync Unpin",
+        group::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn queue_of_items_that_cannot_be_shared_can_be_shared() {
+    // An item is owned by the queue or by one thread, never looked at by two.
+    table! {
+        BoundedQueue<SendOnly> => "Send Sync Unpin",
+        Sender<SendOnly> => "Send Sync Unpin",
+        Receiver<SendOnly> => "Send Sync Unpin",
+        Iter<'static, SendOnly> => "Send Sync Unpin",
+    }
+}
+
+#[test]
+fn queue_of_items_that_cannot_be_sent_stays_on_its_thread() {
+    table! {
+        BoundedQueue<Neither> => "Unpin",
+        Sender<Neither> => "Unpin",
+        Receiver<Neither> => "Unpin",
+        Iter<'static, Neither> => "Unpin",
+        Rest<std::vec::IntoIter<Neither>> => "Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn rejected_value_decides_what_its_error_is() {
+    table! {
+        Rejected<SendOnly, Closed> => "Send Unpin UnwindSafe",
+        Rejected<Neither, Closed> => "Unpin UnwindSafe RefUnwindSafe",
+        group::Error<Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        group::Error<SendOnly> => "Send Unpin UnwindSafe",
+    }
+}
+
+#[test]
+fn scope_can_be_shared_if_its_error_can_be_sent() {
+    table! {
+        Scope<'static, 'static, SendOnly> => "Send Sync Unpin",
+        Scope<'static, 'static, Neither> => "Unpin",
+    }
+}
+
+#[test]
+fn task_handle_can_be_sent_whatever_its_result_is() {
+    table! {
+        Task<SendOnly> => "Send Sync Unpin",
+        Task<Neither> => "Send Sync Unpin",
+    }
+}

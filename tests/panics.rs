@@ -1,0 +1,236 @@
+//! Every documented panic happens, says with which numbers, and points at the caller's line.
+
+mod common;
+
+use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use common::{HOUR, message, within_a_minute};
+use selvedge::queue::bounded;
+use selvedge::sync::model;
+use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, Semaphore, group};
+
+/// What a panic said, and where.
+#[derive(Debug)]
+struct Told {
+    message: String,
+    file: String,
+    line: u32,
+}
+
+/// Runs `f`, which must panic, with the hook that sees where.
+///
+/// The hook is the process's, so the tests that look at places take turns.
+fn told_by(f: impl FnOnce()) -> Told {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let here = std::thread::current().id();
+    let (sends, places) = channel();
+    let before = Arc::new(panic::take_hook());
+    let others = Arc::clone(&before);
+    panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == here {
+            let place = info.location().map(|at| (at.file().to_owned(), at.line()));
+            let _ = sends.send(place.unwrap_or_default());
+        } else {
+            others(info);
+        }
+    }));
+    let payload = catch_unwind(AssertUnwindSafe(f));
+    panic::set_hook(Box::new(move |info| before(info)));
+    drop(turn);
+    let (file, line) = places.try_recv().expect("the hook saw the panic");
+    Told { message: message(&*payload.expect_err("it should have panicked")), file, line }
+}
+
+/// Asserts that a call panics with each of `parts` in its message, on the line that it is written on.
+macro_rules! assert_blames_caller {
+    ($call:expr, $($part:expr),+) => {{
+        // One line, so that the place of the call is known.
+        let line = line!();
+        let told = told_by(|| {
+            let _ = $call;
+        });
+        $(assert!(told.message.contains(&$part.to_string()), "{} is not in {told:?}", $part);)+
+        assert!(told.file.ends_with("panics.rs"), "{told:?} does not blame the caller");
+        assert!((line..line + 3).contains(&told.line), "{told:?}, but the call is on line {line}");
+    }};
+}
+
+#[test]
+fn harness_sees_the_place_of_a_panic() {
+    #[track_caller]
+    fn tracked() {
+        panic!("from {}", Location::caller().line());
+    }
+    fn untracked() {
+        panic!("from here");
+    }
+    let told = told_by(|| tracked());
+    assert_eq!(told.message, format!("from {}", told.line));
+    assert_eq!(told_by(untracked).message, "from here");
+}
+
+#[test]
+fn queue_of_no_capacity_is_refused() {
+    assert_blames_caller!(BoundedQueue::<u8>::new(0), "capacity 0", "least is 1");
+    assert_blames_caller!(bounded::<u8>(0), "capacity 0", "least is 1");
+}
+
+#[test]
+fn queue_of_too_much_capacity_is_refused_before_it_allocates() {
+    let most = usize::MAX / 4;
+    assert_blames_caller!(BoundedQueue::<u8>::new(most + 1), most + 1, most);
+    assert_blames_caller!(bounded::<u8>(usize::MAX), usize::MAX, most);
+}
+
+#[test]
+fn semaphore_of_too_many_permits_is_refused() {
+    let most = Semaphore::MAX;
+    assert_blames_caller!(Semaphore::new(most + 1), most + 1, most);
+    let semaphore = Semaphore::new(1);
+    assert_blames_caller!(semaphore.resize(usize::MAX), usize::MAX, most);
+    assert_eq!((semaphore.available(), semaphore.total()), (1, 1));
+    assert!(semaphore.try_acquire().is_ok());
+}
+
+#[test]
+fn merging_permits_of_different_semaphores_is_refused_and_loses_none() {
+    let (a, b) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(3)));
+    let mut permit = a.acquire().unwrap();
+    let other = b.acquire().unwrap();
+    assert_blames_caller!(permit.merge(other), "different semaphores", "total: 2", "total: 3");
+    assert_eq!((permit.count(), b.available()), (1, 3));
+    let mut permit = a.acquire_owned().unwrap();
+    let other = b.acquire_owned().unwrap();
+    assert_blames_caller!(permit.merge(other), "different semaphores", "total: 2", "total: 3");
+    assert_eq!((permit.count(), b.available()), (1, 3));
+}
+
+#[test]
+fn counting_an_open_latch_down_is_refused() {
+    let latch = Latch::new(1);
+    latch.count_down();
+    assert_blames_caller!(latch.count_down(), "open");
+    assert!(latch.is_open());
+    assert_blames_caller!(Latch::new(0).count_down(), "open");
+}
+
+#[test]
+fn child_until_a_time_of_another_clock_is_refused() {
+    let (manual, token) = (Clock::manual(), CancelToken::new());
+    let limit = (manual.clock(), HOUR);
+    assert_blames_caller!(token.child_until(limit), "Clock::manual", "Clock::system");
+    let on_manual = CancelToken::with_clock(&manual);
+    let limit = (&Clock::system(), HOUR);
+    assert_blames_caller!(on_manual.child_until(limit), "Clock::manual", "Clock::system");
+    let other = Clock::manual();
+    let limit = (other.clock(), HOUR);
+    assert_blames_caller!(on_manual.child_until(limit), "Clock::manual");
+    assert!(format!("{token:?}{on_manual:?}").contains("watchers: 0"));
+}
+
+#[test]
+fn scope_with_a_limit_of_no_tasks_is_refused_and_still_ends() {
+    within_a_minute(|| {
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.spawn(|_| Ok::<_, ()>(()));
+            assert_blames_caller!(g.limit(0), "limit of 0", "least is 1");
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+    });
+}
+
+#[test]
+fn clock_advanced_past_the_end_of_time_panics_and_stands_where_it_was() {
+    let clock = Clock::manual();
+    let before = clock.now();
+    let told = told_by(|| clock.advance(Duration::MAX));
+    assert!(told.message.contains("end of time"), "{told:?}");
+    assert_eq!(clock.now(), before);
+    clock.advance(HOUR);
+    assert_eq!(clock.now(), before + HOUR);
+}
+
+#[test]
+fn callback_that_panics_in_advance_rings_those_before_it_and_leaves_the_rest_for_the_next() {
+    let clock = Clock::manual();
+    let root = CancelToken::with_clock(&clock);
+    let (early, bad, late) = (root.child_until(HOUR), root.child_until(HOUR * 2), root.child_until(HOUR * 3));
+    let (told, hears) = channel();
+    let tell = |name: &'static str| {
+        let told = told.clone();
+        move || told.send(name).unwrap()
+    };
+    early.on_cancel(tell("early")).keep();
+    bad.on_cancel(|| panic!("in the callback")).keep();
+    late.on_cancel(tell("late")).keep();
+    let payload = catch_unwind(AssertUnwindSafe(|| clock.advance(HOUR * 9))).unwrap_err();
+    assert_eq!(message(&*payload), "in the callback");
+    assert_eq!(hears.try_iter().collect::<Vec<_>>(), ["early"]);
+    clock.advance(Duration::ZERO);
+    assert_eq!(hears.try_iter().collect::<Vec<_>>(), ["late"]);
+}
+
+#[test]
+fn callback_that_panics_is_passed_on_to_who_cancelled_by_a_guard_too() {
+    let token = CancelToken::new();
+    token.on_cancel(|| panic!("in the callback")).keep();
+    let payload = catch_unwind(AssertUnwindSafe(|| drop(token.drop_guard()))).unwrap_err();
+    assert_eq!(message(&*payload), "in the callback");
+    token.cancel(); // it was told; nobody panics twice
+    let registered = catch_unwind(AssertUnwindSafe(|| token.on_cancel(|| panic!("at once")).keep()));
+    assert_eq!(message(&*registered.unwrap_err()), "at once");
+}
+
+#[test]
+fn iterator_that_panics_in_a_batch_leaves_the_queue_usable_and_whole() {
+    let queue = BoundedQueue::new(100);
+    let pushed = catch_unwind(AssertUnwindSafe(|| {
+        let items = (0..80).inspect(|&item| assert!(item < 50, "item {item}"));
+        queue.push_all(items)
+    }));
+    assert_eq!(message(&*pushed.err().unwrap()), "item 50");
+    // Whole batches went in, and what came out is a beginning without a gap.
+    queue.push(1000).unwrap();
+    let mut items = queue.close_and_drain();
+    assert_eq!(items.pop(), Some(1000));
+    assert_eq!(items, (0..items.len()).collect::<Vec<_>>());
+}
+
+#[test]
+fn panics_of_scopes_task_and_body_come_back_with_their_payloads() {
+    within_a_minute(|| {
+        let task = catch_unwind(AssertUnwindSafe(|| {
+            group::scope(&CancelToken::new(), |g| {
+                g.spawn(|_| -> Result<(), ()> { panic!("the task's") });
+                Ok(())
+            })
+        }));
+        assert_eq!(message(&*task.unwrap_err()), "the task's");
+        let body = catch_unwind(AssertUnwindSafe(|| {
+            group::scope::<(), (), _>(&CancelToken::new(), |_| panic!("the body's"))
+        }));
+        assert_eq!(message(&*body.unwrap_err()), "the body's");
+    });
+}
+
+#[test]
+fn panic_of_a_pools_task_goes_to_the_handle_alone() {
+    within_a_minute(|| {
+        let pool = Pool::builder().workers(1).build().unwrap();
+        let task = pool.submit(|| -> u8 { panic!("{} of {}", 3, 4) }).unwrap();
+        let said = task.join().unwrap_err().to_string();
+        assert!(said.contains("3 of 4"), "{said}");
+        assert_eq!(pool.shutdown().panicked, 1);
+    });
+}
+
+#[test]
+fn model_that_fails_panics_as_its_body_did() {
+    let payload = catch_unwind(|| model::check(|| panic!("the body's"))).unwrap_err();
+    assert_eq!(message(&*payload), "the body's");
+}
