@@ -30,7 +30,7 @@ use crate::wait::{Line, Place, Slot};
 /// `wait` blocks until the count is 0; the call that brings it there wakes everybody.
 ///
 /// # Cancellation
-/// If the latch opens as the limit passes, the wait succeeds.
+/// A latch that opens before the limit passes is success, however late the sleeper wakes up.
 ///
 /// # Ordering
 /// What a thread did before it counted down is visible after `wait`.
@@ -116,7 +116,7 @@ impl fmt::Debug for Latch {
 /// waiter is awake is waited for too.
 ///
 /// # Cancellation
-/// If the last member leaves as the limit passes, the wait succeeds.
+/// If the last member leaves before the limit passes, that is success, however late the sleeper wakes up.
 ///
 /// # Ordering
 /// What a member did before it left is visible after `wait`.

@@ -26,8 +26,8 @@ use crate::wait::{Place, Slot, spin_until};
 ///
 /// # Cancellation
 /// A token that was cancelled before the call makes the call fail with nothing taken and nothing given. If a
-/// token or a time ends the wait while what was waited for arrives, success wins. If a time and a token end
-/// it together, the call is [`Cancelled`](WaitError::Cancelled) when the token was cancelled by then.
+/// token or a time ends the wait while what was waited for arrives, the first of them holds: what arrived before
+/// the end is success, however late the thread wakes up. If a time and a token end it together, the call is [`Cancelled`](WaitError::Cancelled) when the token was cancelled by then.
 ///
 /// # Cost
 /// Nothing where the call need not wait, except a load for the token: no clock is read.
@@ -130,26 +130,27 @@ impl<'a> Until<'a> {
         mut attempt: impl FnMut() -> Result<R, TryError>,
     ) -> Result<R, WaitError> {
         let limit = self.start();
-        let mut ended = limit.check();
         loop {
-            if ended.is_ok() && !spin_until(|| place.looks_ready()) {
+            // After an attempt, so that no wake-up is carried off; and in every round, because others may be
+            // faster each time that the place looks ready.
+            limit.check()?;
+            if !spin_until(|| place.looks_ready()) {
                 // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
                 if let Some(slot) = place.join() {
-                    ended = limit.sleep(&slot);
-                    if ended.is_err() {
+                    // The tie was decided in the slot: a grant that came first is success, however late this
+                    // thread wakes up; one that would have come later has gone to the next in line.
+                    if let Err(ended) = limit.sleep(&slot) {
                         place.leave(&slot);
+                        return Err(ended);
                     }
                 }
             }
             match attempt() {
                 Ok(done) => return Ok(done),
+                Err(TryError::WouldBlock) => {}
                 Err(TryError::Closed) => return Err(WaitError::Closed),
                 Err(TryError::Impossible) => return Err(WaitError::Impossible),
-                // The tie: if the limit ended the wait and the attempt succeeded all the same, success won.
-                Err(TryError::WouldBlock) => ended?,
             }
-            // Others may be faster every time the place looks ready; the limit holds even then.
-            ended = limit.check();
         }
     }
 

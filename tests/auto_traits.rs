@@ -1,8 +1,7 @@
 //! Which public types may be sent, shared, moved while pinned, and carried across a caught panic.
 //!
 //! A type that gains or loses one of these changes what callers may write, so each is pinned here, also
-//! those that a type must not have. What holds a lock of this crate is not `UnwindSafe`: the locks do not
-//! poison, so a caller who catches a panic says himself that what he goes on with is whole.
+//! those that a type must not have.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -100,35 +99,35 @@ fn probe_tells_types_apart() {
 #[test]
 fn what_threads_share_can_be_shared() {
     table! {
-        CancelToken => "Send Sync Unpin",
-        Clock => "Send Sync Unpin",
-        ManualClock => "Send Sync Unpin",
-        Latch => "Send Sync Unpin",
-        WaitGroup => "Send Sync Unpin",
-        Semaphore => "Send Sync Unpin",
-        BoundedQueue<u8> => "Send Sync Unpin",
-        Sender<u8> => "Send Sync Unpin",
-        Receiver<u8> => "Send Sync Unpin",
-        Pool => "Send Sync Unpin",
-        Scope<'static, 'static, u8> => "Send Sync Unpin",
+        CancelToken => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Clock => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ManualClock => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Latch => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        WaitGroup => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Semaphore => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Pool => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Scope<'static, 'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 
 #[test]
 fn handles_and_guards_can_be_sent() {
     table! {
-        CallbackGuard => "Send Sync Unpin",
-        DropGuard => "Send Sync Unpin",
-        Member => "Send Sync Unpin",
-        Permit<'static> => "Send Sync Unpin",
-        OwnedPermit => "Send Sync Unpin",
-        Task<u8> => "Send Sync Unpin",
-        Unstarted => "Send Sync Unpin",
-        Report => "Send Sync Unpin",
+        CallbackGuard => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        DropGuard => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Member => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Permit<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        OwnedPermit => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Task<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Unstarted => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Report => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Stats => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Builder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        Until<'static> => "Send Sync Unpin",
-        Iter<'static, u8> => "Send Sync Unpin",
+        Until<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Iter<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Rest<std::vec::IntoIter<u8>> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
@@ -143,8 +142,8 @@ fn errors_fit_where_errors_go() {
         Rejected<u8, WaitError> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Cause => "Send Sync Unpin",
         BuildError => "Send Sync Unpin",
-        TaskError => "Send Sync Unpin",
-        Panic => "Send Sync Unpin",
+        TaskError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Panic => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         group::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
@@ -153,20 +152,20 @@ fn errors_fit_where_errors_go() {
 fn queue_of_items_that_cannot_be_shared_can_be_shared() {
     // An item is owned by the queue or by one thread, never looked at by two.
     table! {
-        BoundedQueue<SendOnly> => "Send Sync Unpin",
-        Sender<SendOnly> => "Send Sync Unpin",
-        Receiver<SendOnly> => "Send Sync Unpin",
-        Iter<'static, SendOnly> => "Send Sync Unpin",
+        BoundedQueue<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Sender<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Receiver<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Iter<'static, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 
 #[test]
 fn queue_of_items_that_cannot_be_sent_stays_on_its_thread() {
     table! {
-        BoundedQueue<Neither> => "Unpin",
-        Sender<Neither> => "Unpin",
-        Receiver<Neither> => "Unpin",
-        Iter<'static, Neither> => "Unpin",
+        BoundedQueue<Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        Sender<Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        Receiver<Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        Iter<'static, Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Rest<std::vec::IntoIter<Neither>> => "Unpin UnwindSafe RefUnwindSafe",
     }
 }
@@ -184,15 +183,15 @@ fn rejected_value_decides_what_its_error_is() {
 #[test]
 fn scope_can_be_shared_if_its_error_can_be_sent() {
     table! {
-        Scope<'static, 'static, SendOnly> => "Send Sync Unpin",
-        Scope<'static, 'static, Neither> => "Unpin",
+        Scope<'static, 'static, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Scope<'static, 'static, Neither> => "Unpin UnwindSafe RefUnwindSafe",
     }
 }
 
 #[test]
 fn task_handle_can_be_sent_whatever_its_result_is() {
     table! {
-        Task<SendOnly> => "Send Sync Unpin",
-        Task<Neither> => "Send Sync Unpin",
+        Task<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Task<Neither> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }

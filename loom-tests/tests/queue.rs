@@ -213,7 +213,8 @@ fn draining_and_popping_share_what_is_left() {
 /// A consumer that leaves by cancel neither loses an item nor keeps a wake-up that another sleeper needs.
 ///
 /// Fails if a sleeper that was granted looks at its limit before it looks for the item (edit
-/// `retry-looks-at-the-limit-first`).
+/// `retry-looks-at-the-limit-first`), or if a push grants only the first in line, though it has left (edit
+/// `line-stops-at-the-gone`).
 #[test]
 fn a_cancelled_consumer_hands_its_wake_up_on() {
     model::check(|| {
@@ -239,8 +240,8 @@ fn a_cancelled_consumer_hands_its_wake_up_on() {
 
 /// An item and a deadline meet: either the pop has the item, or the item is still in the queue.
 ///
-/// Fails if a wait that its limit ended throws away what it got all the same (edit
-/// `retry-drops-what-it-got`).
+/// Fails if a wait that its limit ended takes an item all the same and drops it (edit
+/// `retry-takes-and-drops`).
 #[test]
 fn an_item_that_meets_a_deadline_is_popped_once() {
     model::check(|| {

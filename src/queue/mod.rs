@@ -70,8 +70,8 @@ const BATCH: usize = sized(32, 2);
 /// sleeps. `try_` calls, `len`, `close` and `Debug` never wait for another thread's progress.
 ///
 /// # Cancellation
-/// A call whose token was cancelled before it takes and gives nothing. If an item (or room) arrives as the
-/// limit passes, the call succeeds.
+/// A call whose token was cancelled before it takes and gives nothing. An item (or room) that arrives before the
+/// limit passes is success, however late the sleeper wakes up; one that arrives later is for the next in line.
 ///
 /// # Panics
 /// Nothing of the caller's runs under the queue's locks: iterators are advanced and items dropped outside.
