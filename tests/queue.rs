@@ -99,6 +99,35 @@ fn closing_and_draining_gives_the_rest_to_the_closer_alone() {
 }
 
 #[test]
+fn one_push_wakes_a_sleeping_pop() {
+    within_a_minute(|| {
+        let queue = Arc::new(BoundedQueue::new(1));
+        let sleeper = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop()
+        });
+        until_figure(&queue, "waiting_to_pop", 1);
+        assert_eq!(queue.try_push(4), Ok(()));
+        assert_eq!(sleeper.join().unwrap(), Ok(4));
+    });
+}
+
+#[test]
+fn one_pop_wakes_a_sleeping_push() {
+    within_a_minute(|| {
+        let queue = full(1);
+        let sleeper = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(4)
+        });
+        until_figure(&queue, "waiting_to_push", 1);
+        assert_eq!(queue.try_pop(), Ok(0));
+        assert_eq!(sleeper.join().unwrap(), Ok(()));
+        assert_eq!(queue.try_pop(), Ok(4));
+    });
+}
+
+#[test]
 fn closing_wakes_every_consumer() {
     within_a_minute(|| {
         let queue = Arc::new(BoundedQueue::<u8>::new(1));
