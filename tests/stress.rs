@@ -320,7 +320,7 @@ fn submit(pool: &Arc<Pool>, tokens: &[CancelToken], mut dice: Dice) -> Fate {
         fate.accepted += usize::from(task.is_some());
         tasks.extend(task);
         if dice.once_in(4) && !tasks.is_empty() {
-            drop(tasks[dice.roll(tasks.len())].cancel());
+            tasks[dice.roll(tasks.len())].cancel();
         }
     }
     for task in tasks {
@@ -435,7 +435,7 @@ fn latch_opened_while_others_give_up_is_seen_by_all_who_stay() {
             .map(|_| {
                 let (latch, tokens) = (Arc::clone(&latch), Arc::clone(&tokens));
                 let mut dice = Dice::new(dice.roll(1 << 30) as u64);
-                thread::spawn(move || drop(latch.wait_until(limit(&mut dice, &tokens[0]))))
+                thread::spawn(move || _ = latch.wait_until(limit(&mut dice, &tokens[0])))
             })
             .collect();
         for _ in 0..3 {
