@@ -4,11 +4,12 @@
 mod handles;
 #[forbid(unsafe_code)]
 mod iter;
+#[forbid(unsafe_code)]
+mod places;
 #[allow(unsafe_code)]
 mod ring;
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
@@ -16,9 +17,10 @@ pub use handles::{Receiver, Sender, bounded};
 pub use iter::{Iter, Rest};
 
 use crate::error::{Closed, Rejected, TryError, WaitError};
-use crate::sync::{Arc, Mutex, sized};
+use crate::sync::{Mutex, sized};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot};
+use crate::wait::Line;
+use places::{Items, Room};
 use ring::{Gauge, Head, Tail};
 
 /// Items that `push_all` collects before it takes the lock once for all of them: 32 at a time cost a tenth
@@ -391,63 +393,4 @@ impl<T> Drop for BoundedQueue<T> {
 /// An unlimited wait ends only in one way.
 fn only_closed<V>(rejected: Rejected<V, WaitError>) -> Rejected<V, Closed> {
     Rejected::new(rejected.value, Closed)
-}
-
-/// Where producers wait for room.
-struct Room<'a, T>(&'a BoundedQueue<T>);
-
-impl<T> Place for Room<'_, T> {
-    fn looks_ready(&self) -> bool {
-        self.0.gauge.len() < self.0.capacity
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Whoever makes room holds this lock: it pops after this, and finds the slot, or before, and then
-        // the ring is not full, for its head is exact here. Nobody need wait for room in a closed queue.
-        let mut head = self.0.head.lock();
-        (head.ring.is_full() && !head.closed).then(|| head.pushers.join())
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.0.head.lock().pushers.leave(slot);
-    }
-}
-
-/// Where consumers wait for items.
-struct Items<'a, T>(&'a BoundedQueue<T>);
-
-impl<T> Place for Items<'_, T> {
-    fn looks_ready(&self) -> bool {
-        self.0.gauge.len() > 0
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // As above with the sides changed: whoever pushes or closes holds this lock.
-        let mut tail = self.0.tail.lock();
-        if tail.closed {
-            drop(tail);
-            self.0.close_head();
-            return None;
-        }
-        tail.ring.is_empty().then(|| tail.poppers.join())
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.0.tail.lock().poppers.leave(slot);
-    }
-}
-
-impl<T> fmt::Debug for BoundedQueue<T> {
-    /// Never waits: what another thread has locked is left out.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("BoundedQueue");
-        out.field("len", &self.gauge.len()).field("capacity", &self.capacity);
-        if let Some(tail) = self.tail.try_lock() {
-            out.field("closed", &tail.closed).field("waiting_to_pop", &tail.poppers.len());
-        }
-        if let Some(head) = self.head.try_lock() {
-            out.field("waiting_to_push", &head.pushers.len());
-        }
-        out.finish()
-    }
 }
