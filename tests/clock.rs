@@ -81,7 +81,7 @@ fn one_advance_wakes_everybody_who_is_due_and_nobody_else() {
             .collect();
         clock.wait_for_sleepers(4);
         clock.advance(HOUR * 2);
-        // The late ones are gone before the latch opens: success would win the tie.
+        // The late ones are gone before the latch opens.
         let mut waits = waits.into_iter().map(|wait| wait.join().unwrap());
         assert_eq!([waits.next(), waits.next()], [Some(Err(WaitError::TimedOut)); 2]);
         assert_eq!((figure(&latch, "waiting"), figure(&clock, "alarms")), (Some(2), Some(2)));
