@@ -16,12 +16,28 @@ static TEAM: LazyLock<Vec<Sender<Part>>> = LazyLock::new(|| {
     let start = |index| {
         let (sender, parts) = channel::<Part>();
         let name = format!("team-{index}");
-        let body = move || parts.into_iter().for_each(|part| part());
+        let body = move || {
+            pin(index);
+            parts.into_iter().for_each(|part| part());
+        };
         thread::Builder::new().name(name).spawn(body).expect("a bench needs its threads");
         sender
     };
     (0..SIZE).map(start).collect()
 });
+
+/// Keeps this thread on one processor: thread after thread on the next, so that the two sides of a cell are
+/// apart. Left to the scheduler they are sometimes apart and sometimes on one processor, where waking is ten
+/// times cheaper and handing over costs a switch, and the rivals of one row are measured in different worlds.
+/// With `SELVEDGE_ONE_CORE` set, all of them stay on one.
+fn pin(index: usize) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let index = if std::env::var_os("SELVEDGE_ONE_CORE").is_some() { 0 } else { index };
+    if let Some(core) = cores.get(index % cores.len().max(1)) {
+        // Where it is not allowed, the scheduler decides as before.
+        core_affinity::set_for_current(*core);
+    }
+}
 
 /// Runs every part on a thread of its own, and says how long it took from the first start to the last end.
 ///

@@ -182,10 +182,14 @@ impl ManualClock {
     /// # Panics
     /// If the time would not fit into an [`Instant`]. A callback's panic is passed on, after all alarms that
     /// were due before it have rung; those after it ring at the next call.
+    #[track_caller]
     pub fn advance(&self, duration: Duration) {
         let target = {
             let mut state = self.manual.state.lock();
-            state.now = state.now.checked_add(duration).expect("the end of time was reached");
+            state.now = state
+                .now
+                .checked_add(duration)
+                .unwrap_or_else(|| panic!("{duration:?} from now is past the end of time"));
             state.now
         };
         while let Some(ring) = self.take_due(target) {

@@ -42,12 +42,14 @@ use crate::wait::{Line, Place, Slot};
 /// `std::sync::Barrier` if the same threads wait for each other, round after round.
 pub struct Latch {
     count: Count,
+    /// What it was made with.
+    steps: usize,
 }
 
 impl Latch {
     /// Makes a latch that opens after `count` steps; with 0 it is open.
     pub fn new(count: usize) -> Self {
-        Latch { count: Count::new(count) }
+        Latch { count: Count::new(count), steps: count }
     }
 
     /// Makes one step; the last one opens the latch. Never blocks.
@@ -56,7 +58,12 @@ impl Latch {
     /// If the latch is open already: somebody counts who was not counted.
     #[track_caller]
     pub fn count_down(&self) {
-        assert!(self.count.sub(), "counted down more often than the latch was made for: it is open");
+        let steps = self.steps;
+        assert!(
+            self.count.sub(),
+            "the latch is open: step {} of {steps} is one too many",
+            steps.saturating_add(1)
+        );
     }
 
     /// Steps that are missing.

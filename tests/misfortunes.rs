@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use common::{HOUR, within_a_minute};
+use common::{HOUR, until_figure, within_a_minute};
 use selvedge::error::WaitError;
-use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, Task, Until, group};
+use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, Semaphore, Task, Until, group};
 
 /// Waits until `other` has come to `round`, at first without leaving the processor: the two are to go on in
 /// the same moment.
@@ -202,4 +202,38 @@ fn cancelled_token_refuses_an_empty_batch_too() {
     t.cancel();
     let queue = BoundedQueue::<u32>::new(1);
     assert!(queue.push_all_until([], &t).is_err());
+}
+
+#[test]
+fn callback_that_panics_at_a_deadline_leaves_nobody_in_line() {
+    within_a_minute(|| {
+        // The alarm thread is kept busy, so that the sleeper itself finds its token's deadline passed.
+        let (gate, blocked) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+        let blocker = CancelToken::new().child_until(Duration::from_millis(1));
+        let (g, b) = (gate.clone(), blocked.clone());
+        blocker
+            .on_cancel(move || {
+                b.count_down();
+                g.wait();
+            })
+            .keep();
+        blocked.wait();
+        let semaphore = Arc::new(Semaphore::new(2));
+        let _held = semaphore.acquire().unwrap();
+        let token = CancelToken::new().child_until(Duration::from_millis(300));
+        token.on_cancel(|| std::panic::resume_unwind(Box::new("callback"))).keep();
+        let front = std::thread::spawn({
+            let (s, t) = (semaphore.clone(), token.clone());
+            move || catch_unwind(AssertUnwindSafe(|| s.acquire_many_until(2, &t).map(drop))).is_err()
+        });
+        until_figure(&semaphore, "waiting", 1);
+        let behind = std::thread::spawn({
+            let s = semaphore.clone();
+            move || s.acquire().map(drop)
+        });
+        until_figure(&semaphore, "waiting", 2);
+        front.join().unwrap();
+        assert_eq!(behind.join().unwrap(), Ok(()));
+        gate.count_down();
+    });
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::CancelToken;
 use super::node::{Callback, Node, Watcher};
-use crate::sync::Arc;
+use super::{CancelToken, Cause};
+use crate::sync::{Arc, thread};
 
 /// A slot's registration with a token, for the time of one sleep.
 #[derive(Debug)]
@@ -82,7 +82,12 @@ impl DropGuard {
 impl Drop for DropGuard {
     fn drop(&mut self) {
         if let Some(token) = &self.token {
-            token.cancel();
+            // While a panic passes by, a second one out of a callback would end the process.
+            if thread::panicking() {
+                std::mem::forget(token.node.cancel(Cause::Requested));
+            } else {
+                token.cancel();
+            }
         }
     }
 }

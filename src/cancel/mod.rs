@@ -7,6 +7,7 @@ mod node;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::panic;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -67,7 +68,9 @@ use node::{Node, Watcher};
 /// wait for the first.
 ///
 /// # Panics
-/// A panic of a callback is passed on to whoever cancelled, after everybody else has been told.
+/// A panic of a callback is passed on to whoever cancelled, after everybody else has been told. At a deadline
+/// nobody asked for the callback, so its panic ends with the panic hook's message; on a manual clock it goes to
+/// whoever advances it.
 ///
 /// # Ordering
 /// What a thread did before it cancelled is visible to who sees the token cancelled.
@@ -135,12 +138,18 @@ impl CancelToken {
 
     /// Cancels the token and its children.
     pub fn cancel(&self) {
-        self.node.cancel(Cause::Requested);
+        self.cancel_for(Cause::Requested);
     }
 
     /// Cancels the token and its children, and leaves the reason in [`cause`](CancelToken::cause).
     pub fn cancel_because(&self, error: impl Into<Box<dyn Error + Send + Sync>>) {
-        self.node.cancel(Cause::Error(Arc::from(error.into())));
+        self.cancel_for(Cause::Error(Arc::from(error.into())));
+    }
+
+    fn cancel_for(&self, cause: Cause) {
+        if let Some(payload) = self.node.cancel(cause) {
+            panic::resume_unwind(payload);
+        }
     }
 
     /// True if the token was cancelled or its deadline has passed.
@@ -221,7 +230,8 @@ impl CancelToken {
     /// that found it passed or on the crate's alarm thread. At once, on this thread, if it is cancelled
     /// already.
     ///
-    /// No lock is held while `f` runs, so it may use this token and anything else. Dropping the guard takes
+    /// Keep it short: the crate has one alarm thread, and a callback that blocks there makes every later
+    /// deadline with a callback wait. No lock is held while `f` runs, so it may use this token and anything else. Dropping the guard takes
     /// the callback back; it does not wait for one that runs.
     pub fn on_cancel(&self, f: impl FnOnce() + Send + 'static) -> CallbackGuard {
         CallbackGuard::new(&self.node, Box::new(f))

@@ -16,6 +16,7 @@
 //! A child keeps its parent alive, a parent knows its children by [`Weak`] references, and a node that is
 //! dropped leaves its parent's list. So a long-lived parent holds no trace of the children that are gone.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::mem;
 use std::panic;
@@ -32,6 +33,8 @@ use crate::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::wait::{Outcome, Slot};
 
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
+/// What a callback panicked with.
+pub(super) type Payload = Box<dyn Any + Send>;
 
 pub(super) struct Node {
     /// Set after `cause`; only a hint that saves the lock while it is false and the answer once it is true.
@@ -108,7 +111,8 @@ impl Node {
     fn follow(self: &Arc<Self>, above: &Arc<Node>, link: &OnceLock<Link>) {
         match above.watch(Watcher::Child(Arc::downgrade(self))) {
             Ok(key) => link.set((Arc::clone(above), key)).unwrap_or_else(|_| unreachable!("set once")),
-            Err(_) => self.cancel(above.cause().unwrap_or(Cause::Requested)),
+            // It is new, so there is no callback yet that could panic.
+            Err(_) => drop(self.cancel(above.cause().unwrap_or(Cause::Requested))),
         }
     }
 
@@ -135,7 +139,7 @@ impl Node {
     fn is_late(self: &Arc<Self>, deadline: Instant) -> bool {
         let late = self.clock.now() >= deadline;
         if late {
-            self.cancel(Cause::DeadlinePassed);
+            self.expire();
         }
         late
     }
@@ -147,8 +151,10 @@ impl Node {
 
     /// Cancels the node and everything below it, and tells everybody, each once. The first cause stays.
     ///
-    /// Goes down the tree with a list instead of recursion: a chain of tokens may be deeper than the stack.
-    pub(super) fn cancel(self: &Arc<Self>, cause: Cause) {
+    /// Returns the payload if a callback panicked: everybody has been told all the same. Goes down the tree
+    /// with a list instead of recursion: a chain of tokens may be deeper than the stack.
+    #[must_use = "a callback's panic goes to whoever cancelled, or is let go on purpose"]
+    pub(super) fn cancel(self: &Arc<Self>, cause: Cause) -> Option<Payload> {
         let mut below = vec![Arc::clone(self)];
         let mut panicked = None;
         while let Some(node) = below.pop() {
@@ -164,9 +170,16 @@ impl Node {
                 }
             }
         }
-        if let Some(payload) = panicked {
-            panic::resume_unwind(payload);
-        }
+        panicked
+    }
+
+    /// Cancels the node because its deadline has passed.
+    ///
+    /// A callback's panic ends here, after the panic hook has reported it: whoever finds the deadline passed
+    /// may be in the middle of a wait, with others in line behind, and has not asked for the callback.
+    fn expire(self: &Arc<Self>) {
+        // Forgotten, because dropping a payload may panic too.
+        mem::forget(self.cancel(Cause::DeadlinePassed));
     }
 
     /// Writes the cause, and takes out everybody who must be told; nobody if it was there already.
@@ -231,10 +244,18 @@ impl Node {
         // Set with no lock held, because an alarm whose time has come rings on the spot. Two threads may get
         // here at once; the second alarm replaces the first and is as good.
         let node = Arc::downgrade(self);
-        let alarm = self.clock.call_at(deadline, move || {
-            if let Some(node) = node.upgrade() {
-                node.cancel(Cause::DeadlinePassed);
+        let ring = move || {
+            let payload = node.upgrade().and_then(|node| node.cancel(Cause::DeadlinePassed));
+            if let Some(payload) = payload {
+                panic::resume_unwind(payload);
             }
+        };
+        // A panic goes to whoever advances a manual clock and dies on the alarm thread. If the alarm rings on
+        // the spot it ends here, for the reason that `expire` gives.
+        let set = panic::AssertUnwindSafe(|| self.clock.call_at(deadline, ring));
+        let alarm = panic::catch_unwind(set).unwrap_or_else(|payload| {
+            mem::forget(payload);
+            None
         });
         let mut state = self.state.lock();
         let unneeded = match state.cause {

@@ -193,6 +193,8 @@ impl<T> BoundedQueue<T> {
     /// Puts all of `items` in, in order and many under one lock, and waits for room as long as it takes.
     /// Items of other producers may come in between.
     ///
+    /// `items` is advanced up to 33 items ahead of what has been put in, and outside the queue's locks.
+    ///
     /// # Errors
     /// [`Closed`], with an iterator over the items that were not put in.
     pub fn push_all<I: IntoIterator<Item = T>>(
