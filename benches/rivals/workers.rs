@@ -32,7 +32,7 @@ fn by_channel(
     receiver
 }
 
-/// Room for a burst.
+/// Ours, with a queue for so many tasks.
 #[derive(Clone)]
 pub(crate) struct Selvedge<const QUEUE: usize>(Arc<selvedge::Pool>);
 
