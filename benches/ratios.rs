@@ -186,7 +186,7 @@ impl Ticks {
             .rsplit(')')
             .next()?
             .split_whitespace()
-            .skip(12)
+            .skip(11)
             .map_while(|n| n.parse().ok())
             .take(2)
             .collect();
