@@ -155,9 +155,11 @@ impl Node {
     /// with a list instead of recursion: a chain of tokens may be deeper than the stack.
     #[must_use = "a callback's panic goes to whoever cancelled, or is let go on purpose"]
     pub(super) fn cancel(self: &Arc<Self>, cause: Cause) -> Option<Payload> {
-        let mut below = vec![Arc::clone(self)];
+        // Most tokens have nobody below, and then nothing is allocated.
+        let mut below = Vec::new();
         let mut panicked = None;
-        while let Some(node) = below.pop() {
+        let mut next = Some(Arc::clone(self));
+        while let Some(node) = next {
             for watcher in node.end(&cause) {
                 match watcher {
                     Watcher::Slot(slot, outcome) => drop(slot.end(outcome)),
@@ -169,6 +171,7 @@ impl Node {
                     }
                 }
             }
+            next = below.pop();
         }
         panicked
     }

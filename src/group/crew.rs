@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::sync::{Arc, Mutex, lazy_static, thread};
 use crate::until::Until;
-use crate::wait::Slot;
+use crate::wait::{Slot, spin_until};
 
 /// How long an idle helper stays: long enough for a program that opens scopes in a loop, short enough that
 /// one that does not is rid of its threads before anybody wonders about them.
@@ -82,6 +82,9 @@ fn wait_for_call(crew: &Mutex<Crew>) -> Option<Call> {
     let slot = Slot::new();
     let call = Arc::new(Mutex::new(None));
     crew.lock().idle.push(Idle { slot: Arc::clone(&slot), call: Arc::clone(&call) });
+    // A program that opens scope after scope calls again within microseconds: a scope of one task went from
+    // 5.3 to 3.1 µs by this look-out, one of 1,000 from 161 to 96 (bench `group`).
+    spin_until(|| slot.has_ended());
     // Ended by `call`, which takes the helper out of the list, or by time.
     match Until::from(KEEP_ALIVE).start().sleep(&slot) {
         // The caller writes the call after it ended the slot, and both under the crew's lock.

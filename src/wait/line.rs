@@ -33,7 +33,14 @@ impl Line {
     }
 
     /// Grants the first one who still waits; those who gave up before are passed over.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Wake> {
+        // The common case, kept small enough to be inlined into every push and pop.
+        if self.slots.is_empty() { None } else { self.next_of_some() }
+    }
+
+    #[cold]
+    fn next_of_some(&mut self) -> Option<Wake> {
         while let Some(slot) = self.slots.pop_front() {
             if let Some(wake) = slot.end(Ok(())) {
                 return Some(wake);

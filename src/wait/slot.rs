@@ -35,6 +35,11 @@ impl Slot {
         Some(Wake(Arc::clone(self)))
     }
 
+    /// Whether the wait has ended by now, as far as can be seen without waiting for the lock.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.outcome.try_lock().is_some_and(|outcome| outcome.is_some())
+    }
+
     /// Sleeps until the wait is ended, at the latest at `deadline` of the system's clock.
     pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Outcome {
         let mut outcome = self.outcome.lock();
