@@ -31,7 +31,7 @@
 //!
 //! # Proof
 //!
-//! Models in `loom-tests/tests/wait.rs` (through tokens, latches and semaphores).
+//! Models in `loom-tests/tests/`: `cancel.rs`, `latch.rs`, `semaphore.rs` and `queue.rs`, which all sleep here.
 
 mod line;
 mod slot;
