@@ -1,7 +1,7 @@
 //! Applies each breaking edit to a copy of the source, and shows that the models it names turn red.
 //!
-//! A model that passes proves something only if it would fail on broken code. `breaks.txt` lists one-line
-//! breakages and the models that must notice; this program makes them, one at a time, in a copy below
+//! A model that passes proves something only if it would fail on broken code. The files in `breaks/`
+//! list one-line breakages and the models that must notice; this program makes them, one at a time, in a copy below
 //! `target/breaks`, so that the tree you work in is never touched.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use std::{env, fs};
 
-/// One entry of `breaks.txt`.
+/// One entry of a list.
 struct Edit {
     name: String,
     file: String,
@@ -21,8 +21,9 @@ struct Edit {
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package has a parent");
-    let list = fs::read_to_string(root.join("loom-tests/breaks.txt")).expect("breaks.txt is readable");
-    let edits: Vec<Edit> = list.split("\n== ").skip(1).map(parse).collect();
+    let lists = files(&root.join("loom-tests/breaks"));
+    let edits: Vec<Edit> =
+        lists.iter().flat_map(|(_, list)| list.split("\n== ").skip(1).map(parse)).collect();
     let complaints = check(root, &edits);
     for complaint in &complaints {
         eprintln!("{complaint}");
@@ -75,7 +76,7 @@ fn check(root: &Path, edits: &[Edit]) -> Vec<String> {
     }
     let broken: BTreeSet<&str> = edits.iter().flat_map(|edit| &edit.models).map(String::as_str).collect();
     let mut mentioned = BTreeSet::new();
-    for (file, text) in model_files(root) {
+    for (file, text) in files(&root.join("loom-tests/tests")) {
         // The first two are negative controls, which carry their breakage with them.
         let own_controls = file == "sync" || file == "reference";
         for (doc, model) in models(&text) {
@@ -88,18 +89,23 @@ fn check(root: &Path, edits: &[Edit]) -> Vec<String> {
     }
     let listed: BTreeSet<String> = edits.iter().map(|edit| edit.name.clone()).collect();
     for name in mentioned.symmetric_difference(&listed) {
-        complaints.push(format!("{name}: not both in breaks.txt and in a model's doc"));
+        complaints.push(format!("{name}: not both in a list of edits and in a model's doc"));
     }
     complaints
 }
 
-fn model_files(root: &Path) -> Vec<(String, String)> {
-    let tests = fs::read_dir(root.join("loom-tests/tests")).expect("there are models");
-    tests
+/// The files of a folder by name, without the ending.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the folder is there")
         .map(|entry| entry.expect("the folder is readable").path())
+        .collect();
+    paths.sort();
+    paths
+        .into_iter()
         .map(|path| {
             let stem = path.file_stem().expect("a file").to_string_lossy().into_owned();
-            (stem, fs::read_to_string(&path).expect("a model file is readable"))
+            (stem, fs::read_to_string(&path).expect("a file of text"))
         })
         .collect()
 }

@@ -1,0 +1,12 @@
+//! The patterns that people bring from Go, where each of them breaks, and what to write here.
+//!
+//! Each section has the way that is usually taught, the smallest situation in which it fails, and ours. The
+//! failures are tests in `tests/reference.rs` and models in `loom-tests/tests/reference.rs`.
+//!
+#![doc = include_str!("pool.md")]
+#![doc = include_str!("semaphore.md")]
+#![doc = include_str!("cancel.md")]
+#![doc = include_str!("group.md")]
+#![doc = include_str!("queue.md")]
+#![doc = include_str!("polling.md")]
+#![doc = include_str!("races.md")]
