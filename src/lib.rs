@@ -57,6 +57,8 @@ pub mod queue;
 pub mod semaphore;
 
 // Floor 3
+#[forbid(unsafe_code)]
+mod crew;
 pub mod group;
 #[forbid(unsafe_code)]
 pub mod pool;

@@ -1,6 +1,6 @@
 //! What a scope still has to do, and who does it.
 //!
-//! Tasks are posted on the board. Helpers from the [`crew`] take them down, and so does the owner once its
+//! Tasks are posted on the board. Helpers from the [crew](crate::crew) take them down, and so does the owner once its
 //! body is done. One mutex orders everything here.
 //!
 //! # Who is called
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
-use super::crew;
+use crate::crew;
 use crate::error::TryError;
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;

@@ -2,8 +2,6 @@
 
 #[forbid(unsafe_code)]
 mod board;
-#[forbid(unsafe_code)]
-mod crew;
 #[allow(unsafe_code)]
 mod erase;
 
@@ -14,6 +12,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::{fmt, io};
 
 use crate::cancel::CancelToken;
+use crate::crew;
 use crate::error::{Rejected, TryError};
 use crate::sync::{Arc, Mutex};
 use board::Board;

@@ -43,7 +43,7 @@ struct Idle {
 ///
 /// # Errors
 /// If no helper is idle and the operating system refuses another thread.
-pub(super) fn call(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub(crate) fn call(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let f: Call = Box::new(f);
     let mut crew = CREW.lock();
     while let Some(idle) = crew.idle.pop() {
@@ -100,6 +100,6 @@ fn wait_for_call(crew: &Mutex<Crew>) -> Option<Call> {
 }
 
 /// Threads of the crew that are alive, idle or at work.
-pub(super) fn alive() -> usize {
+pub(crate) fn alive() -> usize {
     CREW.lock().alive
 }
