@@ -1,6 +1,6 @@
 //! What a scope still has to do, and who does it.
 //!
-//! Tasks are posted on the board. Helpers from the [crew](crate::crew) take them down, and so does the owner once its
+//! Tasks are posted on the board. Helpers from the [`crew`] take them down, and so does the owner once its
 //! body is done. One mutex orders everything here.
 //!
 //! # Who is called
