@@ -33,6 +33,7 @@
 //!
 //! Models in `loom-tests/tests/`: `cancel.rs`, `latch.rs`, `semaphore.rs` and `queue.rs`, which all sleep here.
 
+mod blocking;
 mod line;
 mod slot;
 mod spin;
@@ -53,6 +54,7 @@ pub(crate) trait Place {
     fn leave(&self, slot: &Arc<Slot>);
 }
 
+pub(crate) use blocking::{Blocking, observed_by, unobserved};
 pub(crate) use line::Line;
 pub(crate) use slot::{Outcome, Slot, Wake};
 pub(crate) use spin::spin_until;

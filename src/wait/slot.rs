@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::blocking;
 use crate::error::WaitError;
 use crate::sync::{Arc, Condvar, Mutex, time};
 
@@ -40,8 +41,20 @@ impl Slot {
         self.outcome.try_lock().is_some_and(|outcome| outcome.is_some())
     }
 
-    /// Sleeps until the wait is ended, at the latest at `deadline` of the system's clock.
+    /// Sleeps until the wait is ended, at the latest at `deadline` of the system's clock; tells those who
+    /// [observe](blocking) this thread, if it must sleep.
     pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Outcome {
+        let observers = blocking::observers();
+        if observers.is_empty() || self.has_ended() {
+            return self.wait(deadline);
+        }
+        observers.iter().for_each(|observer| observer.blocked());
+        let ended = self.wait(deadline);
+        observers.iter().rev().for_each(|observer| observer.resumed());
+        ended
+    }
+
+    fn wait(&self, deadline: Option<Instant>) -> Outcome {
         let mut outcome = self.outcome.lock();
         // Until `end` writes the outcome; it needs the lock for that, so it cannot fall between this thread's
         // look and its sleep, and it notifies afterwards.

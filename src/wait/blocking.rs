@@ -1,0 +1,56 @@
+//! Telling those who lent a thread its work that the thread sleeps.
+//!
+//! A pool may run another task in the place of one that sleeps, and a scope need not count it toward its
+//! limit; both must hear of it here, in the one place where threads sleep. A look-out before a sleep is not
+//! told: it ends by itself within microseconds.
+
+use std::cell::RefCell;
+
+use crate::sync::{Arc, thread_local};
+
+/// Somebody who is told when a thread that works for them falls asleep, and when it goes on.
+pub(crate) trait Blocking: Send + Sync {
+    /// This thread is about to sleep. It holds no lock of this crate.
+    fn blocked(&self);
+
+    /// This thread goes on. Comes once after each [`blocked`](Blocking::blocked), on the same thread.
+    fn resumed(&self);
+}
+
+type Observers = Vec<Arc<dyn Blocking>>;
+
+thread_local! {
+    /// Outermost first.
+    static OBSERVERS: RefCell<Observers> = RefCell::new(Vec::new());
+}
+
+/// Tells `observer` of this thread's sleeps, in addition to those who are told already, until the guard is
+/// dropped. Guards are dropped in the reverse of the order in which they were made.
+pub(crate) fn observed_by(observer: Arc<dyn Blocking>) -> Observed {
+    OBSERVERS.with(|observers| observers.borrow_mut().push(observer));
+    Observed(())
+}
+
+/// See [`observed_by`].
+#[must_use = "dropping it ends the observation"]
+pub(crate) struct Observed(());
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        let observer = OBSERVERS.with(|observers| observers.borrow_mut().pop());
+        drop(observer);
+    }
+}
+
+/// Does `f` without telling anybody that it sleeps: a worker between two tasks blocks nobody's work.
+pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
+    let observers = OBSERVERS.with(RefCell::take);
+    let result = f();
+    OBSERVERS.with(|place| *place.borrow_mut() = observers);
+    result
+}
+
+/// Those who want to be told. Empty on most threads, and on one whose thread-locals are gone.
+pub(super) fn observers() -> Observers {
+    OBSERVERS.try_with(|observers| observers.borrow().clone()).unwrap_or_default()
+}
