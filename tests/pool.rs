@@ -165,7 +165,7 @@ fn submit_to_a_full_pool_waits_for_room() {
             let pool = Arc::clone(&pool);
             move || pool.submit(|| 9).unwrap().join().unwrap()
         });
-        until_figure(&pool, "waiting_to_push", 1);
+        until_figure(&pool, "waiting_to_submit", 1);
         gate.count_down();
         assert_eq!(submitter.join().unwrap(), 9);
     });
@@ -180,7 +180,7 @@ fn cancel_wakes_a_sleeping_submit_and_gives_the_closure_back() {
             let (pool, token) = (Arc::clone(&pool), token.clone());
             move || pool.submit_until(|| 6, &token).map_err(|it| (it.error, (it.value)())).err()
         });
-        until_figure(&pool, "waiting_to_push", 1);
+        until_figure(&pool, "waiting_to_submit", 1);
         token.cancel();
         assert_eq!(submitter.join().unwrap(), Some((WaitError::Cancelled, 6)));
         gate.count_down();
@@ -226,7 +226,7 @@ fn shutdown_wakes_a_sleeping_submit_and_gives_the_closure_back() {
             let pool = Arc::clone(&pool);
             move || pool.submit(|| 6).map_err(|it| (it.error, (it.value)())).err()
         });
-        until_figure(&pool, "waiting_to_push", 1);
+        until_figure(&pool, "waiting_to_submit", 1);
         assert_eq!(pool.shutdown_until(Duration::ZERO).unwrap_err().error, WaitError::TimedOut);
         assert_eq!(submitter.join().unwrap(), Some((Closed, 6)));
         gate.count_down();

@@ -1,30 +1,50 @@
 //! What a pool is made of.
 
 use std::error::Error;
+use std::ops::{RangeInclusive, RangeToInclusive};
+use std::time::Duration;
 use std::{fmt, io};
 
-use super::report::Tally;
-use super::{Pool, Shared, Worker};
-use crate::latch::WaitGroup;
-use crate::queue::BoundedQueue;
-use crate::sync::{Arc, Mutex, thread};
+use super::Pool;
+use super::intake::Intake;
+use super::staff::Staff;
+use super::task::Panic;
+use super::worker::{Habits, Shared};
+use crate::clock::Clock;
+use crate::sync::{Arc, thread};
 
 /// Describes a [`Pool`] before it is built; made by [`Pool::builder`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a builder starts no thread until `build` is called"]
 pub struct Builder {
-    name: String,
-    workers: usize,
+    workers: Workers,
+    spares: usize,
     queue: usize,
-    stack_size: Option<usize>,
+    habits: Habits,
 }
 
-/// Why a pool could not be built.
+/// How many threads a pool has: a number, or the fewest and the most.
+///
+/// Made from `4`, `2..=16`, or `..=8`, which is `0..=8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Workers {
+    pub(super) min: usize,
+    pub(super) max: usize,
+}
+
+/// Why a pool could not be built, or resized.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// `workers(0)`: nobody would run the tasks.
     NoWorkers,
+    /// `workers(5..=2)`: at least `min` and at most `max` cannot both be.
+    EmptyRange {
+        /// What was to be the fewest.
+        min: usize,
+        /// What was to be the most.
+        max: usize,
+    },
     /// `queue(0)`: no task could be handed over.
     NoQueue,
     /// The operating system refused a thread. Those that had started were stopped again.
@@ -34,22 +54,49 @@ pub enum BuildError {
 impl Builder {
     pub(super) fn new() -> Self {
         Builder {
-            name: "pool".into(),
-            workers: thread::available_parallelism(),
+            workers: thread::available_parallelism().into(),
+            spares: 0,
             queue: 1024,
-            stack_size: None,
+            habits: Habits {
+                name: "pool".into(),
+                stack_size: None,
+                keep_alive: Duration::from_secs(10),
+                clock: Clock::system(),
+                on_panic: None,
+                on_start: None,
+                on_exit: None,
+            },
         }
     }
 
-    /// Names the pool. Its threads are called `name-0`, `name-1` and so on; without it, `pool-0`.
+    /// Names the pool. Its threads are called `name-0`, `name-1` and so on; without it, `pool-0`. A thread that
+    /// takes the place of one that has left has its name too.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.habits.name = name.into();
         self
     }
 
-    /// How many threads work; without it, as many as the machine has processors.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers;
+    /// How many threads work: `workers(4)`, or `workers(2..=16)` for at least 2 and at most 16. Without it, as
+    /// many as the machine has processors.
+    ///
+    /// The fewest are started at once and stay. Another is started as soon as a task is queued that nobody is free
+    /// for, and leaves when it had nothing to do for the time of [`keep_alive`](Builder::keep_alive).
+    pub fn workers(mut self, workers: impl Into<Workers>) -> Self {
+        self.workers = workers.into();
+        self
+    }
+
+    /// How many threads there may be above the most workers, each in the place of one whose task sleeps in a call of
+    /// this crate: in a queue, a semaphore, a join. Without it, none.
+    ///
+    /// With spares a task may wait for what another, still queued, must do, as long as no more of them sleep than
+    /// there are spares. When a sleeper wakes it goes on at once, beside its spare, which takes no further task
+    /// until another falls asleep. A sleep costs two locks more, and, if tasks are queued, a thread that wakes.
+    ///
+    /// A pool of one worker is often meant to run one task after the other. With spares it starts the next when
+    /// the first sleeps.
+    pub fn spares(mut self, spares: usize) -> Self {
+        self.spares = spares;
         self
     }
 
@@ -59,9 +106,46 @@ impl Builder {
         self
     }
 
+    /// How long a worker above the fewest stays without work; without it, 10 seconds. [`Duration::MAX`] is for
+    /// ever, [`Duration::ZERO`] not at all.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.habits.keep_alive = keep_alive;
+        self
+    }
+
+    /// The clock that `keep_alive` is measured on, and that the tokens of
+    /// [`submit_with`](Pool::submit_with) are on; without it, the system's.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.habits.clock = clock.into();
+        self
+    }
+
     /// Stack of each thread, in bytes; without it, std's default.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.habits.stack_size = Some(bytes);
+        self
+    }
+
+    /// Called with each panic that nobody joins: of a task that was [executed](Pool::execute), or whose handle was
+    /// dropped. Without it such a panic is [counted](super::Stats::panicked) only.
+    ///
+    /// It runs on the worker, or where the handle is dropped. If it panics itself, that ends with the message of the
+    /// panic hook.
+    pub fn on_panic(mut self, hook: impl Fn(Panic) + Send + Sync + 'static) -> Self {
+        self.habits.on_panic = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on each worker before its first task. A panic in it ends with the message of the panic hook.
+    pub fn on_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.habits.on_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on each worker after its last task; a shutdown waits for it. A panic in it ends with the message of
+    /// the panic hook.
+    pub fn on_exit(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.habits.on_exit = Some(Arc::new(hook));
         self
     }
 
@@ -70,52 +154,57 @@ impl Builder {
     /// # Errors
     /// A [`BuildError`] says which number is wrong, or what the operating system said.
     pub fn build(self) -> Result<Pool, BuildError> {
-        if self.workers == 0 {
-            return Err(BuildError::NoWorkers);
-        }
+        let Workers { min, max } = self.workers.checked()?;
         if self.queue == 0 {
             return Err(BuildError::NoQueue);
         }
-        let shared = Arc::new(Shared {
-            queue: BoundedQueue::new(self.queue),
-            tally: Tally::default(),
-            present: WaitGroup::new(),
-            workers: Mutex::new(Vec::with_capacity(self.workers)),
-        });
+        let intake = Intake::new(self.queue, Staff::new(min, max, self.spares));
         // Dropped on an early return, which stops the workers that have started.
-        let pool = Pool { shared, detached: false };
-        for index in 0..self.workers {
-            self.start(&pool.shared, index).map_err(BuildError::Spawn)?;
-        }
+        let pool = Pool { shared: Shared::new(intake, self.habits), detached: false };
+        pool.shared.fill().map_err(BuildError::Spawn)?;
         Ok(pool)
     }
+}
 
-    fn start(&self, shared: &Arc<Shared>, index: usize) -> io::Result<()> {
-        let name = format!("{}-{index}", self.name);
-        let mut builder = thread::Builder::new().name(name.clone());
-        if let Some(bytes) = self.stack_size {
-            builder = builder.stack_size(bytes);
+impl Workers {
+    pub(super) fn checked(self) -> Result<Self, BuildError> {
+        match self {
+            Workers { max: 0, min: 0 } => Err(BuildError::NoWorkers),
+            Workers { min, max } if min > max => Err(BuildError::EmptyRange { min, max }),
+            workers => Ok(workers),
         }
-        // The entry comes before the thread, which marks it when it goes.
-        shared.workers.lock().push(Worker { name, handle: None, gone: false });
-        let spawned = builder.spawn({
-            let (shared, member) = (Arc::clone(shared), shared.present.join());
-            move || {
-                shared.work();
-                shared.workers.lock()[index].gone = true;
-                // Last: who waits for nobody to be present finds every worker marked.
-                drop(member);
-            }
-        });
-        let mut workers = shared.workers.lock();
-        match spawned {
-            Ok(handle) => workers[index].handle = Some(handle),
-            Err(error) => {
-                workers.pop();
-                return Err(error);
-            }
-        }
-        Ok(())
+    }
+}
+
+impl From<usize> for Workers {
+    fn from(count: usize) -> Self {
+        Workers { min: count, max: count }
+    }
+}
+
+impl From<RangeInclusive<usize>> for Workers {
+    fn from(range: RangeInclusive<usize>) -> Self {
+        Workers { min: *range.start(), max: *range.end() }
+    }
+}
+
+impl From<RangeToInclusive<usize>> for Workers {
+    fn from(range: RangeToInclusive<usize>) -> Self {
+        Workers { min: 0, max: range.end }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.habits.name)
+            .field("workers", &(self.workers.min..=self.workers.max))
+            .field("spares", &self.spares)
+            .field("queue", &self.queue)
+            .field("keep_alive", &self.habits.keep_alive)
+            .field("clock", &self.habits.clock)
+            .field("stack_size", &self.habits.stack_size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,6 +213,9 @@ impl fmt::Display for BuildError {
         match self {
             BuildError::NoWorkers => {
                 f.write_str("a pool of 0 workers would never run a task: ask for at least 1")
+            }
+            BuildError::EmptyRange { min, max } => {
+                write!(f, "a pool cannot have at least {min} and at most {max} workers: swap the two")
             }
             BuildError::NoQueue => {
                 f.write_str("a queue of 0 tasks would never hand one over: ask for at least 1")
@@ -137,7 +229,7 @@ impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             BuildError::Spawn(error) => Some(error),
-            BuildError::NoWorkers | BuildError::NoQueue => None,
+            BuildError::NoWorkers | BuildError::EmptyRange { .. } | BuildError::NoQueue => None,
         }
     }
 }

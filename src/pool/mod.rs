@@ -1,24 +1,34 @@
 //! Worker threads that run what is submitted to them.
 
+#[forbid(unsafe_code)]
 mod builder;
+#[forbid(unsafe_code)]
+mod intake;
+#[forbid(unsafe_code)]
 mod job;
+#[allow(unsafe_code)]
+mod parcel;
+#[forbid(unsafe_code)]
 mod report;
+#[forbid(unsafe_code)]
+mod staff;
+#[forbid(unsafe_code)]
+mod submit;
+#[forbid(unsafe_code)]
 mod task;
+#[forbid(unsafe_code)]
+mod worker;
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 
-pub use builder::{BuildError, Builder};
+pub use builder::{BuildError, Builder, Workers};
 pub use report::{Report, Stats, Unstarted};
 pub use task::{Panic, Task, TaskError};
 
-use crate::error::{Closed, Rejected, TryError, WaitError};
-use crate::latch::WaitGroup;
-use crate::queue::BoundedQueue;
-use crate::sync::{Arc, Mutex, thread, thread_local};
+use crate::error::{Rejected, WaitError};
+use crate::sync::Arc;
 use crate::until::Until;
-use job::{Job, Runnable};
-use report::Tally;
+use worker::Shared;
 
 /// Runs closures on a fixed number of threads, with a bounded queue before them.
 ///
@@ -82,150 +92,10 @@ pub struct Pool {
     detached: bool,
 }
 
-struct Shared {
-    queue: BoundedQueue<Arc<dyn Runnable>>,
-    tally: Tally,
-    /// One member for each worker that has not finished.
-    present: WaitGroup,
-    workers: Mutex<Vec<Worker>>,
-}
-
-struct Worker {
-    name: String,
-    /// `None` once somebody joins it.
-    handle: Option<thread::JoinHandle<()>>,
-    /// The worker has left its loop.
-    gone: bool,
-}
-
-thread_local! {
-    /// The pool whose worker this thread is, by address; 0 on other threads. Never dereferenced.
-    static OWN_POOL: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
 impl Pool {
     /// Starts describing a pool.
     pub fn builder() -> Builder {
         Builder::new()
-    }
-
-    /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes.
-    ///
-    /// # Errors
-    /// [`Closed`], with the closure, once the pool is shut down.
-    pub fn execute<F>(&self, f: F) -> Result<(), Rejected<F, Closed>>
-    where
-        F: FnOnce() + Send + 'static,
-    {
-        self.submit(f).map(drop)
-    }
-
-    /// Like [`execute`](Pool::execute), without waiting.
-    ///
-    /// # Errors
-    /// With the closure: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`].
-    pub fn try_execute<F>(&self, f: F) -> Result<(), Rejected<F, TryError>>
-    where
-        F: FnOnce() + Send + 'static,
-    {
-        self.try_submit(f).map(drop)
-    }
-
-    /// Like [`execute`](Pool::execute), and waits for room at most until `limit`.
-    ///
-    /// # Errors
-    /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
-    pub fn execute_until<'a, F>(
-        &self,
-        f: F,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<(), Rejected<F, WaitError>>
-    where
-        F: FnOnce() + Send + 'static,
-    {
-        self.submit_until(f, limit).map(drop)
-    }
-
-    /// Submits a closure and returns a handle to its result; waits for room in the queue as long as it takes.
-    ///
-    /// From inside a task of this pool, if the queue is full, it runs the closure on the spot and returns
-    /// the handle of a task that has ended.
-    ///
-    /// # Errors
-    /// [`Closed`], with the closure, once the pool is shut down.
-    pub fn submit<F, R>(&self, f: F) -> Result<Task<R>, Rejected<F, Closed>>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        self.submit_until(f, Until::forever()).map_err(|rejected| Rejected::new(rejected.value, Closed))
-    }
-
-    /// Like [`submit`](Pool::submit), without waiting and without running anything here.
-    ///
-    /// # Errors
-    /// With the closure: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`].
-    pub fn try_submit<F, R>(&self, f: F) -> Result<Task<R>, Rejected<F, TryError>>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        let job = Job::new(f);
-        match self.shared.queue.try_push(job.clone()) {
-            Ok(()) => Ok(self.task(job)),
-            Err(rejected) => Err(Rejected::new(job.take_back(), rejected.error)),
-        }
-    }
-
-    /// Like [`submit`](Pool::submit), and waits for room at most until `limit`.
-    ///
-    /// # Errors
-    /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
-    pub fn submit_until<'a, F, R>(
-        &self,
-        f: F,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<Task<R>, Rejected<F, WaitError>>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        let limit = limit.into();
-        let job = Job::new(f);
-        let result = if self.shared.is_own_worker() {
-            self.push_or_run(&job, limit)
-        } else {
-            self.shared.queue.push_until(job.clone(), limit).map_err(|rejected| rejected.error)
-        };
-        match result {
-            Ok(()) => Ok(self.task(job)),
-            Err(error) => Err(Rejected::new(job.take_back(), error)),
-        }
-    }
-
-    /// What a worker does instead of waiting for room that only a worker can make.
-    fn push_or_run<F, R>(&self, job: &Arc<Job<F, R>>, limit: Until<'_>) -> Result<(), WaitError>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        limit.check_token()?;
-        match self.shared.queue.try_push(Arc::clone(job) as _) {
-            Ok(()) => Ok(()),
-            Err(Rejected { error: TryError::Closed, .. }) => Err(WaitError::Closed),
-            Err(_) => {
-                job.run(&self.shared.tally);
-                Ok(())
-            }
-        }
-    }
-
-    fn task<F, R>(&self, job: Arc<Job<F, R>>) -> Task<R>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        Task::new(job, Arc::clone(&self.shared))
     }
 
     /// Closes the pool to new tasks, waits until those that were accepted have run, and joins the workers.
@@ -246,7 +116,7 @@ impl Pool {
         &self,
         limit: impl Into<Until<'a>>,
     ) -> Result<Report, Rejected<Report, WaitError>> {
-        self.shared.queue.close();
+        self.shared.intake.close();
         self.shared.finish(Vec::new(), limit.into())
     }
 
@@ -255,8 +125,9 @@ impl Pool {
     ///
     /// From inside a task of this pool it returns at once, as [`shutdown`](Pool::shutdown) does.
     pub fn abort(&self) -> Report {
-        let unstarted = self.shared.queue.close_and_drain();
-        let unstarted = unstarted.into_iter().filter_map(|job| Unstarted::of(job, &self.shared));
+        self.shared.intake.close();
+        let unstarted = self.shared.intake.drain().into_iter();
+        let unstarted = unstarted.filter_map(|parcel| Unstarted::of(parcel, &self.shared));
         self.shared.finish(unstarted.collect(), Until::forever()).unwrap_or_else(Rejected::into_value)
     }
 
@@ -269,69 +140,34 @@ impl Pool {
 
     /// True once the pool was shut down: it takes no more tasks.
     pub fn is_closed(&self) -> bool {
-        self.shared.queue.is_closed()
+        self.shared.intake.is_closed()
     }
 
-    /// What the pool does and has done, each figure at a moment of its own.
+    /// Changes how many workers there are, while they work. Workers that are missing to the new minimum start at
+    /// once; those that are too many leave when they have done the task that they are at.
+    ///
+    /// A pool that is shut down stays as it is.
+    ///
+    /// # Errors
+    /// A [`BuildError`] says which number is wrong; then nothing was changed. [`BuildError::Spawn`] if the operating
+    /// system refused a thread of the minimum: the pool goes on with those that it has.
+    pub fn resize(&self, workers: impl Into<Workers>) -> Result<(), BuildError> {
+        let workers = workers.into().checked()?;
+        let call = self.shared.intake.resize(workers.min, workers.max);
+        self.shared.answer(call);
+        self.shared.fill().map_err(BuildError::Spawn)
+    }
+
+    /// What the pool does and has done.
     pub fn stats(&self) -> Stats {
-        self.shared.tally.stats(self.shared.present.count(), self.shared.queue.len())
-    }
-}
-
-impl Shared {
-    fn is_own_worker(self: &Arc<Self>) -> bool {
-        OWN_POOL.with(|own| own.get() == Arc::as_ptr(self).addr())
-    }
-
-    /// What a worker does from its first to its last moment.
-    fn work(self: &Arc<Self>) {
-        OWN_POOL.with(|own| own.set(Arc::as_ptr(self).addr()));
-        while let Ok(job) = self.queue.pop() {
-            self.tally.start();
-            // The task's own panic is caught inside. What is left is the drop of a result that nobody
-            // wanted, which is the caller's code too and must not take the worker with it.
-            let ended = panic::catch_unwind(AssertUnwindSafe(|| {
-                job.run(&self.tally);
-                drop(job);
-            }));
-            self.tally.stop();
-            if let Err(payload) = ended {
-                std::mem::forget(payload);
-            }
-        }
-    }
-
-    /// Waits for the workers, joins them, and says how it went. The pool is closed.
-    fn finish(
-        self: &Arc<Self>,
-        unstarted: Vec<Unstarted>,
-        limit: Until<'_>,
-    ) -> Result<Report, Rejected<Report, WaitError>> {
-        let waited = if self.is_own_worker() { Ok(()) } else { self.present.wait_until(limit) };
-        let mut running = Vec::new();
-        let mut finished = Vec::new();
-        for worker in self.workers.lock().iter_mut() {
-            match worker.gone {
-                true => finished.extend(worker.handle.take()),
-                false => running.push(worker.name.clone()),
-            }
-        }
-        // They are past their last task; this waits for the operating system only. Not under the lock.
-        for handle in finished {
-            handle.join().expect("a worker catches every panic");
-        }
-        let report = self.tally.report(unstarted, running);
-        match waited {
-            Ok(()) => Ok(report),
-            Err(error) => Err(Rejected::new(report, error)),
-        }
+        self.shared.stats()
     }
 }
 
 impl Drop for Pool {
     /// Shuts the pool down as [`Pool::shutdown`] does.
     fn drop(&mut self) {
-        self.shared.queue.close();
+        self.shared.intake.close();
         if !self.detached {
             self.shutdown();
         }
@@ -340,9 +176,9 @@ impl Drop for Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("queue", &self.shared.queue)
-            .field("tally", &self.shared.tally)
-            .finish_non_exhaustive()
+        let mut out = f.debug_struct("Pool");
+        out.field("name", &self.shared.habits.name);
+        self.shared.intake.describe(&mut out);
+        out.finish_non_exhaustive()
     }
 }

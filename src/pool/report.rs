@@ -2,20 +2,27 @@
 
 use std::fmt;
 
-use super::Shared;
-use super::job::Runnable;
-use crate::sync::Arc;
+use super::parcel::Parcel;
+use super::worker::{Seat, Shared};
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex};
 
-/// What a pool does and has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a pool does and has done; see [`Pool::stats`](super::Pool::stats).
+///
+/// `workers` is `idle` and `blocked` and `busy` together, at one moment. The rest are counts of moments of their
+/// own; none is ever higher than the truth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Threads that work or wait for work.
+    /// Threads that work or wait for work, those that are being started included.
     pub workers: usize,
-    /// Workers that run a task now.
+    /// Workers that wait for work.
+    pub idle: usize,
+    /// Workers whose task sleeps in a call of this crate.
+    pub blocked: usize,
+    /// The other workers: they run a task, or are on their way to one.
     pub busy: usize,
-    /// Tasks that wait to be started.
+    /// Tasks that wait to be started, cancelled ones that are still in the queue included.
     pub queued: usize,
     /// Tasks that ended by themselves.
     pub completed: usize,
@@ -23,6 +30,10 @@ pub struct Stats {
     pub panicked: usize,
     /// Tasks that were taken back before they started.
     pub cancelled: usize,
+    /// The most workers that there were at once.
+    pub peak_workers: usize,
+    /// The most tasks that were queued at once.
+    pub peak_queued: usize,
 }
 
 /// How a pool ended.
@@ -46,25 +57,33 @@ pub struct Report {
 /// Dropping it cancels the task: whoever joins its handle is told.
 #[must_use = "dropping it cancels the task"]
 pub struct Unstarted {
-    job: Arc<dyn Runnable>,
+    /// `None` once it was run. In a lock only to be `Sync`, which the report of a pool should be.
+    parcel: Mutex<Option<Parcel>>,
     pool: Arc<Shared>,
 }
 
 impl Unstarted {
-    /// `None` if the job was claimed while it was in the queue.
-    pub(super) fn of(job: Arc<dyn Runnable>, pool: &Arc<Shared>) -> Option<Self> {
-        job.is_waiting().then(|| Unstarted { job, pool: Arc::clone(pool) })
+    /// `None` if the task was claimed while it was in the queue.
+    pub(super) fn of(parcel: Parcel, pool: &Arc<Shared>) -> Option<Self> {
+        parcel.is_waiting().then(|| Unstarted { parcel: Mutex::new(Some(parcel)), pool: Arc::clone(pool) })
     }
 
-    /// Runs the task here, and so gives its handle a result. A panic goes to the handle.
+    /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's hook
+    /// if there is none.
     pub fn run(self) {
-        self.job.run(&self.pool.tally);
+        let parcel = self.parcel.lock().take();
+        if let Some(parcel) = parcel {
+            parcel.run(self.pool.visitor());
+        }
     }
 }
 
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        self.job.revoke(&self.pool.tally);
+        let parcel = self.parcel.lock().take();
+        if let Some(parcel) = parcel {
+            parcel.revoke(self.pool.visitor());
+        }
     }
 }
 
@@ -74,55 +93,34 @@ impl fmt::Debug for Unstarted {
     }
 }
 
-/// Counts. Relaxed throughout: they are figures, and publish nothing. Who has joined a task or the pool has
-/// synchronised with its end, which comes after the count of it.
+/// Counts of ended tasks. Relaxed throughout: they are figures, and publish nothing. Who has joined a task or the
+/// pool has synchronised with its end, which comes after the count of it.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    busy: AtomicUsize,
-    completed: AtomicUsize,
-    panicked: AtomicUsize,
-    cancelled: AtomicUsize,
+    pub(super) completed: AtomicUsize,
+    pub(super) panicked: AtomicUsize,
+    pub(super) cancelled: AtomicUsize,
 }
 
-impl Tally {
-    pub(super) fn start(&self) {
-        self.busy.fetch_add(1, Relaxed);
-    }
+/// Counts of ended tasks, of all seats together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) completed: usize,
+    pub(super) panicked: usize,
+    pub(super) cancelled: usize,
+}
 
-    pub(super) fn stop(&self) {
-        self.busy.fetch_sub(1, Relaxed);
+impl Totals {
+    pub(super) fn of<'a>(seats: impl Iterator<Item = &'a Seat>) -> Self {
+        seats.fold(Totals::default(), |sum, seat| Totals {
+            completed: sum.completed + seat.tally().completed.load(Relaxed),
+            panicked: sum.panicked + seat.tally().panicked.load(Relaxed),
+            cancelled: sum.cancelled + seat.tally().cancelled.load(Relaxed),
+        })
     }
+}
 
-    pub(super) fn completed(&self) {
-        self.completed.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn panicked(&self) {
-        self.panicked.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn cancelled(&self) {
-        self.cancelled.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn stats(&self, workers: usize, queued: usize) -> Stats {
-        Stats {
-            workers,
-            busy: self.busy.load(Relaxed),
-            queued,
-            completed: self.completed.load(Relaxed),
-            panicked: self.panicked.load(Relaxed),
-            cancelled: self.cancelled.load(Relaxed),
-        }
-    }
-
-    pub(super) fn report(&self, unstarted: Vec<Unstarted>, running: Vec<String>) -> Report {
-        Report {
-            completed: self.completed.load(Relaxed),
-            panicked: self.panicked.load(Relaxed),
-            cancelled: self.cancelled.load(Relaxed),
-            unstarted,
-            running,
-        }
-    }
+/// Adds one.
+pub(super) fn count(figure: &AtomicUsize) {
+    figure.fetch_add(1, Relaxed);
 }

@@ -4,9 +4,10 @@ use std::any::Any;
 use std::error::Error;
 use std::{fmt, panic};
 
-use super::Shared;
-use super::job::Joinable;
+use super::job::{Joinable, report_unjoined};
+use super::worker::Shared;
 use crate::error::{Rejected, TryError, WaitError};
+use crate::inside::this_thread;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 
@@ -84,20 +85,25 @@ impl<R> Task<R> {
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new(self, error));
         }
-        if self.pool.is_own_worker() {
+        if self.pool.is_inside() {
             // A worker that waits for a task in the queue might be the one that would have to run it.
-            self.job.run(&self.pool.tally);
+            self.job.run(self.pool.visitor());
         }
-        if self.job.runs_here() {
+        if self.job.runs_on() == Some(this_thread()) {
             return Ok(Err(TaskError::WouldDeadlock));
         }
         let attempt = || self.job.take_result().ok_or(TryError::WouldBlock);
         limit.retry(&*self.job, attempt).map_err(|error| Rejected::new(self, error))
     }
 
-    /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted.
+    /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its token is
+    /// cancelled if it was submitted [with one](super::Pool::submit_with).
+    ///
+    /// The closure is dropped at once. Its place in the queue is free when a worker comes to it.
     pub fn cancel(&self) -> bool {
-        self.job.revoke(&self.pool.tally)
+        let revoked = self.job.revoke(self.pool.visitor());
+        self.job.stop();
+        revoked
     }
 
     /// True once the task has a result, a panic, or was cancelled.
@@ -130,6 +136,13 @@ impl Panic {
     /// Goes on panicking on this thread, without another message from the panic hook.
     pub fn resume(self) -> ! {
         panic::resume_unwind(self.into_payload())
+    }
+}
+
+impl<R> Drop for Task<R> {
+    /// Lets the task run on. If it has panicked, or does later, the pool's hook is told.
+    fn drop(&mut self) {
+        report_unjoined(self.job.detach(), self.pool.visitor());
     }
 }
 

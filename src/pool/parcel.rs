@@ -1,0 +1,142 @@
+//! A task on its way to a worker: whatever it is, in place if it is small.
+//!
+//! A box for each task would cost more than all the rest of handing it over: 30 to 50 ns for an allocation
+//! that one thread makes and another frees, beside some 25. So a parcel holds up to six words itself, which is
+//! a closure with a handful of captures or a reference-counted [`Job`](super::job::Job), and a box of what is
+//! larger. This is `Box<dyn Load>` with the table of functions written by hand, because std's cannot be
+//! pointed at a value that moves.
+//!
+//! # Invariant
+//! `store` holds a live value of the type that `table` was made for, from [`Parcel::new`] until [`Parcel::run`]
+//! or `drop`, which consume the parcel.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
+
+use super::worker::Seat;
+
+/// What can be put into a parcel.
+pub(super) trait Load: Send + 'static {
+    /// Does the work, and counts it where `seat` counts. No panic comes out of it but that of a drop.
+    fn run(self, seat: &Seat);
+
+    /// True while nobody has claimed it by another way.
+    fn is_waiting(&self) -> bool;
+
+    /// Tells whoever waits for it that it never runs.
+    fn revoke(&self, seat: &Seat);
+}
+
+impl<L: Load> Load for Box<L> {
+    fn run(self, seat: &Seat) {
+        (*self).run(seat);
+    }
+
+    fn is_waiting(&self) -> bool {
+        (**self).is_waiting()
+    }
+
+    fn revoke(&self, seat: &Seat) {
+        (**self).revoke(seat);
+    }
+}
+
+/// Words that fit in without a box: 48 bytes on a machine of 64 bits.
+const WORDS: usize = 6;
+
+type Store = MaybeUninit<[usize; WORDS]>;
+
+/// A load, in place or in a box.
+pub(super) struct Parcel {
+    table: &'static Table,
+    store: Store,
+    /// Not `Sync`, because the load need not be. `Send` it is, as every load.
+    unshared: PhantomData<Cell<()>>,
+}
+
+/// What can be done with a load that lies in a store. Each function wants a pointer to a store that holds a live
+/// load of the table's type, and which is accessed by nobody else meanwhile; `run` and `drop` end its life.
+struct Table {
+    run: unsafe fn(*mut Store, &Seat),
+    drop: unsafe fn(*mut Store),
+    is_waiting: unsafe fn(*const Store) -> bool,
+    revoke: unsafe fn(*const Store, &Seat),
+}
+
+/// Makes a table for each type of load.
+struct TableOf<L>(PhantomData<L>);
+
+impl<L: Load> TableOf<L> {
+    const TABLE: Table = Table {
+        run: |store, seat| {
+            // SAFETY: valid for reads, aligned and initialised: the caller's store holds a live `L`, which
+            // `Parcel::put` found to fit. It is not used again: this call ends its life.
+            let load = unsafe { store.cast::<L>().read() };
+            load.run(seat);
+        },
+        drop: |store| {
+            // SAFETY: as above; nobody else accesses it, and this call ends its life.
+            unsafe { store.cast::<L>().drop_in_place() }
+        },
+        is_waiting: |store| {
+            // SAFETY: as above, for reading; nobody writes meanwhile.
+            let load = unsafe { &*store.cast::<L>() };
+            load.is_waiting()
+        },
+        revoke: |store, seat| {
+            // SAFETY: as above, for reading; nobody writes meanwhile.
+            let load = unsafe { &*store.cast::<L>() };
+            load.revoke(seat);
+        },
+    };
+}
+
+impl Parcel {
+    pub(super) fn new<L: Load>(load: L) -> Self {
+        if fits::<L>() { Parcel::put(load) } else { Parcel::put(Box::new(load)) }
+    }
+
+    fn put<L: Load>(load: L) -> Self {
+        assert!(fits::<L>(), "a box fits");
+        let mut store = Store::uninit();
+        // SAFETY: the store is valid for writes, and as large and as aligned as an `L` wants, by the line
+        // above. It holds nothing that would have to be dropped.
+        unsafe { store.as_mut_ptr().cast::<L>().write(load) };
+        Parcel { table: const { &TableOf::<L>::TABLE }, store, unshared: PhantomData }
+    }
+
+    /// Runs the load.
+    pub(super) fn run(self, seat: &Seat) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: by the invariant the store holds a live load of the table's type. Nobody else has it: it is
+        // owned. Its life ends here: the parcel is not dropped.
+        unsafe { (this.table.run)(&raw mut this.store, seat) }
+    }
+
+    /// True while nobody has claimed it by another way.
+    pub(super) fn is_waiting(&self) -> bool {
+        // SAFETY: by the invariant the store holds a live load of the table's type. It is not written
+        // meanwhile: a parcel is not `Sync`, and this thread has a reference to it.
+        unsafe { (self.table.is_waiting)(&raw const self.store) }
+    }
+
+    /// Tells whoever waits for it that it never runs.
+    pub(super) fn revoke(&self, seat: &Seat) {
+        // SAFETY: as in `is_waiting`.
+        unsafe { (self.table.revoke)(&raw const self.store, seat) }
+    }
+}
+
+impl Drop for Parcel {
+    /// Drops a load that was not run.
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the store holds a live load of the table's type; `run` forgets the parcel.
+        // Nobody else has it, and its life ends here.
+        unsafe { (self.table.drop)(&raw mut self.store) }
+    }
+}
+
+const fn fits<L>() -> bool {
+    size_of::<L>() <= size_of::<Store>() && align_of::<L>() <= align_of::<Store>()
+}

@@ -1,0 +1,183 @@
+//! Who works for a pool, and when to call another: the rules of growing and shrinking.
+//!
+//! A [`Staff`] is numbers and a list, without a lock of its own: it lies under the submitters' lock of the
+//! [`Intake`](super::intake::Intake), so a decision and what it was decided on are one step, and no schedule
+//! can take the pool above its maximum or below its minimum.
+//!
+//! | a worker is | from | until |
+//! |---|---|---|
+//! | *coming* | it was called: started, woken, or allowed to look out | it looks at the queue under the lock |
+//! | *on duty* | it is called | it goes idle |
+//! | *blocked* | its task falls asleep in a call of this crate | the task goes on |
+//! | *idle* | it found nothing to do | it is called, or its time is up and it leaves |
+//!
+//! At most one worker is coming at a time: it takes one task, and if more are left it calls the next before
+//! it begins. So a burst costs few wake-ups: whoever is awake takes the next task, and by the time that the
+//! second worker would arrive the burst may be over.
+//!
+//! # Invariant
+//! With the lock free: if a task is queued, then somebody is coming, or `max` workers are on duty and not blocked,
+//! or nobody is idle and as many threads are there as may be. [`Staff::call`] makes it so; it is called wherever
+//! it could have become false.
+
+use crate::sync::Arc;
+use crate::wait::{Slot, Wake};
+
+#[derive(Debug)]
+pub(super) struct Staff {
+    min: usize,
+    max: usize,
+    /// Threads that there may be above `max`, in the place of blocked ones.
+    spares: usize,
+    /// Threads that there are, those included that are being started.
+    workers: usize,
+    /// Idle workers; the one that went idle last is called first, because its memory is the warmest, and because
+    /// those below it then reach the end of their time.
+    idle: Vec<Arc<Slot>>,
+    coming: bool,
+    /// The one that is coming looks out for work: it is idle, in a way.
+    looking: bool,
+    blocked: usize,
+    peak: usize,
+}
+
+/// What a caller must do once it has unlocked.
+#[derive(Debug)]
+#[must_use = "somebody was promised to come"]
+pub(super) enum Call {
+    /// Drop it: that wakes an idle worker.
+    Wake { _wake: Wake },
+    /// Start a thread; it is counted already.
+    Start,
+}
+
+impl Staff {
+    pub(super) fn new(min: usize, max: usize, spares: usize) -> Self {
+        Staff {
+            min,
+            max,
+            spares,
+            workers: 0,
+            idle: Vec::new(),
+            coming: false,
+            looking: false,
+            blocked: 0,
+            peak: 0,
+        }
+    }
+
+    /// Workers that run tasks or are on their way to one, without those whose task sleeps.
+    fn active(&self) -> usize {
+        self.workers - self.idle.len() - self.blocked.min(self.spares)
+    }
+
+    /// Calls somebody for the tasks that are queued, if anybody is needed and to be had.
+    pub(super) fn call(&mut self) -> Option<Call> {
+        if self.coming || self.active() >= self.max {
+            return None;
+        }
+        if let Some(slot) = self.idle.pop() {
+            self.coming = true;
+            // If its time ran out it has ended its wait itself, and is coming without being woken.
+            return slot.end(Ok(())).map(|_wake| Call::Wake { _wake });
+        }
+        if self.workers < self.max + self.spares {
+            self.coming = true;
+            return Some(self.start());
+        }
+        None
+    }
+
+    /// Counts a thread that is to be started.
+    fn start(&mut self) -> Call {
+        self.workers += 1;
+        self.peak = self.peak.max(self.workers);
+        Call::Start
+    }
+
+    /// Starts a thread if there are fewer than the minimum, whether there is work or not.
+    pub(super) fn fill(&mut self) -> Option<Call> {
+        (self.workers < self.min).then(|| self.start())
+    }
+
+    /// The one that was coming has come.
+    pub(super) fn arrive(&mut self) {
+        self.coming = false;
+        self.looking = false;
+    }
+
+    /// A worker that found nothing asks whether it may look out for a moment, instead of sleeping at once; then it
+    /// is the one that is coming.
+    pub(super) fn may_look_out(&mut self) -> bool {
+        let may = !self.coming;
+        self.coming |= may;
+        self.looking |= may;
+        may
+    }
+
+    /// True if this worker, which is on duty, is one too many: a blocked one went on, or the maximum was lowered.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.active() > self.max
+    }
+
+    /// True if there are more threads than may be.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.workers > self.max + self.spares
+    }
+
+    /// A worker goes idle. The slot is its bed; the flag says whether its time is limited.
+    pub(super) fn go_idle(&mut self) -> (Arc<Slot>, bool) {
+        let slot = Slot::new();
+        self.idle.push(Arc::clone(&slot));
+        (slot, self.workers > self.min)
+    }
+
+    /// An idle worker's time is up: takes it off the list. False if it is not there, because it was called just
+    /// then: it is coming.
+    pub(super) fn get_up(&mut self, slot: &Arc<Slot>) -> bool {
+        let before = self.idle.len();
+        self.idle.retain(|other| !Arc::ptr_eq(other, slot));
+        self.idle.len() < before
+    }
+
+    /// True if an idle worker whose time is up is not one of the minimum.
+    pub(super) fn is_above_minimum(&self) -> bool {
+        self.workers > self.min
+    }
+
+    /// A worker leaves for good.
+    pub(super) fn leave(&mut self) {
+        self.workers -= 1;
+    }
+
+    /// Wakes all who are idle, to look again at what holds now.
+    pub(super) fn wake_all(&mut self) -> Vec<Wake> {
+        self.idle.drain(..).filter_map(|slot| slot.end(Ok(()))).collect()
+    }
+
+    pub(super) fn resize(&mut self, min: usize, max: usize) {
+        (self.min, self.max) = (min, max);
+    }
+
+    pub(super) fn blocked(&mut self) {
+        self.blocked += 1;
+    }
+
+    pub(super) fn resumed(&mut self) {
+        self.blocked -= 1;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.workers == 0
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        self.workers == 1
+    }
+
+    /// Workers, those who are idle, those who are blocked, and the most that there were.
+    pub(super) fn figures(&self) -> (usize, usize, usize, usize) {
+        let idle = self.idle.len() + usize::from(self.looking);
+        (self.workers, idle, self.blocked.min(self.workers - idle), self.peak)
+    }
+}

@@ -1,0 +1,263 @@
+//! How tasks get into a pool.
+
+use std::cell::Cell;
+
+use super::intake::Room;
+use super::job::{Errand, Job};
+use super::parcel::Parcel;
+use super::worker::Shared;
+use super::{Pool, Task};
+use crate::cancel::CancelToken;
+use crate::error::{Closed, Rejected, TryError, WaitError};
+use crate::sync::{Arc, thread_local};
+use crate::until::Until;
+
+/// Tasks that run inside each other on one stack because the queue was full each time. At 64 of them the next
+/// goes into the queue although it is full: the stack's end would be worse than one task too many.
+const NESTED: u32 = 64;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Pool {
+    /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes. A panic goes
+    /// to the pool's [hook](super::Builder::on_panic).
+    ///
+    /// From inside a task of this pool it does not wait: if the queue is full the closure runs here and now.
+    ///
+    /// # Errors
+    /// [`Closed`], with the closure, once the pool is shut down.
+    pub fn execute<F>(&self, f: F) -> Result<(), Rejected<F, Closed>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.execute_until(f, Until::forever()).map_err(only_closed)
+    }
+
+    /// Like [`execute`](Pool::execute), without waiting.
+    ///
+    /// # Errors
+    /// With the closure: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`].
+    pub fn try_execute<F>(&self, f: F) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let mut errand = Some(f);
+        self.shared.try_post(&mut errand, pack_errand).map_err(|error| refused(errand, error))
+    }
+
+    /// Like [`execute`](Pool::execute), and waits for room at most until `limit`.
+    ///
+    /// # Errors
+    /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    pub fn execute_until<'a, F>(
+        &self,
+        f: F,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<(), Rejected<F, WaitError>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let mut errand = Some(f);
+        self.shared.post(&mut errand, pack_errand, limit.into()).map_err(|error| refused(errand, error))
+    }
+
+    /// Submits a closure and returns the handle of its result; waits for room in the queue as long as it
+    /// takes.
+    ///
+    /// From inside a task of this pool it does not wait: if the queue is full the closure runs here and now.
+    ///
+    /// # Errors
+    /// [`Closed`], with the closure, once the pool is shut down.
+    pub fn submit<F, R>(&self, f: F) -> Result<Task<R>, Rejected<F, Closed>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.submit_until(f, Until::forever()).map_err(only_closed)
+    }
+
+    /// Like [`submit`](Pool::submit), without waiting.
+    ///
+    /// # Errors
+    /// With the closure: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`].
+    pub fn try_submit<F, R>(&self, f: F) -> Result<Task<R>, Rejected<F, TryError>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.try_post_job(Job::new(f, None, |f, _| f()))
+    }
+
+    /// Like [`submit`](Pool::submit), and waits for room at most until `limit`.
+    ///
+    /// # Errors
+    /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    pub fn submit_until<'a, F, R>(
+        &self,
+        f: F,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<Task<R>, Rejected<F, WaitError>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.post_job(Job::new(f, None, |f, _| f()), limit.into())
+    }
+
+    /// Like [`submit`](Pool::submit); the closure gets a token, which [`Task::cancel`] cancels, so that a task
+    /// that runs can be told to stop.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use selvedge::Pool;
+    ///
+    /// let pool = Pool::builder().workers(1).build()?;
+    /// let task = pool.submit_with(|stop| stop.sleep(Duration::from_secs(3600)))?;
+    /// task.cancel(); // whether it has started or not
+    /// assert!(!matches!(task.join(), Ok(Ok(()))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Closed`], with the closure, once the pool is shut down.
+    pub fn submit_with<F, R>(&self, f: F) -> Result<Task<R>, Rejected<F, Closed>>
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.submit_with_until(f, Until::forever()).map_err(only_closed)
+    }
+
+    /// Like [`submit_with`](Pool::submit_with), without waiting.
+    ///
+    /// # Errors
+    /// With the closure: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`].
+    pub fn try_submit_with<F, R>(&self, f: F) -> Result<Task<R>, Rejected<F, TryError>>
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.try_post_job(self.job_with_token(f))
+    }
+
+    /// Like [`submit_with`](Pool::submit_with), and waits for room at most until `limit`. A token in `limit` is
+    /// for the wait alone, not the parent of the task's.
+    ///
+    /// # Errors
+    /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    pub fn submit_with_until<'a, F, R>(
+        &self,
+        f: F,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<Task<R>, Rejected<F, WaitError>>
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.post_job(self.job_with_token(f), limit.into())
+    }
+
+    fn job_with_token<F, R>(&self, f: F) -> Arc<Job<F, R>>
+    where
+        F: FnOnce(&CancelToken) -> R,
+    {
+        let token = CancelToken::with_clock(&self.shared.habits.clock);
+        Job::new(f, Some(token), |f, token| f(token.expect("it was made with one")))
+    }
+
+    fn try_post_job<F, R>(&self, job: Arc<Job<F, R>>) -> Result<Task<R>, Rejected<F, TryError>>
+    where
+        F: Send + 'static,
+        R: Send + 'static,
+    {
+        let posted = self.shared.try_post(&mut Some(Arc::clone(&job)), Parcel::new);
+        self.task(job, posted)
+    }
+
+    fn post_job<F, R>(&self, job: Arc<Job<F, R>>, limit: Until<'_>) -> Result<Task<R>, Rejected<F, WaitError>>
+    where
+        F: Send + 'static,
+        R: Send + 'static,
+    {
+        let posted = self.shared.post(&mut Some(Arc::clone(&job)), Parcel::new, limit);
+        self.task(job, posted)
+    }
+
+    fn task<F, R, E>(&self, job: Arc<Job<F, R>>, posted: Result<(), E>) -> Result<Task<R>, Rejected<F, E>>
+    where
+        F: Send + 'static,
+        R: Send + 'static,
+    {
+        match posted {
+            Ok(()) => Ok(Task::new(job, Arc::clone(&self.shared))),
+            Err(error) => Err(Rejected::new(job.take_back(), error)),
+        }
+    }
+}
+
+fn pack_errand<F: FnOnce() + Send + 'static>(f: F) -> Parcel {
+    Parcel::new(Errand(f))
+}
+
+fn refused<F, E>(f: Option<F>, error: E) -> Rejected<F, E> {
+    Rejected::new(f.expect("what was refused was not packed"), error)
+}
+
+/// An unlimited wait ends only in one way.
+fn only_closed<V>(rejected: Rejected<V, WaitError>) -> Rejected<V, Closed> {
+    Rejected::new(rejected.value, Closed)
+}
+
+impl Shared {
+    /// Packs and queues what is in `load`, if there is room; it stays where it is otherwise.
+    pub(super) fn try_post<L>(
+        self: &Arc<Self>,
+        load: &mut Option<L>,
+        pack: fn(L) -> Parcel,
+    ) -> Result<(), TryError> {
+        let call =
+            self.intake.try_post(|| pack(load.take().expect("an attempt that fails takes nothing")))?;
+        self.answer(call);
+        Ok(())
+    }
+
+    /// Like [`try_post`](Shared::try_post), and waits for room. A thread inside the pool does not wait, because
+    /// room may be what it would have to make itself: it runs the load.
+    pub(super) fn post<L>(
+        self: &Arc<Self>,
+        load: &mut Option<L>,
+        pack: fn(L) -> Parcel,
+        limit: Until<'_>,
+    ) -> Result<(), WaitError> {
+        if !self.is_inside() {
+            return limit.retry(&Room(&self.intake), || self.try_post(load, pack));
+        }
+        limit.check_token()?;
+        match self.try_post(load, pack) {
+            Ok(()) => Ok(()),
+            Err(TryError::Closed) => Err(WaitError::Closed),
+            Err(TryError::WouldBlock | TryError::Impossible) => {
+                self.run_nested(pack(load.take().expect("an attempt that fails takes nothing")));
+                Ok(())
+            }
+        }
+    }
+
+    fn run_nested(self: &Arc<Self>, parcel: Parcel) {
+        let depth = DEPTH.with(Cell::get);
+        let parcel = match depth < NESTED {
+            true => parcel,
+            false => match self.intake.post_beyond(parcel) {
+                Ok(call) => return self.answer(call),
+                // Closed meanwhile, after it was accepted.
+                Err(parcel) => parcel,
+            },
+        };
+        DEPTH.with(|nested| nested.set(depth + 1));
+        // Not unwound past: a load catches its panics, and a drop that panics is contained.
+        self.run(parcel, self.visitor());
+        DEPTH.with(|nested| nested.set(depth));
+    }
+}

@@ -1,0 +1,287 @@
+//! What the threads of a pool share, and what each does from its first moment to its last.
+
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
+
+use super::intake::{Comes, Exit, Figures, Intake, Next};
+use super::parcel::Parcel;
+use super::report::{Report, Stats, Tally, Totals, Unstarted};
+use super::staff::{Call, Staff};
+use super::task::Panic;
+use crate::clock::Clock;
+use crate::error::{Rejected, TryError, WaitError};
+use crate::inside::{self, Inside};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, thread};
+use crate::until::Until;
+use crate::wait::{Blocking, Slot, observed_by, unobserved};
+use crossbeam_utils::CachePadded;
+
+/// What the threads of a pool and its handles share.
+pub(super) struct Shared {
+    pub(super) intake: Intake,
+    pub(super) habits: Habits,
+    seats: Mutex<Vec<Arc<Seat>>>,
+    /// Counts what is done for the pool by threads that are not its workers.
+    visitor: Seat,
+}
+
+/// What was said of the workers when the pool was built.
+#[derive(Clone)]
+pub(super) struct Habits {
+    pub(super) name: String,
+    pub(super) stack_size: Option<usize>,
+    pub(super) keep_alive: Duration,
+    pub(super) clock: Clock,
+    pub(super) on_panic: Option<Arc<dyn Fn(Panic) + Send + Sync>>,
+    pub(super) on_start: Option<Arc<dyn Fn() + Send + Sync>>,
+    pub(super) on_exit: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// A place for a worker, with a name and what was counted there. It outlives its worker, and the next one that is
+/// started takes it over.
+pub(super) struct Seat {
+    name: String,
+    tally: CachePadded<Tally>,
+    on_panic: Option<Arc<dyn Fn(Panic) + Send + Sync>>,
+    /// Its worker has done all that is the caller's. Relaxed: whoever sees it joins the thread afterwards.
+    is_free: AtomicBool,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl Seat {
+    fn new(name: String, habits: &Habits) -> Self {
+        Seat {
+            name,
+            tally: CachePadded::new(Tally::default()),
+            on_panic: habits.on_panic.clone(),
+            is_free: AtomicBool::new(true),
+            thread: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Hands a panic that nobody joins to the pool's hook.
+    pub(super) fn report(&self, panic: Panic) {
+        let Some(hook) = &self.on_panic else {
+            // The payload may panic when it is dropped: that is the caller's, and no worker's end.
+            contain(|| drop(panic));
+            return;
+        };
+        contain(|| hook(panic));
+    }
+}
+
+/// Runs code of the caller's that has nobody to panic to: the panic hook has reported it.
+fn contain(f: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
+        std::mem::forget(payload);
+    }
+}
+
+impl Shared {
+    pub(super) fn new(intake: Intake, habits: Habits) -> Arc<Self> {
+        let visitor = Seat::new(String::new(), &habits);
+        Arc::new(Shared { intake, habits, seats: Mutex::new(Vec::new()), visitor })
+    }
+
+    pub(super) fn visitor(&self) -> &Seat {
+        &self.visitor
+    }
+
+    /// The pool's name among those that a thread can be inside.
+    fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// True on the pool's workers, and on threads that they wait for.
+    pub(super) fn is_inside(self: &Arc<Self>) -> bool {
+        inside::is_inside(self.address())
+    }
+
+    /// Does what a [`Call`] asks for.
+    pub(super) fn answer(self: &Arc<Self>, call: Option<Call>) {
+        if let Some(Call::Start) = call
+            && self.start().is_err()
+        {
+            self.stand_in();
+        }
+        // A wake-up is made by dropping it.
+    }
+
+    /// Starts a worker, which is counted already.
+    pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
+        let mut seats = self.seats.lock();
+        let free = seats.iter().find(|seat| seat.is_free.load(Relaxed)).cloned();
+        let seat = free.unwrap_or_else(|| {
+            let name = format!("{}-{}", self.habits.name, seats.len());
+            seats.push(Arc::new(Seat::new(name, &self.habits)));
+            Arc::clone(seats.last().expect("it was pushed"))
+        });
+        seat.is_free.store(false, Relaxed);
+        drop(seats);
+        // The seat's last worker is past its exit hook; this waits for the system only.
+        let last = seat.thread.lock().take();
+        if let Some(last) = last {
+            last.join().expect("a worker catches every panic");
+        }
+        let mut builder = thread::Builder::new().name(seat.name.clone());
+        if let Some(bytes) = self.habits.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let mut handle = seat.thread.lock();
+        let spawned = builder.spawn({
+            let (shared, seat) = (Arc::clone(self), Arc::clone(&seat));
+            move || shared.work(&seat)
+        });
+        match spawned {
+            Ok(thread) => *handle = Some(thread),
+            Err(error) => {
+                seat.is_free.store(true, Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is done about a thread that the system refused: if the pool has no other, its tasks run here, because
+    /// nobody else would ever run them.
+    fn stand_in(self: &Arc<Self>) {
+        while let Some(parcel) = self.intake.give_up_start() {
+            contain(|| parcel.run(&self.visitor));
+        }
+    }
+
+    /// What a worker does from its first to its last moment.
+    fn work(self: &Arc<Self>, seat: &Seat) {
+        let _inside = Inside::default().and(self.address()).enter();
+        if let Some(hook) = &self.habits.on_start {
+            contain(|| hook());
+        }
+        let observed = observed_by(Arc::new(Lender(Arc::clone(self))));
+        let mut comes = Comes::Called;
+        loop {
+            let (next, call) = self.intake.next(comes);
+            self.answer(call);
+            comes = match next {
+                Next::Run(parcel) => {
+                    self.run(parcel, seat);
+                    Comes::FromTask
+                }
+                Next::Idle(slot, limited) => self.idle(&slot, limited),
+                Next::Leave => break,
+            };
+        }
+        drop(observed);
+        if let Some(hook) = &self.habits.on_exit {
+            contain(|| hook());
+        }
+        seat.is_free.store(true, Relaxed);
+    }
+
+    pub(super) fn run(&self, parcel: Parcel, seat: &Seat) {
+        // The task's own panic is caught inside. What is left is the drop of a result that nobody wanted, which
+        // is the caller's code too and must not take the worker with it.
+        contain(|| parcel.run(seat));
+    }
+
+    /// Sleeps until the worker is called, or its time is up.
+    fn idle(&self, slot: &Arc<Slot>, limited: bool) -> Comes {
+        let limit = match limited {
+            true => Until::from((&self.habits.clock, self.habits.keep_alive)),
+            false => Until::forever(),
+        };
+        match unobserved(|| limit.start().sleep(slot)) {
+            Ok(()) => Comes::Called,
+            Err(_) => self.intake.get_up(slot),
+        }
+    }
+
+    /// Waits for the workers, joins them, and says how it went. The pool is closed.
+    pub(super) fn finish(
+        self: &Arc<Self>,
+        unstarted: Vec<Unstarted>,
+        limit: Until<'_>,
+    ) -> Result<Report, Rejected<Report, WaitError>> {
+        // From inside, one would wait for oneself.
+        let waited = match self.is_inside() {
+            true => Ok(()),
+            false => limit.retry(&Exit(&self.intake), || match self.intake.is_deserted() {
+                true => Ok(()),
+                false => Err(TryError::WouldBlock),
+            }),
+        };
+        let seats = self.seats.lock().clone();
+        let mut running = Vec::new();
+        for seat in &seats {
+            if seat.is_free.load(Relaxed) || (waited.is_ok() && !self.is_inside()) {
+                // It is past its last task; this waits for its exit hook and the system only.
+                let thread = seat.thread.lock().take();
+                if let Some(thread) = thread {
+                    thread.join().expect("a worker catches every panic");
+                }
+            } else {
+                running.push(seat.name.clone());
+            }
+        }
+        let Totals { completed, panicked, cancelled } = self.totals();
+        let report = Report { completed, panicked, cancelled, unstarted, running };
+        match waited {
+            Ok(()) => Ok(report),
+            Err(error) => Err(Rejected::new(report, error)),
+        }
+    }
+
+    /// Starts what is missing to the minimum.
+    pub(super) fn fill(self: &Arc<Self>) -> io::Result<()> {
+        while let Some(call) = self.intake.fill() {
+            debug_assert!(matches!(call, Call::Start), "the minimum is filled by starting");
+            self.start().inspect_err(|_| self.stand_in())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        // What has ended is counted before what is queued is looked at: in the other order a task could be in
+        // both.
+        let Totals { completed, panicked, cancelled } = self.totals();
+        let Figures { workers, idle, blocked, peak_workers, queued, peak_queued } = self.intake.figures();
+        let busy = workers - idle - blocked;
+        Stats {
+            workers,
+            idle,
+            blocked,
+            busy,
+            queued,
+            completed,
+            panicked,
+            cancelled,
+            peak_workers,
+            peak_queued,
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        let seats = self.seats.lock();
+        Totals::of(seats.iter().map(|seat| &**seat).chain([&self.visitor]))
+    }
+}
+
+/// A pool that has lent a thread its work, and hears when the thread sleeps.
+struct Lender(Arc<Shared>);
+
+impl Blocking for Lender {
+    fn blocked(&self) {
+        let call = self.0.intake.with_staff(Staff::blocked);
+        self.0.answer(call);
+    }
+
+    fn resumed(&self) {
+        let call = self.0.intake.with_staff(Staff::resumed);
+        self.0.answer(call);
+    }
+}
