@@ -15,8 +15,7 @@
 //! # How many are queued
 //! The bound is on both deques together, but a submitter holds the tail's lock only. The length of the head
 //! grows in a swap alone, which needs both locks, so under the tail's lock it can only fall: the number that
-//! the submitter last saw is never too low, and when that number says full it looks again. `ready_count` is
-//! written under the head's lock; relaxed, because it is a number and publishes nothing.
+//! the submitter last saw is never too low, and when that number says full it looks again.
 
 use std::collections::VecDeque;
 use std::{fmt, mem};
@@ -31,16 +30,30 @@ use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::wait::{Line, Place, Slot, Wake, spin_until};
 
 pub(super) struct Intake {
-    tail: CachePadded<Mutex<Tail>>,
-    head: CachePadded<Mutex<Head>>,
-    /// Tasks at the head.
-    ready_count: CachePadded<AtomicUsize>,
-    /// Tasks at the tail: a hint for a worker that looks out.
-    posted_hint: CachePadded<AtomicUsize>,
+    tail: CachePadded<End<Tail>>,
+    head: CachePadded<End<Head>>,
     /// A worker that comes by should look at the staff: there are too many. Relaxed: the decision is made under
     /// the lock; a worker that sees it late has run one task more.
     attention: AtomicBool,
     capacity: usize,
+}
+
+/// One of the two ends. The number lies beside the lock that it is written under, in the line of memory that the
+/// writer has just made its own.
+struct End<T> {
+    lock: Mutex<T>,
+    /// Tasks there. Relaxed: a number, which publishes nothing.
+    count: AtomicUsize,
+}
+
+impl<T> End<T> {
+    fn new(value: T) -> CachePadded<Self> {
+        CachePadded::new(End { lock: Mutex::new(value), count: AtomicUsize::new(0) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.lock.lock()
+    }
 }
 
 struct Tail {
@@ -90,14 +103,7 @@ impl Intake {
             closers: Line::new(),
         };
         let head = Head { ready: VecDeque::new(), submitters: Line::new(), closed: false };
-        Intake {
-            tail: CachePadded::new(Mutex::new(tail)),
-            head: CachePadded::new(Mutex::new(head)),
-            ready_count: CachePadded::new(AtomicUsize::new(0)),
-            posted_hint: CachePadded::new(AtomicUsize::new(0)),
-            attention: AtomicBool::new(false),
-            capacity,
-        }
+        Intake { tail: End::new(tail), head: End::new(head), attention: AtomicBool::new(false), capacity }
     }
 
     /// Queues what `make` makes, which it is asked for only if there is room. The [`Call`] is the caller's to
@@ -123,7 +129,7 @@ impl Intake {
     #[inline]
     fn post(&self, mut tail: MutexGuard<'_, Tail>, parcel: Parcel) -> Option<Call> {
         tail.posted.push_back(parcel);
-        self.posted_hint.store(tail.posted.len(), Relaxed);
+        self.tail.count.store(tail.posted.len(), Relaxed);
         if tail.posted.len() + tail.ready_seen > tail.peak {
             tail.peak = tail.peak.max(self.recount(&mut tail));
         }
@@ -132,40 +138,43 @@ impl Intake {
 
     /// How many are queued: exactly, or more than there are by those that are being taken this moment.
     fn recount(&self, tail: &mut Tail) -> usize {
-        tail.ready_seen = self.ready_count.load(Relaxed);
+        tail.ready_seen = self.head.count.load(Relaxed);
         tail.posted.len() + tail.ready_seen
     }
 
-    /// The desk: what a worker does next. The [`Call`] is to be answered first.
-    pub(super) fn next(&self, comes: Comes) -> (Next, Option<Call>) {
-        let mut head = self.head.lock();
-        if comes == Comes::FromTask && !self.attention.load(Relaxed) {
-            // The fast path: nothing about the staff changes.
-            if let Some(parcel) = head.ready.pop_front() {
-                let room = self.took(&mut head);
-                drop(head);
-                drop(room);
-                return (Next::Run(parcel), None);
-            }
+    /// The fast path of the desk, for a worker that comes from a task: the next one, if nothing about the staff
+    /// is to be seen to.
+    #[inline]
+    pub(super) fn take(&self) -> Option<Parcel> {
+        if self.attention.load(Relaxed) {
+            return None;
         }
-        self.look_at_all(head, comes, true)
+        let mut head = self.head.lock();
+        let parcel = head.ready.pop_front()?;
+        let room = self.took(&mut head);
+        drop(head);
+        drop(room);
+        Some(parcel)
+    }
+
+    /// The desk: what a worker does next. The [`Call`] is to be answered first.
+    #[cold]
+    pub(super) fn next(&self, comes: Comes) -> (Next, Option<Call>) {
+        self.look_at_all(comes, true)
     }
 
     /// A task was taken from the head: counts it, and calls a submitter into the room that it left.
+    #[inline]
     fn took(&self, head: &mut Head) -> Option<Wake> {
-        self.ready_count.store(head.ready.len(), Relaxed);
+        self.head.count.store(head.ready.len(), Relaxed);
         // Any of them will do, and the first has waited longest; it is told to look, not handed the room, so
         // one that comes by at the right moment may be faster.
         head.submitters.next()
     }
 
     /// The slow path of the desk, under both locks.
-    fn look_at_all(
-        &self,
-        mut head: MutexGuard<'_, Head>,
-        comes: Comes,
-        may_look_out: bool,
-    ) -> (Next, Option<Call>) {
+    fn look_at_all(&self, comes: Comes, may_look_out: bool) -> (Next, Option<Call>) {
+        let mut head = self.head.lock();
         let mut tail = self.tail.lock();
         if comes == Comes::Called {
             tail.staff.arrive();
@@ -176,7 +185,7 @@ impl Intake {
             let Tail { posted, ready_seen, .. } = &mut *tail;
             mem::swap(posted, &mut head.ready);
             *ready_seen = head.ready.len();
-            self.posted_hint.store(0, Relaxed);
+            self.tail.count.store(0, Relaxed);
         }
         if !crowded && let Some(parcel) = head.ready.pop_front() {
             let room = self.took(&mut head);
@@ -194,8 +203,8 @@ impl Intake {
         if !crowded && may_look_out && tail.staff.may_look_out() {
             drop(head);
             drop(tail);
-            spin_until(|| self.posted_hint.load(Relaxed) > 0 || self.attention.load(Relaxed));
-            return self.look_at_all(self.head.lock(), Comes::Called, false);
+            spin_until(|| self.tail.count.load(Relaxed) > 0 || self.attention.load(Relaxed));
+            return self.look_at_all(Comes::Called, false);
         }
         drop(head);
         let (slot, limited) = tail.staff.go_idle();
@@ -207,7 +216,7 @@ impl Intake {
         self.attention.store(tail.staff.is_crowded() || tail.staff.is_overfull(), Relaxed);
         // The head's count rises under this lock only, so a task that is there is seen. One that is gone may
         // be seen too; then somebody is called for nothing.
-        let queued = !tail.posted.is_empty() || self.ready_count.load(Relaxed) > 0;
+        let queued = !tail.posted.is_empty() || self.head.count.load(Relaxed) > 0;
         if queued { tail.staff.call() } else { None }
     }
 
@@ -233,7 +242,7 @@ impl Intake {
         if tail.staff.is_alone() {
             let parcel = head.ready.pop_front().or_else(|| tail.posted.pop_front());
             if parcel.is_some() {
-                self.posted_hint.store(tail.posted.len(), Relaxed);
+                self.tail.count.store(tail.posted.len(), Relaxed);
                 drop(tail);
                 let room = self.took(&mut head);
                 drop(head);
@@ -292,8 +301,8 @@ impl Intake {
         let mut tail = self.tail.lock();
         let mut all: Vec<Parcel> = head.ready.drain(..).collect();
         all.extend(tail.posted.drain(..));
-        self.ready_count.store(0, Relaxed);
-        self.posted_hint.store(0, Relaxed);
+        self.head.count.store(0, Relaxed);
+        self.tail.count.store(0, Relaxed);
         drop(tail);
         let room = head.submitters.take_all();
         drop(head);
@@ -318,12 +327,12 @@ impl Intake {
     /// The same for `Debug`, which never waits.
     pub(super) fn describe(&self, out: &mut fmt::DebugStruct<'_, '_>) {
         out.field("capacity", &self.capacity);
-        if let Some(mut tail) = self.tail.try_lock() {
+        if let Some(mut tail) = self.tail.lock.try_lock() {
             let Figures { workers, idle, blocked, queued, .. } = tail.figures(self);
             out.field("workers", &workers).field("idle", &idle).field("blocked", &blocked);
             out.field("queued", &queued).field("closed", &tail.closed);
         }
-        if let Some(head) = self.head.try_lock() {
+        if let Some(head) = self.head.lock.try_lock() {
             out.field("waiting_to_submit", &head.submitters.len());
         }
     }
@@ -353,7 +362,7 @@ pub(super) struct Room<'a>(pub(super) &'a Intake);
 impl Place for Room<'_> {
     fn looks_ready(&self) -> bool {
         let intake = self.0;
-        intake.posted_hint.load(Relaxed) + intake.ready_count.load(Relaxed) < intake.capacity
+        intake.tail.count.load(Relaxed) + intake.head.count.load(Relaxed) < intake.capacity
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
@@ -375,7 +384,7 @@ pub(super) struct Exit<'a>(pub(super) &'a Intake);
 
 impl Place for Exit<'_> {
     fn looks_ready(&self) -> bool {
-        self.0.tail.try_lock().is_some_and(|tail| tail.staff.is_empty())
+        self.0.tail.lock.try_lock().is_some_and(|tail| tail.staff.is_empty())
     }
 
     fn join(&self) -> Option<Arc<Slot>> {

@@ -11,6 +11,8 @@ mod parcel;
 #[forbid(unsafe_code)]
 mod report;
 #[forbid(unsafe_code)]
+mod results;
+#[forbid(unsafe_code)]
 mod staff;
 #[forbid(unsafe_code)]
 mod submit;
@@ -23,6 +25,7 @@ use std::fmt;
 
 pub use builder::{BuildError, Builder, Workers};
 pub use report::{Report, Stats, Unstarted};
+pub use results::{Ended, Results, ResultsIter};
 pub use task::{Panic, Task, TaskError};
 
 use crate::error::{Rejected, WaitError};
@@ -156,6 +159,11 @@ impl Pool {
         let call = self.shared.intake.resize(workers.min, workers.max);
         self.shared.answer(call);
         self.shared.fill().map_err(BuildError::Spawn)
+    }
+
+    /// Makes a stream for results in the order in which tasks end.
+    pub fn results<R: Send + 'static>(&self) -> Results<'_, R> {
+        Results::new(&self.shared)
     }
 
     /// What the pool does and has done.

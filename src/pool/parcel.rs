@@ -93,10 +93,12 @@ impl<L: Load> TableOf<L> {
 }
 
 impl Parcel {
+    #[inline]
     pub(super) fn new<L: Load>(load: L) -> Self {
         if fits::<L>() { Parcel::put(load) } else { Parcel::put(Box::new(load)) }
     }
 
+    #[inline]
     fn put<L: Load>(load: L) -> Self {
         assert!(fits::<L>(), "a box fits");
         let mut store = Store::uninit();
@@ -107,6 +109,7 @@ impl Parcel {
     }
 
     /// Runs the load.
+    #[inline]
     pub(super) fn run(self, seat: &Seat) {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: by the invariant the store holds a live load of the table's type. Nobody else has it: it is

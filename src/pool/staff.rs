@@ -72,6 +72,7 @@ impl Staff {
     }
 
     /// Calls somebody for the tasks that are queued, if anybody is needed and to be had.
+    #[inline]
     pub(super) fn call(&mut self) -> Option<Call> {
         if self.coming || self.active() >= self.max {
             return None;

@@ -201,7 +201,7 @@ fn pack_errand<F: FnOnce() + Send + 'static>(f: F) -> Parcel {
     Parcel::new(Errand(f))
 }
 
-fn refused<F, E>(f: Option<F>, error: E) -> Rejected<F, E> {
+pub(super) fn refused<F, E>(f: Option<F>, error: E) -> Rejected<F, E> {
     Rejected::new(f.expect("what was refused was not packed"), error)
 }
 
@@ -212,10 +212,11 @@ fn only_closed<V>(rejected: Rejected<V, WaitError>) -> Rejected<V, Closed> {
 
 impl Shared {
     /// Packs and queues what is in `load`, if there is room; it stays where it is otherwise.
+    #[inline]
     pub(super) fn try_post<L>(
         self: &Arc<Self>,
         load: &mut Option<L>,
-        pack: fn(L) -> Parcel,
+        pack: impl Fn(L) -> Parcel,
     ) -> Result<(), TryError> {
         let call =
             self.intake.try_post(|| pack(load.take().expect("an attempt that fails takes nothing")))?;
@@ -225,17 +226,18 @@ impl Shared {
 
     /// Like [`try_post`](Shared::try_post), and waits for room. A thread inside the pool does not wait, because
     /// room may be what it would have to make itself: it runs the load.
+    #[inline]
     pub(super) fn post<L>(
         self: &Arc<Self>,
         load: &mut Option<L>,
-        pack: fn(L) -> Parcel,
+        pack: impl Fn(L) -> Parcel,
         limit: Until<'_>,
     ) -> Result<(), WaitError> {
         if !self.is_inside() {
-            return limit.retry(&Room(&self.intake), || self.try_post(load, pack));
+            return limit.retry(&Room(&self.intake), || self.try_post(load, &pack));
         }
         limit.check_token()?;
-        match self.try_post(load, pack) {
+        match self.try_post(load, &pack) {
             Ok(()) => Ok(()),
             Err(TryError::Closed) => Err(WaitError::Closed),
             Err(TryError::WouldBlock | TryError::Impossible) => {

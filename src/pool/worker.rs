@@ -104,13 +104,21 @@ impl Shared {
     }
 
     /// Does what a [`Call`] asks for.
+    #[inline]
     pub(super) fn answer(self: &Arc<Self>, call: Option<Call>) {
-        if let Some(Call::Start) = call
-            && self.start().is_err()
-        {
+        match call {
+            None => {}
+            // Wakes by being dropped.
+            Some(Call::Wake { _wake }) => {}
+            Some(Call::Start) => self.start_or_stand_in(),
+        }
+    }
+
+    #[cold]
+    fn start_or_stand_in(self: &Arc<Self>) {
+        if self.start().is_err() {
             self.stand_in();
         }
-        // A wake-up is made by dropping it.
     }
 
     /// Starts a worker, which is counted already.
@@ -165,6 +173,12 @@ impl Shared {
         let observed = observed_by(Arc::new(Lender(Arc::clone(self))));
         let mut comes = Comes::Called;
         loop {
+            if comes == Comes::FromTask
+                && let Some(parcel) = self.intake.take()
+            {
+                self.run(parcel, seat);
+                continue;
+            }
             let (next, call) = self.intake.next(comes);
             self.answer(call);
             comes = match next {
@@ -183,6 +197,7 @@ impl Shared {
         seat.is_free.store(true, Relaxed);
     }
 
+    #[inline]
     pub(super) fn run(&self, parcel: Parcel, seat: &Seat) {
         // The task's own panic is caught inside. What is left is the drop of a result that nobody wanted, which
         // is the caller's code too and must not take the worker with it.

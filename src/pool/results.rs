@@ -1,0 +1,331 @@
+//! Results in the order in which tasks end, that nobody has to read.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
+use std::{fmt, mem};
+
+use super::job::report_unjoined;
+use super::parcel::{Load, Parcel};
+use super::report::count;
+use super::submit::refused;
+use super::task::{Panic, TaskError};
+use super::worker::{Seat, Shared};
+use crate::error::{Closed, Rejected, TryError, WaitError};
+use crate::sync::{Arc, Mutex};
+use crate::until::Until;
+use crate::wait::{Line, Place, Slot};
+
+/// Submits tasks whose results come back in the order in which they end: made by
+/// [`Pool::results`](super::Pool::results).
+///
+/// Each result carries the number of its task, so that it is known whose it is. Results that nobody reads hold
+/// nobody up: neither the workers nor a shutdown wait for a reader. They are kept until they are read or the stream
+/// is dropped, so memory is bounded by what you submit without reading.
+///
+/// # Examples
+/// ```
+/// use selvedge::Pool;
+///
+/// let pool = Pool::builder().workers(2).build()?;
+/// let squares = pool.results();
+/// for n in 0..10_u32 {
+///     squares.submit(move || n * n)?;
+/// }
+/// let mut sum = 0;
+/// for (number, square) in &squares {       // ends with the last result
+///     assert_eq!(square.as_ref().unwrap(), &(number as u32).pow(2));
+///     sum += square?;
+/// }
+/// assert_eq!(sum, 285);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Blocking
+/// The submitting calls as those of the [`Pool`](super::Pool). [`next`](Results::next) and the iterator wait while
+/// nothing has ended and something is still to end. From inside a task of the same pool they may wait for
+/// themselves, unless the pool has [spares](super::Builder::spares).
+///
+/// # Panics
+/// A task's panic is its result. One that is in the stream when it is dropped, or ends later, goes to the pool's
+/// [hook](super::Builder::on_panic).
+///
+/// # Proof
+/// Models in `loom-tests/tests/pool.rs`.
+///
+/// # Instead
+/// [`Task`](super::Task) to fetch a certain result; [`group::scope`](crate::group::scope) if the first error should
+/// stop the rest.
+pub struct Results<'pool, R> {
+    pool: &'pool Arc<Shared>,
+    inbox: Arc<Inbox<R>>,
+}
+
+/// The number of a task, in the order of submission, and how it ended.
+pub type Ended<R> = (usize, Result<R, TaskError>);
+
+struct Inbox<R> {
+    state: Mutex<State<R>>,
+}
+
+struct State<R> {
+    ended: VecDeque<Ended<R>>,
+    /// Tasks that were submitted, refused ones not counted; the next one's number.
+    submitted: usize,
+    /// Tasks that were submitted and have not ended.
+    under_way: usize,
+    readers: Line,
+    /// Nobody will read any more.
+    dropped: bool,
+}
+
+impl<'pool, R: Send + 'static> Results<'pool, R> {
+    pub(super) fn new(pool: &'pool Arc<Shared>) -> Self {
+        let state = State {
+            ended: VecDeque::new(),
+            submitted: 0,
+            under_way: 0,
+            readers: Line::new(),
+            dropped: false,
+        };
+        Results { pool, inbox: Arc::new(Inbox { state: Mutex::new(state) }) }
+    }
+
+    /// Submits a closure; waits for room in the queue as long as it takes. Returns its number: the first is 0.
+    ///
+    /// # Errors
+    /// [`Closed`], with the closure, once the pool is shut down.
+    pub fn submit<F>(&self, f: F) -> Result<usize, Rejected<F, Closed>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+    {
+        self.submit_until(f, Until::forever()).map_err(|rejected| Rejected::new(rejected.value, Closed))
+    }
+
+    /// Like [`submit`](Results::submit), without waiting.
+    ///
+    /// # Errors
+    /// With the closure: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`].
+    pub fn try_submit<F>(&self, f: F) -> Result<usize, Rejected<F, TryError>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let number = Cell::new(0);
+        let mut load = Some(f);
+        match self.pool.try_post(&mut load, |f| self.pack(f, &number)) {
+            Ok(()) => Ok(number.get()),
+            Err(error) => Err(refused(load, error)),
+        }
+    }
+
+    /// Like [`submit`](Results::submit), and waits for room at most until `limit`.
+    ///
+    /// # Errors
+    /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    pub fn submit_until<'a, F>(
+        &self,
+        f: F,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<usize, Rejected<F, WaitError>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let number = Cell::new(0);
+        let mut load = Some(f);
+        match self.pool.post(&mut load, |f| self.pack(f, &number), limit.into()) {
+            Ok(()) => Ok(number.get()),
+            Err(error) => Err(refused(load, error)),
+        }
+    }
+
+    /// Takes the next result, in the order in which the tasks end; waits for one to end. `None` if every task that
+    /// was submitted has been told of.
+    pub fn next(&self) -> Option<Ended<R>> {
+        // A forever limit does not end.
+        self.next_until(Until::forever()).unwrap_or(None)
+    }
+
+    /// Takes the next result if there is one now.
+    ///
+    /// # Errors
+    /// [`TryError::WouldBlock`] if none has ended and some are still to end.
+    pub fn try_next(&self) -> Result<Option<Ended<R>>, TryError> {
+        let mut state = self.inbox.state.lock();
+        match state.ended.pop_front() {
+            Some(ended) => Ok(Some(ended)),
+            None if state.under_way == 0 => Ok(None),
+            None => Err(TryError::WouldBlock),
+        }
+    }
+
+    /// Like [`next`](Results::next), and waits at most until `limit`.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
+    pub fn next_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Option<Ended<R>>, WaitError> {
+        limit.into().retry(&*self.inbox, || self.try_next())
+    }
+
+    /// Results that can be read now.
+    pub fn len(&self) -> usize {
+        self.inbox.state.lock().ended.len()
+    }
+
+    /// True if no result can be read now.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tasks that were submitted and have not ended.
+    pub fn under_way(&self) -> usize {
+        self.inbox.state.lock().under_way
+    }
+
+    /// Numbers a closure and wraps it so that its end comes to the inbox. Done once it is accepted, so that no
+    /// number is missing.
+    fn pack<F>(&self, f: F, number: &Cell<usize>) -> Parcel
+    where
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let mut state = self.inbox.state.lock();
+        number.set(state.submitted);
+        state.submitted += 1;
+        state.under_way += 1;
+        drop(state);
+        let receipt = Receipt { number: number.get(), inbox: Some(Arc::clone(&self.inbox)) };
+        Parcel::new(Addressed { f, receipt })
+    }
+}
+
+impl<R> Drop for Results<'_, R> {
+    /// Nobody reads any more: tasks go on, and their results are dropped.
+    fn drop(&mut self) {
+        let mut state = self.inbox.state.lock();
+        state.dropped = true;
+        let unread = mem::take(&mut state.ended);
+        drop(state);
+        for (_, result) in unread {
+            report_unjoined(Some(result), self.pool.visitor());
+        }
+    }
+}
+
+/// A closure whose result goes to an inbox.
+struct Addressed<F, R> {
+    f: F,
+    receipt: Receipt<R>,
+}
+
+impl<F, R> Load for Addressed<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn run(self, seat: &Seat) {
+        let result = panic::catch_unwind(AssertUnwindSafe(self.f));
+        match &result {
+            Ok(_) => count(&seat.tally().completed),
+            Err(_) => count(&seat.tally().panicked),
+        }
+        let unread = self.receipt.hand_in(result.map_err(|payload| TaskError::Panicked(Panic::new(payload))));
+        report_unjoined(unread, seat);
+    }
+
+    fn is_waiting(&self) -> bool {
+        true
+    }
+
+    fn revoke(&self, seat: &Seat) {
+        // The stream is told when the closure is dropped.
+        count(&seat.tally().cancelled);
+    }
+}
+
+/// The duty to tell an inbox of an end, once.
+struct Receipt<R> {
+    number: usize,
+    /// `None` once it was told.
+    inbox: Option<Arc<Inbox<R>>>,
+}
+
+impl<R> Receipt<R> {
+    /// Tells the inbox; gives the result back if nobody reads there any more.
+    fn hand_in(mut self, result: Result<R, TaskError>) -> Option<Result<R, TaskError>> {
+        self.inbox.take().and_then(|inbox| inbox.receive(self.number, result))
+    }
+}
+
+impl<R> Drop for Receipt<R> {
+    fn drop(&mut self) {
+        if let Some(inbox) = self.inbox.take() {
+            drop(inbox.receive(self.number, Err(TaskError::Cancelled)));
+        }
+    }
+}
+
+impl<R> Inbox<R> {
+    fn receive(&self, number: usize, result: Result<R, TaskError>) -> Option<Result<R, TaskError>> {
+        let mut state = self.state.lock();
+        state.under_way -= 1;
+        if state.dropped {
+            return Some(result);
+        }
+        state.ended.push_back((number, result));
+        // One reader for one result: any of them will do. After the last, the others are told that none comes.
+        let count = if state.under_way == 0 { usize::MAX } else { 1 };
+        let wakes = state.readers.take(count);
+        drop(state);
+        drop(wakes);
+        None
+    }
+}
+
+impl<R> Place for Inbox<R> {
+    fn looks_ready(&self) -> bool {
+        self.state.try_lock().is_some_and(|state| !state.ended.is_empty() || state.under_way == 0)
+    }
+
+    fn join(&self) -> Option<Arc<Slot>> {
+        // `receive` adds a result under this lock, and takes readers out of the line.
+        let mut state = self.state.lock();
+        (state.ended.is_empty() && state.under_way > 0).then(|| state.readers.join())
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.state.lock().readers.leave(slot);
+    }
+}
+
+impl<'a, R: Send + 'static> IntoIterator for &'a Results<'_, R> {
+    type Item = Ended<R>;
+    type IntoIter = ResultsIter<'a, R>;
+
+    fn into_iter(self) -> ResultsIter<'a, R> {
+        ResultsIter { results: self }
+    }
+}
+
+/// Takes results until all that were submitted have been told of; see [`Results`].
+#[derive(Debug)]
+pub struct ResultsIter<'a, R: Send + 'static> {
+    results: &'a Results<'a, R>,
+}
+
+impl<R: Send + 'static> Iterator for ResultsIter<'_, R> {
+    type Item = Ended<R>;
+
+    fn next(&mut self) -> Option<Ended<R>> {
+        self.results.next()
+    }
+}
+
+impl<R> fmt::Debug for Results<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Results");
+        if let Some(state) = self.inbox.state.try_lock() {
+            out.field("ended", &state.ended.len()).field("under_way", &state.under_way);
+            out.field("waiting", &state.readers.len());
+        }
+        out.finish_non_exhaustive()
+    }
+}
