@@ -1,7 +1,7 @@
 //! What a scope still has to do, and who does it.
 //!
-//! Tasks are posted on the board. Helpers from the [`crew`] take them down, and so does the owner once its
-//! body is done. One mutex orders everything here.
+//! Tasks are posted on the board. Helpers take them down, and so does the owner once its body is done. Where
+//! helpers come from is said by [`Callers`], or they are the [`crew`]'s. One mutex orders everything here.
 //!
 //! # Who is called
 //! At most one helper is *on its way* at a time. It is called when a task is posted, and when it arrives and
@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
+use super::callers::Callers;
 use crate::crew;
 use crate::error::TryError;
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -28,6 +29,8 @@ pub(super) type Task = Box<dyn FnOnce() -> bool + Send + 'static>;
 
 pub(super) struct Board {
     state: Mutex<State>,
+    /// `None` for the crew, which always has a thread unless the operating system refuses.
+    callers: Option<Arc<dyn Callers>>,
 }
 
 struct State {
@@ -45,8 +48,9 @@ struct State {
 }
 
 impl Board {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(callers: Option<Arc<dyn Callers>>) -> Self {
         Board {
+            callers,
             state: Mutex::new(State {
                 posted: VecDeque::new(),
                 running: 0,
@@ -93,13 +97,12 @@ impl Board {
         }
         state.helper_on_its_way = true;
         drop(state);
-        let called = crew::call({
-            let board = Arc::clone(board);
-            move || Board::help(&board)
-        });
-        if called.is_err() {
-            // No thread to be had. Whoever ends a task takes the next; if nobody runs one, the owner does.
-            board.state.lock().helper_on_its_way = false;
+        let ticket = Ticket(Some(Arc::clone(board)));
+        // If no thread is to be had, the ticket is dropped. Whoever ends a task takes the next; if nobody runs
+        // one, the owner does.
+        match &board.callers {
+            None => drop(crew::call(move || ticket.arrive())),
+            Some(callers) => _ = callers.call(Box::new(move || ticket.arrive())),
         }
     }
 
@@ -158,6 +161,24 @@ impl Board {
     /// True if some task was not started.
     pub(super) fn skipped(&self) -> bool {
         self.state.lock().skipped
+    }
+}
+
+/// A helper on its way. It arrives, or is dropped by whoever could not or would not send it.
+struct Ticket(Option<Arc<Board>>);
+
+impl Ticket {
+    fn arrive(mut self) {
+        let board = self.0.take().expect("only this empties it, and consumes it");
+        Board::help(&board);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(board) = self.0.take() {
+            board.state.lock().helper_on_its_way = false;
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #[forbid(unsafe_code)]
 mod board;
+#[forbid(unsafe_code)]
+mod callers;
 #[allow(unsafe_code)]
 mod erase;
 
@@ -16,6 +18,8 @@ use crate::crew;
 use crate::error::{Rejected, TryError};
 use crate::sync::{Arc, Mutex};
 use board::Board;
+#[allow(unused_imports, reason = "with `scope_on`")]
+pub(crate) use callers::{Callers, Help};
 
 /// Runs `body`, which may spawn tasks that borrow from the stack, and returns when all of them have ended.
 ///
@@ -88,8 +92,35 @@ where
     E: Send,
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
 {
+    scope_with(None, token, body)
+}
+
+/// [`scope`] with helpers from elsewhere: those that `callers` sends run the tasks, and the thread that calls
+/// this runs them too once `body` is done, so it ends though `callers` never sends anybody.
+#[allow(dead_code, reason = "for those who have threads of their own")]
+pub(crate) fn scope_on<'env, T, E, F>(
+    callers: Arc<dyn Callers>,
+    token: &CancelToken,
+    body: F,
+) -> Result<T, Error<E>>
+where
+    E: Send,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
+{
+    scope_with(Some(callers), token, body)
+}
+
+fn scope_with<'env, T, E, F>(
+    callers: Option<Arc<dyn Callers>>,
+    token: &CancelToken,
+    body: F,
+) -> Result<T, Error<E>>
+where
+    E: Send,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
+{
     let scope = Scope {
-        board: Arc::new(Board::new()),
+        board: Arc::new(Board::new(callers)),
         token: token.child(),
         failure: Mutex::new(None),
         scope: PhantomData,
