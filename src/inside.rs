@@ -5,7 +5,6 @@
 //! and its calls treat them alike.
 
 use std::cell::RefCell;
-use std::mem;
 
 use crate::sync::thread_local;
 
@@ -17,7 +16,7 @@ thread_local! {
 
 /// Pools, by the addresses of what their threads share. Each is alive for as long as somebody is inside it, so no
 /// address is that of a later pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Inside(Vec<usize>);
 
 impl Inside {
@@ -26,17 +25,20 @@ impl Inside {
         INSIDE.with(|inside| inside.borrow().clone())
     }
 
-    /// The same, and inside `pool` as well.
-    pub(crate) fn and(mut self, pool: usize) -> Self {
-        if !self.0.contains(&pool) {
-            self.0.push(pool);
-        }
-        self
+    /// Inside that one pool.
+    pub(crate) fn of(pool: usize) -> Self {
+        Inside(vec![pool])
     }
 
-    /// Puts this thread there, until the guard is dropped.
-    pub(crate) fn enter(self) -> Entered {
-        Entered { before: INSIDE.with(|inside| mem::replace(&mut *inside.borrow_mut(), self)) }
+    /// Puts this thread there, besides where it is, until the guard is dropped.
+    pub(crate) fn enter(&self) -> Entered {
+        INSIDE.with(|inside| {
+            let mut inside = inside.borrow_mut();
+            let before = inside.0.len();
+            let new: Vec<usize> = self.0.iter().copied().filter(|pool| !inside.0.contains(pool)).collect();
+            inside.0.extend(new);
+            Entered { before }
+        })
     }
 }
 
@@ -47,20 +49,25 @@ pub(crate) fn is_inside(pool: usize) -> bool {
     INSIDE.try_with(|inside| inside.borrow().0.contains(&pool)).unwrap_or(false)
 }
 
+/// True if this thread is inside any pool.
+pub(crate) fn is_anywhere() -> bool {
+    INSIDE.try_with(|inside| !inside.borrow().0.is_empty()).unwrap_or(false)
+}
+
 /// A number that no other living thread has; a tenth of the cost of asking for the thread's id.
 #[inline]
 pub(crate) fn this_thread() -> usize {
     KEY.with(|key| std::ptr::from_ref(key).addr())
 }
 
-/// See [`Inside::enter`].
+/// See [`Inside::enter`]. Guards are dropped in the reverse of the order in which they were made.
 #[must_use = "dropping it puts the thread back"]
 pub(crate) struct Entered {
-    before: Inside,
+    before: usize,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        INSIDE.with(|inside| mem::swap(&mut *inside.borrow_mut(), &mut self.before));
+        INSIDE.with(|inside| inside.borrow_mut().0.truncate(self.before));
     }
 }

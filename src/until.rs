@@ -94,6 +94,11 @@ impl<'a> Until<'a> {
         Until { clock: Some(own.unwrap_or(clock)), ..self }
     }
 
+    /// True if nothing will ever end the wait but what is waited for.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        matches!(self.time, Time::Never) && self.token.is_none()
+    }
+
     /// Fails if the limit's token was cancelled: what every limited call asks before it does anything.
     #[inline]
     pub(crate) fn check_token(&self) -> Result<(), WaitError> {

@@ -20,6 +20,7 @@ use std::panic::{self, AssertUnwindSafe};
 use super::callers::Callers;
 use crate::crew;
 use crate::error::TryError;
+use crate::inside::Inside;
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;
 use crate::wait::{Line, Place, Slot};
@@ -31,6 +32,8 @@ pub(super) struct Board {
     state: Mutex<State>,
     /// `None` for the crew, which always has a thread unless the operating system refuses.
     callers: Option<Arc<dyn Callers>>,
+    /// The pools that the owner works for: they wait for whoever helps it.
+    inside: Inside,
 }
 
 struct State {
@@ -51,6 +54,7 @@ impl Board {
     pub(super) fn new(callers: Option<Arc<dyn Callers>>) -> Self {
         Board {
             callers,
+            inside: Inside::current(),
             state: Mutex::new(State {
                 posted: VecDeque::new(),
                 running: 0,
@@ -102,12 +106,13 @@ impl Board {
         // one, the owner does.
         match &board.callers {
             None => drop(crew::call(move || ticket.arrive())),
-            Some(callers) => _ = callers.call(Box::new(move || ticket.arrive())),
+            Some(callers) => _ = Arc::clone(callers).call(Box::new(move || ticket.arrive())),
         }
     }
 
     /// What a helper does: takes tasks until there are none for it.
     fn help(board: &Arc<Self>) {
+        let _inside = board.inside.enter();
         let mut state = board.state.lock();
         state.helper_on_its_way = false;
         while let Some(task) = state.take() {

@@ -1,5 +1,7 @@
 //! Whose threads help with a scope's tasks.
 
+use crate::sync::Arc;
+
 /// What a helper does, once: takes tasks from the board that called it, until there are none for it.
 ///
 /// Whoever is handed one runs it or drops it; dropped, it counts as a thread that was not to be had.
@@ -11,5 +13,5 @@ pub(crate) trait Callers: Send + Sync {
     ///
     /// A board whose helper does not come is not stuck: its owner takes the tasks when its body is done. But
     /// until then, tasks that the body waits for do not run.
-    fn call(&self, help: Help) -> bool;
+    fn call(self: Arc<Self>, help: Help) -> bool;
 }

@@ -18,7 +18,6 @@ use crate::crew;
 use crate::error::{Rejected, TryError};
 use crate::sync::{Arc, Mutex};
 use board::Board;
-#[allow(unused_imports, reason = "with `scope_on`")]
 pub(crate) use callers::{Callers, Help};
 
 /// Runs `body`, which may spawn tasks that borrow from the stack, and returns when all of them have ended.

@@ -6,6 +6,8 @@ mod builder;
 mod intake;
 #[forbid(unsafe_code)]
 mod job;
+#[forbid(unsafe_code)]
+mod knot;
 #[allow(unsafe_code)]
 mod parcel;
 #[forbid(unsafe_code)]
@@ -28,7 +30,9 @@ pub use report::{Report, Stats, Unstarted};
 pub use results::{Ended, Results, ResultsIter};
 pub use task::{Panic, Task, TaskError};
 
+use crate::cancel::CancelToken;
 use crate::error::{Rejected, WaitError};
+use crate::group::{self, Callers, Scope};
 use crate::sync::Arc;
 use crate::until::Until;
 use worker::Shared;
@@ -159,6 +163,39 @@ impl Pool {
         let call = self.shared.intake.resize(workers.min, workers.max);
         self.shared.answer(call);
         self.shared.fill().map_err(BuildError::Spawn)
+    }
+
+    /// Runs `body`, which may spawn tasks that borrow from the stack, on this pool's workers and on this thread, and
+    /// returns when all of them have ended. Like [`group::scope`], which see, but no other threads are used.
+    ///
+    /// The tasks do not go through the pool's queue one by one, are not bounded by it, and are not in its
+    /// [`stats`](Pool::stats): a worker that comes to the scope takes one after the other. Tasks that wait for each
+    /// other, or for which `body` waits, need as many free workers; from inside a task of a pool of one worker there
+    /// is none. On a pool that is shut down, this thread runs them all.
+    ///
+    /// ```
+    /// use selvedge::{CancelToken, Pool};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let mut numbers = [1, 2, 3, 4];
+    /// pool.scope(&CancelToken::new(), |s| {
+    ///     for number in &mut numbers {
+    ///         s.spawn(move |_| Ok(*number *= 10));
+    ///     }
+    ///     Ok::<_, String>(())
+    /// })?;
+    /// assert_eq!(numbers, [10, 20, 30, 40]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`group::scope`].
+    pub fn scope<'env, T, E, F>(&self, token: &CancelToken, body: F) -> Result<T, group::Error<E>>
+    where
+        E: Send,
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
+    {
+        group::scope_on(Arc::clone(&self.shared) as Arc<dyn Callers>, token, body)
     }
 
     /// Makes a stream for results in the order in which tasks end.

@@ -4,10 +4,11 @@ use std::any::Any;
 use std::error::Error;
 use std::{fmt, panic};
 
-use super::job::{Joinable, report_unjoined};
+use super::job::{Joinable, Runs, report_unjoined};
+use super::knot;
 use super::worker::Shared;
 use crate::error::{Rejected, TryError, WaitError};
-use crate::inside::this_thread;
+use crate::inside::{self, this_thread};
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 
@@ -34,7 +35,7 @@ pub enum TaskError {
     Panicked(Panic),
     /// It was cancelled before it started, by its handle or by the pool's abort.
     Cancelled,
-    /// It is joined by a thread that it runs on: waiting would never end.
+    /// It is joined by the thread that it runs on, or by a task that it waits for itself: waiting would never end.
     WouldDeadlock,
 }
 
@@ -56,7 +57,7 @@ impl<R> Task<R> {
     ///
     /// # Errors
     /// [`TaskError::Panicked`] with the payload, [`TaskError::Cancelled`], or
-    /// [`TaskError::WouldDeadlock`] if the task joins itself.
+    /// [`TaskError::WouldDeadlock`] if the task joins itself, or one that joins it.
     pub fn join(self) -> Result<R, TaskError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
@@ -89,11 +90,23 @@ impl<R> Task<R> {
             // A worker that waits for a task in the queue might be the one that would have to run it.
             self.job.run(self.pool.visitor());
         }
+        let attempt = || self.job.take_result().ok_or(TryError::WouldBlock);
+        if let Ok(result) = attempt() {
+            return Ok(result);
+        }
         if self.job.runs_on() == Some(this_thread()) {
             return Ok(Err(TaskError::WouldDeadlock));
         }
-        let attempt = || self.job.take_result().ok_or(TryError::WouldBlock);
-        limit.retry(&*self.job, attempt).map_err(|error| Rejected::new(self, error))
+        let mut note = None;
+        if limit.is_unlimited() && inside::is_anywhere() {
+            note = knot::note(Arc::clone(&self.job) as Arc<dyn Runs>);
+            if note.is_none() {
+                return Ok(Err(TaskError::WouldDeadlock));
+            }
+        }
+        let joined = limit.retry(&*self.job, attempt);
+        drop(note);
+        joined.map_err(|error| Rejected::new(self, error))
     }
 
     /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its token is
@@ -174,7 +187,7 @@ impl fmt::Display for TaskError {
             TaskError::Panicked(panic) => write!(f, "the task panicked: {}", panic.message),
             TaskError::Cancelled => f.write_str("the task was cancelled before it started"),
             TaskError::WouldDeadlock => {
-                f.write_str("the task was joined by the thread that runs it: it could never end")
+                f.write_str("the task was joined by itself, or by one that it joins: it could never end")
             }
         }
     }

@@ -5,12 +5,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use super::intake::{Comes, Exit, Figures, Intake, Next};
-use super::parcel::Parcel;
+use super::parcel::{Load, Parcel};
 use super::report::{Report, Stats, Tally, Totals, Unstarted};
 use super::staff::{Call, Staff};
 use super::task::Panic;
 use crate::clock::Clock;
 use crate::error::{Rejected, TryError, WaitError};
+use crate::group::{Callers, Help};
 use crate::inside::{self, Inside};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, thread};
@@ -166,7 +167,7 @@ impl Shared {
 
     /// What a worker does from its first to its last moment.
     fn work(self: &Arc<Self>, seat: &Seat) {
-        let _inside = Inside::default().and(self.address()).enter();
+        let _inside = Inside::of(self.address()).enter();
         if let Some(hook) = &self.habits.on_start {
             contain(|| hook());
         }
@@ -284,6 +285,35 @@ impl Shared {
         let seats = self.seats.lock();
         Totals::of(seats.iter().map(|seat| &**seat).chain([&self.visitor]))
     }
+}
+
+impl Callers for Shared {
+    fn call(self: Arc<Self>, help: Help) -> bool {
+        // Past the bound of the queue: a worker that waits for room may be who would have to make it, and a scope
+        // has one helper on its way at most.
+        match self.intake.post_beyond(Parcel::new(Assistance(help))) {
+            Ok(call) => {
+                self.answer(call);
+                true
+            }
+            Err(_closed) => false,
+        }
+    }
+}
+
+/// Help with a scope. It is no task of the pool's, so it is not counted, and no abort hands it back.
+struct Assistance(Help);
+
+impl Load for Assistance {
+    fn run(self, _: &Seat) {
+        (self.0)();
+    }
+
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
+    fn revoke(&self, _: &Seat) {}
 }
 
 /// A pool that has lent a thread its work, and hears when the thread sleeps.
