@@ -4,8 +4,8 @@ use selvedge_loom as selvedge;
 
 use selvedge::pool::TaskError;
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
-use selvedge::sync::{Arc, model, thread};
-use selvedge::{CancelToken, Pool};
+use selvedge::sync::{Arc, Mutex, model, thread};
+use selvedge::{CancelToken, Latch, Pool, Task, group};
 
 fn pool(workers: usize, queue: usize) -> Pool {
     Pool::builder().workers(workers).queue(queue).build().unwrap()
@@ -55,7 +55,8 @@ fn the_end_of_a_task_wakes_its_joiner() {
 
 /// Two threads shut the pool down together: both return, and the workers are joined once.
 ///
-/// Fails if a worker does not leave the wait group (edit `pool-worker-never-leaves`).
+/// Fails if a worker that leaves is still counted (edit `pool-worker-never-leaves`), or if the last one wakes
+/// nobody (edit `pool-last-worker-tells-nobody`).
 #[test]
 fn two_shutdowns_at_once_both_return() {
     model::check(|| {
@@ -198,5 +199,181 @@ fn a_cancelled_join_gives_the_handle_back() {
         gate.cancel();
         task.join().unwrap();
         canceller.join().unwrap();
+    });
+}
+
+/// A worker that takes a task lets in who sleeps for want of room.
+///
+/// Fails if it wakes nobody (edit `pool-room-is-told-to-nobody`), or if the submitter does not look again
+/// before it sleeps (edit `pool-room-join-without-looking`).
+#[test]
+fn a_task_that_is_taken_lets_a_sleeping_submitter_in() {
+    model::check(|| {
+        let pool = pool(1, 1);
+        for _ in 0..3 {
+            pool.execute(|| ()).unwrap();
+        }
+        assert_eq!(pool.shutdown().completed, 3);
+    });
+}
+
+/// A shutdown wakes who sleeps for want of room, and the closure comes back.
+///
+/// Fails if it does not (edit `pool-close-forgets-submitters`).
+#[test]
+fn a_shutdown_wakes_a_sleeping_submitter() {
+    model::check(|| {
+        let pool = Arc::new(pool(1, 1));
+        let (started, gate) = (Arc::new(Latch::new(1)), CancelToken::new());
+        pool.execute({
+            let (started, gate) = (Arc::clone(&started), gate.clone());
+            move || {
+                started.count_down();
+                gate.wait();
+            }
+        })
+        .unwrap();
+        started.wait();
+        pool.execute(|| ()).unwrap();
+        let submitter = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || pool.execute(|| ()).is_err()
+        });
+        let cancelled = CancelToken::new();
+        cancelled.cancel();
+        assert!(pool.shutdown_until(&cancelled).is_err());
+        assert!(submitter.join().unwrap());
+        gate.cancel();
+        assert_eq!(pool.shutdown().completed, 2);
+    });
+}
+
+/// A panic that races the drop of its handle reaches the hook, and only once.
+///
+/// Fails if the end of a task nobody has a handle of is kept for one (edit `pool-detached-panic-is-kept`).
+#[test]
+fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
+    model::check(|| {
+        let told = Arc::new(AtomicUsize::new(0));
+        let hook = {
+            let told = Arc::clone(&told);
+            move |_| _ = told.fetch_add(1, Ordering::Relaxed)
+        };
+        let pool = Pool::builder().workers(1).queue(1).on_panic(hook).build().unwrap();
+        drop(pool.submit(|| std::panic::resume_unwind(Box::new("on purpose"))).unwrap());
+        assert_eq!(pool.shutdown().panicked, 1);
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// Of two running tasks that join each other one is told that it would wait for ever, and then both end.
+///
+/// Fails if the circle is not seen (edit `pool-circle-is-not-seen`).
+#[test]
+fn of_two_tasks_that_join_each_other_one_is_told() {
+    model::check(|| {
+        let pool = pool(2, 2);
+        let handles: Arc<[Mutex<Option<Task<bool>>>; 2]> = Arc::default();
+        let ready = Arc::new(Latch::new(1));
+        let tasks = [0, 1].map(|other| {
+            let (handles, ready) = (Arc::clone(&handles), Arc::clone(&ready));
+            let joins = move || {
+                ready.wait();
+                let task = handles[other].lock().take().expect("it was put there");
+                matches!(task.join(), Err(TaskError::WouldDeadlock))
+            };
+            pool.submit(joins).unwrap()
+        });
+        // The first joins the first of these, which is the second task, and the other way round.
+        let [first, second] = tasks;
+        (*handles[0].lock(), *handles[1].lock()) = (Some(second), Some(first));
+        ready.count_down();
+        assert_eq!(pool.shutdown().completed, 2);
+    });
+}
+
+/// A task of a pool of one worker with a full queue opens a scope, and a helper of that scope submits to the
+/// pool: it does not wait for room that only the task could make, which waits for it.
+///
+/// Fails if the helper does not count as inside the pool (edit `pool-helper-is-outside`), or if who is inside
+/// waits for room (edit `pool-worker-waits-for-room`).
+#[test]
+fn a_helper_of_a_tasks_scope_submits_like_the_task() {
+    model::check(|| {
+        let pool = Arc::new(pool(1, 1));
+        let outer = pool
+            .submit({
+                let pool = Arc::downgrade(&pool);
+                move || {
+                    let pool = pool.upgrade().unwrap();
+                    let result = group::scope(&CancelToken::new(), |g| {
+                        g.spawn(|_| {
+                            pool.execute(|| ()).unwrap();
+                            pool.execute(|| ()).unwrap();
+                            Ok::<_, ()>(())
+                        });
+                        Ok(())
+                    });
+                    result.is_ok()
+                }
+            })
+            .unwrap();
+        assert!(outer.join().unwrap());
+        assert_eq!(pool.shutdown().completed, 3);
+    });
+}
+
+/// A result that comes in wakes who waits for one; after the last the stream ends.
+///
+/// Fails if nobody is woken (edit `pool-result-wakes-nobody`).
+#[test]
+fn a_result_wakes_a_reader() {
+    model::check(|| {
+        let pool = pool(1, 2);
+        let results = pool.results();
+        assert_eq!(results.submit(|| 'a').unwrap(), 0);
+        assert_eq!(results.submit(|| 'b').unwrap(), 1);
+        assert!(matches!(results.next(), Some((0, Ok('a')))));
+        assert!(matches!(results.next(), Some((1, Ok('b')))));
+        assert!(results.next().is_none());
+    });
+}
+
+/// Two wait for one result: one gets it, the other is told that none comes.
+///
+/// Fails if the last result wakes its reader alone (edit `pool-last-result-wakes-one`).
+#[test]
+fn the_last_result_tells_every_reader() {
+    model::check(|| {
+        let pool = Box::leak(Box::new(pool(1, 1)));
+        let results = Arc::new(pool.results());
+        results.submit(|| ()).unwrap();
+        let other = thread::spawn({
+            let results = Arc::clone(&results);
+            move || results.next().is_some()
+        });
+        assert!(results.next().is_some() != other.join().unwrap());
+        pool.shutdown();
+    });
+}
+
+/// An abort races a task of a stream: it is in the results once, done or cancelled.
+///
+/// Fails if one that was taken back is not (edit `pool-aborted-result-is-missing`).
+#[test]
+fn an_aborted_task_is_in_the_results_as_cancelled() {
+    model::check(|| {
+        let pool = pool(1, 1);
+        let results = pool.results();
+        results.submit(|| ()).unwrap();
+        let report = pool.abort();
+        let ran = report.completed == 1;
+        drop(report);
+        match results.next() {
+            Some((0, Ok(()))) => assert!(ran),
+            Some((0, Err(TaskError::Cancelled))) => assert!(!ran),
+            other => panic!("{other:?}"),
+        }
+        assert!(results.next().is_none());
     });
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use selvedge_loom::CancelToken;
 use selvedge_loom::queue::BoundedQueue;
+use selvedge_loom::sync::atomic::{AtomicUsize, Ordering};
 use selvedge_loom::sync::model::{check, find_failure};
 use selvedge_loom::sync::{Arc, Condvar, Mutex, thread};
 
@@ -149,6 +150,36 @@ fn a_cancelled_waiter_that_eats_a_signal_is_found() {
         staying.join().unwrap();
     });
     assert!(failure.expect("the other sleeper is not woken").message().contains("deadlock"));
+}
+
+/// The reference's pool that shrinks: a worker whose time is up looks how many there are, and then leaves. Two
+/// whose time is up together both find one more than the minimum, and nobody is left.
+#[test]
+fn workers_that_look_and_then_leave_go_below_the_minimum() {
+    fn workers_left(leave: fn(&AtomicUsize) -> bool) -> impl Fn() + Send + Sync + 'static {
+        move || {
+            let workers = Arc::new(AtomicUsize::new(2));
+            let other = thread::spawn({
+                let workers = Arc::clone(&workers);
+                move || leave(&workers)
+            });
+            let left = usize::from(leave(&workers)) + usize::from(other.join().unwrap());
+            assert_eq!(left, 1, "{left} of 2 workers have left a pool of at least 1");
+        }
+    }
+    const MIN: usize = 1;
+    let failure = find_failure(workers_left(|workers| {
+        let leaves = workers.load(Ordering::SeqCst) > MIN;
+        workers.fetch_sub(usize::from(leaves), Ordering::SeqCst);
+        leaves
+    }));
+    assert!(failure.expect("both leave").message().contains("2 of 2 workers"));
+    // One step instead of two repairs it. Ours decides under the lock that the staff is under.
+    check(workers_left(|workers| {
+        workers
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| (count > MIN).then(|| count - 1))
+            .is_ok()
+    }));
 }
 
 impl OneCondvarQueue {

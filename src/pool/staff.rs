@@ -77,16 +77,14 @@ impl Staff {
         if self.coming || self.active() >= self.max {
             return None;
         }
-        if let Some(slot) = self.idle.pop() {
-            self.coming = true;
+        self.coming = true;
+        match self.idle.pop() {
             // If its time ran out it has ended its wait itself, and is coming without being woken.
-            return slot.end(Ok(())).map(|_wake| Call::Wake { _wake });
+            Some(slot) => slot.end(Ok(())).map(|_wake| Call::Wake { _wake }),
+            // There are fewer threads than may be: all are active but for blocked ones, of whom `active` leaves
+            // out as many as there are spares.
+            None => Some(self.start()),
         }
-        if self.workers < self.max + self.spares {
-            self.coming = true;
-            return Some(self.start());
-        }
-        None
     }
 
     /// Counts a thread that is to be started.

@@ -1,0 +1,153 @@
+//! Models of a pool that grows and shrinks, with the edit that breaks each.
+//!
+//! The clock is the system's, so a worker's time may be up at any point.
+
+use selvedge_loom as selvedge;
+
+use std::time::Duration;
+
+use selvedge::pool::Workers;
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{Latch, Pool};
+
+fn pool(workers: impl Into<Workers>, spares: usize) -> Pool {
+    let builder = Pool::builder().workers(workers).spares(spares).queue(4);
+    builder.keep_alive(Duration::from_secs(1)).build().unwrap()
+}
+
+/// Two submitters at once, and no more threads than there may be.
+///
+/// Fails if a worker is started although the most are there (edit `staff-above-the-maximum`).
+#[test]
+fn two_submitters_never_start_more_than_the_maximum() {
+    model::check(|| {
+        let pool = Arc::new(pool(0..=1, 0));
+        let other = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || pool.execute(|| ()).unwrap()
+        });
+        pool.execute(|| ()).unwrap();
+        other.join().unwrap();
+        assert_eq!(pool.shutdown().completed, 2);
+        assert_eq!(pool.stats().peak_workers, 1);
+    });
+}
+
+/// A running task waits for a queued one: there may be another worker, so there is.
+///
+/// Fails if the pool does not grow beyond its minimum (edit `staff-grows-late`), or if a worker that comes
+/// for one of two tasks does not call the next (edit `staff-nobody-calls-the-next`).
+#[test]
+fn a_queued_task_that_a_running_one_waits_for_gets_a_thread() {
+    model::check(|| {
+        let pool = pool(1..=2, 0);
+        let gate = Arc::new(Latch::new(1));
+        let waits = Arc::clone(&gate);
+        pool.execute(move || waits.wait()).unwrap();
+        pool.execute(move || gate.count_down()).unwrap();
+        assert_eq!(pool.shutdown().completed, 2);
+    });
+}
+
+/// Two workers whose time is up at the same moment: one leaves, and one is there for the next task.
+///
+/// Fails if the late one does not look how many are left (edit `staff-below-the-minimum`). The reference's way is
+/// a negative control in `reference.rs`.
+#[test]
+fn two_workers_whose_time_is_up_together_leave_one() {
+    model::check(|| {
+        let pool = pool(1..=2, 0);
+        let gate = Arc::new(Latch::new(1));
+        let waits = Arc::clone(&gate);
+        let first = pool.submit(move || waits.wait()).unwrap();
+        pool.execute(move || gate.count_down()).unwrap();
+        first.join().unwrap();
+        assert!(pool.stats().workers >= 1);
+        thread::yield_now();
+        assert!(pool.stats().workers >= 1);
+        assert_eq!(pool.shutdown().completed, 2);
+    });
+}
+
+/// A worker's time is up while a task is submitted: it runs, and so does the next.
+///
+/// Fails if a late worker that was called meanwhile does not count as the one that comes (edit
+/// `staff-late-worker-is-not-the-one-that-was-called`), or if one that has come counts as coming still (edit
+/// `staff-never-arrives`).
+#[test]
+fn a_submit_that_races_the_end_of_a_workers_time_is_run() {
+    model::check(|| {
+        let pool = pool(0..=1, 0);
+        for n in 0..3 {
+            assert_eq!(pool.submit(move || n).unwrap().join().unwrap(), n);
+        }
+        assert_eq!(pool.shutdown().completed, 3);
+    });
+}
+
+/// One worker, one spare, and a task that sleeps until a queued one wakes it.
+///
+/// Fails if a sleeper keeps its place (edit `staff-sleepers-are-not-replaced`), or if nobody hears that it sleeps
+/// (edit `staff-sleep-is-not-told`).
+#[test]
+fn a_spare_runs_what_a_sleeping_task_waits_for() {
+    model::check(|| {
+        let pool = pool(1, 1);
+        let gate = Arc::new(Latch::new(1));
+        let waits = Arc::clone(&gate);
+        pool.execute(move || waits.wait()).unwrap();
+        pool.execute(move || gate.count_down()).unwrap();
+        assert_eq!(pool.shutdown().completed, 2);
+    });
+}
+
+/// Two tasks sleep and there is one spare: a third task waits.
+///
+/// Fails if every sleeper is replaced (edit `staff-more-spares-than-there-are`).
+#[test]
+fn no_more_sleepers_are_replaced_than_there_are_spares() {
+    model::check(|| {
+        let pool = pool(1, 1);
+        let gate = Arc::new(Latch::new(1));
+        for _ in 0..2 {
+            let waits = Arc::clone(&gate);
+            pool.execute(move || waits.wait()).unwrap();
+        }
+        pool.execute(|| ()).unwrap();
+        gate.count_down();
+        assert_eq!(pool.shutdown().completed, 3);
+        assert!(pool.stats().peak_workers <= 2);
+    });
+}
+
+/// A pool that is made smaller while its workers are idle, or about to be, loses one at once.
+///
+/// Fails if the idle ones are not woken (edit `staff-resize-wakes-nobody`).
+#[test]
+fn an_idle_worker_leaves_when_the_pool_is_made_smaller() {
+    model::check(|| {
+        let left = Arc::new(Latch::new(2));
+        let leaves = Arc::clone(&left);
+        let builder = Pool::builder().workers(2).on_exit(move || leaves.count_down());
+        let pool = builder.build().unwrap();
+        pool.resize(1).unwrap();
+        while left.count() == 2 {
+            thread::yield_now();
+        }
+        assert_eq!(left.count(), 1);
+        pool.shutdown();
+        assert!(left.is_open());
+    });
+}
+
+/// A shutdown while the workers are idle, or about to be, ends.
+///
+/// Fails if the idle ones are not woken (edit `staff-close-wakes-nobody`).
+#[test]
+fn an_idle_worker_leaves_when_the_pool_is_shut_down() {
+    model::check(|| {
+        let pool = pool(2, 0);
+        pool.execute(|| ()).unwrap();
+        assert_eq!(pool.shutdown().completed, 1);
+    });
+}
