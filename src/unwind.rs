@@ -11,7 +11,7 @@ use crate::cancel::{CallbackGuard, CancelToken};
 use crate::clock::{Clock, ManualClock};
 use crate::group::Scope;
 use crate::latch::{Latch, Member, WaitGroup};
-use crate::pool::{Panic, Pool, Task, Unstarted};
+use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
 use crate::semaphore::Semaphore;
 
@@ -46,6 +46,11 @@ impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}
 impl<R> UnwindSafe for Task<R> {}
 impl<R> RefUnwindSafe for Task<R> {}
+// The hooks are called, not looked into.
+impl UnwindSafe for Builder {}
+impl RefUnwindSafe for Builder {}
+impl<R> UnwindSafe for Results<'_, R> {}
+impl<R> RefUnwindSafe for Results<'_, R> {}
 impl UnwindSafe for Unstarted {}
 impl RefUnwindSafe for Unstarted {}
 // The payload is only ever moved out whole.

@@ -12,7 +12,9 @@ use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
 use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
 use selvedge::group::{self, Scope};
 use selvedge::latch::Member;
-use selvedge::pool::{BuildError, Builder, Panic, Report, Stats, TaskError, Unstarted};
+use selvedge::pool::{
+    BuildError, Builder, Panic, Report, Results, ResultsIter, Stats, TaskError, Unstarted, Workers,
+};
 use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::{
@@ -125,6 +127,9 @@ fn handles_and_guards_can_be_sent() {
         Unstarted => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Report => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Stats => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Results<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ResultsIter<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Workers => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Builder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Until<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Iter<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -88,6 +88,8 @@ pub(super) enum Comes {
     FromTask,
     /// It was called: started or woken.
     Called,
+    /// It looked out for a moment.
+    FromLookOut,
     /// From its bed, uncalled: its time was up.
     Late,
 }
@@ -157,12 +159,6 @@ impl Intake {
         Some(parcel)
     }
 
-    /// The desk: what a worker does next. The [`Call`] is to be answered first.
-    #[cold]
-    pub(super) fn next(&self, comes: Comes) -> (Next, Option<Call>) {
-        self.look_at_all(comes, true)
-    }
-
     /// A task was taken from the head: counts it, and calls a submitter into the room that it left.
     #[inline]
     fn took(&self, head: &mut Head) -> Option<Wake> {
@@ -172,12 +168,15 @@ impl Intake {
         head.submitters.next()
     }
 
-    /// The slow path of the desk, under both locks.
-    fn look_at_all(&self, comes: Comes, may_look_out: bool) -> (Next, Option<Call>) {
+    /// The desk: what a worker does next. The [`Call`] is to be answered first.
+    #[cold]
+    pub(super) fn next(&self, comes: Comes) -> (Next, Option<Call>) {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
-        if comes == Comes::Called {
-            tail.staff.arrive();
+        match comes {
+            Comes::Called => tail.staff.arrive(),
+            Comes::FromLookOut => tail.staff.stop_looking(),
+            Comes::FromTask | Comes::Late => {}
         }
         let crowded = tail.staff.is_crowded();
         if !crowded && head.ready.is_empty() {
@@ -189,24 +188,25 @@ impl Intake {
         }
         if !crowded && let Some(parcel) = head.ready.pop_front() {
             let room = self.took(&mut head);
-            drop(head);
             let call = self.settle(tail);
+            drop(head);
             drop(room);
             return (Next::Run(parcel), call);
         }
         // Nothing for this worker.
         let unwanted = tail.closed || tail.staff.is_overfull();
         if unwanted || (comes == Comes::Late && tail.staff.is_above_minimum()) {
+            let (closers, call) = self.leave(tail);
             drop(head);
-            return (Next::Leave, self.leave(tail));
+            drop(closers);
+            return (Next::Leave, call);
         }
-        if !crowded && may_look_out && tail.staff.may_look_out() {
-            drop(head);
+        if !crowded && comes != Comes::FromLookOut && tail.staff.may_look_out() {
             drop(tail);
+            drop(head);
             spin_until(|| self.tail.count.load(Relaxed) > 0 || self.attention.load(Relaxed));
-            return self.look_at_all(Comes::Called, false);
+            return self.next(Comes::FromLookOut);
         }
-        drop(head);
         let (slot, limited) = tail.staff.go_idle();
         (Next::Idle(slot, limited), self.settle(tail))
     }
@@ -214,18 +214,17 @@ impl Intake {
     /// Unlocks the tail so that the staff's invariant holds.
     fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
         self.attention.store(tail.staff.is_crowded() || tail.staff.is_overfull(), Relaxed);
-        // The head's count rises under this lock only, so a task that is there is seen. One that is gone may
-        // be seen too; then somebody is called for nothing.
+        // The head's count rises under this lock only, so a task that is there is seen. One that is being taken
+        // may be seen too, where the caller does not hold the head's lock; then somebody is called for nothing.
         let queued = !tail.posted.is_empty() || self.head.count.load(Relaxed) > 0;
         if queued { tail.staff.call() } else { None }
     }
 
-    fn leave(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
+    /// A worker leaves; wakes those who wait for the last one, when dropped.
+    fn leave(&self, mut tail: MutexGuard<'_, Tail>) -> (Vec<Wake>, Option<Call>) {
         tail.staff.leave();
         let closers = if tail.staff.is_empty() { tail.closers.take_all() } else { Vec::new() };
-        let call = self.settle(tail);
-        drop(closers);
-        call
+        (closers, self.settle(tail))
     }
 
     /// A worker was called away by its time limit, or woken: under which name it comes.
@@ -233,12 +232,15 @@ impl Intake {
         if self.tail.lock().staff.get_up(slot) { Comes::Late } else { Comes::Called }
     }
 
-    /// A thread that was to be started could not be. While no other is there, the caller is to run a task in its
-    /// place, and report again.
-    pub(super) fn give_up_start(&self) -> Option<Parcel> {
+    /// A thread that was to be started could not be: the caller has come in its place.
+    pub(super) fn stand_in(&self) {
+        self.tail.lock().staff.arrive();
+    }
+
+    /// A task for who stands in for a worker; none if there is another, or none is queued: then it has left.
+    pub(super) fn take_alone(&self) -> Option<Parcel> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
-        tail.staff.arrive();
         if tail.staff.is_alone() {
             let parcel = head.ready.pop_front().or_else(|| tail.posted.pop_front());
             if parcel.is_some() {

@@ -37,11 +37,14 @@ use crate::sync::Arc;
 use crate::until::Until;
 use worker::Shared;
 
-/// Runs closures on a fixed number of threads, with a bounded queue before them.
+/// Runs closures on threads that are there already: a fixed number of them, or as many as the work needs between a
+/// fewest and a most, with a bounded queue before them.
 ///
 /// Every task that was accepted is run, cancelled, or handed back by [`abort`](Pool::abort): none is lost. A
 /// task that panics does so to its [handle](Task); its worker lives on. Submitting to a pool that is full
-/// waits for room; to one that is shut down fails and gives the closure back.
+/// waits for room; to one that is shut down fails and gives the closure back. There are never more threads than
+/// the most workers and the [spares](Builder::spares) together, never fewer than the fewest, and whenever a task
+/// is queued and another worker is allowed, one is on its way.
 ///
 /// # Examples
 /// ```
@@ -66,34 +69,65 @@ use worker::Shared;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// Between 2 and 16 threads, and a task that waits for one behind it in the queue:
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use selvedge::{Latch, Pool};
+///
+/// let pool = Pool::builder().name("io").workers(2..=16).keep_alive(Duration::from_secs(1)).build()?;
+/// let ready = Arc::new(Latch::new(8));
+/// for _ in 0..8 {
+///     let ready = Arc::clone(&ready);
+///     pool.execute(move || {
+///         ready.count_down();
+///         ready.wait(); // until all eight run: the pool grows to eight
+///     })?;
+/// }
+/// ready.wait();
+/// assert_eq!(pool.stats().peak_workers, 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Blocking
 /// `execute` and `submit` wait while the queue is full, `join` until the task has ended, `shutdown` and drop
-/// until the queue is empty and the workers have gone.
+/// until the queue is empty and the workers have gone. The thread that starts a worker is the one whose call made
+/// it necessary: that takes 50 to 100 µs.
 ///
 /// From inside a task of the same pool nothing of this deadlocks, at one worker and a full queue either:
 /// joining a task that nobody has started runs it on the spot; submitting to the full queue runs the new
 /// task on the spot, instead of waiting for a worker that may be oneself; `shutdown`, `abort` and drop close
-/// the pool and return without waiting. A waiter never runs a task other than the one it waits for.
+/// the pool and return without waiting; two tasks that join each other are told so. A thread that helps a task with
+/// a scope counts as inside. A waiter never runs a task other than the one it waits for. What is left is a task that
+/// waits, in a queue or on a latch, for what only a queued task would do, when every worker does so: give the
+/// pool [spares](Builder::spares).
 ///
 /// # Cancellation
 /// [`Task::cancel`] takes back a task that has not started. `abort` takes them all back. What runs is not
-/// interrupted: give it a [`CancelToken`](crate::CancelToken).
+/// interrupted: [`submit_with`](Pool::submit_with) gives it a token.
 ///
 /// # Panics
-/// A panic of a task is caught, counted, and handed to whoever joins it.
+/// A panic of a task is caught, counted, and handed to whoever joins it; if nobody does, to the pool's
+/// [hook](Builder::on_panic).
+///
+/// # Fairness
+/// Tasks start in the order in which they came into the queue. Submitters that wait for room are called first
+/// come, first served; one that comes by at the right moment may be faster.
 ///
 /// # Ordering
 /// What was done before a submit is visible to the task, and what the task did is visible after `join`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/pool.rs`.
+/// Models in `loom-tests/tests/pool.rs` and `pool_elastic.rs`. They assume that the operating system starts every
+/// thread. Where it does not, the pool goes on with those it has; with none, whoever found that out runs the tasks.
 ///
 /// # Cost
-/// One allocation a task. Bench `pool`.
+/// No allocation for a closure of at most 48 bytes that is executed, one for a task with a handle. Idle workers
+/// cost no processor time. Bench `pool`; the README has the ratios. Memory: at most two deques of the queue's
+/// capacity, 56 bytes a task.
 ///
 /// # Instead
-/// rayon for CPU-bound work that splits into parts; [`group::scope`](crate::group::scope) for tasks that
-/// borrow, or that belong together.
+/// rayon for CPU-bound work that splits into parts: its workers take from each other, which is faster where tasks
+/// spawn tasks. [`group::scope`] for tasks that borrow, or that belong together.
 pub struct Pool {
     shared: Arc<Shared>,
     detached: bool,
@@ -174,18 +208,19 @@ impl Pool {
     /// is none. On a pool that is shut down, this thread runs them all.
     ///
     /// ```
-    /// use selvedge::{CancelToken, Pool};
+    /// use selvedge::{CancelToken, Pool, group};
     ///
     /// let pool = Pool::builder().workers(2).build()?;
     /// let mut numbers = [1, 2, 3, 4];
-    /// pool.scope(&CancelToken::new(), |s| {
+    /// let result: Result<(), group::Error<String>> = pool.scope(&CancelToken::new(), |s| {
     ///     for number in &mut numbers {
     ///         s.spawn(move |_| Ok(*number *= 10));
     ///     }
-    ///     Ok::<_, String>(())
-    /// })?;
+    ///     Ok(())
+    /// });
+    /// assert_eq!(result, Ok(()));
     /// assert_eq!(numbers, [10, 20, 30, 40]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), selvedge::pool::BuildError>(())
     /// ```
     ///
     /// # Errors

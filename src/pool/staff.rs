@@ -6,13 +6,13 @@
 //!
 //! | a worker is | from | until |
 //! |---|---|---|
-//! | *coming* | it was called: started, woken, or allowed to look out | it looks at the queue under the lock |
+//! | *coming* | it is started, woken, or allowed to look out | it looks at the queue under the lock |
 //! | *on duty* | it is called | it goes idle |
 //! | *blocked* | its task falls asleep in a call of this crate | the task goes on |
 //! | *idle* | it found nothing to do | it is called, or its time is up and it leaves |
 //!
-//! At most one worker is coming at a time: it takes one task, and if more are left it calls the next before
-//! it begins. So a burst costs few wake-ups: whoever is awake takes the next task, and by the time that the
+//! Nobody is called while somebody is coming: who comes takes one task, and if more are left it calls the next
+//! before it begins. So a burst costs few wake-ups: whoever is awake takes the next task, and by the time that the
 //! second worker would arrive the burst may be over.
 //!
 //! # Invariant
@@ -34,8 +34,8 @@ pub(super) struct Staff {
     /// Idle workers; the one that went idle last is called first, because its memory is the warmest, and because
     /// those below it then reach the end of their time.
     idle: Vec<Arc<Slot>>,
-    coming: bool,
-    /// The one that is coming looks out for work: it is idle, in a way.
+    coming: usize,
+    /// One of those who are coming looks out for work: it is idle, in a way.
     looking: bool,
     blocked: usize,
     peak: usize,
@@ -59,7 +59,7 @@ impl Staff {
             spares,
             workers: 0,
             idle: Vec::new(),
-            coming: false,
+            coming: 0,
             looking: false,
             blocked: 0,
             peak: 0,
@@ -74,13 +74,15 @@ impl Staff {
     /// Calls somebody for the tasks that are queued, if anybody is needed and to be had.
     #[inline]
     pub(super) fn call(&mut self) -> Option<Call> {
-        if self.coming || self.active() >= self.max {
+        if self.coming > 0 || self.active() >= self.max {
             return None;
         }
-        self.coming = true;
         match self.idle.pop() {
-            // If its time ran out it has ended its wait itself, and is coming without being woken.
-            Some(slot) => slot.end(Ok(())).map(|_wake| Call::Wake { _wake }),
+            Some(slot) => {
+                self.coming += 1;
+                // If its time ran out it has ended its wait itself, and is coming without being woken.
+                slot.end(Ok(())).map(|_wake| Call::Wake { _wake })
+            }
             // There are fewer threads than may be: all are active but for blocked ones, of whom `active` leaves
             // out as many as there are spares.
             None => Some(self.start()),
@@ -89,6 +91,7 @@ impl Staff {
 
     /// Counts a thread that is to be started.
     fn start(&mut self) -> Call {
+        self.coming += 1;
         self.workers += 1;
         self.peak = self.peak.max(self.workers);
         Call::Start
@@ -99,19 +102,24 @@ impl Staff {
         (self.workers < self.min).then(|| self.start())
     }
 
-    /// The one that was coming has come.
+    /// One that was coming has come.
     pub(super) fn arrive(&mut self) {
-        self.coming = false;
-        self.looking = false;
+        self.coming -= 1;
     }
 
     /// A worker that found nothing asks whether it may look out for a moment, instead of sleeping at once; then it
-    /// is the one that is coming.
+    /// is coming.
     pub(super) fn may_look_out(&mut self) -> bool {
-        let may = !self.coming;
-        self.coming |= may;
+        let may = self.coming == 0;
+        self.coming += usize::from(may);
         self.looking |= may;
         may
+    }
+
+    /// The one that looked out has come, for something or not.
+    pub(super) fn stop_looking(&mut self) {
+        self.looking = false;
+        self.arrive();
     }
 
     /// True if this worker, which is on duty, is one too many: a blocked one went on, or the maximum was lowered.
@@ -151,6 +159,7 @@ impl Staff {
 
     /// Wakes all who are idle, to look again at what holds now.
     pub(super) fn wake_all(&mut self) -> Vec<Wake> {
+        self.coming += self.idle.len();
         self.idle.drain(..).filter_map(|slot| slot.end(Ok(()))).collect()
     }
 

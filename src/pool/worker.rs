@@ -160,7 +160,8 @@ impl Shared {
     /// What is done about a thread that the system refused: if the pool has no other, its tasks run here, because
     /// nobody else would ever run them.
     fn stand_in(self: &Arc<Self>) {
-        while let Some(parcel) = self.intake.give_up_start() {
+        self.intake.stand_in();
+        while let Some(parcel) = self.intake.take_alone() {
             contain(|| parcel.run(&self.visitor));
         }
     }
