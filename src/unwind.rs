@@ -59,3 +59,19 @@ impl RefUnwindSafe for Panic {}
 
 impl<E> UnwindSafe for Scope<'_, '_, E> {}
 impl<E> RefUnwindSafe for Scope<'_, '_, E> {}
+
+#[cfg(feature = "crawl")]
+mod of_crawls {
+    use super::{RefUnwindSafe, UnwindSafe};
+    use crate::crawl::{Builder, Crawl, Crawler, MemorySite};
+
+    // Fetchers and callbacks are called, not looked into.
+    impl UnwindSafe for Builder {}
+    impl RefUnwindSafe for Builder {}
+    impl UnwindSafe for Crawler {}
+    impl RefUnwindSafe for Crawler {}
+    impl UnwindSafe for Crawl {}
+    impl RefUnwindSafe for Crawl {}
+    impl UnwindSafe for MemorySite {}
+    impl RefUnwindSafe for MemorySite {}
+}

@@ -10,3 +10,4 @@
 #![doc = include_str!("queue.md")]
 #![doc = include_str!("polling.md")]
 #![doc = include_str!("races.md")]
+#![doc = include_str!("crawl.md")]
