@@ -73,6 +73,8 @@ impl Unstarted {
     pub fn run(self) {
         let parcel = self.parcel.lock().take();
         if let Some(parcel) = parcel {
+            // It may join others that nobody has started, as on a worker.
+            let _inside = self.pool.enter();
             parcel.run(self.pool.visitor());
         }
     }
