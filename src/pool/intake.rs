@@ -2,8 +2,7 @@
 //!
 //! Two deques, two locks: submitters post at the *tail*, workers take from the *head*, and a worker that finds
 //! the head empty takes both locks and swaps the deques. So in a burst a submitter and a worker meet once in
-//! many tasks, and no line of memory travels with each. (One lock over one deque was measured too: bench
-//! `pool`, and the commit that brought this file.)
+//! many tasks, and no line of memory travels with each.
 //!
 //! As in [`BoundedQueue`](crate::BoundedQueue) the places to sleep are crossed. Who is idle stands in the
 //! [`Staff`], under the *tail's* lock, which a submitter holds anyway; submitters that wait for room stand under
