@@ -9,7 +9,7 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
-//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 3 | [`pool`], [`group`], [`batch`] | [`Pool`] and [`Task`], [`group::scope`], [`Batcher`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -60,6 +60,8 @@ pub mod semaphore;
 
 // Floor 3
 #[forbid(unsafe_code)]
+pub mod batch;
+#[forbid(unsafe_code)]
 mod crew;
 pub mod group;
 pub mod pool;
@@ -74,6 +76,7 @@ pub mod guide;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use latch::{Latch, WaitGroup};

@@ -7,6 +7,7 @@
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use crate::batch::{BatchError, Batcher, Builder as BatcherBuilder, Ticket};
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::clock::{Clock, ManualClock};
 use crate::group::Scope;
@@ -59,3 +60,13 @@ impl RefUnwindSafe for Panic {}
 
 impl<E> UnwindSafe for Scope<'_, '_, E> {}
 impl<E> RefUnwindSafe for Scope<'_, '_, E> {}
+
+impl<T, R> UnwindSafe for Batcher<T, R> {}
+impl<T, R> RefUnwindSafe for Batcher<T, R> {}
+impl<T, R> UnwindSafe for Ticket<T, R> {}
+impl<T, R> RefUnwindSafe for Ticket<T, R> {}
+impl<T> UnwindSafe for BatcherBuilder<T> {}
+impl<T> RefUnwindSafe for BatcherBuilder<T> {}
+// The error in it is shared, and only ever looked at.
+impl UnwindSafe for BatchError {}
+impl RefUnwindSafe for BatchError {}

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
+use selvedge::batch::{self, Batch, BatchError, Failed, Reason, Ticket};
 use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
 use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
 use selvedge::group::{self, Scope};
@@ -18,7 +19,7 @@ use selvedge::pool::{
 use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::{
-    BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, Semaphore, Task, Until, WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, Semaphore, Task, Until, WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -111,6 +112,7 @@ fn what_threads_share_can_be_shared() {
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Pool => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Batcher<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Scope<'static, 'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
@@ -131,6 +133,12 @@ fn handles_and_guards_can_be_sent() {
         ResultsIter<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Workers => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Builder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Ticket<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Batch<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Reason => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        batch::Stats => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        batch::Report<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        batch::Builder<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Until<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Iter<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Rest<std::vec::IntoIter<u8>> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
@@ -147,6 +155,9 @@ fn errors_fit_where_errors_go() {
         Rejected<u8, WaitError> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Cause => "Send Sync Unpin",
         BuildError => "Send Sync Unpin",
+        batch::BuildError => "Send Sync Unpin",
+        BatchError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Failed<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Panic => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         group::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
@@ -172,6 +183,18 @@ fn queue_of_items_that_cannot_be_sent_stays_on_its_thread() {
         Receiver<Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Iter<'static, Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Rest<std::vec::IntoIter<Neither>> => "Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn batcher_of_items_and_results_that_cannot_be_shared_can_be_shared() {
+    // An item is the batcher's, its handler's or its ticket's, never looked at by two; a result is its ticket's.
+    table! {
+        Batcher<SendOnly, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Ticket<SendOnly, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Failed<SendOnly> => "Send Unpin UnwindSafe",
+        Batch<SendOnly> => "Send Unpin UnwindSafe",
+        Ticket<Neither, u8> => "Unpin UnwindSafe RefUnwindSafe",
     }
 }
 
