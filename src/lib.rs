@@ -9,7 +9,9 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
-//! | 3 | [`pool`], [`group`], [`batch`] | [`Pool`] and [`Task`], [`group::scope`], [`Batcher`] |
+//! | 2 | [`flight`] | [`SingleFlight`] |
+//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 3 | [`batch`] | [`Batcher`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -53,6 +55,8 @@ mod wait;
 
 // Floor 2
 #[forbid(unsafe_code)]
+pub mod flight;
+#[forbid(unsafe_code)]
 pub mod latch;
 pub mod queue;
 #[forbid(unsafe_code)]
@@ -79,6 +83,7 @@ mod readme {}
 pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
+pub use flight::SingleFlight;
 pub use latch::{Latch, WaitGroup};
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
