@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
-//! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
+//! | 2 | [`queue`], [`semaphore`], [`latch`], [`map`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`], [`ShardedMap`] |
 //! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
@@ -54,6 +54,8 @@ mod wait;
 // Floor 2
 #[forbid(unsafe_code)]
 pub mod latch;
+#[forbid(unsafe_code)]
+pub mod map;
 pub mod queue;
 #[forbid(unsafe_code)]
 pub mod semaphore;
@@ -77,6 +79,7 @@ mod readme {}
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use latch::{Latch, WaitGroup};
+pub use map::ShardedMap;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;
