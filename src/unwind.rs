@@ -9,6 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::clock::{Clock, ManualClock};
+use crate::flight::SingleFlight;
 use crate::group::Scope;
 use crate::latch::{Latch, Member, WaitGroup};
 use crate::map::{self, ShardedMap};
@@ -52,6 +53,8 @@ impl<K, V, S> UnwindSafe for map::Drain<'_, K, V, S> {}
 impl<K, V, S> RefUnwindSafe for map::Drain<'_, K, V, S> {}
 impl<K, V> UnwindSafe for map::IntoIter<K, V> {}
 impl<K, V> RefUnwindSafe for map::IntoIter<K, V> {}
+impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
+impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
 
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}
