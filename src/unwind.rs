@@ -13,6 +13,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::flight::SingleFlight;
 use crate::group::Scope;
 use crate::latch::{Latch, Member, WaitGroup};
+use crate::map::{self, ShardedMap};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
 use crate::semaphore::Semaphore;
@@ -44,6 +45,15 @@ impl RefUnwindSafe for WaitGroup {}
 impl UnwindSafe for Member {}
 impl RefUnwindSafe for Member {}
 
+// A closure that panics while it changes a value leaves the value as it is then, as its docs say: what is broken then
+// is the caller's own. The map is whole.
+impl<K, V, S> UnwindSafe for ShardedMap<K, V, S> {}
+impl<K, V, S> RefUnwindSafe for ShardedMap<K, V, S> {}
+// What these hold is their own, and only ever moved out whole.
+impl<K, V, S> UnwindSafe for map::Drain<'_, K, V, S> {}
+impl<K, V, S> RefUnwindSafe for map::Drain<'_, K, V, S> {}
+impl<K, V> UnwindSafe for map::IntoIter<K, V> {}
+impl<K, V> RefUnwindSafe for map::IntoIter<K, V> {}
 impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
 

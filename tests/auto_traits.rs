@@ -14,13 +14,15 @@ use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
 use selvedge::flight::{CallError, SingleFlight};
 use selvedge::group::{self, Scope};
 use selvedge::latch::Member;
+use selvedge::map;
 use selvedge::pool::{
     BuildError, Builder, Panic, Report, Results, ResultsIter, Stats, TaskError, Unstarted, Workers,
 };
 use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, Semaphore, Task, Until, WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, Semaphore, ShardedMap, Task, Until,
+    WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -226,5 +228,26 @@ fn task_handle_can_be_sent_whatever_its_result_is() {
     table! {
         Task<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Task<Neither> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn map_can_be_shared_if_what_is_in_it_can() {
+    // Readers look at one entry at the same time.
+    table! {
+        ShardedMap<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ShardedMap<u8, SendOnly> => "Send Unpin UnwindSafe RefUnwindSafe",
+        ShardedMap<SendOnly, u8> => "Send Unpin UnwindSafe RefUnwindSafe",
+        ShardedMap<u8, Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        ShardedMap<u8, u8, Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        map::Iter<'static, u8, u8, u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        map::Iter<'static, u8, SendOnly, u8, u8> => "Unpin UnwindSafe RefUnwindSafe",
+        map::Drain<'static, u8, u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        map::Drain<'static, u8, SendOnly, u8> => "Unpin UnwindSafe RefUnwindSafe",
+        map::IntoIter<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        map::IntoIter<u8, SendOnly> => "Send Unpin UnwindSafe RefUnwindSafe",
+        map::Entry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
+        map::OccupiedEntry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
+        map::VacantEntry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
     }
 }
