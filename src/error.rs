@@ -31,7 +31,7 @@ pub enum TryError {
     WouldBlock,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all.
+    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
     Impossible,
 }
 
@@ -44,7 +44,7 @@ pub enum WaitError {
     Cancelled,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all.
+    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
     Impossible,
 }
 
@@ -113,7 +113,7 @@ impl fmt::Display for WaitError {
     }
 }
 
-const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all";
+const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all, or it would wait for itself";
 
 impl<T, E: fmt::Display> fmt::Display for Rejected<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

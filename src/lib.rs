@@ -9,7 +9,7 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
-//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -63,6 +63,10 @@ pub mod semaphore;
 mod crew;
 pub mod group;
 pub mod pool;
+#[forbid(unsafe_code)]
+mod promise;
+#[forbid(unsafe_code)]
+pub mod timeout;
 
 #[forbid(unsafe_code)]
 mod unwind;
@@ -76,6 +80,7 @@ mod readme {}
 
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
+pub use group::Group;
 pub use latch::{Latch, WaitGroup};
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
