@@ -9,6 +9,7 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
+//! | 2 | [`flight`] | [`SingleFlight`] |
 //! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
@@ -53,6 +54,8 @@ mod wait;
 
 // Floor 2
 #[forbid(unsafe_code)]
+pub mod flight;
+#[forbid(unsafe_code)]
 pub mod latch;
 pub mod queue;
 #[forbid(unsafe_code)]
@@ -80,6 +83,7 @@ mod readme {}
 
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
+pub use flight::SingleFlight;
 pub use group::Group;
 pub use latch::{Latch, WaitGroup};
 pub use pool::{Pool, Task};

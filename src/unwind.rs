@@ -9,6 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::clock::{Clock, ManualClock};
+use crate::flight::SingleFlight;
 use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
@@ -42,6 +43,9 @@ impl UnwindSafe for WaitGroup {}
 impl RefUnwindSafe for WaitGroup {}
 impl UnwindSafe for Member {}
 impl RefUnwindSafe for Member {}
+
+impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
+impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
 
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
 use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
+use selvedge::flight::{CallError, SingleFlight};
 use selvedge::group::{self, Scope};
 use selvedge::latch::Member;
 use selvedge::pool::{
@@ -110,6 +111,9 @@ fn what_threads_share_can_be_shared() {
         BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        SingleFlight<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        // A result is looked at by all who waited for it.
+        SingleFlight<u8, SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
         Pool => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Scope<'static, 'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
@@ -144,6 +148,7 @@ fn errors_fit_where_errors_go() {
         Cancelled => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TryError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         WaitError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        CallError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Rejected<u8, WaitError> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Cause => "Send Sync Unpin",
         BuildError => "Send Sync Unpin",

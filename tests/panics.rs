@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{HOUR, message, within_a_minute};
 use selvedge::queue::bounded;
 use selvedge::sync::model;
-use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, Semaphore, group};
+use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, Semaphore, SingleFlight, group};
 
 /// What a panic said, and where.
 #[derive(Debug)]
@@ -233,4 +233,16 @@ fn panic_of_a_pools_task_goes_to_the_handle_alone() {
 fn model_that_fails_panics_as_its_body_did() {
     let payload = catch_unwind(|| model::check(|| panic!("the body's"))).unwrap_err();
     assert_eq!(message(&*payload), "the body's");
+}
+
+#[test]
+fn panic_of_a_single_flights_closure_is_its_leaders() {
+    let flight = SingleFlight::<u8, u8>::new();
+    let told = told_by(|| _ = flight.call(&1, || panic!("from {}", "call")));
+    assert_eq!(told.message, "from call");
+    let told = told_by(|| _ = flight.try_call(&1, || panic!("from try_call")));
+    assert_eq!(told.message, "from try_call");
+    let told = told_by(|| _ = flight.call_until(&1, HOUR, || panic!("from call_until")));
+    assert_eq!(told.message, "from call_until");
+    assert_eq!(flight.call(&1, || 7), Ok(7));
 }

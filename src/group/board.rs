@@ -256,7 +256,10 @@ impl Blocking for Board {
     fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
         let sleeps = state.falls_asleep(deadline);
-        Board::call_if_needed(&self, state);
+        // Without a limit, whoever took the task has called the next helper.
+        if sleeps && state.is_limited() {
+            Board::call_if_needed(&self, state);
+        }
         sleeps
     }
 

@@ -136,6 +136,10 @@ impl State {
         if self.is_finished() { self.waiting.take_all() } else { Vec::new() }
     }
 
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit < usize::MAX
+    }
+
     /// A thread that works for this group goes to sleep; false if that counts as work.
     pub(super) fn falls_asleep(&mut self, deadline: Option<Instant>) -> bool {
         if deadline.is_some_and(|at| self.is_nap(at)) {
@@ -152,7 +156,7 @@ impl State {
 
     fn is_nap(&mut self, until: Instant) -> bool {
         // Where the limit holds nobody up there is nothing to decide, and no clock is read.
-        if self.limit == usize::MAX {
+        if !self.is_limited() {
             return false;
         }
         let now = time::now();

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod pools;
+
 use std::fmt::Debug;
 use std::panic;
 use std::sync::mpsc::{RecvTimeoutError, channel};
