@@ -9,8 +9,9 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
-//! | 2 | [`flight`] | [`SingleFlight`] |
+//! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
 //! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
+//! | 3 | [`batch`] | [`Batcher`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -57,11 +58,15 @@ mod wait;
 pub mod flight;
 #[forbid(unsafe_code)]
 pub mod latch;
+#[forbid(unsafe_code)]
+pub mod map;
 pub mod queue;
 #[forbid(unsafe_code)]
 pub mod semaphore;
 
 // Floor 3
+#[forbid(unsafe_code)]
+pub mod batch;
 #[forbid(unsafe_code)]
 mod crew;
 pub mod group;
@@ -81,11 +86,13 @@ pub mod guide;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use flight::SingleFlight;
 pub use group::Group;
 pub use latch::{Latch, WaitGroup};
+pub use map::ShardedMap;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;
