@@ -44,11 +44,11 @@ impl Slot {
     /// Sleeps until the wait is ended, at the latest at `deadline` of the system's clock; tells those who
     /// [observe](blocking) this thread, if it must sleep.
     pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Outcome {
-        let observers = blocking::observers();
+        let mut observers = blocking::observers();
         if observers.is_empty() || self.has_ended() {
             return self.wait(deadline);
         }
-        observers.iter().for_each(|observer| observer.blocked());
+        observers.retain(|observer| Arc::clone(observer).blocked(deadline));
         let ended = self.wait(deadline);
         observers.iter().rev().for_each(|observer| observer.resumed());
         ended
