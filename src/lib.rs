@@ -10,6 +10,7 @@
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 4 | [`pipeline`] | [`Pipeline`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -64,6 +65,10 @@ mod crew;
 pub mod group;
 pub mod pool;
 
+// Floor 4
+#[forbid(unsafe_code)]
+pub mod pipeline;
+
 #[forbid(unsafe_code)]
 mod unwind;
 
@@ -77,6 +82,7 @@ mod readme {}
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use latch::{Latch, WaitGroup};
+pub use pipeline::Pipeline;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;

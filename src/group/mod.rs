@@ -6,6 +6,8 @@ mod board;
 mod callers;
 #[allow(unsafe_code)]
 mod erase;
+#[forbid(unsafe_code)]
+mod yard;
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -19,6 +21,7 @@ use crate::error::{Rejected, TryError};
 use crate::sync::{Arc, Mutex};
 use board::Board;
 pub(crate) use callers::{Callers, Help};
+pub(crate) use yard::{Yard, yard};
 
 /// Runs `body`, which may spawn tasks that borrow from the stack, and returns when all of them have ended.
 ///
