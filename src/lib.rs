@@ -9,7 +9,7 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
-//! | 2 | [`flight`] | [`SingleFlight`] |
+//! | 2 | [`flight`], [`limiter`] | [`SingleFlight`], [`RateLimiter`] |
 //! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
@@ -57,6 +57,8 @@ mod wait;
 pub mod flight;
 #[forbid(unsafe_code)]
 pub mod latch;
+#[forbid(unsafe_code)]
+pub mod limiter;
 pub mod queue;
 #[forbid(unsafe_code)]
 pub mod semaphore;
@@ -81,6 +83,7 @@ pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use flight::SingleFlight;
 pub use latch::{Latch, WaitGroup};
+pub use limiter::RateLimiter;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;

@@ -12,6 +12,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::flight::SingleFlight;
 use crate::group::Scope;
 use crate::latch::{Latch, Member, WaitGroup};
+use crate::limiter::RateLimiter;
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
 use crate::semaphore::Semaphore;
@@ -45,6 +46,9 @@ impl RefUnwindSafe for Member {}
 
 impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
+
+impl UnwindSafe for RateLimiter {}
+impl RefUnwindSafe for RateLimiter {}
 
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}

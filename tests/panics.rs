@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{HOUR, message, within_a_minute};
 use selvedge::queue::bounded;
 use selvedge::sync::model;
-use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, Semaphore, SingleFlight, group};
+use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, RateLimiter, Semaphore, SingleFlight, group};
 
 /// What a panic said, and where.
 #[derive(Debug)]
@@ -245,4 +245,17 @@ fn panic_of_a_single_flights_closure_is_its_leaders() {
     let told = told_by(|| _ = flight.call_until(&1, HOUR, || panic!("from call_until")));
     assert_eq!(told.message, "from call_until");
     assert_eq!(flight.call(&1, || 7), Ok(7));
+}
+
+#[test]
+fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
+    let (most, second) = (RateLimiter::MAX, Duration::from_secs(1));
+    assert_blames_caller!(RateLimiter::new(7, Duration::ZERO), "7 tokens", "period of 0");
+    assert_blames_caller!(RateLimiter::new(most + 1, second), most + 1, most);
+    assert_blames_caller!(RateLimiter::new(1, second).with_burst(most + 1), most + 1, most);
+    let limiter = RateLimiter::new(1, second);
+    assert_blames_caller!(limiter.set_rate(7, Duration::ZERO), "7 tokens", "period of 0");
+    assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);
+    assert_blames_caller!(limiter.resize(u64::MAX), u64::MAX, most);
+    assert_eq!((limiter.rate(), limiter.burst(), limiter.available()), ((1, second), 1, 1));
 }
