@@ -47,6 +47,8 @@ pub enum WaitError {
     Closed,
     /// It can never succeed: more was asked for than there is in all.
     Impossible,
+    /// It would wait for what only this thread can bring, which is inside the thing that it waits for.
+    WouldDeadlock,
 }
 
 /// What a call was handed and did not take, and why.
@@ -110,6 +112,9 @@ impl fmt::Display for WaitError {
             WaitError::Cancelled => Cancelled.fmt(f),
             WaitError::Closed => Closed.fmt(f),
             WaitError::Impossible => f.write_str(IMPOSSIBLE),
+            WaitError::WouldDeadlock => {
+                f.write_str("it would wait for itself: this thread is inside what it would wait for")
+            }
         }
     }
 }

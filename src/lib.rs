@@ -9,8 +9,10 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
-//! | 2 | [`flight`], [`limiter`] | [`SingleFlight`], [`RateLimiter`] |
+//! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
+//! | 2 | [`limiter`] | [`RateLimiter`] |
 //! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 3 | [`batch`] | [`Batcher`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -59,11 +61,15 @@ pub mod flight;
 pub mod latch;
 #[forbid(unsafe_code)]
 pub mod limiter;
+#[forbid(unsafe_code)]
+pub mod map;
 pub mod queue;
 #[forbid(unsafe_code)]
 pub mod semaphore;
 
 // Floor 3
+#[forbid(unsafe_code)]
+pub mod batch;
 #[forbid(unsafe_code)]
 mod crew;
 pub mod group;
@@ -79,11 +85,13 @@ pub mod guide;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use flight::SingleFlight;
 pub use latch::{Latch, WaitGroup};
 pub use limiter::RateLimiter;
+pub use map::ShardedMap;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;
