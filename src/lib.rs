@@ -11,7 +11,7 @@
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
 //! | 2 | [`limiter`] | [`RateLimiter`] |
-//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //! | 3 | [`batch`] | [`Batcher`] |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
@@ -74,6 +74,10 @@ pub mod batch;
 mod crew;
 pub mod group;
 pub mod pool;
+#[forbid(unsafe_code)]
+mod promise;
+#[forbid(unsafe_code)]
+pub mod timeout;
 
 #[forbid(unsafe_code)]
 mod unwind;
@@ -89,6 +93,7 @@ pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use flight::SingleFlight;
+pub use group::Group;
 pub use latch::{Latch, WaitGroup};
 pub use limiter::RateLimiter;
 pub use map::ShardedMap;

@@ -90,6 +90,12 @@ impl<'a> Until<'a> {
         Until { token: Some(token), clock, ..self }
     }
 
+    /// The limit that has started, for another call: its time does not start anew.
+    pub(crate) fn from_here(limit: &Limit<'a>) -> Self {
+        let time = limit.deadline.map_or(Time::Never, Time::At);
+        Until { time, token: limit.token, clock: Some(limit.clock) }
+    }
+
     /// Reads a bare time on `clock` instead of the system's.
     pub(crate) fn on_clock(self, clock: &'a Clock) -> Self {
         let own = self.clock.or(self.token.map(CancelToken::clock));

@@ -11,13 +11,14 @@ use crate::batch::{BatchError, Batcher, Builder as BatcherBuilder, Ticket};
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::clock::{Clock, ManualClock};
 use crate::flight::SingleFlight;
-use crate::group::Scope;
+use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
 use crate::limiter::RateLimiter;
 use crate::map::{self, ShardedMap};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
 use crate::semaphore::Semaphore;
+use crate::timeout::Running;
 
 impl UnwindSafe for CancelToken {}
 impl RefUnwindSafe for CancelToken {}
@@ -78,6 +79,14 @@ impl RefUnwindSafe for Panic {}
 
 impl<E> UnwindSafe for Scope<'_, '_, E> {}
 impl<E> RefUnwindSafe for Scope<'_, '_, E> {}
+impl<E> UnwindSafe for Group<E> {}
+impl<E> RefUnwindSafe for Group<E> {}
+impl<E> UnwindSafe for Spawner<E> {}
+impl<E> RefUnwindSafe for Spawner<E> {}
+impl<R> UnwindSafe for Handle<R> {}
+impl<R> RefUnwindSafe for Handle<R> {}
+impl<R> UnwindSafe for Running<R> {}
+impl<R> RefUnwindSafe for Running<R> {}
 
 impl<T, R> UnwindSafe for Batcher<T, R> {}
 impl<T, R> RefUnwindSafe for Batcher<T, R> {}

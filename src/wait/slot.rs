@@ -49,11 +49,11 @@ impl Slot {
     /// Sleeps until the wait is ended, at the latest at an instant of the system's clock, as it says for that
     /// case; tells those who [observe](blocking) this thread, if it must sleep.
     pub(crate) fn sleep(&self, latest: Option<(Instant, Outcome)>) -> Outcome {
-        let observers = blocking::observers();
+        let mut observers = blocking::observers();
         if observers.is_empty() || self.has_ended() {
             return self.wait(latest);
         }
-        observers.iter().for_each(|observer| observer.blocked());
+        observers.retain(|observer| Arc::clone(observer).blocked(latest.map(|(at, _)| at)));
         let ended = self.wait(latest);
         observers.iter().rev().for_each(|observer| observer.resumed());
         ended
