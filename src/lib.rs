@@ -13,6 +13,7 @@
 //! | 2 | [`limiter`] | [`RateLimiter`] |
 //! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //! | 3 | [`batch`] | [`Batcher`] |
+//! | 5 | [`crawl`] | with the feature `crawl`, a web crawler that finds dead links, and with `crawl-tool` the program `selvedge-crawl` |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -78,6 +79,10 @@ pub mod pool;
 mod promise;
 #[forbid(unsafe_code)]
 pub mod timeout;
+
+// Floor 5
+#[forbid(unsafe_code)]
+pub mod crawl;
 
 #[forbid(unsafe_code)]
 mod unwind;

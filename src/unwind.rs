@@ -97,3 +97,19 @@ impl<T> RefUnwindSafe for BatcherBuilder<T> {}
 // The error in it is shared, and only ever looked at.
 impl UnwindSafe for BatchError {}
 impl RefUnwindSafe for BatchError {}
+
+#[cfg(feature = "crawl")]
+mod of_crawls {
+    use super::{RefUnwindSafe, UnwindSafe};
+    use crate::crawl::{Builder, Crawl, Crawler, MemorySite};
+
+    // Fetchers and callbacks are called, not looked into.
+    impl UnwindSafe for Builder {}
+    impl RefUnwindSafe for Builder {}
+    impl UnwindSafe for Crawler {}
+    impl RefUnwindSafe for Crawler {}
+    impl UnwindSafe for Crawl {}
+    impl RefUnwindSafe for Crawl {}
+    impl UnwindSafe for MemorySite {}
+    impl RefUnwindSafe for MemorySite {}
+}

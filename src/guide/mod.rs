@@ -12,3 +12,4 @@
 #![doc = include_str!("limiter.md")]
 #![doc = include_str!("polling.md")]
 #![doc = include_str!("races.md")]
+#![doc = include_str!("crawl.md")]
