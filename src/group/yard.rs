@@ -39,7 +39,7 @@ impl<'a> Yard<'a> {
             drop(closed);
             return true;
         }
-        let comes = Board::post(&self.board, task);
+        let comes = Board::post(&self.board, None, task);
         drop(closed);
         comes
     }
