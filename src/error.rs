@@ -32,7 +32,7 @@ pub enum TryError {
     WouldBlock,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all.
+    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
     Impossible,
 }
 
@@ -45,8 +45,10 @@ pub enum WaitError {
     Cancelled,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all.
+    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
     Impossible,
+    /// It would wait for what only this thread can bring, which is inside the thing that it waits for.
+    WouldDeadlock,
 }
 
 /// What a call was handed and did not take, and why.
@@ -110,11 +112,14 @@ impl fmt::Display for WaitError {
             WaitError::Cancelled => Cancelled.fmt(f),
             WaitError::Closed => Closed.fmt(f),
             WaitError::Impossible => f.write_str(IMPOSSIBLE),
+            WaitError::WouldDeadlock => {
+                f.write_str("it would wait for itself: this thread is inside what it would wait for")
+            }
         }
     }
 }
 
-const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all";
+const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all, or it would wait for itself";
 
 impl<T, E: fmt::Display> fmt::Display for Rejected<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,10 @@
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
-//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 2 | [`limiter`] | [`RateLimiter`] |
+//! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
+//! | 3 | [`batch`] | [`Batcher`] |
+//! | 5 | [`crawl`] | with the feature `crawl`, a web crawler that finds dead links, and with `crawl-tool` the program `selvedge-crawl` |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -58,6 +61,8 @@ pub mod flight;
 #[forbid(unsafe_code)]
 pub mod latch;
 #[forbid(unsafe_code)]
+pub mod limiter;
+#[forbid(unsafe_code)]
 pub mod map;
 pub mod queue;
 #[forbid(unsafe_code)]
@@ -65,9 +70,19 @@ pub mod semaphore;
 
 // Floor 3
 #[forbid(unsafe_code)]
+pub mod batch;
+#[forbid(unsafe_code)]
 mod crew;
 pub mod group;
 pub mod pool;
+#[forbid(unsafe_code)]
+mod promise;
+#[forbid(unsafe_code)]
+pub mod timeout;
+
+// Floor 5
+#[forbid(unsafe_code)]
+pub mod crawl;
 
 #[forbid(unsafe_code)]
 mod unwind;
@@ -79,10 +94,13 @@ pub mod guide;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use flight::SingleFlight;
+pub use group::Group;
 pub use latch::{Latch, WaitGroup};
+pub use limiter::RateLimiter;
 pub use map::ShardedMap;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;

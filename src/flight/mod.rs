@@ -315,6 +315,7 @@ impl From<WaitError> for CallError {
     fn from(error: WaitError) -> Self {
         match error {
             WaitError::TimedOut => CallError::TimedOut,
+            WaitError::WouldDeadlock => CallError::WouldDeadlock,
             // A flight is not closed, and nothing is asked of it that it does not have.
             WaitError::Cancelled | WaitError::Closed | WaitError::Impossible => CallError::Cancelled,
         }
