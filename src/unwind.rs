@@ -13,6 +13,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::flight::SingleFlight;
 use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
+use crate::limiter::RateLimiter;
 use crate::map::{self, ShardedMap};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
@@ -57,6 +58,9 @@ impl<K, V> UnwindSafe for map::IntoIter<K, V> {}
 impl<K, V> RefUnwindSafe for map::IntoIter<K, V> {}
 impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
+
+impl UnwindSafe for RateLimiter {}
+impl RefUnwindSafe for RateLimiter {}
 
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}

@@ -22,8 +22,8 @@ use selvedge::pool::{
 use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, Semaphore, ShardedMap, Task, Until,
-    WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, RateLimiter, Semaphore, ShardedMap,
+    Task, Until, WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -115,6 +115,7 @@ fn what_threads_share_can_be_shared() {
         BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        RateLimiter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         SingleFlight<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         // A result is looked at by all who waited for it.
         SingleFlight<u8, SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
