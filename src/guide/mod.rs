@@ -9,5 +9,6 @@
 #![doc = include_str!("group.md")]
 #![doc = include_str!("queue.md")]
 #![doc = include_str!("flight.md")]
+#![doc = include_str!("batch.md")]
 #![doc = include_str!("polling.md")]
 #![doc = include_str!("races.md")]
