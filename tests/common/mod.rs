@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod pools;
+pub(crate) mod rounds;
 
 use std::fmt::Debug;
 use std::panic;
