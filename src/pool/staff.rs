@@ -74,7 +74,7 @@ impl Staff {
     /// Calls somebody for the tasks that are queued, if anybody is needed and to be had.
     #[inline]
     pub(super) fn call(&mut self) -> Option<Call> {
-        if self.coming > 0 || self.active() >= self.max {
+        if !self.could_call() {
             return None;
         }
         match self.idle.pop() {
@@ -87,6 +87,12 @@ impl Staff {
             // out as many as there are spares.
             None => Some(self.start()),
         }
+    }
+
+    /// True if nobody is coming, and somebody is to be had.
+    #[inline]
+    pub(super) fn could_call(&self) -> bool {
+        self.coming == 0 && self.active() < self.max
     }
 
     /// Counts a thread that is to be started.
