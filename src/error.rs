@@ -13,6 +13,7 @@
 //! [`TryError`] and [`WaitError`] have a variant for it, and the unlimited form of such a call fails with
 //! [`WaitError`] too.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
@@ -31,7 +32,7 @@ pub enum TryError {
     WouldBlock,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all.
+    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
     Impossible,
 }
 
@@ -44,8 +45,10 @@ pub enum WaitError {
     Cancelled,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all.
+    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
     Impossible,
+    /// It would wait for what only this thread can bring, which is inside the thing that it waits for.
+    WouldDeadlock,
 }
 
 /// What a call was handed and did not take, and why.
@@ -109,11 +112,14 @@ impl fmt::Display for WaitError {
             WaitError::Cancelled => Cancelled.fmt(f),
             WaitError::Closed => Closed.fmt(f),
             WaitError::Impossible => f.write_str(IMPOSSIBLE),
+            WaitError::WouldDeadlock => {
+                f.write_str("it would wait for itself: this thread is inside what it would wait for")
+            }
         }
     }
 }
 
-const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all";
+const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all, or it would wait for itself";
 
 impl<T, E: fmt::Display> fmt::Display for Rejected<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,6 +131,12 @@ impl<T, E: fmt::Debug> fmt::Debug for Rejected<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejected").field("error", &self.error).finish_non_exhaustive()
     }
+}
+
+/// What a panic said, if it was text.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a payload that is not text")
 }
 
 impl Error for Closed {}

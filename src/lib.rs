@@ -9,7 +9,11 @@
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
-//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
+//! | 2 | [`limiter`] | [`RateLimiter`] |
+//! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
+//! | 3 | [`batch`] | [`Batcher`] |
+//! | 5 | [`crawl`] | with the feature `crawl`, a web crawler that finds dead links, and with `crawl-tool` the program `selvedge-crawl` |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -53,16 +57,32 @@ mod wait;
 
 // Floor 2
 #[forbid(unsafe_code)]
+pub mod flight;
+#[forbid(unsafe_code)]
 pub mod latch;
+#[forbid(unsafe_code)]
+pub mod limiter;
+#[forbid(unsafe_code)]
+pub mod map;
 pub mod queue;
 #[forbid(unsafe_code)]
 pub mod semaphore;
 
 // Floor 3
 #[forbid(unsafe_code)]
+pub mod batch;
+#[forbid(unsafe_code)]
 mod crew;
 pub mod group;
 pub mod pool;
+#[forbid(unsafe_code)]
+mod promise;
+#[forbid(unsafe_code)]
+pub mod timeout;
+
+// Floor 5
+#[forbid(unsafe_code)]
+pub mod crawl;
 
 #[forbid(unsafe_code)]
 mod unwind;
@@ -74,9 +94,14 @@ pub mod guide;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
+pub use flight::SingleFlight;
+pub use group::Group;
 pub use latch::{Latch, WaitGroup};
+pub use limiter::RateLimiter;
+pub use map::ShardedMap;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;

@@ -8,17 +8,22 @@ use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
+use selvedge::batch::{self, Batch, BatchError, Failed, Reason, Ticket};
 use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
+use selvedge::crawl;
 use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
+use selvedge::flight::{CallError, SingleFlight};
 use selvedge::group::{self, Scope};
 use selvedge::latch::Member;
+use selvedge::map;
 use selvedge::pool::{
     BuildError, Builder, Panic, Report, Results, ResultsIter, Stats, TaskError, Unstarted, Workers,
 };
 use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::{
-    BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, Semaphore, Task, Until, WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, RateLimiter, Semaphore, ShardedMap,
+    Task, Until, WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -110,7 +115,12 @@ fn what_threads_share_can_be_shared() {
         BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        RateLimiter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        SingleFlight<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        // A result is looked at by all who waited for it.
+        SingleFlight<u8, SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
         Pool => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Batcher<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Scope<'static, 'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
@@ -131,6 +141,12 @@ fn handles_and_guards_can_be_sent() {
         ResultsIter<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Workers => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Builder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Ticket<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Batch<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Reason => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        batch::Stats => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        batch::Report<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        batch::Builder<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Until<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Iter<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Rest<std::vec::IntoIter<u8>> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
@@ -144,9 +160,13 @@ fn errors_fit_where_errors_go() {
         Cancelled => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TryError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         WaitError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        CallError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Rejected<u8, WaitError> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Cause => "Send Sync Unpin",
         BuildError => "Send Sync Unpin",
+        batch::BuildError => "Send Sync Unpin",
+        BatchError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Failed<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Panic => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         group::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
@@ -176,6 +196,18 @@ fn queue_of_items_that_cannot_be_sent_stays_on_its_thread() {
 }
 
 #[test]
+fn batcher_of_items_and_results_that_cannot_be_shared_can_be_shared() {
+    // An item is the batcher's, its handler's or its ticket's, never looked at by two; a result is its ticket's.
+    table! {
+        Batcher<SendOnly, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Ticket<SendOnly, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Failed<SendOnly> => "Send Unpin UnwindSafe",
+        Batch<SendOnly> => "Send Unpin UnwindSafe",
+        Ticket<Neither, u8> => "Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
 fn rejected_value_decides_what_its_error_is() {
     table! {
         Rejected<SendOnly, Closed> => "Send Unpin UnwindSafe",
@@ -198,5 +230,46 @@ fn task_handle_can_be_sent_whatever_its_result_is() {
     table! {
         Task<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Task<Neither> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn crawls_and_what_they_find_can_be_sent_and_shared() {
+    table! {
+        crawl::Crawler => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Builder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Crawl => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Report => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Page => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Visited => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::MemorySite => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Http => "Send Sync Unpin",
+        crawl::Response => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Pattern => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Canonical => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::FetchError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::StartError => "Send Sync Unpin",
+        crawl::BuildError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn map_can_be_shared_if_what_is_in_it_can() {
+    // Readers look at one entry at the same time.
+    table! {
+        ShardedMap<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ShardedMap<u8, SendOnly> => "Send Unpin UnwindSafe RefUnwindSafe",
+        ShardedMap<SendOnly, u8> => "Send Unpin UnwindSafe RefUnwindSafe",
+        ShardedMap<u8, Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        ShardedMap<u8, u8, Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        map::Iter<'static, u8, u8, u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        map::Iter<'static, u8, SendOnly, u8, u8> => "Unpin UnwindSafe RefUnwindSafe",
+        map::Drain<'static, u8, u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        map::Drain<'static, u8, SendOnly, u8> => "Unpin UnwindSafe RefUnwindSafe",
+        map::IntoIter<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        map::IntoIter<u8, SendOnly> => "Send Unpin UnwindSafe RefUnwindSafe",
+        map::Entry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
+        map::OccupiedEntry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
+        map::VacantEntry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
     }
 }

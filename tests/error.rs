@@ -20,11 +20,12 @@ fn every_reason_is_a_sentence_of_its_own() {
         TryError::WouldBlock.to_string(),
         TryError::Impossible.to_string(),
         WaitError::TimedOut.to_string(),
+        WaitError::WouldDeadlock.to_string(),
     ];
     assert!(sentences.iter().all(|sentence| sentence.len() > 10), "{sentences:?}");
     sentences.sort();
     sentences.dedup();
-    assert_eq!(sentences.len(), 5);
+    assert_eq!(sentences.len(), 6);
 }
 
 #[test]

@@ -8,9 +8,13 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use common::{HOUR, message, within_a_minute};
+use selvedge::batch::Batch;
 use selvedge::queue::bounded;
 use selvedge::sync::model;
-use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, Semaphore, group};
+use selvedge::{
+    Batcher, BoundedQueue, CancelToken, Clock, Latch, Pool, RateLimiter, Semaphore, ShardedMap, SingleFlight,
+    group,
+};
 
 /// What a panic said, and where.
 #[derive(Debug)]
@@ -219,6 +223,38 @@ fn panics_of_scopes_task_and_body_come_back_with_their_payloads() {
 }
 
 #[test]
+fn putting_back_another_number_of_items_than_were_taken_is_refused() {
+    within_a_minute(|| {
+        let builder = Batcher::builder().max_items(2);
+        let handler = |batch: &mut Batch<u8>| {
+            let mut items = batch.take();
+            items.pop();
+            assert_blames_caller!(batch.put_back(items), "1 items", "batch of 2");
+            batch.put_back(vec![7, 7]);
+            assert_blames_caller!(batch.put_back(vec![8, 8]), "2 items", "has 2 of them");
+        };
+        let batcher = builder.build(handler).unwrap();
+        (0..2).for_each(|n| batcher.add(n).unwrap());
+        assert_eq!(batcher.close().stats.processed, 2);
+    });
+}
+
+#[test]
+fn panic_of_a_batchs_handler_or_weight_goes_to_its_ticket_or_adder_alone() {
+    within_a_minute(|| {
+        let weigh = |n: &u8| if *n == 0 { panic!("no weight") } else { 1 };
+        let batcher = Batcher::builder().max_items(1).weigh(weigh);
+        let handler = |batch: &mut Batch<u8>| assert!(batch.is_empty(), "{} of {}", 3, 4);
+        let batcher = batcher.build(handler).unwrap();
+        let said = batcher.submit(1).unwrap().wait().unwrap_err().to_string();
+        assert!(said.contains("3 of 4"), "{said}");
+        let weighed = catch_unwind(AssertUnwindSafe(|| batcher.add(0))).unwrap_err();
+        assert_eq!(message(&*weighed), "no weight");
+        assert_eq!(batcher.close().stats.panicked, 1);
+    });
+}
+
+#[test]
 fn panic_of_a_pools_task_goes_to_the_handle_alone() {
     within_a_minute(|| {
         let pool = Pool::builder().workers(1).build().unwrap();
@@ -230,7 +266,69 @@ fn panic_of_a_pools_task_goes_to_the_handle_alone() {
 }
 
 #[test]
+fn map_of_no_shards_or_of_too_many_is_refused() {
+    let most = ShardedMap::<u8, u8>::MAX_SHARDS;
+    assert_blames_caller!(ShardedMap::<u8, u8>::with_shards(0), "0 shards", "least is 1");
+    assert_blames_caller!(ShardedMap::<u8, u8>::with_shards(most + 1), most + 1, most);
+    assert_blames_caller!(ShardedMap::<u8, u8, ()>::with_shards_and_hasher(usize::MAX, ()), usize::MAX);
+}
+
+#[test]
+fn call_on_a_map_from_its_own_closure_is_refused_on_the_line_that_makes_it() {
+    let map = ShardedMap::from([(1, 1)]);
+    let get = |_: &mut i32| {
+        assert_blames_caller!(map.get(&2), "same map", "call the map afterwards");
+        assert_blames_caller!(map.insert(2, 2), "same map", "call the map afterwards");
+        assert_blames_caller!(map.len(), "same map");
+        assert_blames_caller!(map.get_or_insert_with(2, || 2), "same map");
+        assert_blames_caller!(map.get_or_insert_with_until(2, HOUR, || 2), "same map");
+        assert_blames_caller!(map.entry(2, |_| ()), "same map");
+        assert_blames_caller!(map.retain(|_, _| true), "same map");
+        assert_blames_caller!(map.iter().next(), "same map");
+        assert_blames_caller!(map.drain().next(), "same map");
+        assert_blames_caller!(map.clone(), "same map");
+    };
+    assert_eq!(map.update(&1, get), Some(()));
+    assert_eq!(map.len(), 1);
+}
+
+#[test]
+fn closure_that_waits_for_its_own_value_is_refused_on_the_line_that_waits() {
+    let map = ShardedMap::<u8, u8>::new();
+    let made = map.get_or_insert_with(1, || {
+        assert_blames_caller!(map.get_or_insert_with(1, || 1), "the value that it is making");
+        2
+    });
+    assert_eq!(made, 2);
+}
+
+#[test]
 fn model_that_fails_panics_as_its_body_did() {
     let payload = catch_unwind(|| model::check(|| panic!("the body's"))).unwrap_err();
     assert_eq!(message(&*payload), "the body's");
+}
+
+#[test]
+fn panic_of_a_single_flights_closure_is_its_leaders() {
+    let flight = SingleFlight::<u8, u8>::new();
+    let told = told_by(|| _ = flight.call(&1, || panic!("from {}", "call")));
+    assert_eq!(told.message, "from call");
+    let told = told_by(|| _ = flight.try_call(&1, || panic!("from try_call")));
+    assert_eq!(told.message, "from try_call");
+    let told = told_by(|| _ = flight.call_until(&1, HOUR, || panic!("from call_until")));
+    assert_eq!(told.message, "from call_until");
+    assert_eq!(flight.call(&1, || 7), Ok(7));
+}
+
+#[test]
+fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
+    let (most, second) = (RateLimiter::MAX, Duration::from_secs(1));
+    assert_blames_caller!(RateLimiter::new(7, Duration::ZERO), "7 tokens", "period of 0");
+    assert_blames_caller!(RateLimiter::new(most + 1, second), most + 1, most);
+    assert_blames_caller!(RateLimiter::new(1, second).with_burst(most + 1), most + 1, most);
+    let limiter = RateLimiter::new(1, second);
+    assert_blames_caller!(limiter.set_rate(7, Duration::ZERO), "7 tokens", "period of 0");
+    assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);
+    assert_blames_caller!(limiter.resize(u64::MAX), u64::MAX, most);
+    assert_eq!((limiter.rate(), limiter.burst(), limiter.available()), ((1, second), 1, 1));
 }

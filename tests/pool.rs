@@ -1,4 +1,4 @@
-//! The pool from outside: every accepted task is accounted for, and no call from inside one deadlocks.
+//! The pool from outside: every submitted task runs once, or its closure comes back.
 
 mod common;
 
@@ -8,66 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{HOUR, eventually, until_figure, within_a_minute};
+use common::pools::{busy, pool};
+use common::{HOUR, until_figure, within_a_minute};
 use selvedge::error::{Closed, TryError, WaitError};
-use selvedge::pool::{BuildError, TaskError};
-use selvedge::{CancelToken, Latch, Pool, Task};
-
-fn pool(workers: usize, queue: usize) -> Arc<Pool> {
-    Arc::new(Pool::builder().name("test").workers(workers).queue(queue).build().unwrap())
-}
-
-/// A pool of one worker, which stays busy until the latch opens.
-fn busy(queue: usize) -> (Arc<Pool>, Arc<Latch>) {
-    let (pool, gate) = (pool(1, queue), Arc::new(Latch::new(1)));
-    let (waits, started) = (Arc::clone(&gate), Arc::new(Latch::new(1)));
-    let starts = Arc::clone(&started);
-    pool.execute(move || {
-        starts.count_down();
-        waits.wait();
-    })
-    .unwrap();
-    started.wait();
-    (pool, gate)
-}
-
-/// Aborts a busy pool: opens the gate when the queue has been emptied.
-fn abort(pool: &Arc<Pool>, gate: &Latch) -> selvedge::pool::Report {
-    let aborter = thread::spawn({
-        let pool = Arc::clone(pool);
-        move || pool.abort()
-    });
-    eventually("the queue is drained", || pool.is_closed() && pool.stats().queued == 0);
-    gate.count_down();
-    aborter.join().unwrap()
-}
-
-/// Submits a task that panics with a payload.
-fn submit_panic(pool: &Pool, payload: impl Send + 'static) -> Task<()> {
-    pool.submit(move || std::panic::resume_unwind(Box::new(payload))).unwrap()
-}
-
-/// Sends its number when dropped.
-struct Tells(usize, std::sync::mpsc::Sender<usize>);
-
-impl Drop for Tells {
-    fn drop(&mut self) {
-        let _ = self.1.send(self.0);
-    }
-}
-
-#[test]
-fn results_come_by_handle_in_whatever_order_they_are_joined() {
-    within_a_minute(|| {
-        let pool = pool(3, 4);
-        let tasks: Vec<_> = (0..50).map(|id| pool.submit(move || id * 2).unwrap()).collect();
-        for (id, task) in tasks.into_iter().enumerate().rev() {
-            assert_eq!(task.join().unwrap(), id * 2);
-        }
-        let report = pool.shutdown();
-        assert_eq!((report.completed, report.panicked, report.cancelled), (50, 0, 0));
-    });
-}
+use selvedge::pool::BuildError;
+use selvedge::{CancelToken, Pool};
 
 #[test]
 fn one_worker_starts_tasks_in_the_order_of_their_submission() {
@@ -82,14 +27,6 @@ fn one_worker_starts_tasks_in_the_order_of_their_submission() {
         pool.shutdown();
         assert_eq!(*order.lock().unwrap(), (0..10).collect::<Vec<_>>());
     });
-}
-
-#[test]
-fn builder_refuses_no_workers_and_no_queue() {
-    assert!(matches!(Pool::builder().workers(0).build(), Err(BuildError::NoWorkers)));
-    assert!(matches!(Pool::builder().queue(0).build(), Err(BuildError::NoQueue)));
-    let said = Pool::builder().workers(0).build().unwrap_err().to_string();
-    assert!(said.contains("0 workers") && said.contains("at least 1"), "{said}");
 }
 
 #[test]
@@ -109,34 +46,6 @@ fn workers_carry_the_pools_name_and_a_number() {
         let pool = Pool::builder().name("loom").workers(1).stack_size(256 * 1024).build().unwrap();
         let name = pool.submit(|| thread::current().name().map(str::to_owned)).unwrap().join().unwrap();
         assert_eq!(name.as_deref(), Some("loom-0"));
-    });
-}
-
-#[test]
-fn panic_goes_to_the_handle_and_the_worker_lives_on() {
-    within_a_minute(|| {
-        let pool = pool(1, 4);
-        for payload in ["one", "two"] {
-            let task = submit_panic(&pool, payload);
-            let Err(TaskError::Panicked(panic)) = task.join() else { panic!() };
-            assert_eq!(panic.message(), payload);
-            assert_eq!(*panic.into_payload().downcast::<&str>().unwrap(), payload);
-        }
-        assert_eq!(pool.submit(|| 5).unwrap().join().unwrap(), 5);
-        let report = pool.shutdown();
-        assert_eq!((report.completed, report.panicked), (1, 2));
-    });
-}
-
-#[test]
-fn resumed_panic_has_its_payload() {
-    within_a_minute(|| {
-        let pool = pool(1, 1);
-        let task = submit_panic(&pool, 77u8);
-        let Err(TaskError::Panicked(panic)) = task.join() else { panic!() };
-        assert!(!panic.message().is_empty());
-        let resumed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| panic.resume()));
-        assert_eq!(resumed.unwrap_err().downcast_ref(), Some(&77u8));
     });
 }
 
@@ -218,387 +127,14 @@ fn closed_pool_gives_every_closure_back() {
 }
 
 #[test]
-fn shutdown_wakes_a_sleeping_submit_and_gives_the_closure_back() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(1);
-        pool.execute(|| ()).unwrap();
-        let submitter = thread::spawn({
-            let pool = Arc::clone(&pool);
-            move || pool.submit(|| 6).map_err(|it| (it.error, (it.value)())).err()
-        });
-        until_figure(&pool, "waiting_to_submit", 1);
-        assert_eq!(pool.shutdown_until(Duration::ZERO).unwrap_err().error, WaitError::TimedOut);
-        assert_eq!(submitter.join().unwrap(), Some((Closed, 6)));
-        gate.count_down();
-        assert_eq!(pool.shutdown().completed, 2);
-    });
-}
-
-#[test]
-fn shutdown_twice_and_from_many_threads_returns_to_each_when_the_workers_have_gone() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(10);
-        for _ in 0..10 {
-            pool.execute(|| ()).unwrap();
-        }
-        let callers = [(); 4].map(|()| {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || pool.shutdown())
-        });
-        eventually("the pool is closed", || pool.is_closed());
-        gate.count_down();
-        for caller in callers {
-            let report = caller.join().unwrap();
-            assert_eq!((report.completed, report.running.len()), (11, 0));
-        }
-        assert_eq!(pool.shutdown().completed, 11);
-        assert_eq!(pool.stats().workers, 0);
-    });
-}
-
-#[test]
-fn shutdown_that_times_out_names_who_still_runs() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(4);
-        let token = CancelToken::new();
-        token.cancel();
-        for error in [WaitError::TimedOut, WaitError::Cancelled] {
-            let ended = match error {
-                WaitError::TimedOut => pool.shutdown_until(Duration::from_millis(1)),
-                _ => pool.shutdown_until(&token),
-            };
-            let rejected = ended.unwrap_err();
-            assert_eq!(rejected.error, error);
-            assert_eq!(rejected.value.running, ["test-0"]);
-        }
-        assert!(pool.is_closed());
-        gate.count_down();
-        assert_eq!(pool.shutdown_until(HOUR).unwrap().completed, 1);
-    });
-}
-
-#[test]
-fn dropping_the_pool_runs_what_was_accepted_and_joins() {
-    within_a_minute(|| {
-        let done = Arc::new(AtomicUsize::new(0));
-        let pool = pool(2, 100);
-        for _ in 0..100 {
-            let done = Arc::clone(&done);
-            pool.execute(move || _ = done.fetch_add(1, SeqCst)).unwrap();
-        }
-        drop(pool);
-        assert_eq!(done.load(SeqCst), 100);
-        // The workers have dropped their closures as well.
-        assert_eq!(Arc::strong_count(&done), 1);
-    });
-}
-
-#[test]
-fn abort_gives_the_unstarted_tasks_back_in_order_and_they_can_be_run() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(10);
-        let order = Arc::new(Mutex::new(Vec::new()));
-        let tasks: Vec<_> = (0..4)
-            .map(|id| {
-                let order = Arc::clone(&order);
-                pool.submit(move || {
-                    order.lock().unwrap().push(id);
-                    id
-                })
-                .unwrap()
-            })
-            .collect();
-        let report = abort(&pool, &gate);
-        assert_eq!((report.completed, report.unstarted.len(), report.cancelled), (1, 4, 0));
-        assert!(order.lock().unwrap().is_empty());
-        report.unstarted.into_iter().for_each(|unstarted| unstarted.run());
-        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
-        for (id, task) in tasks.into_iter().enumerate() {
-            assert_eq!(task.join().unwrap(), id);
-        }
-        assert_eq!(pool.shutdown().completed, 5);
-    });
-}
-
-#[test]
-fn dropped_unstarted_task_tells_its_handle_that_it_was_cancelled() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(10);
-        let task = pool.submit(|| 1).unwrap();
-        let panics = submit_panic(&pool, "here");
-        let mut unstarted = abort(&pool, &gate).unstarted.into_iter();
-        let joiner = thread::spawn(move || matches!(task.join(), Err(TaskError::Cancelled)));
-        drop(unstarted.next());
-        assert!(joiner.join().unwrap());
-        // A panic of one that is run goes to its handle, not here.
-        unstarted.next().unwrap().run();
-        assert!(matches!(panics.join(), Err(TaskError::Panicked(_))));
-        assert_eq!((pool.stats().cancelled, pool.stats().panicked), (1, 1));
-    });
-}
-
-#[test]
-fn abort_leaves_out_what_was_cancelled() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(10);
-        let (one, two) = (pool.submit(|| 1).unwrap(), pool.submit(|| 2).unwrap());
-        assert!(one.cancel());
-        let report = abort(&pool, &gate);
-        assert_eq!((report.cancelled, report.unstarted.len()), (1, 1));
-        assert!(two.cancel());
-        report.unstarted.into_iter().for_each(|unstarted| unstarted.run());
-        assert!(matches!(two.join(), Err(TaskError::Cancelled)));
-        assert_eq!(pool.stats().cancelled, 2);
-    });
-}
-
-#[test]
-fn cancelled_task_never_runs_and_drops_its_closure_at_once() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(10);
-        let (tells, told) = channel();
-        let captured = Tells(1, tells);
-        let task = pool.submit(move || drop(captured)).unwrap();
-        assert!(!task.is_finished());
-        assert!(task.cancel());
-        assert_eq!(told.try_recv(), Ok(1));
-        assert!(!task.cancel() && task.is_finished());
-        assert!(matches!(task.join(), Err(TaskError::Cancelled)));
-        gate.count_down();
-        let report = pool.shutdown();
-        assert_eq!((report.completed, report.cancelled), (1, 1));
-    });
-}
-
-#[test]
-fn task_that_runs_or_has_ended_cannot_be_cancelled() {
-    within_a_minute(|| {
-        let (pool, gate, started) = (pool(1, 4), Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
-        let (waits, starts) = (Arc::clone(&gate), Arc::clone(&started));
-        let task = pool
-            .submit(move || {
-                starts.count_down();
-                waits.wait();
-                4
-            })
-            .unwrap();
-        started.wait();
-        assert!(!task.cancel());
-        gate.count_down();
-        eventually("the task has ended", || task.is_finished());
-        assert!(!task.cancel());
-        assert_eq!(task.join().unwrap(), 4);
-    });
-}
-
-#[test]
-fn dropped_handle_lets_its_task_run_on() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(4);
-        let (told, hears) = channel();
-        drop(pool.submit(move || told.send(3)).unwrap());
-        gate.count_down();
-        assert_eq!(hears.recv(), Ok(3));
-    });
-}
-
-#[test]
-fn joining_without_waiting_gives_the_handle_back_until_the_task_has_ended() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(4);
-        let task = pool.submit(|| 3).unwrap();
-        let mut task = task.try_join().unwrap_err();
-        gate.count_down();
-        let result = loop {
-            match task.try_join() {
-                Ok(result) => break result,
-                Err(again) => task = again,
-            }
-            thread::yield_now();
-        };
-        assert_eq!(result.unwrap(), 3);
-    });
-}
-
-#[test]
-fn join_that_gives_up_gives_the_handle_back() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(4);
-        let token = CancelToken::new();
-        let task = pool.submit(|| 3).unwrap();
-        let rejected = task.join_until(Duration::from_millis(1)).unwrap_err();
-        assert_eq!(rejected.error, WaitError::TimedOut);
-        let task = rejected.value;
-        let joiner = thread::spawn({
-            let token = token.clone();
-            move || task.join_until((&token, HOUR)).unwrap_err()
-        });
-        until_figure(&token, "watchers", 1);
-        token.cancel();
-        let rejected = joiner.join().unwrap();
-        assert_eq!(rejected.error, WaitError::Cancelled);
-        gate.count_down();
-        assert_eq!(rejected.value.join_until(HOUR).unwrap().unwrap(), 3);
-    });
-}
-
-#[test]
-fn token_cancelled_before_takes_no_result_although_it_is_there() {
-    within_a_minute(|| {
-        let (pool, token) = (pool(1, 4), CancelToken::new());
-        token.cancel();
-        let task = pool.submit(|| 3).unwrap();
-        eventually("the task has ended", || task.is_finished());
-        let rejected = task.join_until(&token).unwrap_err();
-        assert_eq!(rejected.error, WaitError::Cancelled);
-        assert_eq!(rejected.value.join_until(Duration::ZERO).unwrap().unwrap(), 3);
-    });
-}
-
-#[test]
-fn result_whose_drop_panics_does_not_shrink_the_pool() {
-    struct Bad;
-    impl Drop for Bad {
-        fn drop(&mut self) {
-            std::panic::resume_unwind(Box::new("in drop"));
-        }
-    }
-    within_a_minute(|| {
-        let (pool, gate) = busy(10);
-        for _ in 0..3 {
-            // Nobody takes the result, so the worker drops it; and one panics with such a payload.
-            drop(pool.submit(|| Bad).unwrap());
-            drop(submit_panic(&pool, Bad));
-        }
-        gate.count_down();
-        assert_eq!(pool.submit(|| 1).unwrap().join().unwrap(), 1);
-        assert_eq!(pool.stats().workers, 1);
-        let report = pool.shutdown();
-        assert_eq!((report.completed, report.panicked), (5, 3));
-        assert_eq!(pool.stats().busy, 0);
-    });
-}
-
-#[test]
-fn task_joins_one_that_nobody_has_started_on_one_worker() {
-    within_a_minute(|| {
-        let pool = pool(1, 4);
-        let inner = Arc::clone(&pool);
-        let task = pool.submit(move || {
-            let here = thread::current().id();
-            let below = inner.submit(move || thread::current().id() == here).unwrap();
-            below.join().unwrap()
-        });
-        assert!(task.unwrap().join().unwrap());
-        assert_eq!(pool.shutdown().completed, 2);
-    });
-}
-
-#[test]
-fn waiter_never_runs_a_strangers_task() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(4);
-        let inner = Arc::clone(&pool);
-        let order = Arc::new(Mutex::new(Vec::new()));
-        let push = |id: u8| {
-            let order = Arc::clone(&order);
-            move || order.lock().unwrap().push(id)
-        };
-        let (first, stranger, wanted, last) = (push(1), push(2), push(3), push(4));
-        let outer = pool
-            .submit(move || {
-                first();
-                inner.execute(stranger).unwrap();
-                inner.submit(wanted).unwrap().join().unwrap();
-                last();
-            })
-            .unwrap();
-        gate.count_down();
-        outer.join().unwrap();
-        pool.shutdown();
-        assert_eq!(*order.lock().unwrap(), [1, 3, 4, 2]);
-    });
-}
-
-#[test]
-fn task_that_joins_itself_is_told() {
-    within_a_minute(|| {
-        let pool = pool(1, 4);
-        let (gives, takes) = channel::<Task<bool>>();
-        let (told, hears) = channel();
-        let task = pool
-            .submit(move || {
-                let own = takes.recv().unwrap();
-                told.send(matches!(own.join(), Err(TaskError::WouldDeadlock))).unwrap();
-                true
-            })
-            .unwrap();
-        gives.send(task).unwrap();
-        assert!(hears.recv().unwrap());
-    });
-}
-
-#[test]
-fn task_joined_from_a_task_below_it_on_the_same_stack_is_told() {
-    within_a_minute(|| {
-        let pool = pool(1, 4);
-        let inner = Arc::clone(&pool);
-        let (gives, takes) = channel::<Task<bool>>();
-        let (told, hears) = channel();
-        let outer = pool
-            .submit(move || {
-                let outer = takes.recv().unwrap();
-                let below = inner.submit(move || matches!(outer.join(), Err(TaskError::WouldDeadlock)));
-                told.send(below.unwrap().join().unwrap()).unwrap();
-                true
-            })
-            .unwrap();
-        gives.send(outer).unwrap();
-        assert!(hears.recv().unwrap());
-    });
-}
-
-#[test]
-fn dropping_the_pool_inside_its_last_task_returns_at_once() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(4);
-        let (told, hears) = channel();
-        let inner = Arc::clone(&pool);
-        pool.execute(move || {
-            drop(inner);
-            told.send(()).unwrap();
-        })
-        .unwrap();
-        // From here on the task holds the last handle.
-        drop(pool);
-        gate.count_down();
-        assert_eq!(hears.recv(), Ok(()));
-    });
-}
-
-#[test]
-fn abort_inside_a_task_returns_at_once_with_what_was_queued() {
-    within_a_minute(|| {
-        let (pool, gate) = busy(4);
-        let inner = Arc::clone(&pool);
-        let task = pool.submit(move || inner.abort()).unwrap();
-        let queued = pool.submit(|| 1).unwrap();
-        gate.count_down();
-        let report = task.join().unwrap();
-        assert_eq!((report.unstarted.len(), &report.running[..]), (1, &["test-0".to_owned()][..]));
-        drop(report);
-        assert!(matches!(queued.join(), Err(TaskError::Cancelled)));
-        pool.shutdown();
-    });
-}
-
-#[test]
 fn stats_show_who_is_busy_and_what_is_queued() {
     within_a_minute(|| {
         let (pool, gate) = busy(4);
         pool.execute(|| ()).unwrap();
         let stats = pool.stats();
-        assert_eq!((stats.workers, stats.busy, stats.queued, stats.completed), (1, 1, 1, 0));
+        // It waits for the gate: asleep, or about to be.
+        assert_eq!((stats.workers, stats.busy + stats.blocked), (1, 1));
+        assert_eq!((stats.queued, stats.completed), (1, 0));
         gate.count_down();
         pool.shutdown();
         let stats = pool.stats();
@@ -607,13 +143,158 @@ fn stats_show_who_is_busy_and_what_is_queued() {
 }
 
 #[test]
-fn task_error_reads_as_a_sentence_and_crosses_threads_as_an_error() {
+fn builder_says_what_is_wrong_with_the_numbers() {
+    let said = |error: BuildError| error.to_string();
+    let (min, max) = (5, 2);
+    let upside_down = Pool::builder().workers(min..=max).build().unwrap_err();
+    assert!(matches!(upside_down, BuildError::EmptyRange { min: 5, max: 2 }));
+    let said_of_range = said(upside_down);
+    assert!(said_of_range.contains("least 5") && said_of_range.contains("most 2"), "{said_of_range}");
+    assert!(matches!(Pool::builder().workers(0..=0).build(), Err(BuildError::NoWorkers)));
+    let error = Pool::builder().queue(0).build().unwrap_err();
+    assert!(matches!(error, BuildError::NoQueue));
+    assert!(said(error).contains("at least 1"));
+    let error = Pool::builder().name("two\0words").build().unwrap_err();
+    assert!(matches!(error, BuildError::BadName));
+    assert!(said(error).contains("NUL"));
+}
+
+#[test]
+fn workers_are_a_number_or_a_range_or_the_most() {
     within_a_minute(|| {
-        let pool = pool(1, 4);
-        let task = submit_panic(&pool, String::from("no disk"));
-        let error: Box<dyn std::error::Error + Send + Sync> = task.join().unwrap_err().into();
-        assert_eq!(error.to_string(), "the task panicked: no disk");
-        assert!(TaskError::Cancelled.to_string().contains("cancelled"));
-        assert!(TaskError::WouldDeadlock.to_string().contains("never end"));
+        assert_eq!(pool(4, 1).stats().workers, 4);
+        assert_eq!(pool(2..=16, 1).stats().workers, 2);
+        assert_eq!(pool(0..=8, 1).stats().workers, 0);
+        assert_eq!(pool(..=8, 1).stats().workers, 0);
+        // As many as there are processors.
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(Pool::builder().build().unwrap().stats().workers, processors);
+    });
+}
+
+#[test]
+fn hooks_run_once_on_each_worker_before_the_first_and_after_the_last_task() {
+    within_a_minute(|| {
+        let (told, hears) = channel();
+        let tells = move |what: &'static str| {
+            let told = told.clone();
+            move || told.send((what, thread::current().name().unwrap().to_owned())).unwrap()
+        };
+        let builder = Pool::builder().name("hook").workers(1).on_start(tells("starts"));
+        let pool = builder.on_exit(tells("ends")).build().unwrap();
+        pool.execute(tells("runs")).unwrap();
+        pool.execute(tells("runs")).unwrap();
+        drop(pool);
+        drop(tells);
+        let seen: Vec<_> = hears.iter().collect();
+        assert_eq!(seen.iter().map(|it| it.0).collect::<Vec<_>>(), ["starts", "runs", "runs", "ends"]);
+        assert!(seen.iter().all(|(_, name)| name == "hook-0"), "{seen:?}");
+    });
+}
+
+#[test]
+fn hook_that_panics_takes_no_worker_with_it() {
+    fn bad() {
+        std::panic::resume_unwind(Box::new("hook"));
+    }
+    within_a_minute(|| {
+        let builder = Pool::builder().workers(1).on_start(bad).on_exit(bad).on_panic(|_| bad());
+        let pool = builder.build().unwrap();
+        for _ in 0..3 {
+            pool.execute(|| std::panic::resume_unwind(Box::new("task"))).unwrap();
+        }
+        assert_eq!(pool.submit(|| 4).unwrap().join().unwrap(), 4);
+        assert_eq!(pool.stats().workers, 1);
+        let report = pool.shutdown();
+        assert_eq!((report.completed, report.panicked), (1, 3));
+    });
+}
+
+#[test]
+fn every_spelling_runs_its_closure_once() {
+    within_a_minute(|| {
+        let (pool, ran) = (pool(1, 64), Arc::new(AtomicUsize::new(0)));
+        let task = || {
+            let ran = Arc::clone(&ran);
+            move || ran.fetch_add(1, SeqCst)
+        };
+        let plain = || {
+            let task = task();
+            move || _ = task()
+        };
+        pool.execute(plain()).unwrap();
+        pool.try_execute(plain()).unwrap();
+        pool.execute_until(plain(), HOUR).unwrap();
+        let with = |task: Box<dyn FnOnce() -> usize + Send>| move |_: &CancelToken| task();
+        let handles = [
+            pool.submit(task()).unwrap(),
+            pool.try_submit(task()).unwrap(),
+            pool.submit_until(task(), HOUR).unwrap(),
+            pool.submit_with(with(Box::new(task()))).unwrap(),
+            pool.try_submit_with(with(Box::new(task()))).unwrap(),
+            pool.submit_with_until(with(Box::new(task())), HOUR).unwrap(),
+        ];
+        // One worker: in the order in which they came.
+        assert_eq!(handles.map(|handle| handle.join().unwrap()), [3, 4, 5, 6, 7, 8]);
+        assert_eq!((ran.load(SeqCst), pool.shutdown().completed), (9, 9));
+    });
+}
+
+#[test]
+fn every_spelling_gives_its_closure_back_when_it_is_refused() {
+    within_a_minute(|| {
+        let (pool, gate) = busy(1);
+        pool.execute(|| ()).unwrap();
+        let (late, cancelled) = (Duration::ZERO, CancelToken::new());
+        cancelled.cancel();
+        let unit = String::from("mine");
+        let gives = || {
+            let unit = unit.clone();
+            move || drop(unit)
+        };
+        let gives_with = || {
+            let unit = unit.clone();
+            move |_: &CancelToken| unit
+        };
+        for closed in [false, true] {
+            let blocked = if closed { TryError::Closed } else { TryError::WouldBlock };
+            let too_late = if closed { WaitError::Closed } else { WaitError::TimedOut };
+            assert_eq!(pool.try_execute(gives()).map_err(|it| ((it.value)(), it.error).1), Err(blocked));
+            assert_eq!(
+                pool.try_submit(gives()).map_err(|it| ((it.value)(), it.error).1).err(),
+                Some(blocked)
+            );
+            assert_eq!(pool.try_submit_with(gives_with()).unwrap_err().error, blocked);
+            assert_eq!(pool.execute_until(gives(), late).unwrap_err().error, too_late);
+            assert_eq!(pool.submit_until(gives(), late).unwrap_err().error, too_late);
+            let rejected = pool.submit_with_until(gives_with(), late).unwrap_err();
+            assert_eq!((rejected.error, (rejected.value)(&cancelled)), (too_late, unit.clone()));
+            // A token that was cancelled before says so, whether the pool is open or not.
+            assert_eq!(pool.submit_until(gives(), &cancelled).unwrap_err().error, WaitError::Cancelled);
+            if !closed {
+                assert!(pool.shutdown_until(late).is_err());
+            }
+        }
+        assert_eq!(pool.submit_with(gives_with()).unwrap_err().error, Closed);
+        gate.count_down();
+        assert_eq!(pool.shutdown().completed, 2);
+    });
+}
+
+#[test]
+fn hundred_panicking_tasks_neither_shrink_nor_starve_the_pool() {
+    within_a_minute(|| {
+        let pool = pool(2, 300);
+        let mut wanted = Vec::new();
+        for id in 0..100 {
+            pool.execute(|| std::panic::resume_unwind(Box::new("on purpose"))).unwrap();
+            wanted.push((id, pool.submit(move || id).unwrap()));
+        }
+        for (id, task) in wanted {
+            assert_eq!(task.join().unwrap(), id);
+        }
+        assert_eq!(pool.stats().workers, 2);
+        let report = pool.shutdown();
+        assert_eq!((report.completed, report.panicked), (100, 100));
     });
 }

@@ -7,64 +7,13 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Dice, figure, within_a_minute};
+use common::rounds::{current, limit, meddle, rounds, tokens};
+use common::{Dice, figure};
 use selvedge::error::WaitError;
-use selvedge::pool::TaskError;
 use selvedge::queue::bounded;
-use selvedge::{BoundedQueue, CancelToken, Latch, Pool, Semaphore, Until, group};
-
-/// How many times the small size to run.
-fn times() -> usize {
-    std::env::var("SELVEDGE_STRESS").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
-}
-
-/// Runs `round` again and again, each time under a watchdog and with dice of its own; the seed is in the
-/// name of the thread that fails.
-fn rounds(count: usize, round: impl Fn(Dice) + Clone + Send + 'static) {
-    for seed in 0..count * times() {
-        let round = round.clone();
-        within_a_minute(move || {
-            let payload =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| round(Dice::new(seed as u64))));
-            if let Err(payload) = payload {
-                panic!("seed {seed}: {}", common::message(&*payload));
-            }
-        });
-    }
-}
-
-/// A limit out of the hat: none, a short time, a token that may be cancelled any moment, or both.
-fn limit<'a>(dice: &mut Dice, token: &'a CancelToken) -> Until<'a> {
-    let short = Duration::from_micros(dice.roll(200) as u64);
-    match dice.roll(5) {
-        0 => Until::from(short),
-        1 => Until::from(Instant::now() + short),
-        2 => Until::from(token),
-        3 => Until::from((token, short)),
-        _ => Until::from(Duration::ZERO),
-    }
-}
-
-/// Cancels a token and puts a new one in its place, until the latch opens.
-fn meddle(tokens: &[CancelToken], done: &Latch, mut dice: Dice) {
-    for token in tokens {
-        if done.wait_until(Duration::from_micros(dice.roll(300) as u64)).is_ok() {
-            return;
-        }
-        token.cancel();
-    }
-}
-
-fn tokens(count: usize) -> Arc<Vec<CancelToken>> {
-    Arc::new((0..count).map(|_| CancelToken::new()).collect())
-}
-
-/// The first token that is not cancelled; the last one if all are.
-fn current(tokens: &[CancelToken]) -> &CancelToken {
-    tokens.iter().find(|token| !token.is_cancelled()).unwrap_or(&tokens[tokens.len() - 1])
-}
+use selvedge::{BoundedQueue, CancelToken, Latch, Semaphore, group};
 
 type Item = (usize, usize);
 
@@ -287,109 +236,6 @@ fn semaphore_never_has_more_out_than_its_total_and_gets_everything_back() {
 #[test]
 fn semaphore_that_is_resized_all_the_time_gets_everything_back() {
     rounds(8, |dice| semaphore_round(true, dice));
-}
-
-/// What became of one submitter's tasks.
-#[derive(Default)]
-struct Fate {
-    accepted: usize,
-    cancelled: usize,
-    completed: usize,
-    panicked: usize,
-}
-
-fn submit(pool: &Arc<Pool>, tokens: &[CancelToken], mut dice: Dice) -> Fate {
-    let (mut fate, mut tasks) = (Fate::default(), Vec::new());
-    for id in 0..120 {
-        let (panics, nests, inner) = (dice.once_in(6), dice.once_in(6), Arc::clone(pool));
-        let work = move || {
-            if nests {
-                // Runs here if nobody else has: a task of its own, which the sums count too.
-                inner.submit(|| ()).map_or(0, |task| usize::from(task.join().is_ok()))
-            } else if panics {
-                std::panic::resume_unwind(Box::new(id))
-            } else {
-                0
-            }
-        };
-        let task = match dice.roll(3) {
-            0 => pool.submit(work).ok(),
-            1 => pool.try_submit(work).ok(),
-            _ => pool.submit_until(work, limit(&mut dice, current(tokens))).ok(),
-        };
-        fate.accepted += usize::from(task.is_some());
-        tasks.extend(task);
-        if dice.once_in(4) && !tasks.is_empty() {
-            tasks[dice.roll(tasks.len())].cancel();
-        }
-    }
-    for task in tasks {
-        match task.join() {
-            Ok(nested) => {
-                fate.completed += 1 + nested;
-                fate.accepted += nested;
-            }
-            Err(TaskError::Cancelled) => fate.cancelled += 1,
-            Err(TaskError::Panicked(_)) => fate.panicked += 1,
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-    fate
-}
-
-#[test]
-fn pool_accounts_for_every_task_that_it_accepted() {
-    rounds(8, |mut dice| {
-        let pool = Pool::builder().workers(1 + dice.roll(3)).queue(1 + dice.roll(4)).build().unwrap();
-        let (pool, tokens, done) = (Arc::new(pool), tokens(20), Arc::new(Latch::new(1)));
-        let submitters: Vec<_> = (0..3)
-            .map(|_| {
-                let (pool, tokens) = (Arc::clone(&pool), Arc::clone(&tokens));
-                let dice = Dice::new(dice.roll(1 << 30) as u64);
-                thread::spawn(move || submit(&pool, &tokens, dice))
-            })
-            .collect();
-        let meddler = thread::spawn({
-            let (tokens, done, dice) = (Arc::clone(&tokens), Arc::clone(&done), dice.clone());
-            move || meddle(&tokens, &done, dice)
-        });
-        let fates: Vec<Fate> = submitters.into_iter().map(|it| it.join().unwrap()).collect();
-        done.count_down();
-        meddler.join().unwrap();
-        let report = pool.shutdown();
-        let sum = |part: fn(&Fate) -> usize| fates.iter().map(part).sum::<usize>();
-        assert_eq!(report.completed + report.panicked + report.cancelled, sum(|fate| fate.accepted));
-        assert_eq!(report.completed, sum(|fate| fate.completed));
-        assert_eq!(report.panicked, sum(|fate| fate.panicked));
-        assert_eq!(report.cancelled, sum(|fate| fate.cancelled));
-        let stats = pool.stats();
-        assert_eq!((stats.workers, stats.busy, stats.queued), (0, 0, 0));
-    });
-}
-
-#[test]
-fn aborted_pool_hands_back_what_it_did_not_run() {
-    rounds(20, |mut dice| {
-        let pool = Arc::new(Pool::builder().workers(1 + dice.roll(2)).queue(8).build().unwrap());
-        let ran = Arc::new(AtomicUsize::new(0));
-        let submitters: Vec<_> = (0..2)
-            .map(|_| {
-                let (pool, ran) = (Arc::clone(&pool), Arc::clone(&ran));
-                thread::spawn(move || {
-                    let submit = |_: &usize| {
-                        let ran = Arc::clone(&ran);
-                        pool.execute(move || _ = ran.fetch_add(1, SeqCst)).is_ok()
-                    };
-                    (0..300).filter(submit).count()
-                })
-            })
-            .collect();
-        (0..dice.roll(500)).for_each(|_| thread::yield_now());
-        let report = pool.abort();
-        let accepted: usize = submitters.into_iter().map(|it| it.join().unwrap()).sum();
-        assert_eq!(report.completed, ran.load(SeqCst));
-        assert_eq!(report.completed + report.unstarted.len(), accepted);
-    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod group;
+pub(crate) mod map;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod semaphore;

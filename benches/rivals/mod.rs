@@ -3,5 +3,6 @@
 pub(crate) mod alarms;
 pub(crate) mod channels;
 pub(crate) mod gates;
+pub(crate) mod maps;
 pub(crate) mod plain;
 pub(crate) mod workers;

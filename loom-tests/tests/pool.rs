@@ -272,22 +272,21 @@ fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
 #[test]
 fn of_two_tasks_that_join_each_other_one_is_told() {
     model::check(|| {
-        let pool = pool(2, 2);
-        let handles: Arc<[Mutex<Option<Task<bool>>>; 2]> = Arc::default();
-        let ready = Arc::new(Latch::new(1));
-        let tasks = [0, 1].map(|other| {
-            let (handles, ready) = (Arc::clone(&handles), Arc::clone(&ready));
+        // Its workers come when they are needed, which leaves fewer schedules than two that were there before.
+        let builder = Pool::builder().workers(0..=2).queue(2).keep_alive(std::time::Duration::MAX);
+        let pool = builder.build().unwrap();
+        let handles: Arc<Mutex<[Option<Task<bool>>; 2]>> = Arc::default();
+        // The tasks wait for this lock until their handles are there.
+        let mut places = handles.lock();
+        for own in [0, 1] {
+            let handles = Arc::clone(&handles);
             let joins = move || {
-                ready.wait();
-                let task = handles[other].lock().take().expect("it was put there");
-                matches!(task.join(), Err(TaskError::WouldDeadlock))
+                let other = handles.lock()[1 - own].take().expect("it was put there");
+                matches!(other.join(), Err(TaskError::WouldDeadlock))
             };
-            pool.submit(joins).unwrap()
-        });
-        // The first joins the first of these, which is the second task, and the other way round.
-        let [first, second] = tasks;
-        (*handles[0].lock(), *handles[1].lock()) = (Some(second), Some(first));
-        ready.count_down();
+            places[own] = Some(pool.submit(joins).unwrap());
+        }
+        drop(places);
         assert_eq!(pool.shutdown().completed, 2);
     });
 }

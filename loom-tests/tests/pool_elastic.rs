@@ -78,7 +78,8 @@ fn two_workers_whose_time_is_up_together_leave_one() {
 fn a_submit_that_races_the_end_of_a_workers_time_is_run() {
     model::check(|| {
         let pool = pool(0..=1, 0);
-        for n in 0..3 {
+        pool.execute(|| ()).unwrap();
+        for n in 0..2 {
             assert_eq!(pool.submit(move || n).unwrap().join().unwrap(), n);
         }
         assert_eq!(pool.shutdown().completed, 3);

@@ -47,6 +47,8 @@ pub enum BuildError {
     },
     /// `queue(0)`: no task could be handed over.
     NoQueue,
+    /// The name has a NUL character in it, which no thread's name can hold.
+    BadName,
     /// The operating system refused a thread. Those that had started were stopped again.
     Spawn(io::Error),
 }
@@ -158,6 +160,9 @@ impl Builder {
         if self.queue == 0 {
             return Err(BuildError::NoQueue);
         }
+        if self.habits.name.contains('\0') {
+            return Err(BuildError::BadName);
+        }
         let intake = Intake::new(self.queue, Staff::new(min, max, self.spares));
         // Dropped on an early return, which stops the workers that have started.
         let pool = Pool { shared: Shared::new(intake, self.habits), detached: false };
@@ -220,6 +225,7 @@ impl fmt::Display for BuildError {
             BuildError::NoQueue => {
                 f.write_str("a queue of 0 tasks would never hand one over: ask for at least 1")
             }
+            BuildError::BadName => f.write_str("a thread's name cannot hold a NUL character: leave it out"),
             BuildError::Spawn(error) => write!(f, "a worker's thread could not be started: {error}"),
         }
     }
@@ -229,7 +235,10 @@ impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             BuildError::Spawn(error) => Some(error),
-            BuildError::NoWorkers | BuildError::EmptyRange { .. } | BuildError::NoQueue => None,
+            BuildError::NoWorkers
+            | BuildError::EmptyRange { .. }
+            | BuildError::NoQueue
+            | BuildError::BadName => None,
         }
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! Two deques, two locks: submitters post at the *tail*, workers take from the *head*, and a worker that finds
 //! the head empty takes both locks and swaps the deques. So in a burst a submitter and a worker meet once in
-//! many tasks, and no line of memory travels with each. (One lock over one deque was measured too: bench
-//! `pool`, and the commit that brought this file.)
+//! many tasks, and no line of memory travels with each.
 //!
 //! As in [`BoundedQueue`](crate::BoundedQueue) the places to sleep are crossed. Who is idle stands in the
 //! [`Staff`], under the *tail's* lock, which a submitter holds anyway; submitters that wait for room stand under
@@ -337,29 +336,29 @@ impl Intake {
 
     /// A thread that was to be started could not be: the caller has come in its place.
     pub(super) fn stand_in(&self) {
-        self.tail.lock().staff.arrive();
+        self.tail.lock().staff.stand_in();
     }
 
-    /// A task for who stands in for a worker; none if there is another, or none is queued: then it has left.
-    pub(super) fn take_alone(&self) -> Option<Parcel> {
+    /// A task for who stands in for a worker; none if there is a real one, or none is queued: then it has left.
+    pub(super) fn take_standing_in(&self) -> Option<Parcel> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
-        if tail.staff.is_alone() {
-            let parcel = head.ready.pop_front().or_else(|| tail.posted.pop_front());
-            if parcel.is_some() {
-                self.tail.count.store(tail.posted.len(), Relaxed);
-                drop(tail);
-                let room = self.took(&mut head);
-                drop(head);
-                drop(room);
-                return parcel;
-            }
+        if tail.staff.is_standing_in()
+            && let Some(parcel) = head.ready.pop_front().or_else(|| tail.posted.pop_front())
+        {
+            self.tail.count.store(tail.posted.len(), Relaxed);
+            drop(tail);
+            let room = self.took(&mut head);
+            drop(head);
+            drop(room);
+            return Some(parcel);
         }
-        tail.staff.leave();
+        let queued = !tail.posted.is_empty() || !head.ready.is_empty();
+        let call = tail.staff.stop_standing_in(queued);
         let closers = if tail.staff.is_empty() { tail.closers.take_all() } else { Vec::new() };
         drop(tail);
         drop(head);
-        drop(closers);
+        drop((closers, call));
         None
     }
 

@@ -22,7 +22,8 @@ pub struct Stats {
     pub blocked: usize,
     /// The other workers: they run a task, or are on their way to one.
     pub busy: usize,
-    /// Tasks that wait to be started, cancelled ones that are still in the queue included.
+    /// Tasks in the queue; those included that were cancelled there, or run by a task that joined them, and that no
+    /// worker has come to yet.
     pub queued: usize,
     /// Tasks that ended by themselves.
     pub completed: usize,
@@ -73,6 +74,8 @@ impl Unstarted {
     pub fn run(self) {
         let parcel = self.parcel.lock().take();
         if let Some(parcel) = parcel {
+            // It may join others that nobody has started, as on a worker.
+            let _inside = self.pool.enter();
             parcel.run(self.pool.visitor());
         }
     }

@@ -17,8 +17,8 @@
 //!
 //! # Invariant
 //! With the lock free: if a task is queued, then somebody is coming, or `max` workers are on duty and not blocked,
-//! or nobody is idle and as many threads are there as may be. [`Staff::call`] makes it so; it is called wherever
-//! it could have become false.
+//! or nobody is idle and as many threads are there as may be, or as the system gave. [`Staff::call`] makes it so; it
+//! is called wherever it could have become false.
 
 use crate::sync::Arc;
 use crate::wait::{Slot, Wake};
@@ -38,6 +38,8 @@ pub(super) struct Staff {
     /// One of those who are coming looks out for work: it is idle, in a way.
     looking: bool,
     blocked: usize,
+    /// Threads that do the work of workers which the system refused.
+    stand_ins: usize,
     peak: usize,
 }
 
@@ -62,6 +64,7 @@ impl Staff {
             coming: 0,
             looking: false,
             blocked: 0,
+            stand_ins: 0,
             peak: 0,
         }
     }
@@ -190,8 +193,23 @@ impl Staff {
         self.workers == 0
     }
 
-    pub(super) fn is_alone(&self) -> bool {
-        self.workers == 1
+    /// The system refused the thread that was coming: its caller has come in its place.
+    pub(super) fn stand_in(&mut self) {
+        self.arrive();
+        self.stand_ins += 1;
+    }
+
+    /// True if there is no worker but those who stand in for one.
+    pub(super) fn is_standing_in(&self) -> bool {
+        self.workers == self.stand_ins
+    }
+
+    /// One who stood in leaves. Who went idle while it was coming was not called for what came meanwhile; so it is
+    /// called now, if tasks are queued. Another thread is not started: the system has just refused one.
+    pub(super) fn stop_standing_in(&mut self, queued: bool) -> Option<Call> {
+        self.stand_ins -= 1;
+        self.leave();
+        if queued && !self.idle.is_empty() { self.call() } else { None }
     }
 
     /// Workers, those who are idle, those who are blocked, and the most that there were.

@@ -74,7 +74,8 @@ impl<R> Task<R> {
     }
 
     /// Like [`join`](Task::join), and waits at most until `limit`. The outer result says whether the task
-    /// ended, the inner one how.
+    /// ended, the inner one how. A worker of the same pool that runs the task itself does so to the end, however long
+    /// that takes; if the limit has passed already, it does not begin.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`], with the handle: the task goes on.
@@ -86,7 +87,7 @@ impl<R> Task<R> {
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new(self, error));
         }
-        if self.pool.is_inside() {
+        if self.pool.is_inside() && limit.start().check().is_ok() {
             // A worker that waits for a task in the queue might be the one that would have to run it.
             self.job.run(self.pool.visitor());
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::intake::{Comes, Figures, Intake, Next};
 use super::parcel::{Load, Parcel};
@@ -13,7 +13,7 @@ use super::task::Panic;
 use crate::clock::Clock;
 use crate::error::{Rejected, TryError, WaitError};
 use crate::group::{Callers, Help};
-use crate::inside::{self, Inside};
+use crate::inside::{self, Entered, Inside};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, sized, thread};
 use crate::until::Until;
@@ -109,6 +109,11 @@ impl Shared {
         inside::is_inside(self.address())
     }
 
+    /// This thread works for the pool until the guard is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> Entered {
+        Inside::of(self.address()).enter()
+    }
+
     /// Does what a [`Call`] asks for.
     #[inline]
     pub(super) fn answer(self: &Arc<Self>, call: Option<Call>) {
@@ -163,17 +168,19 @@ impl Shared {
     }
 
     /// What is done about a thread that the system refused: if the pool has no other, its tasks run here, because
-    /// nobody else would ever run them.
+    /// nobody else would ever run them. What they sleep for is not replaced by a spare.
     fn stand_in(self: &Arc<Self>) {
         self.intake.stand_in();
-        while let Some(parcel) = self.intake.take_alone() {
-            contain(|| parcel.run(&self.visitor));
+        // Those tasks may join, submit and shut down as on a worker.
+        let _inside = self.enter();
+        while let Some(parcel) = self.intake.take_standing_in() {
+            self.run(parcel, &self.visitor);
         }
     }
 
     /// What a worker does from its first to its last moment.
     fn work(self: &Arc<Self>, seat: &Seat) {
-        let _inside = Inside::of(self.address()).enter();
+        let _inside = self.enter();
         if let Some(hook) = &self.habits.on_start {
             contain(|| hook());
         }
@@ -332,9 +339,10 @@ impl Load for Assistance {
 struct Lender(Arc<Shared>);
 
 impl Blocking for Lender {
-    fn blocked(&self) {
+    fn blocked(self: Arc<Self>, _: Option<Instant>) -> bool {
         let call = self.0.intake.with_staff(Staff::blocked);
         self.0.answer(call);
+        true
     }
 
     fn resumed(&self) {

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod pools;
+pub(crate) mod rounds;
+
 use std::fmt::Debug;
 use std::panic;
 use std::sync::mpsc::{RecvTimeoutError, channel};

@@ -122,6 +122,15 @@ impl<T: ?Sized> RwLock<T> {
         RwLockReadGuard(self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
+    /// Reads if nobody writes. May fail without cause: loom itself never lets it fail by chance.
+    #[track_caller]
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        if check::takes_spurious() {
+            return None;
+        }
+        self.0.try_read().ok().map(RwLockReadGuard)
+    }
+
     /// Waits until nobody reads or writes.
     #[track_caller]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {

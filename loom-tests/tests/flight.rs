@@ -1,0 +1,187 @@
+//! Models of `SingleFlight`: every schedule of a few threads, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use selvedge::flight::CallError;
+use selvedge::sync::atomic::{AtomicUsize, Ordering};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Clock, Latch, SingleFlight};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Two that ask for one key at the same time: their closures never overlap, and each gets the result of a call
+/// that ended after it asked.
+///
+/// Fails if the look and the entry are not one step (edit `flight-enters-without-a-look`), or if a call stays in
+/// the table after its end (edit `flight-end-takes-nothing-out`).
+#[test]
+fn two_who_race_to_lead_never_overlap() {
+    model::check(|| {
+        let flight = Arc::new(SingleFlight::<u8, usize>::new());
+        let (inside, calls) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let ask = {
+            let flight = Arc::clone(&flight);
+            move || {
+                flight.call(&1, || {
+                    assert_eq!(inside.fetch_add(1, Ordering::AcqRel), 0);
+                    let serial = calls.fetch_add(1, Ordering::AcqRel);
+                    inside.fetch_sub(1, Ordering::AcqRel);
+                    serial
+                })
+            }
+        };
+        let other = thread::spawn(ask.clone());
+        let mine = ask().unwrap();
+        let others = other.join().unwrap().unwrap();
+        assert!(mine + others <= 1, "{mine} and {others}");
+        assert_eq!(flight.in_flight(), 0);
+    });
+}
+
+/// A leader that panics gets its payload; who waited is told, and who came later leads.
+///
+/// Fails if a panic is not published to those who wait (edit `flight-panic-wakes-nobody`).
+#[test]
+fn a_leaders_panic_reaches_the_leader_and_the_waiters() {
+    model::check(|| {
+        let flight = Arc::new(SingleFlight::<u8, usize>::new());
+        let other = thread::spawn({
+            let flight = Arc::clone(&flight);
+            move || flight.call(&1, || 7)
+        });
+        let panics = || resume_unwind(Box::new("on purpose"));
+        match catch_unwind(AssertUnwindSafe(|| flight.call(&1, panics))) {
+            // The other one led.
+            Ok(result) => assert_eq!(result, Ok(7)),
+            Err(payload) => assert_eq!(payload.downcast_ref(), Some(&"on purpose")),
+        }
+        let told = other.join().unwrap();
+        assert!(told == Ok(7) || told == Err(CallError::Panicked("on purpose".into())), "{told:?}");
+        assert_eq!((flight.in_flight(), flight.waiting()), (0, 0));
+    });
+}
+
+/// A waiter gives up while the call goes on, and the call does not wait for it; another gets the result.
+///
+/// Fails if a waiter does not heed its limit (edit `flight-waiter-heeds-no-limit`).
+#[test]
+fn a_waiter_gives_up_while_the_call_goes_on() {
+    model::check(|| {
+        let flight = Arc::new(SingleFlight::<u8, usize>::new());
+        let (clock, gone) = (Clock::manual(), Arc::new(Latch::new(1)));
+        let led = flight.call(&1, || {
+            let hasty = thread::spawn({
+                let (flight, clock, gone) = (Arc::clone(&flight), clock.clone(), Arc::clone(&gone));
+                move || {
+                    let result = flight.call_until(&1, (clock.clock(), HOUR), || 9);
+                    gone.count_down();
+                    result
+                }
+            });
+            let patient = thread::spawn({
+                let flight = Arc::clone(&flight);
+                move || flight.call(&1, || 8)
+            });
+            clock.wait_for_sleepers(1);
+            clock.advance(HOUR);
+            // Only because it gave up.
+            gone.wait();
+            assert_eq!(hasty.join().unwrap(), Err(CallError::TimedOut));
+            PATIENT.with(|place| *place.borrow_mut() = Some(patient));
+            7
+        });
+        let patient = PATIENT.with(|place| place.borrow_mut().take());
+        let others = patient.unwrap().join().unwrap();
+        assert_eq!(led, Ok(7));
+        // It came while the call was under way, or after it.
+        assert!(others == Ok(7) || others == Ok(8), "{others:?}");
+    });
+}
+
+std::thread_local! {
+    /// Carries a handle out of the closure; a model runs on one thread of the system.
+    static PATIENT: std::cell::RefCell<Option<Patient>> = const { std::cell::RefCell::new(None) };
+}
+type Patient = thread::JoinHandle<Result<usize, CallError>>;
+
+/// A result and a cancel meet: the waiter has the one or the other, and leaves nothing behind.
+///
+/// Fails if the result is published after the wake (edit `flight-wakes-before-it-publishes`).
+#[test]
+fn a_result_that_meets_a_cancel_is_the_one_or_the_other() {
+    model::check(|| {
+        let (flight, token) = (Arc::new(SingleFlight::<u8, usize>::new()), CancelToken::new());
+        let waiter = thread::spawn({
+            let (flight, token) = (Arc::clone(&flight), token.clone());
+            move || flight.call_until(&1, &token, || 8)
+        });
+        let canceller = thread::spawn(move || token.cancel());
+        let led = flight.call(&1, || 7).unwrap();
+        canceller.join().unwrap();
+        match waiter.join().unwrap() {
+            Ok(result) => assert!(result == led || result == 8),
+            Err(error) => assert_eq!(error, CallError::Cancelled),
+        }
+        assert_eq!((flight.in_flight(), flight.waiting()), (0, 0));
+    });
+}
+
+/// A call that is forgotten in flight and the new one beside it: each ends by itself, and who waits for one gets
+/// that one's result.
+///
+/// Fails if a call takes another's entry out of the table (edit `flight-end-takes-the-other`), or if a
+/// forgotten call may still be joined (edit `flight-forgotten-is-found`).
+#[test]
+fn a_forgotten_call_and_a_new_one_end_each_by_itself() {
+    model::check(|| {
+        let flight = Arc::new(SingleFlight::<u8, usize>::new());
+        let inside = Arc::new(AtomicUsize::new(0));
+        let lead = {
+            let flight = Arc::clone(&flight);
+            move |result| {
+                flight.call(&1, || {
+                    assert_eq!(inside.fetch_add(1, Ordering::AcqRel), 0);
+                    inside.fetch_sub(1, Ordering::AcqRel);
+                    result
+                })
+            }
+        };
+        let mut second = None;
+        let first = flight.call(&1, || {
+            assert!(flight.forget(&1));
+            let lead = lead.clone();
+            second = Some(thread::spawn(move || lead(8)));
+            7
+        });
+        assert_eq!(first, Ok(7));
+        let third = lead(9);
+        // Its own, or one that it waited for; never that of the forgotten call.
+        let second = second.unwrap().join().unwrap();
+        assert!(second == Ok(8) || second == Ok(9), "{second:?}");
+        assert!(third == Ok(8) || third == Ok(9), "{third:?}");
+        assert_eq!(flight.in_flight(), 0);
+    });
+}
+
+/// Two leaders that wait for each other: one of them is told, and nobody hangs.
+///
+/// Fails if a wait is not noted (edit `flight-notes-no-wait`).
+#[test]
+fn two_leaders_that_wait_for_each_other_are_told() {
+    model::check(|| {
+        let flight = Arc::new(SingleFlight::<u8, Option<CallError>>::new());
+        let lead = |flight: Arc<SingleFlight<u8, Option<CallError>>>, key: u8| {
+            move || flight.call(&key, || flight.call(&(3 - key), || None).unwrap_or_else(Some)).unwrap()
+        };
+        let other = thread::spawn(lead(Arc::clone(&flight), 1));
+        let mine = lead(Arc::clone(&flight), 2)();
+        let others = other.join().unwrap();
+        for told in [mine, others].into_iter().flatten() {
+            assert_eq!(told, CallError::WouldDeadlock);
+        }
+        assert_eq!(flight.in_flight(), 0);
+    });
+}

@@ -1,0 +1,135 @@
+//! The side of those who add items. One mutex orders everything; see `shared.rs`.
+
+use super::shared::{Shared, State};
+use super::ticket::{Round, Ticket};
+use crate::error::{Rejected, TryError, WaitError};
+use crate::sync::Arc;
+use crate::until::Until;
+use crate::wait::{Place, Slot};
+
+impl<T, R> Shared<T, R> {
+    /// Adds an item, with a ticket or without; waits for room within the limit.
+    #[inline]
+    pub(super) fn add(
+        self: &Arc<Self>,
+        item: T,
+        ticket: bool,
+        limit: Until<'_>,
+    ) -> Result<Option<Ticket<T, R>>, Rejected<T, WaitError>> {
+        if let Err(error) = limit.check_token() {
+            return Err(Rejected::new(item, error));
+        }
+        let weight = self.weight(&item);
+        match self.attempt(item, weight, ticket) {
+            Ok(ticket) => Ok(ticket),
+            Err(Rejected { value, error: TryError::WouldBlock }) => {
+                self.add_slowly(value, weight, ticket, limit)
+            }
+            Err(Rejected { value, error: TryError::Closed }) => Err(Rejected::new(value, WaitError::Closed)),
+            Err(Rejected { value, .. }) => Err(Rejected::new(value, WaitError::Impossible)),
+        }
+    }
+
+    #[cold]
+    fn add_slowly(
+        self: &Arc<Self>,
+        item: T,
+        weight: usize,
+        ticket: bool,
+        limit: Until<'_>,
+    ) -> Result<Option<Ticket<T, R>>, Rejected<T, WaitError>> {
+        if self.is_inside() {
+            // The room is made by the thread that this handler runs on, or that waits for this one.
+            return Err(Rejected::new(item, WaitError::WouldDeadlock));
+        }
+        let mut item = Some(item);
+        let added = limit.retry(&Room { shared: self, weight }, || {
+            let value = item.take().expect("a refused item comes back");
+            self.attempt(value, weight, ticket).map_err(|refused| {
+                item = Some(refused.value);
+                refused.error
+            })
+        });
+        added.map_err(|error| Rejected::new(item.expect("a refused item comes back"), error))
+    }
+
+    /// Adds an item without waiting.
+    #[inline]
+    pub(super) fn try_add(
+        self: &Arc<Self>,
+        item: T,
+        ticket: bool,
+    ) -> Result<Option<Ticket<T, R>>, Rejected<T, TryError>> {
+        let weight = self.weight(&item);
+        self.attempt(item, weight, ticket)
+    }
+
+    fn weight(&self, item: &T) -> usize {
+        self.weigh.as_ref().map_or(1, |weigh| weigh(item))
+    }
+
+    #[inline]
+    fn attempt(
+        self: &Arc<Self>,
+        item: T,
+        weight: usize,
+        ticket: bool,
+    ) -> Result<Option<Ticket<T, R>>, Rejected<T, TryError>> {
+        if weight > self.limits.weight {
+            return Err(Rejected::new(item, TryError::Impossible));
+        }
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Rejected::new(item, TryError::Closed));
+        }
+        if !state.backlog.has_room(weight, &self.limits) {
+            return Err(Rejected::new(item, TryError::WouldBlock));
+        }
+        // A manual clock's lock is taken under ours; nothing takes them the other way round.
+        let calls = state.backlog.push(item, weight, &self.limits, &self.clock);
+        state.stats.added += 1;
+        state.stats.waiting += 1;
+        let ticket = ticket.then(|| self.ticket(&mut state));
+        let wakes = if calls == 0 { Vec::new() } else { state.idle.take(calls) };
+        drop(state);
+        drop(wakes);
+        Ok(ticket)
+    }
+
+    /// A ticket for the item that was pushed last.
+    fn ticket(self: &Arc<Self>, state: &mut State<T, R>) -> Ticket<T, R> {
+        let batch = state.backlog.last_mut();
+        let number = batch.tickets.len();
+        batch.tickets.push(batch.items.len() - 1);
+        let round = batch.round.get_or_insert_with(|| Round::new(self.hook.clone(), self.address()));
+        Ticket::new(Arc::clone(round), number)
+    }
+}
+
+/// Where a caller waits for room.
+struct Room<'a, T, R> {
+    shared: &'a Shared<T, R>,
+    weight: usize,
+}
+
+impl<T, R> Room<'_, T, R> {
+    fn is_worth_a_try(&self, state: &State<T, R>) -> bool {
+        state.closed || state.backlog.has_room(self.weight, &self.shared.limits)
+    }
+}
+
+impl<T, R> Place for Room<'_, T, R> {
+    fn looks_ready(&self) -> bool {
+        self.shared.state.try_lock().is_some_and(|state| self.is_worth_a_try(&state))
+    }
+
+    fn join(&self) -> Option<Arc<Slot>> {
+        // Room is made by `next`, and closed by `close`: both under this lock, and both call those in the line.
+        let mut state = self.shared.state.lock();
+        (!self.is_worth_a_try(&state)).then(|| state.adders.join())
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.shared.state.lock().adders.leave(slot);
+    }
+}

@@ -1,0 +1,130 @@
+//! The side of those who wait for the end: of what was added, or of all. One mutex orders everything; see
+//! `shared.rs`.
+
+use super::backlog::Filling;
+use super::items::Reason;
+use super::report::Report;
+use super::shared::{Shared, State, thread_name};
+use crate::error::{TryError, WaitError};
+use crate::sync::Arc;
+use crate::until::Until;
+use crate::wait::{Place, Slot, Wake};
+
+impl<T, R> Shared<T, R> {
+    /// Hands over what was added before, and waits until it has ended.
+    pub(super) fn flush(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
+        limit.check_token()?;
+        let mut state = self.state.lock();
+        let end = state.backlog.make_due(Reason::Flushed);
+        let has_ended = state.has_ended(end);
+        let wake = if state.backlog.is_due() { state.idle.next() } else { None };
+        drop(state);
+        drop(wake);
+        if has_ended {
+            return Ok(());
+        }
+        if self.is_inside() {
+            return Err(WaitError::WouldDeadlock);
+        }
+        let place = Watch { shared: self, until: |state: &State<T, R>| state.has_ended(end) };
+        limit.retry(&place, || place.attempt())
+    }
+
+    /// Closes; true if this call did.
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state.lock();
+        let closes = !state.closed;
+        let wakes = state.close();
+        drop(state);
+        drop(wakes);
+        closes
+    }
+
+    /// Closes, and takes everything back that no handler works on.
+    pub(super) fn abort(&self) -> Vec<Filling<T, R>> {
+        let mut state = self.state.lock();
+        let mut wakes = state.close();
+        state.aborted = true;
+        wakes.extend(state.pausing.take_all());
+        wakes.extend(state.watchers.take_all());
+        let taken = state.backlog.take_all();
+        let count = taken.iter().map(|batch| batch.items.len()).sum::<usize>();
+        state.stats.waiting -= count;
+        state.stats.aborted += count;
+        drop(state);
+        drop(wakes);
+        taken
+    }
+
+    /// Waits until all threads have left.
+    pub(super) fn wait_for_threads(&self, limit: Until<'_>) -> Result<(), WaitError> {
+        let place = Watch { shared: self, until: |state: &State<T, R>| state.threads == 0 };
+        limit.retry(&place, || place.attempt())
+    }
+
+    /// What is known of the end so far; with what threads took back, if the caller aborted.
+    pub(super) fn report(&self, unprocessed: Option<Vec<T>>, running: Vec<String>) -> Report<T> {
+        let mut state = self.state.lock();
+        let unprocessed = unprocessed.map(|mut rest| {
+            // A batch that was taken back while it waited for a retry is older than all that were not begun.
+            let mut all = std::mem::take(&mut state.returned);
+            all.append(&mut rest);
+            all
+        });
+        Report {
+            stats: state.stats,
+            errors: state.errors.clone(),
+            unprocessed: unprocessed.unwrap_or_default(),
+            running,
+        }
+    }
+
+    /// Names of the threads that work on a batch.
+    pub(super) fn running(&self, name: &str) -> Vec<String> {
+        self.state.lock().in_flight.iter().map(|(_, thread)| thread_name(name, *thread)).collect()
+    }
+}
+
+impl<T, R> State<T, R> {
+    /// True if every batch before `number` has ended.
+    fn has_ended(&self, number: u64) -> bool {
+        self.backlog.is_past(number) && self.in_flight.iter().all(|(other, _)| *other >= number)
+    }
+
+    /// Takes no more, and calls all who wait for something that will not come now.
+    fn close(&mut self) -> Vec<Wake> {
+        self.closed = true;
+        self.backlog.make_due(Reason::Closed);
+        let mut wakes = self.idle.take_all();
+        wakes.extend(self.adders.take_all());
+        wakes
+    }
+}
+
+/// Where a flush or a close waits.
+struct Watch<'a, T, R, F> {
+    shared: &'a Shared<T, R>,
+    until: F,
+}
+
+impl<T, R, F: Fn(&State<T, R>) -> bool> Watch<'_, T, R, F> {
+    fn attempt(&self) -> Result<(), TryError> {
+        if (self.until)(&self.shared.state.lock()) { Ok(()) } else { Err(TryError::WouldBlock) }
+    }
+}
+
+impl<T, R, F: Fn(&State<T, R>) -> bool> Place for Watch<'_, T, R, F> {
+    fn looks_ready(&self) -> bool {
+        self.shared.state.try_lock().is_some_and(|state| (self.until)(&state))
+    }
+
+    fn join(&self) -> Option<Arc<Slot>> {
+        // A batch ends in `end`, a thread in `thread_leaves`, under this lock; both call everybody in the line.
+        let mut state = self.shared.state.lock();
+        (!(self.until)(&state)).then(|| state.watchers.join())
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.shared.state.lock().watchers.leave(slot);
+    }
+}

@@ -1,0 +1,128 @@
+//! How the processing of an item can fail, and who gets it back.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::pool::Panic;
+use crate::sync::Arc;
+
+/// Why an item has no result. A clone is the same failure: a batch has one, and each of its items is told.
+#[derive(Clone)]
+pub enum BatchError {
+    /// The handler returned this error, and the [retries](super::Builder::retry) are used up.
+    Failed(Arc<dyn Error + Send + Sync>),
+    /// The handler panicked.
+    Panicked(Arc<Panic>),
+    /// The batcher was [aborted](super::Batcher::abort) before the item was processed.
+    Aborted,
+    /// The ticket was waited for by the batcher's own handler, which would have to end first.
+    WouldDeadlock,
+}
+
+impl BatchError {
+    pub(super) fn failed(error: Box<dyn Error + Send + Sync>) -> Self {
+        BatchError::Failed(Arc::from(error))
+    }
+
+    /// The handler's error, if it is one of type `E`.
+    ///
+    /// ```
+    /// use selvedge::Batcher;
+    /// use selvedge::batch::Batch;
+    /// use std::io;
+    ///
+    /// let batcher = Batcher::builder()
+    ///     .max_items(1)
+    ///     .build(|_: &mut Batch<u32>| Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull)))?;
+    /// let failed = batcher.submit(1)?.wait().unwrap_err();
+    /// assert_eq!(failed.error.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::StorageFull);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        match self {
+            BatchError::Failed(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_panic(&self) -> bool {
+        matches!(self, BatchError::Panicked(_))
+    }
+}
+
+impl fmt::Debug for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BatchError::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+            BatchError::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message()).finish(),
+            BatchError::Aborted => f.write_str("Aborted"),
+            BatchError::WouldDeadlock => f.write_str("WouldDeadlock"),
+        }
+    }
+}
+
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BatchError::Failed(error) => error.fmt(f),
+            BatchError::Panicked(panic) => write!(f, "the batch's handler panicked: {}", panic.message()),
+            BatchError::Aborted => f.write_str("the batcher was aborted before the item was processed"),
+            BatchError::WouldDeadlock => {
+                f.write_str("the ticket was waited for inside the handler: it could never end")
+            }
+        }
+    }
+}
+
+impl Error for BatchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            BatchError::Failed(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+/// What was not processed, and why.
+///
+/// A [`Ticket`](super::Ticket) gives `Failed<Option<T>>`: its item comes back unless the handler
+/// [took](super::Batch::take) it. The hook [`on_error`](super::Builder::on_error) is given `Failed<Vec<T>>`: the
+/// items of one batch that have failed alike.
+///
+/// `Debug` and `Display` say nothing of the value, so it need not implement either.
+#[derive(Clone)]
+pub struct Failed<V> {
+    /// What was handed in.
+    pub value: V,
+    /// Why it failed.
+    pub error: BatchError,
+}
+
+impl<V> Failed<V> {
+    pub(super) fn new(value: V, error: BatchError) -> Self {
+        Failed { value, error }
+    }
+
+    /// The value, when the reason does not matter.
+    pub fn into_value(self) -> V {
+        self.value
+    }
+}
+
+impl<V> fmt::Debug for Failed<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failed").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<V> fmt::Display for Failed<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not processed: {} (the value is in this error)", self.error)
+    }
+}
+
+impl<V> Error for Failed<V> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}

@@ -1,0 +1,145 @@
+//! What a handler is given.
+
+use std::fmt;
+use std::mem;
+use std::ops::Deref;
+
+/// Why a batch was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It has as many items as may be, or the next one would have made it too heavy.
+    Full,
+    /// Its oldest item has waited for the longest time that it may.
+    Aged,
+    /// Somebody called [`flush`](super::Batcher::flush).
+    Flushed,
+    /// The batcher was closed.
+    Closed,
+}
+
+/// The items of one batch, in the order in which they came, as a handler sees them; it derefs to a slice.
+///
+/// The items stay the batcher's, so that it can retry them and give them back: a handler that looks at them only
+/// need not care. One that must own them [takes](Batch::take) them.
+///
+/// There is no way to a `&mut [T]`: the place of an item says whose it is.
+pub struct Batch<T> {
+    pub(super) items: Vec<T>,
+    pub(super) reason: Reason,
+    pub(super) attempt: usize,
+    pub(super) weight: usize,
+    /// How many items there were before the handler took them.
+    count: usize,
+}
+
+impl<T> Batch<T> {
+    pub(super) fn new(items: Vec<T>, reason: Reason, weight: usize) -> Self {
+        let count = items.len();
+        Batch { items, reason, attempt: 1, weight, count }
+    }
+
+    /// Why the batch was handed over.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// How often these items were handed over, this time included: 1 unless they are [retried](super::Builder::retry).
+    pub fn attempt(&self) -> usize {
+        self.attempt
+    }
+
+    /// What the items [weigh](super::Builder::weigh) together; when some of them are retried, what the whole batch
+    /// weighed at first.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// Visits the items, to change them in place.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, T> {
+        self.items.iter_mut()
+    }
+
+    /// Takes the items out, in their order; they are the handler's from here on.
+    ///
+    /// If the batch fails they are not retried, and nobody gets them back, unless the handler
+    /// [puts them back](Batch::put_back).
+    pub fn take(&mut self) -> Vec<T> {
+        mem::take(&mut self.items)
+    }
+
+    /// Puts items back that were taken, in the same order.
+    ///
+    /// # Panics
+    /// If it is another number of items than the batch had.
+    #[track_caller]
+    pub fn put_back(&mut self, items: Vec<T>) {
+        assert!(
+            items.len() == self.count && self.items.is_empty(),
+            "{} items are put back into a batch of {}, which has {} of them",
+            items.len(),
+            self.count,
+            self.items.len()
+        );
+        self.items = items;
+    }
+
+    /// How many items the handler was given.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// True if the handler took the items and did not put them back.
+    pub(super) fn is_taken(&self) -> bool {
+        self.items.len() < self.count
+    }
+
+    /// Parts the items that `leaves` says from the others. If they were [taken](Batch::is_taken), there are two
+    /// batches of taken items.
+    pub(super) fn split(&mut self, leaves: &[bool]) -> (Self, Self) {
+        let count = leaves.iter().filter(|leaves| **leaves).count();
+        let part = |count| Batch { items: Vec::new(), count, ..*self };
+        let (mut left, mut stays) = (part(count), part(leaves.len() - count));
+        for (item, leaves) in mem::take(&mut self.items).into_iter().zip(leaves) {
+            (if *leaves { &mut left } else { &mut stays }).items.push(item);
+        }
+        (left, stays)
+    }
+}
+
+impl<T> Deref for Batch<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Batch<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a mut Batch<T> {
+    type Item = &'a mut T;
+    type IntoIter = std::slice::IterMut<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter_mut()
+    }
+}
+
+impl<T> fmt::Debug for Batch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("items", &self.items.len())
+            .field("reason", &self.reason)
+            .field("attempt", &self.attempt)
+            .field("weight", &self.weight)
+            .finish_non_exhaustive()
+    }
+}

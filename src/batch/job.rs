@@ -1,0 +1,276 @@
+//! One batch from the moment it is taken to the moment it has ended, on the thread that took it.
+//!
+//! All of the caller's code that a batch leads to runs here, with no lock held: the handler, the clones of its
+//! result, the retry policy, the hook, and the drop of the items.
+
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
+
+use super::backlog::Filling;
+use super::failure::{BatchError, Failed};
+use super::items::Batch;
+use super::report::contain;
+use super::shared::Shared;
+use super::ticket::{Answer, Round};
+use super::verdict::{BoxedError, Outcome, Verdict};
+use crate::inside::Inside;
+use crate::pool::Panic;
+use crate::sync::Arc;
+
+/// By the numbers of their tickets.
+type Answers<T, R> = Vec<(usize, Answer<T, R>)>;
+
+/// What a batcher's thread does from its first to its last moment.
+pub(super) fn work<T, V: Verdict>(
+    shared: &Arc<Shared<T, V::Value>>,
+    thread: usize,
+    mut handler: impl FnMut(&mut Batch<T>) -> V,
+) {
+    let inside = Inside::of(shared.address()).enter();
+    while let Some(filling) = shared.next(thread) {
+        let number = filling.number;
+        let mut job = Job::new(shared, filling);
+        job.run(&mut handler);
+        let mut items = job.batch.items;
+        // An item's drop is the caller's, and may panic; the list's memory goes with it then.
+        let emptied = contain(|| {
+            items.clear();
+            items
+        });
+        shared.end(number, emptied.unwrap_or_default());
+    }
+    // So is what the handler captured. It may use the batcher, and is still inside it.
+    contain(|| drop(handler));
+    drop(inside);
+    shared.thread_leaves();
+}
+
+struct Job<'a, T, R> {
+    shared: &'a Shared<T, R>,
+    batch: Batch<T>,
+    /// For each item with a ticket, in rising order: its place in the batch, and the number of its ticket.
+    tickets: Vec<(usize, usize)>,
+    round: Option<Arc<Round<T, R>>>,
+}
+
+/// The part of a batch that has failed: the items that are still in it, for one reason or each for its own.
+enum Failure {
+    All(BatchError),
+    Each(Vec<BatchError>),
+}
+
+impl Failure {
+    fn of(&self, place: usize) -> &BatchError {
+        match self {
+            Failure::All(error) => error,
+            Failure::Each(errors) => &errors[place],
+        }
+    }
+
+    /// Each error once.
+    fn errors(&self) -> &[BatchError] {
+        match self {
+            Failure::All(error) => std::slice::from_ref(error),
+            Failure::Each(errors) => errors,
+        }
+    }
+}
+
+impl<'a, T, R> Job<'a, T, R> {
+    fn new(shared: &'a Shared<T, R>, filling: Filling<T, R>) -> Self {
+        let reason = filling.due.expect("only what is due is taken");
+        Job {
+            shared,
+            batch: Batch::new(filling.items, reason, filling.weight),
+            tickets: filling.tickets.into_iter().enumerate().map(|(number, place)| (place, number)).collect(),
+            round: filling.round,
+        }
+    }
+
+    /// Hands the batch to the handler until nothing has failed, or what has failed is not to be retried.
+    fn run<V: Verdict<Value = R>>(&mut self, handler: &mut impl FnMut(&mut Batch<T>) -> V) {
+        while let Some(failure) = self.attempt(handler) {
+            let pauses = self.pauses(&failure);
+            // Where the errors differ, some items may be retried and others not.
+            let leaves: Vec<bool> = pauses.iter().map(Option::is_none).collect();
+            let Some(pause) = pauses.into_iter().flatten().max() else { return self.give_up(&failure) };
+            if let Failure::Each(errors) = failure
+                && leaves.contains(&true)
+            {
+                let left =
+                    errors.into_iter().zip(&leaves).filter_map(|(error, leaves)| leaves.then_some(error));
+                self.split_off(&leaves).give_up(&Failure::Each(left.collect()));
+            }
+            if self.shared.pause(pause) {
+                return self.hand_back();
+            }
+            self.batch.attempt += 1;
+        }
+    }
+
+    /// Hands the batch to the handler once. Answers those that have succeeded, and leaves the others in the batch.
+    fn attempt<V: Verdict<Value = R>>(
+        &mut self,
+        handler: &mut impl FnMut(&mut Batch<T>) -> V,
+    ) -> Option<Failure> {
+        let Job { batch, tickets, .. } = self;
+        let judged = panic::catch_unwind(AssertUnwindSafe(|| match handler(batch).outcome() {
+            Outcome::All(result, clone) => Judged::Well(share(result, clone, tickets)),
+            Outcome::Failed(error) => Judged::Badly(BatchError::failed(error)),
+            Outcome::Each(results) => Judged::Each(results),
+        }));
+        match judged {
+            Ok(Judged::Well(answers)) => {
+                let count = self.batch.count();
+                self.succeed(count, answers);
+                None
+            }
+            Ok(Judged::Badly(error)) => Some(Failure::All(error)),
+            Ok(Judged::Each(results)) if results.len() == self.batch.count() => self.sort_out(results),
+            Ok(Judged::Each(results)) => {
+                let (found, wanted) = (results.len(), self.batch.count());
+                contain(|| drop(results));
+                let text = format!("the handler returned {found} results for {wanted} items");
+                Some(Failure::All(BatchError::Panicked(Arc::new(Panic::new(Box::new(text))))))
+            }
+            Err(payload) => Some(Failure::All(BatchError::Panicked(Arc::new(Panic::new(payload))))),
+        }
+    }
+
+    /// Answers the items that have succeeded, and keeps the others.
+    fn sort_out(&mut self, results: Vec<Result<R, BoxedError>>) -> Option<Failure> {
+        let leaves: Vec<bool> = results.iter().map(Result::is_ok).collect();
+        let mut done = self.split_off(&leaves);
+        let (mut answers, mut errors, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tickets = mem::take(&mut done.tickets).into_iter().peekable();
+        let mut place = 0;
+        for result in results {
+            match result {
+                Err(error) => errors.push(BatchError::failed(error)),
+                Ok(result) => {
+                    match tickets.next_if(|(owner, _)| *owner == place) {
+                        Some((_, number)) => answers.push((number, Ok(result))),
+                        None => unwanted.push(result),
+                    }
+                    place += 1;
+                }
+            }
+        }
+        done.succeed(place, answers);
+        contain(|| drop((done, unwanted)));
+        (!errors.is_empty()).then_some(Failure::Each(errors))
+    }
+
+    /// Makes a batch of its own of the items that `leaves` says.
+    fn split_off(&mut self, leaves: &[bool]) -> Job<'a, T, R> {
+        let (left, stays) = self.batch.split(leaves);
+        // How many there are on the same side before each place.
+        let mut counts = [0, 0];
+        let places: Vec<usize> = leaves
+            .iter()
+            .map(|&leaves| {
+                counts[usize::from(leaves)] += 1;
+                counts[usize::from(leaves)] - 1
+            })
+            .collect();
+        let (left_tickets, tickets): (Vec<_>, Vec<_>) =
+            mem::take(&mut self.tickets).into_iter().partition(|&(place, _)| leaves[place]);
+        let moved = |tickets: Vec<(usize, usize)>| {
+            tickets.into_iter().map(|(place, number)| (places[place], number)).collect()
+        };
+        self.batch = stays;
+        self.tickets = moved(tickets);
+        Job { shared: self.shared, batch: left, tickets: moved(left_tickets), round: self.round.clone() }
+    }
+
+    fn succeed(&mut self, count: usize, answers: Answers<T, R>) {
+        self.shared.count(|stats| {
+            stats.processing -= count;
+            stats.processed += count;
+        });
+        self.shared.settle(self.round.as_ref(), answers);
+    }
+
+    /// How long to wait before the next attempt, for each error; `None` if there is to be none. A panic is no
+    /// verdict on the items: nobody knows what was done before it, so it is not retried. What the handler took is
+    /// gone.
+    fn pauses(&self, failure: &Failure) -> Vec<Option<Duration>> {
+        let pause = |error: &BatchError| {
+            let policy = self.shared.retry.as_ref()?;
+            let again = !self.batch.is_taken() && !error.is_panic();
+            again.then(|| contain(|| policy(self.batch.attempt, error)).flatten()).flatten()
+        };
+        failure.errors().iter().map(pause).collect()
+    }
+
+    /// Tells everybody whose item is left in the batch.
+    fn give_up(&mut self, failure: &Failure) {
+        self.shared.count_failed(self.batch.count(), failure.errors().iter());
+        let untold = self.batch.count() - self.tickets.len();
+        let (answers, rest) = self.part(|place| failure.of(place).clone());
+        self.shared.settle(self.round.as_ref(), answers);
+        match failure {
+            // Told although the handler took the items: the error must not be lost with them.
+            Failure::All(error) if untold > 0 => {
+                let items = rest.into_iter().map(|(_, item)| item).collect();
+                self.shared.tell(Failed::new(items, error.clone()));
+            }
+            Failure::All(_) => {}
+            Failure::Each(_) => rest.into_iter().for_each(|(place, item)| {
+                self.shared.tell(Failed::new(vec![item], failure.of(place).clone()));
+            }),
+        }
+    }
+
+    /// Gives everything that is left in the batch to an abort.
+    fn hand_back(&mut self) {
+        let count = self.batch.count();
+        let answers = self.tickets.iter().map(|&(_, number)| (number, aborted())).collect();
+        self.shared.take_back(mem::take(&mut self.batch.items), count);
+        self.shared.settle(self.round.as_ref(), answers);
+    }
+
+    /// Parts the items that have a ticket, with what it is told, from those that have none, with their places.
+    fn part(&mut self, error: impl Fn(usize) -> BatchError) -> (Answers<T, R>, Vec<(usize, T)>) {
+        let mut items = mem::take(&mut self.batch.items).into_iter();
+        let (mut answers, mut rest) = (Vec::new(), Vec::new());
+        let mut tickets = self.tickets.iter().peekable();
+        for place in 0..self.batch.count() {
+            let item = items.next();
+            match tickets.next_if(|(owner, _)| *owner == place) {
+                Some(&(_, number)) => answers.push((number, Err(Failed::new(item, error(place))))),
+                None => rest.extend(item.map(|item| (place, item))),
+            }
+        }
+        (answers, rest)
+    }
+}
+
+/// What the handler said, as far as it is known without a look at the items.
+enum Judged<T, R> {
+    Well(Answers<T, R>),
+    Badly(BatchError),
+    Each(Vec<Result<R, BoxedError>>),
+}
+
+/// One result for all tickets: clones, and the original for the last.
+fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Answers<T, R> {
+    let Some(((_, last), others)) = tickets.split_last() else { return Vec::new() };
+    let mut answers = Vec::with_capacity(tickets.len());
+    answers.extend(others.iter().map(|&(_, number)| (number, Ok(clone(&result)))));
+    answers.push((*last, Ok(result)));
+    answers
+}
+
+/// What the ticket of an item is told that went back to whoever aborted.
+fn aborted<T, R>() -> Answer<T, R> {
+    Err(Failed::new(None, BatchError::Aborted))
+}
+
+/// Tells the tickets of a batch that was never begun, and gives its items back.
+pub(super) fn unbegun<T, R>(shared: &Shared<T, R>, filling: Filling<T, R>) -> Vec<T> {
+    let answers = (0..filling.tickets.len()).map(|number| (number, aborted())).collect();
+    shared.settle(filling.round.as_ref(), answers);
+    filling.items
+}

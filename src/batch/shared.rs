@@ -1,0 +1,121 @@
+//! What a batcher's threads and its callers share, and how they wait for each other.
+//!
+//! One mutex orders everything here and in `adding.rs`, `taking.rs` and `ending.rs`, which have a side each. None
+//! of the caller's code runs under it.
+//!
+//! # Who waits, and who wakes
+//! | line | who | for | woken by |
+//! |---|---|---|---|
+//! | `idle` | a thread without a batch | something to hand over | an add that opens or fills a batch and a flush (one thread), close (all) |
+//! | `adders` | a caller with an item | room | a thread that takes a batch |
+//! | `watchers` | a flush or a close | the end of batches, or of threads | a thread that ends one |
+//! | `pausing` | a thread before a retry | its time | abort |
+//!
+//! # Nobody oversleeps
+//! What there is to do for the threads: each ready batch is to be taken, and the age of the open one to be watched.
+//! Each time that one of these begins, one idle thread is called. A thread that comes takes a ready batch or else
+//! sleeps until the open one is due, so it does one of them. A batch that is filled while a thread watches its age
+//! makes one of two: that thread or another is called to take it. So with an idle thread there is none of these
+//! things that nobody has been called for; and with none idle, whoever ends a batch looks for the next.
+
+use std::time::Duration;
+
+use super::backlog::{Backlog, Limits};
+use super::failure::BatchError;
+use super::report::{Hook, Stats};
+use crate::clock::Clock;
+use crate::inside;
+use crate::sync::{Arc, Mutex};
+use crate::wait::Line;
+
+pub(super) type Weigh<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
+pub(super) type Policy = Box<dyn Fn(usize, &BatchError) -> Option<Duration> + Send + Sync>;
+
+pub(super) struct Shared<T, R> {
+    pub(super) state: Mutex<State<T, R>>,
+    pub(super) limits: Limits,
+    pub(super) weigh: Option<Weigh<T>>,
+    pub(super) retry: Option<Policy>,
+    pub(super) hook: Option<Hook<T>>,
+    pub(super) clock: Clock,
+}
+
+pub(super) struct State<T, R> {
+    pub(super) backlog: Backlog<T, R>,
+    /// Numbers of the batches that a handler works on, and of the threads that it does so on.
+    pub(super) in_flight: Vec<(u64, usize)>,
+    pub(super) closed: bool,
+    pub(super) aborted: bool,
+    /// Threads that have not left.
+    pub(super) threads: usize,
+    /// What threads took back for an abort.
+    pub(super) returned: Vec<T>,
+    pub(super) stats: Stats,
+    pub(super) errors: Vec<BatchError>,
+    pub(super) idle: Line,
+    pub(super) adders: Line,
+    pub(super) watchers: Line,
+    pub(super) pausing: Line,
+}
+
+impl<T, R> Shared<T, R> {
+    pub(super) fn new(
+        limits: Limits,
+        weigh: Option<Weigh<T>>,
+        retry: Option<Policy>,
+        hook: Option<Hook<T>>,
+        clock: Clock,
+    ) -> Arc<Self> {
+        let state = State {
+            backlog: Backlog::new(),
+            in_flight: Vec::new(),
+            closed: false,
+            aborted: false,
+            threads: 0,
+            returned: Vec::new(),
+            stats: Stats::default(),
+            errors: Vec::new(),
+            idle: Line::new(),
+            adders: Line::new(),
+            watchers: Line::new(),
+            pausing: Line::new(),
+        };
+        Arc::new(Shared { state: Mutex::new(state), limits, weigh, retry, hook, clock })
+    }
+
+    /// The batcher's name among those that a thread can be inside.
+    pub(super) fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// True on the batcher's threads, and on threads that they wait for.
+    pub(super) fn is_inside(self: &Arc<Self>) -> bool {
+        inside::is_inside(self.address())
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.state.lock().stats
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    pub(super) fn describe(&self, out: &mut std::fmt::DebugStruct<'_, '_>) {
+        if let Some(state) = self.state.try_lock() {
+            out.field("items", &state.stats.waiting)
+                .field("batches", &state.backlog.len())
+                .field("in_flight", &state.in_flight.len())
+                .field("idle", &state.idle.len())
+                .field("adding", &state.adders.len())
+                .field("watching", &state.watchers.len())
+                .field("pausing", &state.pausing.len())
+                .field("closed", &state.closed);
+        }
+    }
+}
+
+/// What a batcher's threads are called.
+pub(super) fn thread_name(batcher: &str, thread: usize) -> String {
+    format!("{batcher}-{thread}")
+}

@@ -1,0 +1,135 @@
+//! The side of the threads that take batches. One mutex orders everything; see `shared.rs`.
+
+use std::time::{Duration, Instant};
+
+use super::backlog::Filling;
+use super::failure::{BatchError, Failed};
+use super::report::{Report, Stats, contain};
+use super::shared::Shared;
+use super::ticket::{Answer, Round};
+use crate::sync::Arc;
+use crate::until::Until;
+use crate::wait::{Slot, spin_until};
+
+impl<T, R> Shared<T, R> {
+    /// Waits for a batch to hand over; `None` if there will be none.
+    pub(super) fn next(&self, thread: usize) -> Option<Filling<T, R>> {
+        loop {
+            let mut state = self.state.lock();
+            if let Some(batch) = state.backlog.take(&self.clock) {
+                state.in_flight.push((batch.number, thread));
+                let reason = batch.due.expect("only what is due is taken");
+                state.stats.count_batch(reason, batch.items.len());
+                // There is room for a batch more. Who is called tries again, and waits again if others were faster.
+                let wakes = state.adders.take(self.limits.items);
+                drop(state);
+                drop(wakes);
+                return Some(batch);
+            }
+            // The open batch is due once it is closed, so nothing is left.
+            if state.closed {
+                return None;
+            }
+            // Found to be without work and put into the line under one lock: see "Nobody oversleeps".
+            let slot = state.idle.join();
+            let deadline = state.backlog.deadline();
+            drop(state);
+            self.sleep(&slot, deadline);
+        }
+    }
+
+    fn sleep(&self, slot: &Arc<Slot>, deadline: Option<Instant>) {
+        // Where batches fill in microseconds, the adder need not make a system call to wake this thread.
+        spin_until(|| slot.has_ended());
+        let limit = match deadline {
+            Some(at) => Until::from((&self.clock, at)),
+            None => Until::forever(),
+        };
+        if limit.start().sleep(slot).is_err() {
+            self.state.lock().idle.leave(slot);
+        }
+    }
+
+    /// Sleeps before a retry; true if the batcher was aborted meanwhile.
+    pub(super) fn pause(&self, pause: Duration) -> bool {
+        let mut state = self.state.lock();
+        if state.aborted {
+            return true;
+        }
+        state.stats.retries += 1;
+        let slot = state.pausing.join();
+        drop(state);
+        // Only an abort grants.
+        let aborted = Until::from((&self.clock, pause)).start().sleep(&slot).is_ok();
+        if !aborted {
+            self.state.lock().pausing.leave(&slot);
+        }
+        aborted
+    }
+
+    /// Changes the counts while items are being processed.
+    pub(super) fn count(&self, change: impl FnOnce(&mut Stats)) {
+        change(&mut self.state.lock().stats);
+    }
+
+    /// Counts items that have failed, and keeps the reason if it is one of the first.
+    pub(super) fn count_failed<'e>(&self, items: usize, errors: impl Iterator<Item = &'e BatchError>) {
+        let mut state = self.state.lock();
+        state.stats.processing -= items;
+        let room = Report::<T>::MOST_ERRORS - state.errors.len();
+        let mut errors = errors.peekable();
+        let panicked = errors.peek().is_some_and(|error| error.is_panic());
+        *(if panicked { &mut state.stats.panicked } else { &mut state.stats.failed }) += items;
+        state.errors.extend(errors.take(room).cloned());
+    }
+
+    /// Takes items back for an abort.
+    pub(super) fn take_back(&self, items: Vec<T>, count: usize) {
+        let mut state = self.state.lock();
+        state.stats.processing -= count;
+        state.stats.aborted += count;
+        state.returned.extend(items);
+    }
+
+    /// A batch has ended, whatever became of its items.
+    pub(super) fn end(&self, number: u64, spare: Vec<T>) {
+        let mut state = self.state.lock();
+        state.in_flight.retain(|(other, _)| *other != number);
+        state.backlog.reuse(spare, &self.limits);
+        let wakes = state.watchers.take_all();
+        drop(state);
+        drop(wakes);
+    }
+
+    /// Answers the tickets of a batch, and tells the hook what no ticket hears of.
+    pub(super) fn settle(&self, round: Option<&Arc<Round<T, R>>>, answers: Vec<(usize, Answer<T, R>)>) {
+        let Some(round) = round else { return };
+        for unheard in round.settle(answers) {
+            if let Err(Failed { value, error }) = unheard
+                && !matches!(error, BatchError::Aborted)
+            {
+                self.tell(Failed::new(value.into_iter().collect(), error));
+            }
+        }
+    }
+
+    pub(super) fn tell(&self, failed: Failed<Vec<T>>) {
+        match &self.hook {
+            Some(hook) => hook.tell(failed),
+            None => drop(contain(|| drop(failed))),
+        }
+    }
+
+    /// Counts a thread that is to be started, or gives up that it has started.
+    pub(super) fn thread_starts(&self) {
+        self.state.lock().threads += 1;
+    }
+
+    pub(super) fn thread_leaves(&self) {
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        let wakes = state.watchers.take_all();
+        drop(state);
+        drop(wakes);
+    }
+}

@@ -1,0 +1,201 @@
+//! Waiting for the result of one's own item.
+
+use std::fmt;
+use std::mem;
+
+use super::failure::{BatchError, Failed};
+use super::report::Hook;
+use crate::error::{Rejected, TryError, WaitError};
+use crate::inside;
+use crate::sync::{Arc, Mutex};
+use crate::until::Until;
+use crate::wait::{Line, Place, Slot};
+
+/// How an item ended: its result, or the item and the reason why there is none.
+pub type Answer<T, R> = Result<R, Failed<Option<T>>>;
+
+/// The result of an item that was [submitted](super::Batcher::submit), as soon as its batch was processed.
+///
+/// Dropping the ticket lets the item be processed all the same. If it fails, it goes to the batcher's
+/// [hook](super::Builder::on_error) then, as the items do that were [added](super::Batcher::add).
+///
+/// # Blocking
+/// [`wait`](Ticket::wait) blocks until the handler has returned and no retry is left, or the batcher was aborted. The
+/// batcher's thread wakes all who wait for one batch together.
+///
+/// # Cancellation
+/// A wait that ends early gives the ticket back; the item is not taken out of its batch.
+#[must_use = "dropping the ticket loses the result; `add` is for items without one"]
+pub struct Ticket<T, R> {
+    round: Arc<Round<T, R>>,
+    number: usize,
+}
+
+/// The tickets of one batch. One mutex orders everything in this file.
+pub(super) struct Round<T, R> {
+    state: Mutex<State<T, R>>,
+    /// Where failures go whose ticket was dropped.
+    hook: Option<Hook<T>>,
+    /// The batcher's name among those that a thread can be inside.
+    address: usize,
+}
+
+struct State<T, R> {
+    /// By the number of the ticket; what is missing at the end is `Open`.
+    answers: Vec<Stand<T, R>>,
+    waiting: Line,
+}
+
+enum Stand<T, R> {
+    /// Nothing is known yet.
+    Open,
+    /// The ticket was dropped before.
+    Dropped,
+    Known(Answer<T, R>),
+}
+
+impl<T, R> Round<T, R> {
+    pub(super) fn new(hook: Option<Hook<T>>, address: usize) -> Arc<Self> {
+        let state = Mutex::new(State { answers: Vec::new(), waiting: Line::new() });
+        Arc::new(Round { state, hook, address })
+    }
+
+    /// Makes answers known and wakes those who wait; gives back the answers that nobody waits for any more.
+    pub(super) fn settle(&self, answers: Vec<(usize, Answer<T, R>)>) -> Vec<Answer<T, R>> {
+        let mut unheard = Vec::new();
+        let mut state = self.state.lock();
+        for (number, answer) in answers {
+            let stand = state.stand(number);
+            if matches!(stand, Stand::Dropped) {
+                unheard.push(answer);
+            } else {
+                *stand = Stand::Known(answer);
+            }
+        }
+        let wakes = state.waiting.take_all();
+        drop(state);
+        drop(wakes);
+        unheard
+    }
+
+    fn take(&self, number: usize) -> Option<Answer<T, R>> {
+        self.state.lock().take(number)
+    }
+}
+
+impl<T, R> State<T, R> {
+    fn stand(&mut self, number: usize) -> &mut Stand<T, R> {
+        if self.answers.len() <= number {
+            self.answers.resize_with(number + 1, || Stand::Open);
+        }
+        &mut self.answers[number]
+    }
+
+    fn is_known(&self, number: usize) -> bool {
+        matches!(self.answers.get(number), Some(Stand::Known(_)))
+    }
+
+    /// Takes an answer that is known; its ticket counts as dropped from then on.
+    fn take(&mut self, number: usize) -> Option<Answer<T, R>> {
+        if !self.is_known(number) {
+            return None;
+        }
+        match mem::replace(&mut self.answers[number], Stand::Dropped) {
+            Stand::Known(answer) => Some(answer),
+            Stand::Open | Stand::Dropped => None,
+        }
+    }
+}
+
+impl<T, R> Ticket<T, R> {
+    pub(super) fn new(round: Arc<Round<T, R>>, number: usize) -> Self {
+        Ticket { round, number }
+    }
+
+    /// Waits for the item to be processed, and takes its result.
+    ///
+    /// # Errors
+    /// [`Failed`], with the item unless the handler took it: the handler's error or panic, or
+    /// [`BatchError::Aborted`]. [`BatchError::WouldDeadlock`] at once from inside the batcher's own handler, while
+    /// the result is not known: the item is processed all the same.
+    pub fn wait(self) -> Answer<T, R> {
+        match self.wait_until(Until::forever()) {
+            Ok(answer) => answer,
+            // A forever limit does not end by itself.
+            Err(_would_deadlock) => Err(Failed::new(None, BatchError::WouldDeadlock)),
+        }
+    }
+
+    /// Takes the result if it is known.
+    ///
+    /// # Errors
+    /// The ticket itself, if it is not.
+    pub fn try_wait(self) -> Result<Answer<T, R>, Self> {
+        self.round.take(self.number).ok_or(self)
+    }
+
+    /// Like [`wait`](Ticket::wait), and waits at most until `limit`. The outer result says whether the item was
+    /// processed, the inner one how.
+    ///
+    /// # Errors
+    /// With the ticket: [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] at once
+    /// from inside the batcher's own handler, while the result is not known.
+    pub fn wait_until<'a>(
+        self,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<Answer<T, R>, Rejected<Self, WaitError>> {
+        let limit = limit.into();
+        let attempt = || self.round.take(self.number).ok_or(TryError::WouldBlock);
+        let waited = match limit.check_token() {
+            Err(error) => Err(error),
+            Ok(()) => match attempt() {
+                Ok(answer) => Ok(answer),
+                Err(_) if inside::is_inside(self.round.address) => Err(WaitError::WouldDeadlock),
+                Err(_) => limit.retry(&self, attempt),
+            },
+        };
+        waited.map_err(|error| Rejected::new(self, error))
+    }
+
+    /// True once the result is known.
+    pub fn is_finished(&self) -> bool {
+        self.round.state.lock().is_known(self.number)
+    }
+}
+
+impl<T, R> Place for Ticket<T, R> {
+    fn looks_ready(&self) -> bool {
+        self.round.state.try_lock().is_some_and(|state| state.is_known(self.number))
+    }
+
+    fn join(&self) -> Option<Arc<Slot>> {
+        // `settle` writes the answer under this lock, and takes everybody out of the line.
+        let mut state = self.round.state.lock();
+        (!state.is_known(self.number)).then(|| state.waiting.join())
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.round.state.lock().waiting.leave(slot);
+    }
+}
+
+impl<T, R> Drop for Ticket<T, R> {
+    fn drop(&mut self) {
+        let mut state = self.round.state.lock();
+        let unheard = mem::replace(state.stand(self.number), Stand::Dropped);
+        drop(state);
+        if let (Stand::Known(Err(failed)), Some(hook)) = (unheard, &self.round.hook) {
+            hook.tell(Failed::new(failed.value.into_iter().collect(), failed.error));
+        }
+    }
+}
+
+impl<T, R> fmt::Debug for Ticket<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Ticket");
+        if let Some(state) = self.round.state.try_lock() {
+            out.field("finished", &state.is_known(self.number)).field("waiting", &state.waiting.len());
+        }
+        out.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,183 @@
+//! Which calls are under way, and who waits for each.
+//!
+//! The lock of a shard orders everything here but the outcomes. A call is in its shard from before its closure
+//! starts until after it ended; who finds it there may join those who wait for it, under the same lock under
+//! which the leader takes them all out. So whoever joined is told, and whoever came too late knows.
+//!
+//! Keys are the caller's, so they are compared, cloned and dropped with no lock held. A shard compares
+//! hashes only. Calls with the right hash are taken out one by one and compared outside; one that turns out
+//! to be of another key is passed over in the next look.
+
+use std::fmt;
+
+use crossbeam_utils::CachePadded;
+
+use super::CallError;
+use crate::inside::this_thread;
+use crate::sync::{Arc, Mutex, OnceLock, sized};
+use crate::wait::{Line, Slot};
+
+/// Enough that eight threads on as many keys seldom meet.
+const SHARDS: usize = sized(16, 1);
+
+pub(super) struct Table<K, V> {
+    shards: [CachePadded<Mutex<Shard<K, V>>>; SHARDS],
+}
+
+/// The calls under way whose hashes end alike: seldom more than a few, and never more than there are
+/// threads and nested calls, so they are looked through one by one.
+struct Shard<K, V> {
+    entries: Vec<Entry<K, V>>,
+}
+
+struct Entry<K, V> {
+    flight: Arc<Flight<K, V>>,
+    hash: u64,
+    /// Nobody joins it any more.
+    forgotten: bool,
+    waiting: Line,
+}
+
+/// A call.
+pub(super) struct Flight<K, V> {
+    key: K,
+    hash: u64,
+    /// The thread whose closure runs.
+    pub(super) leader: usize,
+    /// What those who wait get. It stays empty if nobody does.
+    pub(super) outcome: OnceLock<Result<V, Arc<str>>>,
+}
+
+pub(super) enum Boarding<K, V> {
+    /// Nobody was there: this thread makes the call.
+    Leads(Arc<Flight<K, V>>),
+    UnderWay(Arc<Flight<K, V>>),
+}
+
+impl<K, V> Table<K, V> {
+    pub(super) fn new() -> Self {
+        let shard = || CachePadded::new(Mutex::new(Shard { entries: Vec::new() }));
+        Table { shards: std::array::from_fn(|_| shard()) }
+    }
+
+    fn shard(&self, hash: u64) -> &Mutex<Shard<K, V>> {
+        &self.shards[hash as usize % self.shards.len()]
+    }
+
+    /// Finds the call for the key that `is_key` knows, or enters a new one.
+    pub(super) fn board(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        key: impl FnOnce() -> K,
+    ) -> Boarding<K, V> {
+        if let Some(flight) = self.find(hash, &is_key) {
+            return Boarding::UnderWay(flight);
+        }
+        let new = Arc::new(Flight { key: key(), hash, leader: this_thread(), outcome: OnceLock::new() });
+        let mut strangers = Vec::new();
+        loop {
+            // The look and the entry are one critical section, so of two that find nobody one enters.
+            let found = {
+                let mut shard = self.shard(hash).lock();
+                let found = shard.next(hash, &strangers);
+                if found.is_none() {
+                    shard.enter(Arc::clone(&new));
+                }
+                found
+            };
+            match found {
+                None => return Boarding::Leads(new),
+                Some(flight) if is_key(&flight.key) => return Boarding::UnderWay(flight),
+                Some(flight) => strangers.push(flight),
+            }
+        }
+    }
+
+    /// Finds the call for the key that `is_key` knows.
+    pub(super) fn find(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Arc<Flight<K, V>>> {
+        let mut strangers = Vec::new();
+        loop {
+            let flight = self.shard(hash).lock().next(hash, &strangers)?;
+            if is_key(&flight.key) {
+                return Some(flight);
+            }
+            strangers.push(flight);
+        }
+    }
+
+    /// Joins those who wait for `flight`; `None` if it has ended or was forgotten.
+    pub(super) fn join(&self, flight: &Arc<Flight<K, V>>) -> Option<Arc<Slot>> {
+        let mut shard = self.shard(flight.hash).lock();
+        let entry = shard.entry(flight).filter(|entry| !entry.forgotten)?;
+        Some(entry.waiting.join())
+    }
+
+    /// Leaves those who wait for `flight`.
+    pub(super) fn leave(&self, flight: &Arc<Flight<K, V>>, slot: &Arc<Slot>) {
+        if let Some(entry) = self.shard(flight.hash).lock().entry(flight) {
+            entry.waiting.leave(slot);
+        }
+    }
+
+    /// Lets nobody join `flight` any more; false if it had ended or was forgotten before.
+    pub(super) fn forget(&self, flight: &Arc<Flight<K, V>>) -> bool {
+        let mut shard = self.shard(flight.hash).lock();
+        let entry = shard.entry(flight).filter(|entry| !entry.forgotten);
+        entry.map(|entry| entry.forgotten = true).is_some()
+    }
+
+    /// Takes `flight` out, and gives those who wait for it.
+    pub(super) fn end(&self, flight: &Arc<Flight<K, V>>) -> Line {
+        let mut shard = self.shard(flight.hash).lock();
+        let place = shard.entries.iter().position(|entry| Arc::ptr_eq(&entry.flight, flight));
+        let entry = shard.entries.swap_remove(place.expect("its leader alone takes a call out"));
+        drop(shard);
+        entry.waiting
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().entries.len()).sum()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().waiting()).sum()
+    }
+
+    pub(super) fn describe(&self, out: &mut fmt::DebugStruct<'_, '_>) {
+        let seen = || self.shards.iter().filter_map(|shard| shard.try_lock());
+        out.field("in_flight", &seen().map(|shard| shard.entries.len()).sum::<usize>())
+            .field("waiting", &seen().map(|shard| shard.waiting()).sum::<usize>());
+    }
+}
+
+impl<K, V> Shard<K, V> {
+    /// A call with that hash which may be joined and is none of `strangers`.
+    fn next(&self, hash: u64, strangers: &[Arc<Flight<K, V>>]) -> Option<Arc<Flight<K, V>>> {
+        let known = |flight: &Arc<_>| strangers.iter().any(|stranger| Arc::ptr_eq(stranger, flight));
+        let candidate =
+            |entry: &&Entry<K, V>| entry.hash == hash && !entry.forgotten && !known(&entry.flight);
+        self.entries.iter().find(candidate).map(|entry| Arc::clone(&entry.flight))
+    }
+
+    fn enter(&mut self, flight: Arc<Flight<K, V>>) {
+        let hash = flight.hash;
+        self.entries.push(Entry { flight, hash, forgotten: false, waiting: Line::new() });
+    }
+
+    fn entry(&mut self, flight: &Arc<Flight<K, V>>) -> Option<&mut Entry<K, V>> {
+        self.entries.iter_mut().find(|entry| Arc::ptr_eq(&entry.flight, flight))
+    }
+
+    fn waiting(&self) -> usize {
+        self.entries.iter().map(|entry| entry.waiting.len()).sum()
+    }
+}
+
+impl<K, V: Clone> Flight<K, V> {
+    /// The result, for one who waited and was granted it.
+    pub(super) fn result(&self) -> Result<V, CallError> {
+        let outcome = self.outcome.get().expect("a landing publishes before it grants");
+        outcome.clone().map_err(CallError::Panicked)
+    }
+}

@@ -1,0 +1,181 @@
+//! Iterators over a map, a shard at a time.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::vec;
+
+use hashbrown::{HashTable, hash_table};
+
+use super::ShardedMap;
+use super::shard::Pair;
+use crate::sync::thread;
+
+/// Clones of what is in a map; made by [`iter`](ShardedMap::iter), [`keys`](ShardedMap::keys) and
+/// [`values`](ShardedMap::values). It holds no lock between two items.
+#[must_use = "an iterator does nothing until it is asked"]
+pub struct Iter<'a, K, V, S, T> {
+    map: &'a ShardedMap<K, V, S>,
+    /// The next shard to be copied.
+    next: usize,
+    copied: vec::IntoIter<T>,
+    copy: fn(&K, &V) -> T,
+}
+
+/// What is taken out of a map; made by [`drain`](ShardedMap::drain). Dropping it removes the rest.
+#[must_use = "dropping it removes everything"]
+pub struct Drain<'a, K, V, S> {
+    map: &'a ShardedMap<K, V, S>,
+    /// The next shard to be emptied.
+    next: usize,
+    taken: hash_table::IntoIter<Pair<K, V>>,
+}
+
+/// The entries of a map that nobody shares any more.
+#[must_use = "an iterator does nothing until it is asked"]
+pub struct IntoIter<K, V> {
+    shards: vec::IntoIter<HashTable<Pair<K, V>>>,
+    current: hash_table::IntoIter<Pair<K, V>>,
+    /// Entries in all that are still to come.
+    left: usize,
+}
+
+impl<'a, K, V, S, T> Iter<'a, K, V, S, T> {
+    pub(super) fn new(map: &'a ShardedMap<K, V, S>, copy: fn(&K, &V) -> T) -> Self {
+        Iter { map, next: 0, copied: Vec::new().into_iter(), copy }
+    }
+}
+
+impl<K, V, S, T> Iterator for Iter<'_, K, V, S, T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        loop {
+            if let Some(item) = self.copied.next() {
+                return Some(item);
+            }
+            if self.next == self.map.shards() {
+                return None;
+            }
+            self.copied = self.map.copy_of(self.next, self.copy).into_iter();
+            self.next += 1;
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.copied.len();
+        (left, (self.next == self.map.shards()).then_some(left))
+    }
+}
+
+impl<K, V, S> ShardedMap<K, V, S> {
+    /// Copies of what one shard holds.
+    #[track_caller]
+    pub(super) fn copy_of<T>(&self, index: usize, copy: fn(&K, &V) -> T) -> Vec<T> {
+        self.read_at(index).pairs.iter().map(|pair| copy(&pair.key, &pair.value)).collect()
+    }
+}
+
+impl<K, V, S> ShardedMap<K, V, S> {
+    pub(super) fn into_tables(self) -> Vec<HashTable<Pair<K, V>>> {
+        self.shards.into_iter().map(|shard| shard.into_inner().into_inner().pairs).collect()
+    }
+}
+
+impl<'a, K, V, S> Drain<'a, K, V, S> {
+    pub(super) fn new(map: &'a ShardedMap<K, V, S>) -> Self {
+        Drain { map, next: 0, taken: HashTable::new().into_iter() }
+    }
+}
+
+impl<K, V, S> Iterator for Drain<'_, K, V, S> {
+    type Item = (K, V);
+
+    #[track_caller]
+    fn next(&mut self) -> Option<(K, V)> {
+        loop {
+            if let Some(pair) = self.taken.next() {
+                return Some((pair.key, pair.value));
+            }
+            if self.next == self.map.shards() {
+                return None;
+            }
+            self.taken = self.map.write_at(self.next).take_all().into_iter();
+            self.next += 1;
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.taken.len();
+        (left, (self.next == self.map.shards()).then_some(left))
+    }
+}
+
+impl<K, V, S> Drop for Drain<'_, K, V, S> {
+    fn drop(&mut self) {
+        // The call that was refused is being unwound; a second panic would end the program.
+        if thread::panicking() && self.map.is_entered() {
+            return;
+        }
+        // Not item by item: a table is dropped as a whole, after unlocking.
+        for index in self.next..self.map.shards() {
+            let taken = self.map.write_at(index).take_all();
+            drop(taken);
+        }
+    }
+}
+
+impl<K, V> IntoIter<K, V> {
+    pub(super) fn new<S>(map: ShardedMap<K, V, S>) -> Self {
+        let tables = map.into_tables();
+        let left = tables.iter().map(HashTable::len).sum();
+        IntoIter { shards: tables.into_iter(), current: HashTable::new().into_iter(), left }
+    }
+}
+
+impl<K, V> Iterator for IntoIter<K, V> {
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        loop {
+            if let Some(pair) = self.current.next() {
+                self.left -= 1;
+                return Some((pair.key, pair.value));
+            }
+            self.current = self.shards.next()?.into_iter();
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<K, V, S, T> FusedIterator for Iter<'_, K, V, S, T> {}
+impl<K, V, S> FusedIterator for Drain<'_, K, V, S> {}
+impl<K, V> FusedIterator for IntoIter<K, V> {}
+impl<K, V> ExactSizeIterator for IntoIter<K, V> {}
+
+impl<K, V, S, T> fmt::Debug for Iter<'_, K, V, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter")
+            .field("next_shard", &self.next)
+            .field("copied", &self.copied.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V, S> fmt::Debug for Drain<'_, K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain")
+            .field("next_shard", &self.next)
+            .field("taken", &self.taken.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V> fmt::Debug for IntoIter<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIter").field("left", &self.left).finish_non_exhaustive()
+    }
+}

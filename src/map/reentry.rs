@@ -1,0 +1,70 @@
+//! Which maps this thread is inside, so that a closure that calls back into its map is told.
+//!
+//! Shard locks are not reentrant: a call from under one would wait for its own thread, on some keys, and go well
+//! on others. Each call says here which map it enters before it locks a shard, so that the mistake is found on
+//! every key, and the first time. A map inside another is well: only a map inside itself is not.
+//!
+//! The innermost map is a plain cell, because that is all there is in almost every call; the list of the outer
+//! ones is touched only where a closure of one map calls another.
+
+use std::cell::{Cell, RefCell};
+
+use crate::sync::thread_local;
+
+thread_local! {
+    /// The map whose lock this thread took last; 0 if it holds none.
+    static INNERMOST: Cell<usize> = const { Cell::new(0) };
+    /// The maps around that one, outermost first.
+    static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread is inside a map, until it is dropped. Dropped in the reverse of the order in which they are made,
+/// because each lives as long as a lock guard on the stack.
+#[must_use = "dropping it leaves the map"]
+pub(super) struct Inside {
+    before: usize,
+}
+
+impl Inside {
+    /// Enters the map at that address.
+    #[inline]
+    #[track_caller]
+    pub(super) fn enter(map: usize) -> Self {
+        let before = INNERMOST.with(Cell::get);
+        if before != 0 {
+            go_deeper(before, map);
+        }
+        INNERMOST.with(|innermost| innermost.set(map));
+        Inside { before }
+    }
+}
+
+/// Whether this thread is inside the map at that address.
+pub(super) fn is_inside(map: usize) -> bool {
+    let is_outer = |outer: &RefCell<Vec<usize>>| outer.borrow().contains(&map);
+    // A thread whose thread-locals are being destroyed has no list; it is then told of the innermost map only.
+    INNERMOST.with(Cell::get) == map || OUTER.try_with(is_outer).unwrap_or(false)
+}
+
+#[cold]
+#[track_caller]
+fn go_deeper(before: usize, map: usize) {
+    if is_inside(map) {
+        panic!(
+            "a closure that runs under a lock of this ShardedMap called the same map, and would wait for itself: \
+             return what you need from the closure and call the map afterwards, or use `get_or_insert_with`, \
+             whose closure runs under no lock"
+        );
+    }
+    let _ = OUTER.try_with(|outer| outer.borrow_mut().push(before));
+}
+
+impl Drop for Inside {
+    #[inline]
+    fn drop(&mut self) {
+        INNERMOST.with(|innermost| innermost.set(self.before));
+        if self.before != 0 {
+            let _ = OUTER.try_with(|outer| outer.borrow_mut().pop());
+        }
+    }
+}
