@@ -113,10 +113,15 @@ impl Staff {
     /// A worker that found nothing asks whether it may look out for a moment, instead of sleeping at once; then it
     /// is coming.
     pub(super) fn may_look_out(&mut self) -> bool {
-        let may = self.coming == 0;
-        self.coming += usize::from(may);
-        self.looking |= may;
-        may
+        // Written with a branch. As sums (`coming += usize::from(may)`, `looking |= may`) rustc 1.95 with LLVM 22 loses
+        // the first of the two stores when it inlines this in a release build, and the pool its next wake-up: test
+        // `pool_that_was_quiet_runs_a_burst`, in a release build.
+        if self.coming > 0 {
+            return false;
+        }
+        self.coming = 1;
+        self.looking = true;
+        true
     }
 
     /// The one that looked out has come, for something or not.
