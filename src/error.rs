@@ -32,7 +32,7 @@ pub enum TryError {
     WouldBlock,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all.
+    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
     Impossible,
 }
 
@@ -45,7 +45,7 @@ pub enum WaitError {
     Cancelled,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all.
+    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
     Impossible,
     /// It would wait for what only this thread can bring, which is inside the thing that it waits for.
     WouldDeadlock,
@@ -119,7 +119,7 @@ impl fmt::Display for WaitError {
     }
 }
 
-const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all";
+const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all, or it would wait for itself";
 
 impl<T, E: fmt::Display> fmt::Display for Rejected<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

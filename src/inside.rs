@@ -3,6 +3,9 @@
 //! A worker that waits for room in the queue of its own pool, or for a task in it, may wait for itself. So does a
 //! thread that helps a worker with a scope: the worker waits for the helper. Such threads are *inside* the pool,
 //! and its calls treat them alike.
+//!
+//! The threads that run a group's tasks are inside the group, in the same sense: a task that waits for its own group
+//! would wait for itself.
 
 use std::cell::RefCell;
 
@@ -14,7 +17,7 @@ thread_local! {
     static KEY: u8 = const { 0 };
 }
 
-/// Pools, by the addresses of what their threads share. Each is alive for as long as somebody is inside it, so no
+/// Pools and groups, by the addresses of what their threads share. Each is alive for as long as somebody is inside it, so no
 /// address is that of a later pool.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inside(Vec<usize>);
@@ -40,6 +43,16 @@ impl Inside {
             Entered { before }
         })
     }
+}
+
+/// Puts this thread inside one more, which it is not inside of yet, until the guard is dropped.
+pub(crate) fn enter(key: usize) -> Entered {
+    INSIDE.with(|inside| {
+        let mut inside = inside.borrow_mut();
+        let before = inside.0.len();
+        inside.0.push(key);
+        Entered { before }
+    })
 }
 
 /// True if this thread is inside the pool.

@@ -10,8 +10,11 @@
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
-//! | 3 | [`pool`], [`group`] | [`Pool`] and [`Task`], [`group::scope`] |
+//! | 2 | [`limiter`] | [`RateLimiter`] |
+//! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //! | 3 | [`batch`] | [`Batcher`] |
+//! | 4 | [`pipeline`] | [`Pipeline`] |
+//! | 5 | [`crawl`] | with the feature `crawl`, a web crawler that finds dead links, and with `crawl-tool` the program `selvedge-crawl` |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -59,6 +62,8 @@ pub mod flight;
 #[forbid(unsafe_code)]
 pub mod latch;
 #[forbid(unsafe_code)]
+pub mod limiter;
+#[forbid(unsafe_code)]
 pub mod map;
 pub mod queue;
 #[forbid(unsafe_code)]
@@ -71,6 +76,18 @@ pub mod batch;
 mod crew;
 pub mod group;
 pub mod pool;
+#[forbid(unsafe_code)]
+mod promise;
+#[forbid(unsafe_code)]
+pub mod timeout;
+
+// Floor 4
+#[forbid(unsafe_code)]
+pub mod pipeline;
+
+// Floor 5
+#[forbid(unsafe_code)]
+pub mod crawl;
 
 #[forbid(unsafe_code)]
 mod unwind;
@@ -86,8 +103,11 @@ pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
 pub use flight::SingleFlight;
+pub use group::Group;
 pub use latch::{Latch, WaitGroup};
+pub use limiter::RateLimiter;
 pub use map::ShardedMap;
+pub use pipeline::Pipeline;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;

@@ -11,12 +11,14 @@ use crate::batch::{BatchError, Batcher, Builder as BatcherBuilder, Ticket};
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::clock::{Clock, ManualClock};
 use crate::flight::SingleFlight;
-use crate::group::Scope;
+use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
+use crate::limiter::RateLimiter;
 use crate::map::{self, ShardedMap};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
 use crate::semaphore::Semaphore;
+use crate::timeout::Running;
 
 impl UnwindSafe for CancelToken {}
 impl RefUnwindSafe for CancelToken {}
@@ -57,6 +59,9 @@ impl<K, V> RefUnwindSafe for map::IntoIter<K, V> {}
 impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
 
+impl UnwindSafe for RateLimiter {}
+impl RefUnwindSafe for RateLimiter {}
+
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}
 impl<R> UnwindSafe for Task<R> {}
@@ -74,6 +79,14 @@ impl RefUnwindSafe for Panic {}
 
 impl<E> UnwindSafe for Scope<'_, '_, E> {}
 impl<E> RefUnwindSafe for Scope<'_, '_, E> {}
+impl<E> UnwindSafe for Group<E> {}
+impl<E> RefUnwindSafe for Group<E> {}
+impl<E> UnwindSafe for Spawner<E> {}
+impl<E> RefUnwindSafe for Spawner<E> {}
+impl<R> UnwindSafe for Handle<R> {}
+impl<R> RefUnwindSafe for Handle<R> {}
+impl<R> UnwindSafe for Running<R> {}
+impl<R> RefUnwindSafe for Running<R> {}
 
 impl<T, R> UnwindSafe for Batcher<T, R> {}
 impl<T, R> RefUnwindSafe for Batcher<T, R> {}
@@ -84,3 +97,19 @@ impl<T> RefUnwindSafe for BatcherBuilder<T> {}
 // The error in it is shared, and only ever looked at.
 impl UnwindSafe for BatchError {}
 impl RefUnwindSafe for BatchError {}
+
+#[cfg(feature = "crawl")]
+mod of_crawls {
+    use super::{RefUnwindSafe, UnwindSafe};
+    use crate::crawl::{Builder, Crawl, Crawler, MemorySite};
+
+    // Fetchers and callbacks are called, not looked into.
+    impl UnwindSafe for Builder {}
+    impl RefUnwindSafe for Builder {}
+    impl UnwindSafe for Crawler {}
+    impl RefUnwindSafe for Crawler {}
+    impl UnwindSafe for Crawl {}
+    impl RefUnwindSafe for Crawl {}
+    impl UnwindSafe for MemorySite {}
+    impl RefUnwindSafe for MemorySite {}
+}

@@ -1,7 +1,8 @@
-//! What a scope still has to do, and who does it.
+//! What a group still has to do, and who does it.
 //!
-//! Tasks are posted on the board. Helpers take them down, and so does the owner once its body is done. Where
-//! helpers come from is said by [`Callers`], or they are the [`crew`]'s. One mutex orders everything here.
+//! Tasks are posted on the board. Helpers take them down, and so does whoever waits for the group. Where
+//! helpers come from is said by [`Callers`], or they are the [`crew`]'s. One mutex orders everything here; what it
+//! guards is in [`state`](super::state).
 //!
 //! # Who is called
 //! At most one helper is *on its way* at a time. It is called when a task is posted, and when it arrives and
@@ -10,81 +11,54 @@
 //! all of them block, because of
 //!
 //! # Invariant
-//! With the lock free: if a task is posted that the limit allows to run, then a helper is on its way, or the
-//! owner is taking tasks. It is made by `call_if_needed`, before each unlocking that could break it.
+//! With the lock free: if a task is posted that the limit allows to run, then a helper is on its way, or somebody
+//! who waits is taking tasks. It is made by `call_if_needed`, before each unlocking that could break it: a post, a
+//! raised limit, and a task that falls asleep.
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
+use std::time::Instant;
 
+use super::Unfinished;
 use super::callers::Callers;
-use crate::crew;
-use crate::error::TryError;
-use crate::inside::Inside;
+use super::state::{State, Task};
+use crate::crew::{self, Behalf};
+use crate::error::{TryError, WaitError};
+use crate::inside;
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot};
-
-/// A task: says whether it ran, or was not started because its scope had been cancelled.
-pub(super) type Task = Box<dyn FnOnce() -> bool + Send + 'static>;
+use crate::wait::{Blocking, Place, Slot, observed_by};
 
 pub(super) struct Board {
     state: Mutex<State>,
     /// `None` for the crew, which always has a thread unless the operating system refuses.
     callers: Option<Arc<dyn Callers>>,
-    /// The pools that the owner works for: they wait for whoever helps it.
-    inside: Inside,
-}
-
-struct State {
-    posted: VecDeque<Task>,
-    /// Taken down, and not dropped yet.
-    running: usize,
-    /// Places that `try_spawn` keeps between its look and its post.
-    reserved: usize,
-    limit: usize,
-    helper_on_its_way: bool,
-    /// Some task was not started.
-    skipped: bool,
-    /// The owner, while it waits for the tasks that others run.
-    owner: Line,
+    /// Its maker's, who waits for whoever helps.
+    behalf: Behalf,
 }
 
 impl Board {
     pub(super) fn new(callers: Option<Arc<dyn Callers>>) -> Self {
-        Board {
-            callers,
-            inside: Inside::current(),
-            state: Mutex::new(State {
-                posted: VecDeque::new(),
-                running: 0,
-                reserved: 0,
-                limit: usize::MAX,
-                helper_on_its_way: false,
-                skipped: false,
-                owner: Line::new(),
-            }),
-        }
+        Board { callers, behalf: Behalf::current(), state: Mutex::new(State::new()) }
     }
 
-    pub(super) fn post(board: &Arc<Self>, task: Task) {
+    /// Posts a task; false if it needed another thread and none was to be had.
+    pub(super) fn post(board: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> bool {
         let mut state = board.state.lock();
-        state.posted.push_back(task);
-        Board::call_if_needed(board, state);
+        state.post(name, task);
+        Board::call_if_needed(board, state)
     }
 
     /// Keeps a place for a task, if the limit has one.
     pub(super) fn reserve(&self) -> bool {
-        let mut state = self.state.lock();
-        let free = state.posted.len() + state.running + state.reserved < state.limit;
-        state.reserved += usize::from(free);
-        free
+        self.state.lock().reserve()
     }
 
     pub(super) fn post_reserved(board: &Arc<Self>, task: Task) {
         let mut state = board.state.lock();
-        state.reserved -= 1;
-        state.posted.push_back(task);
+        state.give_back_place();
+        state.post(None, task);
         Board::call_if_needed(board, state);
     }
 
@@ -94,32 +68,54 @@ impl Board {
         Board::call_if_needed(board, state);
     }
 
-    /// Unlocks, and calls a helper if there is something for it to do and none is on its way.
-    fn call_if_needed(board: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    /// Unlocks, and calls a helper if there is something for it to do and none is on its way. False if there was
+    /// none to be had.
+    fn call_if_needed(board: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
         if state.helper_on_its_way || !state.has_work() {
-            return;
+            return true;
         }
         state.helper_on_its_way = true;
         drop(state);
         let ticket = Ticket(Some(Arc::clone(board)));
         // If no thread is to be had, the ticket is dropped. Whoever ends a task takes the next; if nobody runs
-        // one, the owner does.
+        // one, who waits for the group does.
         match &board.callers {
-            None => drop(crew::call(move || ticket.arrive())),
-            Some(callers) => _ = Arc::clone(callers).call(Box::new(move || ticket.arrive())),
+            None => crew::call(move || ticket.arrive()).is_ok(),
+            Some(callers) => Arc::clone(callers).call(Box::new(move || ticket.arrive())),
         }
     }
 
-    /// What a helper does: takes tasks until there are none for it.
+    /// Does `f` as one who runs this board's tasks: inside the group, and its sleeps are counted.
+    fn as_worker(board: &Arc<Self>, f: impl FnOnce()) {
+        let _inside = inside::enter(board.key());
+        let _observed = observed_by(Arc::clone(board) as Arc<dyn Blocking>);
+        f();
+    }
+
+    /// The group's name among those that a thread can be inside.
+    fn key(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// True on threads that run the group's tasks, and on those that they wait for.
+    pub(super) fn is_inside(&self) -> bool {
+        inside::is_inside(self.key())
+    }
+
+    /// What a helper does when it arrives.
     fn help(board: &Arc<Self>) {
-        let _inside = board.inside.enter();
         let mut state = board.state.lock();
         state.helper_on_its_way = false;
-        while let Some(task) = state.take() {
+        Board::take_all(board, state);
+    }
+
+    /// Takes tasks until there are none for this thread.
+    fn take_all<'a>(board: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
+        while let Some((number, task)) = state.take() {
             Board::call_if_needed(board, state);
             let ran = Board::run(task);
             state = board.state.lock();
-            let wakes = state.end(ran);
+            let wakes = state.end(number, ran);
             if !wakes.is_empty() {
                 drop(state);
                 drop(wakes);
@@ -132,24 +128,23 @@ impl Board {
     /// the same.
     fn run(task: Task) -> bool {
         panic::catch_unwind(AssertUnwindSafe(task)).unwrap_or_else(|payload| {
-            std::mem::forget(payload);
+            mem::forget(payload);
             true
         })
     }
 
-    /// What the owner does when its body is done: takes tasks, and when there are none for it, waits for
+    /// What an owner does who waits for as long as it takes: takes tasks, and when there are none for it, waits for
     /// those that helpers run. Returns when nothing is posted and nothing runs.
     pub(super) fn finish(self: &Arc<Self>) {
         loop {
-            let mut state = self.state.lock();
-            if let Some(task) = state.take() {
-                Board::call_if_needed(self, state);
-                let ran = Board::run(task);
-                self.state.lock().end(ran);
-                continue;
-            }
+            let state = self.state.lock();
             if state.is_finished() {
                 return;
+            }
+            if state.has_work() {
+                drop(state);
+                Board::as_worker(self, || Board::take_all(self, self.state.lock()));
+                continue;
             }
             drop(state);
             let waited = Until::forever().retry(&**self, || self.look());
@@ -157,15 +152,82 @@ impl Board {
         }
     }
 
-    /// Whether the owner has something to do: a task to take, or nothing left at all.
+    /// Like [`finish`](Board::finish); also drops the closers that nobody called, and in the same critical section
+    /// that finds nothing else left: so nothing that came to the board is there afterwards.
+    pub(super) fn finish_for_good(self: &Arc<Self>) {
+        loop {
+            self.finish();
+            let mut state = self.state.lock();
+            let uncalled = mem::take(&mut state.closers);
+            let finished = state.is_finished();
+            drop(state);
+            if finished && uncalled.is_empty() {
+                return;
+            }
+            for closer in uncalled {
+                Board::run(Box::new(move || {
+                    drop(closer);
+                    true
+                }));
+            }
+        }
+    }
+
+    /// Whether an owner has something to do: a task to take, or nothing left at all.
     fn look(&self) -> Result<(), TryError> {
         let state = self.state.lock();
         if state.has_work() || state.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) }
     }
 
+    /// Waits until nothing is posted and nothing runs, at most until `limit`. Takes no task, because a task may
+    /// outlast the limit: by the invariant, helpers take them all.
+    pub(super) fn wait_until(&self, limit: Until<'_>) -> Result<(), WaitError> {
+        limit.check_token()?;
+        if self.is_inside() {
+            return Err(WaitError::Impossible);
+        }
+        limit.retry(&Ended(self), || match self.state.lock().is_finished() {
+            true => Ok(()),
+            false => Err(TryError::WouldBlock),
+        })
+    }
+
+    /// Keeps `closer` until the group stops; calls it at once if it has. Says whether it is kept.
+    pub(super) fn keep_closer(&self, closer: Task) -> bool {
+        let mut state = self.state.lock();
+        if !state.has_stopped {
+            state.closers.push(closer);
+            return true;
+        }
+        drop(state);
+        Board::run(closer);
+        false
+    }
+
+    /// The group stops: calls the closers.
+    pub(super) fn stop(&self) {
+        let mut state = self.state.lock();
+        state.has_stopped = true;
+        let closers = mem::take(&mut state.closers);
+        state.closing += 1;
+        drop(state);
+        for closer in closers {
+            Board::run(closer);
+        }
+        let mut state = self.state.lock();
+        state.closing -= 1;
+        let wakes = state.wake_if_finished();
+        drop(state);
+        drop(wakes);
+    }
+
     /// True if some task was not started.
     pub(super) fn skipped(&self) -> bool {
         self.state.lock().skipped
+    }
+
+    pub(super) fn unfinished(&self) -> Unfinished {
+        self.state.lock().unfinished()
     }
 }
 
@@ -175,42 +237,40 @@ struct Ticket(Option<Arc<Board>>);
 impl Ticket {
     fn arrive(mut self) {
         let board = self.0.take().expect("only this empties it, and consumes it");
-        Board::help(&board);
+        board.behalf.run(|| Board::as_worker(&board, || Board::help(&board)));
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(board) = self.0.take() {
-            board.state.lock().helper_on_its_way = false;
-        }
+        let Some(board) = self.0.take() else { return };
+        let mut state = board.state.lock();
+        state.helper_on_its_way = false;
+        // Who waits takes the task instead.
+        let wakes = state.waiting.take_all();
+        drop(state);
+        drop(wakes);
     }
 }
 
-impl State {
-    /// A task is posted that the limit allows to run.
-    fn has_work(&self) -> bool {
-        !self.posted.is_empty() && self.running < self.limit
-    }
-
-    fn is_finished(&self) -> bool {
-        self.posted.is_empty() && self.running == 0
-    }
-
-    fn take(&mut self) -> Option<Task> {
-        if !self.has_work() {
-            return None;
+/// Tasks that sleep make room under the limit; see [`state`](super::state).
+impl Blocking for Board {
+    fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool {
+        let mut state = self.state.lock();
+        let sleeps = state.falls_asleep(deadline);
+        // Without a limit, whoever took the task has called the next helper.
+        if sleeps && state.is_limited() {
+            Board::call_if_needed(&self, state);
         }
-        self.running += 1;
-        self.posted.pop_front()
+        sleeps
     }
 
-    /// A task has ended and is gone. Wakes the owner if it was the last. (If others are posted, whoever ran
-    /// this one takes the next, so nobody need be called.)
-    fn end(&mut self, ran: bool) -> Vec<crate::wait::Wake> {
-        self.running -= 1;
-        self.skipped |= !ran;
-        if self.is_finished() { self.owner.take_all() } else { Vec::new() }
+    fn resumed(&self) {
+        self.state.lock().wakes_up();
+    }
+
+    fn counts_helpers(&self) -> bool {
+        true
     }
 }
 
@@ -224,11 +284,30 @@ impl Place for Board {
         // the helpers': by the invariant, one of them is on its way.
         let mut state = self.state.lock();
         let wait = !state.has_work() && !state.is_finished();
-        wait.then(|| state.owner.join())
+        wait.then(|| state.waiting.join())
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
-        self.state.lock().owner.leave(slot);
+        self.state.lock().waiting.leave(slot);
+    }
+}
+
+/// The end of all tasks, for one who takes none.
+struct Ended<'a>(&'a Board);
+
+impl Place for Ended<'_> {
+    fn looks_ready(&self) -> bool {
+        self.0.state.try_lock().is_some_and(|state| state.is_finished())
+    }
+
+    fn join(&self) -> Option<Arc<Slot>> {
+        // Ended as above.
+        let mut state = self.0.state.lock();
+        (!state.is_finished()).then(|| state.waiting.join())
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.0.state.lock().waiting.leave(slot);
     }
 }
 
@@ -236,7 +315,8 @@ impl fmt::Debug for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Board");
         if let Some(state) = self.state.try_lock() {
-            out.field("posted", &state.posted.len()).field("running", &state.running);
+            let (posted, running) = state.figures();
+            out.field("posted", &posted).field("running", &running);
         }
         out.finish_non_exhaustive()
     }

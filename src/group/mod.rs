@@ -4,21 +4,41 @@
 mod board;
 #[forbid(unsafe_code)]
 mod callers;
+#[forbid(unsafe_code)]
+mod core;
 #[allow(unsafe_code)]
 mod erase;
+#[forbid(unsafe_code)]
+mod error;
+#[forbid(unsafe_code)]
+mod handle;
+#[forbid(unsafe_code)]
+mod owned;
+#[forbid(unsafe_code)]
+mod scope;
+#[forbid(unsafe_code)]
+mod spawner;
+#[forbid(unsafe_code)]
+mod state;
+#[forbid(unsafe_code)]
+mod yard;
 
-use std::any::Any;
-use std::error::Error as StdError;
-use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
-use std::{fmt, io};
+
+pub(crate) use callers::{Callers, Help};
+pub use error::{Error, Threads, Unfinished};
+pub use handle::Handle;
+pub use owned::{Group, Outcome};
+pub use scope::Scope;
+pub use spawner::Spawner;
+pub(crate) use yard::{Yard, yard};
 
 use crate::cancel::CancelToken;
 use crate::crew;
-use crate::error::{Rejected, TryError};
-use crate::sync::{Arc, Mutex};
-use board::Board;
-pub(crate) use callers::{Callers, Help};
+use crate::error::{Rejected, WaitError};
+use crate::sync::Arc;
+use crate::until::Until;
+use core::{Failure, Payload};
 
 /// Runs `body`, which may spawn tasks that borrow from the stack, and returns when all of them have ended.
 ///
@@ -96,7 +116,6 @@ where
 
 /// [`scope`] with helpers from elsewhere: those that `callers` sends run the tasks, and the thread that calls
 /// this runs them too once `body` is done, so it ends though `callers` never sends anybody.
-#[allow(dead_code, reason = "for those who have threads of their own")]
 pub(crate) fn scope_on<'env, T, E, F>(
     callers: Arc<dyn Callers>,
     token: &CancelToken,
@@ -118,187 +137,70 @@ where
     E: Send,
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
 {
-    let scope = Scope {
-        board: Arc::new(Board::new(callers)),
-        token: token.child(),
-        failure: Mutex::new(None),
-        scope: PhantomData,
-        env: PhantomData,
-    };
+    let scope = Scope::new(callers, token);
     let result = panic::catch_unwind(AssertUnwindSafe(|| body(&scope)));
     // Nothing from here on may unwind past `finish`: until it returns, tasks borrow from `scope` and from
     // the caller's stack. Cancelling runs callbacks, which are the caller's code.
     let (value, panicked) = match result {
         Ok(Ok(value)) => (Some(value), None),
-        Ok(Err(error)) => (None, stop(|| scope.fail(Failure::Error(error)))),
+        Ok(Err(error)) => (None, stop(|| scope.core.fail(Failure::Error(error)))),
         Err(payload) => {
-            if let Some(later) = stop(|| scope.token.cancel()) {
+            if let Some(later) = stop(|| scope.core.token.cancel()) {
                 std::mem::forget(later);
             }
             (None, Some(payload))
         }
     };
     let guard = erase::NoUnwind;
-    scope.board.finish();
+    scope.core.board.finish_for_good();
     std::mem::forget(guard);
-    let (skipped, failure) = (scope.board.skipped(), scope.failure.lock().take());
+    let (skipped, failure) = (scope.core.board.skipped(), scope.core.take_first());
     match (panicked, failure, value) {
         // The owner's own panic before all; what comes from a callback while it unwinds is dropped.
         (Some(payload), _, _) | (None, Some(Failure::Panic(payload)), _) => panic::resume_unwind(payload),
         (None, Some(Failure::Error(error)), _) => Err(Error::Failed(error)),
-        (None, None, Some(_)) if skipped => Err(Error::Cancelled),
-        (None, None, Some(value)) => Ok(value),
-        (None, None, None) => unreachable!("a body without a value has failed or panicked"),
+        (None, _, Some(_)) if skipped => Err(Error::Cancelled),
+        (None, _, Some(value)) => Ok(value),
+        (None, _, None) => unreachable!("a body without a value has failed or panicked"),
     }
 }
 
 /// Stops the rest by `f`, and returns the payload if a callback of the token panics over it.
-fn stop(f: impl FnOnce()) -> Option<Box<dyn Any + Send>> {
+fn stop(f: impl FnOnce()) -> Option<Payload> {
     panic::catch_unwind(AssertUnwindSafe(f)).err()
 }
 
-/// Threads that this crate has started for scopes and not ended yet: at work, or idle and gone in a few
-/// seconds. They are called `selvedge-helper-0` and so on.
-pub fn helpers() -> usize {
-    crew::alive()
+/// How many threads this crate has for scopes, groups and time-outs. They are started when they are needed, are called
+/// `selvedge-helper-0` and so on, and leave when they had nothing to do for a few seconds.
+///
+/// A pool's workers are its own, and in its [`stats`](crate::Pool::stats).
+pub fn threads() -> Threads {
+    let crew::Figures { alive, idle, started } = crew::figures();
+    Threads { alive, idle, started }
 }
 
-/// Where tasks are spawned; [`scope`] lends it to its body.
-pub struct Scope<'scope, 'env: 'scope, E> {
-    board: Arc<Board>,
-    token: CancelToken,
-    failure: Mutex<Option<Failure<E>>>,
-    /// Invariant, as in `std::thread::Scope`: a longer borrow must not pass for a shorter one.
-    scope: PhantomData<&'scope mut &'scope ()>,
-    env: PhantomData<&'env mut &'env ()>,
-}
-
-/// What came first.
-enum Failure<E> {
-    Error(E),
-    Panic(Box<dyn Any + Send>),
-}
-
-/// Why a scope failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Error<E> {
-    /// A task or the body returned this, before any other failed.
-    Failed(E),
-    /// The token was cancelled before every task had started.
-    Cancelled,
-}
-
-impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
-    /// Spawns a task. It gets the scope's token, and may spawn others by the scope that its closure borrows.
-    ///
-    /// It is not started if the scope is cancelled first. If the operating system refuses a thread, the
-    /// task runs when another ends, or on the thread that called `scope`.
-    pub fn spawn<F>(&'scope self, f: F)
-    where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
-    {
-        Board::post(&self.board, self.erased(f));
-    }
-
-    /// Spawns a task if fewer than the limit's number are there, running or waiting.
-    ///
-    /// # Errors
-    /// [`TryError::WouldBlock`] with the closure if the limit is reached. Never without a limit.
-    pub fn try_spawn<F>(&'scope self, f: F) -> Result<(), Rejected<F, TryError>>
-    where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
-    {
-        if !self.board.reserve() {
-            return Err(Rejected::new(f, TryError::WouldBlock));
-        }
-        Board::post_reserved(&self.board, self.erased(f));
-        Ok(())
-    }
-
-    /// From here on starts a task only while fewer than `limit` run. Those that run go on.
-    ///
-    /// Tasks that wait for one that is not started yet can then wait for ever.
-    ///
-    /// # Panics
-    /// If `limit` is 0: no task could ever start.
-    #[track_caller]
-    pub fn limit(&self, limit: usize) {
-        assert!(limit > 0, "a limit of 0 tasks would never start one; the least is 1");
-        Board::limit(&self.board, limit);
-    }
-
-    /// The token that the first error, a panic, or the caller's token cancels.
-    pub fn token(&self) -> &CancelToken {
-        &self.token
-    }
-
-    /// Stops the rest, without an error.
-    pub fn cancel(&self) {
-        self.token.cancel();
-    }
-
-    /// The closure with what catches its end around it, and without its lifetime.
-    fn erased<F>(&'scope self, f: F) -> board::Task
-    where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
-    {
-        erase::lifetime(Box::new(move || {
-            if self.token.is_cancelled() {
-                return false;
-            }
-            match panic::catch_unwind(AssertUnwindSafe(|| f(&self.token))) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => self.fail(Failure::Error(error)),
-                Err(payload) => self.fail(Failure::Panic(payload)),
-            }
-            true
-        }))
-    }
-
-    /// Keeps the first failure, and stops the rest.
-    fn fail(&self, failure: Failure<E>) {
-        // A later failure is dropped outside the lock.
-        let later = {
-            let mut first = self.failure.lock();
-            match &*first {
-                None => first.replace(failure),
-                Some(_) => Some(failure),
-            }
-        };
-        self.token.cancel();
-        drop(later);
-    }
-}
-
-impl From<Error<io::Error>> for io::Error {
-    fn from(error: Error<io::Error>) -> Self {
-        match error {
-            Error::Failed(error) => error,
-            Error::Cancelled => io::Error::other(Error::<io::Error>::Cancelled),
-        }
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for Error<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Failed(error) => error.fmt(f),
-            Error::Cancelled => f.write_str("cancelled before every task had started"),
-        }
-    }
-}
-
-impl<E: StdError + 'static> StdError for Error<E> {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Error::Failed(error) => error.source(),
-            Error::Cancelled => None,
-        }
-    }
-}
-
-impl<E> fmt::Debug for Scope<'_, '_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("board", &self.board).field("token", &self.token).finish()
-    }
+/// Sends the [`threads`] that are idle away, and waits until those at work have left too, at most until `limit`: for
+/// a clean exit, or a test that counts threads. Afterwards the operating system has none of them.
+///
+/// Scopes, groups and time-outs may be used meanwhile and afterwards. They start new threads, which are waited for
+/// too while the call lasts.
+///
+/// ```
+/// use std::time::Duration;
+/// use selvedge::{CancelToken, group};
+///
+/// let result = group::scope(&CancelToken::new(), |g| {
+///     g.spawn(|_| Ok::<_, ()>(()));
+///     Ok(())
+/// });
+/// assert_eq!(result, Ok(()));
+/// group::join_threads(Duration::from_secs(60)).unwrap();
+/// assert_eq!(group::threads().alive, 0);
+/// ```
+///
+/// # Errors
+/// With how many are left: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Impossible`] if this is
+/// called on one of them, which would wait for itself.
+pub fn join_threads<'a>(limit: impl Into<Until<'a>>) -> Result<(), Rejected<Threads, WaitError>> {
+    crew::join_idle(limit.into()).map_err(|error| Rejected::new(threads(), error))
 }

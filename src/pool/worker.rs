@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::intake::{Comes, Exit, Figures, Intake, Next};
 use super::parcel::{Load, Parcel};
@@ -328,9 +328,10 @@ impl Load for Assistance {
 struct Lender(Arc<Shared>);
 
 impl Blocking for Lender {
-    fn blocked(&self) {
+    fn blocked(self: Arc<Self>, _: Option<Instant>) -> bool {
         let call = self.0.intake.with_staff(Staff::blocked);
         self.0.answer(call);
+        true
     }
 
     fn resumed(&self) {

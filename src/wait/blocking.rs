@@ -5,19 +5,27 @@
 //! told: it ends by itself within microseconds.
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use crate::sync::{Arc, thread_local};
 
 /// Somebody who is told when a thread that works for them falls asleep, and when it goes on.
 pub(crate) trait Blocking: Send + Sync {
-    /// This thread is about to sleep. It holds no lock of this crate.
-    fn blocked(&self);
+    /// This thread is about to sleep, at the latest until `deadline` if there is one. It holds no lock of this
+    /// crate. Says whether to be told when it goes on.
+    fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool;
 
-    /// This thread goes on. Comes once after each [`blocked`](Blocking::blocked), on the same thread.
+    /// This thread goes on. Comes once after each [`blocked`](Blocking::blocked) that asked for it, on the same
+    /// thread.
     fn resumed(&self);
+
+    /// Whether threads that this one calls to its help work for the observer as well.
+    fn counts_helpers(&self) -> bool {
+        false
+    }
 }
 
-type Observers = Vec<Arc<dyn Blocking>>;
+pub(crate) type Observers = Vec<Arc<dyn Blocking>>;
 
 thread_local! {
     /// Outermost first.
@@ -53,4 +61,38 @@ pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
 /// Those who want to be told. Empty on most threads, and on one whose thread-locals are gone.
 pub(super) fn observers() -> Observers {
     OBSERVERS.try_with(|observers| observers.borrow().clone()).unwrap_or_default()
+}
+
+/// Those of this thread's observers who count its helpers too. Almost always nobody, which costs nothing.
+pub(crate) fn inherited() -> Observers {
+    let counts = |observer: &&Arc<dyn Blocking>| observer.counts_helpers();
+    OBSERVERS
+        .try_with(|observers| observers.borrow().iter().filter(counts).cloned().collect())
+        .unwrap_or_default()
+}
+
+/// Lets this thread work for `observers`, as a helper of one that does, until the guard is dropped.
+pub(crate) fn work_for(observers: &Observers) -> Working<'_> {
+    let observed = observers.iter().map(|observer| {
+        observer.resumed();
+        observed_by(Arc::clone(observer))
+    });
+    Working { observed: observed.collect(), observers }
+}
+
+/// See [`work_for`].
+#[must_use = "dropping it ends the work"]
+pub(crate) struct Working<'a> {
+    observed: Vec<Observed>,
+    observers: &'a Observers,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.observed.clear();
+        // For them, a helper that has left is one that sleeps without an end.
+        for observer in self.observers {
+            Arc::clone(observer).blocked(None);
+        }
+    }
 }

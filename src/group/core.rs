@@ -1,0 +1,147 @@
+//! What a scope and a group that is owned have in common: tasks, a token, and what failed.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+
+use super::board::Board;
+use super::callers::Callers;
+use super::state::Task;
+use crate::cancel::{CallbackGuard, CancelToken};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex};
+
+pub(super) type Payload = Box<dyn Any + Send>;
+
+pub(super) struct Core<E> {
+    pub(super) board: Arc<Board>,
+    pub(super) token: CancelToken,
+    /// In the order in which they came. Never empty once the first has come, except where an owner took them.
+    failures: Mutex<Vec<Failure<E>>>,
+    /// An error stops nobody. Relaxed: it says what is to be done with later errors, and publishes nothing.
+    keeps_going: AtomicBool,
+    /// Calls the closers when the token is cancelled; there once a closer is.
+    watch: Mutex<Option<CallbackGuard>>,
+}
+
+pub(super) enum Failure<E> {
+    Error(E),
+    Panic(Payload),
+    /// A panic that an owner was told of.
+    Told,
+}
+
+impl<E> Core<E> {
+    pub(super) fn new(callers: Option<Arc<dyn Callers>>, token: &CancelToken) -> Self {
+        Core {
+            board: Arc::new(Board::new(callers)),
+            token: token.child(),
+            failures: Mutex::new(Vec::new()),
+            keeps_going: AtomicBool::new(false),
+            watch: Mutex::new(None),
+        }
+    }
+
+    /// Runs a task, unless the group has stopped; hands its result to `keep`. False if it was not started.
+    ///
+    /// Whatever `keep` holds is dropped after a failure was written down: who finds out by it that there is no
+    /// result finds the reason.
+    pub(super) fn run<R>(&self, f: impl FnOnce(&CancelToken) -> Result<R, E>, keep: impl FnOnce(R)) -> bool {
+        if self.token.is_cancelled() {
+            return false;
+        }
+        match panic::catch_unwind(AssertUnwindSafe(|| f(&self.token))) {
+            Ok(Ok(result)) => keep(result),
+            Ok(Err(error)) => self.fail(Failure::Error(error)),
+            Err(payload) => self.fail(Failure::Panic(payload)),
+        }
+        true
+    }
+
+    /// Writes a failure down, and stops the rest.
+    ///
+    /// Of panics only one that comes first is kept: it is what the owner gets, and only once.
+    pub(super) fn fail(&self, failure: Failure<E>) {
+        let stops = matches!(failure, Failure::Panic(_)) || !self.keeps_going.load(Relaxed);
+        // A payload that is not kept is dropped outside the lock.
+        let later = {
+            let mut failures = self.failures.lock();
+            match failure {
+                Failure::Panic(_) if !failures.is_empty() => Some(failure),
+                first_or_error => {
+                    failures.push(first_or_error);
+                    None
+                }
+            }
+        };
+        if stops {
+            self.token.cancel();
+        }
+        drop(later);
+    }
+
+    pub(super) fn keep_going(&self) {
+        self.keeps_going.store(true, Relaxed);
+    }
+
+    /// What came first, taken out.
+    pub(super) fn take_first(&self) -> Option<Failure<E>> {
+        let mut failures = self.failures.lock();
+        (!failures.is_empty()).then(|| failures.remove(0))
+    }
+
+    /// All errors that have come so far, taken out.
+    pub(super) fn take_errors(&self) -> Vec<E> {
+        let is_error = |failure: &mut Failure<E>| matches!(failure, Failure::Error(_));
+        let mut failures = self.failures.lock();
+        let errors = failures.extract_if(.., is_error).filter_map(Failure::into_error);
+        errors.collect()
+    }
+
+    /// What is made of the failures so far, under their lock.
+    pub(super) fn with_failures<R>(&self, f: impl FnOnce(&mut Vec<Failure<E>>) -> R) -> R {
+        f(&mut self.failures.lock())
+    }
+
+    /// Calls `closer` when the token is cancelled, from whichever thread does that.
+    pub(super) fn on_stop(&self, closer: Task) {
+        if !self.board.keep_closer(closer) {
+            return;
+        }
+        let mut watch = self.watch.lock();
+        if watch.is_none() {
+            // A placeholder would not do: the registration calls at once if the token is cancelled by now, and what
+            // is called is the caller's code. So it is made without the lock; of two, either is enough.
+            drop(watch);
+            let board = Arc::clone(&self.board);
+            let guard = self.token.on_cancel(move || board.stop());
+            watch = self.watch.lock();
+            let unneeded = watch.replace(guard);
+            drop(watch);
+            drop(unneeded);
+        }
+    }
+
+    /// A closer that does `f`, whose panic is a task's.
+    pub(super) fn closer<R>(&self, f: impl FnOnce() -> R) -> bool {
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(f()))) {
+            self.fail(Failure::Panic(payload));
+        }
+        true
+    }
+}
+
+impl<E> Failure<E> {
+    fn into_error(self) -> Option<E> {
+        match self {
+            Failure::Error(error) => Some(error),
+            Failure::Panic(_) | Failure::Told => None,
+        }
+    }
+}
+
+impl<E> fmt::Debug for Core<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("board", &self.board).field("token", &self.token).finish()
+    }
+}

@@ -1,0 +1,130 @@
+//! The result of one task of a group.
+
+use std::fmt;
+
+use crate::error::{Cancelled, Rejected, TryError, WaitError};
+use crate::promise::Promise;
+use crate::sync::Arc;
+use crate::until::Until;
+
+/// Waits for one task of a [`Scope`](super::Scope) or a [`Group`](super::Group), and takes its result.
+///
+/// Handles that are joined in the order in which they were made give the results in that order. The error or the
+/// panic of a task is the group's, not the handle's: the handle says only that there is no result.
+///
+/// # Examples
+/// ```
+/// use selvedge::{CancelToken, group};
+///
+/// let result = group::scope(&CancelToken::new(), |g| {
+///     let handles: Vec<_> = [1, 2, 3].map(|n| g.submit(move |_| Ok::<_, String>(n * n))).into();
+///     let squares: Result<Vec<u32>, _> = handles.into_iter().map(group::Handle::join).collect();
+///     squares.map_err(|cancelled| cancelled.to_string())
+/// });
+/// assert_eq!(result, Ok(vec![1, 4, 9]));
+/// ```
+///
+/// # Blocking
+/// Until the task has ended; whoever ends it wakes the joiner. A task of a group with a limit that joins one which
+/// has not started does not wait for ever: see [`Scope::limit`](super::Scope::limit).
+///
+/// # Cancellation
+/// A result that was there before the limit passed is success, however late the joiner wakes up. After a time-out
+/// the handle is in the error.
+#[must_use = "dropping the handle drops the task's result; `spawn` is for tasks without one"]
+pub struct Handle<R> {
+    promise: Arc<Promise<R>>,
+}
+
+/// The task's side: says that there is no result, if it is dropped without one.
+pub(super) struct Maker<R>(Arc<Promise<R>>);
+
+pub(super) fn pair<R>() -> (Handle<R>, Maker<R>) {
+    let promise = Arc::new(Promise::new());
+    (Handle { promise: Arc::clone(&promise) }, Maker(promise))
+}
+
+impl<R> Maker<R> {
+    pub(super) fn begin(&self) {
+        self.0.begin();
+    }
+
+    pub(super) fn keep(&self, result: R) {
+        drop(self.0.keep(result));
+    }
+}
+
+impl<R> Drop for Maker<R> {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
+impl<R> Handle<R> {
+    /// Waits for the task to end and takes its result.
+    ///
+    /// # Errors
+    /// [`Cancelled`] if there is none: the task failed or panicked, or was not started because its group was
+    /// cancelled. The group has the reason.
+    ///
+    /// # Panics
+    /// If the task that it waits for is the one that calls it.
+    #[track_caller]
+    pub fn join(self) -> Result<R, Cancelled> {
+        assert!(!self.promise.is_this_threads(), "a task joins itself: it would wait for ever");
+        match self.join_until(Until::forever()) {
+            Ok(result) => result,
+            Err(_) => unreachable!("a forever limit does not end"),
+        }
+    }
+
+    /// Takes the result if the task has ended.
+    ///
+    /// # Errors
+    /// The handle itself, if it has not.
+    pub fn try_join(self) -> Result<Result<R, Cancelled>, Self> {
+        match self.promise.take() {
+            Ok(result) => Ok(Ok(result)),
+            Err(TryError::WouldBlock) => Err(self),
+            Err(_) => Ok(Err(Cancelled)),
+        }
+    }
+
+    /// Like [`join`](Handle::join), and waits at most until `limit`. The outer result says whether the task
+    /// ended, the inner one how.
+    ///
+    /// # Errors
+    /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
+    /// [`WaitError::Impossible`] if the task that it waits for is the one that calls it.
+    pub fn join_until<'a>(
+        self,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<Result<R, Cancelled>, Rejected<Self, WaitError>> {
+        if self.promise.is_this_threads() {
+            return Err(Rejected::new(self, WaitError::Impossible));
+        }
+        match limit.into().retry(&*self.promise, || self.promise.take()) {
+            Ok(result) => Ok(Ok(result)),
+            Err(WaitError::Closed) => Ok(Err(Cancelled)),
+            Err(error) => Err(Rejected::new(self, error)),
+        }
+    }
+
+    /// True once the task has ended, or will not start any more.
+    pub fn is_finished(&self) -> bool {
+        self.promise.has_ended()
+    }
+}
+
+impl<R> Drop for Handle<R> {
+    /// Lets the task go on; its result is dropped when it comes.
+    fn drop(&mut self) {
+        drop(self.promise.detach());
+    }
+}
+
+impl<R> fmt::Debug for Handle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,218 @@
+//! Where a scope's tasks are spawned.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::board::Board;
+use super::callers::Callers;
+use super::core::Core;
+use super::handle::{self, Handle};
+use super::state::Task;
+use super::{Unfinished, erase};
+use crate::cancel::CancelToken;
+use crate::error::{Rejected, TryError, WaitError};
+use crate::sync::Arc;
+use crate::until::Until;
+
+/// Where tasks are spawned that borrow from the stack; [`scope`](super::scope()) lends it to its body.
+///
+/// A task gets the scope's token. It may spawn others by the scope that its closure borrows.
+pub struct Scope<'scope, 'env: 'scope, E> {
+    pub(super) core: Core<E>,
+    /// Invariant, as in `std::thread::Scope`: a longer borrow must not pass for a shorter one.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<E> Scope<'_, '_, E> {
+    pub(super) fn new(callers: Option<Arc<dyn Callers>>, token: &CancelToken) -> Self {
+        Scope { core: Core::new(callers, token), scope: PhantomData, env: PhantomData }
+    }
+}
+
+impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
+    /// Spawns a task. Never blocks.
+    ///
+    /// It is not started if the scope is cancelled first. If the operating system refuses a thread, the
+    /// task runs when another ends, or on the thread that waits for the scope.
+    pub fn spawn<F>(&'scope self, f: F)
+    where
+        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
+    {
+        Board::post(&self.core.board, None, self.task(f));
+    }
+
+    /// Like [`spawn`](Scope::spawn); the name is what [`wait_until`](Scope::wait_until) tells of a task that runs.
+    pub fn spawn_named<F>(&'scope self, name: &str, f: F)
+    where
+        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
+    {
+        Board::post(&self.core.board, Some(Arc::from(name)), self.task(f));
+    }
+
+    /// Spawns a task if fewer than the [limit](Scope::limit)'s number are there, running or waiting.
+    ///
+    /// # Errors
+    /// [`TryError::WouldBlock`] with the closure if the limit is reached. Never without a limit.
+    pub fn try_spawn<F>(&'scope self, f: F) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
+    {
+        if !self.core.board.reserve() {
+            return Err(Rejected::new(f, TryError::WouldBlock));
+        }
+        Board::post_reserved(&self.core.board, self.task(f));
+        Ok(())
+    }
+
+    /// Spawns a task that has a result, which the [`Handle`] waits for. Its error or panic is the scope's.
+    pub fn submit<F, R>(&'scope self, f: F) -> Handle<R>
+    where
+        F: FnOnce(&CancelToken) -> Result<R, E> + Send + 'scope,
+        R: Send + 'scope,
+    {
+        let (handle, maker) = handle::pair();
+        let task = erase::lifetime(Box::new(move || {
+            maker.begin();
+            self.core.run(f, move |result| maker.keep(result))
+        }));
+        Board::post(&self.core.board, None, task);
+        handle
+    }
+
+    /// From here on starts a task only while fewer than `limit` run. Those that run go on, those that are spawned
+    /// wait.
+    ///
+    /// A limit alone could hang: ten tasks wait for a cancel, or an item, that the eleventh would bring. So if all
+    /// that run sleep in calls of this crate, one more is started, until one of them is awake. Tasks that wait in
+    /// other calls (a lock of std's, a socket, a loop) count as awake, and so do those whose sleep ends by itself
+    /// within three seconds, unless nothing has started or ended for as long. A task that waits for a scope of
+    /// its own is awake while that scope's tasks are. To bound how many tasks *hold* something, asleep or not, let
+    /// them hold a permit of a [`Semaphore`](crate::Semaphore).
+    ///
+    /// # Panics
+    /// If `limit` is 0: no task could ever start.
+    #[track_caller]
+    pub fn limit(&self, limit: usize) {
+        assert!(limit > 0, "a limit of 0 tasks would never start one; the least is 1");
+        Board::limit(&self.core.board, limit);
+    }
+
+    /// From here on an error stops nobody: the other tasks go on, and those that wait start. The first error is
+    /// returned all the same; [`take_errors`](Scope::take_errors) has all. A panic stops the rest as ever.
+    pub fn keep_going(&self) {
+        self.core.keep_going();
+    }
+
+    /// Calls `f` when the scope stops: by a failure, by [`cancel`](Scope::cancel), or because the caller's token was
+    /// cancelled. For what tasks wait on without the token: close a queue, wake a condvar.
+    ///
+    /// It is called once, before anybody is joined and outside all locks, on the thread that stops the scope; at
+    /// once if the scope has stopped already; not at all if it never stops. A panic in it is a task's; what it returns is
+    /// dropped.
+    ///
+    /// ```
+    /// use selvedge::{BoundedQueue, CancelToken, group};
+    ///
+    /// let queue = BoundedQueue::<u32>::new(1);
+    /// let result = group::scope(&CancelToken::new(), |g| {
+    ///     g.on_stop(|| queue.close());
+    ///     g.spawn(|_| {
+    ///         while queue.pop().is_ok() {} // no token here: only closing ends it
+    ///         Ok(())
+    ///     });
+    ///     g.spawn(|_| Err("the disk is full"));
+    ///     Ok(())
+    /// });
+    /// assert_eq!(result, Err(group::Error::Failed("the disk is full")));
+    /// ```
+    pub fn on_stop<F, R>(&'scope self, f: F)
+    where
+        F: FnOnce() -> R + Send + 'scope,
+    {
+        self.core.on_stop(erase::lifetime(Box::new(move || self.core.closer(f))));
+    }
+
+    /// The token that the first error, a panic, or the caller's token cancels.
+    pub fn token(&self) -> &CancelToken {
+        &self.core.token
+    }
+
+    /// Stops the rest, without an error.
+    pub fn cancel(&self) {
+        self.core.token.cancel();
+    }
+
+    /// Waits until the tasks that are there have ended, and runs those that nobody has started. For a body that goes
+    /// on with what the tasks have done; the scope waits in the end anyway.
+    ///
+    /// # Panics
+    /// If a task of the scope calls it: it would wait for itself.
+    #[track_caller]
+    pub fn wait(&self) {
+        assert!(!self.core.board.is_inside(), "a task waits for its own scope: it would wait for ever");
+        self.core.board.finish();
+    }
+
+    /// Like [`wait`](Scope::wait), and waits at most until `limit`. It runs no task, as that might outlast the limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use selvedge::{CancelToken, group};
+    ///
+    /// let result = group::scope(&CancelToken::new(), |g| {
+    ///     g.spawn_named("slow", |token| token.sleep(Duration::from_secs(3600)).map_err(|_| "cancelled"));
+    ///     let late = g.wait_until(Duration::from_millis(50)).unwrap_err();
+    ///     assert_eq!(late.value.running, ["slow"]);
+    ///     g.cancel();
+    ///     Ok(())
+    /// });
+    /// assert_eq!(result, Err(group::Error::Failed("cancelled")));
+    /// ```
+    ///
+    /// # Errors
+    /// With who has not ended: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
+    /// [`WaitError::Impossible`] if a task of the scope calls it.
+    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), Rejected<Unfinished, WaitError>> {
+        let ended = self.core.board.wait_until(limit.into());
+        ended.map_err(|error| Rejected::new(self.core.board.unfinished(), error))
+    }
+
+    /// Takes the errors that have come so far, in the order in which they came. Who takes them answers for them: the
+    /// scope does not return them any more. After [`wait`](Scope::wait), they are those of all tasks.
+    ///
+    /// ```
+    /// use selvedge::{CancelToken, group};
+    ///
+    /// let bad = group::scope(&CancelToken::new(), |g| {
+    ///     g.keep_going();
+    ///     for n in 0..4 {
+    ///         g.spawn(move |_| if n % 2 == 0 { Ok(()) } else { Err(n) });
+    ///     }
+    ///     g.wait();
+    ///     Ok(g.take_errors().len())
+    /// });
+    /// assert_eq!(bad, Ok(2));
+    /// ```
+    #[must_use = "the errors are lost: the scope does not return them any more"]
+    pub fn take_errors(&self) -> Vec<E> {
+        self.core.take_errors()
+    }
+
+    /// The closure with what catches its end around it, and without its lifetime.
+    fn task<F>(&'scope self, f: F) -> Task
+    where
+        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
+    {
+        erase::lifetime(Box::new(move || self.core.run(f, |()| ())))
+    }
+}
+
+impl<E> fmt::Debug for Scope<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("board", &self.core.board)
+            .field("token", &self.core.token)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! Spawning tasks that own what they use.
+
+use std::fmt;
+
+use super::board::Board;
+use super::core::Core;
+use super::handle::{self, Handle};
+use super::state::Task;
+use crate::cancel::CancelToken;
+use crate::error::{Closed, Rejected, TryError};
+use crate::sync::Arc;
+
+/// Spawns tasks into a [`Group`](super::Group), and can be cloned, sent, and kept by the group's own tasks.
+///
+/// It does not keep the group open: once the group is cancelled or dropped, it gives closures back.
+///
+/// ```
+/// use selvedge::{CancelToken, group::Group};
+///
+/// let group = Group::<std::io::Error>::new(&CancelToken::new());
+/// let spawner = group.spawner();
+/// group.spawn(move |_| {
+///     for part in 0..3 {
+///         spawner.spawn(move |_| Ok(println!("part {part}"))).map_err(|_| std::io::Error::other("stopped"))?;
+///     }
+///     Ok(())
+/// })?;
+/// group.wait()?; // for the parts too
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Spawner<E> {
+    pub(super) core: Arc<Core<Arc<E>>>,
+}
+
+impl<E: Send + Sync + 'static> Spawner<E> {
+    /// Spawns a task. Never blocks.
+    ///
+    /// # Errors
+    /// [`Closed`], with the closure, once the group is cancelled.
+    pub fn spawn<F>(&self, f: F) -> Result<(), Rejected<F, Closed>>
+    where
+        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+    {
+        if self.core.token.is_cancelled() {
+            return Err(Rejected::new(f, Closed));
+        }
+        Board::post(&self.core.board, None, self.task(f));
+        Ok(())
+    }
+
+    /// Like [`spawn`](Spawner::spawn); the name is what a wait that ends early tells of a task that runs.
+    ///
+    /// # Errors
+    /// As [`spawn`](Spawner::spawn).
+    pub fn spawn_named<F>(&self, name: &str, f: F) -> Result<(), Rejected<F, Closed>>
+    where
+        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+    {
+        if self.core.token.is_cancelled() {
+            return Err(Rejected::new(f, Closed));
+        }
+        Board::post(&self.core.board, Some(Arc::from(name)), self.task(f));
+        Ok(())
+    }
+
+    /// Spawns a task if fewer than the [limit](super::Group::limit)'s number are there, running or waiting.
+    ///
+    /// # Errors
+    /// With the closure: [`TryError::WouldBlock`] if the limit is reached, [`TryError::Closed`].
+    pub fn try_spawn<F>(&self, f: F) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+    {
+        if self.core.token.is_cancelled() {
+            return Err(Rejected::new(f, TryError::Closed));
+        }
+        if !self.core.board.reserve() {
+            return Err(Rejected::new(f, TryError::WouldBlock));
+        }
+        Board::post_reserved(&self.core.board, self.task(f));
+        Ok(())
+    }
+
+    /// Spawns a task that has a result, which the [`Handle`] waits for. Its error or panic is the group's.
+    ///
+    /// # Errors
+    /// As [`spawn`](Spawner::spawn).
+    pub fn submit<F, R>(&self, f: F) -> Result<Handle<R>, Rejected<F, Closed>>
+    where
+        F: FnOnce(&CancelToken) -> Result<R, E> + Send + 'static,
+        R: Send + 'static,
+    {
+        if self.core.token.is_cancelled() {
+            return Err(Rejected::new(f, Closed));
+        }
+        let (handle, maker) = handle::pair();
+        let core = Arc::clone(&self.core);
+        let task = Box::new(move || {
+            maker.begin();
+            core.run(|token| f(token).map_err(Arc::new), move |result| maker.keep(result))
+        });
+        Board::post(&self.core.board, None, task);
+        Ok(handle)
+    }
+
+    /// The group's token.
+    pub fn token(&self) -> &CancelToken {
+        &self.core.token
+    }
+
+    fn task<F>(&self, f: F) -> Task
+    where
+        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+    {
+        let core = Arc::clone(&self.core);
+        Box::new(move || core.run(|token| f(token).map_err(Arc::new), |()| ()))
+    }
+}
+
+impl<E> Clone for Spawner<E> {
+    fn clone(&self) -> Self {
+        Spawner { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<E> fmt::Debug for Spawner<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner")
+            .field("board", &self.core.board)
+            .field("token", &self.core.token)
+            .finish_non_exhaustive()
+    }
+}

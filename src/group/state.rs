@@ -1,0 +1,181 @@
+//! What is under the board's lock: tasks that are posted, tasks that run, and the rule of the limit.
+//!
+//! # The limit
+//! It bounds the tasks that are taken down. That alone would hang: ten of a hundred tasks wait for the cancel
+//! that the eleventh brings, and a limit of ten never starts the eleventh. What a thread waits for cannot be known,
+//! but whether it sleeps can, because all sleeping goes through one place. So *if none of the tasks that run is awake,
+//! one more is started*, and that is repeated until one is awake. Where anybody works, the limit holds.
+//!
+//! A sleep that ends by itself soon is work too: a task that holds off for a moment before it tries again, or waits
+//! for its turn at a rate limiter, is at it. Else every such moment would start another task. Unless nothing has
+//! begun or ended for as long: a task that looks every tenth of a second whether it is cancelled naps for ever.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Unfinished;
+use crate::sync::{Arc, time};
+use crate::wait::{Line, Wake};
+
+/// A task: says whether it ran, or was not started because its group had been cancelled.
+pub(super) type Task = Box<dyn FnOnce() -> bool + Send + 'static>;
+
+/// A sleep that ends sooner is work. Longer than people hold off or wait for a rate limiter, shorter than they wait
+/// for a program that hangs.
+const NAP: Duration = Duration::from_secs(3);
+
+pub(super) struct State {
+    posted: VecDeque<Posted>,
+    /// Taken down, and not dropped yet.
+    running: Vec<Label>,
+    /// Threads that run tasks, or help those who do, and do not sleep.
+    awake: usize,
+    /// When a nap began with nothing begun or ended since.
+    quiet_since: Option<Instant>,
+    /// Places that `try_spawn` keeps between its look and its post.
+    reserved: usize,
+    pub(super) limit: usize,
+    pub(super) helper_on_its_way: bool,
+    /// Some task was not started.
+    pub(super) skipped: bool,
+    /// The number of the next task.
+    spawned: usize,
+    /// What is called when the group stops.
+    pub(super) closers: Vec<Task>,
+    /// The group has stopped: a closer that comes now is called at once.
+    pub(super) has_stopped: bool,
+    /// Threads that call closers now.
+    pub(super) closing: usize,
+    /// Those who wait for the tasks that others run.
+    pub(super) waiting: Line,
+}
+
+struct Posted {
+    label: Label,
+    task: Task,
+}
+
+/// How a task is called: by its name, or by its number if it has none.
+#[derive(Clone)]
+struct Label {
+    number: usize,
+    name: Option<Arc<str>>,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        State {
+            posted: VecDeque::new(),
+            running: Vec::new(),
+            awake: 0,
+            quiet_since: None,
+            reserved: 0,
+            limit: usize::MAX,
+            helper_on_its_way: false,
+            skipped: false,
+            spawned: 0,
+            closers: Vec::new(),
+            has_stopped: false,
+            closing: 0,
+            waiting: Line::new(),
+        }
+    }
+
+    pub(super) fn post(&mut self, name: Option<Arc<str>>, task: Task) {
+        let label = Label { number: self.spawned, name };
+        self.spawned += 1;
+        self.posted.push_back(Posted { label, task });
+    }
+
+    /// Keeps a place for a task, if the limit has one.
+    pub(super) fn reserve(&mut self) -> bool {
+        let free = self.posted.len() + self.running.len() + self.reserved < self.limit;
+        self.reserved += usize::from(free);
+        free
+    }
+
+    pub(super) fn give_back_place(&mut self) {
+        self.reserved -= 1;
+    }
+
+    /// A task is posted that the limit allows to run.
+    pub(super) fn has_work(&self) -> bool {
+        !self.posted.is_empty() && (self.running.len() < self.limit || self.awake == 0)
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.posted.is_empty() && self.running.is_empty() && self.closing == 0
+    }
+
+    /// Takes a task down, with its number.
+    pub(super) fn take(&mut self) -> Option<(usize, Task)> {
+        if !self.has_work() {
+            return None;
+        }
+        let Posted { label, task } = self.posted.pop_front()?;
+        let number = label.number;
+        self.running.push(label);
+        self.awake += 1;
+        self.quiet_since = None;
+        Some((number, task))
+    }
+
+    /// A task has ended and is gone. Wakes those who wait if it was the last. (If others are posted, whoever ran
+    /// this one takes the next, so nobody need be called.)
+    pub(super) fn end(&mut self, number: usize, ran: bool) -> Vec<Wake> {
+        // As many as there are threads at most, and the youngest end first more often than not.
+        let at = self.running.iter().rposition(|label| label.number == number);
+        self.running.swap_remove(at.expect("it was taken"));
+        self.awake -= 1;
+        self.quiet_since = None;
+        self.skipped |= !ran;
+        self.wake_if_finished()
+    }
+
+    pub(super) fn wake_if_finished(&mut self) -> Vec<Wake> {
+        if self.is_finished() { self.waiting.take_all() } else { Vec::new() }
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit < usize::MAX
+    }
+
+    /// A thread that works for this group goes to sleep; false if that counts as work.
+    pub(super) fn falls_asleep(&mut self, deadline: Option<Instant>) -> bool {
+        if deadline.is_some_and(|at| self.is_nap(at)) {
+            return false;
+        }
+        self.awake -= 1;
+        true
+    }
+
+    /// A thread that works for this group goes on after a sleep, or begins to.
+    pub(super) fn wakes_up(&mut self) {
+        self.awake += 1;
+    }
+
+    fn is_nap(&mut self, until: Instant) -> bool {
+        // Where the limit holds nobody up there is nothing to decide, and no clock is read.
+        if !self.is_limited() {
+            return false;
+        }
+        let now = time::now();
+        let quiet_since = *self.quiet_since.get_or_insert(now);
+        until < now + NAP && now < quiet_since + NAP
+    }
+
+    /// Tasks posted and running.
+    pub(super) fn figures(&self) -> (usize, usize) {
+        (self.posted.len(), self.running.len())
+    }
+
+    pub(super) fn unfinished(&self) -> Unfinished {
+        let name = |label: &Label| match &label.name {
+            Some(name) => name.to_string(),
+            None => format!("task {}", label.number),
+        };
+        let mut running: Vec<&Label> = self.running.iter().collect();
+        running.sort_by_key(|label| label.number);
+        Unfinished { running: running.into_iter().map(name).collect(), waiting: self.posted.len() }
+    }
+}

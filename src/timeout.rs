@@ -1,0 +1,289 @@
+//! A bound on how long a caller waits for a function, and a handle to what still runs then.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::cancel::CancelToken;
+use crate::crew::{self, Behalf};
+use crate::error::{Rejected, TryError, WaitError};
+use crate::promise::Promise;
+use crate::sync::{Arc, Mutex};
+use crate::until::{Limit, Until};
+
+/// Runs `f` on another thread and waits for it, at most until `limit`.
+///
+/// `f` is handed a token that is cancelled when the limit passes, so that it can stop; it wakes from whatever call of
+/// this crate it sleeps in with that token. What does not stop is not lost: the caller gets a handle to it. If the
+/// limit has passed already, nothing starts, and the closure comes back.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use selvedge::timeout;
+///
+/// let sum = timeout::run(Duration::from_secs(60), |_| (1..=10).sum::<u32>()).unwrap();
+/// assert_eq!(sum, 55);
+/// ```
+///
+/// The function's own error comes through, and a time-out is another:
+/// ```
+/// use std::{io, time::Duration};
+/// use selvedge::{error::WaitError, timeout};
+///
+/// fn fetch(patience: Duration) -> Result<String, Box<dyn std::error::Error>> {
+///     let page = timeout::run(patience, |stop| match stop.sleep(Duration::from_millis(1)) {
+///         Ok(()) => Ok(String::from("a page")),
+///         Err(_) => Err(io::Error::other("stopped")),
+///     })??; // the first `?` is the time-out's, the second the function's
+///     Ok(page)
+/// }
+/// assert_eq!(fetch(Duration::from_secs(60)).unwrap(), "a page");
+/// assert!(fetch(Duration::ZERO).is_err()); // nothing was started
+///
+/// let late = timeout::run(Duration::from_millis(10), |stop| {
+///     stop.wait(); // woken by the limit
+///     std::thread::sleep(Duration::from_millis(50)); // does not hear
+///     "at last"
+/// }).unwrap_err();
+/// assert_eq!(late.reason(), WaitError::TimedOut);
+/// assert_eq!(late.into_running().unwrap().join(), "at last");
+/// ```
+///
+/// # Errors
+/// [`Error::NotStarted`] with the closure, or [`Error::Late`] with a handle to what runs; each with
+/// [`WaitError::TimedOut`], or [`WaitError::Cancelled`] if it was the limit's token.
+///
+/// # Blocking
+/// Until `f` has returned or the limit has passed.
+///
+/// # Cancellation
+/// A tie is success: a function that has returned by the time at which the caller comes back from its wait has
+/// its result returned, whatever the time is.
+///
+/// # Panics
+/// As `f` does, with its payload, if `f` panics before the limit passes. Afterwards the panic is the
+/// [`Running`] handle's; if that is dropped, the panic hook has reported it.
+///
+/// # Ordering
+/// What was done before the call is visible to `f`; what `f` did is visible to who has its result.
+///
+/// # Proof
+/// Models in `loom-tests/tests/timeout.rs`.
+///
+/// # Cost
+/// No thread is started if one of this crate is idle ([`group::threads`](crate::group::threads)); two allocations, and
+/// two for the token. Bench `timeout`. If the operating system refuses a thread, `f` runs on the caller's, which then
+/// waits for it as long as it takes.
+///
+/// # Instead
+/// Nothing, if `f` only waits in calls of this crate: give those the limit.
+pub fn run<'a, F, R>(limit: impl Into<Until<'a>>, f: F) -> Result<R, Error<F, R>>
+where
+    F: FnOnce(&CancelToken) -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let limit = limit.into().start();
+    if let Err(error) = limit.check() {
+        return Err(Error::NotStarted(Rejected::new(f, error)));
+    }
+    let (token, wait) = (token_within(&limit), Until::from_here(&limit));
+    let job = Arc::new(Job { f: Mutex::new(Some(f)), token, promise: Promise::new() });
+    let called = crew::call({
+        let (job, behalf) = (Arc::clone(&job), Behalf::current());
+        move || behalf.run(|| job.run())
+    });
+    if called.is_err() {
+        job.run();
+    }
+    match wait.retry(&job.promise, || job.promise.take()) {
+        Ok(result) => Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload))),
+        Err(error) => job.give_up(error),
+    }
+}
+
+/// A token that is cancelled with the limit's, and when its time passes.
+fn token_within(limit: &Limit<'_>) -> CancelToken {
+    let time = limit.deadline().map(|at| Until::from((limit.clock(), at)));
+    match (limit.token(), time) {
+        (None, None) => CancelToken::with_clock(limit.clock()),
+        (None, Some(time)) => CancelToken::with_clock(limit.clock()).child_until(time),
+        (Some(token), Some(time)) if limit.clock().is_same(token.clock()) => token.child_until(time),
+        // A token has one clock. `give_up` cancels it when the time of the other has passed.
+        (Some(token), _) => token.child(),
+    }
+}
+
+/// Why [`run`] has no result.
+pub enum Error<F, R> {
+    /// The limit had passed before the function started, which it then never does.
+    NotStarted(Rejected<F, WaitError>),
+    /// The limit passed while the function ran. Its token is cancelled.
+    Late(Rejected<Running<R>, WaitError>),
+}
+
+/// A function that still runs, or has ended since; from [`Error::Late`].
+///
+/// Its token is cancelled. Dropping the handle lets the function run on by itself.
+#[must_use = "dropping the handle loses the result of what still runs"]
+pub struct Running<R> {
+    job: Arc<dyn Runs<R>>,
+}
+
+/// A function, until it is claimed; and its end, until that is taken.
+struct Job<F, R> {
+    f: Mutex<Option<F>>,
+    token: CancelToken,
+    promise: Promise<Result<R, Box<dyn Any + Send>>>,
+}
+
+/// What a handle knows of a job.
+trait Runs<R>: Send + Sync {
+    fn promise(&self) -> &Promise<Result<R, Box<dyn Any + Send>>>;
+}
+
+impl<F, R> Job<F, R>
+where
+    F: FnOnce(&CancelToken) -> R + Send + 'static,
+    R: Send + 'static,
+{
+    /// Runs the function, unless it was taken back.
+    fn run(&self) {
+        let Some(f) = self.f.lock().take() else { return };
+        self.promise.begin();
+        let result = panic::catch_unwind(AssertUnwindSafe(|| f(&self.token)));
+        if let Some(unwanted) = self.promise.keep(result) {
+            // Nobody is there to whom the panic of a drop could go; the panic hook has reported it.
+            let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(unwanted)));
+            std::mem::forget(dropped);
+        }
+    }
+
+    /// The limit has passed.
+    fn give_up(self: Arc<Self>, error: WaitError) -> Result<R, Error<F, R>> {
+        // Whoever takes the function out has it for himself, so it starts before this or never.
+        let unstarted = self.f.lock().take();
+        if let Some(f) = unstarted {
+            return Err(Error::NotStarted(Rejected::new(f, error)));
+        }
+        // Success wins, also if it came after the limit and before this.
+        match self.promise.take() {
+            Ok(result) => return Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload))),
+            Err(TryError::WouldBlock | TryError::Closed | TryError::Impossible) => {}
+        }
+        // It cancels itself; here for a time on another clock, and so that all have heard by the return.
+        self.token.cancel();
+        Err(Error::Late(Rejected::new(Running { job: self }, error)))
+    }
+}
+
+impl<F, R> Runs<R> for Job<F, R>
+where
+    F: Send,
+    R: Send,
+{
+    fn promise(&self) -> &Promise<Result<R, Box<dyn Any + Send>>> {
+        &self.promise
+    }
+}
+
+impl<R> Running<R> {
+    /// Waits for the function to end and returns its result.
+    ///
+    /// # Panics
+    /// As the function did, with its payload; or if the function itself calls it.
+    #[track_caller]
+    pub fn join(self) -> R {
+        assert!(!self.job.promise().is_this_threads(), "a function joins itself: it would wait for ever");
+        match self.join_until(Until::forever()) {
+            Ok(result) => result,
+            Err(_) => unreachable!("a forever limit does not end"),
+        }
+    }
+
+    /// Like [`join`](Running::join), and waits at most until `limit`.
+    ///
+    /// # Errors
+    /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Impossible`] if the function
+    /// itself calls it.
+    ///
+    /// # Panics
+    /// As the function did, with its payload.
+    pub fn join_until<'a>(self, limit: impl Into<Until<'a>>) -> Result<R, Rejected<Self, WaitError>> {
+        let promise = self.job.promise();
+        if promise.is_this_threads() {
+            return Err(Rejected::new(self, WaitError::Impossible));
+        }
+        match limit.into().retry(promise, || promise.take()) {
+            Ok(result) => Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload))),
+            Err(error) => Err(Rejected::new(self, error)),
+        }
+    }
+
+    /// True once the function has ended.
+    pub fn is_finished(&self) -> bool {
+        self.job.promise().has_ended()
+    }
+}
+
+impl<R> Drop for Running<R> {
+    /// Lets the function run on; its result is dropped when it comes.
+    fn drop(&mut self) {
+        let unwanted = self.job.promise().detach();
+        drop(unwanted);
+    }
+}
+
+impl<F, R> Error<F, R> {
+    /// Whether it was the time or the token that ended the wait.
+    pub fn reason(&self) -> WaitError {
+        match self {
+            Error::NotStarted(rejected) => rejected.error,
+            Error::Late(rejected) => rejected.error,
+        }
+    }
+
+    /// The handle to what runs; `None` if nothing was started.
+    pub fn into_running(self) -> Option<Running<R>> {
+        match self {
+            Error::NotStarted(_) => None,
+            Error::Late(rejected) => Some(rejected.value),
+        }
+    }
+}
+
+impl<F, R> From<Error<F, R>> for WaitError {
+    /// The reason alone: what runs goes on without a handle.
+    fn from(error: Error<F, R>) -> Self {
+        error.reason()
+    }
+}
+
+impl<F, R> fmt::Display for Error<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Error::NotStarted(_) => "the function was not started (it is in this error)",
+            Error::Late(_) => "the function still runs (its handle is in this error)",
+        };
+        write!(f, "{}; {what}", self.reason())
+    }
+}
+
+impl<F, R> fmt::Debug for Error<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Error::NotStarted(_) => "NotStarted",
+            Error::Late(_) => "Late",
+        };
+        f.debug_tuple(name).field(&self.reason()).finish()
+    }
+}
+
+impl<F, R> StdError for Error<F, R> {}
+
+impl<R> fmt::Debug for Running<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
+    }
+}
