@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::pools::{busy, pool};
-use common::{HOUR, eventually, until_figure, within_a_minute};
+use common::{HOUR, until_figure, within_a_minute};
 use selvedge::error::{Closed, TryError, WaitError};
 use selvedge::pool::BuildError;
 use selvedge::{CancelToken, Pool};
@@ -296,20 +296,5 @@ fn hundred_panicking_tasks_neither_shrink_nor_starve_the_pool() {
         assert_eq!(pool.stats().workers, 2);
         let report = pool.shutdown();
         assert_eq!((report.completed, report.panicked), (100, 100));
-    });
-}
-
-#[test]
-fn pool_that_was_quiet_runs_a_burst() {
-    within_a_minute(|| {
-        let pool = pool(2, 1 << 14);
-        for _ in 0..3 {
-            eventually("it is quiet", || pool.stats().idle == 2);
-            let before = pool.stats().completed;
-            (0..10_000).for_each(|_| pool.execute(|| ()).unwrap());
-            eventually("all have run", || pool.stats().completed == before + 10_000);
-        }
-        let stats = pool.stats();
-        assert_eq!((stats.workers, stats.idle + stats.busy, stats.queued), (2, 2, 0));
     });
 }
