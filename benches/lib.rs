@@ -43,7 +43,7 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 7] = ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map"];
+pub const SECTIONS: [&str; 8] = ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "timeout"];
 
 /// The cells of a section.
 ///
@@ -57,6 +57,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "wakeup" => cells::wakeup::all(),
         "pool" => cells::pool::all(),
         "group" => cells::group::all(),
+        "timeout" => cells::timeout::all(),
         "map" => cells::map::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }

@@ -6,4 +6,5 @@ pub(crate) mod map;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod semaphore;
+pub(crate) mod timeout;
 pub(crate) mod wakeup;
