@@ -572,7 +572,10 @@ mod waits {
                         clock.advance(HOUR);
                     });
                     let late = g.wait_until((clock.clock(), HOUR)).unwrap_err();
-                    assert_eq!((late.error, late.value.running), (WaitError::TimedOut, vec!["task 0".into()]));
+                    assert_eq!(
+                        (late.error, late.value.running),
+                        (WaitError::TimedOut, vec!["task 0".into()])
+                    );
                 });
                 g.cancel();
                 Ok(())

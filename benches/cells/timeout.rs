@@ -45,6 +45,6 @@ fn on_a_thread() -> u64 {
 
 fn on_a_worker(workers: &ByHand<0>) -> u64 {
     let (sender, receiver) = mpsc::sync_channel(1);
-    workers.execute(move || drop(sender.send(black_box(7))));
+    workers.execute(move || _ = sender.send(black_box(7)));
     receiver.recv_timeout(LIMIT).expect("it is instant")
 }
