@@ -24,9 +24,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::error::WaitError;
 use crate::sync::{Arc, Condvar, Mutex, time};
-use crate::wait::Slot;
+use crate::wait::{Outcome, Slot};
 
 /// A source of time; a clone reads the same one.
 ///
@@ -68,7 +67,7 @@ struct State {
 
 /// What an alarm does.
 enum Ring {
-    Slot(Arc<Slot>),
+    Slot(Arc<Slot>, Outcome),
     Call(Box<dyn FnOnce() + Send>),
 }
 
@@ -119,13 +118,13 @@ impl Clock {
         }
     }
 
-    /// Ends the wait in `slot` by time at `at`, if this is a manual clock. On the system's clock the sleeper
-    /// wakes by itself.
-    pub(crate) fn wake_at(&self, at: Instant, slot: &Arc<Slot>) -> Option<Alarm> {
+    /// Ends the wait in `slot` with `outcome` at `at`, if this is a manual clock. On the system's clock the
+    /// sleeper wakes by itself.
+    pub(crate) fn end_at(&self, at: Instant, slot: &Arc<Slot>, outcome: Outcome) -> Option<Alarm> {
         let manual = self.manual.as_ref()?;
-        let alarm = manual.set(at, Ring::Slot(Arc::clone(slot)));
+        let alarm = manual.set(at, Ring::Slot(Arc::clone(slot), outcome));
         if alarm.is_none() {
-            drop(slot.end(Err(WaitError::TimedOut)));
+            drop(slot.end(outcome));
         }
         alarm
     }
@@ -155,7 +154,7 @@ impl Manual {
             }
             return None;
         }
-        state.sleepers += usize::from(matches!(ring, Ring::Slot(_)));
+        state.sleepers += usize::from(matches!(ring, Ring::Slot(..)));
         let key = (at, state.next_serial);
         state.next_serial += 1;
         state.alarms.insert(key, ring);
@@ -194,7 +193,7 @@ impl ManualClock {
         };
         while let Some(ring) = self.take_due(target) {
             match ring {
-                Ring::Slot(slot) => drop(slot.end(Err(WaitError::TimedOut))),
+                Ring::Slot(slot, outcome) => drop(slot.end(outcome)),
                 Ring::Call(callback) => callback(),
             }
         }
@@ -224,7 +223,7 @@ impl ManualClock {
 impl State {
     fn take(&mut self, key: (Instant, u64)) -> Option<Ring> {
         let ring = self.alarms.remove(&key)?;
-        self.sleepers -= usize::from(matches!(ring, Ring::Slot(_)));
+        self.sleepers -= usize::from(matches!(ring, Ring::Slot(..)));
         Some(ring)
     }
 }

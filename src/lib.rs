@@ -10,8 +10,11 @@
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
+//! | 2 | [`limiter`] | [`RateLimiter`] |
 //! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //! | 3 | [`batch`] | [`Batcher`] |
+//! | 4 | [`pipeline`] | [`Pipeline`] |
+//! | 5 | [`crawl`] | with the feature `crawl`, a web crawler that finds dead links, and with `crawl-tool` the program `selvedge-crawl` |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
 //!
@@ -59,6 +62,8 @@ pub mod flight;
 #[forbid(unsafe_code)]
 pub mod latch;
 #[forbid(unsafe_code)]
+pub mod limiter;
+#[forbid(unsafe_code)]
 pub mod map;
 pub mod queue;
 #[forbid(unsafe_code)]
@@ -76,6 +81,14 @@ mod promise;
 #[forbid(unsafe_code)]
 pub mod timeout;
 
+// Floor 4
+#[forbid(unsafe_code)]
+pub mod pipeline;
+
+// Floor 5
+#[forbid(unsafe_code)]
+pub mod crawl;
+
 #[forbid(unsafe_code)]
 mod unwind;
 
@@ -92,7 +105,9 @@ pub use clock::{Clock, ManualClock};
 pub use flight::SingleFlight;
 pub use group::Group;
 pub use latch::{Latch, WaitGroup};
+pub use limiter::RateLimiter;
 pub use map::ShardedMap;
+pub use pipeline::Pipeline;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;

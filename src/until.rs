@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
-use crate::wait::{Place, Slot, spin_until};
+use crate::wait::{Outcome, Place, Slot, spin_until};
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///
@@ -68,6 +68,8 @@ pub(crate) struct Limit<'a> {
     deadline: Option<Instant>,
     clock: &'a Clock,
 }
+
+const TIMED_OUT: Outcome = Err(WaitError::TimedOut);
 
 static SYSTEM: Clock = Clock::system();
 
@@ -206,12 +208,51 @@ impl<'a> Limit<'a> {
 
     /// Like [`Limit::sleep`], and also wakes at `at` of the system's clock, as if timed out.
     pub(crate) fn sleep_before(&self, slot: &Arc<Slot>, at: Option<Instant>) -> Result<(), WaitError> {
+        self.sleep_within(slot, self.deadline, at.map(|at| (at, TIMED_OUT)))
+    }
+
+    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if granted: what is waited for is that time.
+    /// If the limit passes at the same instant, that is success.
+    pub(crate) fn sleep_to(
+        &self,
+        slot: &Arc<Slot>,
+        clock: &Clock,
+        at: Option<Instant>,
+    ) -> Result<(), WaitError> {
+        let _alarm = at.and_then(|at| clock.end_at(at, slot, Ok(())));
+        // One alarm a sleeper, so that those who count sleepers count threads.
+        let never_first = |own: &Instant| clock.is_same(self.clock) && at.is_some_and(|at| at <= *own);
+        let deadline = self.deadline.filter(|own| !never_first(own));
+        let at = at.filter(|_| clock.is_system());
+        self.sleep_within(slot, deadline, at.map(|at| (at, Ok(()))))
+    }
+
+    /// True if the limit's own time, or its token's, is sure to pass before `at` of `clock`; `None` is never.
+    pub(crate) fn ends_before(&self, clock: &Clock, at: Option<Instant>) -> bool {
+        let own = self.deadline.filter(|_| self.clock.is_same(clock));
+        let token = self.token.filter(|token| token.clock().is_same(clock));
+        let end = earliest(own, token.and_then(CancelToken::deadline));
+        end.is_some_and(|end| at.is_none_or(|at| end < at))
+    }
+
+    fn sleep_within(
+        &self,
+        slot: &Arc<Slot>,
+        deadline: Option<Instant>,
+        also: Option<(Instant, Outcome)>,
+    ) -> Result<(), WaitError> {
         let _watch = self.token.map(|token| token.end_wait(slot, Err(WaitError::Cancelled)));
-        let _alarm = self.deadline.and_then(|at| self.clock.wake_at(at, slot));
-        let deadline = self.deadline.filter(|_| self.clock.is_system());
+        let _alarm = deadline.and_then(|at| self.clock.end_at(at, slot, TIMED_OUT));
+        let deadline = deadline.filter(|_| self.clock.is_system());
         let token_deadline =
             self.token.and_then(|token| token.deadline().filter(|_| token.clock().is_system()));
-        match slot.sleep(earliest(at, earliest(deadline, token_deadline))) {
+        let late = earliest(deadline, token_deadline).map(|at| (at, TIMED_OUT));
+        // In a tie, what is not the limit.
+        let latest = match (also, late) {
+            (Some(also), Some(late)) if late.0 < also.0 => Some(late),
+            (also, late) => also.or(late),
+        };
+        match slot.sleep(latest) {
             Err(WaitError::TimedOut) => Err(self.late()),
             ended => ended,
         }

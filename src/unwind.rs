@@ -13,6 +13,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::flight::SingleFlight;
 use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
+use crate::limiter::RateLimiter;
 use crate::map::{self, ShardedMap};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
@@ -58,6 +59,9 @@ impl<K, V> RefUnwindSafe for map::IntoIter<K, V> {}
 impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
 
+impl UnwindSafe for RateLimiter {}
+impl RefUnwindSafe for RateLimiter {}
+
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}
 impl<R> UnwindSafe for Task<R> {}
@@ -93,3 +97,19 @@ impl<T> RefUnwindSafe for BatcherBuilder<T> {}
 // The error in it is shared, and only ever looked at.
 impl UnwindSafe for BatchError {}
 impl RefUnwindSafe for BatchError {}
+
+#[cfg(feature = "crawl")]
+mod of_crawls {
+    use super::{RefUnwindSafe, UnwindSafe};
+    use crate::crawl::{Builder, Crawl, Crawler, MemorySite};
+
+    // Fetchers and callbacks are called, not looked into.
+    impl UnwindSafe for Builder {}
+    impl RefUnwindSafe for Builder {}
+    impl UnwindSafe for Crawler {}
+    impl RefUnwindSafe for Crawler {}
+    impl UnwindSafe for Crawl {}
+    impl RefUnwindSafe for Crawl {}
+    impl UnwindSafe for MemorySite {}
+    impl RefUnwindSafe for MemorySite {}
+}

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use selvedge::batch::{self, Batch, BatchError, Failed, Reason, Ticket};
 use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
+use selvedge::crawl;
 use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
 use selvedge::flight::{CallError, SingleFlight};
 use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
@@ -22,8 +23,8 @@ use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::timeout::{self, Running};
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, Semaphore, ShardedMap, Task, Until,
-    WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, RateLimiter, Semaphore, ShardedMap,
+    Task, Until, WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -115,6 +116,7 @@ fn what_threads_share_can_be_shared() {
         BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        RateLimiter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         SingleFlight<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         // A result is looked at by all who waited for it.
         SingleFlight<u8, SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
@@ -249,6 +251,26 @@ fn task_handle_can_be_sent_whatever_its_result_is() {
         Handle<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Handle<Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Running<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn crawls_and_what_they_find_can_be_sent_and_shared() {
+    table! {
+        crawl::Crawler => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Builder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Crawl => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Report => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Page => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Visited => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::MemorySite => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Http => "Send Sync Unpin",
+        crawl::Response => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Pattern => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::Canonical => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::FetchError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        crawl::StartError => "Send Sync Unpin",
+        crawl::BuildError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 

@@ -12,8 +12,8 @@ use selvedge::batch::Batch;
 use selvedge::queue::bounded;
 use selvedge::sync::model;
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pool, Semaphore, ShardedMap, SingleFlight,
-    group, timeout,
+    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pool, RateLimiter, Semaphore, ShardedMap,
+    SingleFlight, group, timeout,
 };
 
 /// What a panic said, and where.
@@ -405,6 +405,23 @@ fn closure_that_waits_for_its_own_value_is_refused_on_the_line_that_waits() {
 }
 
 #[test]
+fn closure_that_closes_a_circle_of_waits_is_refused_on_the_line_that_waits() {
+    within_a_minute(|| {
+        let map = Arc::new(ShardedMap::<u8, u8>::new());
+        let mut other = None;
+        let made = map.get_or_insert_with(1, || {
+            let theirs = Arc::clone(&map);
+            let wants_1 = move || theirs.get_or_insert_with(2, || theirs.get_or_insert_with(1, || 10));
+            other = Some(std::thread::spawn(wants_1));
+            common::until_figure(&map, "waiting", 1);
+            assert_blames_caller!(map.get_or_insert_with(2, || 20), "wait for each other", "in one order");
+            1
+        });
+        assert_eq!((made, other.unwrap().join().unwrap()), (1, 1));
+    });
+}
+
+#[test]
 fn model_that_fails_panics_as_its_body_did() {
     let payload = catch_unwind(|| model::check(|| panic!("the body's"))).unwrap_err();
     assert_eq!(message(&*payload), "the body's");
@@ -420,4 +437,17 @@ fn panic_of_a_single_flights_closure_is_its_leaders() {
     let told = told_by(|| _ = flight.call_until(&1, HOUR, || panic!("from call_until")));
     assert_eq!(told.message, "from call_until");
     assert_eq!(flight.call(&1, || 7), Ok(7));
+}
+
+#[test]
+fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
+    let (most, second) = (RateLimiter::MAX, Duration::from_secs(1));
+    assert_blames_caller!(RateLimiter::new(7, Duration::ZERO), "7 tokens", "period of 0");
+    assert_blames_caller!(RateLimiter::new(most + 1, second), most + 1, most);
+    assert_blames_caller!(RateLimiter::new(1, second).with_burst(most + 1), most + 1, most);
+    let limiter = RateLimiter::new(1, second);
+    assert_blames_caller!(limiter.set_rate(7, Duration::ZERO), "7 tokens", "period of 0");
+    assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);
+    assert_blames_caller!(limiter.resize(u64::MAX), u64::MAX, most);
+    assert_eq!((limiter.rate(), limiter.burst(), limiter.available()), ((1, second), 1, 1));
 }

@@ -6,7 +6,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lexopt::prelude::*;
+use selvedge::crawl::Builder;
 use url::Url;
+
+/// A page of more bytes is not read; the median page of the web has a thirtieth.
+pub(crate) const BODY_CAP: u64 = 1 << 20;
 
 pub(crate) const HELP: &str = "\
 Crawls a web site and reports its dead links, redirects and slow pages.
@@ -62,6 +66,17 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Sets what was asked for.
+    pub(crate) fn set(&self, builder: Builder) -> Builder {
+        builder
+            .workers(self.workers)
+            .per_host(self.per_host)
+            .depth(self.depth)
+            .pages(self.pages)
+            .body_cap(BODY_CAP)
+            .connect_timeout(Duration::from_secs(5))
+    }
+
     /// Reads a command line; `None` if it asks for help. The error is a sentence for the user.
     pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>, String> {
         let mut options = Options::default();

@@ -9,5 +9,8 @@
 #![doc = include_str!("group.md")]
 #![doc = include_str!("queue.md")]
 #![doc = include_str!("flight.md")]
+#![doc = include_str!("map.md")]
+#![doc = include_str!("limiter.md")]
 #![doc = include_str!("polling.md")]
 #![doc = include_str!("races.md")]
+#![doc = include_str!("crawl.md")]

@@ -41,30 +41,35 @@ impl Slot {
         self.outcome.try_lock().is_some_and(|outcome| outcome.is_some())
     }
 
-    /// Sleeps until the wait is ended, at the latest at `deadline` of the system's clock; tells those who
-    /// [observe](blocking) this thread, if it must sleep.
-    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Outcome {
+    /// How the wait ended, if it has.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        *self.outcome.lock()
+    }
+
+    /// Sleeps until the wait is ended, at the latest at an instant of the system's clock, as it says for that
+    /// case; tells those who [observe](blocking) this thread, if it must sleep.
+    pub(crate) fn sleep(&self, latest: Option<(Instant, Outcome)>) -> Outcome {
         let mut observers = blocking::observers();
         if observers.is_empty() || self.has_ended() {
-            return self.wait(deadline);
+            return self.wait(latest);
         }
-        observers.retain(|observer| Arc::clone(observer).blocked(deadline));
-        let ended = self.wait(deadline);
+        observers.retain(|observer| Arc::clone(observer).blocked(latest.map(|(at, _)| at)));
+        let ended = self.wait(latest);
         observers.iter().rev().for_each(|observer| observer.resumed());
         ended
     }
 
-    fn wait(&self, deadline: Option<Instant>) -> Outcome {
+    fn wait(&self, latest: Option<(Instant, Outcome)>) -> Outcome {
         let mut outcome = self.outcome.lock();
         // Until `end` writes the outcome; it needs the lock for that, so it cannot fall between this thread's
         // look and its sleep, and it notifies afterwards.
         loop {
-            match (*outcome, deadline) {
+            match (*outcome, latest) {
                 // If an end was written before this thread came back from its time-out, that end holds.
                 (Some(ended), _) => return ended,
                 (None, None) => self.ended.wait(&mut outcome),
-                (None, Some(at)) if time::now() >= at => *outcome = Some(Err(WaitError::TimedOut)),
-                (None, Some(at)) => drop(self.ended.wait_until(&mut outcome, at)),
+                (None, Some((at, end))) if time::now() >= at => *outcome = Some(end),
+                (None, Some((at, _))) => drop(self.ended.wait_until(&mut outcome, at)),
             }
         }
     }

@@ -5,8 +5,7 @@ use std::fmt;
 
 use super::Site;
 use super::trouble::{DEAD, is_private};
-use crate::frontier::State;
-use crate::report::Report;
+use selvedge::crawl::{Report, State};
 
 /// The crawl, judged by the plan of the site and by what its servers were asked for.
 #[derive(Debug, Default)]
@@ -25,7 +24,7 @@ impl Site {
     /// Judges the report of a crawl of this site.
     pub(crate) fn verdict(&self, report: &Report) -> Verdict {
         // Without end, the calendar is always cut short by the depth.
-        let cut = report.in_state(State::TooFar).any(|page| page.url.path() != "/calendar");
+        let cut = report.in_state(State::TooFar).any(|page| !page.url.contains("/calendar?"));
         let mut verdict =
             Verdict { planted: DEAD.len(), whole: report.is_whole() && !cut, ..Verdict::default() };
         let (planted, found) = (self.planted(), found(report));
@@ -68,7 +67,7 @@ fn found(report: &Report) -> BTreeSet<Dead> {
     let dead = report.dead_links().into_iter();
     dead.flat_map(|link| {
         let url = link.url;
-        link.linked_from.into_iter().map(move |page| (url.clone(), page.to_string()))
+        link.linked_from.into_iter().map(move |link| (url.clone(), link.page))
     })
     .collect()
 }

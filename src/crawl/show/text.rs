@@ -3,11 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use url::Url;
-
-use crate::fetch::{BODY_CAP, Outcome};
-use crate::frontier::{Page, PageId, Skip, State};
-use crate::report::{DeadLink, Ended, Fate, Report};
+use crate::crawl::frontier::{PageId, Skip, State};
+use crate::crawl::{DeadLink, Ended, Fate, Outcome, Page, Report};
 
 /// Rows of a list before the rest is only counted. Dead links are listed in full: they are what one came for.
 const ROWS: usize = 8;
@@ -15,36 +12,43 @@ const ROWS: usize = 8;
 const PAGES: usize = 6;
 const WIDTH: usize = 100;
 
-/// The summary; if `quiet`, only the dead links.
-pub(crate) fn text(report: &Report, quiet: bool) -> String {
-    let mut summary = Summary { report, out: String::new() };
-    if !quiet {
-        summary.totals();
+impl Report {
+    /// What was found, in words, for a terminal; if `quiet`, only the dead links.
+    pub fn to_text(&self, quiet: bool) -> String {
+        let mut summary = Summary { report: self, out: String::new() };
+        if !quiet {
+            summary.totals();
+        }
+        summary.dead_links();
+        if !quiet {
+            summary.redirects();
+            summary.slowest();
+            summary.errors();
+            summary.skipped();
+        }
+        summary.out.trim_start().to_owned()
     }
-    summary.dead_links();
-    if !quiet {
-        summary.redirects();
-        summary.slowest();
-        summary.errors();
-        summary.skipped();
-    }
-    summary.out.trim_start().to_owned()
-}
 
-/// How the crawl ended if not by itself; `None` if it is complete.
-pub(crate) fn partial(report: &Report) -> Option<String> {
-    let left = report.in_state(State::Waiting).count();
-    let why = match &report.ended {
-        Ended::Complete if left == 0 => return None,
-        Ended::Complete => "the page limit was reached".to_owned(),
-        Ended::OutOfTime => "the time ran out".to_owned(),
-        Ended::Cancelled(why) => why.clone(),
-    };
-    let cut_off = match report.cut_off {
-        0 => String::new(),
-        cut_off => format!(", {}", counted(cut_off, "request", "without an answer")),
-    };
-    Some(format!("PARTIAL: {why}; {}{cut_off}.", counted(left, "page", "not fetched")))
+    /// Why the crawl did not find everything that it should have, in a sentence; `None` if it did.
+    pub fn partial(&self) -> Option<String> {
+        let left = self.in_state(State::Waiting).count();
+        let why = match &self.ended {
+            Ended::Complete if left > 0 => "the page limit was reached".to_owned(),
+            Ended::Complete if self.refused > 0 => "the limit on URLs was reached".to_owned(),
+            Ended::Complete => return None,
+            Ended::OutOfTime => "the time ran out".to_owned(),
+            Ended::Cancelled(why) => why.clone(),
+        };
+        let cut_off = match self.cut_off {
+            0 => String::new(),
+            cut_off => format!(", {}", counted(cut_off, "request", "without an answer")),
+        };
+        let refused = match self.refused {
+            0 => String::new(),
+            refused => format!(", {}", counted(refused as usize, "link", "to URLs there was no room for")),
+        };
+        Some(format!("PARTIAL: {why}; {}{cut_off}{refused}.", counted(left, "page", "not fetched")))
+    }
 }
 
 fn counted(count: usize, what: &str, state: &str) -> String {
@@ -69,10 +73,9 @@ impl Summary<'_> {
     fn totals(&mut self) {
         let Report { pages, took, workers, per_host, .. } = self.report;
         let (fetched, seconds) = (self.report.fetched(), took.as_secs_f64());
-        let depth =
-            pages.iter().filter(|page| page.state == State::Fetched).map(|page| page.distance.depth).max();
-        self.line(&format!("Crawled {}", pages[0].url));
-        if let Some(partial) = partial(self.report) {
+        let depth = pages.iter().filter(|page| page.state == State::Fetched).map(|page| page.depth).max();
+        self.line(&format!("Crawled {}", pages.first().map_or("nothing", |page| &page.url)));
+        if let Some(partial) = self.report.partial() {
             self.line(&partial);
         }
         self.line("");
@@ -101,10 +104,10 @@ impl Summary<'_> {
     }
 
     fn dead_link(&mut self, link: &DeadLink) {
-        let url = Url::parse(&link.url).map_or_else(|_| link.url.clone(), |url| self.short(&url));
+        let url = self.short(&link.url);
         let chain: String = link.via.iter().map(|url| format!(" → {}", self.short(url))).collect();
         self.line(&format!("  {:<26} {url}{chain}", link.death.to_string()));
-        let named: Vec<_> = link.linked_from.iter().take(PAGES).map(|page| self.short(page)).collect();
+        let named: Vec<_> = link.linked_from.iter().take(PAGES).map(|link| self.short(&link.page)).collect();
         let more = link.linked_from.len() - named.len();
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         if let Some(detail) = link.death.detail() {
@@ -123,7 +126,7 @@ impl Summary<'_> {
         }
         self.heading(&format!("Redirects: {}", redirects.len()));
         for (id, via, fate) in redirects.iter().take(ROWS) {
-            let Some(Outcome::Redirect { status, .. }) = &self.report.outcomes[*id] else { continue };
+            let status = self.report.page(*id).status().unwrap_or_default();
             let chain: String = via.iter().map(|id| format!(" → {}", self.name(*id))).collect();
             let end = match fate {
                 Fate::Alive => String::new(),
@@ -158,24 +161,22 @@ impl Summary<'_> {
     fn skipped(&mut self) {
         let report = self.report;
         let url = |page: &Page| self.short(&page.url);
-        let too_large = |id: PageId| match &report.outcomes[id] {
-            Some(Outcome::TooLarge { bytes: BODY_CAP }) => {
-                Some(format!("{} (over {})", self.name(id), bytes(BODY_CAP)))
-            }
-            Some(Outcome::TooLarge { bytes: size }) => Some(format!("{} ({})", self.name(id), bytes(*size))),
-            _ => None,
+        let with = |wanted: Outcome| move |page: &&Page| page.outcome() == Some(wanted);
+        let size = |page: &Page| match page.record.as_ref().map_or(0, |record| record.bytes) {
+            0 => url(page),
+            size => format!("{} ({} or more)", url(page), bytes(size)),
         };
-        let other = |id: PageId| match &report.outcomes[id] {
-            Some(Outcome::Other { mime }) => Some(format!("{} ({mime})", self.name(id))),
-            _ => None,
+        let mime = |page: &Page| match page.record.as_ref().and_then(|record| record.mime.as_deref()) {
+            Some(mime) => format!("{} ({mime})", url(page)),
+            None => url(page),
         };
         let rows: [(&str, Vec<String>); 7] = [
             ("robots.txt says no", report.skipped(Skip::Robots).map(url).collect()),
             ("out of scope", report.skipped(Skip::OutOfScope).map(url).collect()),
             ("too deep", report.in_state(State::TooFar).map(url).collect()),
-            ("too large", (0..report.pages.len()).filter_map(too_large).collect()),
-            ("not HTML", (0..report.pages.len()).filter_map(other).collect()),
-            ("not http", report.not_http.clone()),
+            ("too large", report.pages().iter().filter(with(Outcome::TooLarge)).map(size).collect()),
+            ("not HTML", report.pages().iter().filter(with(Outcome::Alive)).map(mime).collect()),
+            ("not http", report.not_http().map(str::to_owned).collect()),
             ("never came to it", report.in_state(State::Waiting).map(url).collect()),
         ];
         if rows.iter().any(|(_, what)| !what.is_empty()) {
@@ -194,21 +195,28 @@ impl Summary<'_> {
     }
 
     fn name(&self, id: PageId) -> String {
-        self.short(&self.report.pages[id].url)
+        self.short(&self.report.page(id).url)
     }
 
     /// A URL of the host where the crawl began, without the host.
-    fn short(&self, url: &Url) -> String {
-        let home = &self.report.pages[0].url;
-        match url.origin() == home.origin() {
-            true => url[url::Position::BeforePath..].to_owned(),
-            false => url.to_string(),
+    fn short(&self, url: &str) -> String {
+        let home = self.report.pages().first().map_or("", |page| host(&page.url));
+        match url.strip_prefix(home) {
+            Some(rest) if rest.starts_with('/') && !home.is_empty() => rest.to_owned(),
+            _ => url.to_owned(),
         }
     }
 }
 
+/// What stands before the path of a URL.
+fn host(url: &str) -> &str {
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    let end = url[begin..].find('/').map_or(url.len(), |at| begin + at);
+    &url[..end]
+}
+
 /// Cuts a text that is wider than `width` characters.
-pub(crate) fn clipped(text: &str, width: usize) -> String {
+pub(in crate::crawl) fn clipped(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -216,7 +224,7 @@ pub(crate) fn clipped(text: &str, width: usize) -> String {
 }
 
 /// A time, in the unit that suits it.
-pub(crate) fn span(span: Duration) -> String {
+pub(in crate::crawl) fn span(span: Duration) -> String {
     match span.as_secs_f64() {
         seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
         seconds => format!("{:.0} ms", seconds * 1e3),
@@ -224,7 +232,7 @@ pub(crate) fn span(span: Duration) -> String {
 }
 
 /// A size, in the unit that suits it.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub(in crate::crawl) fn bytes(bytes: u64) -> String {
     match bytes as f64 {
         size if size >= 1e6 => format!("{:.1} MB", size / 1e6),
         size if size >= 1e3 => format!("{:.0} kB", size / 1e3),

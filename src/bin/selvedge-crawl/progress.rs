@@ -5,23 +5,14 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use selvedge::crawl;
 
 /// Over how long the current speed is taken.
 const WINDOW: Duration = Duration::from_secs(1);
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How far the crawl is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Counts {
-    pub(crate) at: Duration,
-    pub(crate) waiting: usize,
-    pub(crate) fetched: usize,
-    pub(crate) in_flight: usize,
-    pub(crate) errors: usize,
-}
-
-/// Shows [`Counts`] on stderr.
+/// Shows a crawl's progress on stderr.
 #[derive(Debug)]
 pub(crate) struct Progress {
     screen: Screen,
@@ -56,25 +47,26 @@ impl Progress {
         Progress { screen, speed: Speed::default() }
     }
 
-    pub(crate) fn show(&mut self, counts: &Counts) {
-        let speed = self.speed.after(counts.at, counts.fetched);
-        let found = counts.fetched + counts.in_flight + counts.waiting;
+    pub(crate) fn show(&mut self, progress: &crawl::Progress) {
+        let crawl::Progress { at, counts, errors, .. } = progress;
+        let (fetched, in_flight) = (counts.fetched, counts.out);
+        let speed = self.speed.after(*at, fetched);
+        let found = fetched + in_flight + counts.waiting;
         let text = || {
-            let Counts { fetched, in_flight, errors, .. } = counts;
             format!(
                 "{fetched} of {found} pages found, {in_flight} in flight, {errors} errors, {speed:.0} pages/s"
             )
         };
         match &mut self.screen {
             Screen::None => {}
-            Screen::Lines { next } if counts.at < *next => {}
+            Screen::Lines { next } if *at < *next => {}
             Screen::Lines { next } => {
-                *next = counts.at + EVERY;
-                eprintln!("{:>6.1} s  {}", counts.at.as_secs_f64(), text());
+                *next = *at + EVERY;
+                eprintln!("{:>6.1} s  {}", at.as_secs_f64(), text());
             }
             Screen::Bar(bar) => {
                 bar.set_length(found as u64);
-                bar.set_position(counts.fetched as u64);
+                bar.set_position(fetched as u64);
                 bar.set_message(text());
                 bar.tick();
             }

@@ -1,16 +1,14 @@
 //! The run as a picture: who fetched what and when, and how long the line was.
 
-use std::io;
-use std::path::Path;
+use std::time::Duration;
 
 use svg::Document;
 use svg::node::element::path::Data;
 use svg::node::element::{Group, Path as Curve, Title};
 
-use crate::fetch::Outcome;
-use crate::report::{Report, Visit};
-use crate::shapes::{block, label, line, round, step};
-use crate::summary::{clipped, partial, span};
+use super::shapes::{block, label, line, round, step};
+use super::text::{clipped, span};
+use crate::crawl::{Outcome, Report, Sample, Visit};
 
 const WIDTH: f64 = 1200.0;
 const LEFT: f64 = 104.0;
@@ -24,7 +22,6 @@ const FONT: &str = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 const INK: &str = "#1f2933";
 const FAINT: &str = "#66727f";
 const GRID: &str = "#e4e8ec";
-const WAIT: &str = "#d3d9e0";
 const ALARM: &str = "#b3263e";
 
 /// What became of a request: the colour of its bar.
@@ -42,9 +39,12 @@ const ROBOTS: Kind = Kind { name: "robots.txt", colour: "#7b4fa3" };
 const STOPPED: Kind = Kind { name: "stopped", colour: "#8a949e" };
 const KINDS: [Kind; 6] = [PAGE, UNREAD, REDIRECT, DEAD, ROBOTS, STOPPED];
 
-/// Draws `report` into the file at `path`.
-pub(crate) fn write(report: &Report, path: &Path) -> io::Result<()> {
-    svg::save(path, &Chart::of(report).draw())
+impl Report {
+    /// Draws the run as an SVG picture: a row for each worker with a bar for each of its requests, and above them
+    /// how many were in work and how many pages waited.
+    pub fn to_svg(&self) -> String {
+        Chart::of(self).draw().to_string()
+    }
 }
 
 struct Chart<'a> {
@@ -62,7 +62,7 @@ impl<'a> Chart<'a> {
     fn of(report: &'a Report) -> Self {
         let scale = (WIDTH - LEFT - RIGHT) / report.took.as_secs_f64().max(1e-3);
         let row = (ROWS / report.workers as f64).clamp(5.0, 35.0);
-        let top = if partial(report).is_some() { 106.0 } else { 84.0 };
+        let top = if report.partial().is_some() { 106.0 } else { 84.0 };
         Chart { report, scale, top, rows: top + 2.0 * (STRIP + GAP) + 4.0, row }
     }
 
@@ -87,7 +87,7 @@ impl<'a> Chart<'a> {
         self.rows + self.row * self.report.workers as f64
     }
 
-    fn x(&self, at: std::time::Duration) -> f64 {
+    fn x(&self, at: Duration) -> f64 {
         LEFT + at.as_secs_f64() * self.scale
     }
 
@@ -98,7 +98,7 @@ impl<'a> Chart<'a> {
         let dead = self.report.dead_count();
         let totals = format!("{fetched} pages in {} · {speed:.0} pages/s · {dead} dead links", span(*took));
         let team = format!("{workers} workers, {per_host} requests at one host");
-        let name = clipped(&format!("Crawl of {}", pages[0].url), 90);
+        let name = clipped(&format!("Crawl of {}", pages.first().map_or("nothing", |page| &page.url)), 90);
         let title = Group::new().add(label(LEFT, 36.0, 20, INK, name).set("font-weight", 600)).add(label(
             LEFT,
             60.0,
@@ -106,7 +106,7 @@ impl<'a> Chart<'a> {
             FAINT,
             format!("{totals} · {team}"),
         ));
-        match partial(self.report) {
+        match self.report.partial() {
             Some(partial) => title.add(label(LEFT, 82.0, 14, ALARM, partial)),
             None => title,
         }
@@ -128,20 +128,14 @@ impl<'a> Chart<'a> {
     }
 
     /// A count over time, from 0 to its maximum.
-    fn strip(
-        &self,
-        top: f64,
-        name: &str,
-        colour: &str,
-        count: impl Fn(&crate::report::Sample) -> usize,
-    ) -> Group {
-        let most = self.report.samples.iter().map(&count).max().unwrap_or(0);
+    fn strip(&self, top: f64, name: &str, colour: &str, count: impl Fn(&Sample) -> usize) -> Group {
+        let most = self.report.samples().iter().map(&count).max().unwrap_or(0);
         let foot = top + STRIP;
         let y = |count: usize| foot - STRIP * count as f64 / most.max(1) as f64;
         let mut data = Data::new().move_to((LEFT, foot));
         // A step, not a slope: the count holds until the next sample. One point for each half pixel will do.
         let (mut drawn, mut level) = (LEFT, 0);
-        for sample in &self.report.samples {
+        for sample in self.report.samples() {
             let x = self.x(sample.at);
             if x - drawn >= 0.5 || count(sample) == most {
                 data = data.line_to((round(x), round(y(level)))).line_to((round(x), round(y(count(sample)))));
@@ -172,68 +166,56 @@ impl<'a> Chart<'a> {
                 rows = rows.add(name.set("text-anchor", "end"));
             }
         }
-        self.report.visits.iter().fold(rows, |rows, visit| rows.add(self.bar(visit)))
+        self.report.visits().iter().fold(rows, |rows, visit| rows.add(self.bar(visit)))
     }
 
-    /// One request: the wait for its host's gate, and what came after.
+    /// One request.
     fn bar(&self, visit: &Visit) -> Group {
         let kind = self.kind(visit);
         let height = self.row * 0.78;
         let y = self.rows + self.row * visit.worker as f64 + (self.row - height) / 2.0;
-        let started = visit.started.unwrap_or(visit.ended);
-        let (wait, took) = (started.saturating_sub(visit.taken), visit.ended.saturating_sub(started));
-        let between = |from, to| (self.x(from), (self.x(to) - self.x(from)).max(1.0));
-        let mut bar = Group::new();
-        if wait.as_secs_f64() * self.scale >= 0.5 {
-            let (x, width) = between(visit.taken, started);
-            bar = bar.add(block(x, y, width, height, WAIT));
-        }
-        if visit.started.is_some() {
-            let (x, width) = between(started, visit.ended);
-            let block = block(x, y, width, height, kind.colour);
-            // A seam between neighbours, where there is room for one.
-            let seam = if width >= 3.0 { 0.7 } else { 0.0 };
-            bar = bar.add(
-                block.set("stroke", "#ffffff").set("stroke-width", seam).set("rx", (width / 4.0).min(2.0)),
-            );
-        }
-        let waited =
-            if wait.as_millis() > 0 { format!(", after {} at the gate", span(wait)) } else { String::new() };
-        bar.add(Title::new(format!("{}\n{}, {}{waited}", visit.url, self.came(visit, kind), span(took))))
+        let (x, end) = (self.x(visit.started), self.x(visit.ended));
+        let width = (end - x).max(1.0);
+        // A seam between neighbours, where there is room for one.
+        let seam = if width >= 3.0 { 0.7 } else { 0.0 };
+        let bar = block(x, y, width, height, kind.colour).set("stroke", "#ffffff");
+        let bar = bar.set("stroke-width", seam).set("rx", (width / 4.0).min(2.0));
+        let took = span(visit.ended.saturating_sub(visit.started));
+        let title = Title::new(format!("{}\n{}, {took}", visit.url, self.came(visit, kind)));
+        Group::new().add(bar).add(title)
     }
 
     /// What became of a request, in a word or two.
     fn came(&self, visit: &Visit, kind: Kind) -> String {
-        match visit.page.and_then(|id| self.report.outcomes[id].as_ref()) {
-            Some(Outcome::Refused { status } | Outcome::Redirect { status, .. }) => {
-                format!("{} {status}", kind.name)
-            }
-            Some(Outcome::Failed(failure)) => format!("{}: {}", failure.kind, failure.detail),
+        let record = visit.page.and_then(|id| self.report.page(id).record.as_ref());
+        match record.map(|record| (record.outcome, record.status)) {
+            Some((Outcome::Refused | Outcome::Redirect, Some(status))) => format!("{} {status}", kind.name),
+            Some((Outcome::Failed(failure), _)) => format!("{}: {failure}", kind.name),
             _ => kind.name.to_owned(),
         }
     }
 
     fn kind(&self, visit: &Visit) -> Kind {
         let Some(id) = visit.page else { return ROBOTS };
-        match &self.report.outcomes[id] {
-            Some(Outcome::Page { .. }) => PAGE,
-            Some(Outcome::Other { .. } | Outcome::TooLarge { .. }) => UNREAD,
-            Some(Outcome::Redirect { .. }) => REDIRECT,
-            Some(Outcome::Refused { .. } | Outcome::Failed(_)) => DEAD,
-            Some(Outcome::Stopped) | None => STOPPED,
+        match self.report.page(id).outcome() {
+            Some(Outcome::Page | Outcome::Sitemap) => PAGE,
+            Some(Outcome::Alive | Outcome::TooLarge) => UNREAD,
+            Some(Outcome::Redirect) => REDIRECT,
+            Some(Outcome::Refused | Outcome::Failed(_)) => DEAD,
+            None => STOPPED,
         }
     }
 
     /// The colours that occur, with how often.
     fn legend(&self) -> Group {
         let y = self.floor() + 62.0;
-        let count = |kind| self.report.visits.iter().filter(|visit| self.kind(visit) == kind).count();
+        let count = |kind| self.report.visits().iter().filter(|visit| self.kind(visit) == kind).count();
         let counted = KINDS.map(|kind| (kind.colour, kind.name, count(kind)));
         let kinds = counted.into_iter().filter(|&(_, _, count)| count > 0);
-        let texts = kinds.map(|(colour, name, count)| (colour, format!("{name} ({count})")));
         let mut x = LEFT;
         let mut legend = Group::new();
-        for (colour, text) in texts.chain([(WAIT, "waiting for the host".to_owned())]) {
+        for (colour, name, count) in kinds {
+            let text = format!("{name} ({count})");
             let advance = 48.0 + 7.2 * text.len() as f64;
             legend = legend.add(block(x, y - 11.0, 18.0, 13.0, colour).set("rx", 2)).add(label(
                 x + 25.0,

@@ -3,7 +3,7 @@
 use svg::node::element::{Line, Rectangle, Text};
 
 /// The distance of two ticks, of which there are at most ten, and its decimals.
-pub(crate) fn step(took: f64) -> (f64, usize) {
+pub(super) fn step(took: f64) -> (f64, usize) {
     let power = 10f64.powf((took / 10.0).log10().floor());
     let step =
         [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| took / step <= 10.0);
@@ -11,12 +11,12 @@ pub(crate) fn step(took: f64) -> (f64, usize) {
     (step, (-step.log10().floor()).max(0.0) as usize)
 }
 
-pub(crate) fn block(x: f64, y: f64, width: f64, height: f64, fill: &str) -> Rectangle {
+pub(super) fn block(x: f64, y: f64, width: f64, height: f64, fill: &str) -> Rectangle {
     let block = Rectangle::new().set("x", round(x)).set("y", round(y));
     block.set("width", round(width)).set("height", round(height)).set("fill", fill)
 }
 
-pub(crate) fn line(x1: f64, y1: f64, x2: f64, y2: f64, stroke: &str) -> Line {
+pub(super) fn line(x1: f64, y1: f64, x2: f64, y2: f64, stroke: &str) -> Line {
     Line::new()
         .set("x1", round(x1))
         .set("y1", round(y1))
@@ -25,12 +25,12 @@ pub(crate) fn line(x1: f64, y1: f64, x2: f64, y2: f64, stroke: &str) -> Line {
         .set("stroke", stroke)
 }
 
-pub(crate) fn label(x: f64, y: f64, size: u32, fill: &str, text: impl Into<String>) -> Text {
+pub(super) fn label(x: f64, y: f64, size: u32, fill: &str, text: impl Into<String>) -> Text {
     Text::new(text).set("x", round(x)).set("y", round(y)).set("font-size", size).set("fill", fill)
 }
 
 /// To a hundredth of a pixel, which keeps the file small.
-pub(crate) fn round(pixels: f64) -> f64 {
+pub(super) fn round(pixels: f64) -> f64 {
     (pixels * 100.0).round() / 100.0
 }
 

@@ -1,0 +1,167 @@
+//! Models of `RateLimiter`: every schedule of a few threads, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use std::time::Duration;
+
+use selvedge::error::WaitError;
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Clock, ManualClock, RateLimiter};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A token an hour, `burst` at the start.
+fn hourly(burst: u64) -> (ManualClock, Arc<RateLimiter>) {
+    let clock = Clock::manual();
+    let limiter = RateLimiter::new(1, HOUR).with_burst(burst).with_clock(&clock);
+    (clock, Arc::new(limiter))
+}
+
+/// Two takers, and time that passes between their calls: never more than burst + rate · time.
+///
+/// Fails if the look and the taking are two steps (edit `limiter-looks-and-takes-apart`), or if time is filled in
+/// twice (edit `limiter-fills-from-the-past`).
+#[test]
+fn two_takers_never_get_more_than_burst_and_rate_allow() {
+    model::check(|| {
+        let (clock, limiter) = hourly(1);
+        let taker = {
+            let limiter = Arc::clone(&limiter);
+            move || usize::from(limiter.try_acquire(1).is_ok()) + usize::from(limiter.try_acquire(1).is_ok())
+        };
+        let other = thread::spawn(taker.clone());
+        let waker = thread::spawn(move || clock.advance(HOUR));
+        let taken = taker() + other.join().unwrap();
+        waker.join().unwrap();
+        assert!((1..=2).contains(&taken), "{taken} were given out");
+        // What is left is not more than what came and was not given out; a full bucket spills.
+        assert!(limiter.available() <= 2 - taken as u64);
+    });
+}
+
+/// The instant at which a waiter's token comes is not missed, wherever in its call the clock reaches it.
+///
+/// Fails if who waits sets no alarm (edit `limiter-sets-no-alarm`).
+#[test]
+fn a_token_that_comes_while_somebody_joins_reaches_it() {
+    model::check(|| {
+        let (clock, limiter) = hourly(1);
+        limiter.acquire(1).unwrap();
+        let waiter = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire(1)
+        });
+        clock.advance(HOUR);
+        // Nobody uses the limiter from here on, so nobody else can wake the waiter.
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
+/// The first in line gives up: those behind get their tokens sooner by what it wanted.
+///
+/// Fails if who gives up keeps its reservation (edit `limiter-keeps-what-was-given-up`), or if those behind
+/// sleep on until the old instant (edit `limiter-new-plan-wakes-nobody`).
+#[test]
+fn a_cancelled_front_waiter_hands_its_turn_on() {
+    model::check(|| {
+        let (clock, limiter) = hourly(2);
+        limiter.acquire(2).unwrap();
+        let token = CancelToken::new();
+        let front = thread::spawn({
+            let (limiter, token) = (Arc::clone(&limiter), token.clone());
+            move || limiter.acquire_until(2, &token)
+        });
+        wait_for_line(&limiter, 1);
+        let behind = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire(1)
+        });
+        wait_for_line(&limiter, 2);
+        token.cancel();
+        assert_eq!(front.join().unwrap(), Err(WaitError::Cancelled));
+        // One token comes, and it is for the second.
+        clock.advance(HOUR);
+        assert_eq!(behind.join().unwrap(), Ok(()));
+        assert_eq!((limiter.available(), limiter.delay(1)), (0, Some(HOUR)));
+    });
+}
+
+fn wait_for_line(limiter: &RateLimiter, length: usize) {
+    while limiter.waiting() < length {
+        thread::yield_now();
+    }
+}
+
+/// The token comes and a cancel comes: the waiter has it or it is there for others, never both or neither.
+///
+/// Fails if a waiter that gave up before its token came is charged for it, because that is noticed only
+/// afterwards (edit `limiter-charges-the-gone`).
+#[test]
+fn a_token_that_meets_a_cancel_is_not_lost() {
+    model::check(|| {
+        let (clock, limiter) = hourly(1);
+        limiter.acquire(1).unwrap();
+        let token = CancelToken::new();
+        let waiter = thread::spawn({
+            let (limiter, token) = (Arc::clone(&limiter), token.clone());
+            move || limiter.acquire_until(1, &token)
+        });
+        let canceller = thread::spawn(move || token.cancel());
+        // A cancel may come before the waiter does, so a line of none may be all there ever is.
+        for _ in 0..2 {
+            if limiter.waiting() == 0 {
+                thread::yield_now();
+            }
+        }
+        clock.advance(HOUR);
+        canceller.join().unwrap();
+        match waiter.join().unwrap() {
+            Ok(()) => assert_eq!(limiter.available(), 0),
+            Err(error) => assert_eq!((error, limiter.available()), (WaitError::Cancelled, 1)),
+        }
+    });
+}
+
+/// Closing ends the wait of everybody, also of one who was just woken for a new plan.
+///
+/// Fails if one who was woken before is forgotten (edit `limiter-close-forgets-the-woken`), or if closing leaves
+/// the line alone (edit `limiter-close-forgets-the-line`).
+#[test]
+fn closing_wakes_every_waiter() {
+    model::check(|| {
+        let (_clock, limiter) = hourly(2);
+        limiter.acquire(2).unwrap();
+        let waiters = [(); 2].map(|()| {
+            let limiter = Arc::clone(&limiter);
+            thread::spawn(move || limiter.acquire(1))
+        });
+        limiter.set_rate(1, HOUR * 2);
+        limiter.close();
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Err(WaitError::Closed));
+        }
+    });
+}
+
+/// A paused limiter has no instant to sleep to; a rate that is set reaches those who sleep.
+///
+/// Fails if those who sleep are not told of a new plan (edit `limiter-new-plan-wakes-nobody`), or if the plan is
+/// compared in parts of a nanosecond, which are others at another rate (edit `limiter-compares-ticks`).
+#[test]
+fn a_new_rate_reaches_a_sleeper() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let limiter = Arc::new(RateLimiter::new(0, HOUR).with_burst(1).with_clock(&clock));
+        limiter.acquire(1).unwrap();
+        let waiter = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire(1)
+        });
+        limiter.set_rate(1, HOUR);
+        clock.wait_for_sleepers(1);
+        clock.advance(HOUR);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        assert_eq!(limiter.available(), 0);
+    });
+}

@@ -1,0 +1,212 @@
+//! Where links get you in the end.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::time::Duration;
+
+use super::fetch::ErrorKind;
+use super::frontier::{PageId, State};
+use super::log::Visit;
+use super::record::Outcome;
+use super::report::Report;
+
+/// Where a link gets you in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// There is something.
+    Alive,
+    /// There is nothing.
+    Dead(Death),
+    /// Nobody looked: skipped, out of scope, or the crawl was cut short.
+    Unknown,
+}
+
+/// Why there is nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Death {
+    /// It was refused.
+    Status(u16),
+    /// There was no answer.
+    Failed {
+        /// What it comes to.
+        kind: ErrorKind,
+        /// What the system said.
+        detail: String,
+    },
+    /// Its redirects lead back to where they came from.
+    Loop,
+    /// They are more than were to be followed.
+    TooManyRedirects,
+    /// What is written there means nothing.
+    NotAUrl,
+}
+
+/// A URL that gets nobody anywhere, and who links to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeadLink {
+    /// The URL, as the pages mean it.
+    pub url: String,
+    /// The redirects in between.
+    pub via: Vec<String>,
+    /// What is wrong.
+    pub death: Death,
+    /// The pages with the link, and what is written on it. Empty for the page that the crawl began at.
+    pub linked_from: Vec<LinkedFrom>,
+}
+
+/// A page with a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkedFrom {
+    /// The page.
+    pub page: String,
+    /// What a reader sees of the link.
+    pub text: String,
+}
+
+impl Report {
+    /// Follows the redirects from a page: the pages after it, and what it comes to.
+    ///
+    /// # Panics
+    /// If there are fewer pages.
+    #[track_caller]
+    pub fn fate(&self, id: PageId) -> (Vec<PageId>, Fate) {
+        let (mut here, mut seen, mut via) = (id, HashSet::from([id]), Vec::new());
+        loop {
+            let page = self.page(here);
+            let fate = match page.outcome() {
+                Some(Outcome::Redirect) => match self.redirect(here) {
+                    Some(next) => {
+                        via.push(next);
+                        here = next;
+                        if seen.insert(next) {
+                            continue;
+                        }
+                        Fate::Dead(Death::Loop)
+                    }
+                    None => Fate::Unknown,
+                },
+                None if here != id && page.state == State::TooFar => Fate::Dead(Death::TooManyRedirects),
+                Some(outcome) => self.end(here, outcome),
+                None => Fate::Unknown,
+            };
+            return (via, fate);
+        }
+    }
+
+    /// What a page that leads nowhere else comes to.
+    fn end(&self, id: PageId, outcome: Outcome) -> Fate {
+        let Some(record) = &self.page(id).record else { return Fate::Unknown };
+        match outcome {
+            Outcome::Refused => Fate::Dead(Death::Status(record.status.unwrap_or_default())),
+            Outcome::Failed(kind) => {
+                let detail = record.detail.as_deref().unwrap_or_default().to_owned();
+                Fate::Dead(Death::Failed { kind, detail })
+            }
+            _ => Fate::Alive,
+        }
+    }
+
+    /// Every link that is dead: as written on a page, so that its owner can find and mend it. The page at the
+    /// end of a redirect is not listed for itself unless something links to it.
+    pub fn dead_links(&self) -> Vec<DeadLink> {
+        let mut dead = Vec::new();
+        for id in 0..self.pages.len() as PageId {
+            let (via, fate) = self.fate(id);
+            let Fate::Dead(death) = fate else { continue };
+            let linked_from = self.linkers(id);
+            if id == 0 || !linked_from.is_empty() {
+                let via = via.iter().map(|&id| self.page(id).url.to_string()).collect();
+                dead.push(DeadLink { url: self.page(id).url.to_string(), via, death, linked_from });
+            }
+        }
+        let mut broken: BTreeMap<&str, Vec<LinkedFrom>> = BTreeMap::new();
+        for (page, text) in self.broken() {
+            let page = self.page(page).url.to_string();
+            broken.entry(text).or_default().push(LinkedFrom { page, text: String::new() });
+        }
+        dead.extend(broken.into_iter().map(|(url, linked_from)| DeadLink {
+            url: url.to_owned(),
+            via: Vec::new(),
+            death: Death::NotAUrl,
+            linked_from,
+        }));
+        dead
+    }
+
+    fn linkers(&self, id: PageId) -> Vec<LinkedFrom> {
+        let named = |link: super::report::Link<'_>| LinkedFrom {
+            page: self.page(link.page).url.to_string(),
+            text: link.text.to_owned(),
+        };
+        self.linked_from(id).map(named).collect()
+    }
+
+    /// How many links are dead. A start that is dead counts as one.
+    pub fn dead_count(&self) -> usize {
+        self.dead_links().iter().map(|link| link.linked_from.len().max(1)).sum()
+    }
+
+    /// The redirects that start a chain, with the pages they go through and what they come to.
+    pub fn redirects(&self) -> Vec<(PageId, Vec<PageId>, Fate)> {
+        let ids = 0..self.pages.len() as PageId;
+        let redirects = ids.filter(|&id| self.page(id).outcome() == Some(Outcome::Redirect));
+        let starts = redirects.filter(|&id| id == 0 || self.is_linked(id));
+        starts.map(|id| (id, self.fate(id))).map(|(id, (via, fate))| (id, via, fate)).collect()
+    }
+
+    /// The requests for pages that took longest, longest first.
+    pub fn slowest(&self, count: usize) -> Vec<(&Visit, Duration)> {
+        let pages = self.visits().iter().filter(|visit| visit.page.is_some());
+        let mut visits: Vec<_> =
+            pages.map(|visit| (visit, visit.ended.saturating_sub(visit.started))).collect();
+        visits.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+        visits.truncate(count);
+        visits
+    }
+
+    /// How many pages were refused or failed, by kind, most first.
+    pub fn errors(&self) -> Vec<(String, usize)> {
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for record in self.records() {
+            let kind = match record.outcome {
+                Outcome::Refused => Death::Status(record.status.unwrap_or_default()).to_string(),
+                Outcome::Failed(kind) => kind.to_string(),
+                _ => continue,
+            };
+            *kinds.entry(kind).or_default() += 1;
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        kinds
+    }
+}
+
+impl Death {
+    /// What the system said, where the kind of failure does not say it all.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Death::Failed { kind: ErrorKind::TimedOut | ErrorKind::ConnectionRefused, .. } => None,
+            Death::Failed { detail, .. } => Some(detail),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Death::Status(status) => {
+                let reason =
+                    ureq::http::StatusCode::from_u16(*status).ok().and_then(|code| code.canonical_reason());
+                write!(f, "{status} {}", reason.unwrap_or("unheard of"))
+            }
+            Death::Failed { kind, .. } => kind.fmt(f),
+            Death::Loop => f.write_str("redirect loop"),
+            Death::TooManyRedirects => f.write_str("too many redirects"),
+            Death::NotAUrl => f.write_str("not a URL"),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Requests over HTTP and HTTPS.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use ureq::http::Response as Answer;
+use ureq::http::header::HeaderMap;
+use ureq::{Agent, Body as Stream};
+
+use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
+
+/// How often a body's reader looks at the token.
+const CHUNK: usize = 16 << 10;
+
+/// Makes requests over HTTP and HTTPS, with connections that are kept open between them.
+///
+/// Bodies that were packed for the way are unpacked, and the cap counts the unpacked bytes. Cookies are neither
+/// kept nor sent.
+///
+/// # Blocking
+/// A request blocks within its time-outs. A body that arrives looks at the token with every chunk; a server that
+/// is silent is waited for until a time-out ends it.
+pub struct Http {
+    agent: Agent,
+}
+
+impl Http {
+    /// Makes a client that keeps at most `connections` open between requests.
+    pub fn new(connections: usize) -> Self {
+        let config = Agent::config_builder()
+            .accept("text/html,application/xhtml+xml;q=0.9,*/*;q=0.1")
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections(connections)
+            .max_idle_connections_per_host(connections);
+        Http { agent: config.build().new_agent() }
+    }
+
+    fn call(&self, request: &Request<'_>) -> Result<Answer<Stream>, ureq::Error> {
+        let url = request.url.as_str();
+        let mut builder = match request.method {
+            Method::Get => self.agent.get(url),
+            Method::Head => self.agent.head(url),
+        };
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
+        }
+        // Of the crawl's own time, too.
+        let clock = request.token.clock();
+        let left = request.token.deadline().map(|at| at.saturating_duration_since(clock.now()));
+        let total = left.map_or(request.total, |left| left.min(request.total)).max(Duration::from_millis(1));
+        let config = builder
+            .config()
+            .user_agent(request.agent)
+            .timeout_global(Some(total))
+            .timeout_connect(Some(request.connect))
+            .timeout_recv_response(Some(request.read));
+        config.build().call()
+    }
+
+    fn try_fetch(&self, request: &Request<'_>) -> Result<Response, ureq::Error> {
+        let mut answer = self.call(request)?;
+        let status = answer.status().as_u16();
+        let mut response = Response { status, headers: headers(answer.headers()), body: Body::Unread };
+        if request.wants(status, response.get("content-type")) {
+            let announced = response.get("content-length").and_then(|length| length.parse().ok());
+            response.body = match announced.filter(|&bytes: &u64| bytes > request.cap) {
+                Some(bytes) => Body::TooLarge(bytes),
+                None => read(answer.body_mut(), request)?,
+            };
+        }
+        Ok(response)
+    }
+}
+
+/// What is neither ASCII nor UTF-8 in a header is replaced: some servers send a `Location` so.
+fn headers(map: &HeaderMap) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    map.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
+}
+
+fn read(body: &mut Stream, request: &Request<'_>) -> Result<Body, ureq::Error> {
+    let mut reader = body.as_reader();
+    let (mut all, mut chunk) = (Vec::new(), vec![0; CHUNK]);
+    loop {
+        if request.token.is_cancelled() {
+            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+        }
+        let length = reader.read(&mut chunk)?;
+        all.extend_from_slice(&chunk[..length]);
+        match length {
+            0 => return Ok(Body::Read(all)),
+            _ if all.len() as u64 > request.cap => return Ok(Body::TooLarge(request.cap)),
+            _ => {}
+        }
+    }
+}
+
+impl Fetch for Http {
+    fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
+        self.try_fetch(request).map_err(|error| {
+            // A request that ends after the crawl was stopped may have been cut short by that.
+            let kind = if request.token.is_cancelled() { ErrorKind::Stopped } else { kind(&error) };
+            FetchError::new(kind, error.to_string())
+        })
+    }
+}
+
+fn kind(error: &ureq::Error) -> ErrorKind {
+    match error {
+        ureq::Error::Timeout(_) => ErrorKind::TimedOut,
+        ureq::Error::HostNotFound => ErrorKind::NoSuchHost,
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => ErrorKind::Tls,
+        ureq::Error::Io(error) => of_io(error),
+        ureq::Error::ConnectionFailed => ErrorKind::ConnectionLost,
+        _ => ErrorKind::NotUnderstood,
+    }
+}
+
+fn of_io(error: &io::Error) -> ErrorKind {
+    // What the client itself reports while a body is read arrives wrapped.
+    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
+        return kind(inner);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => ErrorKind::ConnectionRefused,
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::TimedOut,
+        // How a TLS handshake fails when it fails in the middle of a write.
+        io::ErrorKind::InvalidData => ErrorKind::Tls,
+        // std has no kind for it.
+        _ if error.to_string().starts_with("failed to lookup address") => ErrorKind::NoSuchHost,
+        _ => ErrorKind::ConnectionLost,
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Http")
+    }
+}

@@ -1,0 +1,53 @@
+//! Going on where a crawl stopped.
+
+use url::Url;
+
+use super::canonical::lane;
+use super::engine::Engine;
+use super::frontier::{Distance, PageId, Restored, State};
+use super::record::Outcome;
+use super::report::{Page, Report};
+
+impl Engine {
+    /// Takes in what an earlier crawl found. What failed for the moment waits again.
+    pub(super) fn go_on(&self, report: Report) {
+        let parsed = |page: &Page| Url::parse(&page.url).ok();
+        let hosts = report.hosts.iter().filter_map(|host| Url::parse(&format!("http://{host}/")).ok());
+        hosts.for_each(|host| self.scope.add_host(&host));
+        *self.front.lock() = report.front;
+        let lanes: Vec<String> = report
+            .pages
+            .iter()
+            .map(|page| parsed(page).map_or(String::new(), |url| lane(&url).to_owned()))
+            .collect();
+        let pages = report.pages.iter().zip(&lanes).map(|(page, lane)| {
+            let again = page.is_passing();
+            Restored {
+                url: &page.url,
+                lane,
+                distance: Distance { depth: page.depth, hops: page.hops },
+                state: if again { State::Waiting } else { page.state },
+                rank: page.rank,
+                record: page.record.clone().filter(|_| !again),
+            }
+        });
+        let links = (0..report.pages.len() as PageId)
+            .flat_map(|from| report.links(from).map(move |link| (from, link.page, link.step, link.text)));
+        self.frontier.restore(pages, links);
+        let mut log = self.log.lock();
+        log.broken.extend(report.log.broken.iter().cloned());
+        log.not_http(report.log.not_http.iter().cloned());
+    }
+}
+
+impl Page {
+    /// Whether it failed in a way that may have passed.
+    fn is_passing(&self) -> bool {
+        let Some(record) = &self.record else { return false };
+        match record.outcome {
+            Outcome::Failed(kind) => super::retry::is_passing_failure(kind),
+            Outcome::Refused => record.status.is_some_and(super::retry::is_passing),
+            _ => false,
+        }
+    }
+}

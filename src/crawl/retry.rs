@@ -1,0 +1,110 @@
+//! Whether a request is made again, and when.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, SystemTime};
+
+use super::fetch::{ErrorKind, FetchError, Response};
+use super::settings::RetrySettings;
+
+/// What to do after an answer, or after none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It stands.
+    No,
+    /// Once more, after so long.
+    After(Duration),
+    /// Once more, after so long, and until then nothing else at this host.
+    Pause(Duration),
+}
+
+impl RetrySettings {
+    /// Decides for a page that was tried `tries` times before.
+    pub(super) fn decide(&self, url: &str, tries: u32, answer: &Result<Response, FetchError>) -> Again {
+        let asked = match answer {
+            Ok(response) if is_passing(response.status) => response.get("retry-after").map(wait_of),
+            Err(error) if is_passing_failure(error.kind) => None,
+            _ => return Again::No,
+        };
+        match asked.flatten() {
+            _ if tries >= self.times => Again::No,
+            // A host that wants to be left alone for longer than that is left alone.
+            Some(wait) if wait > self.patience => Again::No,
+            Some(wait) => Again::Pause(wait),
+            None => Again::After(self.back_off(url, tries)),
+        }
+    }
+
+    /// Twice as long with each try, less up to a half: pages that failed together do not come back together. The
+    /// same for the same seed.
+    fn back_off(&self, url: &str, tries: u32) -> Duration {
+        let whole = self.first.saturating_mul(2u32.saturating_pow(tries)).min(self.most);
+        let mut hasher = DefaultHasher::new();
+        (self.seed, url, tries).hash(&mut hasher);
+        let share = (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64;
+        whole.mul_f64(1.0 - share / 2.0)
+    }
+}
+
+/// Too many requests, a time-out at their side, and trouble that gateways have for a while.
+pub(super) fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 502 | 503 | 504)
+}
+
+pub(super) fn is_passing_failure(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::TimedOut | ErrorKind::ConnectionLost | ErrorKind::ConnectionRefused)
+}
+
+/// `Retry-After`: seconds, or a date.
+fn wait_of(text: &str) -> Option<Duration> {
+    match text.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text.trim()).ok()?;
+            Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(tries: u32, response: Response) -> Again {
+        RetrySettings::default().decide("http://a.test/", tries, &Ok(response))
+    }
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_stays_is_not() {
+        for status in [200, 301, 404, 410, 500, 501] {
+            assert_eq!(decide(0, Response::status(status)), Again::No, "{status}");
+        }
+        for status in [408, 429, 502, 503, 504] {
+            assert!(matches!(decide(0, Response::status(status)), Again::After(_)), "{status}");
+            assert_eq!(decide(2, Response::status(status)), Again::No, "{status}");
+        }
+        let failed = |kind| RetrySettings::default().decide("x", 0, &Err(FetchError::new(kind, "")));
+        assert!(matches!(failed(ErrorKind::TimedOut), Again::After(_)));
+        assert_eq!(failed(ErrorKind::NoSuchHost), Again::No);
+        assert_eq!(failed(ErrorKind::Stopped), Again::No);
+    }
+
+    #[test]
+    fn a_host_that_says_when_is_left_alone_until_then() {
+        let after = |text: &str| decide(0, Response::status(429).header("Retry-After", text));
+        assert_eq!(after("7"), Again::Pause(Duration::from_secs(7)));
+        assert_eq!(after("3600"), Again::No);
+        assert_eq!(after("Thu, 01 Jan 1970 00:00:00 GMT"), Again::Pause(Duration::ZERO));
+        assert!(matches!(after("soon"), Again::After(_)));
+    }
+
+    #[test]
+    fn waits_double_up_to_a_limit_and_differ_from_page_to_page() {
+        let settings = RetrySettings { times: 40, ..RetrySettings::default() };
+        for tries in [0, 1, 5, 6, 39] {
+            let whole = settings.first.saturating_mul(2u32.saturating_pow(tries)).min(settings.most);
+            let wait = settings.back_off("http://a.test/", tries);
+            assert!(wait <= whole && wait >= whole / 2, "{tries}: {wait:?}");
+        }
+        assert_ne!(settings.back_off("http://a.test/", 0), settings.back_off("http://b.test/", 0));
+    }
+}

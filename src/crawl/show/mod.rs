@@ -1,0 +1,5 @@
+//! A report, shown.
+
+mod picture;
+mod shapes;
+mod text;

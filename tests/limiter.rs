@@ -1,0 +1,543 @@
+//! The limiter from outside: never more than burst and rate allow, exact to the nanosecond, first come first
+//! served, and nothing lost by those who give up.
+
+mod common;
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use common::{Dice, HOUR, eventually, within_a_minute};
+use selvedge::error::{TryError, WaitError};
+use selvedge::{CancelToken, Clock, ManualClock, RateLimiter};
+
+const SECOND: Duration = Duration::from_secs(1);
+const NANO: Duration = Duration::from_nanos(1);
+
+fn manual(tokens: u64, period: Duration, burst: u64) -> (ManualClock, Arc<RateLimiter>) {
+    let clock = Clock::manual();
+    let limiter = RateLimiter::new(tokens, period).with_burst(burst).with_clock(&clock);
+    (clock, Arc::new(limiter))
+}
+
+type Waiter = JoinHandle<Result<(), WaitError>>;
+
+/// A thread that asks for `count` within the token's life; returns once it is in the line.
+fn waits(limiter: &Arc<RateLimiter>, count: u64, token: &CancelToken) -> Waiter {
+    let before = limiter.waiting();
+    let waiter = thread::spawn({
+        let (limiter, token) = (Arc::clone(limiter), token.clone());
+        move || limiter.acquire_until(count, &token)
+    });
+    wait_for_line(limiter, before + 1);
+    waiter
+}
+
+fn wait_for_line(limiter: &RateLimiter, length: usize) {
+    eventually(&format!("{length} wait"), || limiter.waiting() == length);
+}
+
+#[test]
+fn burst_is_there_at_the_start_and_refills_evenly() {
+    let (clock, limiter) = manual(4, SECOND, 8);
+    assert_eq!((limiter.available(), limiter.burst(), limiter.rate()), (8, 8, (4, SECOND)));
+    assert_eq!(limiter.try_acquire(8), Ok(()));
+    assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+    clock.advance(Duration::from_millis(250) - NANO);
+    assert_eq!((limiter.available(), limiter.try_acquire(1)), (0, Err(TryError::WouldBlock)));
+    clock.advance(NANO);
+    assert_eq!(limiter.available(), 1);
+    assert_eq!(limiter.try_acquire(1), Ok(()));
+    clock.advance(HOUR);
+    assert_eq!((limiter.available(), limiter.try_acquire(9)), (8, Err(TryError::Impossible)));
+}
+
+#[test]
+fn rate_that_divides_nothing_does_not_drift() {
+    // A token each 142,857,142.857… ns; rounded to a nanosecond it would be a token off after 7 · 10^8 of them.
+    // The burst is 2, because a bucket that is full spills what comes in the rest of a nanosecond.
+    let (clock, limiter) = manual(7, SECOND, 2);
+    limiter.acquire(1).unwrap();
+    let mut now = Duration::ZERO;
+    for step in 1..=700_000_u64 {
+        limiter.try_acquire(1).unwrap();
+        // The first whole nanosecond at which the next one is there.
+        let next =
+            Duration::from_nanos(u64::try_from((u128::from(step) * 1_000_000_000).div_ceil(7)).unwrap());
+        clock.advance(next - now - NANO);
+        assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock), "token {step}");
+        clock.advance(NANO);
+        now = next;
+    }
+    assert_eq!(now, Duration::from_secs(100_000));
+}
+
+#[test]
+fn more_than_the_burst_is_impossible_at_once() {
+    let (_clock, limiter) = manual(5, SECOND, 3);
+    for count in [4, 5, u64::MAX] {
+        assert_eq!(limiter.acquire(count), Err(WaitError::Impossible));
+        assert_eq!(limiter.try_acquire(count), Err(TryError::Impossible));
+        assert_eq!(limiter.acquire_until(count, Duration::MAX), Err(WaitError::Impossible));
+        assert_eq!(limiter.delay(count), None);
+    }
+    assert_eq!(RateLimiter::new(5, SECOND).with_burst(0).acquire(1), Err(WaitError::Impossible));
+    assert_eq!(limiter.available(), 3);
+}
+
+#[test]
+fn acquiring_none_succeeds_whoever_waits_until_closed() {
+    within_a_minute(|| {
+        let (_clock, limiter) = manual(1, SECOND, 1);
+        limiter.acquire(1).unwrap();
+        let waiter = waits(&limiter, 1, &CancelToken::new());
+        assert_eq!((limiter.acquire(0), limiter.try_acquire(0)), (Ok(()), Ok(())));
+        assert_eq!(limiter.delay(0), Some(Duration::ZERO));
+        assert!(limiter.close());
+        assert!(!limiter.close());
+        assert_eq!(waiter.join().unwrap(), Err(WaitError::Closed));
+        assert_eq!(
+            (limiter.acquire(0), limiter.try_acquire(0)),
+            (Err(WaitError::Closed), Err(TryError::Closed))
+        );
+        assert_eq!((limiter.is_closed(), limiter.delay(0)), (true, None));
+    });
+}
+
+#[test]
+fn cancelled_token_acquires_nothing_although_tokens_are_there() {
+    let (_clock, limiter) = manual(1, SECOND, 1);
+    let token = CancelToken::new();
+    token.cancel();
+    assert_eq!(limiter.acquire_until(1, &token), Err(WaitError::Cancelled));
+    assert_eq!(limiter.acquire_until(0, (&token, HOUR)), Err(WaitError::Cancelled));
+    assert_eq!(limiter.available(), 1);
+}
+
+#[test]
+fn limit_that_ends_too_soon_fails_at_once_and_takes_nothing() {
+    let (clock, limiter) = manual(1, SECOND, 2);
+    assert_eq!(limiter.acquire_until(2, Duration::ZERO), Ok(()));
+    assert_eq!(limiter.delay(1), Some(SECOND));
+    // Nobody advances the clock, so these would hang if they slept.
+    assert_eq!(limiter.acquire_until(1, Duration::ZERO), Err(WaitError::TimedOut));
+    assert_eq!(limiter.acquire_until(1, SECOND - NANO), Err(WaitError::TimedOut));
+    assert_eq!(limiter.acquire_until(1, (clock.clock(), SECOND - NANO)), Err(WaitError::TimedOut));
+    assert_eq!(limiter.acquire_until(1, clock.now()), Err(WaitError::TimedOut));
+    let token = CancelToken::with_clock(&clock);
+    let short = token.child_until(SECOND - NANO);
+    assert_eq!(limiter.acquire_until(1, &short), Err(WaitError::TimedOut));
+    assert_eq!(limiter.acquire_until(1, (&short, HOUR)), Err(WaitError::TimedOut));
+    assert_eq!((limiter.waiting(), limiter.delay(1)), (0, Some(SECOND)));
+    clock.advance(SECOND);
+    assert_eq!(limiter.try_acquire(1), Ok(()));
+}
+
+#[test]
+fn limit_that_ends_with_the_tokens_is_success() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, SECOND, 1);
+        limiter.acquire(1).unwrap();
+        let waiter = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire_until(1, SECOND)
+        });
+        clock.wait_for_sleepers(1);
+        clock.advance(SECOND);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
+#[test]
+fn limit_on_another_clock_is_waited_for() {
+    within_a_minute(|| {
+        let (_clock, limiter) = manual(1, SECOND, 1);
+        let other = Clock::manual();
+        limiter.acquire(1).unwrap();
+        let waiter = thread::spawn({
+            let (limiter, other) = (Arc::clone(&limiter), other.clone());
+            move || limiter.acquire_until(1, (other.clock(), NANO))
+        });
+        other.wait_for_sleepers(1);
+        other.advance(NANO);
+        assert_eq!(waiter.join().unwrap(), Err(WaitError::TimedOut));
+        assert_eq!((limiter.waiting(), limiter.delay(1)), (0, Some(SECOND)));
+    });
+}
+
+#[test]
+fn waiters_are_served_in_order_each_at_its_instant() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, SECOND, 5);
+        limiter.acquire(5).unwrap();
+        let token = CancelToken::new();
+        let line = [3, 1, 2].map(|count| waits(&limiter, count, &token));
+        clock.wait_for_sleepers(3);
+        assert_eq!(limiter.delay(1), Some(SECOND * 7));
+        for (waiter, wait) in line.into_iter().zip([3, 1, 2]) {
+            clock.advance(SECOND * wait - NANO);
+            let before = limiter.waiting();
+            clock.advance(NANO);
+            assert_eq!(limiter.waiting(), before - 1);
+            assert_eq!(waiter.join().unwrap(), Ok(()));
+        }
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
+#[test]
+fn newcomer_does_not_overtake_who_waits_for_many() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, SECOND, 4);
+        limiter.acquire(2).unwrap();
+        let waiter = waits(&limiter, 4, &CancelToken::new());
+        // Two are there, and yet not for others.
+        assert_eq!((limiter.try_acquire(1), limiter.available()), (Err(TryError::WouldBlock), 0));
+        clock.advance(SECOND * 2);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        assert_eq!(limiter.delay(1), Some(SECOND));
+    });
+}
+
+#[test]
+fn cancelled_front_waiter_hands_its_turn_on() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, SECOND, 4);
+        limiter.acquire(2).unwrap();
+        let (stop, go_on) = (CancelToken::new(), CancelToken::new());
+        let front = waits(&limiter, 4, &stop);
+        let second = waits(&limiter, 1, &go_on);
+        let third = waits(&limiter, 3, &go_on);
+        stop.cancel();
+        assert_eq!(front.join().unwrap(), Err(WaitError::Cancelled));
+        // Two were there: one for the second, and the third is two short of its three.
+        assert_eq!(second.join().unwrap(), Ok(()));
+        wait_for_line(&limiter, 1);
+        clock.advance(SECOND * 2 - NANO);
+        assert_eq!(limiter.waiting(), 1);
+        clock.advance(NANO);
+        assert_eq!(third.join().unwrap(), Ok(()));
+        assert_eq!((limiter.available(), limiter.delay(1)), (0, Some(SECOND)));
+    });
+}
+
+#[test]
+fn tokens_of_one_who_gave_up_before_they_came_are_not_taken_however_late_that_is_seen() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, SECOND, 1);
+        limiter.acquire(1).unwrap();
+        let token = CancelToken::new();
+        for _ in 0..20 {
+            let waiter = waits(&limiter, 1, &token.child());
+            let stopped = token.child();
+            let other = waits(&limiter, 1, &stopped);
+            stopped.cancel();
+            // The thread may not have noticed when its time would have come.
+            clock.advance(SECOND * 2);
+            assert_eq!(waiter.join().unwrap(), Ok(()));
+            assert_eq!(other.join().unwrap(), Err(WaitError::Cancelled));
+            assert_eq!(limiter.try_acquire(1), Ok(()));
+        }
+    });
+}
+
+#[test]
+fn faster_rate_serves_who_waits_sooner() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, HOUR, 2);
+        limiter.acquire(2).unwrap();
+        let waiter = waits(&limiter, 1, &CancelToken::new());
+        clock.advance(HOUR / 2);
+        limiter.set_rate(1, SECOND);
+        assert_eq!((limiter.rate(), limiter.delay(1)), ((1, SECOND), Some(SECOND + SECOND / 2)));
+        clock.advance(SECOND / 2 - NANO);
+        assert_eq!(limiter.waiting(), 1);
+        clock.advance(NANO);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn slower_rate_ends_the_wait_of_one_whose_limit_is_now_too_short() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, SECOND, 1);
+        limiter.acquire(1).unwrap();
+        let waiter = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire_until(1, SECOND * 2)
+        });
+        clock.wait_for_sleepers(1);
+        limiter.set_rate(1, SECOND * 3);
+        assert_eq!(waiter.join().unwrap(), Err(WaitError::TimedOut));
+        assert_eq!(limiter.delay(1), Some(SECOND * 3));
+    });
+}
+
+#[test]
+fn rate_of_none_pauses_until_it_is_changed() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(0, SECOND, 1);
+        assert_eq!(limiter.try_acquire(1), Ok(()));
+        clock.advance(HOUR);
+        assert_eq!((limiter.available(), limiter.delay(1)), (0, None));
+        assert_eq!(limiter.acquire_until(1, Duration::from_secs(1 << 40)), Err(WaitError::TimedOut));
+        let waiter = waits(&limiter, 1, &CancelToken::new());
+        limiter.set_rate(1, SECOND);
+        clock.advance(SECOND);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn smaller_burst_refuses_who_waits_for_more_and_serves_the_next() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, SECOND, 4);
+        limiter.acquire(1).unwrap();
+        let token = CancelToken::new();
+        let large = waits(&limiter, 4, &token);
+        let small = waits(&limiter, 2, &token);
+        limiter.resize(2);
+        assert_eq!(large.join().unwrap(), Err(WaitError::Impossible));
+        assert_eq!(small.join().unwrap(), Ok(()));
+        // Three were there, two could stay, and those are taken.
+        assert_eq!((limiter.burst(), limiter.delay(1)), (2, Some(SECOND)));
+        clock.advance(HOUR);
+        assert_eq!(limiter.available(), 2);
+    });
+}
+
+#[test]
+fn larger_burst_is_filled_as_time_passes() {
+    let (clock, limiter) = manual(1, SECOND, 1);
+    limiter.resize(3);
+    assert_eq!((limiter.available(), limiter.delay(3)), (1, Some(SECOND * 2)));
+    clock.advance(HOUR);
+    assert_eq!(limiter.available(), 3);
+    limiter.resize(0);
+    assert_eq!((limiter.available(), limiter.try_acquire(1)), (0, Err(TryError::Impossible)));
+    limiter.resize(1);
+    assert_eq!(limiter.delay(1), Some(SECOND));
+}
+
+#[test]
+fn closing_ends_the_wait_of_everybody_also_of_those_just_woken() {
+    within_a_minute(|| {
+        for _ in 0..50 {
+            let (_clock, limiter) = manual(1, SECOND, 9);
+            limiter.acquire(9).unwrap();
+            let (stop, token) = (CancelToken::new(), CancelToken::new());
+            let front = waits(&limiter, 9, &stop);
+            let behind = [1, 2, 3].map(|count| waits(&limiter, count, &token));
+            stop.cancel();
+            // Those behind may be awake by now, for their new instants.
+            limiter.close();
+            assert!(matches!(front.join().unwrap(), Err(WaitError::Cancelled)));
+            for waiter in behind {
+                assert_eq!(waiter.join().unwrap(), Err(WaitError::Closed));
+            }
+        }
+    });
+}
+
+#[test]
+fn extreme_numbers_neither_overflow_nor_hang() {
+    let (clock, limiter) = manual(RateLimiter::MAX, Duration::MAX, RateLimiter::MAX);
+    assert_eq!(limiter.try_acquire(RateLimiter::MAX), Ok(()));
+    assert!(limiter.delay(RateLimiter::MAX).unwrap() > SECOND);
+    clock.advance(Duration::from_secs(1 << 35));
+    assert_eq!(limiter.available(), RateLimiter::MAX);
+    limiter.set_rate(RateLimiter::MAX, NANO);
+    limiter.acquire(RateLimiter::MAX).unwrap();
+    assert_eq!(limiter.delay(1), Some(NANO));
+    limiter.set_rate(1, Duration::MAX);
+    assert_eq!(limiter.acquire_until(1, HOUR), Err(WaitError::TimedOut));
+    let token = CancelToken::new();
+    token.cancel();
+    assert_eq!(limiter.acquire_until(1, (&token, Duration::MAX)), Err(WaitError::Cancelled));
+}
+
+#[test]
+fn system_clock_brings_tokens_too() {
+    within_a_minute(|| {
+        let limiter = RateLimiter::new(1, Duration::from_millis(5));
+        let start = Instant::now();
+        for _ in 0..4 {
+            limiter.acquire_until(1, HOUR).unwrap();
+        }
+        assert!(start.elapsed() >= Duration::from_millis(15));
+        limiter.set_rate(1, HOUR);
+        assert_eq!(limiter.acquire_until(1, Duration::from_millis(1)), Err(WaitError::TimedOut));
+    });
+}
+
+/// A bucket that is filled step by step, with a line: what the limiter must be equal to.
+///
+/// Levels are in tokens times the period.
+struct Naive {
+    tokens: u128,
+    period: u128,
+    burst: u128,
+    level: u128,
+    line: Vec<(usize, u128)>,
+    granted: Vec<usize>,
+}
+
+impl Naive {
+    fn new(tokens: u64, period: u64, burst: u64) -> Self {
+        let (tokens, period, burst) = (tokens.into(), period.into(), burst.into());
+        Naive { tokens, period, burst, level: burst * period, line: Vec::new(), granted: Vec::new() }
+    }
+
+    /// Serves the line with what is there and `more` that comes.
+    fn fill(&mut self, mut more: u128) {
+        while let Some(&(id, count)) = self.line.first() {
+            let missing = (count * self.period).saturating_sub(self.level);
+            if missing > more {
+                break;
+            }
+            more -= missing;
+            self.level = self.level + missing - count * self.period;
+            self.line.remove(0);
+            self.granted.push(id);
+        }
+        self.level = (self.level + more).min(self.burst * self.period);
+    }
+
+    fn take(&mut self, count: u128) -> Result<(), TryError> {
+        match count * self.period {
+            _ if count > self.burst => Err(TryError::Impossible),
+            _ if count == 0 => Ok(()),
+            needed if self.line.is_empty() && needed <= self.level => {
+                self.level -= needed;
+                Ok(())
+            }
+            _ => Err(TryError::WouldBlock),
+        }
+    }
+
+    fn set_rate(&mut self, tokens: u64, period: u64) {
+        // The tokens stay, down to the last whole step of the new scale: never more.
+        self.level = self.level * u128::from(period) / self.period;
+        (self.tokens, self.period) = (tokens.into(), period.into());
+    }
+
+    fn available(&self) -> u64 {
+        let waiting: u128 = self.line.iter().map(|(_, count)| count * self.period).sum();
+        u64::try_from(self.level.saturating_sub(waiting) / self.period).unwrap()
+    }
+}
+
+/// One step of a random schedule.
+fn step(
+    dice: &mut Dice,
+    (clock, limiter): (&ManualClock, &Arc<RateLimiter>),
+    naive: &mut Naive,
+    waiters: &mut Vec<Option<(CancelToken, Waiter)>>,
+) {
+    match dice.roll(10) {
+        0..4 => {
+            let period = u64::try_from(naive.period).unwrap();
+            let nanos = dice.roll(usize::try_from(period).unwrap()) as u64;
+            clock.advance(Duration::from_nanos(nanos));
+            naive.fill(u128::from(nanos) * naive.tokens);
+        }
+        4 | 5 => {
+            let count = dice.roll(5) as u64;
+            assert_eq!(limiter.try_acquire(count), naive.take(count.into()));
+        }
+        6 | 7 => {
+            let count = 1 + dice.roll(4) as u64;
+            if naive.take(count.into()) == Err(TryError::WouldBlock) {
+                naive.line.push((waiters.len(), count.into()));
+                let token = CancelToken::new();
+                let waiter = waits(limiter, count, &token);
+                waiters.push(Some((token, waiter)));
+            } else if u128::from(count) <= naive.burst {
+                assert_eq!(limiter.acquire(count), Ok(()));
+            }
+        }
+        8 if !naive.line.is_empty() => {
+            let (id, _) = naive.line.remove(dice.roll(naive.line.len()));
+            let (token, waiter) = waiters[id].take().unwrap();
+            token.cancel();
+            assert_eq!(waiter.join().unwrap(), Err(WaitError::Cancelled));
+            naive.fill(0);
+        }
+        _ if dice.once_in(2) => {
+            let (tokens, period) = (dice.roll(4) as u64, 1 + dice.roll(1_000) as u64);
+            limiter.set_rate(tokens, Duration::from_nanos(period));
+            naive.set_rate(tokens, period);
+            naive.fill(0);
+        }
+        _ => {
+            let burst = dice.roll(6) as u64;
+            limiter.resize(burst);
+            naive.burst = burst.into();
+            let (stay, refused): (Vec<_>, _) =
+                naive.line.drain(..).partition(|(_, count)| *count <= u128::from(burst));
+            naive.line = stay;
+            for (id, _) in refused {
+                let (_, waiter) = waiters[id].take().unwrap();
+                assert_eq!(waiter.join().unwrap(), Err(WaitError::Impossible));
+            }
+            naive.level = naive.level.min(naive.burst * naive.period);
+            naive.fill(0);
+        }
+    }
+}
+
+#[test]
+fn random_schedules_agree_with_a_bucket_that_is_filled_step_by_step() {
+    within_a_minute(|| {
+        for seed in 0..60 {
+            let mut dice = Dice::new(seed);
+            let (tokens, period, burst) =
+                (1 + dice.roll(7) as u64, 1 + dice.roll(1_000) as u64, 1 + dice.roll(6) as u64);
+            let (clock, limiter) = manual(tokens, Duration::from_nanos(period), burst);
+            let mut naive = Naive::new(tokens, period, burst);
+            let mut waiters = Vec::new();
+            for number in 0..150 {
+                step(&mut dice, (&clock, &limiter), &mut naive, &mut waiters);
+                for id in naive.granted.drain(..) {
+                    let (_, waiter) = waiters[id].take().unwrap();
+                    assert_eq!(waiter.join().unwrap(), Ok(()), "seed {seed}, step {number}");
+                }
+                let ours = (limiter.waiting(), limiter.available());
+                assert_eq!(ours, (naive.line.len(), naive.available()), "seed {seed}, step {number}");
+            }
+            limiter.close();
+            for (_, waiter) in waiters.into_iter().flatten() {
+                assert_eq!(waiter.join().unwrap(), Err(WaitError::Closed));
+            }
+        }
+    });
+}
+
+#[test]
+fn takers_on_all_threads_never_get_more_than_burst_and_rate_allow() {
+    within_a_minute(|| {
+        const STEPS: u64 = 2_000;
+        let (clock, limiter) = manual(3, SECOND, 10);
+        let takers = [(); 3].map(|()| {
+            let limiter = Arc::clone(&limiter);
+            thread::spawn(move || (0..).take_while(|_| limiter.acquire(1).is_ok()).count() as u64)
+        });
+        for _ in 0..STEPS {
+            clock.advance(SECOND / 7);
+            thread::yield_now();
+        }
+        // 2,000 sevenths of a second, rounded down to nanoseconds each, bring 857 tokens.
+        let most = 10 + STEPS * 142_857_142 * 3 / 1_000_000_000;
+        limiter.close();
+        let taken: u64 = takers.map(|taker| taker.join().unwrap()).iter().sum();
+        assert!(taken <= most, "{taken} of {most}");
+    });
+}
+
+#[test]
+fn debug_waits_for_nobody() {
+    let (_clock, limiter) = manual(2, SECOND, 3);
+    let text = format!("{limiter:?}");
+    assert_eq!(text, "RateLimiter { tokens: 2, period: 1s, burst: 3, waiting: 0, closed: false, .. }");
+}
