@@ -1,5 +1,7 @@
 //! Groups that are owned: run children, cancel them, wait for them, as often as you like.
 
+#![allow(clippy::unit_arg, reason = "a task that only waits is one expression")]
+
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

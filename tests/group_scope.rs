@@ -1,5 +1,7 @@
 //! What a scope can do beyond spawning: closers, results, names, all errors, and a limit that does not hang.
 
+#![allow(clippy::unit_arg, reason = "a task that only waits is one expression")]
+
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
