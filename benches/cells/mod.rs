@@ -1,5 +1,6 @@
 //! What is measured: a file for each section.
 
+pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod group;
 pub(crate) mod map;
