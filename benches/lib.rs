@@ -43,7 +43,8 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 8] = ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "batch"];
+pub const SECTIONS: [&str; 9] =
+    ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "timeout", "batch"];
 
 /// The cells of a section.
 ///
@@ -57,6 +58,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "wakeup" => cells::wakeup::all(),
         "pool" => cells::pool::all(),
         "group" => cells::group::all(),
+        "timeout" => cells::timeout::all(),
         "map" => cells::map::all(),
         "batch" => cells::batch::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),

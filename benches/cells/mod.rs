@@ -8,4 +8,5 @@ pub(crate) mod pool;
 pub(crate) mod pool_at_rest;
 pub(crate) mod queue;
 pub(crate) mod semaphore;
+pub(crate) mod timeout;
 pub(crate) mod wakeup;
