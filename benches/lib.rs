@@ -43,8 +43,8 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 9] =
-    ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "timeout", "batch"];
+pub const SECTIONS: [&str; 10] =
+    ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "timeout", "batch", "crawl"];
 
 /// The cells of a section.
 ///
@@ -61,6 +61,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "timeout" => cells::timeout::all(),
         "map" => cells::map::all(),
         "batch" => cells::batch::all(),
+        "crawl" => cells::crawl::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }
 }

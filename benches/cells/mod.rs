@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod cancel;
+pub(crate) mod crawl;
 pub(crate) mod group;
 pub(crate) mod map;
 pub(crate) mod pool;

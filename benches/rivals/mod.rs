@@ -4,6 +4,7 @@ pub(crate) mod alarms;
 pub(crate) mod batches;
 pub(crate) mod channels;
 pub(crate) mod commits;
+pub(crate) mod crawlers;
 pub(crate) mod gates;
 pub(crate) mod maps;
 pub(crate) mod plain;
