@@ -13,7 +13,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::flight::SingleFlight;
 use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
-use crate::limiter::RateLimiter;
+use crate::limiter::{KeyedLimiter, RateLimiter};
 use crate::map::{self, ShardedMap};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
@@ -61,6 +61,8 @@ impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
 
 impl UnwindSafe for RateLimiter {}
 impl RefUnwindSafe for RateLimiter {}
+impl<K, S> UnwindSafe for KeyedLimiter<K, S> {}
+impl<K, S> RefUnwindSafe for KeyedLimiter<K, S> {}
 
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}
