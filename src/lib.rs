@@ -13,6 +13,7 @@
 //! | 2 | [`limiter`] | [`RateLimiter`] |
 //! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //! | 3 | [`batch`] | [`Batcher`] |
+//! | 4 | [`pipeline`] | [`Pipeline`] |
 //! | 5 | [`crawl`] | with the feature `crawl`, a web crawler that finds dead links, and with `crawl-tool` the program `selvedge-crawl` |
 //!
 //! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
@@ -80,6 +81,10 @@ mod promise;
 #[forbid(unsafe_code)]
 pub mod timeout;
 
+// Floor 4
+#[forbid(unsafe_code)]
+pub mod pipeline;
+
 // Floor 5
 #[forbid(unsafe_code)]
 pub mod crawl;
@@ -102,6 +107,7 @@ pub use group::Group;
 pub use latch::{Latch, WaitGroup};
 pub use limiter::RateLimiter;
 pub use map::ShardedMap;
+pub use pipeline::Pipeline;
 pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;

@@ -363,6 +363,30 @@ mod whole {
     }
 
     #[test]
+    fn pass_shows_nothing_that_was_removed_before_it_came_there() {
+        within_a_minute(|| {
+            let map: ShardedMap<u32, u32> = (0..1_000).map(|n| (n, n)).collect();
+            // Lent: nobody can remove it while it is looked at.
+            let (mut seen, shards) = (0, map.shards());
+            thread::scope(|s| {
+                s.spawn(|| (0..1_000).for_each(|n| _ = map.remove(&n)));
+                map.for_each(|key, value| {
+                    assert_eq!(key, value);
+                    seen += 1;
+                });
+            });
+            assert!(seen <= 1_000 && map.is_empty());
+            // Copied: what is left of one shard's copy, and no more.
+            (0..1_000).for_each(|n| _ = map.insert(n, n));
+            let mut iter = map.iter();
+            iter.next();
+            map.clear();
+            let stale = iter.count();
+            assert!(stale < 1_000 * 4 / shards, "{stale} removed entries are shown, of {shards} shards");
+        });
+    }
+
+    #[test]
     fn drain_that_is_dropped_early_removes_the_rest() {
         let map: ShardedMap<u32, Arc<()>> = (0..100).map(|n| (n, Arc::new(()))).collect();
         let value = map.get(&7).unwrap();

@@ -182,6 +182,70 @@ mod once {
     }
 }
 
+mod circles {
+    use super::*;
+
+    /// Two threads, each in the closure of its own key, ask for the other's; returns what each got or was told.
+    fn crossed(a: &Map, b: &Map, ask: impl Fn(&Map, &'static str) -> u32 + Sync) -> [Result<u32, String>; 2] {
+        let both_are_inside = Barrier::new(2);
+        let cross = |mine: (&Map, &'static str), other: (&Map, &'static str)| {
+            let made = catch_unwind(AssertUnwindSafe(|| {
+                mine.0.get_or_insert_with(mine.1, || {
+                    both_are_inside.wait();
+                    ask(other.0, other.1) + 1
+                })
+            }));
+            made.map_err(|payload| message(&*payload))
+        };
+        thread::scope(|s| {
+            let there = s.spawn(|| cross((a, "a"), (b, "b")));
+            [cross((b, "b"), (a, "a")), there.join().unwrap()]
+        })
+    }
+
+    fn one_is_told([here, there]: [Result<u32, String>; 2]) {
+        let (made, told) = match (here, there) {
+            (Ok(made), Err(told)) | (Err(told), Ok(made)) => (made, told),
+            both => panic!("{both:?}"),
+        };
+        // Who was not told ran its own closure for the other's key.
+        assert_eq!(made, 101);
+        assert!(told.contains("make values in one order"), "{told}");
+    }
+
+    #[test]
+    fn two_closures_that_want_each_others_value_do_not_hang() {
+        within_a_minute(|| {
+            for _ in 0..20 {
+                let map = Map::default();
+                one_is_told(crossed(&map, &map, |map, key| map.get_or_insert_with(key, || 100)));
+                until_figure(&map, "running", 0);
+            }
+        });
+    }
+
+    #[test]
+    fn circle_through_two_maps_is_seen_too() {
+        within_a_minute(|| {
+            let (a, b) = (Map::default(), Map::default());
+            one_is_told(crossed(&a, &b, |map, key| map.get_or_insert_with(key, || 100)));
+        });
+    }
+
+    #[test]
+    fn circle_with_a_limit_in_it_opens_by_itself() {
+        within_a_minute(|| {
+            let map = Map::default();
+            let ask = |map: &Map, key| {
+                let limit = Duration::from_millis(20);
+                map.get_or_insert_with_until(key, limit, || 100).unwrap_or(0)
+            };
+            let results = crossed(&map, &map, ask);
+            assert!(results.iter().all(|result| result.is_ok()), "{results:?}");
+        });
+    }
+}
+
 mod limits {
     use super::*;
 

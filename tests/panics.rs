@@ -304,6 +304,23 @@ fn closure_that_waits_for_its_own_value_is_refused_on_the_line_that_waits() {
 }
 
 #[test]
+fn closure_that_closes_a_circle_of_waits_is_refused_on_the_line_that_waits() {
+    within_a_minute(|| {
+        let map = Arc::new(ShardedMap::<u8, u8>::new());
+        let mut other = None;
+        let made = map.get_or_insert_with(1, || {
+            let theirs = Arc::clone(&map);
+            let wants_1 = move || theirs.get_or_insert_with(2, || theirs.get_or_insert_with(1, || 10));
+            other = Some(std::thread::spawn(wants_1));
+            common::until_figure(&map, "waiting", 1);
+            assert_blames_caller!(map.get_or_insert_with(2, || 20), "wait for each other", "in one order");
+            1
+        });
+        assert_eq!((made, other.unwrap().join().unwrap()), (1, 1));
+    });
+}
+
+#[test]
 fn model_that_fails_panics_as_its_body_did() {
     let payload = catch_unwind(|| model::check(|| panic!("the body's"))).unwrap_err();
     assert_eq!(message(&*payload), "the body's");

@@ -1,13 +1,14 @@
 //! The reference's designs, built on the facade: each must fail in the way that was seen, under the same
 //! harness that passes ours. If one of these stops failing, the harness has gone blind.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
-use selvedge_loom::CancelToken;
 use selvedge_loom::queue::BoundedQueue;
 use selvedge_loom::sync::atomic::{AtomicUsize, Ordering};
 use selvedge_loom::sync::model::{check, find_failure};
-use selvedge_loom::sync::{Arc, Condvar, Mutex, thread};
+use selvedge_loom::sync::{Arc, Condvar, Mutex, RwLock, thread};
+use selvedge_loom::{CancelToken, ShardedMap};
 
 /// The reference's queue: one condvar for both sides, and a signal for each change.
 struct OneCondvarQueue {
@@ -181,6 +182,63 @@ fn workers_that_look_and_then_leave_go_below_the_minimum() {
             .is_ok()
     }));
 }
+
+/// The reference's map: a lock around each call, and two calls where one is meant. An update is lost, and a page that
+/// is fetched because it is not there is fetched twice.
+#[test]
+fn a_map_that_is_asked_and_then_told_loses_updates_and_makes_twice() {
+    type Locked = RwLock<HashMap<u8, u32>>;
+    let get = |map: &Locked| map.read().get(&1).copied();
+    let set = |map: &Locked, value| _ = map.write().insert(1, value);
+    let failure = find_failure(move || {
+        let map = Arc::new(Locked::default());
+        let add = move |map: &Locked| set(map, get(map).unwrap_or(0) + 1);
+        let other = thread::spawn({
+            let map = Arc::clone(&map);
+            move || add(&map)
+        });
+        add(&map);
+        other.join().unwrap();
+        assert_eq!(get(&map), Some(2), "an update is lost");
+    });
+    assert!(failure.expect("an update is lost").message().contains("an update is lost"));
+    let failure = find_failure(move || {
+        let (map, fetches) = (Arc::new(Locked::default()), Arc::new(AtomicUsize::new(0)));
+        let fetch = move |map: &Locked, fetches: &AtomicUsize| {
+            if get(map).is_none() {
+                fetches.fetch_add(1, Ordering::SeqCst);
+                set(map, 7);
+            }
+        };
+        let other = thread::spawn({
+            let (map, fetches) = (Arc::clone(&map), Arc::clone(&fetches));
+            move || fetch(&map, &fetches)
+        });
+        fetch(&map, &fetches);
+        other.join().unwrap();
+        assert_eq!(fetches.fetch_add(0, Ordering::SeqCst), 1, "fetched twice");
+    });
+    assert!(failure.expect("the page is fetched twice").message().contains("fetched twice"));
+    // Ours, in the same situations.
+    check(|| {
+        let map = Arc::new(ShardedMap::<u8, u32, OneHash>::with_shards_and_hasher(1, OneHash::default()));
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let visit = |map: &ShardedMap<u8, u32, OneHash>, fetches: &AtomicUsize| {
+            map.entry(1, |entry| *entry.or_insert(0) += 1);
+            map.get_or_insert_with(2, || fetches.fetch_add(1, Ordering::SeqCst) as u32);
+        };
+        let other = thread::spawn({
+            let (map, fetches) = (Arc::clone(&map), Arc::clone(&fetches));
+            move || visit(&map, &fetches)
+        });
+        visit(&map, &fetches);
+        other.join().unwrap();
+        assert_eq!((map.get(&1), fetches.fetch_add(0, Ordering::SeqCst)), (Some(2), 1));
+    });
+}
+
+/// std's hash function with a key that is the same in every execution.
+type OneHash = BuildHasherDefault<DefaultHasher>;
 
 impl OneCondvarQueue {
     /// What `pop` does at its end.

@@ -43,10 +43,11 @@ impl Board {
         Board { callers, behalf: Behalf::current(), state: Mutex::new(State::new()) }
     }
 
-    pub(super) fn post(board: &Arc<Self>, name: Option<Arc<str>>, task: Task) {
+    /// Posts a task; false if it needed another thread and none was to be had.
+    pub(super) fn post(board: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> bool {
         let mut state = board.state.lock();
         state.post(name, task);
-        Board::call_if_needed(board, state);
+        Board::call_if_needed(board, state)
     }
 
     /// Keeps a place for a task, if the limit has one.
@@ -67,10 +68,11 @@ impl Board {
         Board::call_if_needed(board, state);
     }
 
-    /// Unlocks, and calls a helper if there is something for it to do and none is on its way.
-    fn call_if_needed(board: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    /// Unlocks, and calls a helper if there is something for it to do and none is on its way. False if there was
+    /// none to be had.
+    fn call_if_needed(board: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
         if state.helper_on_its_way || !state.has_work() {
-            return;
+            return true;
         }
         state.helper_on_its_way = true;
         drop(state);
@@ -78,8 +80,8 @@ impl Board {
         // If no thread is to be had, the ticket is dropped. Whoever ends a task takes the next; if nobody runs
         // one, who waits for the group does.
         match &board.callers {
-            None => drop(crew::call(move || ticket.arrive())),
-            Some(callers) => _ = Arc::clone(callers).call(Box::new(move || ticket.arrive())),
+            None => crew::call(move || ticket.arrive()).is_ok(),
+            Some(callers) => Arc::clone(callers).call(Box::new(move || ticket.arrive())),
         }
     }
 

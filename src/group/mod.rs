@@ -20,6 +20,8 @@ mod scope;
 mod spawner;
 #[forbid(unsafe_code)]
 mod state;
+#[forbid(unsafe_code)]
+mod yard;
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -29,6 +31,7 @@ pub use handle::Handle;
 pub use owned::{Group, Outcome};
 pub use scope::Scope;
 pub use spawner::Spawner;
+pub(crate) use yard::{Yard, yard};
 
 use crate::cancel::CancelToken;
 use crate::crew;

@@ -9,6 +9,7 @@
 #![doc = include_str!("group.md")]
 #![doc = include_str!("queue.md")]
 #![doc = include_str!("flight.md")]
+#![doc = include_str!("map.md")]
 #![doc = include_str!("limiter.md")]
 #![doc = include_str!("polling.md")]
 #![doc = include_str!("races.md")]

@@ -1,5 +1,6 @@
 //! A hash map that many threads read and change at once.
 
+mod circle;
 mod entry;
 mod iter;
 mod keyed;
@@ -89,7 +90,9 @@ use shard::Shard;
 /// moment, but different shards at different moments.
 /// - An entry that is there from beginning to end is seen, once. No key is seen twice.
 /// - An entry that is inserted or removed meanwhile may be seen or not; of two that are inserted one after the
-///   other, the later may be seen without the earlier.
+///   other, the later may be seen without the earlier. `iter`, which copies a shard and then hands the copies out, may
+///   hand one out whose entry is gone by then; what a closure is lent is there.
+/// - A value that `get_or_insert_with` is making is not there yet, for any other call.
 /// - `len` may be a number that the map never held at any one moment. It is exact if nobody changes the map.
 ///
 /// # Fairness

@@ -14,8 +14,8 @@
 //! # Invariants
 //! 1. The list is changed under the shard's write lock, and so is the table: who finds neither value nor
 //!    initialiser becomes the initialiser in the same critical section, so there is never a second one.
-//! 2. Who runs has a [`Turn`], whose drop hands the turn on: no end of the closure leaves an initialiser behind
-//!    that nobody runs.
+//! 2. Who runs has a [`Turn`], whose drop hands the turn on: no end of the closure, and no panic of a key's `Eq`
+//!    or a value's `Clone`, leaves an initialiser behind that nobody runs.
 //! 3. A turn is handed to a slot that took it: one whose owner has given up refuses, and the next is asked.
 //!    The owner of a slot that took it runs, whatever became of its limit meanwhile.
 //!
@@ -25,14 +25,22 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
+use std::panic::{self, AssertUnwindSafe};
 
 use super::ShardedMap;
+use super::circle::{self, Noted, Runner};
 use super::shard::Pair;
 use crate::error::{Rejected, WaitError};
 use crate::inside::this_thread;
 use crate::sync::Arc;
 use crate::until::{Limit, Until};
 use crate::wait::{Slot, Wake, spin_until};
+
+const OWN: &str = "the closure of a `get_or_insert_with` asks for the value that it is making, and would wait for \
+                   itself: make the value without looking it up";
+const CIRCLE: &str = "the closure of a `get_or_insert_with` asks for a value whose closure waits for the one that it is \
+                      making, and the two would wait for each other: make values in one order, or limit the wait \
+                      with `get_or_insert_with_until`";
 
 /// The initialisers of one shard.
 pub(super) struct Running<K> {
@@ -49,12 +57,22 @@ struct Initialiser<K> {
     key: K,
     /// Who makes it.
     thread: usize,
+    /// The same for those who follow a circle; made when the first waits.
+    runner: Option<Arc<Runner>>,
     line: VecDeque<Waiter>,
 }
 
 struct Waiter {
     thread: usize,
     slot: Arc<Slot>,
+}
+
+/// This thread's place in a line.
+struct InLine {
+    serial: u64,
+    slot: Arc<Slot>,
+    /// Where the wait has no limit.
+    _noted: Option<Noted>,
 }
 
 /// What a thread that wants the value finds.
@@ -65,8 +83,7 @@ enum Found<'a, K: Eq + Hash, V, S: BuildHasher> {
     /// Another thread makes it, and this one is in line. The key comes back.
     Somebody {
         key: K,
-        serial: u64,
-        slot: Arc<Slot>,
+        place: InLine,
     },
 }
 
@@ -105,16 +122,20 @@ impl<K> Running<K> {
     fn begin(&mut self, hash: u64, key: K) -> u64 {
         let serial = self.next_serial;
         self.next_serial += 1;
-        self.list.push(Initialiser { serial, hash, key, thread: this_thread(), line: VecDeque::new() });
+        let (thread, line) = (this_thread(), VecDeque::new());
+        self.list.push(Initialiser { serial, hash, key, thread, runner: None, line });
         serial
     }
 }
 
 impl<K> Initialiser<K> {
-    fn join(&mut self) -> Arc<Slot> {
+    /// Puts this thread in line; `None` if it would close a circle.
+    fn join(&mut self, limited: bool) -> Option<InLine> {
+        let runner = self.runner.get_or_insert_with(|| Runner::new(self.thread));
+        let _noted = if limited { None } else { Some(circle::note(runner)?) };
         let slot = Slot::new();
         self.line.push_back(Waiter { thread: this_thread(), slot: Arc::clone(&slot) });
-        slot
+        Some(InLine { serial: self.serial, slot, _noted })
     }
 
     /// Gives the turn to the first in line that still waits.
@@ -122,6 +143,9 @@ impl<K> Initialiser<K> {
         while let Some(waiter) = self.line.pop_front() {
             if let Some(wake) = waiter.slot.end(Ok(())) {
                 self.thread = waiter.thread;
+                if let Some(runner) = &self.runner {
+                    runner.pass_to(waiter.thread);
+                }
                 return Some(wake);
             }
         }
@@ -140,13 +164,12 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// runs under the shard's lock if the value was there.
     ///
     /// # Blocking
-    /// Until the closure that another thread runs for this key has ended. Two closures that each want the key
-    /// that the other makes wait for ever: use [`get_or_insert_with_until`](ShardedMap::get_or_insert_with_until)
-    /// where that can happen.
+    /// Until the closure that another thread runs for this key has ended.
     ///
     /// # Panics
-    /// If `init` does, or asks the map for the same key in the same way; or if called from a closure that runs
-    /// under a lock of this map.
+    /// If `init` does. If it asks the map for the same key in the same way, or if the closures of several threads
+    /// would wait for each other in a circle: the one that would close it panics. (A circle that a wait with a limit
+    /// is part of is not looked for: it opens by itself.) If called from a closure that runs under a lock of this map.
     ///
     /// # Examples
     /// ```
@@ -262,20 +285,20 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     ) -> Result<Result<V, E>, Rejected<(K, F), WaitError>> {
         let mut started = None;
         loop {
-            let (serial, slot) = match self.look(hash, key) {
+            let place = match self.look(hash, key, !limit.is_unlimited()) {
                 Found::Value(value) => return Ok(Ok(value)),
                 Found::Nobody(turn) => return Ok(turn.run(init)),
-                Found::Somebody { key: same, serial, slot } => {
+                Found::Somebody { key: same, place } => {
                     key = same;
-                    (serial, slot)
+                    place
                 }
             };
             let limit = started.get_or_insert_with(|| limit.start());
-            if let Err(error) = wait(&slot, limit) {
-                self.give_up(hash, serial, &slot);
+            if let Err(error) = wait(&place.slot, limit) {
+                self.give_up(hash, &place);
                 return Err(Rejected::new((key, init), error));
             }
-            if let Some(turn) = self.turn_of_this_thread(hash, serial) {
+            if let Some(turn) = self.turn_of_this_thread(hash, place) {
                 return Ok(turn.run(init));
             }
             // Made: it is there, unless somebody has removed it by now.
@@ -284,32 +307,32 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
 
     /// Finds the value, or makes this thread the one that makes it, or puts it in line.
     #[track_caller]
-    fn look(&self, hash: u64, key: K) -> Found<'_, K, V, S> {
+    fn look(&self, hash: u64, key: K, limited: bool) -> Found<'_, K, V, S> {
         let mut shard = self.write(hash);
         if let Some(pair) = shard.find(hash, &key) {
             return Found::Value(pair.value.clone());
         }
-        match shard.running.of_key(hash, &key) {
-            None => {
-                let serial = shard.running.begin(hash, key);
-                Found::Nobody(Turn { map: self, hash, serial })
-            }
-            Some(initialiser) if initialiser.thread == this_thread() => panic!(
-                "the closure of a `get_or_insert_with` asks for the value that it is making, and would wait for \
-                 itself: make the value without looking it up"
-            ),
-            Some(initialiser) => {
-                // In the critical section in which the initialiser was found: it is taken out, or handed on, under
-                // this lock, by one who then ends this slot.
-                let (serial, slot) = (initialiser.serial, initialiser.join());
-                Found::Somebody { key, serial, slot }
-            }
+        let Some(initialiser) = shard.running.of_key(hash, &key) else {
+            let serial = shard.running.begin(hash, key);
+            return Found::Nobody(Turn { map: self, hash, serial });
+        };
+        let is_own = initialiser.thread == this_thread();
+        // In the critical section in which the initialiser was found: it is taken out, or handed on, under this lock,
+        // by one who then ends the slot.
+        let place = if is_own { None } else { initialiser.join(limited) };
+        drop(shard);
+        match place {
+            Some(place) => Found::Somebody { key, place },
+            None if is_own => panic!("{OWN}"),
+            None => panic!("{CIRCLE}"),
         }
     }
 
     /// The turn that this thread was woken to take; `None` if the value was made.
-    fn turn_of_this_thread(&self, hash: u64, serial: u64) -> Option<Turn<'_, K, V, S>> {
-        let shard = self.write(hash);
+    fn turn_of_this_thread(&self, hash: u64, place: InLine) -> Option<Turn<'_, K, V, S>> {
+        let serial = place.serial;
+        drop(place); // this thread waits no more
+        let shard = self.read(hash);
         let at = shard.running.position(serial)?;
         // A thread that waits runs no initialiser, so this one was handed to it.
         let mine = shard.running.list[at].thread == this_thread();
@@ -317,10 +340,10 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     }
 
     /// Leaves the line. Nothing was granted to the slot, or the wait would not have failed.
-    fn give_up(&self, hash: u64, serial: u64, slot: &Arc<Slot>) {
+    fn give_up(&self, hash: u64, place: &InLine) {
         let mut shard = self.write(hash);
-        if let Some(at) = shard.running.position(serial) {
-            shard.running.list[at].line.retain(|waiter| !Arc::ptr_eq(&waiter.slot, slot));
+        if let Some(at) = shard.running.position(place.serial) {
+            shard.running.list[at].line.retain(|waiter| !Arc::ptr_eq(&waiter.slot, &place.slot));
         }
     }
 }
@@ -335,9 +358,16 @@ fn wait(slot: &Arc<Slot>, limit: &Limit<'_>) -> Result<(), WaitError> {
 }
 
 impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
-    /// Makes the value. If that fails, dropping the turn hands it on.
+    /// Makes the value. If that fails, the turn is handed on: before a panic goes on, so that no lock is taken
+    /// by a thread that unwinds, which loom does not bear.
     fn run<E>(self, init: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
-        let value = init()?;
+        let value = match panic::catch_unwind(AssertUnwindSafe(init)) {
+            Ok(result) => result?,
+            Err(payload) => {
+                drop(self);
+                panic::resume_unwind(payload);
+            }
+        };
         let kept = value.clone();
         Ok(self.finish(kept).unwrap_or(value))
     }
@@ -349,7 +379,10 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         // The last of the caller's code: if it panics, nothing has changed, and the turn is handed on.
         let there = shard.find(self.hash, &shard.running.list[at].key).map(|pair| pair.value.clone());
         shard.reserve(1);
-        let Initialiser { key, line, .. } = shard.running.list.swap_remove(at);
+        let Initialiser { key, runner, line, .. } = shard.running.list.swap_remove(at);
+        if let Some(runner) = runner {
+            runner.is_done();
+        }
         // Under the lock, so that who joins the line is ended with it or finds no line any more.
         let wakes: Vec<Wake> = line.into_iter().filter_map(|waiter| waiter.slot.end(Ok(()))).collect();
         let refused = if there.is_none() {

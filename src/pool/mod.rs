@@ -230,7 +230,12 @@ impl Pool {
         E: Send,
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
     {
-        group::scope_on(Arc::clone(&self.shared) as Arc<dyn Callers>, token, body)
+        group::scope_on(self.callers(), token, body)
+    }
+
+    /// This pool's threads, for those who have a board of their own.
+    pub(crate) fn callers(&self) -> Arc<dyn Callers> {
+        Arc::clone(&self.shared) as Arc<dyn Callers>
     }
 
     /// Makes a stream for results in the order in which tasks end.

@@ -125,10 +125,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Reads if nobody writes. May fail without cause: loom itself never lets it fail by chance.
     #[track_caller]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
-        if check::takes_spurious() {
-            return None;
-        }
-        self.0.try_read().ok().map(RwLockReadGuard)
+        let fails = check::takes_spurious();
+        self.0.try_read().ok().filter(|_| !fails).map(RwLockReadGuard)
     }
 
     /// Waits until nobody reads or writes.

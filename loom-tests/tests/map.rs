@@ -1,0 +1,212 @@
+//! Models of `ShardedMap`: every schedule of a few threads, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use selvedge::sync::atomic::{AtomicUsize, Ordering::AcqRel};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Clock, ShardedMap};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// One hash for one key, in every execution: std's differs from map to map, and schedules must not.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes[0].into();
+    }
+}
+
+type Map = ShardedMap<u8, usize, BuildHasherDefault<AsItIs>>;
+
+/// One shard, so that all keys meet.
+fn map() -> Arc<Map> {
+    Arc::new(Map::with_shards_and_hasher(1, Default::default()))
+}
+
+fn figures(map: &Map) -> String {
+    // `try_read` may fail once without cause.
+    let text = format!("{map:?}");
+    if text.contains("len") { text } else { format!("{map:?}") }
+}
+
+/// Two threads want a value that is not there: one closure runs, and both get what it made.
+///
+/// Fails if the second does not find the first at work (edit `map-sees-no-initialiser`), or if who joins the line is
+/// not told that the value is made (edit `map-made-tells-nobody`).
+#[test]
+fn a_value_that_two_threads_want_is_made_once() {
+    model::check(|| {
+        let shared = Arc::new((map(), AtomicUsize::new(0)));
+        let want = |shared: &(Arc<Map>, AtomicUsize)| {
+            shared.0.get_or_insert_with(1, || shared.1.fetch_add(1, AcqRel))
+        };
+        let other = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || want(&shared)
+        });
+        assert_eq!((want(&shared), other.join().unwrap()), (0, 0));
+        assert_eq!(shared.1.fetch_add(0, AcqRel), 1);
+    });
+}
+
+/// Everybody in line is told when the value is made.
+///
+/// Fails if only the first is (edit `map-made-tells-one`).
+#[test]
+fn a_value_that_is_made_reaches_all_who_wait() {
+    model::check(|| {
+        let map = map();
+        let others = [(); 2].map(|()| {
+            let map = Arc::clone(&map);
+            thread::spawn(move || map.get_or_insert_with(1, || 7))
+        });
+        assert_eq!(map.get_or_insert_with(1, || 7), 7);
+        assert_eq!(others.map(|other| other.join().unwrap()), [7, 7]);
+    });
+}
+
+/// A closure panics: who waits for it makes the value instead.
+///
+/// Fails if a turn that ends without a value is not handed on (edit `map-failure-tells-nobody`).
+#[test]
+fn a_closure_that_panics_hands_its_turn_on() {
+    model::check(|| {
+        let map = map();
+        let waiter = thread::spawn({
+            let map = Arc::clone(&map);
+            move || map.get_or_insert_with(1, || 2)
+        });
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            map.get_or_insert_with(1, || resume_unwind(Box::new("on purpose")))
+        }));
+        assert_eq!(waiter.join().unwrap(), 2);
+        // Or the waiter was first, and nothing panicked.
+        assert!(made.is_err() || made.is_ok_and(|value| value == 2));
+        assert_eq!(map.get(&1), Some(2));
+    });
+}
+
+/// The first in line gives up while the closure fails: the turn goes past it, to the next.
+///
+/// Fails if a turn is handed to who has given up (edit `map-turn-goes-to-the-gone`).
+#[test]
+fn a_turn_passes_over_who_has_given_up() {
+    model::check(|| {
+        let (map, clock) = (map(), Clock::manual());
+        let at = clock.now() + HOUR;
+        let hasty = thread::spawn({
+            let (map, clock) = (Arc::clone(&map), clock.clone());
+            move || map.get_or_insert_with_until(1, (clock.clock(), at), || 1).ok()
+        });
+        let patient = thread::spawn({
+            let map = Arc::clone(&map);
+            move || map.get_or_insert_with(1, || 2)
+        });
+        let failed = map.get_or_try_insert_with(1, || {
+            clock.advance(HOUR);
+            Err(())
+        });
+        let (hasty, patient) = (hasty.join().unwrap(), patient.join().unwrap());
+        assert_eq!(map.get(&1), Some(patient));
+        assert!(hasty.is_none_or(|value| value == patient));
+        assert!(failed.is_err() || failed == Ok(patient));
+        assert!(figures(&map).contains("running: 0, waiting: 0"), "{map:?}");
+    });
+}
+
+/// A turn is handed to a waiter whose limit passes before it wakes: it takes the turn all the same, so nobody behind
+/// it is left alone.
+///
+/// Fails if the limit is asked once more after the wait (edit `map-turn-is-let-go`).
+#[test]
+fn a_turn_that_was_handed_over_is_taken_though_the_limit_has_passed() {
+    model::check(|| {
+        let (map, token) = (map(), CancelToken::new());
+        let hasty = thread::spawn({
+            let (map, token) = (Arc::clone(&map), token.clone());
+            move || map.get_or_insert_with_until(1, &token, || 1).ok()
+        });
+        let patient = thread::spawn({
+            let map = Arc::clone(&map);
+            move || map.get_or_insert_with(1, || 2)
+        });
+        let _ = map.get_or_try_insert_with(1, || Err(()));
+        token.cancel();
+        let (hasty, patient) = (hasty.join().unwrap(), patient.join().unwrap());
+        assert_eq!(map.get(&1), Some(patient));
+        assert!(hasty.is_none_or(|value| value == patient));
+    });
+}
+
+/// A value is made while another thread takes it out: each value that was made was taken out once, or is there.
+///
+/// Fails if the value is put in one step after the initialiser is taken out (edit `map-made-in-two-steps`).
+#[test]
+fn a_value_that_is_removed_while_it_is_made_is_there_or_was_taken() {
+    model::check(|| {
+        let shared = Arc::new((map(), AtomicUsize::new(0)));
+        let want = |shared: &(Arc<Map>, AtomicUsize)| {
+            shared.0.get_or_insert_with(1, || shared.1.fetch_add(1, AcqRel))
+        };
+        let others = [(); 2].map(|()| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || want(&shared))
+        });
+        let removed = usize::from(shared.0.remove(&1).is_some());
+        others.into_iter().for_each(|other| _ = other.join().unwrap());
+        assert!(shared.0.len() <= 1, "a key is there twice");
+        assert_eq!(shared.1.fetch_add(0, AcqRel), removed + shared.0.len());
+    });
+}
+
+/// A value is put in while a closure makes another: the one that was put in stays, and the maker gets it.
+///
+/// Fails if the closure's value is put in without a look (edit `map-made-without-a-look`).
+#[test]
+fn a_value_that_is_inserted_while_one_is_made_stays() {
+    model::check(|| {
+        let map = map();
+        let maker = thread::spawn({
+            let map = Arc::clone(&map);
+            move || map.get_or_insert_with(1, || 10)
+        });
+        let before = map.insert(1, 20);
+        let made = maker.join().unwrap();
+        assert!((made, before) == (10, Some(10)) || (made, before) == (20, None), "{made}, {before:?}");
+        assert_eq!((map.get(&1), map.len()), (Some(20), 1));
+    });
+}
+
+/// Two closures want the value that the other makes: one of them is told, and the other gets its value.
+///
+/// Fails if a wait is not written down (edit `map-circle-is-not-seen`), or if what was noted is looked at after the
+/// own note is made and not together with it (edit `map-circle-is-looked-at-too-early`).
+#[test]
+fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
+    model::check(|| {
+        // In two shards, so that no shard's lock orders the two.
+        let map = Arc::new(Map::with_shards_and_hasher(2, Default::default()));
+        let crossed = |map: &Map, mine: u8, other: u8| {
+            let make = || map.get_or_insert_with(mine, || 1 + map.get_or_insert_with(other, || 1));
+            catch_unwind(AssertUnwindSafe(make)).is_ok()
+        };
+        let there = thread::spawn({
+            let map = Arc::clone(&map);
+            move || crossed(&map, 1, 4)
+        });
+        let here = crossed(&map, 4, 1);
+        let there = there.join().unwrap();
+        assert!(here || there, "both were told");
+        assert!(figures(&map).contains("running: 0, waiting: 0"), "{map:?}");
+    });
+}

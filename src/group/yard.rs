@@ -1,0 +1,82 @@
+//! Tasks that borrow, for those who spawn them one by one while something else of the caller's runs.
+//!
+//! A [`Scope`](super::Scope) lends itself to its tasks, which is why its lifetime is any that the caller picks. A
+//! yard is shared by reference count instead, so the tasks' lifetime can be a parameter of the type that is
+//! spawned from: a pipeline's stages are put together by types, and name it.
+
+use std::marker::PhantomData;
+use std::panic::{self, AssertUnwindSafe};
+
+use super::board::Board;
+use super::callers::Callers;
+use super::erase::{self, NoUnwind};
+use crate::sync::{Arc, Mutex};
+
+/// Where tasks that live for `'a` are spawned.
+pub(crate) struct Yard<'a> {
+    board: Arc<Board>,
+    /// Once true, nothing is posted any more.
+    closed: Mutex<bool>,
+    /// Invariant: a yard for long-lived tasks must not pass for one that takes shorter ones.
+    tasks: PhantomData<fn(&'a ()) -> &'a ()>,
+}
+
+impl<'a> Yard<'a> {
+    fn empty(callers: Option<Arc<dyn Callers>>) -> Arc<Self> {
+        Arc::new(Yard { board: Arc::new(Board::new(callers)), closed: Mutex::new(false), tasks: PhantomData })
+    }
+
+    /// Lets a thread run `task` soon; drops it if the yard is closed. False if no thread is to be had now: then it
+    /// runs when another task ends, or at the end.
+    pub(crate) fn spawn(&self, task: impl FnOnce() + Send + 'a) -> bool {
+        let task = erase::lifetime(Box::new(move || {
+            task();
+            true
+        }));
+        // Held while it is posted: nothing comes after `close`.
+        let closed = self.closed.lock();
+        if *closed {
+            drop(closed);
+            return true;
+        }
+        let comes = Board::post(&self.board, None, task);
+        drop(closed);
+        comes
+    }
+
+    /// Takes no more tasks, runs those that nobody has started, and waits until the others have ended and are
+    /// dropped.
+    pub(crate) fn close(&self) {
+        *self.closed.lock() = true;
+        self.board.finish();
+    }
+}
+
+impl Yard<'static> {
+    /// A yard for tasks that borrow nothing, so that nobody need wait for them.
+    pub(crate) fn owned(callers: Option<Arc<dyn Callers>>) -> Arc<Self> {
+        Yard::empty(callers)
+    }
+}
+
+/// Runs `body` with a yard, then `stop`, then [closes](Yard::close) the yard, whatever the two did.
+///
+/// Sound because of 2 and 3 of [`erase::lifetime`], and because nothing is posted once `close` has begun: what a
+/// task borrows for `'a` outlives this call, since the caller chose `'a`.
+pub(crate) fn yard<'a, R>(
+    callers: Option<Arc<dyn Callers>>,
+    body: impl FnOnce(&Arc<Yard<'a>>) -> R,
+    stop: impl FnOnce(),
+) -> R {
+    let yard = Yard::empty(callers);
+    let result = panic::catch_unwind(AssertUnwindSafe(|| body(&yard)));
+    let stopped = panic::catch_unwind(AssertUnwindSafe(stop));
+    let guard = NoUnwind;
+    yard.close();
+    std::mem::forget(guard);
+    match (result, stopped) {
+        (Ok(result), Ok(())) => result,
+        // The body's own panic before one of a callback that ran while stopping.
+        (Err(payload), _) | (Ok(_), Err(payload)) => panic::resume_unwind(payload),
+    }
+}

@@ -1,0 +1,377 @@
+//! Streams that keep their order, keep their bounds, and stop when told.
+
+mod gate;
+mod par;
+mod shapes;
+mod sinks;
+mod stage;
+mod steps;
+
+use std::fmt;
+use std::iter;
+
+use crossbeam_channel::Receiver;
+
+pub use gate::{Cancellable, Free, Gate};
+pub use par::ParMap;
+pub use shapes::{Chunks, FlatMap, Skip, Take};
+pub use sinks::{Feed, Output};
+pub use stage::{Items, Messages, Queued, Run, Stage};
+pub use steps::{
+    AndThen, Dedup, Filter, FilterMap, Flow, Inspect, Map, Scan, Step, Stepped, TakeWhile, TryMap,
+};
+
+use crate::cancel::CancelToken;
+use crate::group::Callers;
+use crate::pool::Pool;
+use crate::queue;
+use crate::sync::Arc;
+
+/// Processes a stream in stages, some of them on several threads, without losing the order, growing without
+/// bound, or leaving a thread behind.
+///
+/// A pipeline is a description until a *sink* ([`collect`](Pipeline::collect), [`for_each`](Pipeline::for_each), an
+/// iterator) sets it to work. Stages like [`map`](Pipeline::map) and [`filter`](Pipeline::filter) run on whoever pulls
+/// and cost what std's iterators cost. Threads are only where you ask for them: [`par_map`](Pipeline::par_map) runs a
+/// function on several, [`buffered`](Pipeline::buffered) everything before it on one.
+///
+/// - *Order.* Outputs come in the order of the inputs, unless you say [`ordered(false)`](Pipeline::ordered).
+/// - *Bound.* With [`bound(b)`](Pipeline::bound), input k + b is not read before output k was taken, whatever the
+///   items cost. What is in memory is at most the sum of the bounds.
+/// - *End.* The end of the source flows down. Dropping the output, the first error, the first panic, and the
+///   [token](Pipeline::cancelled_by) stop everything: nothing is read and no function begun from then on, and every
+///   thread has left when the sink returns or the output is dropped.
+///
+/// # Examples
+/// ```
+/// use selvedge::Pipeline;
+///
+/// let squares: Vec<u64> = Pipeline::source(1..=5)
+///     .filter(|n| n % 2 == 1)
+///     .par_map(4, |n| n * n)          // four threads, still in order
+///     .collect();
+/// assert_eq!(squares, [1, 9, 25]);
+/// ```
+///
+/// Borrowed data, the first error, and a token that stops it all:
+/// ```
+/// use selvedge::{CancelToken, Pipeline, error::Cancelled};
+///
+/// let stop = CancelToken::new();
+/// let lines = ["12", "30", "warp", "7"];
+/// let parsed = |texts: &[&str]| {
+///     Pipeline::source(texts)
+///         .cancelled_by(&stop)
+///         .try_par_map(2, |text| text.parse::<u32>())
+///         .collect::<Result<Vec<_>, _>>()
+/// };
+/// assert_eq!(parsed(&lines[..2])?, Ok(vec![12, 30]));
+/// assert!(parsed(&lines)?.is_err());      // "warp"; "7" was perhaps never read
+/// stop.cancel();
+/// assert_eq!(parsed(&lines), Err(Cancelled));
+/// # Ok::<(), Cancelled>(())
+/// ```
+///
+/// # Blocking
+/// A sink blocks until the pipeline has ended. Threads wait for each other by being woken, never by looking again
+/// and again: a reader for room, the consumer for the next output.
+///
+/// # Cancellation
+/// A pipeline without a token cannot be cancelled, and its sinks return their value. With
+/// [`cancelled_by`](Pipeline::cancelled_by) they return `Err(Cancelled)` if items are missing; one that came to its end
+/// has succeeded, whatever happened meanwhile. Each stage asks the token before it runs a function of yours, so none
+/// runs after a cancel; one that runs is not interrupted.
+///
+/// A source that is silent does not hide a cancel: [`receiver`](Pipeline::receiver) and [`queue`](Pipeline::queue) wake up
+/// at once. An iterator of yours that waits for something else (a socket, a channel of std) cannot be woken. If a
+/// `par_map` or `buffered` stands behind it, the sink still hears of the cancel at once, because another thread sits in
+/// the iterator; but the sink cannot return before that thread does, since what it borrows would be gone. So let
+/// such an iterator know the token, or give it a time-out.
+///
+/// # Panics
+/// A panic in a stage, or in the source, reaches the sink in its place in the order, with its payload, when every
+/// thread has left. Nothing behind it was begun once it had happened.
+///
+/// # Ordering
+/// What a stage did before it handed an item on is visible to the next.
+///
+/// # Proof
+/// Models in `loom-tests/tests/pipeline.rs`.
+///
+/// # Cost
+/// Bench `pipeline`; the README has the ratios. A run costs a few allocations, whatever it does; an item one lock
+/// on its way into a `par_map` and one on its way through. Cheap items are read, computed and handed over many at a
+/// time while everybody is busy, and one at a time when somebody waits. Threads are the
+/// [`group`](crate::group)'s, which are reused.
+///
+/// # Instead
+/// std's iterators without threads; rayon where the input is a slice and the order, the bound, errors and cancel do
+/// not matter: it splits the input instead of reading it.
+#[must_use = "a pipeline does nothing until a sink pulls: `collect`, `for_each`, a `for` loop"]
+pub struct Pipeline<S, G = Free> {
+    stage: S,
+    gate: G,
+    plan: Plan,
+}
+
+/// What a run needs to know besides its stages.
+struct Plan {
+    /// Whose threads; `None` for the crate's own.
+    callers: Option<Arc<dyn Callers>>,
+}
+
+/// Nothing: what a pipeline is before it has a source.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Nothing {}
+
+impl Pipeline<Nothing> {
+    /// Begins with any iterator.
+    pub fn source<I: IntoIterator>(items: I) -> Pipeline<Items<I::IntoIter>> {
+        Pipeline::begin(Items(items.into_iter()))
+    }
+
+    /// Begins with what `f` returns, again and again until it returns `None`.
+    pub fn generate<T, F: FnMut() -> Option<T>>(f: F) -> Pipeline<Items<iter::FromFn<F>>> {
+        Pipeline::begin(Items(iter::from_fn(f)))
+    }
+
+    /// Begins with the messages of a crossbeam channel, until its senders are gone. A cancel ends a wait for the
+    /// next message.
+    pub fn receiver<T>(messages: Receiver<T>) -> Pipeline<Messages<T>> {
+        Pipeline::begin(Messages(messages))
+    }
+
+    /// Begins with the items of a queue, until it is closed and empty. A cancel ends a wait for the next item. When the
+    /// pipeline is done it drops the receiver, so producers are told if it was the last.
+    pub fn queue<T>(items: queue::Receiver<T>) -> Pipeline<Queued<T>> {
+        Pipeline::begin(Queued(items))
+    }
+
+    fn begin<S>(stage: S) -> Pipeline<S> {
+        Pipeline { stage, gate: Free, plan: Plan { callers: None } }
+    }
+}
+
+impl<S: Stage, G: Gate> Pipeline<S, G> {
+    fn then<T>(self, next: impl FnOnce(S) -> T) -> Pipeline<T, G> {
+        Pipeline { stage: next(self.stage), gate: self.gate, plan: self.plan }
+    }
+
+    fn stepped<K: Step<S::Item>>(self, step: K) -> Pipeline<Stepped<S, K>, G> {
+        self.then(|stage| Stepped { stage, step })
+    }
+
+    /// Lets `token` cancel the pipeline: the stages before this call and those after it. Sinks return
+    /// `Result<_, Cancelled>` from here on. A time limit is a token too: `token.child_until(duration)`.
+    ///
+    /// A second call replaces the token of the first.
+    pub fn cancelled_by(self, token: &CancelToken) -> Pipeline<S, Cancellable> {
+        Pipeline { stage: self.stage, gate: Cancellable::new(token.clone()), plan: self.plan }
+    }
+
+    /// Runs the stages that need threads on a pool's workers instead of the crate's own: those before this call and
+    /// those after it.
+    ///
+    /// A worker that comes to a stage stays until the stage ends. If none is free, whoever pulls does the work, so
+    /// this does not deadlock inside a task of the same pool either.
+    pub fn on(mut self, pool: &Pool) -> Self {
+        self.plan.callers = Some(pool.callers());
+        self
+    }
+
+    /// Puts a function from pipeline to pipeline here: stages of yours under a name.
+    ///
+    /// ```
+    /// use selvedge::Pipeline;
+    ///
+    /// let lengths: Vec<usize> = Pipeline::source(["warp", "weft", "selvedge"])
+    ///     .through(|words| words.map(str::len).filter(|n| n % 2 == 0))
+    ///     .collect();
+    /// assert_eq!(lengths, [4, 4, 8]);
+    /// ```
+    pub fn through<R>(self, stages: impl FnOnce(Self) -> R) -> R {
+        stages(self)
+    }
+
+    /// Does a step of your own with each item: a closure that returns a [`Flow`], or a type that implements [`Step`].
+    ///
+    /// ```
+    /// use selvedge::pipeline::{Flow, Pipeline};
+    ///
+    /// let until_zero: Vec<i32> = Pipeline::source([3, -1, 4, 0, 5])
+    ///     .step(|n| match n {
+    ///         0 => Flow::End,
+    ///         n if n < 0 => Flow::Skip,
+    ///         n => Flow::Emit(n * 10),
+    ///     })
+    ///     .collect();
+    /// assert_eq!(until_zero, [30, 40]);
+    /// ```
+    pub fn step<K: Step<S::Item>>(self, step: K) -> Pipeline<Stepped<S, K>, G> {
+        self.stepped(step)
+    }
+
+    /// Makes another item of each.
+    pub fn map<U, F: FnMut(S::Item) -> U>(self, f: F) -> Pipeline<Stepped<S, Map<F>>, G> {
+        self.stepped(Map(f))
+    }
+
+    /// Lets only those through for which `f` holds.
+    pub fn filter<F: FnMut(&S::Item) -> bool>(self, f: F) -> Pipeline<Stepped<S, Filter<F>>, G> {
+        self.stepped(Filter(f))
+    }
+
+    /// Makes another item of each, or none.
+    pub fn filter_map<U, F>(self, f: F) -> Pipeline<Stepped<S, FilterMap<F>>, G>
+    where
+        F: FnMut(S::Item) -> Option<U>,
+    {
+        self.stepped(FilterMap(f))
+    }
+
+    /// Makes any number of items of each.
+    pub fn flat_map<J: IntoIterator, F: FnMut(S::Item) -> J>(self, f: F) -> Pipeline<FlatMap<S, F>, G> {
+        self.then(|stage| FlatMap { stage, f })
+    }
+
+    /// Makes another item of each, or an error, which is the last item.
+    pub fn try_map<U, E, F>(self, f: F) -> Pipeline<Stepped<S, TryMap<F>>, G>
+    where
+        F: FnMut(S::Item) -> Result<U, E>,
+    {
+        self.stepped(TryMap(f))
+    }
+
+    /// Makes another item of each success. The first error, its own or one that comes in, is the last item.
+    pub fn and_then<T, U, E, F>(self, f: F) -> Pipeline<Stepped<S, AndThen<F>>, G>
+    where
+        S: Stage<Item = Result<T, E>>,
+        F: FnMut(T) -> Result<U, E>,
+    {
+        self.stepped(AndThen(f))
+    }
+
+    /// Shows each item to `f`.
+    pub fn inspect<F: FnMut(&S::Item)>(self, f: F) -> Pipeline<Stepped<S, Inspect<F>>, G> {
+        self.stepped(Inspect(f))
+    }
+
+    /// Lets the first `count` through, and does not ask for more.
+    pub fn take(self, count: usize) -> Pipeline<Take<S>, G> {
+        self.then(|stage| Take { stage, count })
+    }
+
+    /// Leaves out the first `count`.
+    pub fn skip(self, count: usize) -> Pipeline<Skip<S>, G> {
+        self.then(|stage| Skip { stage, count })
+    }
+
+    /// Lets items through until `f` does not hold for one.
+    pub fn take_while<F: FnMut(&S::Item) -> bool>(self, f: F) -> Pipeline<Stepped<S, TakeWhile<F>>, G> {
+        self.stepped(TakeWhile(f))
+    }
+
+    /// Makes another item of each with a state that it may change; `None` is the end.
+    pub fn scan<B, U, F>(self, state: B, f: F) -> Pipeline<Stepped<S, Scan<B, F>>, G>
+    where
+        F: FnMut(&mut B, S::Item) -> Option<U>,
+    {
+        self.stepped(Scan { state, f })
+    }
+
+    /// Leaves out items that equal the one before.
+    pub fn dedup(self) -> Pipeline<Stepped<S, Dedup<S::Item>>, G>
+    where
+        S::Item: PartialEq + Clone,
+    {
+        self.stepped(Dedup { last: None })
+    }
+
+    /// Puts `size` items at a time together; the last chunk may be smaller.
+    ///
+    /// # Panics
+    /// If `size` is 0.
+    #[track_caller]
+    pub fn chunks(self, size: usize) -> Pipeline<Chunks<S>, G> {
+        assert!(size > 0, "a chunk of 0 items would never be full; the least is 1");
+        self.then(|stage| Chunks { stage, size })
+    }
+
+    /// Computes `f` on up to `workers` threads at a time. Outputs come in the order of the inputs.
+    ///
+    /// At most 64 items a worker are under way: read, and not taken yet. [`bound`](Pipeline::bound) sets another number,
+    /// [`ordered(false)`](Pipeline::ordered) lets each out as soon as it is computed.
+    ///
+    /// The stages before this one are run by whichever worker reads. The thread that pulls computes the item that it
+    /// waits for if no worker has begun it, in a worker's place, and never another: `f` may wait for what the consumer
+    /// does with earlier outputs.
+    ///
+    /// # Panics
+    /// If `workers` is 0.
+    #[track_caller]
+    pub fn par_map<U, F>(self, workers: usize, f: F) -> Pipeline<ParMap<S, F, U>, G>
+    where
+        F: Fn(S::Item) -> U,
+    {
+        let map = |stage| ParMap::new(stage, workers, f, |_| false);
+        self.then(map)
+    }
+
+    /// Like [`par_map`](Pipeline::par_map), with a function that may fail: the first error is the last item. When it
+    /// has happened nothing more is read, and nothing behind it is begun.
+    ///
+    /// # Panics
+    /// If `workers` is 0.
+    #[track_caller]
+    pub fn try_par_map<U, E, F>(self, workers: usize, f: F) -> Pipeline<ParMap<S, F, Result<U, E>>, G>
+    where
+        F: Fn(S::Item) -> Result<U, E>,
+    {
+        let map = |stage| ParMap::new(stage, workers, f, Result::is_err);
+        self.then(map)
+    }
+
+    /// Runs everything before it on a thread of its own, up to `bound` items ahead.
+    ///
+    /// # Panics
+    /// If `bound` is 0.
+    #[track_caller]
+    pub fn buffered(self, bound: usize) -> Pipeline<Buffered<S>, G> {
+        let map: fn(S::Item) -> S::Item = |item| item;
+        self.par_map(1, map).bound(bound)
+    }
+}
+
+/// See [`Pipeline::buffered`].
+pub type Buffered<S> = ParMap<S, fn(<S as Stage>::Item) -> <S as Stage>::Item, <S as Stage>::Item>;
+
+impl<S, F, U, G> Pipeline<ParMap<S, F, U>, G> {
+    /// At most `bound` items are under way: input k + `bound` is not read before output k was taken.
+    ///
+    /// # Panics
+    /// If `bound` is 0, or more than a quarter of `usize::MAX`.
+    #[track_caller]
+    pub fn bound(mut self, bound: usize) -> Self {
+        assert!(bound > 0, "a bound of 0 items would let none in; the least is 1");
+        assert!(bound <= usize::MAX / 4, "bound {bound} is more than {}", usize::MAX / 4);
+        self.stage.bound = bound;
+        self
+    }
+
+    /// Whether outputs come in the order of the inputs, which they do without this call. If not, each comes as soon as
+    /// it is computed.
+    pub fn ordered(mut self, ordered: bool) -> Self {
+        self.stage.ordered = ordered;
+        self
+    }
+}
+
+impl<S: fmt::Debug, G: fmt::Debug> fmt::Debug for Pipeline<S, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("stage", &self.stage)
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! The parallel map: a function on several threads, with order, a bound, and an end.
+
+mod chunk;
+mod iter;
+mod window;
+mod worker;
+mod works;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+pub(super) use iter::Parallel;
+
+use super::gate::{Cancellable, Gate};
+use super::stage::{Run, Site, Stage};
+use crate::sync::{Arc, Mutex};
+use window::Window;
+use works::{BOUND_PER_WORKER, Rules, State, Works};
+
+/// See [`Pipeline::par_map`](super::Pipeline::par_map).
+#[must_use = "a stage does nothing by itself"]
+pub struct ParMap<S, F, U> {
+    pub(super) stage: S,
+    pub(super) f: F,
+    pub(super) workers: usize,
+    pub(super) bound: usize,
+    pub(super) ordered: bool,
+    pub(super) is_last: fn(&U) -> bool,
+    output: PhantomData<fn() -> U>,
+}
+
+impl<S, F, U> ParMap<S, F, U> {
+    #[track_caller]
+    pub(super) fn new(stage: S, workers: usize, f: F, is_last: fn(&U) -> bool) -> Self {
+        assert!(workers > 0, "a parallel map with 0 workers would never compute anything; the least is 1");
+        let bound = workers.saturating_mul(BOUND_PER_WORKER).min(usize::MAX / 4);
+        ParMap { stage, f, workers, bound, ordered: true, is_last, output: PhantomData }
+    }
+}
+
+impl<S: Stage, F: Fn(S::Item) -> U, U> Stage for ParMap<S, F, U> {
+    type Item = U;
+}
+
+impl<'a, S, F, U, G> Run<'a, G> for ParMap<S, F, U>
+where
+    S: Run<'a, Cancellable>,
+    S::Iter: Send + 'a,
+    S::Item: Send + 'a,
+    F: Fn(S::Item) -> U + Send + Sync + 'a,
+    U: Send + 'a,
+    G: Gate,
+{
+    type Iter = Parallel<'a, S::Iter, F, U, G>;
+
+    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
+        // Stopped with whoever pulls, and by it.
+        let above = gate.token().unwrap_or(&site.root).child();
+        let inside = Cancellable::new(above);
+        let input = self.stage.run(site, inside.clone());
+        // A consumer that can be cancelled must not sit in the caller's iterator when that happens, and one that
+        // takes whatever comes first not in the caller's function. Where threads may never come it does both.
+        let consumer_reads = site.lent || (self.ordered && gate.token().is_none());
+        let rules =
+            Rules { workers: self.workers, bound: self.bound, ordered: self.ordered, is_last: self.is_last };
+        let works = Works {
+            state: Mutex::new(State::new(input, consumer_reads)),
+            window: Window::new(self.bound),
+            f: self.f,
+            gate: inside,
+            rules,
+            yard: Arc::clone(&site.yard),
+        };
+        Parallel::new(works, gate)
+    }
+}
+
+impl<S, F, U> fmt::Debug for ParMap<S, F, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParMap")
+            .field("workers", &self.workers)
+            .field("bound", &self.bound)
+            .field("ordered", &self.ordered)
+            .finish_non_exhaustive()
+    }
+}

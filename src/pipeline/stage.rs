@@ -1,0 +1,150 @@
+//! How a pipeline is put together from its description, and the stages it begins with.
+
+use crossbeam_channel::Receiver;
+
+use super::gate::Gate;
+use crate::cancel::CancelToken;
+use crate::group::Yard;
+use crate::queue;
+use crate::sync::Arc;
+
+/// A part of a pipeline as it is described: from the source up to some stage.
+///
+/// You meet it in bounds only; the stages are this crate's, and a [`Pipeline`](super::Pipeline)'s methods make them.
+pub trait Stage {
+    /// What comes out of it.
+    type Item;
+}
+
+/// A stage that can be set to work where threads may hold it for `'a`.
+///
+/// Stages without a thread boundary implement it for every `'a`, whatever they borrow; those with one only for
+/// lifetimes that their functions and items outlive. So a pipeline of the former can be iterated over, fanned out
+/// and sent around while it borrows, and one of the latter while it owns.
+pub trait Run<'a, G: Gate>: Stage {
+    #[doc(hidden)]
+    type Iter: Iterator<Item = Self::Item>;
+
+    #[doc(hidden)]
+    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter;
+}
+
+/// Where a pipeline runs: whose threads, and what stops them all.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Site<'a> {
+    pub(super) yard: Arc<Yard<'a>>,
+    /// Cancelled when the sink is done, or by the pipeline's token.
+    pub(super) root: CancelToken,
+    /// The threads belong to somebody else, and may never come.
+    pub(super) lent: bool,
+}
+
+impl std::fmt::Debug for Site<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").field("lent", &self.lent).finish_non_exhaustive()
+    }
+}
+
+/// Any iterator, as a source.
+#[derive(Clone, Debug)]
+#[must_use = "a stage does nothing by itself"]
+pub struct Items<I>(pub(super) I);
+
+/// A source that asks the gate before it advances the caller's iterator.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Gated<I, G> {
+    items: I,
+    gate: G,
+}
+
+impl<I: Iterator> Stage for Items<I> {
+    type Item = I::Item;
+}
+
+impl<I: Iterator, G: Gate> Run<'_, G> for Items<I> {
+    type Iter = Gated<I, G>;
+
+    fn run(self, _: &Site<'_>, gate: G) -> Gated<I, G> {
+        Gated { items: self.0, gate }
+    }
+}
+
+impl<I: Iterator, G: Gate> Iterator for Gated<I, G> {
+    type Item = I::Item;
+
+    #[inline]
+    fn next(&mut self) -> Option<I::Item> {
+        if !self.gate.is_open() {
+            self.gate.cut();
+            return None;
+        }
+        self.items.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.items.size_hint()
+    }
+}
+
+/// A crossbeam receiver, as a source.
+#[derive(Clone, Debug)]
+#[must_use = "a stage does nothing by itself"]
+pub struct Messages<T>(pub(super) Receiver<T>);
+
+/// A receiver of this crate's queue, as a source.
+#[derive(Clone, Debug)]
+#[must_use = "a stage does nothing by itself"]
+pub struct Queued<T>(pub(super) queue::Receiver<T>);
+
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Receiving<R, G> {
+    from: R,
+    gate: G,
+}
+
+impl<T> Stage for Messages<T> {
+    type Item = T;
+}
+
+impl<T, G: Gate> Run<'_, G> for Messages<T> {
+    type Iter = Receiving<Receiver<T>, G>;
+
+    fn run(self, _: &Site<'_>, gate: G) -> Self::Iter {
+        Receiving { from: self.0, gate }
+    }
+}
+
+impl<T, G: Gate> Iterator for Receiving<Receiver<T>, G> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        if !self.gate.is_open() {
+            self.gate.cut();
+            return None;
+        }
+        self.gate.receive(&self.from)
+    }
+}
+
+impl<T> Stage for Queued<T> {
+    type Item = T;
+}
+
+impl<T, G: Gate> Run<'_, G> for Queued<T> {
+    type Iter = Receiving<queue::Receiver<T>, G>;
+
+    fn run(self, _: &Site<'_>, gate: G) -> Self::Iter {
+        Receiving { from: self.0, gate }
+    }
+}
+
+impl<T, G: Gate> Iterator for Receiving<queue::Receiver<T>, G> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.gate.pop(&self.from)
+    }
+}

@@ -1,0 +1,717 @@
+//! Pipelines from outside: order, bound, end, errors, panics, cancel, and what is left behind: nothing.
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+
+use common::{eventually, message, within_a_minute};
+use selvedge::error::Cancelled;
+use selvedge::pipeline::Flow;
+use selvedge::queue::bounded;
+use selvedge::{BoundedQueue, CancelToken, Latch, Pipeline, Pool};
+
+/// How many values there are now, and the most that there ever were.
+#[derive(Default)]
+struct Census {
+    now: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// A value that is counted while it lives.
+struct Counted(u64, Arc<Census>);
+
+impl Census {
+    fn count(self: &Arc<Self>, value: u64) -> Counted {
+        let now = self.now.fetch_add(1, SeqCst) + 1;
+        self.peak.fetch_max(now, SeqCst);
+        Counted(value, Arc::clone(self))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.now.fetch_sub(1, SeqCst);
+    }
+}
+
+mod stages {
+    use super::*;
+
+    #[test]
+    fn chain_of_stages_gives_what_std_gives() {
+        let ours: Vec<String> = Pipeline::source(0..100)
+            .filter(|n| n % 3 != 0)
+            .map(|n| n * 2)
+            .flat_map(|n| [n, n, n + 1])
+            .dedup()
+            .skip(5)
+            .take(40)
+            .scan(0, |sum, n| {
+                *sum += n;
+                Some(*sum)
+            })
+            .filter_map(|n| n.to_string().strip_suffix('0').map(str::to_owned))
+            .collect();
+        let mut theirs: Vec<i32> =
+            (0..100).filter(|n| n % 3 != 0).flat_map(|n| [2 * n, 2 * n, 2 * n + 1]).collect();
+        theirs.dedup();
+        let theirs: Vec<String> = theirs
+            .into_iter()
+            .skip(5)
+            .take(40)
+            .scan(0, |sum, n| {
+                *sum += n;
+                Some(*sum)
+            })
+            .filter_map(|n| n.to_string().strip_suffix('0').map(str::to_owned))
+            .collect();
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn chunks_keep_the_order_and_the_rest() {
+        let chunks: Vec<Vec<u32>> = Pipeline::source(0..7).chunks(3).collect();
+        assert_eq!(chunks, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+        assert_eq!(Pipeline::source(0..6).chunks(3).count(), 2);
+        assert_eq!(Pipeline::source(0..0).chunks(3).count(), 0);
+    }
+
+    #[test]
+    fn take_of_none_pulls_nothing() {
+        let pulled = AtomicUsize::new(0);
+        let source = || {
+            pulled.fetch_add(1, SeqCst);
+            Some(())
+        };
+        assert_eq!(Pipeline::generate(source).take(0).count(), 0);
+        assert_eq!(pulled.load(SeqCst), 0);
+        assert_eq!(Pipeline::generate(source).take(3).count(), 3);
+        assert_eq!(pulled.load(SeqCst), 3);
+    }
+
+    #[test]
+    fn first_error_is_the_last_item() {
+        let parsed: Vec<Result<u32, _>> =
+            Pipeline::source(["1", "x", "3"]).try_map(|text| text.parse::<u32>().map_err(drop)).collect();
+        assert_eq!(parsed, [Ok(1), Err(())]);
+        let halved: Result<Vec<u32>, &str> = Pipeline::source([Ok(4), Err("came in"), Ok(5)])
+            .and_then(|n: u32| if n.is_multiple_of(2) { Ok(n / 2) } else { Err("odd") })
+            .collect();
+        assert_eq!(halved, Err("came in"));
+    }
+
+    #[test]
+    fn own_step_skips_and_ends() {
+        let step = |n: i32| {
+            if n == 5 {
+                Flow::Last(n)
+            } else if n % 2 == 0 {
+                Flow::Skip
+            } else {
+                Flow::Emit(n)
+            }
+        };
+        assert_eq!(Pipeline::source(0..).step(step).collect::<Vec<_>>(), [1, 3, 5]);
+    }
+
+    #[test]
+    fn iterator_of_a_chain_that_borrows_can_be_held() {
+        let words = vec![String::from("a"), String::from("bc")];
+        let mut lengths = Pipeline::source(&words).map(|word| word.len()).into_iter();
+        assert_eq!((lengths.next(), lengths.next(), lengths.next()), (Some(1), Some(2), None));
+    }
+
+    #[test]
+    fn channel_and_queue_are_sources_and_an_early_end_tells_their_producers() {
+        within_a_minute(|| {
+            let (sender, receiver) = crossbeam_channel::bounded(1);
+            let producer = thread::spawn(move || (0..).take_while(|n| sender.send(*n).is_ok()).count());
+            let got: Vec<i32> = Pipeline::receiver(receiver).take(5).collect();
+            assert_eq!(got, [0, 1, 2, 3, 4]);
+            assert!(producer.join().unwrap() >= 5);
+
+            let (sender, receiver) = bounded(1);
+            let producer = thread::spawn(move || sender.push_all(0..).is_err());
+            assert_eq!(
+                Pipeline::queue(receiver).par_map(2, |n| n + 1).take(3).collect::<Vec<_>>(),
+                [1, 2, 3]
+            );
+            assert!(producer.join().unwrap());
+        });
+    }
+}
+
+mod parallel {
+    use super::*;
+
+    #[test]
+    fn outputs_come_in_the_order_of_the_inputs() {
+        within_a_minute(|| {
+            for (workers, bound) in [(1, 1), (1, 7), (2, 1), (2, 2), (3, 5), (8, 64), (4, 1000)] {
+                let outputs: Vec<u64> = Pipeline::source(0..2_000_u64)
+                    .par_map(workers, |n| {
+                        if n % 7 == 0 {
+                            thread::yield_now();
+                        }
+                        n * 3
+                    })
+                    .bound(bound)
+                    .collect();
+                assert!(
+                    outputs.iter().copied().eq((0..2_000).map(|n| n * 3)),
+                    "{workers} workers, bound {bound}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn unordered_outputs_are_the_same_ones() {
+        within_a_minute(|| {
+            for (workers, bound) in [(1, 1), (2, 3), (8, 64)] {
+                let mut outputs: Vec<u64> = Pipeline::source(0..2_000_u64)
+                    .par_map(workers, |n| n * 3)
+                    .bound(bound)
+                    .ordered(false)
+                    .collect();
+                outputs.sort_unstable();
+                assert!(
+                    outputs.into_iter().eq((0..2_000).map(|n| n * 3)),
+                    "{workers} workers, bound {bound}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn unordered_output_does_not_wait_for_a_slow_item_before_it() {
+        within_a_minute(|| {
+            let latch = Latch::new(1);
+            let wait_for_first = |n: u32| {
+                if n == 0 {
+                    latch.wait();
+                }
+                n
+            };
+            let first_of_many =
+                Pipeline::source(0..10).par_map(2, wait_for_first).ordered(false).pull(|items| {
+                    let nine: Vec<u32> = items.take(9).collect();
+                    latch.count_down();
+                    (nine, items.next(), items.next())
+                });
+            assert_eq!(first_of_many, ((1..10).collect(), Some(0), None));
+        });
+    }
+
+    #[test]
+    fn as_many_items_as_workers_are_computed_at_once_and_never_more() {
+        within_a_minute(|| {
+            for workers in [2, 3, 5] {
+                let (barrier, inside, peak) =
+                    (Barrier::new(workers), AtomicUsize::new(0), AtomicUsize::new(0));
+                let items = workers * 6;
+                let count = Pipeline::source(0..items)
+                    .par_map(workers, |_| {
+                        peak.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+                        barrier.wait(); // until as many are here
+                        inside.fetch_sub(1, SeqCst);
+                    })
+                    .count();
+                assert_eq!((count, peak.load(SeqCst)), (items, workers));
+            }
+        });
+    }
+
+    #[test]
+    fn input_k_plus_bound_is_not_read_before_output_k_was_taken() {
+        within_a_minute(|| {
+            for ordered in [true, false] {
+                for (workers, bound) in [(1, 1), (2, 1), (2, 3), (4, 16), (2, 100)] {
+                    let read = Arc::new(AtomicUsize::new(0));
+                    let source = {
+                        let read = Arc::clone(&read);
+                        (0..500_usize).inspect(move |_| _ = read.fetch_add(1, SeqCst))
+                    };
+                    let outputs = Pipeline::source(source)
+                        .par_map(workers, |n| n)
+                        .bound(bound)
+                        .ordered(ordered)
+                        .into_iter();
+                    for (k, _) in outputs.enumerate() {
+                        let ahead = read.load(SeqCst) - (k + 1);
+                        assert!(ahead <= bound, "{ahead} under way, bound {bound}, {workers} workers");
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn window_is_filled_while_nobody_pulls() {
+        within_a_minute(|| {
+            let read = Arc::new(AtomicUsize::new(0));
+            let source = {
+                let read = Arc::clone(&read);
+                (0..100_usize).inspect(move |_| _ = read.fetch_add(1, SeqCst))
+            };
+            let mut outputs = Pipeline::source(source).par_map(2, |n| n).bound(8).into_iter();
+            assert_eq!(outputs.next(), Some(0));
+            // Workers read two at a time at most here, and wait for room for both.
+            eventually("the window is full", || read.load(SeqCst) >= 8);
+        });
+    }
+
+    #[test]
+    fn live_items_are_at_most_the_sum_of_the_bounds() {
+        within_a_minute(|| {
+            let census = Arc::new(Census::default());
+            let count = Pipeline::source(0..1_000)
+                .map(|n| census.count(n))
+                .buffered(3)
+                .par_map(2, |item| item)
+                .bound(5)
+                .par_map(2, |item| item)
+                .bound(4)
+                .ordered(false)
+                .map(|item| item.0)
+                .count();
+            assert_eq!((count, census.now.load(SeqCst)), (1_000, 0));
+            let peak = census.peak.load(SeqCst);
+            assert!(peak <= 3 + 5 + 4 + 1, "{peak} alive"); // and the one in the consumer's hand
+        });
+    }
+
+    #[test]
+    fn stages_borrow_from_the_stack() {
+        within_a_minute(|| {
+            let words = [String::from("warp"), String::from("weft")];
+            let total = AtomicUsize::new(0);
+            let count = Pipeline::source(&words)
+                .par_map(2, |word| total.fetch_add(word.len(), SeqCst))
+                .filter(|_| true)
+                .par_map(2, |_| ())
+                .count();
+            assert_eq!((count, total.load(SeqCst)), (2, 8));
+        });
+    }
+
+    #[test]
+    fn item_read_before_the_source_falls_silent_comes_out() {
+        // The request is answered although the next one has not come, also when many came quickly before.
+        within_a_minute(|| {
+            let (requests, source) = channel::<u32>();
+            let mut answers = Pipeline::source(source).par_map(2, |n| n + 1).into_iter();
+            for round in 0..200 {
+                let burst = round % 17;
+                (0..=burst).for_each(|n| requests.send(n).unwrap());
+                for n in 0..=burst {
+                    assert_eq!(answers.next(), Some(n + 1));
+                }
+            }
+            drop(requests);
+            assert_eq!(answers.next(), None);
+        });
+    }
+
+    #[test]
+    fn item_that_is_stuck_holds_up_nothing_that_is_done_before_it() {
+        within_a_minute(|| {
+            let stuck = Latch::new(1);
+            let taken = Pipeline::source(0..5_000_u32)
+                .par_map(2, |n| {
+                    if n == 4_000 {
+                        stuck.wait();
+                    }
+                    n
+                })
+                .pull(|outputs| {
+                    let before = outputs.take(4_000).count();
+                    stuck.count_down();
+                    (before, outputs.count())
+                });
+            assert_eq!(taken, (4_000, 1_000));
+        });
+    }
+
+    #[test]
+    fn empty_and_single_sources_end() {
+        within_a_minute(|| {
+            assert_eq!(Pipeline::source(0..0).par_map(3, |n| n).count(), 0);
+            assert_eq!(Pipeline::source(0..1).par_map(3, |n| n).collect::<Vec<_>>(), [0]);
+            assert_eq!(Pipeline::source(0..3).buffered(1).collect::<Vec<_>>(), [0, 1, 2]);
+        });
+    }
+
+    #[test]
+    fn pool_of_one_worker_runs_a_pipeline_from_inside_its_own_task() {
+        within_a_minute(|| {
+            let pool = Arc::new(Pool::builder().workers(1).queue(1).build().unwrap());
+            let inner = Arc::clone(&pool);
+            let stop = CancelToken::new();
+            let task = pool
+                .submit(move || {
+                    Pipeline::source(0..1_000_u64)
+                        .cancelled_by(&stop)
+                        .on(&inner)
+                        .par_map(4, |n| n + 1)
+                        .par_map(2, |n| n * 2)
+                        .fold(0, |sum, n| sum + n)
+                })
+                .unwrap();
+            assert_eq!(task.join().unwrap(), Ok(1_001_000));
+            // And from outside, on the workers' own threads.
+            let names = Pipeline::source(0..50)
+                .on(&pool)
+                .par_map(1, |_| thread::current().name().map(str::to_owned))
+                .collect::<std::collections::HashSet<_>>();
+            assert!(!names.iter().flatten().any(|name| name.starts_with("selvedge-helper")), "{names:?}");
+        });
+    }
+}
+
+mod misfortunes {
+    use super::*;
+
+    #[test]
+    fn dropped_output_stops_and_leaves_nothing_behind() {
+        within_a_minute(|| {
+            for rounds in 0..50 {
+                let (census, computed) = (Arc::new(Census::default()), Arc::new(AtomicUsize::new(0)));
+                let (items, runs) = (Arc::clone(&census), Arc::clone(&computed));
+                let mut output = Pipeline::source(0..)
+                    .map(move |n| items.count(n))
+                    .buffered(4)
+                    .par_map(3, move |item| {
+                        runs.fetch_add(1, SeqCst);
+                        item
+                    })
+                    .bound(6)
+                    .into_iter();
+                for n in 0..rounds {
+                    assert_eq!(output.next().unwrap().0, n);
+                }
+                drop(output);
+                let runs = computed.load(SeqCst);
+                assert!(runs as u64 <= rounds + 6, "{runs} computed, {rounds} taken, 6 under way");
+                assert_eq!(census.now.load(SeqCst), 0);
+                // The stages' own closures are gone, so every thread has left.
+                assert_eq!((Arc::strong_count(&census), Arc::strong_count(&computed)), (1, 1));
+            }
+        });
+    }
+
+    #[test]
+    fn output_that_is_dropped_before_its_first_item_leaves_nothing_behind() {
+        within_a_minute(|| {
+            let marker = Arc::new(());
+            let held = Arc::clone(&marker);
+            drop(Pipeline::source(0..).par_map(2, move |n| (n, Arc::strong_count(&held))).into_iter());
+            assert_eq!(Arc::strong_count(&marker), 1);
+        });
+    }
+
+    #[test]
+    fn pull_that_ends_early_stops_an_endless_source() {
+        within_a_minute(|| {
+            let words = [1, 2, 3];
+            let first =
+                Pipeline::source(words.iter().cycle()).par_map(2, |n| n + 1).buffered(2).pull(|items| {
+                    let first = items.next();
+                    // What a pull is lent cannot be taken out; the nearest is to leave early.
+                    first
+                });
+            assert_eq!(first, Some(2));
+        });
+    }
+
+    #[test]
+    fn first_error_stops_the_rest() {
+        within_a_minute(|| {
+            for ordered in [true, false] {
+                let begun = AtomicUsize::new(0);
+                let result = Pipeline::source(0..1_000_000_u32)
+                    .try_par_map(2, |n| {
+                        begun.fetch_add(1, SeqCst);
+                        if n == 1_000 { Err(n) } else { Ok(n) }
+                    })
+                    .ordered(ordered)
+                    .collect::<Result<Vec<u32>, u32>>();
+                assert_eq!(result, Err(1_000));
+                assert!(begun.load(SeqCst) <= 1_001 + 128, "{begun:?} begun");
+            }
+        });
+    }
+
+    #[test]
+    fn everything_before_the_first_error_comes_out_before_it() {
+        within_a_minute(|| {
+            for at in [0, 1, 63, 500] {
+                let outputs: Vec<Result<u32, u32>> = Pipeline::source(0..2_000)
+                    .try_par_map(4, |n| if n >= at { Err(n) } else { Ok(n) })
+                    .collect();
+                let expected: Vec<_> = (0..at).map(Ok).chain([Err(at)]).collect();
+                assert_eq!(outputs, expected);
+            }
+        });
+    }
+
+    #[test]
+    fn panic_reaches_the_consumer_in_its_place_with_its_payload() {
+        within_a_minute(|| {
+            let mut seen = Vec::new();
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                Pipeline::source(0..1_000_u32)
+                    .par_map(3, |n| if n == 70 { panic_any(n) } else { n })
+                    .for_each(|n| seen.push(n));
+            }));
+            assert_eq!(result.unwrap_err().downcast_ref(), Some(&70_u32));
+            assert!(seen.into_iter().eq(0..70));
+        });
+    }
+
+    #[test]
+    fn panic_of_the_source_and_of_each_stage_reaches_the_consumer() {
+        within_a_minute(|| {
+            let caught = |run: &dyn Fn() -> usize| {
+                message(&*catch_unwind(AssertUnwindSafe(run)).expect_err("it should have panicked"))
+            };
+            let bad = |at: usize, text: &'static str| {
+                move |n: usize| {
+                    assert!(n != at, "{text}");
+                    n
+                }
+            };
+            let all = || 0..1_000_usize;
+            assert_eq!(
+                caught(&|| Pipeline::source(all().map(bad(9, "source"))).par_map(2, |n| n).count()),
+                "source"
+            );
+            assert_eq!(caught(&|| Pipeline::source(all()).map(bad(9, "map")).buffered(2).count()), "map");
+            assert_eq!(
+                caught(&|| Pipeline::source(all()).par_map(2, bad(9, "first")).par_map(2, |n| n).count()),
+                "first"
+            );
+            assert_eq!(caught(&|| Pipeline::source(all()).buffered(3).map(bad(9, "after")).count()), "after");
+            let unordered = || Pipeline::source(all()).par_map(2, bad(9, "unordered")).ordered(false).count();
+            assert_eq!(caught(&unordered), "unordered");
+        });
+    }
+
+    #[test]
+    fn panic_of_the_consumer_stops_every_thread() {
+        within_a_minute(|| {
+            let census = Arc::new(Census::default());
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                Pipeline::source(0..)
+                    .par_map(2, |n| census.count(n))
+                    .for_each(|item| assert!(item.0 < 20, "enough"));
+            }));
+            assert!(message(&*result.unwrap_err()).contains("enough"));
+            assert_eq!(census.now.load(SeqCst), 0);
+        });
+    }
+}
+
+mod cancel {
+    use super::*;
+
+    #[test]
+    fn cancelled_before_it_began_runs_nothing() {
+        within_a_minute(|| {
+            let stop = CancelToken::new();
+            stop.cancel();
+            let ran = AtomicBool::new(false);
+            let run = |n: u32| {
+                ran.store(true, SeqCst);
+                n
+            };
+            let source = || (0..3).inspect(|_| ran.store(true, SeqCst));
+            assert_eq!(Pipeline::source(source()).cancelled_by(&stop).map(run).count(), Err(Cancelled));
+            assert_eq!(
+                Pipeline::source(source()).par_map(2, run).cancelled_by(&stop).count(),
+                Err(Cancelled)
+            );
+            assert!(!ran.load(SeqCst));
+        });
+    }
+
+    #[test]
+    fn end_that_was_reached_is_success_although_it_was_cancelled() {
+        within_a_minute(|| {
+            let stop = CancelToken::new();
+            let mut output = Pipeline::source(0..3).cancelled_by(&stop).par_map(2, |n| n).into_iter();
+            assert_eq!(output.by_ref().count(), 3);
+            stop.cancel();
+            assert_eq!(output.next(), None);
+            assert_eq!(output.outcome(), Ok(()));
+        });
+    }
+
+    #[test]
+    fn filter_that_rejects_everything_stops_at_a_cancel() {
+        within_a_minute(|| {
+            let stop = CancelToken::new();
+            let run = |parallel: bool| {
+                let seen = AtomicUsize::new(0);
+                let pipeline = Pipeline::source(0..).cancelled_by(&stop).filter(|n| {
+                    seen.fetch_add(1, SeqCst);
+                    if *n == 1_000 {
+                        stop.cancel();
+                    }
+                    false
+                });
+                let count = if parallel { pipeline.par_map(2, |n| n).count() } else { pipeline.count() };
+                assert_eq!((count, seen.load(SeqCst)), (Err(Cancelled), 1_001));
+            };
+            run(false);
+        });
+    }
+
+    #[test]
+    fn filter_in_a_worker_stops_when_the_output_is_dropped() {
+        within_a_minute(|| {
+            let seen = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&seen);
+            let reject_later = move |n: &usize| {
+                count.fetch_add(1, SeqCst);
+                *n == 0
+            };
+            let mut output = Pipeline::source(0..).filter(reject_later).buffered(2).into_iter();
+            assert_eq!(output.next(), Some(0));
+            eventually("the worker is busy rejecting", || seen.load(SeqCst) > 100);
+            drop(output);
+            assert_eq!(Arc::strong_count(&seen), 1);
+        });
+    }
+
+    #[test]
+    fn no_function_runs_after_a_cancel() {
+        within_a_minute(|| {
+            for parallel in [1, 3] {
+                let stop = CancelToken::new();
+                let late = AtomicUsize::new(0);
+                let check = |n: u32| {
+                    late.fetch_add(usize::from(stop.is_cancelled()), SeqCst);
+                    n
+                };
+                // The stage itself cancels, so "after" is exact for the stages behind it.
+                let result = Pipeline::source(0..1_000)
+                    .cancelled_by(&stop)
+                    .map(|n| {
+                        if n == 100 {
+                            stop.cancel();
+                        }
+                        n
+                    })
+                    .map(check)
+                    .filter(|n| check(*n) < 5_000)
+                    .par_map(parallel, check)
+                    .inspect(|n| _ = check(*n))
+                    .for_each(|n| _ = check(n));
+                assert_eq!(result, Err(Cancelled));
+                // A function that had asked just before may have begun just after: those of other threads.
+                assert!(late.load(SeqCst) <= 2 * (parallel + 1), "{late:?} ran late");
+            }
+            let stop = CancelToken::new();
+            let late = AtomicUsize::new(0);
+            let result = Pipeline::source(0..1_000)
+                .cancelled_by(&stop)
+                .inspect(|n| {
+                    if *n == 100 {
+                        stop.cancel()
+                    }
+                })
+                .map(|_| late.fetch_add(usize::from(stop.is_cancelled()), SeqCst))
+                .fold(0, |_, _| late.fetch_add(usize::from(stop.is_cancelled()), SeqCst));
+            assert_eq!((result, late.load(SeqCst)), (Err(Cancelled), 0));
+        });
+    }
+
+    #[test]
+    fn silent_queue_and_channel_do_not_hide_a_cancel() {
+        within_a_minute(|| {
+            let stop = CancelToken::new();
+            let (_sender, silent) = bounded::<u32>(1);
+            let (_other, quiet) = crossbeam_channel::bounded::<u32>(1);
+            thread::scope(|s| {
+                let runs = [
+                    s.spawn({
+                        let silent = silent.clone();
+                        || Pipeline::queue(silent).cancelled_by(&stop).map(|n| n).count()
+                    }),
+                    s.spawn({
+                        let quiet = quiet.clone();
+                        || Pipeline::receiver(quiet).cancelled_by(&stop).filter(|_| true).count()
+                    }),
+                    s.spawn({
+                        let silent = silent.clone();
+                        || Pipeline::queue(silent).par_map(2, |n| n).buffered(1).cancelled_by(&stop).count()
+                    }),
+                ];
+                stop.cancel();
+                for run in runs {
+                    assert_eq!(run.join().unwrap(), Err(Cancelled));
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn consumer_hears_of_a_cancel_while_a_foreign_iterator_is_silent() {
+        within_a_minute(|| {
+            let stop = CancelToken::new();
+            let (sender, foreign) = channel::<u32>();
+            let mut output = Pipeline::source(foreign).cancelled_by(&stop).buffered(1).into_iter();
+            sender.send(1).unwrap();
+            assert_eq!(output.next(), Some(1));
+            thread::scope(|s| {
+                s.spawn(|| stop.cancel());
+                assert_eq!(output.next(), None);
+            });
+            assert_eq!(output.outcome(), Err(Cancelled));
+            // The thread that sits in the foreign iterator can only leave when that returns.
+            drop(sender);
+            drop(output);
+        });
+    }
+
+    #[test]
+    fn cancel_wakes_functions_that_sleep_on_the_same_token() {
+        within_a_minute(|| {
+            let stop = CancelToken::new();
+            let (asleep, never) = (Latch::new(2), BoundedQueue::<()>::new(1));
+            thread::scope(|s| {
+                let run = s.spawn(|| {
+                    Pipeline::source(0..100)
+                        .cancelled_by(&stop)
+                        .par_map(2, |n| {
+                            asleep.count_down();
+                            _ = never.pop_until(&stop);
+                            n
+                        })
+                        .count()
+                });
+                asleep.wait();
+                stop.cancel();
+                assert_eq!(run.join().unwrap(), Err(Cancelled));
+            });
+        });
+    }
+
+    #[test]
+    fn sums_are_right_over_many_small_runs() {
+        within_a_minute(|| {
+            let total = Mutex::new(0);
+            for items in 0..200_u64 {
+                let sum = Pipeline::source(0..items).par_map(3, |n| n).bound(3).fold(0, |a, n| a + n);
+                assert_eq!(sum, (0..items).sum::<u64>());
+                *total.lock().unwrap() += sum;
+            }
+            assert_eq!(*total.lock().unwrap(), (0..200).map(|n: u64| (0..n).sum::<u64>()).sum::<u64>());
+        });
+    }
+}
