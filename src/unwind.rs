@@ -10,6 +10,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::batch::{BatchError, Batcher, Builder as BatcherBuilder, Ticket};
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::clock::{Clock, ManualClock};
+use crate::counter::StripedCounter;
 use crate::flight::SingleFlight;
 use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
@@ -58,6 +59,9 @@ impl<K, V> UnwindSafe for map::IntoIter<K, V> {}
 impl<K, V> RefUnwindSafe for map::IntoIter<K, V> {}
 impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
+
+impl UnwindSafe for StripedCounter {}
+impl RefUnwindSafe for StripedCounter {}
 
 impl UnwindSafe for RateLimiter {}
 impl RefUnwindSafe for RateLimiter {}

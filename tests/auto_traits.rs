@@ -23,8 +23,8 @@ use selvedge::pool::{
 use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, RateLimiter, Semaphore, ShardedMap,
-    Task, Until, WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Counter, Latch, ManualClock, Pool, RateLimiter, Semaphore,
+    ShardedMap, StripedCounter, Task, Until, WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -116,6 +116,8 @@ fn what_threads_share_can_be_shared() {
         BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Counter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        StripedCounter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         KeyedLimiter<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         KeyedLimiter<SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
         Ticker => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -19,8 +19,8 @@ use std::fmt;
 use crossbeam_utils::CachePadded;
 
 use super::places;
-use crate::sync::atomic::AtomicI64;
-use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicI64, AtomicUsize};
 use crate::sync::{Mutex, OnceLock, sized};
 
 /// Counts what many threads do at the same time, and does not make them wait for each other's cache line.
@@ -83,7 +83,7 @@ use crate::sync::{Mutex, OnceLock, sized};
 ///
 /// # Cost
 /// An addition is a load and a store, half the time of an atomic one when nobody else counts, and the same
-/// when everybody does. A sum reads a cache line for each place. Memory: 400 bytes, and 128 for each number up
+/// when everybody does. A sum reads a cache line for each place. Memory: 768 bytes, and 128 for each number up
 /// to the highest that a thread has added under, rounded up to a power of two: a few for a few threads, and none
 /// is given back before the counter is dropped. Bench `counter`.
 ///
@@ -93,9 +93,13 @@ use crate::sync::{Mutex, OnceLock, sized};
 pub struct StripedCounter {
     /// Places by number, in segments of 1, 2, 4, 8… which come when somebody needs them.
     segments: [OnceLock<Box<[Place]>>; SEGMENTS],
+    /// A bit for each segment that is there. It is what publishes a segment to those who add: `OnceLock` would
+    /// do, but what happens in it a model cannot see.
+    grown: AtomicUsize,
     /// For threads without a number: those at their very end, and those above 65,535.
     crowd: Place,
-    taken: Mutex<i64>,
+    /// Away from what adding reads.
+    taken: CachePadded<Mutex<i64>>,
 }
 
 type Place = CachePadded<AtomicI64>;
@@ -108,8 +112,9 @@ impl StripedCounter {
     pub fn new() -> Self {
         StripedCounter {
             segments: std::array::from_fn(|_| OnceLock::new()),
+            grown: AtomicUsize::new(0),
             crowd: Place::default(),
-            taken: Mutex::new(0),
+            taken: CachePadded::new(Mutex::new(0)),
         }
     }
 
@@ -155,7 +160,7 @@ impl StripedCounter {
         new
     }
 
-    /// Everything that was ever added.
+    /// Everything that was ever added. The caller holds the lock under which segments are made.
     fn total(&self) -> i64 {
         let places = self.segments.iter().filter_map(OnceLock::get).flatten();
         // Relaxed: see `add_alone`.
@@ -166,18 +171,28 @@ impl StripedCounter {
     #[inline]
     fn place(&self, number: usize) -> Option<&Place> {
         let (segment, index) = position(number);
+        // Acquire pairs with the release in `grow`: the segment is there, with its zeros.
+        if self.grown.load(Acquire) >> segment & 1 == 0 {
+            return None;
+        }
         self.segments.get(segment)?.get()?.get(index)
+    }
+
+    fn grow(&self, segment: usize) {
+        let _alone = self.taken.lock();
+        if let Some(places) = self.segments.get(segment) {
+            // Set already if somebody else came first.
+            let _ = places.set((0..1_usize << segment).map(|_| Place::default()).collect());
+            // Release: see `place`.
+            self.grown.fetch_or(1 << segment, Release);
+        }
     }
 
     #[cold]
     fn add_slowly(&self, count: i64) {
         let number = places::current().or_else(places::draw);
         if let Some(number) = number {
-            let (segment, _) = position(number);
-            if let Some(places) = self.segments.get(segment) {
-                // Whoever comes second drops what it made.
-                let _ = places.set((0..1_usize << segment).map(|_| Place::default()).collect());
-            }
+            self.grow(position(number).0);
         }
         match number.and_then(|number| self.place(number)) {
             Some(place) => add_alone(place, count),
