@@ -43,7 +43,8 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 7] = ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map"];
+pub const SECTIONS: [&str; 10] =
+    ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "counter", "limiter", "flight"];
 
 /// The cells of a section.
 ///
@@ -58,6 +59,9 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "pool" => cells::pool::all(),
         "group" => cells::group::all(),
         "map" => cells::map::all(),
+        "counter" => cells::counter::all(),
+        "limiter" => cells::limiter::all(),
+        "flight" => cells::flight::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }
 }

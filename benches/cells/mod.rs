@@ -1,7 +1,10 @@
 //! What is measured: a file for each section.
 
 pub(crate) mod cancel;
+pub(crate) mod counter;
+pub(crate) mod flight;
 pub(crate) mod group;
+pub(crate) mod limiter;
 pub(crate) mod map;
 pub(crate) mod pool;
 pub(crate) mod queue;

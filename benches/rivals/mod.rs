@@ -2,7 +2,10 @@
 
 pub(crate) mod alarms;
 pub(crate) mod channels;
+pub(crate) mod counts;
+pub(crate) mod flights;
 pub(crate) mod gates;
+pub(crate) mod limits;
 pub(crate) mod maps;
 pub(crate) mod plain;
 pub(crate) mod workers;
