@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use common::{HOUR, figure, message, until_figure, within_a_minute};
+use common::{HOUR, eventually, figure, message, until_figure, within_a_minute};
 use selvedge::error::{Closed, TryError, WaitError};
 use selvedge::pool::TaskError;
 use selvedge::queue::bounded;
@@ -454,5 +454,112 @@ mod bounded_queue {
         queue.push(Arc::clone(&item)).unwrap();
         drop(queue.pop());
         assert_eq!(Arc::strong_count(&item), 1);
+    }
+}
+
+/// 7.2: each add reset the timer; items were lost at exit; the handler ran under the lock; errors of a flush were lost.
+mod batcher {
+    use super::*;
+    use selvedge::Batcher;
+    use selvedge::batch::{Batch, BatchError};
+
+    const INTERVAL: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn an_add_every_99_ms_with_an_interval_of_100_is_flushed_every_other_time() {
+        within_a_minute(|| {
+            let clock = Clock::manual();
+            let builder = Batcher::builder().max_items(1_000).max_age(INTERVAL).clock(&clock);
+            let batcher = builder.build(|_: &mut Batch<usize>| ()).unwrap();
+            for add in 0..100 {
+                batcher.add(add).unwrap();
+                clock.advance(Duration::from_millis(99));
+                // The second of two is 99 ms late for the first, and the next comes when both have gone.
+                eventually("the aged are taken", || batcher.stats().batches == add.div_ceil(2));
+            }
+            assert_eq!(batcher.stats().aged, 50);
+        });
+    }
+
+    #[test]
+    fn all_twelve_of_the_example_are_processed() {
+        within_a_minute(|| {
+            let (tell, told) = channel();
+            let builder = Batcher::builder().max_items(5).max_age(Duration::from_secs(1));
+            let batcher = builder.build(move |batch: &mut Batch<String>| tell.send(batch.len())).unwrap();
+            (0..12).for_each(|n| batcher.add(format!("item-{n}")).unwrap());
+            drop(batcher); // the program ends
+            assert_eq!(told.iter().sum::<usize>(), 12);
+        });
+    }
+
+    #[test]
+    fn adding_goes_on_while_the_handler_works() {
+        within_a_minute(|| {
+            let (gate, inside) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+            let handler = {
+                let (gate, inside) = (Arc::clone(&gate), Arc::clone(&inside));
+                move |batch: &mut Batch<u32>| {
+                    if batch[0] == 0 {
+                        inside.count_down();
+                        gate.wait();
+                    }
+                }
+            };
+            let batcher = Batcher::builder().max_items(5).max_age(Duration::MAX).build(handler).unwrap();
+            (0..5).for_each(|n| batcher.add(n).unwrap());
+            inside.wait();
+            // On this thread, though nobody opens the gate: the reference's add would wait for the handler.
+            (5..14).for_each(|n| batcher.try_add(n).unwrap());
+            gate.count_down();
+            assert_eq!(batcher.close().stats.processed, 14);
+        });
+    }
+
+    #[test]
+    fn handler_may_add_to_its_own_batcher() {
+        within_a_minute(|| {
+            let (batcher, own) = (Arc::new(std::sync::OnceLock::<Batcher<u32>>::new()), channel());
+            let (hand, handed) = own;
+            let handler = {
+                let batcher = Arc::downgrade(&batcher);
+                move |batch: &mut Batch<u32>| {
+                    let batcher = batcher.upgrade().expect("the test holds it");
+                    let batcher = batcher.wait();
+                    match batch[0] {
+                        0 => hand.send(()).unwrap(),
+                        n => batcher.add(n - 1).unwrap(),
+                    }
+                }
+            };
+            let built = Batcher::builder().max_items(1).build(handler).unwrap();
+            assert!(batcher.set(built).is_ok());
+            batcher.wait().add(3).unwrap();
+            handed.recv().unwrap();
+            assert_eq!(batcher.wait().close().stats.processed, 4);
+        });
+    }
+
+    #[test]
+    fn error_of_a_flush_by_time_is_told_and_so_is_a_panic() {
+        within_a_minute(|| {
+            let (clock, (tell, told)) = (Clock::manual(), channel());
+            let builder = Batcher::builder().max_items(5).max_age(INTERVAL).clock(&clock);
+            let handler = |batch: &mut Batch<u32>| match batch[0] {
+                0 => Err("no"),
+                _ => panic!("a bug"),
+            };
+            let batcher =
+                builder.on_error(move |failed| tell.send(failed).unwrap()).build::<Result<(), _>>(handler);
+            let batcher = batcher.unwrap();
+            for item in [0, 1] {
+                batcher.add(item).unwrap();
+                clock.advance(INTERVAL);
+                let failed = told.recv().unwrap();
+                assert_eq!(failed.value, [item]);
+            }
+            let report = batcher.close();
+            assert!(matches!(report.errors[..], [BatchError::Failed(_), BatchError::Panicked(_)]));
+        });
     }
 }

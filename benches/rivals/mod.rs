@@ -1,7 +1,9 @@
 //! Who is measured: ours and the others behind one face, so that a cell is written once.
 
 pub(crate) mod alarms;
+pub(crate) mod batches;
 pub(crate) mod channels;
+pub(crate) mod commits;
 pub(crate) mod counts;
 pub(crate) mod flights;
 pub(crate) mod gates;

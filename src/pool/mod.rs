@@ -3,6 +3,8 @@
 #[forbid(unsafe_code)]
 mod builder;
 #[forbid(unsafe_code)]
+mod desk;
+#[forbid(unsafe_code)]
 mod intake;
 #[forbid(unsafe_code)]
 mod job;
@@ -10,6 +12,8 @@ mod job;
 mod knot;
 #[allow(unsafe_code)]
 mod parcel;
+#[forbid(unsafe_code)]
+mod places;
 #[forbid(unsafe_code)]
 mod report;
 #[forbid(unsafe_code)]
