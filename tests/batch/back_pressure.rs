@@ -103,3 +103,29 @@ fn a_thousand_waiting_adders_all_get_in() {
         assert_eq!(items.into_iter().collect::<HashSet<_>>().len(), 1_000);
     });
 }
+
+#[test]
+fn backlog_bounds_batches_that_are_full_by_weight_too() {
+    within_a_minute(|| {
+        let (gate, inside) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+        let handler = {
+            let (gate, inside) = (Arc::clone(&gate), Arc::clone(&inside));
+            move |batch: &mut Batch<u32>| {
+                if batch[0] == 10 {
+                    inside.count_down();
+                    gate.wait();
+                }
+            }
+        };
+        let builder = ageless().max_weight(10).weigh(|n: &u32| *n as usize).backlog(1);
+        let batcher = builder.build(handler).unwrap();
+        batcher.add(10).unwrap();
+        inside.wait();
+        batcher.add(6).unwrap();
+        // It does not fit beside the 6, and a second batch may not wait; what fits is taken.
+        assert_eq!(batcher.try_add(5).unwrap_err().error, TryError::WouldBlock);
+        batcher.add(3).unwrap();
+        gate.count_down();
+        assert_eq!(batcher.close().stats.processed, 3);
+    });
+}
