@@ -43,7 +43,8 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 7] = ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map"];
+pub const SECTIONS: [&str; 8] =
+    ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "pipeline"];
 
 /// The cells of a section.
 ///
@@ -58,6 +59,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "pool" => cells::pool::all(),
         "group" => cells::group::all(),
         "map" => cells::map::all(),
+        "pipeline" => cells::pipeline::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }
 }

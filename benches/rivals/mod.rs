@@ -5,4 +5,5 @@ pub(crate) mod channels;
 pub(crate) mod gates;
 pub(crate) mod maps;
 pub(crate) mod plain;
+pub(crate) mod streams;
 pub(crate) mod workers;
