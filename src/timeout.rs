@@ -7,7 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crate::cancel::CancelToken;
 use crate::crew::{self, Behalf};
-use crate::error::{Rejected, TryError, WaitError};
+use crate::error::{Rejected, WaitError};
 use crate::promise::Promise;
 use crate::sync::{Arc, Mutex};
 use crate::until::{Limit, Until};
@@ -97,10 +97,19 @@ where
     if called.is_err() {
         job.run();
     }
-    match wait.retry(&job.promise, || job.promise.take()) {
-        Ok(result) => Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload))),
-        Err(error) => job.give_up(error),
-    }
+    let ended = match wait.retry(&job.promise, || job.promise.take()) {
+        Ok(result) => {
+            drop(job);
+            result
+        }
+        Err(error) => job.give_up(error)?,
+    };
+    Ok(deliver(ended))
+}
+
+/// The function's value, or its panic, which finds nothing of ours to unwind through.
+fn deliver<R>(ended: Ended<R>) -> R {
+    ended.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
 /// A token that is cancelled with the limit's, and when its time passes.
@@ -135,12 +144,15 @@ pub struct Running<R> {
 struct Job<F, R> {
     f: Mutex<Option<F>>,
     token: CancelToken,
-    promise: Promise<Result<R, Box<dyn Any + Send>>>,
+    promise: Promise<Ended<R>>,
 }
+
+/// How a function has ended: with a value, or with a payload.
+type Ended<R> = Result<R, Box<dyn Any + Send>>;
 
 /// What a handle knows of a job.
 trait Runs<R>: Send + Sync {
-    fn promise(&self) -> &Promise<Result<R, Box<dyn Any + Send>>>;
+    fn promise(&self) -> &Promise<Ended<R>>;
 }
 
 impl<F, R> Job<F, R>
@@ -161,16 +173,15 @@ where
     }
 
     /// The limit has passed.
-    fn give_up(self: Arc<Self>, error: WaitError) -> Result<R, Error<F, R>> {
+    fn give_up(self: Arc<Self>, error: WaitError) -> Result<Ended<R>, Error<F, R>> {
         // Whoever takes the function out has it for himself, so it starts before this or never.
         let unstarted = self.f.lock().take();
         if let Some(f) = unstarted {
             return Err(Error::NotStarted(Rejected::new(f, error)));
         }
         // Success wins, also if it came after the limit and before this.
-        match self.promise.take() {
-            Ok(result) => return Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload))),
-            Err(TryError::WouldBlock | TryError::Closed | TryError::Impossible) => {}
+        if let Ok(ended) = self.promise.take() {
+            return Ok(ended);
         }
         // It cancels itself; here for a time on another clock, and so that all have heard by the return.
         self.token.cancel();
@@ -183,7 +194,7 @@ where
     F: Send,
     R: Send,
 {
-    fn promise(&self) -> &Promise<Result<R, Box<dyn Any + Send>>> {
+    fn promise(&self) -> &Promise<Ended<R>> {
         &self.promise
     }
 }
@@ -216,7 +227,10 @@ impl<R> Running<R> {
             return Err(Rejected::new(self, WaitError::Impossible));
         }
         match limit.into().retry(promise, || promise.take()) {
-            Ok(result) => Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload))),
+            Ok(ended) => {
+                drop(self);
+                Ok(deliver(ended))
+            }
             Err(error) => Err(Rejected::new(self, error)),
         }
     }

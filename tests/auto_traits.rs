@@ -13,17 +13,19 @@ use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
 use selvedge::crawl;
 use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
 use selvedge::flight::{CallError, SingleFlight};
-use selvedge::group::{self, Scope};
+use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
 use selvedge::latch::Member;
+use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
 use selvedge::map;
 use selvedge::pool::{
     BuildError, Builder, Panic, Report, Results, ResultsIter, Stats, TaskError, Unstarted, Workers,
 };
 use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
+use selvedge::timeout::{self, Running};
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, RateLimiter, Semaphore, ShardedMap,
-    Task, Until, WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Counter, Latch, ManualClock, Pool, RateLimiter, Semaphore,
+    ShardedMap, StripedCounter, Task, Until, WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -115,6 +117,13 @@ fn what_threads_share_can_be_shared() {
         BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Counter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        StripedCounter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        KeyedLimiter<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        KeyedLimiter<SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
+        Ticker => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Tick => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Missed => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         RateLimiter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         SingleFlight<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         // A result is looked at by all who waited for it.
@@ -122,6 +131,8 @@ fn what_threads_share_can_be_shared() {
         Pool => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Batcher<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Scope<'static, 'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Group<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Spawner<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 
@@ -134,6 +145,10 @@ fn handles_and_guards_can_be_sent() {
         Permit<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         OwnedPermit => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Task<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Handle<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Running<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Threads => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Unfinished => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Unstarted => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Report => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Stats => "Send Sync Unpin UnwindSafe RefUnwindSafe",
@@ -170,6 +185,7 @@ fn errors_fit_where_errors_go() {
         TaskError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Panic => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         group::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        timeout::Error<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 
@@ -226,10 +242,23 @@ fn scope_can_be_shared_if_its_error_can_be_sent() {
 }
 
 #[test]
+fn group_of_errors_that_cannot_be_shared_stays_on_its_thread() {
+    // Each wait returns the same error, so two threads may look at it.
+    table! {
+        Group<SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
+        Spawner<SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
+        Group<Neither> => "Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
 fn task_handle_can_be_sent_whatever_its_result_is() {
     table! {
         Task<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Task<Neither> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Handle<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Handle<Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        Running<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 

@@ -3,17 +3,18 @@
 mod common;
 
 use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::{HOUR, message, within_a_minute};
 use selvedge::batch::Batch;
+use selvedge::limiter::{KeyedLimiter, Ticker};
 use selvedge::queue::bounded;
 use selvedge::sync::model;
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, Pool, RateLimiter, Semaphore, ShardedMap, SingleFlight,
-    group,
+    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pool, RateLimiter, Semaphore, ShardedMap,
+    SingleFlight, group, timeout,
 };
 
 /// What a panic said, and where.
@@ -145,6 +146,108 @@ fn scope_with_a_limit_of_no_tasks_is_refused_and_still_ends() {
             Ok(())
         });
         assert_eq!(result, Ok(()));
+    });
+}
+
+#[test]
+fn group_with_a_limit_of_no_tasks_is_refused() {
+    let group = Group::<()>::new(&CancelToken::new());
+    assert_blames_caller!(group.limit(0), "limit of 0", "least is 1");
+    group.limit(1);
+    assert_eq!(group.wait(), Ok(()));
+}
+
+#[test]
+fn panic_of_groups_task_comes_at_one_wait_and_later_ones_say_so() {
+    within_a_minute(|| {
+        let group = Group::<()>::new(&CancelToken::new());
+        group.spawn(|_| panic!("the task's")).unwrap();
+        let told = catch_unwind(AssertUnwindSafe(|| group.wait()));
+        assert_eq!(message(&*told.unwrap_err()), "the task's");
+        assert_blames_caller!(group.wait(), "an earlier wait");
+        assert_blames_caller!(group.wait_until(HOUR), "an earlier wait");
+    });
+}
+
+#[test]
+fn waits_of_tasks_for_themselves_are_refused() {
+    within_a_minute(|| {
+        let shared = Arc::new(OnceLock::<Group<()>>::new());
+        let group = shared.get_or_init(|| Group::new(&CancelToken::new()));
+        let own = Arc::clone(&shared);
+        let task = group.submit(move |_| {
+            assert_blames_caller!(own.get().unwrap().wait(), "its own group");
+            Ok(())
+        });
+        assert_eq!(task.unwrap().join(), Ok(()));
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.spawn(move |_| {
+                assert_blames_caller!(g.wait(), "its own scope");
+                Ok::<_, ()>(())
+            });
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+    });
+}
+
+#[test]
+fn task_that_joins_itself_is_refused() {
+    within_a_minute(|| {
+        let group = Group::<()>::new(&CancelToken::new());
+        let (sends, own) = channel::<group::Handle<()>>();
+        let task = group.submit(move |_| {
+            let own = own.recv().unwrap();
+            assert_blames_caller!(own.join(), "joins itself");
+            Ok(())
+        });
+        sends.send(task.unwrap()).unwrap();
+        assert_eq!(group.wait(), Ok(()));
+    });
+}
+
+#[test]
+fn panic_of_a_function_under_a_time_out_comes_to_the_caller() {
+    within_a_minute(|| {
+        let told = catch_unwind(AssertUnwindSafe(|| timeout::run(HOUR, |_| panic!("the function's"))));
+        assert_eq!(message(&*told.map(drop).unwrap_err()), "the function's");
+    });
+}
+
+#[test]
+fn late_function_that_joins_itself_is_refused_and_its_panic_comes_at_the_join() {
+    within_a_minute(|| {
+        let stop = CancelToken::new();
+        let (sends, own) = channel::<timeout::Running<()>>();
+        let (starts, started) = channel();
+        let token = stop.clone();
+        std::thread::scope(|s| {
+            s.spawn(move || {
+                started.recv().unwrap();
+                token.cancel();
+            });
+            let (tells, hears) = channel();
+            let late = timeout::run(&stop, move |_| {
+                starts.send(()).unwrap();
+                let own: timeout::Running<()> = own.recv().unwrap();
+                assert_blames_caller!(own.join(), "joins itself");
+                tells.send(()).unwrap();
+            });
+            sends.send(late.unwrap_err().into_running().unwrap()).unwrap();
+            hears.recv().unwrap();
+        });
+        let gate = Arc::new(Latch::new(1));
+        let (stop, waits) = (CancelToken::new(), Arc::clone(&gate));
+        let token = stop.clone();
+        let late = timeout::run(&stop, move |_| -> u8 {
+            token.cancel();
+            waits.wait();
+            panic!("the function's")
+        });
+        gate.count_down();
+        let running = late.unwrap_err().into_running().unwrap();
+        let told = catch_unwind(AssertUnwindSafe(|| running.join()));
+        assert_eq!(message(&*told.unwrap_err()), "the function's");
     });
 }
 
@@ -343,6 +446,10 @@ fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
     assert_blames_caller!(RateLimiter::new(7, Duration::ZERO), "7 tokens", "period of 0");
     assert_blames_caller!(RateLimiter::new(most + 1, second), most + 1, most);
     assert_blames_caller!(RateLimiter::new(1, second).with_burst(most + 1), most + 1, most);
+    assert_blames_caller!(KeyedLimiter::<u8>::new(7, Duration::ZERO), "7 tokens", "period of 0");
+    assert_blames_caller!(KeyedLimiter::<u8>::new(most + 1, second), most + 1, most);
+    assert_blames_caller!(KeyedLimiter::<u8>::new(1, second).with_burst(most + 1), most + 1, most);
+    assert_blames_caller!(Ticker::new(Duration::ZERO), "period of 0");
     let limiter = RateLimiter::new(1, second);
     assert_blames_caller!(limiter.set_rate(7, Duration::ZERO), "7 tokens", "period of 0");
     assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);

@@ -1,4 +1,5 @@
-//! The misfortunes of the reference's patterns, each in its smallest scenario: ours come through.
+//! The misfortunes of the reference's patterns, each in its smallest scenario: ours come through. Those of its pools
+//! are in `reference_pools.rs`.
 //!
 //! The numbers are the rows of the pattern table that the crate was designed by.
 
@@ -11,157 +12,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use common::{HOUR, figure, message, until_figure, within_a_minute};
-use selvedge::error::{Closed, TryError, WaitError};
-use selvedge::pool::TaskError;
+use common::{HOUR, eventually, figure, message, until_figure, within_a_minute};
+use selvedge::error::{TryError, WaitError};
 use selvedge::queue::bounded;
-use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool, Semaphore, WaitGroup, group};
-
-fn pool(workers: usize, queue: usize) -> Arc<Pool> {
-    Arc::new(Pool::builder().workers(workers).queue(queue).build().unwrap())
-}
-
-/// 1.1: stop hung when results were not read and tasks outnumbered twice the workers.
-mod worker_pool {
-    use super::*;
-
-    #[test]
-    fn shutdown_ends_although_nobody_reads_the_results() {
-        within_a_minute(|| {
-            let pool = pool(1, 8);
-            let tasks = [1, 2, 3].map(|id| pool.submit(move || id).unwrap());
-            assert_eq!(pool.shutdown().completed, 3);
-            // And they can still be read.
-            assert_eq!(tasks.map(|task| task.join().unwrap()), [1, 2, 3]);
-        });
-    }
-
-    #[test]
-    fn submitting_many_more_tasks_than_workers_goes_through() {
-        within_a_minute(|| {
-            let pool = pool(2, 2);
-            let handles: Vec<_> = (0..500).map(|id| pool.submit(move || id).unwrap()).collect();
-            drop(handles);
-            assert_eq!(pool.shutdown().completed, 500);
-        });
-    }
-
-    #[test]
-    fn submit_after_shutdown_gives_the_closure_back() {
-        within_a_minute(|| {
-            let pool = pool(1, 1);
-            pool.shutdown();
-            let rejected = pool.submit(|| "still mine").unwrap_err();
-            assert_eq!((rejected.error, (rejected.into_value())()), (Closed, "still mine"));
-        });
-    }
-
-    #[test]
-    fn submits_that_race_a_shutdown_run_or_come_back() {
-        within_a_minute(|| {
-            for round in 0..50 {
-                let (pool, ran) = (pool(2, 4), Arc::new(AtomicUsize::new(0)));
-                let submitters = [(); 2].map(|()| {
-                    let (pool, ran) = (Arc::clone(&pool), Arc::clone(&ran));
-                    thread::spawn(move || {
-                        let submit = |_: &usize| {
-                            let ran = Arc::clone(&ran);
-                            pool.execute(move || _ = ran.fetch_add(1, SeqCst)).is_ok()
-                        };
-                        (0..200).filter(submit).count()
-                    })
-                });
-                (0..round).for_each(|_| thread::yield_now());
-                let report = pool.shutdown();
-                let accepted: usize = submitters.map(|it| it.join().unwrap()).iter().sum();
-                assert_eq!((report.completed, ran.load(SeqCst)), (accepted, accepted));
-            }
-        });
-    }
-
-    #[test]
-    fn second_shutdown_says_the_same_as_the_first() {
-        within_a_minute(|| {
-            let pool = pool(1, 4);
-            pool.execute(|| ()).unwrap();
-            assert_eq!((pool.shutdown().completed, pool.shutdown().completed), (1, 1));
-        });
-    }
-
-    #[test]
-    fn panicking_task_takes_neither_the_process_nor_the_worker_with_it() {
-        within_a_minute(|| {
-            let pool = pool(1, 4);
-            let bad = pool.submit(|| -> u8 { std::panic::resume_unwind(Box::new("bad")) }).unwrap();
-            let good = pool.submit(|| 7).unwrap();
-            assert_eq!(good.join().unwrap(), 7);
-            let Err(TaskError::Panicked(panic)) = bad.join() else { panic!("it should have panicked") };
-            assert_eq!(panic.message(), "bad");
-            assert_eq!((pool.stats().workers, pool.shutdown().panicked), (1, 1));
-        });
-    }
-
-    #[test]
-    fn task_that_submits_three_to_its_own_full_pool_goes_on() {
-        within_a_minute(|| {
-            let pool = pool(1, 1);
-            let inner = Arc::clone(&pool);
-            let task = pool.submit(move || {
-                let tasks = [1, 2, 3].map(|id| inner.submit(move || id).unwrap());
-                tasks.map(|task| task.join().unwrap())
-            });
-            assert_eq!(task.unwrap().join().unwrap(), [1, 2, 3]);
-            assert_eq!(pool.shutdown().completed, 4);
-        });
-    }
-
-    #[test]
-    fn shutdown_from_inside_a_task_closes_and_returns() {
-        within_a_minute(|| {
-            let pool = pool(1, 4);
-            let inner = Arc::clone(&pool);
-            let task = pool.submit(move || {
-                let report = inner.shutdown();
-                (report.running, inner.is_closed(), inner.submit(|| ()).is_err())
-            });
-            let (running, closed, refused) = task.unwrap().join().unwrap();
-            assert_eq!((&running[..], closed, refused), (&["pool-0".to_owned()][..], true, true));
-            assert_eq!(pool.shutdown().completed, 1);
-        });
-    }
-
-    #[test]
-    fn results_know_whose_they_are() {
-        within_a_minute(|| {
-            let pool = pool(3, 2);
-            let tasks: Vec<_> = (0..100).map(|id| (id, pool.submit(move || id).unwrap())).collect();
-            assert!(tasks.into_iter().rev().all(|(id, task)| task.join().unwrap() == id));
-        });
-    }
-
-    #[test]
-    fn scope_inside_a_task_of_a_full_pool_of_one_ends() {
-        within_a_minute(|| {
-            let pool = pool(1, 1);
-            let task = pool.submit(|| {
-                let sum = AtomicUsize::new(0);
-                let result = group::scope(&CancelToken::new(), |g| {
-                    for value in 1..=3 {
-                        let sum = &sum;
-                        g.spawn(move |_| {
-                            sum.fetch_add(value, SeqCst);
-                            Ok::<_, ()>(())
-                        });
-                    }
-                    Ok(())
-                });
-                (result, sum.into_inner())
-            });
-            pool.execute(|| ()).unwrap();
-            assert_eq!(task.unwrap().join().unwrap(), (Ok(()), 6));
-        });
-    }
-}
+use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Semaphore, WaitGroup, group};
 
 /// 3.1: a release without an acquire blocked, and a foreign one admitted one too many.
 mod semaphore {
@@ -454,5 +308,112 @@ mod bounded_queue {
         queue.push(Arc::clone(&item)).unwrap();
         drop(queue.pop());
         assert_eq!(Arc::strong_count(&item), 1);
+    }
+}
+
+/// 7.2: each add reset the timer; items were lost at exit; the handler ran under the lock; errors of a flush were lost.
+mod batcher {
+    use super::*;
+    use selvedge::Batcher;
+    use selvedge::batch::{Batch, BatchError};
+
+    const INTERVAL: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn an_add_every_99_ms_with_an_interval_of_100_is_flushed_every_other_time() {
+        within_a_minute(|| {
+            let clock = Clock::manual();
+            let builder = Batcher::builder().max_items(1_000).max_age(INTERVAL).clock(&clock);
+            let batcher = builder.build(|_: &mut Batch<usize>| ()).unwrap();
+            for add in 0..100 {
+                batcher.add(add).unwrap();
+                clock.advance(Duration::from_millis(99));
+                // The second of two is 99 ms late for the first, and the next comes when both have gone.
+                eventually("the aged are taken", || batcher.stats().batches == add.div_ceil(2));
+            }
+            assert_eq!(batcher.stats().aged, 50);
+        });
+    }
+
+    #[test]
+    fn all_twelve_of_the_example_are_processed() {
+        within_a_minute(|| {
+            let (tell, told) = channel();
+            let builder = Batcher::builder().max_items(5).max_age(Duration::from_secs(1));
+            let batcher = builder.build(move |batch: &mut Batch<String>| tell.send(batch.len())).unwrap();
+            (0..12).for_each(|n| batcher.add(format!("item-{n}")).unwrap());
+            drop(batcher); // the program ends
+            assert_eq!(told.iter().sum::<usize>(), 12);
+        });
+    }
+
+    #[test]
+    fn adding_goes_on_while_the_handler_works() {
+        within_a_minute(|| {
+            let (gate, inside) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+            let handler = {
+                let (gate, inside) = (Arc::clone(&gate), Arc::clone(&inside));
+                move |batch: &mut Batch<u32>| {
+                    if batch[0] == 0 {
+                        inside.count_down();
+                        gate.wait();
+                    }
+                }
+            };
+            let batcher = Batcher::builder().max_items(5).max_age(Duration::MAX).build(handler).unwrap();
+            (0..5).for_each(|n| batcher.add(n).unwrap());
+            inside.wait();
+            // On this thread, though nobody opens the gate: the reference's add would wait for the handler.
+            (5..14).for_each(|n| batcher.try_add(n).unwrap());
+            gate.count_down();
+            assert_eq!(batcher.close().stats.processed, 14);
+        });
+    }
+
+    #[test]
+    fn handler_may_add_to_its_own_batcher() {
+        within_a_minute(|| {
+            let (batcher, own) = (Arc::new(std::sync::OnceLock::<Batcher<u32>>::new()), channel());
+            let (hand, handed) = own;
+            let handler = {
+                let batcher = Arc::downgrade(&batcher);
+                move |batch: &mut Batch<u32>| {
+                    let batcher = batcher.upgrade().expect("the test holds it");
+                    let batcher = batcher.wait();
+                    match batch[0] {
+                        0 => hand.send(()).unwrap(),
+                        n => batcher.add(n - 1).unwrap(),
+                    }
+                }
+            };
+            let built = Batcher::builder().max_items(1).build(handler).unwrap();
+            assert!(batcher.set(built).is_ok());
+            batcher.wait().add(3).unwrap();
+            handed.recv().unwrap();
+            assert_eq!(batcher.wait().close().stats.processed, 4);
+        });
+    }
+
+    #[test]
+    fn error_of_a_flush_by_time_is_told_and_so_is_a_panic() {
+        within_a_minute(|| {
+            let (clock, (tell, told)) = (Clock::manual(), channel());
+            let builder = Batcher::builder().max_items(5).max_age(INTERVAL).clock(&clock);
+            let handler = |batch: &mut Batch<u32>| match batch[0] {
+                0 => Err("no"),
+                _ => panic!("a bug"),
+            };
+            let batcher =
+                builder.on_error(move |failed| tell.send(failed).unwrap()).build::<Result<(), _>>(handler);
+            let batcher = batcher.unwrap();
+            for item in [0, 1] {
+                batcher.add(item).unwrap();
+                clock.advance(INTERVAL);
+                let failed = told.recv().unwrap();
+                assert_eq!(failed.value, [item]);
+            }
+            let report = batcher.close();
+            assert!(matches!(report.errors[..], [BatchError::Failed(_), BatchError::Panicked(_)]));
+        });
     }
 }

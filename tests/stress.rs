@@ -161,7 +161,7 @@ fn queue_without_limits_wakes_everybody_who_must_be_woken() {
             .collect();
         producers.into_iter().for_each(|it| it.join().unwrap());
         let sum: usize = consumers.into_iter().map(|it| it.join().unwrap()).sum();
-        assert_eq!(sum, (0..1500).sum());
+        assert_eq!(sum, (0..1500).sum::<usize>());
     });
 }
 

@@ -3,12 +3,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::time::{Duration, Instant};
 
 use selvedge_loom::queue::BoundedQueue;
 use selvedge_loom::sync::atomic::{AtomicUsize, Ordering};
 use selvedge_loom::sync::model::{check, find_failure};
 use selvedge_loom::sync::{Arc, Condvar, Mutex, RwLock, thread};
-use selvedge_loom::{CancelToken, ShardedMap};
+use selvedge_loom::{CancelToken, Clock, ManualClock, ShardedMap};
 
 /// The reference's queue: one condvar for both sides, and a signal for each change.
 struct OneCondvarQueue {
@@ -256,4 +257,127 @@ impl OneCondvarQueue {
             self.signal();
         }
     }
+}
+
+/// The reference's batcher: a list, a size, and a timer that each add sets anew.
+struct TimerBatcher {
+    state: Mutex<TimerState>,
+    clock: ManualClock,
+    /// The reference's way; without it, the first item of a batch sets the timer.
+    each_add_resets: bool,
+}
+
+struct TimerState {
+    items: Vec<u32>,
+    flushed: Vec<u32>,
+    rings_at: Option<Instant>,
+}
+
+const INTERVAL: Duration = Duration::from_millis(100);
+
+impl TimerBatcher {
+    fn new(each_add_resets: bool) -> Arc<Self> {
+        let state = TimerState { items: Vec::new(), flushed: Vec::new(), rings_at: None };
+        Arc::new(TimerBatcher { state: Mutex::new(state), clock: Clock::manual(), each_add_resets })
+    }
+
+    fn add(&self, item: u32) {
+        let mut state = self.state.lock();
+        if self.each_add_resets || state.items.is_empty() {
+            state.rings_at = Some(self.clock.now() + INTERVAL);
+        }
+        state.items.push(item);
+    }
+
+    /// What the timer's thread does when time has passed.
+    fn tick(&self) {
+        let mut state = self.state.lock();
+        if state.rings_at.is_some_and(|at| self.clock.now() >= at) {
+            let due = std::mem::take(&mut state.items);
+            state.flushed.extend(due);
+        }
+    }
+}
+
+/// An item that comes while the first one's time passes keeps it waiting for another interval, and so may the next.
+#[test]
+fn a_timer_that_each_add_resets_keeps_the_first_item_waiting() {
+    fn first_item_is_flushed_in_time(each_add_resets: bool) -> impl Fn() + Send + Sync + 'static {
+        move || {
+            let batcher = TimerBatcher::new(each_add_resets);
+            batcher.add(1);
+            let other = thread::spawn({
+                let batcher = Arc::clone(&batcher);
+                move || batcher.add(2)
+            });
+            batcher.clock.advance(INTERVAL);
+            batcher.tick();
+            assert!(batcher.state.lock().flushed.contains(&1), "the first item still waits");
+            other.join().unwrap();
+        }
+    }
+    let failure = find_failure(first_item_is_flushed_in_time(true));
+    assert!(failure.expect("the timer is reset").message().contains("still waits"));
+    // The age of the oldest repairs it. Ours is in `batch.rs`.
+    check(first_item_is_flushed_in_time(false));
+}
+
+/// The reference's other half: the batch is processed under the lock, and nobody flushes the rest.
+struct LockedBatcher {
+    items: Mutex<Vec<u32>>,
+    processed: Mutex<Vec<u32>>,
+    adds_again: bool,
+}
+
+impl LockedBatcher {
+    fn add(&self, item: u32) {
+        let mut items = self.items.lock();
+        items.push(item);
+        if items.len() == 2 {
+            let batch = std::mem::take(&mut *items);
+            self.process(&batch);
+        }
+    }
+
+    fn process(&self, batch: &[u32]) {
+        self.processed.lock().extend_from_slice(batch);
+        if self.adds_again {
+            self.add(9);
+        }
+    }
+}
+
+/// A handler that adds waits for the lock that it runs under.
+#[test]
+fn a_handler_under_the_lock_cannot_add() {
+    let failure = find_failure(|| {
+        let batcher =
+            LockedBatcher { items: Mutex::default(), processed: Mutex::default(), adds_again: true };
+        let batcher = Arc::new(batcher);
+        let other = thread::spawn({
+            let batcher = Arc::clone(&batcher);
+            move || batcher.add(1)
+        });
+        batcher.add(2);
+        other.join().unwrap();
+    });
+    assert!(failure.is_some(), "the handler's add went through its own lock");
+}
+
+/// Whoever stops adding leaves what does not fill a batch behind.
+#[test]
+fn a_batcher_without_a_close_loses_the_rest() {
+    let failure = find_failure(|| {
+        let batcher =
+            LockedBatcher { items: Mutex::default(), processed: Mutex::default(), adds_again: false };
+        let batcher = Arc::new(batcher);
+        let other = thread::spawn({
+            let batcher = Arc::clone(&batcher);
+            move || (0..2).for_each(|n| batcher.add(n))
+        });
+        batcher.add(2);
+        other.join().unwrap();
+        assert_eq!(batcher.processed.lock().len(), 3, "items are lost");
+    });
+    assert!(failure.expect("two of three are processed").message().contains("items are lost"));
 }

@@ -62,21 +62,13 @@ impl<T, R> Shared<T, R> {
         limit.retry(&place, || place.attempt())
     }
 
-    /// What is known of the end so far; with what threads took back, if the caller aborted.
-    pub(super) fn report(&self, unprocessed: Option<Vec<T>>, running: Vec<String>) -> Report<T> {
+    /// What is known of the end so far, with what was taken back and is in no report yet.
+    pub(super) fn report(&self, unprocessed: Vec<T>, running: Vec<String>) -> Report<T> {
         let mut state = self.state.lock();
-        let unprocessed = unprocessed.map(|mut rest| {
-            // A batch that was taken back while it waited for a retry is older than all that were not begun.
-            let mut all = std::mem::take(&mut state.returned);
-            all.append(&mut rest);
-            all
-        });
-        Report {
-            stats: state.stats,
-            errors: state.errors.clone(),
-            unprocessed: unprocessed.unwrap_or_default(),
-            running,
-        }
+        // A batch that was taken back while it waited for a retry is older than all that were not begun.
+        let mut all = std::mem::take(&mut state.returned);
+        all.extend(unprocessed);
+        Report { stats: state.stats, errors: state.errors.clone(), unprocessed: all, running }
     }
 
     /// Names of the threads that work on a batch.

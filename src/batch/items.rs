@@ -24,6 +24,28 @@ pub enum Reason {
 /// need not care. One that must own them [takes](Batch::take) them.
 ///
 /// There is no way to a `&mut [T]`: the place of an item says whose it is.
+///
+/// # Examples
+/// A handler that hands the items on, and leaves them where they were if that fails:
+/// ```
+/// use selvedge::{Batcher, BoundedQueue, batch::Batch};
+/// use std::sync::Arc;
+///
+/// let next = Arc::new(BoundedQueue::new(1));
+/// let batcher = Batcher::builder().max_items(3).build({
+///     let next = Arc::clone(&next);
+///     move |batch: &mut Batch<String>| match next.try_push(batch.take()) {
+///         Ok(()) => Ok(()),
+///         Err(full) => {
+///             batch.put_back(full.value);                  // retried, or given back
+///             Err(full.error)
+///         }
+///     }
+/// })?;
+/// ["a", "b", "c"].iter().try_for_each(|item| batcher.add(item.to_string()))?;
+/// assert_eq!(next.pop()?, ["a", "b", "c"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Batch<T> {
     pub(super) items: Vec<T>,
     pub(super) reason: Reason,

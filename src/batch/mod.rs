@@ -244,12 +244,12 @@ impl<T, R> Batcher<T, R> {
         limit: impl Into<Until<'a>>,
     ) -> Result<Report<T>, Rejected<Report<T>, WaitError>> {
         self.shared.close();
-        self.finish(None, limit.into())
+        self.finish(Vec::new(), limit.into())
     }
 
     /// Takes no more items, takes back those that no handler works on, waits for the handlers that run, and joins the
-    /// threads. A batch that waits for a retry is taken back too. Tickets of what was taken back get
-    /// [`BatchError::Aborted`].
+    /// threads. A batch that waits for a retry, or whose handler fails from then on, is taken back too. Tickets of what
+    /// was taken back get [`BatchError::Aborted`].
     ///
     /// From inside the handler it returns at once, as [`close`](Batcher::close) does.
     pub fn abort(&self) -> Report<T> {
@@ -268,14 +268,14 @@ impl<T, R> Batcher<T, R> {
     ) -> Result<Report<T>, Rejected<Report<T>, WaitError>> {
         let batches = self.shared.abort();
         let items = batches.into_iter().flat_map(|batch| job::unbegun(&self.shared, batch)).collect();
-        self.finish(Some(items), limit.into())
+        self.finish(items, limit.into())
     }
 
     /// Waits for the threads, joins them, and says how it went. The batcher is closed.
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
     fn finish(
         &self,
-        unprocessed: Option<Vec<T>>,
+        unprocessed: Vec<T>,
         limit: Until<'_>,
     ) -> Result<Report<T>, Rejected<Report<T>, WaitError>> {
         let inside = self.shared.is_inside();

@@ -60,7 +60,8 @@ pub struct Report<T> {
     /// Why batches failed: the first [`Report::MOST_ERRORS`], each once, in the order in which they failed. Also of
     /// those that a ticket or the hook was told of.
     pub errors: Vec<BatchError>,
-    /// Items that an abort took back, in the order in which they were added. Empty after a close.
+    /// Items that an abort took back, each in one report only. They are in the order in which they were added, except
+    /// that batches which were in flight at the same time come in the order in which they came back.
     pub unprocessed: Vec<T>,
     /// Names of the threads that still process a batch.
     pub running: Vec<String>,

@@ -19,6 +19,21 @@ pub type Answer<T, R> = Result<R, Failed<Option<T>>>;
 /// Dropping the ticket lets the item be processed all the same. If it fails, it goes to the batcher's
 /// [hook](super::Builder::on_error) then, as the items do that were [added](super::Batcher::add).
 ///
+/// # Examples
+/// ```
+/// use selvedge::Batcher;
+/// use selvedge::batch::Batch;
+/// use std::time::Duration;
+///
+/// let batcher = Batcher::builder()
+///     .max_items(2)
+///     .build(|batch: &mut Batch<u32>| Ok::<u32, std::io::Error>(batch.iter().sum()))?;
+/// let (one, two) = (batcher.submit(1)?, batcher.submit(2)?);
+/// assert_eq!(one.wait()?, 3);                          // of both, because they were in one batch
+/// assert_eq!(two.wait_until(Duration::from_secs(60))??, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Blocking
 /// [`wait`](Ticket::wait) blocks until the handler has returned and no retry is left, or the batcher was aborted. The
 /// batcher's thread wakes all who wait for one batch together.

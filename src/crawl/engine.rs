@@ -144,7 +144,7 @@ impl Engine {
         turn.begin();
         let mut was_asked = false;
         let rules = match self.settings.obey_robots {
-            true => self.robots.of(lane(url), || {
+            true => self.robots.of(lane(url), &self.token, || {
                 was_asked = true;
                 self.rules(&turn, url, worker)
             }),

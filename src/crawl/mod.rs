@@ -76,4 +76,5 @@ pub use {
     record::{Outcome, Progress, Record, Visited},
     report::{Ended, Link, Page, Report},
     scope::{Pattern, PatternError},
+    show::ReportError,
 };

@@ -8,6 +8,8 @@ use url::Url;
 
 use super::fetch::{Body, FetchError, Response};
 use super::retry::Again;
+use crate::cancel::CancelToken;
+use crate::flight::SingleFlight;
 use crate::sync::{Arc, Mutex};
 
 /// What robots.txt may hold: RFC 9309 asks for at least this.
@@ -68,27 +70,42 @@ impl Rules {
     }
 }
 
-/// The rules of all hosts that were asked, for as long as their crawler lives.
+/// The rules of all hosts that were asked, for as long as their crawler lives. Several crawls of one crawler share
+/// them, and where two want the rules of one host at the same time, one asks and both are told.
 #[derive(Debug, Default)]
 pub(super) struct Robots {
     known: Mutex<HashMap<String, Arc<Rules>>>,
+    asking: SingleFlight<String, Result<Arc<Rules>, Again>>,
 }
 
 impl Robots {
-    /// The rules of a host; `ask` is called if they are not known. What it fails with is passed on, and nothing is
-    /// remembered; nor is that a host could not be reached, which another crawl should find out for itself.
+    /// The rules of a host; `ask` is called if nobody knows them and nobody else asks. What it fails with reaches
+    /// all who asked, and nothing is remembered; nor is that a host could not be reached, which the next crawl
+    /// should find out for itself. [`Again::No`] if the crawl was stopped.
     pub(super) fn of(
         &self,
         host: &str,
+        token: &CancelToken,
         ask: impl FnOnce() -> Result<Rules, Again>,
     ) -> Result<Arc<Rules>, Again> {
-        if let Some(known) = self.known.lock().get(host) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.known(host) {
+            return Ok(known);
         }
-        let rules = Arc::new(ask()?);
-        if !matches!(*rules, Rules::Unreachable(_)) {
-            self.known.lock().insert(host.to_owned(), Arc::clone(&rules));
-        }
-        Ok(rules)
+        let asked = self.asking.call_until(host, token, || {
+            // Somebody may have been told between the look and the call.
+            if let Some(known) = self.known(host) {
+                return Ok(known);
+            }
+            let rules = Arc::new(ask()?);
+            if !matches!(*rules, Rules::Unreachable(_)) {
+                self.known.lock().insert(host.to_owned(), Arc::clone(&rules));
+            }
+            Ok(rules)
+        });
+        asked.unwrap_or(Err(Again::No))
+    }
+
+    fn known(&self, host: &str) -> Option<Arc<Rules>> {
+        self.known.lock().get(host).cloned()
     }
 }

@@ -77,7 +77,7 @@ impl Staff {
     /// Calls somebody for the tasks that are queued, if anybody is needed and to be had.
     #[inline]
     pub(super) fn call(&mut self) -> Option<Call> {
-        if self.coming > 0 || self.active() >= self.max {
+        if !self.could_call() {
             return None;
         }
         match self.idle.pop() {
@@ -90,6 +90,12 @@ impl Staff {
             // out as many as there are spares.
             None => Some(self.start()),
         }
+    }
+
+    /// True if nobody is coming, and somebody is to be had.
+    #[inline]
+    pub(super) fn could_call(&self) -> bool {
+        self.coming == 0 && self.active() < self.max
     }
 
     /// Counts a thread that is to be started.
@@ -113,10 +119,15 @@ impl Staff {
     /// A worker that found nothing asks whether it may look out for a moment, instead of sleeping at once; then it
     /// is coming.
     pub(super) fn may_look_out(&mut self) -> bool {
-        let may = self.coming == 0;
-        self.coming += usize::from(may);
-        self.looking |= may;
-        may
+        // Written as a branch. Without one (`self.looking |= may`, and so on) rustc 1.95 lost the count where this is
+        // inlined into an optimised build: `looking` was set, `coming` was not, and a pool went to sleep on a full
+        // queue. `tests/pool_burst.rs` saw it, when it was optimised.
+        if self.coming > 0 {
+            return false;
+        }
+        self.coming = 1;
+        self.looking = true;
+        true
     }
 
     /// The one that looked out has come, for something or not.

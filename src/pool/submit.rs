@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 
-use super::intake::Room;
+use super::desk::Desk;
 use super::job::{Errand, Job};
 use super::parcel::Parcel;
+use super::places::Room;
 use super::worker::Shared;
 use super::{Pool, Task};
 use crate::cancel::CancelToken;
@@ -218,9 +219,12 @@ impl Shared {
         load: &mut Option<L>,
         pack: impl Fn(L) -> Parcel,
     ) -> Result<(), TryError> {
-        let call =
-            self.intake.try_post(|| pack(load.take().expect("an attempt that fails takes nothing")))?;
-        self.answer(call);
+        let make = || pack(load.take().expect("an attempt that fails takes nothing"));
+        let call = Desk::with_own(self.address(), |own| match own {
+            Some(desk) => self.intake.try_keep(desk, make),
+            None => self.intake.try_post(make),
+        });
+        self.answer(call?);
         Ok(())
     }
 

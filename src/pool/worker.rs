@@ -4,8 +4,10 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::intake::{Comes, Exit, Figures, Intake, Next};
+use super::counter::{Comes, Next};
+use super::intake::{Figures, Intake};
 use super::parcel::{Load, Parcel};
+use super::places::Exit;
 use super::report::{Report, Stats, Tally, Totals, Unstarted};
 use super::staff::{Call, Staff};
 use super::task::Panic;
@@ -14,10 +16,14 @@ use crate::error::{Rejected, TryError, WaitError};
 use crate::group::{Callers, Help};
 use crate::inside::{self, Entered, Inside};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex, thread};
+use crate::sync::{Arc, Mutex, sized, thread};
 use crate::until::Until;
 use crate::wait::{Blocking, Slot, observed_by, unobserved};
 use crossbeam_utils::CachePadded;
+
+/// Tasks after which a worker does not take its own next, but looks round: at the queue and at everybody's desk in
+/// turn, so that a task waits there for a bounded number of others.
+const ROUND: usize = sized(61, 4);
 
 /// What the threads of a pool and its handles share.
 pub(super) struct Shared {
@@ -95,7 +101,7 @@ impl Shared {
     }
 
     /// The pool's name among those that a thread can be inside.
-    fn address(self: &Arc<Self>) -> usize {
+    pub(super) fn address(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
     }
 
@@ -180,15 +186,20 @@ impl Shared {
             contain(|| hook());
         }
         let observed = observed_by(Arc::new(Lender(Arc::clone(self))));
+        let desk = self.intake.new_desk();
+        let seated = desk.sit_down(self.address());
         let mut comes = Comes::Called;
+        let mut turn = 0_usize;
         loop {
+            turn = turn.wrapping_add(1);
             if comes == Comes::FromTask
-                && let Some(parcel) = self.intake.take()
+                && !turn.is_multiple_of(ROUND)
+                && let Some(parcel) = self.intake.take(&desk)
             {
                 self.run(parcel, seat);
                 continue;
             }
-            let (next, call) = self.intake.next(comes);
+            let (next, call) = self.intake.next(&desk, comes, turn / ROUND);
             self.answer(call);
             comes = match next {
                 Next::Run(parcel) => {
@@ -199,6 +210,7 @@ impl Shared {
                 Next::Leave => break,
             };
         }
+        drop(seated);
         drop(observed);
         if let Some(hook) = &self.habits.on_exit {
             contain(|| hook());

@@ -172,6 +172,11 @@ impl Edge {
     /// Its text did not fit.
     const UNLABELLED: u32 = u32::MAX - 1;
 
+    /// A link with its place in the table of texts; without, a redirect.
+    pub fn new(to: PageId, label: Option<usize>) -> Self {
+        Edge { to, label: label.map_or(Edge::REDIRECT, |label| label as u32) }
+    }
+
     /// What is written on it, as a place in the table of texts; `None` if nothing is.
     pub fn label(self) -> Option<usize> {
         (self.label < Edge::UNLABELLED).then_some(self.label as usize)

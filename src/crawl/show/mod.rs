@@ -1,5 +1,11 @@
 //! A report, shown.
 
+mod csv;
+mod graph;
+mod html;
+mod json;
 mod picture;
 mod shapes;
 mod text;
+
+pub use json::ReportError;

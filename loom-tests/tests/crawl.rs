@@ -1,0 +1,170 @@
+//! Models of the crawler's frontier: the end, and the place at a host, under every schedule of a few workers.
+//!
+//! They build the protocol as it is, without HTTP: a page is a URL, and its links are handed in.
+
+use selvedge_loom as selvedge;
+
+use std::time::Duration;
+
+use selvedge::crawl::frontier::{Frontier, Lead, Limits, Step, Turn};
+use selvedge::error::WaitError;
+use selvedge::sync::atomic::{AtomicUsize, Ordering};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Clock};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const LIMITS: Limits = Limits { depth: 9, hops: 9, pages: 9, urls: 9, links: 99 };
+
+fn lead(url: &'static str) -> Lead<'static> {
+    // The host is what stands before the slash.
+    let lane = url.split('/').next().unwrap_or_default();
+    Lead { url, lane, step: Step::Link, label: "", rank: 0, skip: None }
+}
+
+fn frontier(clock: &Clock, pages: &[&'static str]) -> Arc<Frontier<()>> {
+    let frontier = Frontier::new(LIMITS, clock);
+    for page in pages {
+        frontier.seed(&lead(page)).unwrap();
+    }
+    Arc::new(frontier)
+}
+
+/// A worker: takes pages until there are none, and counts them; the page `a/0` leads to `a/1`.
+fn work(frontier: &Frontier<()>, token: &CancelToken, finished: &AtomicUsize) -> WaitError {
+    loop {
+        match frontier.take(token) {
+            Ok(turn) => {
+                // Before the page is settled: at the end, nobody may have more to count.
+                finished.fetch_add(1, Ordering::AcqRel);
+                let found = (&*turn.url == "a/0").then(|| lead("a/1"));
+                turn.finish((), found);
+            }
+            Err(ended) => return ended,
+        }
+    }
+}
+
+/// Two workers and a page that leads to another: both hear of the end, and when they do, both pages are settled.
+///
+/// Fails if the end is not told to who sleeps (edit `crawl-end-wakes-nobody`), or if an empty line is taken for the
+/// end while a page is out (edit `crawl-end-forgets-who-is-out`).
+#[test]
+fn the_end_is_told_to_all_and_not_before_the_last_page() {
+    model::check(|| {
+        let (frontier, token) = (frontier(&Clock::system(), &["a/0"]), CancelToken::new());
+        let finished = Arc::new(AtomicUsize::new(0));
+        let other = thread::spawn({
+            let (frontier, token, finished) = (Arc::clone(&frontier), token.clone(), Arc::clone(&finished));
+            move || {
+                assert_eq!(work(&frontier, &token, &finished), WaitError::Closed);
+                assert_eq!(finished.load(Ordering::Acquire), 2);
+            }
+        });
+        assert_eq!(work(&frontier, &token, &finished), WaitError::Closed);
+        assert_eq!(finished.load(Ordering::Acquire), 2);
+        other.join().unwrap();
+        assert!(frontier.is_over());
+    });
+}
+
+/// A worker that is woken for a page and cancelled before it takes it: the page reaches the other, and the host
+/// lets in one at a time all along.
+///
+/// Fails if who leaves passes nothing on (edit `crawl-leaves-with-the-wake-up`), or if a place at a host does not
+/// come back (edit `crawl-place-is-lost`).
+#[test]
+fn a_cancelled_worker_leaves_its_wake_up_to_another() {
+    model::check(|| {
+        let frontier = frontier(&Clock::system(), &["a/1", "a/2"]);
+        let (cancelled, stays) = (CancelToken::new(), CancelToken::new());
+        let inside = Arc::new(AtomicUsize::new(1));
+        let turn = frontier.take(&stays).unwrap();
+        let workers = [cancelled.clone(), stays].map(|token| {
+            let (frontier, inside) = (Arc::clone(&frontier), Arc::clone(&inside));
+            thread::spawn(move || {
+                let turn = frontier.take(&token)?;
+                assert_eq!(inside.fetch_add(1, Ordering::AcqRel), 0, "two at one host");
+                inside.fetch_sub(1, Ordering::AcqRel);
+                turn.finish((), []);
+                Ok(())
+            })
+        });
+        inside.fetch_sub(1, Ordering::AcqRel);
+        turn.finish((), []);
+        cancelled.cancel();
+        let [first, second] = workers.map(|worker| worker.join().unwrap());
+        match (first, second) {
+            (Ok(()), Err(WaitError::Closed)) | (Err(_), Ok(())) => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(frontier.is_over());
+    });
+}
+
+/// A turn that is dropped because its request was cut short puts its page back and gives up its place: another
+/// worker gets both.
+///
+/// Fails if a dropped turn keeps its place (edit `crawl-place-is-lost`).
+#[test]
+fn a_turn_that_is_dropped_gives_page_and_place_to_another() {
+    model::check(|| {
+        let (frontier, token) = (frontier(&Clock::system(), &["a/1"]), CancelToken::new());
+        let turn = frontier.take(&token).unwrap();
+        let other = thread::spawn({
+            let (frontier, token) = (Arc::clone(&frontier), token.clone());
+            move || frontier.take(&token).map(|turn| drop(turn.finish((), [])))
+        });
+        drop(turn);
+        assert_eq!(other.join().unwrap(), Ok(()));
+        assert!(frontier.is_over());
+    });
+}
+
+/// The one with the alarm is cancelled: another sets it, and gets the page when its time comes.
+///
+/// Fails if nobody is woken to take the alarm over (edit `crawl-alarm-dies-with-its-owner`).
+#[test]
+fn an_alarm_is_taken_over_from_who_leaves() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let frontier = frontier(clock.clock(), &["a/1"]);
+        let (cancelled, stays) = (CancelToken::with_clock(&clock), CancelToken::with_clock(&clock));
+        frontier.take(&stays).unwrap().retry_after(HOUR);
+        let workers = [cancelled.clone(), stays].map(|token| {
+            let frontier = Arc::clone(&frontier);
+            thread::spawn(move || frontier.take(&token).map(finish))
+        });
+        cancelled.cancel();
+        clock.advance(HOUR);
+        let [first, second] = workers.map(|worker| worker.join().unwrap());
+        match (first, second) {
+            (Ok(()), Err(WaitError::Closed)) | (Err(_), Ok(())) => {}
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+/// A page whose time comes before the one that the alarm is set for is not missed.
+///
+/// Fails if the one with the alarm is not told (edit `crawl-alarm-is-not-set-anew`).
+#[test]
+fn an_earlier_moment_sets_the_alarm_anew() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let frontier = frontier(clock.clock(), &["a/1", "b/1"]);
+        let token = CancelToken::with_clock(&clock);
+        frontier.take(&token).unwrap().retry_after(2 * HOUR);
+        let soon = frontier.take(&token).unwrap();
+        let worker = thread::spawn({
+            let (frontier, token) = (Arc::clone(&frontier), token.clone());
+            move || frontier.take(&token).map(|turn| turn.url.to_string())
+        });
+        soon.retry_after(HOUR);
+        clock.advance(HOUR);
+        assert_eq!(worker.join().unwrap().unwrap(), "b/1");
+    });
+}
+
+fn finish(turn: Turn<'_, ()>) {
+    turn.finish((), []);
+}

@@ -1,0 +1,254 @@
+//! Models of what a scope or a group does beyond spawning: the limit that does not hang, closers, results, waits.
+
+use selvedge_loom as selvedge;
+
+use selvedge::error::{Cancelled, WaitError};
+use selvedge::group::{self, Group};
+use selvedge::sync::atomic::{AtomicUsize, Ordering};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Clock, Latch};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// At a limit of one, a task that waits for what only a queued one brings gets it, while the owner is busy.
+///
+/// Fails if a task that falls asleep calls nobody (edit `group-sleeper-calls-nobody`), or if the rule looks only at
+/// the number of tasks (edit `group-sleepers-count`).
+#[test]
+fn a_task_that_waits_for_a_queued_one_lets_it_start() {
+    model::check(|| {
+        let (brings, done) = (Latch::new(1), Latch::new(1));
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.limit(1);
+            g.spawn(|_| {
+                brings.wait();
+                done.count_down();
+                Ok(())
+            });
+            g.spawn(|_| {
+                brings.count_down();
+                Ok(())
+            });
+            // The owner takes no task: helpers alone must end both.
+            done.wait();
+            Ok::<_, ()>(())
+        });
+        assert_eq!(result, Ok(()));
+    });
+}
+
+/// A failure calls the closers before anybody is joined: who waits without the token ends.
+///
+/// Fails if the closers are not called (edit `group-closers-are-not-called`).
+#[test]
+fn a_failure_closes_what_another_task_waits_on() {
+    model::check(|| {
+        let closed = Latch::new(1);
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.on_stop(|| closed.count_down());
+            g.spawn(|_| Err("failed"));
+            g.spawn(|_| {
+                closed.wait();
+                Ok(())
+            });
+            Ok(())
+        });
+        assert_eq!(result, Err(group::Error::Failed("failed")));
+    });
+}
+
+/// A closer that is brought while the scope stops is called all the same.
+///
+/// Fails if it is only put on the list (edit `group-late-closer-is-kept`).
+#[test]
+fn a_closer_that_races_the_stop_is_called() {
+    model::check(|| {
+        let calls = AtomicUsize::new(0);
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.on_stop(|| calls.fetch_add(1, Ordering::Relaxed));
+            g.spawn(|_| Err("failed"));
+            g.on_stop(|| calls.fetch_add(1, Ordering::Relaxed));
+            Ok(())
+        });
+        assert_eq!(result, Err(group::Error::Failed("failed")));
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// When the scope returns no closer runs, though a cancel from outside is just calling it; one that was not called by
+/// then never is.
+///
+/// Fails if the end of the scope does not wait for who calls closers (edit `group-end-overlooks-a-closer`), or leaves
+/// the uncalled ones (edit `group-end-leaves-closers`).
+#[test]
+fn no_closer_runs_after_the_scope_has_returned() {
+    model::check(|| {
+        let stop = CancelToken::new();
+        let at_work = Arc::new(AtomicUsize::new(0));
+        let canceller = thread::spawn({
+            let stop = stop.clone();
+            move || stop.cancel()
+        });
+        let result = group::scope(&stop, |g| {
+            let at_work = Arc::clone(&at_work);
+            g.on_stop(move || {
+                at_work.store(1, Ordering::Release);
+                at_work.store(2, Ordering::Release);
+            });
+            Ok::<_, ()>(())
+        });
+        let seen = at_work.swap(3, Ordering::AcqRel);
+        assert!(result.is_ok() && seen != 1, "it runs");
+        assert_eq!(Arc::strong_count(&at_work), 1, "a closer is left");
+        canceller.join().unwrap();
+        assert_eq!(at_work.load(Ordering::Acquire), 3, "it ran afterwards");
+    });
+}
+
+/// The joiner of a task gets its result.
+///
+/// Fails if a result wakes nobody (edit `promise-keeps-without-waking`).
+#[test]
+fn a_result_wakes_its_joiner() {
+    model::check(|| {
+        let result = group::scope(&CancelToken::new(), |g| {
+            let handle = g.submit(|_| Ok(7));
+            Ok::<_, ()>(handle.join())
+        });
+        assert_eq!(result, Ok(Ok(7)));
+    });
+}
+
+/// The joiner of a task that fails is told, and finds the failure written down.
+///
+/// Fails if it is not told (edit `group-failed-task-tells-nobody`), or told before (edit `group-tells-before-it-fails`).
+#[test]
+fn the_joiner_of_a_failed_task_is_told_after_the_failure() {
+    model::check(|| {
+        let result = group::scope(&CancelToken::new(), |g| {
+            let handle = g.submit(|_| Err::<u8, _>("task"));
+            assert_eq!(handle.join(), Err(Cancelled));
+            Err::<(), _>("body")
+        });
+        assert_eq!(result, Err(group::Error::Failed("task")));
+    });
+}
+
+/// A wait with a limit, which takes no task itself, ends when the last task does, unless its time passes first; then
+/// it names who has not ended, and can be repeated.
+///
+/// Fails if it takes the look of one who takes tasks for the end (edit `group-limited-wait-ends-early`).
+#[test]
+fn a_limited_wait_ends_with_the_last_task_or_names_it() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let group = Group::<()>::new(&CancelToken::new());
+        let ended = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&ended);
+        let spawned = group.spawn_named("only", move |_| {
+            counts.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+        assert!(spawned.is_ok());
+        let advancer = thread::spawn({
+            let clock = clock.clone();
+            move || clock.advance(HOUR)
+        });
+        match group.wait_until((clock.clock(), HOUR)) {
+            Ok(outcome) => assert_eq!((outcome, ended.load(Ordering::Relaxed)), (Ok(()), 1)),
+            Err(late) => assert_eq!(late.error, WaitError::TimedOut),
+        }
+        assert_eq!((group.wait(), ended.load(Ordering::Relaxed)), (Ok(()), 1));
+        advancer.join().unwrap();
+    });
+}
+
+/// A task that another spawns while the owner waits is waited for too.
+///
+/// Fails if a wait overlooks what is posted (edit `group-wait-overlooks-the-posted`).
+#[test]
+fn a_wait_misses_no_spawn_that_races_it() {
+    model::check(|| {
+        let group = Group::<()>::new(&CancelToken::new());
+        let ran = Arc::new(AtomicUsize::new(0));
+        let (spawner, counts) = (group.spawner(), Arc::clone(&ran));
+        let spawned = group.spawn(move |_| {
+            let spawned = spawner.spawn(move |_| {
+                counts.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            });
+            spawned.map_err(drop)
+        });
+        assert!(spawned.is_ok());
+        assert_eq!((group.wait(), ran.load(Ordering::Relaxed)), (Ok(()), 1));
+    });
+}
+
+/// A spawn that races the cancel is refused, or accepted; what was accepted and did not run is told by the wait.
+///
+/// Fails if a group that skipped a task counts as complete (edit `group-cancelled-task-is-silent`).
+#[test]
+fn a_spawn_that_races_the_cancel_runs_or_comes_back_or_is_told() {
+    model::check(|| {
+        let group = Group::<()>::new(&CancelToken::new());
+        let ran = Arc::new(AtomicUsize::new(0));
+        let canceller = thread::spawn({
+            let token = group.token().clone();
+            move || token.cancel()
+        });
+        let counts = Arc::clone(&ran);
+        let spawned = group.spawn(move |_| {
+            counts.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+        let accepted = spawned.is_ok();
+        canceller.join().unwrap();
+        let outcome = group.wait();
+        match ran.load(Ordering::Relaxed) {
+            1 => assert!(accepted && outcome.is_ok()),
+            _ => assert_eq!(outcome.is_err(), accepted),
+        }
+    });
+}
+
+/// A dropped group has ended: what its tasks hold is gone.
+///
+/// Fails if the drop does not wait (edit `group-drop-does-not-wait`).
+#[test]
+fn a_dropped_group_has_ended() {
+    model::check(|| {
+        let held = Arc::new(());
+        let group = Group::<()>::new(&CancelToken::new());
+        let keeps = Arc::clone(&held);
+        let spawned = group.spawn(move |token| {
+            token.wait();
+            drop(keeps);
+            Ok(())
+        });
+        assert!(spawned.is_ok());
+        drop(group);
+        assert_eq!(Arc::strong_count(&held), 1);
+    });
+}
+
+/// Who joins the reused threads returns when the last has left.
+///
+/// Fails if the last one tells nobody (edit `crew-last-one-tells-nobody`), or if a helper counts as gone while it is
+/// at work (edit `crew-overlooks-those-at-work`).
+#[test]
+fn joining_the_threads_waits_for_the_last_of_them() {
+    model::check(|| {
+        let held = Arc::new(());
+        let keeps = Arc::clone(&held);
+        let group = Group::<()>::new(&CancelToken::new());
+        let spawned = group.spawn(move |_| {
+            drop(keeps);
+            Ok(())
+        });
+        assert!(spawned.is_ok());
+        group::join_threads(selvedge::Until::forever()).unwrap();
+        assert_eq!((group::threads().alive, Arc::strong_count(&held)), (0, 1));
+        assert_eq!(group.wait(), Ok(()));
+    });
+}

@@ -1,0 +1,131 @@
+//! Models of `timeout::run`, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use selvedge::error::WaitError;
+use selvedge::sync::atomic::{AtomicUsize, Ordering};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::timeout::{self, Error, Running};
+use selvedge::{CancelToken, Clock, Until};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Lets an hour of `clock` pass at some point from now on.
+fn advance(clock: &selvedge::ManualClock) -> thread::JoinHandle<()> {
+    let clock = clock.clone();
+    thread::spawn(move || clock.advance(HOUR))
+}
+
+/// The result is returned, or is in the handle of what was late, or the function has not started and comes back:
+/// exactly one of them, whenever the limit passes.
+///
+/// Fails if a result wakes nobody (edit `promise-keeps-without-waking`), or if what has not started when the limit
+/// passes is left to start later (edit `timeout-leaves-what-has-not-started`).
+#[test]
+fn a_result_is_returned_or_in_the_handle_or_the_function_comes_back() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let started = Arc::new(AtomicUsize::new(0));
+        let advancer = advance(&clock);
+        let counts = Arc::clone(&started);
+        let result = timeout::run((clock.clock(), HOUR), move |_| {
+            counts.fetch_add(1, Ordering::Relaxed);
+            7
+        });
+        match result {
+            Ok(value) => assert_eq!(value, 7),
+            Err(Error::NotStarted(back)) => {
+                assert_eq!(back.error, WaitError::TimedOut);
+                assert_eq!(started.load(Ordering::Relaxed), 0, "it has started");
+                drop(back);
+                assert_eq!(Arc::strong_count(&started), 1, "it is kept by somebody who may start it");
+            }
+            Err(Error::Late(late)) => {
+                assert_eq!((late.error, late.value.join()), (WaitError::TimedOut, 7));
+            }
+        }
+        advancer.join().unwrap();
+    });
+}
+
+/// The limit cancels the function's token, also where its time is on another clock than the token's.
+///
+/// Fails if only a deadline of the token's own clock does (edit `timeout-foreign-clock-cancels-nobody`).
+#[test]
+fn the_limit_wakes_the_function() {
+    model::check(|| {
+        let (clock, token) = (Clock::manual(), CancelToken::new());
+        let deadline = clock.now() + HOUR;
+        let advancer = advance(&clock);
+        let limit = Until::from((clock.clock(), deadline)).or_cancelled(&token);
+        match timeout::run(limit, |token| token.wait()) {
+            Ok(()) => unreachable!("only the limit ends it"),
+            Err(error) => {
+                if let Some(running) = error.into_running() {
+                    running.join();
+                }
+            }
+        }
+        advancer.join().unwrap();
+    });
+}
+
+/// What nobody joins is dropped when it comes, by whoever is last.
+///
+/// Fails if it is kept for nobody (edit `promise-keeps-for-nobody`).
+#[test]
+fn a_result_that_nobody_wants_is_dropped() {
+    model::check(|| {
+        let stop = CancelToken::new();
+        let held = Arc::new(());
+        let canceller = thread::spawn({
+            let stop = stop.clone();
+            move || stop.cancel()
+        });
+        let keeps = Arc::clone(&held);
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let result = timeout::run(&stop, {
+            let guard = CountsDrop(Arc::clone(&dropped));
+            move |_| {
+                let _keeps = keeps;
+                guard
+            }
+        });
+        drop(result.map_err(Error::into_running).map_err(|running| running.map(drop)));
+        canceller.join().unwrap();
+        selvedge::group::join_threads(Until::forever()).unwrap();
+        assert_eq!((dropped.load(Ordering::Relaxed), Arc::strong_count(&held)), (1, 1));
+    });
+}
+
+struct CountsDrop(Arc<AtomicUsize>);
+
+impl Drop for CountsDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A panic of the function comes at the call or at the join, with its payload.
+///
+/// Fails if what panicked hands nothing over (edit `timeout-panic-is-kept`).
+#[test]
+fn a_panic_comes_at_the_call_or_at_the_join() {
+    model::check(|| {
+        let stop = CancelToken::new();
+        let canceller = thread::spawn({
+            let stop = stop.clone();
+            move || stop.cancel()
+        });
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let result: Result<(), _> = timeout::run(&stop, |_| std::panic::resume_unwind(Box::new(7_u32)));
+            result.or_else(|error| error.into_running().map(Running::join).ok_or(()))
+        }));
+        match told {
+            Ok(result) => assert_eq!(result, Err(()), "it has not started"),
+            Err(payload) => assert_eq!(payload.downcast_ref(), Some(&7_u32)),
+        }
+        canceller.join().unwrap();
+    });
+}

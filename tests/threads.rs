@@ -1,0 +1,179 @@
+//! The reused threads behind scopes, groups and time-outs: counted, named, reused, sent away and joined.
+//!
+//! A file of its own, because other tests in the same process would have some of these threads too. For the same
+//! reason its tests take turns.
+
+mod common;
+
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use common::{HOUR, eventually, within_a_minute};
+use selvedge::error::WaitError;
+use selvedge::group::{self, Group, join_threads, threads};
+use selvedge::{CancelToken, Latch, timeout};
+
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many of our threads the operating system has; `None` where it does not tell.
+fn in_the_system() -> Option<usize> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    let name = |task: std::io::Result<std::fs::DirEntry>| {
+        // A thread may end while we look.
+        std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    };
+    // The system keeps 15 characters of a name.
+    Some(tasks.filter_map(name).filter(|name| name.starts_with("selvedge-helper")).count())
+}
+
+/// Tasks that all run at once, so that each has a thread.
+fn meet(tasks: usize) {
+    let latch = Latch::new(tasks + 1);
+    let result = group::scope(&CancelToken::new(), |g| {
+        for _ in 0..tasks {
+            g.spawn(|_| {
+                latch.count_down();
+                latch.wait();
+                Ok::<_, ()>(())
+            });
+        }
+        latch.count_down();
+        latch.wait();
+        Ok(())
+    });
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn joined_threads_are_gone_from_the_system() {
+    let _turn = turn();
+    within_a_minute(|| {
+        meet(5);
+        let before = threads();
+        assert!(before.alive >= 5 && before.started >= before.alive, "{before:?}");
+        if let Some(count) = in_the_system() {
+            assert_eq!(count, before.alive);
+        }
+        join_threads(HOUR).unwrap();
+        assert_eq!((threads().alive, threads().idle), (0, 0));
+        assert_eq!(in_the_system().unwrap_or(0), 0);
+        join_threads(Duration::ZERO).unwrap(); // with nobody there, nothing is waited for
+        meet(2); // and new ones are started
+        assert!(threads().alive >= 2);
+        join_threads(HOUR).unwrap();
+    });
+}
+
+#[test]
+fn planted_leak_is_seen_by_the_join_and_by_the_system_until_it_ends() {
+    let _turn = turn();
+    within_a_minute(|| {
+        join_threads(HOUR).unwrap();
+        let (release, never) = channel::<()>();
+        let group = Group::<()>::new(&CancelToken::new());
+        group
+            .spawn(move |_| {
+                never.recv().unwrap_err(); // no call of ours, so no cancel reaches it
+                Ok(())
+            })
+            .unwrap();
+        let late = join_threads(Duration::from_millis(20)).unwrap_err();
+        assert_eq!((late.error, late.value.alive), (WaitError::TimedOut, 1));
+        assert_eq!(in_the_system().unwrap_or(1), 1, "the leak that was planted");
+        drop(release);
+        join_threads(HOUR).unwrap();
+        assert_eq!(in_the_system().unwrap_or(0), 0);
+        assert_eq!(group.wait(), Ok(()));
+    });
+}
+
+#[test]
+fn cancelled_join_of_the_threads_returns_and_leaves_them_usable() {
+    let _turn = turn();
+    within_a_minute(|| {
+        let (token, gate) = (CancelToken::new(), Latch::new(1));
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.spawn(|_| {
+                gate.wait();
+                Ok::<_, ()>(())
+            });
+            token.cancel();
+            assert_eq!(join_threads(&token).unwrap_err().error, WaitError::Cancelled);
+            gate.count_down();
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+        meet(2);
+        eventually("helpers are idle again", || threads().idle > 0);
+        join_threads(HOUR).unwrap();
+    });
+}
+
+#[test]
+fn joining_the_threads_from_one_of_them_is_refused_at_once() {
+    let _turn = turn();
+    within_a_minute(|| {
+        let refused = timeout::run(HOUR, |_| join_threads(HOUR).unwrap_err()).unwrap();
+        assert_eq!(refused.error, WaitError::Impossible);
+        assert!(refused.to_string().contains("wait for itself"), "{refused}");
+        assert_eq!(refused.value.alive, 1);
+    });
+}
+
+#[test]
+fn threads_are_named_and_reused() {
+    let _turn = turn();
+    within_a_minute(|| {
+        let name = || std::thread::current().name().unwrap_or_default().to_owned();
+        let first = timeout::run(HOUR, move |_| name()).unwrap();
+        assert!(first.starts_with("selvedge-helper-"), "{first}");
+        let before = threads().started;
+        for _ in 0..200 {
+            timeout::run(HOUR, |_| ()).unwrap();
+            meet(1);
+        }
+        // Back in the list a moment after its caller is, a thread may miss the next call now and then.
+        assert!(threads().started - before < 50, "{} before, {:?}", before, threads());
+    });
+}
+
+#[test]
+fn idle_threads_leave_by_themselves() {
+    let _turn = turn();
+    within_a_minute(|| {
+        meet(3);
+        assert!(threads().alive >= 3);
+        eventually("all have left", || threads().alive == 0);
+        // The last one's handle waits for whoever comes next; its thread ends at once.
+        eventually("the system has none", || in_the_system().unwrap_or(0) == 0);
+    });
+}
+
+#[test]
+fn tasks_go_on_while_somebody_joins_the_threads() {
+    let _turn = turn();
+    within_a_minute(|| {
+        let (ready, gate) = (Latch::new(1), Latch::new(1));
+        let ended = std::thread::scope(|s| {
+            let result = group::scope(&CancelToken::new(), |g| {
+                g.spawn(|_| {
+                    ready.count_down();
+                    gate.wait();
+                    meet(2); // needs threads of its own, while nobody may stay idle
+                    Ok::<_, ()>(())
+                });
+                ready.wait();
+                let join = s.spawn(|| join_threads(HOUR).is_ok());
+                gate.count_down();
+                Ok(join)
+            });
+            result.unwrap().join().unwrap()
+        });
+        assert!(ended);
+        assert_eq!(threads().alive, 0);
+    });
+}
