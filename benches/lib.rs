@@ -43,8 +43,21 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 9] =
-    ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "timeout", "batch"];
+pub const SECTIONS: [&str; 13] = [
+    "queue",
+    "semaphore",
+    "cancel",
+    "wakeup",
+    "pool",
+    "group",
+    "map",
+    "timeout",
+    "batch",
+    "counter",
+    "limiter",
+    "flight",
+    "pipeline",
+];
 
 /// The cells of a section.
 ///
@@ -61,6 +74,10 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "timeout" => cells::timeout::all(),
         "map" => cells::map::all(),
         "batch" => cells::batch::all(),
+        "counter" => cells::counter::all(),
+        "limiter" => cells::limiter::all(),
+        "flight" => cells::flight::all(),
+        "pipeline" => cells::pipeline::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }
 }
