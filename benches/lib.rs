@@ -43,8 +43,22 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 10] =
-    ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "timeout", "batch", "crawl"];
+pub const SECTIONS: [&str; 14] = [
+    "queue",
+    "semaphore",
+    "cancel",
+    "wakeup",
+    "pool",
+    "group",
+    "map",
+    "timeout",
+    "batch",
+    "crawl",
+    "counter",
+    "limiter",
+    "flight",
+    "pipeline",
+];
 
 /// The cells of a section.
 ///
@@ -62,6 +76,10 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "map" => cells::map::all(),
         "batch" => cells::batch::all(),
         "crawl" => cells::crawl::all(),
+        "counter" => cells::counter::all(),
+        "limiter" => cells::limiter::all(),
+        "flight" => cells::flight::all(),
+        "pipeline" => cells::pipeline::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }
 }
