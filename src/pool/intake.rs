@@ -313,13 +313,17 @@ impl Intake {
     /// Unlocks the tail so that the staff's invariant holds.
     fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
         self.attention.store(tail.staff.is_crowded() || tail.staff.is_overfull(), Relaxed);
+        if self.is_call_for(&tail) { tail.staff.call() } else { None }
+    }
+
+    /// True if a task is queued, as far as that matters: somebody should be called if anybody is to be had.
+    fn is_call_for(&self, tail: &Tail) -> bool {
         // The head's count rises under this lock only, so a task that is there is seen. One that is being taken
         // may be seen too, where the caller does not hold the head's lock; then somebody is called for nothing.
         // Desks are looked at only if somebody could be called; where none holds a task, the next will be told of.
-        let queued = !tail.posted.is_empty()
+        !tail.posted.is_empty()
             || self.head.count.load(Relaxed) > 0
-            || (tail.staff.could_call() && tail.desks.iter().any(|desk| desk.watch()));
-        if queued { tail.staff.call() } else { None }
+            || (tail.staff.could_call() && tail.desks.iter().any(|desk| desk.watch()))
     }
 
     /// A worker leaves; wakes those who wait for the last one, when dropped.
@@ -353,8 +357,10 @@ impl Intake {
             drop(room);
             return Some(parcel);
         }
-        let queued = !tail.posted.is_empty() || !head.ready.is_empty();
-        let call = tail.staff.stop_standing_in(queued);
+        tail.staff.stop_standing_in();
+        // Who went idle while the refused thread was coming was not called for what came meanwhile: now it is.
+        // Another thread is not started, because the system has just refused one.
+        let call = if self.is_call_for(&tail) { tail.staff.call_idle() } else { None };
         let closers = if tail.staff.is_empty() { tail.closers.take_all() } else { Vec::new() };
         drop(tail);
         drop(head);
