@@ -160,7 +160,8 @@ fn an_idle_worker_leaves_when_the_pool_is_shut_down() {
 fn a_refused_thread_leaves_no_task_behind() {
     model::check(|| {
         thread::refuse_after(1);
-        let pool = Arc::new(pool(1..=2, 0));
+        // Without an end to its time, which would call the idle one too.
+        let pool = Arc::new(Pool::builder().workers(1..=2).keep_alive(Duration::MAX).build().unwrap());
         let (started, gate) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
         let first = pool.submit({
             let (started, gate) = (Arc::clone(&started), Arc::clone(&gate));
