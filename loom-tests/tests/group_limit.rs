@@ -96,6 +96,9 @@ fn no_closer_runs_after_the_scope_has_returned() {
                 at_work.store(1, Ordering::Release);
                 at_work.store(2, Ordering::Release);
             });
+            // A look, for loom's sake: it does not see that a token finds a child by a weak reference, so without an
+            // access to the token here it would not try a cancel between the registration and the scope's end.
+            let _ = stop.is_cancelled();
             Ok::<_, ()>(())
         });
         let seen = at_work.swap(3, Ordering::AcqRel);
