@@ -215,6 +215,31 @@ fn a_spawn_that_races_the_cancel_runs_or_comes_back_or_is_told() {
     });
 }
 
+/// Once a cancel and a wait have returned no child runs, though another thread spawned one meanwhile.
+///
+/// Fails if a task does not look at the token before it starts (edit `group-runs-after-the-cancel`). The way in which
+/// it is usually written fails too: `reference::a_wait_that_misses_a_concurrent_run_is_found`.
+#[test]
+fn no_child_runs_after_the_cancel_and_the_wait() {
+    model::check(|| {
+        let group = Group::<()>::new(&CancelToken::new());
+        let (spawner, waited) = (group.spawner(), Arc::new(AtomicUsize::new(0)));
+        let looks = Arc::clone(&waited);
+        let other = thread::spawn(move || {
+            let child = move |_: &CancelToken| {
+                assert_eq!(looks.load(Ordering::Acquire), 0, "it runs after the wait");
+                Ok(())
+            };
+            drop(spawner.spawn(child).map_err(|refused| refused.error));
+        });
+        group.cancel();
+        let _told = group.wait();
+        waited.store(1, Ordering::Release);
+        other.join().unwrap();
+        assert!(group.wait_until(selvedge::Until::forever()).is_ok());
+    });
+}
+
 /// A dropped group has ended: what its tasks hold is gone.
 ///
 /// Fails if the drop does not wait (edit `group-drop-does-not-wait`).
