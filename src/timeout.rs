@@ -42,13 +42,13 @@ use crate::until::{Limit, Until};
 /// assert_eq!(fetch(Duration::from_secs(60)).unwrap(), "a page");
 /// assert!(fetch(Duration::ZERO).is_err()); // nothing was started
 ///
-/// let late = timeout::run(Duration::from_millis(10), |stop| {
-///     stop.wait(); // woken by the limit
-///     std::thread::sleep(Duration::from_millis(50)); // does not hear
-///     "at last"
+/// let (sends, receives) = std::sync::mpsc::channel();
+/// let late = timeout::run(Duration::from_millis(10), move |_| {
+///     receives.recv().unwrap() // does not hear of the limit
 /// }).unwrap_err();
 /// assert_eq!(late.reason(), WaitError::TimedOut);
 /// if let Some(running) = late.into_running() { // or it had not even started, and does not now
+///     sends.send("at last").unwrap();
 ///     assert_eq!(running.join(), "at last");
 /// }
 /// ```

@@ -19,11 +19,13 @@ mod time_out {
     use super::*;
 
     /// What a caller can wait for after a time-out: the rest of the function, if it was given a handle.
-    type Rest = Option<Box<dyn FnOnce() -> Result<(), &'static str>>>;
-    type Function = Box<dyn FnOnce(&CancelToken) -> Result<(), &'static str> + Send>;
+    type Rest = Option<Box<dyn FnOnce() -> Ended>>;
+    type Ended = Result<(), &'static str>;
+    type Run = fn(Duration, Function) -> Result<Ended, Rest>;
+    type Function = Box<dyn FnOnce(&CancelToken) -> Ended + Send>;
 
     /// A thread, a channel, and the first of the two that comes.
-    fn as_it_is_usually_written(limit: Duration, f: Function) -> Result<Result<(), &'static str>, Rest> {
+    fn as_it_is_usually_written(limit: Duration, f: Function) -> Result<Ended, Rest> {
         let token = CancelToken::new();
         let (sends, ended) = mpsc::channel();
         let inner = token.clone();
@@ -34,7 +36,7 @@ mod time_out {
         })
     }
 
-    fn ours(limit: Duration, f: Function) -> Result<Result<(), &'static str>, Rest> {
+    fn ours(limit: Duration, f: Function) -> Result<Ended, Rest> {
         timeout::run(limit, move |token| f(token)).map_err(|error| {
             let running = error.into_running();
             running.map(|running| Box::new(move || Running::join(running)) as Box<dyn FnOnce() -> _>)
@@ -43,9 +45,7 @@ mod time_out {
 
     /// Whether the side effect, and the error, of a function that did not hear of its time-out are seen by a caller
     /// who waits for all that it can wait for.
-    fn nothing_happens_unseen(
-        run: fn(Duration, Function) -> Result<Result<(), &'static str>, Rest>,
-    ) -> Result<(), &'static str> {
+    fn nothing_happens_unseen(run: Run) -> Result<(), &'static str> {
         let (gate, effect) = (Arc::new(Latch::new(1)), Arc::new(AtomicUsize::new(0)));
         let started = Arc::new(Latch::new(1));
         let (waits, effects, starts) = (Arc::clone(&gate), Arc::clone(&effect), Arc::clone(&started));
@@ -79,7 +79,7 @@ mod time_out {
     #[test]
     fn function_that_does_not_hear_leaks_as_usually_written_and_has_a_handle_here() {
         within_a_minute(|| {
-            let until_started = |run| loop {
+            let until_started = |run: Run| loop {
                 match nothing_happens_unseen(run) {
                     Err("the machine did not start it in time") => {}
                     told => return told,
