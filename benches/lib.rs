@@ -43,8 +43,20 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 9] =
-    ["queue", "semaphore", "cancel", "wakeup", "pool", "group", "map", "timeout", "batch"];
+pub const SECTIONS: [&str; 12] = [
+    "queue",
+    "semaphore",
+    "cancel",
+    "wakeup",
+    "pool",
+    "group",
+    "map",
+    "timeout",
+    "batch",
+    "counter",
+    "limiter",
+    "flight",
+];
 
 /// The cells of a section.
 ///
@@ -61,6 +73,9 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "timeout" => cells::timeout::all(),
         "map" => cells::map::all(),
         "batch" => cells::batch::all(),
+        "counter" => cells::counter::all(),
+        "limiter" => cells::limiter::all(),
+        "flight" => cells::flight::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }
 }
@@ -82,6 +97,21 @@ pub fn under_criterion(criterion: &mut Criterion, section: &str) {
     }
 }
 
+/// What a pool can be made to do so many times, for those who count something else than time.
+pub struct TaskEntry {
+    /// The library.
+    pub name: &'static str,
+    /// Executes closures of 48 bytes, and waits until they have run.
+    pub execute: Box<dyn Fn(u64)>,
+    /// Submits closures of a word, and joins them afterwards.
+    pub submit: Box<dyn Fn(u64)>,
+}
+
+/// A pool of each library.
+pub fn task_entries() -> Vec<TaskEntry> {
+    cells::pool::task_entries()
+}
+
 impl Cell {
     pub(crate) fn new(family: &'static str, name: impl Into<String>, unit: &'static str) -> Self {
         Cell { family, name: name.into(), unit, elements: 1, quantile: false, entries: Vec::new() }
@@ -98,6 +128,12 @@ impl Cell {
     pub(crate) fn with(mut self, name: &'static str, run: impl FnMut(u64) -> Duration + 'static) -> Self {
         self.entries.push(Entry { name, run: Box::new(run) });
         self
+    }
+}
+
+impl fmt::Debug for TaskEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskEntry").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

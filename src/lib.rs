@@ -10,7 +10,7 @@
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
-//! | 2 | [`limiter`] | [`RateLimiter`] |
+//! | 2 | [`counter`], [`limiter`] | [`Counter`] and [`StripedCounter`], [`RateLimiter`] |
 //! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //! | 3 | [`batch`] | [`Batcher`] |
 //! | 4 | [`pipeline`] | [`Pipeline`] |
@@ -58,6 +58,8 @@ mod wait;
 
 // Floor 2
 #[forbid(unsafe_code)]
+pub mod counter;
+#[forbid(unsafe_code)]
 pub mod flight;
 #[forbid(unsafe_code)]
 pub mod latch;
@@ -102,6 +104,7 @@ mod readme {}
 pub use batch::Batcher;
 pub use cancel::CancelToken;
 pub use clock::{Clock, ManualClock};
+pub use counter::{Counter, StripedCounter};
 pub use flight::SingleFlight;
 pub use group::Group;
 pub use latch::{Latch, WaitGroup};

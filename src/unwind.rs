@@ -10,10 +10,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::batch::{BatchError, Batcher, Builder as BatcherBuilder, Ticket};
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::clock::{Clock, ManualClock};
+use crate::counter::StripedCounter;
 use crate::flight::SingleFlight;
 use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
-use crate::limiter::RateLimiter;
+use crate::limiter::{KeyedLimiter, RateLimiter};
 use crate::map::{self, ShardedMap};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
@@ -59,8 +60,13 @@ impl<K, V> RefUnwindSafe for map::IntoIter<K, V> {}
 impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}
 
+impl UnwindSafe for StripedCounter {}
+impl RefUnwindSafe for StripedCounter {}
+
 impl UnwindSafe for RateLimiter {}
 impl RefUnwindSafe for RateLimiter {}
+impl<K, S> UnwindSafe for KeyedLimiter<K, S> {}
+impl<K, S> RefUnwindSafe for KeyedLimiter<K, S> {}
 
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}

@@ -15,6 +15,7 @@ use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
 use selvedge::flight::{CallError, SingleFlight};
 use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
 use selvedge::latch::Member;
+use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
 use selvedge::map;
 use selvedge::pool::{
     BuildError, Builder, Panic, Report, Results, ResultsIter, Stats, TaskError, Unstarted, Workers,
@@ -23,8 +24,8 @@ use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::timeout::{self, Running};
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Pool, RateLimiter, Semaphore, ShardedMap,
-    Task, Until, WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Counter, Latch, ManualClock, Pool, RateLimiter, Semaphore,
+    ShardedMap, StripedCounter, Task, Until, WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -116,6 +117,13 @@ fn what_threads_share_can_be_shared() {
         BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Counter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        StripedCounter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        KeyedLimiter<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        KeyedLimiter<SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
+        Ticker => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Tick => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Missed => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         RateLimiter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         SingleFlight<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         // A result is looked at by all who waited for it.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{Dice, HOUR, eventually, within_a_minute};
 use selvedge::error::{TryError, WaitError};
+use selvedge::limiter::{KeyedLimiter, Missed, Ticker};
 use selvedge::{CancelToken, Clock, ManualClock, RateLimiter};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -540,4 +541,217 @@ fn debug_waits_for_nobody() {
     let (_clock, limiter) = manual(2, SECOND, 3);
     let text = format!("{limiter:?}");
     assert_eq!(text, "RateLimiter { tokens: 2, period: 1s, burst: 3, waiting: 0, closed: false, .. }");
+}
+
+#[test]
+fn ticks_come_at_their_instants_however_late_they_are_taken() {
+    let clock = Clock::manual();
+    let start = clock.now();
+    // Nothing that divides into anything.
+    let period = Duration::from_nanos(142_857_143);
+    let mut ticks = Ticker::new(period).with_clock(&clock);
+    assert_eq!((ticks.period(), ticks.next_due()), (period, Some(start + period)));
+    for number in 1..=10_000_u32 {
+        assert_eq!(ticks.try_next(), Err(TryError::WouldBlock));
+        clock.advance(period);
+        let tick = ticks.try_next().unwrap();
+        assert_eq!((tick.due, tick.missed), (start + period * number, 0));
+    }
+}
+
+#[test]
+fn missed_ticks_are_passed_over_and_counted() {
+    let clock = Clock::manual();
+    let start = clock.now();
+    let mut ticks = Ticker::new(SECOND).with_clock(&clock);
+    clock.advance(SECOND * 5 - NANO);
+    let tick = ticks.next().unwrap();
+    assert_eq!((tick.due, tick.missed), (start + SECOND * 4, 3));
+    assert_eq!(ticks.try_next(), Err(TryError::WouldBlock));
+    clock.advance(NANO);
+    let tick = ticks.next().unwrap();
+    assert_eq!((tick.due, tick.missed), (start + SECOND * 5, 0));
+}
+
+#[test]
+fn missed_ticks_come_one_after_another_if_asked_to() {
+    let clock = Clock::manual();
+    let start = clock.now();
+    let mut ticks = Ticker::new(SECOND).missed(Missed::CatchUp).with_clock(&clock);
+    clock.advance(SECOND * 7 / 2);
+    let seen: Vec<_> = ticks.by_ref().take(3).map(|tick| (tick.due - start, tick.missed)).collect();
+    assert_eq!(seen, [(SECOND, 0), (SECOND * 2, 0), (SECOND * 3, 0)]);
+    assert_eq!(ticks.next_until(Duration::ZERO), Err(WaitError::TimedOut));
+    clock.advance(SECOND / 2);
+    assert_eq!(ticks.next().unwrap().due, start + SECOND * 4);
+}
+
+#[test]
+fn tick_that_nobody_waited_for_to_the_end_is_not_lost() {
+    within_a_minute(|| {
+        let (clock, token) = (Clock::manual(), CancelToken::new());
+        let start = clock.now();
+        let mut ticks = Ticker::new(SECOND).with_clock(&clock);
+        let waiter = thread::spawn({
+            let token = token.clone();
+            move || (ticks.next_until(&token), ticks)
+        });
+        clock.wait_for_sleepers(1);
+        token.cancel();
+        let (ended, mut ticks) = waiter.join().unwrap();
+        assert_eq!(ended, Err(WaitError::Cancelled));
+        assert_eq!(ticks.next_until((&token, HOUR)), Err(WaitError::Cancelled));
+        clock.advance(SECOND);
+        let tick = ticks.next_until(Duration::ZERO).unwrap();
+        assert_eq!((tick.due, tick.missed), (start + SECOND, 0));
+    });
+}
+
+#[test]
+fn tick_wakes_who_waits_for_it_and_wins_a_tie() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let mut ticks = Ticker::new(SECOND).with_clock(&clock);
+        let waiter = thread::spawn(move || ticks.next_until(SECOND));
+        clock.wait_for_sleepers(1);
+        clock.advance(SECOND);
+        assert_eq!(waiter.join().unwrap().unwrap().due, clock.now());
+    });
+}
+
+#[test]
+fn limit_before_the_tick_is_waited_for() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let mut ticks = Ticker::new(HOUR).with_clock(&clock);
+        let waiter = thread::spawn(move || ticks.next_until(SECOND));
+        clock.wait_for_sleepers(1);
+        clock.advance(SECOND);
+        assert_eq!(waiter.join().unwrap(), Err(WaitError::TimedOut));
+    });
+}
+
+#[test]
+fn ticker_of_the_longest_period_never_ticks_and_does_not_overflow() {
+    let mut never = Ticker::new(Duration::MAX);
+    assert_eq!((never.next_due(), never.try_next()), (None, Err(TryError::WouldBlock)));
+    assert_eq!(never.next_until(Duration::from_millis(1)), Err(WaitError::TimedOut));
+    let clock = Clock::manual();
+    let mut often = Ticker::new(NANO).with_clock(&clock);
+    clock.advance(HOUR * 1_000_000);
+    assert_eq!(often.next().unwrap().missed, 3_599_999_999_999_999_999);
+    assert_eq!(often.try_next(), Err(TryError::WouldBlock));
+}
+
+#[test]
+fn keys_have_each_their_own_bucket() {
+    let clock = Clock::manual();
+    let limiter = KeyedLimiter::<String>::new(1, SECOND).with_burst(2).with_clock(&clock);
+    assert_eq!((limiter.available("a"), limiter.delay("a", 3), limiter.len()), (2, None, 0));
+    assert_eq!(limiter.try_acquire("a", 2), Ok(()));
+    assert_eq!(limiter.try_acquire("a", 1), Err(TryError::WouldBlock));
+    assert_eq!((limiter.delay("a", 1), limiter.delay("b", 1)), (Some(SECOND), Some(Duration::ZERO)));
+    assert_eq!(limiter.acquire("b", 1), Ok(()));
+    assert_eq!(limiter.acquire_until("a", 1, Duration::ZERO), Err(WaitError::TimedOut));
+    assert_eq!(limiter.acquire("c", 3), Err(WaitError::Impossible));
+    assert_eq!((limiter.available("a"), limiter.available("b"), limiter.available("c")), (0, 1, 2));
+    assert_eq!(limiter.try_acquire(&"a".to_owned(), 3), Err(TryError::Impossible));
+}
+
+#[test]
+fn cancelled_call_leaves_no_key_behind() {
+    let (limiter, token) = (KeyedLimiter::<u8>::new(1, SECOND), CancelToken::new());
+    token.cancel();
+    assert_eq!(limiter.acquire_until(&1, 1, &token), Err(WaitError::Cancelled));
+    assert!(limiter.is_empty());
+}
+
+#[test]
+fn idle_keys_are_forgotten_and_others_are_not() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let limiter = Arc::new(KeyedLimiter::<u32>::new(1, SECOND).with_clock(&clock));
+        limiter.acquire(&1, 1).unwrap();
+        clock.advance(SECOND / 2);
+        limiter.acquire(&2, 1).unwrap();
+        assert_eq!((limiter.len(), limiter.forget_idle()), (2, 0));
+        clock.advance(SECOND / 2);
+        assert_eq!((limiter.forget_idle(), limiter.len()), (1, 1));
+        assert_eq!((limiter.available(&1), limiter.available(&2)), (1, 0));
+        // A key that somebody waits for is remembered.
+        let waiter = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire(&2, 1)
+        });
+        clock.wait_for_sleepers(1);
+        assert_eq!(limiter.forget_idle(), 0);
+        clock.advance(SECOND / 2);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        assert_eq!(limiter.try_acquire(&2, 1), Err(TryError::WouldBlock));
+        clock.advance(SECOND);
+        assert_eq!((limiter.forget_idle(), limiter.len()), (1, 0));
+    });
+}
+
+#[test]
+fn memory_is_bounded_by_the_keys_that_are_not_idle() {
+    let clock = Clock::manual();
+    let limiter = KeyedLimiter::<u64>::new(1, SECOND).with_clock(&clock);
+    for key in 0..200_000 {
+        limiter.acquire(&key, 1).unwrap();
+        // A thousand of them are not idle at any time.
+        clock.advance(SECOND / 1_000);
+        assert!(limiter.len() <= 2 * 1_000 + 16 * 16 + 1_000, "{} keys after {key}", limiter.len());
+    }
+    clock.advance(HOUR);
+    limiter.forget_idle();
+    assert!(limiter.is_empty());
+}
+
+/// Every key has the same hash.
+#[derive(Default)]
+struct Same;
+
+impl std::hash::Hasher for Same {
+    fn write(&mut self, _: &[u8]) {}
+    fn finish(&self) -> u64 {
+        42
+    }
+}
+
+#[test]
+fn keys_of_one_hash_are_told_apart() {
+    let clock = Clock::manual();
+    let hasher = std::hash::BuildHasherDefault::<Same>::default();
+    let limiter = KeyedLimiter::<u32>::new(1, SECOND).with_hasher(hasher).with_clock(&clock);
+    for key in 0..100 {
+        assert_eq!(limiter.try_acquire(&key, 1), Ok(()));
+        assert_eq!(limiter.try_acquire(&key, 1), Err(TryError::WouldBlock));
+    }
+    clock.advance(SECOND);
+    limiter.acquire(&7, 1).unwrap();
+    assert_eq!((limiter.forget_idle(), limiter.len(), limiter.available(&7)), (99, 1, 0));
+}
+
+#[test]
+fn takers_of_one_key_share_its_bucket_while_others_are_swept() {
+    within_a_minute(|| {
+        for _ in 0..20 {
+            let limiter = Arc::new(KeyedLimiter::<u32>::new(100, HOUR));
+            let takers = [0, 1, 2].map(|seed| {
+                let limiter = Arc::clone(&limiter);
+                thread::spawn(move || {
+                    let mut dice = Dice::new(seed);
+                    let mut taken = 0;
+                    for _ in 0..300 {
+                        taken += u32::from(limiter.try_acquire(&0, 1).is_ok());
+                        let _ = limiter.acquire(&(1 + dice.roll(1_000) as u32), 0);
+                        limiter.forget_idle();
+                    }
+                    taken
+                })
+            });
+            assert_eq!(takers.map(|taker| taker.join().unwrap()).iter().sum::<u32>(), 100);
+        }
+    });
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use std::cell::Cell;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Sender, channel};
@@ -441,15 +441,27 @@ mod reentry {
     }
 
     #[test]
-    fn clone_of_a_value_and_eq_of_a_key_are_watched() {
+    fn code_of_keys_and_values_is_watched_where_it_runs_under_a_lock() {
         thread_local! {
-            static MAP: Cell<Option<&'static ShardedMap<Nosy, Nosy>>> = const { Cell::new(None) };
+            static MAP: Cell<Option<&'static Map>> = const { Cell::new(None) };
+        }
+        type Map = ShardedMap<Nosy, Nosy, BuildHasherDefault<AllDifferent>>;
+        /// Different in the bits by which a table tells keys apart before it asks for equality.
+        #[derive(Default)]
+        struct AllDifferent(u64);
+        impl Hasher for AllDifferent {
+            fn finish(&self) -> u64 {
+                self.0 << 57 | self.0
+            }
+            fn write(&mut self, bytes: &[u8]) {
+                self.0 = bytes[0].into();
+            }
         }
         /// Looks into the map whenever it is cloned or compared.
         #[derive(Debug, Eq)]
         struct Nosy(u8);
         fn look() {
-            if let Some(map) = MAP.get() {
+            if let Some(map) = MAP.get().filter(|_| !thread::panicking()) {
                 map.len();
             }
         }
@@ -477,16 +489,20 @@ mod reentry {
             }
         }
         within_a_minute(|| {
-            let map: &'static ShardedMap<Nosy, Nosy> = Box::leak(Box::new(ShardedMap::with_shards(1)));
+            let map: &'static Map = Box::leak(Box::new(Map::with_shards_and_hasher(1, Default::default())));
+            map.reserve(100);
             map.insert(Nosy(1), Nosy(10));
             MAP.set(Some(map));
             assert!(catch_unwind(|| map.contains_key(&Nosy(1))).is_err());
             assert!(catch_unwind(|| map.values().next()).is_err());
             assert_eq!(map.len(), 1);
-            // Growing calls no hash under the lock, and nothing is dropped there.
-            let keys: Vec<u8> = (0..=255).filter(|n| *n != 1).collect();
-            keys.iter().for_each(|n| _ = map.insert(Nosy(*n), Nosy(*n)));
-            map.retain(|key, _| key.0 > 200);
+            // `Hash` comes before the lock, and what is removed or refused is dropped after it.
+            (2..100).for_each(|n| _ = map.insert(Nosy(n), Nosy(n)));
+            map.retain(|key, _| key.0 > 40);
+            map.entry(Nosy(0), |_| ());
+            // Except where a shard grows or shrinks, when all its keys are hashed.
+            assert!(catch_unwind(|| map.reserve(10_000)).is_err());
+            assert_eq!(map.len(), 59);
             map.clear();
             MAP.set(None);
         });

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::{HOUR, message, within_a_minute};
 use selvedge::batch::Batch;
+use selvedge::limiter::{KeyedLimiter, Ticker};
 use selvedge::queue::bounded;
 use selvedge::sync::model;
 use selvedge::{
@@ -445,6 +446,10 @@ fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
     assert_blames_caller!(RateLimiter::new(7, Duration::ZERO), "7 tokens", "period of 0");
     assert_blames_caller!(RateLimiter::new(most + 1, second), most + 1, most);
     assert_blames_caller!(RateLimiter::new(1, second).with_burst(most + 1), most + 1, most);
+    assert_blames_caller!(KeyedLimiter::<u8>::new(7, Duration::ZERO), "7 tokens", "period of 0");
+    assert_blames_caller!(KeyedLimiter::<u8>::new(most + 1, second), most + 1, most);
+    assert_blames_caller!(KeyedLimiter::<u8>::new(1, second).with_burst(most + 1), most + 1, most);
+    assert_blames_caller!(Ticker::new(Duration::ZERO), "period of 0");
     let limiter = RateLimiter::new(1, second);
     assert_blames_caller!(limiter.set_rate(7, Duration::ZERO), "7 tokens", "period of 0");
     assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);

@@ -2,9 +2,13 @@
 
 pub(crate) mod batch;
 pub(crate) mod cancel;
+pub(crate) mod counter;
+pub(crate) mod flight;
 pub(crate) mod group;
+pub(crate) mod limiter;
 pub(crate) mod map;
 pub(crate) mod pool;
+pub(crate) mod pool_at_rest;
 pub(crate) mod queue;
 pub(crate) mod semaphore;
 pub(crate) mod timeout;

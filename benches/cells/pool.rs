@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
-use crate::Cell;
 use crate::rivals::workers::{ByHand, ROOMY, Rayon, Selvedge, Workers};
 use crate::team::{self, share};
+use crate::{Cell, TaskEntry};
 
 /// Tasks in a burst.
 const BURST: u64 = 100_000;
 /// Tasks whose results are fetched together.
 const RESULTS: u64 = 1_000;
+/// Tasks of different lengths that are submitted together.
+const MIXED: u64 = 2_000;
 /// Tasks of a full binary tree of 16 levels.
 const TREE: u64 = (1 << 16) - 1;
 
@@ -27,7 +29,8 @@ pub(crate) fn all() -> Vec<Cell> {
     let mut cells: Vec<Cell> =
         [(1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (2, 2), (4, 2), (8, 2)].map(bursts).into();
     cells.extend([bounded(), tree(), results(), in_turn(), in_turn_quantile("p50", 0.5)]);
-    cells.push(in_turn_quantile("p99", 0.99));
+    cells.extend([in_turn_quantile("p99", 0.99), mixed()]);
+    cells.extend(super::pool_at_rest::all());
     cells
 }
 
@@ -88,7 +91,7 @@ fn burst<W: Workers>(workers: usize, submitters: usize, total: u64) -> Duration 
 }
 
 /// A pool whose threads have run something.
-fn warm<W: Workers>(workers: usize) -> W {
+pub(crate) fn warm<W: Workers>(workers: usize) -> W {
     let pool = W::new(workers);
     let goal = Runs::count() + 1_000;
     (0..1_000).for_each(|_| pool.execute(|| Runs::add(7)));
@@ -136,6 +139,37 @@ fn node<W: Workers>(pool: &W, levels: u32) {
         drop(own);
         Runs::add(7);
     });
+}
+
+fn mixed() -> Cell {
+    Cell::new("mixed", "2,000 tasks of 1 to 19 µs, 10 on average, 2 workers", "task")
+        .with("selvedge", mix::<Ours>)
+        .with("rayon", mix::<Rayon>)
+        .with("threadpool", mix::<threadpool::ThreadPool>)
+        .with("rusty_pool", mix::<rusty_pool::ThreadPool>)
+        .with("crossbeam by hand", mix::<Unbounded>)
+}
+
+/// Tasks that compute for a while, the short and the long ones in turn.
+fn mix<W: Workers>(total: u64) -> Duration {
+    let pool = warm::<W>(2);
+    let mut left = total;
+    timed(|| {
+        while left > 0 {
+            let count = left.min(MIXED);
+            left -= count;
+            let goal = Runs::count() + count;
+            for id in 0..count {
+                pool.execute(move || {
+                    let until = Duration::from_micros(1 + id * 7 % 19);
+                    let start = Instant::now();
+                    while start.elapsed() < until {}
+                    Runs::add(id);
+                });
+            }
+            Runs::wait_for(goal);
+        }
+    })
 }
 
 fn results() -> Cell {
@@ -219,10 +253,40 @@ fn one_by_one<W: Workers>(
 }
 
 /// As many times the quantile as there are times, so that it is divided as every other answer is.
-fn quantile(times: &mut [Duration], quantile: f64) -> Duration {
+pub(crate) fn quantile(times: &mut [Duration], quantile: f64) -> Duration {
     times.sort_unstable();
     let index = ((times.len() - 1) as f64 * quantile) as usize;
     times[index] * u32::try_from(times.len()).expect("a run is short")
+}
+
+pub(crate) fn task_entries() -> Vec<TaskEntry> {
+    vec![
+        task_entry::<Ours>("selvedge"),
+        task_entry::<Rayon>("rayon"),
+        task_entry::<threadpool::ThreadPool>("threadpool"),
+        task_entry::<rusty_pool::ThreadPool>("rusty_pool"),
+        task_entry::<Unbounded>("crossbeam by hand"),
+    ]
+}
+
+fn task_entry<W: Workers>(name: &'static str) -> TaskEntry {
+    let pool = warm::<W>(2);
+    let execute = {
+        let pool = pool.clone();
+        move |count| {
+            let goal = Runs::count() + count;
+            for word in 0..count {
+                let words = black_box([word; 6]);
+                pool.execute(move || Runs::add(words.iter().sum()));
+            }
+            Runs::wait_for(goal);
+        }
+    };
+    let submit = move |count| {
+        let handles: Vec<_> = (0..count).map(|word| pool.submit(move || black_box(word))).collect();
+        handles.into_iter().for_each(|handle| _ = W::join(handle));
+    };
+    TaskEntry { name, execute: Box::new(execute), submit: Box::new(submit) }
 }
 
 /// How many tasks have run. Every thread counts for itself, so that the counting costs no cache misses that

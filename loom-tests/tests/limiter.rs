@@ -5,6 +5,7 @@ use selvedge_loom as selvedge;
 use std::time::Duration;
 
 use selvedge::error::WaitError;
+use selvedge::limiter::{KeyedLimiter, Ticker};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, Clock, ManualClock, RateLimiter};
 
@@ -163,5 +164,54 @@ fn a_new_rate_reaches_a_sleeper() {
         clock.advance(HOUR);
         assert_eq!(waiter.join().unwrap(), Ok(()));
         assert_eq!(limiter.available(), 0);
+    });
+}
+
+/// A tick comes and a cancel comes: whoever waited has the one or the other, and a tick that it did not take is
+/// there for the next call.
+///
+/// Fails if a tick is taken before it is waited for (edit `ticker-takes-before-it-waits`).
+#[test]
+fn a_tick_and_a_cancel_are_the_one_or_the_other() {
+    model::check(|| {
+        let (clock, token) = (Clock::manual(), CancelToken::new());
+        let first = clock.now() + HOUR;
+        let mut ticks = Ticker::new(HOUR).with_clock(&clock);
+        let waiter = thread::spawn({
+            let token = token.clone();
+            move || {
+                let mut seen = vec![ticks.next_until(&token)];
+                if seen[0].is_err() {
+                    seen.push(ticks.next_until(Duration::MAX));
+                }
+                seen
+            }
+        });
+        let canceller = thread::spawn(move || token.cancel());
+        clock.advance(HOUR);
+        canceller.join().unwrap();
+        let seen = waiter.join().unwrap();
+        let tick = seen.last().unwrap().expect("the tick has come");
+        assert_eq!((tick.due, tick.missed), (first, 0));
+        assert!(seen.len() == 1 || seen[0] == Err(WaitError::Cancelled));
+    });
+}
+
+/// A sweep of idle keys meets two who found the same key: there are never two buckets for it.
+///
+/// Fails if a sweep takes a key from under who found it (edit `keyed-forgets-what-is-held`), or if a key is
+/// entered without a second look (edit `keyed-enters-without-a-look`).
+#[test]
+fn a_key_is_not_forgotten_under_a_taker() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let limiter = Arc::new(KeyedLimiter::<u8>::new(1, HOUR).with_clock(&clock));
+        let takers = [(); 2].map(|()| {
+            let limiter = Arc::clone(&limiter);
+            thread::spawn(move || u32::from(limiter.try_acquire(&1, 1).is_ok()))
+        });
+        limiter.forget_idle();
+        let taken: u32 = takers.map(|taker| taker.join().unwrap()).iter().sum();
+        assert_eq!((taken, limiter.available(&1)), (1, 0));
     });
 }

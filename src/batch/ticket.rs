@@ -34,6 +34,15 @@ pub type Answer<T, R> = Result<R, Failed<Option<T>>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// Waiting consumes the ticket, so nobody can wait twice:
+/// ```compile_fail,E0382
+/// # use selvedge::{Batcher, batch::Batch};
+/// let batcher = Batcher::builder().build(|_: &mut Batch<u32>| ()).unwrap();
+/// let ticket = batcher.submit(1).unwrap();
+/// let once = ticket.wait();
+/// let twice = ticket.wait();
+/// ```
+///
 /// # Blocking
 /// [`wait`](Ticket::wait) blocks until the handler has returned and no retry is left, or the batcher was aborted. The
 /// batcher's thread wakes all who wait for one batch together.

@@ -101,6 +101,10 @@ impl Bucket {
         u64::try_from(there).expect("no more than the burst")
     }
 
+    pub(super) fn is_full(&self, now: Ticks) -> bool {
+        self.full_at <= now
+    }
+
     /// Changes the rate; what is there, and what is owed, stays. `at` is now.
     pub(super) fn set_rate(&mut self, at: Nanos, tokens: u64, period: Duration) {
         let (old_period, missing) = (self.period, self.full_at.saturating_sub(self.ticks(at)));

@@ -1,10 +1,15 @@
 //! So many in so long: a limiter for one thing, one for each of many, and a ticker.
 
 mod bucket;
+mod keyed;
 mod plan;
+mod ticker;
 
 use std::fmt;
 use std::time::{Duration, Instant};
+
+pub use keyed::KeyedLimiter;
+pub use ticker::{Missed, Tick, Ticker};
 
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
@@ -81,7 +86,8 @@ type Place = (Arc<Slot>, Option<Instant>);
 /// wakes everybody behind it. Bench `limiter`.
 ///
 /// # Instead
-/// [`Semaphore`](crate::Semaphore) to limit how many are at work at once.
+/// [`Semaphore`](crate::Semaphore) to limit how many are at work at once. [`KeyedLimiter`] for a limit of each of
+/// many keys.
 pub struct RateLimiter {
     clock: Clock,
     /// When it was made: instants are counted from here.
@@ -291,6 +297,11 @@ impl RateLimiter {
         drop(plan);
         drop(wakes);
         result
+    }
+
+    /// True if it is as new: full, open, and nobody waits.
+    fn is_idle(&self) -> bool {
+        self.with_plan(|plan, now, _| plan.is_idle(now))
     }
 
     fn instant(&self, at: Option<Nanos>) -> Option<Instant> {

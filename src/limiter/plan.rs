@@ -189,4 +189,8 @@ impl Plan {
     pub(super) fn waiting(&self) -> usize {
         self.line.len()
     }
+
+    pub(super) fn is_idle(&self, now: Nanos) -> bool {
+        self.line.is_empty() && self.bucket.is_full(self.bucket.ticks(now))
+    }
 }

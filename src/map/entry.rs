@@ -25,7 +25,6 @@ pub struct OccupiedEntry<'a, K, V> {
 /// The place of a key that is not there. Dropping it leaves it so.
 pub struct VacantEntry<'a, K, V> {
     inner: hash_table::VacantEntry<'a, Pair<K, V>>,
-    hash: u64,
     /// Full until this place is used up. It lies outside, so that a key that is not put in is dropped after
     /// unlocking.
     key: &'a mut Option<K>,
@@ -113,12 +112,8 @@ impl<'a, K, V> OccupiedEntry<'a, K, V> {
 }
 
 impl<'a, K, V> VacantEntry<'a, K, V> {
-    pub(super) fn new(
-        inner: hash_table::VacantEntry<'a, Pair<K, V>>,
-        hash: u64,
-        key: &'a mut Option<K>,
-    ) -> Self {
-        VacantEntry { inner, hash, key }
+    pub(super) fn new(inner: hash_table::VacantEntry<'a, Pair<K, V>>, key: &'a mut Option<K>) -> Self {
+        VacantEntry { inner, key }
     }
 
     /// The key that was asked for.
@@ -134,7 +129,7 @@ impl<'a, K, V> VacantEntry<'a, K, V> {
     /// Puts a value in, and lends it.
     pub fn insert(self, value: V) -> &'a mut V {
         let key = self.key.take().expect(FULL);
-        let pair = Pair { hash: self.hash, key, value };
+        let pair = Pair { key, value };
         &mut self.inner.insert(pair).into_mut().value
     }
 }

@@ -74,13 +74,14 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     pub fn insert(&self, key: K, value: V) -> Option<V> {
         let hash = self.hash(&key);
         let mut shard = self.write(hash);
+        shard.make_room(|key| self.hash(key));
         match shard.entry(hash, &key) {
             hash_table::Entry::Occupied(mut pair) => {
                 // The key that is not needed is an argument, and so dropped after the guard.
                 Some(mem::replace(&mut pair.get_mut().value, value))
             }
             hash_table::Entry::Vacant(place) => {
-                place.insert(Pair { hash, key, value });
+                place.insert(Pair { key, value });
                 None
             }
         }
@@ -113,8 +114,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     {
         let hash = self.hash(key);
         let mut shard = self.write(hash);
+        shard.shrink_if_sparse(|key| self.hash(key));
         let (pair, _) = shard.find_entry(hash, key)?.remove();
-        shard.shrink_if_sparse();
         Some((pair.key, pair.value))
     }
 
@@ -145,12 +146,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     {
         let hash = self.hash(key);
         let mut shard = self.write(hash);
+        shard.shrink_if_sparse(|key| self.hash(key));
         let found = shard.find_entry(hash, key)?;
         if !condition(&found.get().value) {
             return None;
         }
         let (pair, _) = found.remove();
-        shard.shrink_if_sparse();
         drop(shard); // before the key
         Some(pair.value)
     }
@@ -214,14 +215,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         let mut key = Some(key);
         // The last to be made and so the first to be dropped: keys that are not needed go after unlocking.
         let mut shard = self.write(hash);
+        shard.shrink_if_sparse(|key| self.hash(key));
+        shard.make_room(|key| self.hash(key));
         let entry = match shard.entry(hash, key.as_ref().expect("it was put in above")) {
             hash_table::Entry::Occupied(found) => Entry::Occupied(OccupiedEntry::new(found, &mut removed)),
-            hash_table::Entry::Vacant(place) => Entry::Vacant(VacantEntry::new(place, hash, &mut key)),
+            hash_table::Entry::Vacant(place) => Entry::Vacant(VacantEntry::new(place, &mut key)),
         };
-        let result = f(entry);
-        if removed.is_some() {
-            shard.shrink_if_sparse();
-        }
-        result
+        f(entry)
     }
 }

@@ -12,7 +12,7 @@ mod shard;
 mod traits;
 mod whole;
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::ops::{Deref, DerefMut};
 
 use crossbeam_utils::CachePadded;
@@ -23,7 +23,7 @@ pub use iter::{Drain, IntoIter, Iter};
 pub use parallel::{IntoParIter, ParIter};
 
 use crate::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, sized, thread};
-use reentry::Inside;
+use reentry::{Free, Inside};
 use shard::Shard;
 
 /// A map that threads share: what must not come apart (look and then change, look and else make) is one call.
@@ -72,16 +72,17 @@ use shard::Shard;
 ///
 /// # Panics
 /// A call on a map from a closure that runs under a lock of the same map panics, and says what to do, whatever
-/// the key: it would wait for itself, now or on another day. The same is true of a key's `Eq` and a value's
-/// `Clone`. Calling *another* map from there is well; two maps that do so the two ways round can wait for each
+/// the key: it would wait for itself, now or on another day. So does one from a key's `Eq` or `Hash`, or a value's
+/// `Clone`, while they run there. Calling *another* map from there is well; two maps that do so the two ways round can wait for each
 /// other, as two mutexes can.
 ///
 /// When the caller's code panics inside a call, the call has either happened or not, and the map stays usable. A
 /// value that a closure was changing is as the closure left it.
 ///
 /// # Caller's code under a lock
-/// The keys' `Eq`, wherever a key is looked up. Their `Hash` never: it is called once a call, before. What is
-/// replaced, removed or refused is dropped after unlocking. `Clone` of a value, and a closure, where the method says so.
+/// The keys' `Eq`, wherever a key is looked up. Their `Hash` is called once a call, before; and under the lock for
+/// every key of a shard that grows or shrinks. `Clone` of a value, and a closure, where the method says so. What is
+/// replaced, removed or refused is dropped after unlocking.
 ///
 /// # Consistency
 /// What looks at more than one key ([`len`](ShardedMap::len), [`iter`](ShardedMap::iter),
@@ -108,10 +109,10 @@ use shard::Shard;
 /// models unchanged, is right in one thread.
 ///
 /// # Cost
-/// A hash, and one lock and unlock of a shard that is otherwise idle. 32 bytes of table and 8 for the hash beside
-/// each key and value; 128 bytes or more a shard, and there are 16 shards a processor. Memory is given back: a shard
-/// with room for more than 64 that holds less than an eighth of it after a removal is rebuilt with room for twice
-/// what it holds. Bench `map`.
+/// A hash, and one lock and unlock of a shard that is otherwise idle. 128 bytes a shard, and there are 32 shards a
+/// processor; then one byte beside each key and value, and the places that are free: from an eighth of the table to 9/16
+/// where it only grows. Memory is given back: a shard with more than 64 places and less than an eighth of them taken is
+/// rebuilt with room for twice what it holds, by the next call that removes something. Bench `map`.
 ///
 /// # Instead
 /// A `Mutex<HashMap>` if the map is small and few threads want it. A `HashMap` for each thread, merged at the
@@ -126,7 +127,7 @@ pub struct ShardedMap<K, V, S = RandomState> {
 type Part<K, V> = CachePadded<RwLock<Shard<K, V>>>;
 
 /// Shards for each processor. A thread that is interrupted inside a shard blocks that part of the keys.
-const SHARDS_A_PROCESSOR: usize = 16;
+const SHARDS_A_PROCESSOR: usize = 32;
 
 /// Shared access to a shard; unlocks, and then leaves the map.
 struct Reading<'a, K, V> {
@@ -218,8 +219,8 @@ impl<K, V, S> ShardedMap<K, V, S> {
 
     #[inline]
     #[track_caller]
-    fn enter(&self) -> Inside {
-        Inside::enter(std::ptr::from_ref(self).addr())
+    fn check(&self) -> Free {
+        reentry::check(std::ptr::from_ref(self).addr())
     }
 
     /// Whether this thread runs under a lock of this map.
@@ -230,15 +231,15 @@ impl<K, V, S> ShardedMap<K, V, S> {
     #[inline]
     #[track_caller]
     fn read_at(&self, index: usize) -> Reading<'_, K, V> {
-        let _inside = self.enter();
-        Reading { shard: self.shards[index].read(), _inside }
+        let free = self.check();
+        Reading { shard: self.shards[index].read(), _inside: free.enter() }
     }
 
     #[inline]
     #[track_caller]
     fn write_at(&self, index: usize) -> Writing<'_, K, V> {
-        let _inside = self.enter();
-        Writing { shard: self.shards[index].write(), _inside }
+        let free = self.check();
+        Writing { shard: self.shards[index].write(), _inside: free.enter() }
     }
 
     #[inline]
@@ -268,8 +269,11 @@ fn default_shards() -> usize {
 
 impl<K, V, S: BuildHasher> ShardedMap<K, V, S> {
     #[inline]
-    fn hash<Q: std::hash::Hash + ?Sized>(&self, key: &Q) -> u64 {
-        self.hasher.hash_one(key)
+    #[allow(clippy::manual_hash_one, reason = "it is not inlined here, which costs 2 ns")]
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        key.hash(&mut hasher);
+        hasher.finish()
     }
 }
 

@@ -376,9 +376,10 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
     fn finish(self, value: V) -> Option<V> {
         let mut shard = self.map.write(self.hash);
         let at = shard.running.position(self.serial).expect("only its turn takes an initialiser out");
-        // The last of the caller's code: if it panics, nothing has changed, and the turn is handed on.
+        // Here and in the next line is the last of the caller's code: if it panics, nothing has changed, and the turn is
+        // handed on.
         let there = shard.find(self.hash, &shard.running.list[at].key).map(|pair| pair.value.clone());
-        shard.reserve(1);
+        shard.make_room(|key| self.map.hash(key));
         let Initialiser { key, runner, line, .. } = shard.running.list.swap_remove(at);
         if let Some(runner) = runner {
             runner.is_done();
@@ -386,7 +387,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         // Under the lock, so that who joins the line is ended with it or finds no line any more.
         let wakes: Vec<Wake> = line.into_iter().filter_map(|waiter| waiter.slot.end(Ok(()))).collect();
         let refused = if there.is_none() {
-            shard.pairs.insert_unique(self.hash, Pair { hash: self.hash, key, value }, |pair| pair.hash);
+            shard.insert_unique(self.hash, Pair { key, value });
             None
         } else {
             Some((key, value))

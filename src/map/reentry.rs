@@ -25,17 +25,35 @@ pub(super) struct Inside {
     before: usize,
 }
 
-impl Inside {
-    /// Enters the map at that address.
+/// The way into a map is free for this thread.
+pub(super) struct Free {
+    map: usize,
+    before: usize,
+}
+
+/// Looks whether this thread may enter the map at that address, before it locks anything.
+///
+/// # Panics
+/// If it is inside.
+#[inline]
+#[track_caller]
+pub(super) fn check(map: usize) -> Free {
+    let before = INNERMOST.with(Cell::get);
+    if before != 0 {
+        refuse_if_inside(map);
+    }
+    Free { map, before }
+}
+
+impl Free {
+    /// Enters. It comes after locking, because a store before it would be waited for.
     #[inline]
-    #[track_caller]
-    pub(super) fn enter(map: usize) -> Self {
-        let before = INNERMOST.with(Cell::get);
-        if before != 0 {
-            go_deeper(before, map);
+    pub(super) fn enter(self) -> Inside {
+        if self.before != 0 {
+            go_deeper(self.before);
         }
-        INNERMOST.with(|innermost| innermost.set(map));
-        Inside { before }
+        INNERMOST.with(|innermost| innermost.set(self.map));
+        Inside { before: self.before }
     }
 }
 
@@ -48,15 +66,23 @@ pub(super) fn is_inside(map: usize) -> bool {
 
 #[cold]
 #[track_caller]
-fn go_deeper(before: usize, map: usize) {
-    if is_inside(map) {
-        panic!(
-            "a closure that runs under a lock of this ShardedMap called the same map, and would wait for itself: \
-             return what you need from the closure and call the map afterwards, or use `get_or_insert_with`, \
-             whose closure runs under no lock"
-        );
-    }
+fn refuse_if_inside(map: usize) {
+    assert!(
+        !is_inside(map),
+        "a closure that runs under a lock of this ShardedMap called the same map, and would wait for itself: return \
+         what you need from the closure and call the map afterwards, or use `get_or_insert_with`, whose closure runs \
+         under no lock"
+    );
+}
+
+#[cold]
+fn go_deeper(before: usize) {
     let _ = OUTER.try_with(|outer| outer.borrow_mut().push(before));
+}
+
+#[cold]
+fn come_back() {
+    let _ = OUTER.try_with(|outer| outer.borrow_mut().pop());
 }
 
 impl Drop for Inside {
@@ -64,7 +90,7 @@ impl Drop for Inside {
     fn drop(&mut self) {
         INNERMOST.with(|innermost| innermost.set(self.before));
         if self.before != 0 {
-            let _ = OUTER.try_with(|outer| outer.borrow_mut().pop());
+            come_back();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the map is to be shown their own line.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::ops::ControlFlow;
 
 use super::ShardedMap;
@@ -48,30 +49,6 @@ impl<K, V, S> ShardedMap<K, V, S> {
             capacity += self.read_at(index).pairs.capacity();
         }
         capacity
-    }
-
-    /// Makes room for `additional` entries more, if they spread evenly.
-    ///
-    /// # Panics
-    /// If called from a closure that runs under a lock of this map, or if so many do not fit into memory.
-    #[track_caller]
-    pub fn reserve(&self, additional: usize) {
-        let each = additional.div_ceil(self.shards());
-        for index in 0..self.shards() {
-            self.write_at(index).reserve(each);
-        }
-    }
-
-    /// Gives all memory back that is not needed now. It comes back by itself, but not to the last byte; see
-    /// Cost at the top.
-    ///
-    /// # Panics
-    /// If called from a closure that runs under a lock of this map.
-    #[track_caller]
-    pub fn shrink_to_fit(&self) {
-        for index in 0..self.shards() {
-            self.write_at(index).shrink_to_fit();
-        }
     }
 
     /// Removes everything and gives its memory back. What is inserted meanwhile stays if its shard was done.
@@ -141,26 +118,6 @@ impl<K, V, S> ShardedMap<K, V, S> {
         }
     }
 
-    /// Removes the entries that `keep` says no to, a shard at a time.
-    ///
-    /// `keep` runs under the shard's lock; what is removed is dropped after unlocking.
-    ///
-    /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `keep` does, with those gone that it
-    /// had said no to.
-    #[track_caller]
-    pub fn retain(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        for index in 0..self.shards() {
-            let mut removed = Vec::new();
-            // Made after the list, and so unlocked before the list is dropped, also when `keep` panics.
-            let mut shard = self.write_at(index);
-            removed.extend(shard.pairs.extract_if(|pair| !keep(&pair.key, &mut pair.value)));
-            if !removed.is_empty() {
-                shard.shrink_if_sparse();
-            }
-        }
-    }
-
     /// Takes everything out, a shard at a time: each shard is emptied when the iterator comes to it, and its entries are then
     /// the iterator's own. Dropping the iterator removes the rest, as in std's map.
     ///
@@ -224,6 +181,52 @@ impl<K, V, S> ShardedMap<K, V, S> {
             sum.waiting += waiting;
         }
         Some(sum)
+    }
+}
+
+impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
+    /// Makes room for `additional` entries more, if they spread evenly.
+    ///
+    /// # Panics
+    /// If called from a closure that runs under a lock of this map, or if so many do not fit into memory.
+    #[track_caller]
+    pub fn reserve(&self, additional: usize) {
+        let each = additional.div_ceil(self.shards());
+        for index in 0..self.shards() {
+            self.write_at(index).reserve(each, |key| self.hash(key));
+        }
+    }
+
+    /// Gives all memory back that is not needed now. It comes back by itself, but not to the last byte; see
+    /// Cost at the top.
+    ///
+    /// # Panics
+    /// If called from a closure that runs under a lock of this map.
+    #[track_caller]
+    pub fn shrink_to_fit(&self) {
+        for index in 0..self.shards() {
+            self.write_at(index).shrink_to_fit(|key| self.hash(key));
+        }
+    }
+
+    /// Removes the entries that `keep` says no to, a shard at a time.
+    ///
+    /// `keep` runs under the shard's lock; what is removed is dropped after unlocking.
+    ///
+    /// # Panics
+    /// If called from a closure that runs under a lock of this map; and when `keep` does, with those gone that it
+    /// had said no to.
+    #[track_caller]
+    pub fn retain(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        for index in 0..self.shards() {
+            let mut removed = Vec::new();
+            // Made after the list, and so unlocked before the list is dropped, also when `keep` panics.
+            let mut shard = self.write_at(index);
+            removed.extend(shard.pairs.extract_if(|pair| !keep(&pair.key, &mut pair.value)));
+            if !removed.is_empty() {
+                shard.shrink_if_sparse(|key| self.hash(key));
+            }
+        }
     }
 }
 

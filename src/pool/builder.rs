@@ -103,6 +103,9 @@ impl Builder {
     }
 
     /// How many tasks may wait to be started; without it, 1,024.
+    ///
+    /// Of 128 or more, up to a quarter are lent to the workers, 32 at a time, for what their own tasks submit. While
+    /// such a place is free, a submit from outside may find the queue full so much earlier.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = capacity;
         self

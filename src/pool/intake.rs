@@ -9,7 +9,8 @@
 //! the *head's*, which a worker holds anyway. So the side that changes something holds the lock under which
 //! the other went to sleep, and no wake-up falls between look and sleep.
 //!
-//! What a task submits from inside goes past both ends, to its worker's [`Desk`].
+//! What a task submits from inside goes past both ends, to its worker's [`Desk`]. What a worker does here is in
+//! `counter.rs`.
 //!
 //! Lock order: head, then tail, then a desk's. Submitters take the tail's alone.
 //!
@@ -19,7 +20,7 @@
 //! the submitter last saw is never too low, and when that number says full it looks again.
 
 use std::collections::VecDeque;
-use std::{fmt, mem};
+use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
@@ -29,7 +30,7 @@ use super::staff::{Call, Staff};
 use crate::error::TryError;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, sized};
-use crate::wait::{Line, Slot, Wake, spin_until};
+use crate::wait::Line;
 
 /// Places that a desk is lent at once: one slow submit in so many.
 const LENT: usize = sized(32, 2);
@@ -43,7 +44,7 @@ pub(super) struct Intake {
     pub(super) lent: AtomicUsize,
     /// A worker that comes by should look at the staff: there are too many. Relaxed: the decision is made under
     /// the lock; a worker that sees it late has run one task more.
-    attention: AtomicBool,
+    pub(super) attention: AtomicBool,
     pub(super) capacity: usize,
 }
 
@@ -68,12 +69,12 @@ impl<T> End<T> {
 pub(super) struct Tail {
     pub(super) posted: VecDeque<Parcel>,
     /// What `ready_count` was once, not lower than it is.
-    ready_seen: usize,
+    pub(super) ready_seen: usize,
     peak: usize,
-    closed: bool,
+    pub(super) closed: bool,
     pub(super) staff: Staff,
     /// The workers' own.
-    desks: Vec<Arc<Desk>>,
+    pub(super) desks: Vec<Arc<Desk>>,
     /// Those who wait for the last worker to leave.
     pub(super) closers: Line,
 }
@@ -82,27 +83,6 @@ pub(super) struct Head {
     pub(super) ready: VecDeque<Parcel>,
     pub(super) submitters: Line,
     pub(super) closed: bool,
-}
-
-/// What a worker is told to do.
-pub(super) enum Next {
-    Run(Parcel),
-    /// Sleep in this slot, with limited or unlimited time, and come again.
-    Idle(Arc<Slot>, bool),
-    Leave,
-}
-
-/// In what state a worker comes to the desk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comes {
-    /// From a task.
-    FromTask,
-    /// It was called: started or woken.
-    Called,
-    /// It looked out for a moment.
-    FromLookOut,
-    /// From its bed, uncalled: its time was up.
-    Late,
 }
 
 impl Intake {
@@ -210,108 +190,8 @@ impl Intake {
         tail.posted.len() + tail.ready_seen
     }
 
-    /// The fast path of [`next`](Intake::next), for a worker that comes from a task: the next one, if nothing about
-    /// the staff is to be seen to.
-    #[inline]
-    pub(super) fn take(&self, desk: &Desk) -> Option<Parcel> {
-        if self.attention.load(Relaxed) {
-            return None;
-        }
-        if let Some(parcel) = desk.take() {
-            return Some(parcel);
-        }
-        let mut head = self.head.lock();
-        let parcel = head.ready.pop_front()?;
-        let room = self.took(&mut head);
-        drop(head);
-        drop(room);
-        Some(parcel)
-    }
-
-    /// A task was taken from the head: counts it, and calls a submitter into the room that it left.
-    #[inline]
-    fn took(&self, head: &mut Head) -> Option<Wake> {
-        self.head.count.store(head.ready.len(), Relaxed);
-        // Any of them will do, and the first has waited longest; it is told to look, not handed the room, so
-        // one that comes by at the right moment may be faster.
-        head.submitters.next()
-    }
-
-    /// What the worker at the desk does next. The [`Call`] is to be answered first. `turn` says where it looks first,
-    /// of the queue and all the desks.
-    #[cold]
-    pub(super) fn next(&self, desk: &Desk, comes: Comes, turn: usize) -> (Next, Option<Call>) {
-        let mut head = self.head.lock();
-        let mut tail = self.tail.lock();
-        match comes {
-            Comes::Called => tail.staff.arrive(),
-            Comes::FromLookOut => tail.staff.stop_looking(),
-            Comes::FromTask | Comes::Late => {}
-        }
-        let crowded = tail.staff.is_crowded();
-        if !crowded && let Some((parcel, room)) = self.find(&mut head, &mut tail, turn) {
-            let call = self.settle(tail);
-            drop(head);
-            drop(room);
-            return (Next::Run(parcel), call);
-        }
-        // Nothing for this worker.
-        let unwanted = tail.closed || tail.staff.is_overfull();
-        if unwanted || (comes == Comes::Late && tail.staff.is_above_minimum()) {
-            self.clear(desk, &mut tail);
-            tail.desks.retain(|other| !std::ptr::eq(&**other, desk));
-            let (closers, call) = self.leave(tail);
-            drop(head);
-            drop(closers);
-            return (Next::Leave, call);
-        }
-        if !crowded && comes != Comes::FromLookOut && tail.staff.may_look_out() {
-            let desks = tail.desks.clone();
-            drop(tail);
-            drop(head);
-            let queued = || self.tail.count.load(Relaxed) > 0 || desks.iter().any(|desk| desk.count() > 0);
-            spin_until(|| queued() || self.attention.load(Relaxed));
-            return self.next(desk, Comes::FromLookOut, turn);
-        }
-        self.clear(desk, &mut tail);
-        let (slot, limited) = tail.staff.go_idle();
-        (Next::Idle(slot, limited), self.settle(tail))
-    }
-
-    /// Takes a task from wherever there is one, and says whom that lets in.
-    fn find(&self, head: &mut Head, tail: &mut Tail, turn: usize) -> Option<(Parcel, Option<Wake>)> {
-        let sources = tail.desks.len() + 1;
-        (turn..turn + sources).find_map(|source| match (source % sources).checked_sub(1) {
-            Some(desk) => Some((tail.desks[desk].take()?, None)),
-            None => {
-                let parcel = self.advance(head, tail)?;
-                Some((parcel, self.took(head)))
-            }
-        })
-    }
-
-    /// The first task in the queue; brings what was posted to the head if that is empty.
-    fn advance(&self, head: &mut Head, tail: &mut Tail) -> Option<Parcel> {
-        if head.ready.is_empty() {
-            // The tail's lock is needed for this, and the head's count rises here only.
-            mem::swap(&mut tail.posted, &mut head.ready);
-            tail.ready_seen = head.ready.len();
-            self.tail.count.store(0, Relaxed);
-        }
-        head.ready.pop_front()
-    }
-
-    /// Takes the places of a desk back whose worker goes to bed or leaves; tasks that lie there, because the worker is
-    /// one too many, go into the queue.
-    fn clear(&self, desk: &Desk, tail: &mut Tail) {
-        let (tasks, places) = desk.clear();
-        tail.posted.extend(tasks);
-        self.tail.count.store(tail.posted.len(), Relaxed);
-        self.lent.store(self.lent.load(Relaxed) - places, Relaxed);
-    }
-
     /// Unlocks the tail so that the staff's invariant holds.
-    fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
+    pub(super) fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
         self.attention.store(tail.staff.is_crowded() || tail.staff.is_overfull(), Relaxed);
         // The head's count rises under this lock only, so a task that is there is seen. One that is being taken
         // may be seen too, where the caller does not hold the head's lock; then somebody is called for nothing.
@@ -320,46 +200,6 @@ impl Intake {
             || self.head.count.load(Relaxed) > 0
             || (tail.staff.could_call() && tail.desks.iter().any(|desk| desk.watch()));
         if queued { tail.staff.call() } else { None }
-    }
-
-    /// A worker leaves; wakes those who wait for the last one, when dropped.
-    fn leave(&self, mut tail: MutexGuard<'_, Tail>) -> (Vec<Wake>, Option<Call>) {
-        tail.staff.leave();
-        let closers = if tail.staff.is_empty() { tail.closers.take_all() } else { Vec::new() };
-        (closers, self.settle(tail))
-    }
-
-    /// A worker was called away by its time limit, or woken: under which name it comes.
-    pub(super) fn get_up(&self, slot: &Arc<Slot>) -> Comes {
-        if self.tail.lock().staff.get_up(slot) { Comes::Late } else { Comes::Called }
-    }
-
-    /// A thread that was to be started could not be: the caller has come in its place.
-    pub(super) fn stand_in(&self) {
-        self.tail.lock().staff.stand_in();
-    }
-
-    /// A task for who stands in for a worker; none if there is a real one, or none is queued: then it has left.
-    pub(super) fn take_standing_in(&self) -> Option<Parcel> {
-        let mut head = self.head.lock();
-        let mut tail = self.tail.lock();
-        if tail.staff.is_standing_in()
-            && let Some(parcel) = head.ready.pop_front().or_else(|| tail.posted.pop_front())
-        {
-            self.tail.count.store(tail.posted.len(), Relaxed);
-            drop(tail);
-            let room = self.took(&mut head);
-            drop(head);
-            drop(room);
-            return Some(parcel);
-        }
-        let queued = !tail.posted.is_empty() || !head.ready.is_empty();
-        let call = tail.staff.stop_standing_in(queued);
-        let closers = if tail.staff.is_empty() { tail.closers.take_all() } else { Vec::new() };
-        drop(tail);
-        drop(head);
-        drop((closers, call));
-        None
     }
 
     /// Does something to the staff, and says whom that calls.

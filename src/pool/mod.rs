@@ -3,6 +3,8 @@
 #[forbid(unsafe_code)]
 mod builder;
 #[forbid(unsafe_code)]
+mod counter;
+#[forbid(unsafe_code)]
 mod desk;
 #[forbid(unsafe_code)]
 mod intake;
@@ -114,14 +116,17 @@ use worker::Shared;
 /// [hook](Builder::on_panic).
 ///
 /// # Fairness
-/// Tasks start in the order in which they came into the queue. Submitters that wait for room are called first
-/// come, first served; one that comes by at the right moment may be faster.
+/// What is submitted from outside starts in the order in which it came into the queue. What a task submits to its own
+/// pool goes onto the desk of the worker that runs it, which takes it in its order, and before the queue; but after
+/// every 61 tasks a worker looks first at the queue or at another's desk, each in turn, and one that has nothing left
+/// takes from wherever there is something. Submitters that wait for room are called first come, first served; one that
+/// comes by at the right moment may be faster.
 ///
 /// # Ordering
 /// What was done before a submit is visible to the task, and what the task did is visible after `join`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/pool.rs` and `pool_elastic.rs`. They assume that the operating system starts every
+/// Models in `loom-tests/tests/pool.rs`, `pool_elastic.rs` and `pool_desk.rs`. They assume that the operating system starts every
 /// thread. Where it does not, the pool goes on with those it has; with none, whoever found that out runs the tasks.
 ///
 /// # Cost

@@ -4,7 +4,8 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::intake::{Comes, Figures, Intake, Next};
+use super::counter::{Comes, Next};
+use super::intake::{Figures, Intake};
 use super::parcel::{Load, Parcel};
 use super::places::Exit;
 use super::report::{Report, Stats, Tally, Totals, Unstarted};

@@ -59,6 +59,7 @@ pub use side::{
     hint, lazy_static, model, thread, thread_local, time,
 };
 /// std's reference count on both sides: loom's own has no `Weak` and multiplies the schedules to explore.
+#[doc(no_inline)]
 pub use std::sync::Arc;
 /// std's on both sides, for `get` and `set`, which never wait. Its initialising calls do: do not make them in a
 /// model.

@@ -21,6 +21,8 @@ pub(super) const IS_MODEL: bool = false;
 
 /// Atomic integers, booleans and fences.
 pub mod atomic {
+    // Where they are explained: a copy of the page here would lead nowhere.
+    #[doc(no_inline)]
     pub use std::sync::atomic::{
         AtomicBool, AtomicI64, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
@@ -28,6 +30,7 @@ pub mod atomic {
 
 /// Threads of the operating system.
 pub mod thread {
+    #[doc(no_inline)]
     pub use std::thread::{Builder, JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
 
     /// Processors that this program may use, as far as the system says; 1 if it does not.
@@ -38,6 +41,7 @@ pub mod thread {
 
 /// What a busy-wait tells the processor.
 pub mod hint {
+    #[doc(no_inline)]
     pub use std::hint::spin_loop;
 }
 

@@ -1,0 +1,196 @@
+//! Ticks at times that were fixed when the ticker was made.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::error::{TryError, WaitError};
+use crate::until::Until;
+use crate::wait::Slot;
+
+/// Does something every so often, without the drift of a loop that sleeps.
+///
+/// Tick number `n` is due at exactly `start + n · period`, however late those before it were taken and however
+/// long the work in between took. The first is due one period after the ticker was made.
+///
+/// A caller that comes too late gets a tick at once. What becomes of the ticks that it missed is a
+/// [choice](Missed): they are passed over and [counted](Tick::missed), or they come one after another.
+///
+/// # Examples
+/// ```
+/// use selvedge::limiter::Ticker;
+/// use std::time::{Duration, Instant};
+///
+/// let start = Instant::now();
+/// let ticks = Ticker::new(Duration::from_millis(2));
+/// for tick in ticks.take(3) {
+///     println!("{:?} after the start", tick.due - start);
+/// }
+/// assert!(start.elapsed() >= Duration::from_millis(6));
+/// ```
+///
+/// Work that takes two and a half periods does not shift what comes after it:
+/// ```
+/// use selvedge::{Clock, limiter::Ticker};
+/// use std::time::Duration;
+///
+/// let (clock, second) = (Clock::manual(), Duration::from_secs(1));
+/// let start = clock.now();
+/// let mut ticks = Ticker::new(second).with_clock(&clock);
+/// clock.advance(second * 7 / 2);
+/// let late = ticks.try_next().unwrap();
+/// assert_eq!((late.due - start, late.missed), (second * 3, 2));
+/// clock.advance(second / 2);
+/// let on_time = ticks.try_next().unwrap();
+/// assert_eq!((on_time.due - start, on_time.missed), (second * 4, 0));
+/// ```
+///
+/// # Blocking
+/// As an iterator, and in `next_until`, it waits until the next tick is due. The iterator has no end; a tick
+/// too far away to be an instant is waited for for ever.
+///
+/// # Cancellation
+/// Who gives up takes no tick: the next call gets it. A limit that ends before the tick is due is waited for,
+/// unlike a [`RateLimiter`](super::RateLimiter)'s, because nobody else waits for the same tick. If both come
+/// together, the tick wins.
+///
+/// # Proof
+/// The model `a_tick_and_a_cancel_are_the_one_or_the_other` in `loom-tests/tests/limiter.rs`.
+///
+/// # Cost
+/// A look at the clock a tick, and a sleep if it is not due. 56 bytes.
+///
+/// # Instead
+/// [`RateLimiter`](super::RateLimiter) if several threads share a rate, or if what was not used should be
+/// there later. [`CancelToken::sleep`](crate::CancelToken::sleep) if the pause between two pieces of work is
+/// what matters.
+pub struct Ticker {
+    clock: Clock,
+    period: Duration,
+    /// `None` is never.
+    next: Option<Instant>,
+    missed: Missed,
+}
+
+/// What becomes of ticks that were due before anybody took them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Missed {
+    /// Only the last of them comes, and says how many were passed over: for work that looks at how things are
+    /// now.
+    #[default]
+    Skip,
+    /// All of them come, one after another without a wait: for work that must be done so many times.
+    CatchUp,
+}
+
+/// A tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tick {
+    /// When it was due, which is not when it was taken.
+    pub due: Instant,
+    /// Ticks before it that were passed over.
+    pub missed: u64,
+}
+
+impl Ticker {
+    /// Makes a ticker on the system's clock that passes over what is missed.
+    ///
+    /// # Panics
+    /// If `period` is zero.
+    #[track_caller]
+    pub fn new(period: Duration) -> Self {
+        assert!(!period.is_zero(), "a ticker with a period of 0 never waits: the least is a nanosecond");
+        Ticker::starting(Clock::system(), period, Missed::Skip)
+    }
+
+    /// The same ticker on `clock`, starting at that clock's now.
+    #[must_use = "this ticker is on the clock, not the one it was made from"]
+    pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
+        Ticker::starting(clock.into(), self.period, self.missed)
+    }
+
+    /// The same ticker, which does with missed ticks what `missed` says.
+    #[must_use = "this ticker does so, not the one it was made from"]
+    pub fn missed(self, missed: Missed) -> Self {
+        Ticker { missed, ..self }
+    }
+
+    fn starting(clock: Clock, period: Duration, missed: Missed) -> Self {
+        Ticker { next: clock.after(period), clock, period, missed }
+    }
+
+    /// The time between two ticks.
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// When the next tick is due; `None` if that is too far away to be an instant.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Takes the next tick if it is due.
+    ///
+    /// # Errors
+    /// [`TryError::WouldBlock`].
+    pub fn try_next(&mut self) -> Result<Tick, TryError> {
+        let due = self.next.ok_or(TryError::WouldBlock)?;
+        let now = self.clock.now();
+        if now < due { Err(TryError::WouldBlock) } else { Ok(self.take(due, now)) }
+    }
+
+    /// Waits for the next tick at most until `limit`.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
+    pub fn next_until<'a>(&mut self, limit: impl Into<Until<'a>>) -> Result<Tick, WaitError> {
+        let limit = limit.into();
+        limit.check_token()?;
+        if let Ok(tick) = self.try_next() {
+            return Ok(tick);
+        }
+        let limit = limit.on_clock(&self.clock).start();
+        limit.sleep_to(&Slot::new(), &self.clock, self.next)?;
+        // The slot was ended by the time, which is the only one that grants.
+        let due = self.next.expect("a tick that is never due ends no sleep");
+        Ok(self.take(due, self.clock.now()))
+    }
+
+    fn take(&mut self, due: Instant, now: Instant) -> Tick {
+        let late = now.saturating_duration_since(due).as_nanos() / self.period.as_nanos();
+        let passed = match self.missed {
+            Missed::Skip => late,
+            Missed::CatchUp => 0,
+        };
+        // What is due is in the past, so it is near enough to be an instant.
+        let due = later(due, self.period, passed).unwrap_or(now);
+        self.next = due.checked_add(self.period);
+        Tick { due, missed: u64::try_from(passed).unwrap_or(u64::MAX) }
+    }
+}
+
+/// The instant `count` periods after `start`.
+fn later(start: Instant, period: Duration, count: u128) -> Option<Instant> {
+    let nanos = period.as_nanos() * count;
+    start.checked_add(super::duration(nanos)?)
+}
+
+impl Iterator for Ticker {
+    type Item = Tick;
+
+    /// Waits for the next tick as long as it takes.
+    fn next(&mut self) -> Option<Tick> {
+        // A forever limit does not end.
+        self.next_until(Until::forever()).ok()
+    }
+}
+
+impl fmt::Debug for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticker")
+            .field("period", &self.period)
+            .field("next", &self.next)
+            .field("missed", &self.missed)
+            .finish_non_exhaustive()
+    }
+}
