@@ -43,7 +43,7 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 12] = [
+pub const SECTIONS: [&str; 13] = [
     "queue",
     "semaphore",
     "cancel",
@@ -56,6 +56,7 @@ pub const SECTIONS: [&str; 12] = [
     "counter",
     "limiter",
     "flight",
+    "pipeline",
 ];
 
 /// The cells of a section.
@@ -76,6 +77,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "counter" => cells::counter::all(),
         "limiter" => cells::limiter::all(),
         "flight" => cells::flight::all(),
+        "pipeline" => cells::pipeline::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }
 }

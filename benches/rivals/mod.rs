@@ -10,4 +10,5 @@ pub(crate) mod gates;
 pub(crate) mod limits;
 pub(crate) mod maps;
 pub(crate) mod plain;
+pub(crate) mod streams;
 pub(crate) mod workers;

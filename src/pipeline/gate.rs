@@ -3,7 +3,7 @@
 use crossbeam_channel::{Receiver, select};
 
 use crate::cancel::CancelToken;
-use crate::error::Cancelled;
+use crate::error::{Cancelled, WaitError};
 use crate::queue::BoundedQueue;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,11 @@ pub trait Gate: Clone + Send + 'static + seal::Sealed {
     /// Notes that items are missing because the gate was shut.
     #[doc(hidden)]
     fn cut(&self);
+    #[doc(hidden)]
+    fn is_cut(&self) -> bool;
+    /// One that nobody has shut.
+    #[doc(hidden)]
+    fn fresh() -> Self;
     #[doc(hidden)]
     fn outcome<T>(&self, value: T) -> Self::Of<T>;
     #[doc(hidden)]
@@ -62,6 +67,14 @@ impl Gate for Free {
     #[inline(always)]
     fn cut(&self) {}
 
+    fn is_cut(&self) -> bool {
+        false
+    }
+
+    fn fresh() -> Self {
+        Free
+    }
+
     fn outcome<T>(&self, value: T) -> T {
         value
     }
@@ -88,11 +101,6 @@ impl Cancellable {
         Cancellable { token, cut: Arc::default() }
     }
 
-    pub(super) fn is_cut(&self) -> bool {
-        // Relaxed: see `cut`.
-        self.cut.load(Ordering::Relaxed)
-    }
-
     pub(super) fn shut(&self) -> &CancelToken {
         &self.token
     }
@@ -109,6 +117,15 @@ impl Gate for Cancellable {
     #[cold]
     fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);
+    }
+
+    fn is_cut(&self) -> bool {
+        // Relaxed: see the field.
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    fn fresh() -> Self {
+        Cancellable::new(CancelToken::new())
     }
 
     /// Success wins: a pipeline that came to its end has succeeded, though it was cancelled meanwhile.
@@ -139,7 +156,6 @@ impl Gate for Cancellable {
     }
 
     fn pop<T>(&self, queue: &BoundedQueue<T>) -> Option<T> {
-        use crate::error::WaitError;
         match queue.pop_until(&self.token) {
             Ok(item) => Some(item),
             Err(WaitError::Closed) => None,

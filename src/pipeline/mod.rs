@@ -1,25 +1,44 @@
 //! Streams that keep their order, keep their bounds, and stop when told.
 
+mod branches;
+mod figures;
 mod gate;
+mod merge;
 mod par;
+mod pump;
+#[cfg(feature = "rayon")]
+mod rayon;
 mod shapes;
+mod share;
 mod sinks;
+mod split;
 mod stage;
+mod stages;
 mod steps;
+mod threads;
+mod within;
 
 use std::fmt;
 use std::iter;
 
 use crossbeam_channel::Receiver;
 
+pub use branches::{Routed, Shared};
+pub use figures::{Figures, StageFigures};
 pub use gate::{Cancellable, Free, Gate};
+pub use merge::{Chain, Merge, MergeSorted};
 pub use par::ParMap;
+pub use pump::Pump;
 pub use shapes::{Chunks, FlatMap, Skip, Take};
+pub use share::Share;
 pub use sinks::{Feed, Output};
+pub use split::{ByKey, Route, Split, ToAll};
 pub use stage::{Items, Messages, Queued, Run, Stage};
 pub use steps::{
     AndThen, Dedup, Filter, FilterMap, Flow, Inspect, Map, Scan, Step, Stepped, TakeWhile, TryMap,
 };
+pub use threads::Buffered;
+pub use within::ChunksWithin;
 
 use crate::cancel::CancelToken;
 use crate::group::Callers;
@@ -115,9 +134,11 @@ pub struct Pipeline<S, G = Free> {
 }
 
 /// What a run needs to know besides its stages.
+#[derive(Default)]
 struct Plan {
     /// Whose threads; `None` for the crate's own.
     callers: Option<Arc<dyn Callers>>,
+    figures: Option<Figures>,
 }
 
 /// Nothing: what a pipeline is before it has a source.
@@ -149,7 +170,7 @@ impl Pipeline<Nothing> {
     }
 
     fn begin<S>(stage: S) -> Pipeline<S> {
-        Pipeline { stage, gate: Free, plan: Plan { callers: None } }
+        Pipeline { stage, gate: Free, plan: Plan::default() }
     }
 }
 
@@ -180,6 +201,12 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
         self
     }
 
+    /// Collects figures of each stage that has threads.
+    pub fn watched_by(mut self, figures: &Figures) -> Self {
+        self.plan.figures = Some(figures.clone());
+        self
+    }
+
     /// Puts a function from pipeline to pipeline here: stages of yours under a name.
     ///
     /// ```
@@ -192,178 +219,6 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
     /// ```
     pub fn through<R>(self, stages: impl FnOnce(Self) -> R) -> R {
         stages(self)
-    }
-
-    /// Does a step of your own with each item: a closure that returns a [`Flow`], or a type that implements [`Step`].
-    ///
-    /// ```
-    /// use selvedge::pipeline::{Flow, Pipeline};
-    ///
-    /// let until_zero: Vec<i32> = Pipeline::source([3, -1, 4, 0, 5])
-    ///     .step(|n| match n {
-    ///         0 => Flow::End,
-    ///         n if n < 0 => Flow::Skip,
-    ///         n => Flow::Emit(n * 10),
-    ///     })
-    ///     .collect();
-    /// assert_eq!(until_zero, [30, 40]);
-    /// ```
-    pub fn step<K: Step<S::Item>>(self, step: K) -> Pipeline<Stepped<S, K>, G> {
-        self.stepped(step)
-    }
-
-    /// Makes another item of each.
-    pub fn map<U, F: FnMut(S::Item) -> U>(self, f: F) -> Pipeline<Stepped<S, Map<F>>, G> {
-        self.stepped(Map(f))
-    }
-
-    /// Lets only those through for which `f` holds.
-    pub fn filter<F: FnMut(&S::Item) -> bool>(self, f: F) -> Pipeline<Stepped<S, Filter<F>>, G> {
-        self.stepped(Filter(f))
-    }
-
-    /// Makes another item of each, or none.
-    pub fn filter_map<U, F>(self, f: F) -> Pipeline<Stepped<S, FilterMap<F>>, G>
-    where
-        F: FnMut(S::Item) -> Option<U>,
-    {
-        self.stepped(FilterMap(f))
-    }
-
-    /// Makes any number of items of each.
-    pub fn flat_map<J: IntoIterator, F: FnMut(S::Item) -> J>(self, f: F) -> Pipeline<FlatMap<S, F>, G> {
-        self.then(|stage| FlatMap { stage, f })
-    }
-
-    /// Makes another item of each, or an error, which is the last item.
-    pub fn try_map<U, E, F>(self, f: F) -> Pipeline<Stepped<S, TryMap<F>>, G>
-    where
-        F: FnMut(S::Item) -> Result<U, E>,
-    {
-        self.stepped(TryMap(f))
-    }
-
-    /// Makes another item of each success. The first error, its own or one that comes in, is the last item.
-    pub fn and_then<T, U, E, F>(self, f: F) -> Pipeline<Stepped<S, AndThen<F>>, G>
-    where
-        S: Stage<Item = Result<T, E>>,
-        F: FnMut(T) -> Result<U, E>,
-    {
-        self.stepped(AndThen(f))
-    }
-
-    /// Shows each item to `f`.
-    pub fn inspect<F: FnMut(&S::Item)>(self, f: F) -> Pipeline<Stepped<S, Inspect<F>>, G> {
-        self.stepped(Inspect(f))
-    }
-
-    /// Lets the first `count` through, and does not ask for more.
-    pub fn take(self, count: usize) -> Pipeline<Take<S>, G> {
-        self.then(|stage| Take { stage, count })
-    }
-
-    /// Leaves out the first `count`.
-    pub fn skip(self, count: usize) -> Pipeline<Skip<S>, G> {
-        self.then(|stage| Skip { stage, count })
-    }
-
-    /// Lets items through until `f` does not hold for one.
-    pub fn take_while<F: FnMut(&S::Item) -> bool>(self, f: F) -> Pipeline<Stepped<S, TakeWhile<F>>, G> {
-        self.stepped(TakeWhile(f))
-    }
-
-    /// Makes another item of each with a state that it may change; `None` is the end.
-    pub fn scan<B, U, F>(self, state: B, f: F) -> Pipeline<Stepped<S, Scan<B, F>>, G>
-    where
-        F: FnMut(&mut B, S::Item) -> Option<U>,
-    {
-        self.stepped(Scan { state, f })
-    }
-
-    /// Leaves out items that equal the one before.
-    pub fn dedup(self) -> Pipeline<Stepped<S, Dedup<S::Item>>, G>
-    where
-        S::Item: PartialEq + Clone,
-    {
-        self.stepped(Dedup { last: None })
-    }
-
-    /// Puts `size` items at a time together; the last chunk may be smaller.
-    ///
-    /// # Panics
-    /// If `size` is 0.
-    #[track_caller]
-    pub fn chunks(self, size: usize) -> Pipeline<Chunks<S>, G> {
-        assert!(size > 0, "a chunk of 0 items would never be full; the least is 1");
-        self.then(|stage| Chunks { stage, size })
-    }
-
-    /// Computes `f` on up to `workers` threads at a time. Outputs come in the order of the inputs.
-    ///
-    /// At most 64 items a worker are under way: read, and not taken yet. [`bound`](Pipeline::bound) sets another number,
-    /// [`ordered(false)`](Pipeline::ordered) lets each out as soon as it is computed.
-    ///
-    /// The stages before this one are run by whichever worker reads. The thread that pulls computes the item that it
-    /// waits for if no worker has begun it, in a worker's place, and never another: `f` may wait for what the consumer
-    /// does with earlier outputs.
-    ///
-    /// # Panics
-    /// If `workers` is 0.
-    #[track_caller]
-    pub fn par_map<U, F>(self, workers: usize, f: F) -> Pipeline<ParMap<S, F, U>, G>
-    where
-        F: Fn(S::Item) -> U,
-    {
-        let map = |stage| ParMap::new(stage, workers, f, |_| false);
-        self.then(map)
-    }
-
-    /// Like [`par_map`](Pipeline::par_map), with a function that may fail: the first error is the last item. When it
-    /// has happened nothing more is read, and nothing behind it is begun.
-    ///
-    /// # Panics
-    /// If `workers` is 0.
-    #[track_caller]
-    pub fn try_par_map<U, E, F>(self, workers: usize, f: F) -> Pipeline<ParMap<S, F, Result<U, E>>, G>
-    where
-        F: Fn(S::Item) -> Result<U, E>,
-    {
-        let map = |stage| ParMap::new(stage, workers, f, Result::is_err);
-        self.then(map)
-    }
-
-    /// Runs everything before it on a thread of its own, up to `bound` items ahead.
-    ///
-    /// # Panics
-    /// If `bound` is 0.
-    #[track_caller]
-    pub fn buffered(self, bound: usize) -> Pipeline<Buffered<S>, G> {
-        let map: fn(S::Item) -> S::Item = |item| item;
-        self.par_map(1, map).bound(bound)
-    }
-}
-
-/// See [`Pipeline::buffered`].
-pub type Buffered<S> = ParMap<S, fn(<S as Stage>::Item) -> <S as Stage>::Item, <S as Stage>::Item>;
-
-impl<S, F, U, G> Pipeline<ParMap<S, F, U>, G> {
-    /// At most `bound` items are under way: input k + `bound` is not read before output k was taken.
-    ///
-    /// # Panics
-    /// If `bound` is 0, or more than a quarter of `usize::MAX`.
-    #[track_caller]
-    pub fn bound(mut self, bound: usize) -> Self {
-        assert!(bound > 0, "a bound of 0 items would let none in; the least is 1");
-        assert!(bound <= usize::MAX / 4, "bound {bound} is more than {}", usize::MAX / 4);
-        self.stage.bound = bound;
-        self
-    }
-
-    /// Whether outputs come in the order of the inputs, which they do without this call. If not, each comes as soon as
-    /// it is computed.
-    pub fn ordered(mut self, ordered: bool) -> Self {
-        self.stage.ordered = ordered;
-        self
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::gate::Gate;
+use super::share::Cuttable;
 use super::stage::{Run, Site};
 use super::steps::{Pass, Stepped, Steps};
 use super::{Pipeline, Plan};
@@ -16,16 +17,16 @@ impl<S, G: Gate> Pipeline<S, G> {
     where
         S: Run<'a, G>,
     {
-        let Pipeline { stage, gate, plan } = self;
+        let Pipeline { stage, gate, plan: Plan { callers, figures } } = self;
         let stage = Stepped { stage, step: Pass };
         let root = below(&gate);
         let gate = gate.under(&root);
-        let lent = plan.callers.is_some();
+        let lent = callers.is_some();
         let work = |yard: &Arc<Yard<'a>>| {
-            let site = Site { yard: Arc::clone(yard), root: root.clone(), lent };
+            let site = Site { yard: Arc::clone(yard), root: root.clone(), lent, figures };
             body(stage.run(&site, gate.clone()))
         };
-        let result = group::yard(plan.callers, work, || root.cancel());
+        let result = group::yard(callers, work, || root.cancel());
         gate.outcome(result)
     }
 
@@ -155,12 +156,12 @@ where
 
     /// Sets the stages to work.
     fn into_iter(self) -> Output<S::Iter, G> {
-        let Pipeline { stage, gate, plan: Plan { callers } } = self;
+        let Pipeline { stage, gate, plan: Plan { callers, figures } } = self;
         let root = below(&gate);
         let gate = gate.under(&root);
         let lent = callers.is_some();
         let yard = Yard::owned(callers);
-        let site = Site { yard: Arc::clone(&yard), root: root.clone(), lent };
+        let site = Site { yard: Arc::clone(&yard), root: root.clone(), lent, figures };
         let items = stage.run(&site, gate.clone());
         Output { items: Some(items), gate, root, yard }
     }
@@ -174,6 +175,17 @@ impl<I: Iterator, G: Gate> Output<I, G> {
     /// [`Cancelled`](crate::error::Cancelled) if it was.
     pub fn outcome(&self) -> G::Of<()> {
         self.gate.outcome(())
+    }
+
+    /// What stops the whole run.
+    pub(super) fn root(&self) -> &CancelToken {
+        &self.root
+    }
+}
+
+impl<I: Iterator, G: Gate> Cuttable for Output<I, G> {
+    fn is_cut(&self) -> bool {
+        self.gate.is_cut()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crossbeam_channel::Receiver;
 
+use super::figures::Figures;
 use super::gate::Gate;
 use crate::cancel::CancelToken;
 use crate::group::Yard;
@@ -38,6 +39,7 @@ pub struct Site<'a> {
     pub(super) root: CancelToken,
     /// The threads belong to somebody else, and may never come.
     pub(super) lent: bool,
+    pub(super) figures: Option<Figures>,
 }
 
 impl std::fmt::Debug for Site<'_> {

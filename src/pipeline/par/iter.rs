@@ -65,10 +65,8 @@ where
             }
             let Parallel { works, ready, .. } = self;
             let outlet = Outlet { works };
-            let limit = match self.gate.token() {
-                Some(token) => limit.or_cancelled(token),
-                None => limit,
-            };
+            // The token of the stages above, which is cancelled with whatever stops the pipeline.
+            let limit = limit.or_cancelled(works.gate.shut());
             match limit.retry(&outlet, || refill(works, ready)) {
                 Ok(Found::Something) => {}
                 Ok(Found::End(cut)) => return Ok(self.finish(cut)),
@@ -83,6 +81,9 @@ where
     fn hand_out(&mut self, out: Out<U>) -> U {
         if self.works.window.hand_out() {
             self.works.room_came();
+        }
+        if let Some(meter) = &self.works.meter {
+            meter.give_out();
         }
         match out {
             Out::Item(item) => item,

@@ -26,6 +26,7 @@ pub struct ParMap<S, F, U> {
     pub(super) bound: usize,
     pub(super) ordered: bool,
     pub(super) is_last: fn(&U) -> bool,
+    pub(super) name: Option<String>,
     output: PhantomData<fn() -> U>,
 }
 
@@ -34,7 +35,7 @@ impl<S, F, U> ParMap<S, F, U> {
     pub(super) fn new(stage: S, workers: usize, f: F, is_last: fn(&U) -> bool) -> Self {
         assert!(workers > 0, "a parallel map with 0 workers would never compute anything; the least is 1");
         let bound = workers.saturating_mul(BOUND_PER_WORKER).min(usize::MAX / 4);
-        ParMap { stage, f, workers, bound, ordered: true, is_last, output: PhantomData }
+        ParMap { stage, f, workers, bound, ordered: true, is_last, name: None, output: PhantomData }
     }
 }
 
@@ -54,22 +55,45 @@ where
     type Iter = Parallel<'a, S::Iter, F, U, G>;
 
     fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
+        // A consumer that can be cancelled must not sit in the caller's iterator when that happens, and one that
+        // takes whatever comes first not in the caller's function. Where threads may never come it does both.
+        let consumer_reads = self.ordered && gate.token().is_none();
+        self.start(site, gate, consumer_reads)
+    }
+}
+
+impl<S, F, U> ParMap<S, F, U> {
+    /// Makes the shared state; threads are asked for when somebody pulls.
+    pub(super) fn start<'a, G>(
+        self,
+        site: &Site<'a>,
+        gate: G,
+        consumer_reads: bool,
+    ) -> Parallel<'a, S::Iter, F, U, G>
+    where
+        S: Run<'a, Cancellable>,
+        S::Iter: Send + 'a,
+        S::Item: Send + 'a,
+        F: Fn(S::Item) -> U + Send + Sync + 'a,
+        U: Send + 'a,
+        G: Gate,
+    {
         // Stopped with whoever pulls, and by it.
         let above = gate.token().unwrap_or(&site.root).child();
         let inside = Cancellable::new(above);
         let input = self.stage.run(site, inside.clone());
-        // A consumer that can be cancelled must not sit in the caller's iterator when that happens, and one that
-        // takes whatever comes first not in the caller's function. Where threads may never come it does both.
-        let consumer_reads = site.lent || (self.ordered && gate.token().is_none());
+        let name = self.name.unwrap_or_else(|| format!("on {} threads", self.workers));
+        let meter = site.figures.as_ref().map(|figures| figures.meter(name));
         let rules =
             Rules { workers: self.workers, bound: self.bound, ordered: self.ordered, is_last: self.is_last };
         let works = Works {
-            state: Mutex::new(State::new(input, consumer_reads)),
+            state: Mutex::new(State::new(input, consumer_reads || site.lent)),
             window: Window::new(self.bound),
             f: self.f,
             gate: inside,
             rules,
             yard: Arc::clone(&site.yard),
+            meter,
         };
         Parallel::new(works, gate)
     }

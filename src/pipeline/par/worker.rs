@@ -9,6 +9,7 @@ use super::chunk::{Chunk, Out};
 use super::works::{Job, State, Who, Works};
 use crate::clock::Clock;
 use crate::error::TryError;
+use crate::pipeline::figures::{Spent, measured};
 use crate::pipeline::gate::Gate;
 use crate::sync::{Arc, MutexGuard};
 use crate::until::Until;
@@ -52,7 +53,8 @@ where
         }
         let bench = Bench { works: &self, slept: Cell::new(false) };
         let limit = Until::from(self.gate.shut());
-        while let Ok(job) = limit.retry(&bench, || self.find(&bench)) {
+        let meter = self.meter.as_deref();
+        while let Ok(job) = measured(meter, Spent::Idle, || limit.retry(&bench, || self.find(&bench))) {
             self.perform(job);
         }
         let mut state = self.state.lock();
@@ -86,7 +88,8 @@ where
         match job {
             Job::Compute(chunk) => self.compute(&chunk),
             Job::Read { input, chunk, quota } => {
-                if self.read(input, &chunk, quota) {
+                let meter = self.meter.as_deref();
+                if measured(meter, Spent::Reading, || self.read(input, &chunk, quota)) {
                     self.compute(&chunk);
                 }
             }
@@ -156,6 +159,9 @@ where
         chunk: &Arc<Chunk<I::Item, U>>,
         count: usize,
     ) -> bool {
+        if let Some(meter) = &self.meter {
+            meter.take_in(count);
+        }
         let mut state = self.state.lock();
         state.read += count;
         let failed = state.ended.is_some();
@@ -215,6 +221,9 @@ where
             }
         }
         let time = Clock::system().now().saturating_duration_since(start);
+        if let Some(meter) = &self.meter {
+            meter.add(Spent::Working, time);
+        }
         let mut state = self.state.lock();
         state.learn(time, count);
         state.computing -= 1;

@@ -26,6 +26,7 @@ use std::time::Duration;
 use super::chunk::{Chunk, Claim};
 use super::window::Window;
 use crate::group::Yard;
+use crate::pipeline::figures::Meter;
 use crate::pipeline::gate::Cancellable;
 use crate::sync::{Arc, Mutex, MutexGuard, model, sized};
 use crate::wait::{Line, Wake};
@@ -52,6 +53,8 @@ pub(super) struct Works<'a, I: Iterator, F, U> {
     pub(super) gate: Cancellable,
     pub(super) rules: Rules<U>,
     pub(super) yard: Arc<Yard<'a>>,
+    /// Where somebody collects figures.
+    pub(super) meter: Option<Arc<Meter>>,
 }
 
 type ChunkOf<I, U> = Arc<Chunk<<I as Iterator>::Item, U>>;
@@ -267,8 +270,9 @@ where
             drop(wake);
             return;
         }
-        // One more than there are seats: one may be waiting for the input.
-        if state.posting || state.workers > self.rules.workers {
+        // One more than there are seats while one may wait for the input with items in its hand.
+        let reads = state.input.is_none() && state.ended.is_none() && self.quota(&state) > 1;
+        if state.posting || state.workers >= self.rules.workers + usize::from(reads) {
             return;
         }
         state.posting = true;
@@ -296,14 +300,11 @@ where
         drop(wakes);
     }
 
-    /// Stops everybody: no item is read and none is begun from here on.
+    /// Stops everybody: no item is read and none is begun from here on. The token wakes those who sleep, at the
+    /// bench, in a source, or in the stages above.
     pub(super) fn stop(&self) {
+        self.state.lock().stopped = true;
         self.gate.shut().cancel();
-        let mut state = self.state.lock();
-        state.stopped = true;
-        let wakes = state.idle.take_all();
-        drop(state);
-        drop(wakes);
     }
 
     /// Nothing will be read any more. Workers leave, and the consumer looks whether that was all.

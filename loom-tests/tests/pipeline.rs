@@ -1,0 +1,220 @@
+//! Models of the parallel map and of the merge, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use selvedge::error::Cancelled;
+use selvedge::queue::bounded;
+use selvedge::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, Latch, Pipeline};
+use std::panic::{self, AssertUnwindSafe};
+
+/// The hand-over between two stages: an item comes out, and the end does, whoever sleeps when.
+///
+/// Fails if an output does not wake the consumer that waits for it (edit `pipeline-output-wakes-nobody`), and if the
+/// end does not (edit `pipeline-end-wakes-nobody`).
+#[test]
+fn an_item_and_the_end_wake_the_consumer() {
+    model::check(|| {
+        // With a token the consumer leaves reading to the worker.
+        let stop = CancelToken::new();
+        let outputs = Pipeline::source(0..1).cancelled_by(&stop).par_map(1, |n| n + 10).bound(1);
+        assert_eq!(outputs.collect::<Vec<_>>(), Ok(vec![10]));
+    });
+}
+
+/// An item that is handed out makes room, and the reader that sleeps for want of it is woken, though the consumer
+/// does not come back.
+///
+/// Fails if the consumer does not see that a reader waits (edit `pipeline-room-wakes-nobody`).
+#[test]
+fn room_wakes_the_reader_that_waits_for_it() {
+    model::check(|| {
+        let second = Arc::new(Latch::new(1));
+        let (read, stop) = (Arc::clone(&second), CancelToken::new());
+        let source = (0..2).inspect(move |n| {
+            if *n == 1 {
+                read.count_down();
+            }
+        });
+        let mut outputs = Pipeline::source(source).cancelled_by(&stop).par_map(1, |n| n).bound(1).into_iter();
+        assert_eq!(outputs.next(), Some(0));
+        second.wait();
+    });
+}
+
+/// The window: with a bound of one, the third item is not read before the second was taken.
+///
+/// Fails if there is room for one more than the bound (edit `pipeline-bound-is-one-too-many`).
+#[test]
+fn nothing_is_read_beyond_the_bound() {
+    model::check(|| {
+        let read = Arc::new(AtomicUsize::new(0));
+        let (count, stop) = (Arc::clone(&read), CancelToken::new());
+        let source = (0..3).inspect(move |_| {
+            count.fetch_add(1, Ordering::AcqRel);
+        });
+        let mut outputs = Pipeline::source(source).cancelled_by(&stop).par_map(1, |n| n).bound(1).into_iter();
+        assert_eq!(outputs.next(), Some(0));
+        assert!(read.fetch_add(0, Ordering::AcqRel) <= 2);
+        drop(outputs);
+        assert!(read.fetch_add(0, Ordering::AcqRel) <= 2);
+    });
+}
+
+/// The reorder window: two workers, and outputs in the order of the inputs.
+///
+/// Fails if the consumer takes what has come out anywhere (edit `pipeline-order-ignored`).
+#[test]
+fn outputs_of_two_workers_come_in_order() {
+    model::check(|| {
+        let stop = CancelToken::new();
+        let outputs = Pipeline::source(0..2).cancelled_by(&stop).par_map(2, |n| n).bound(2);
+        assert_eq!(outputs.collect::<Vec<_>>(), Ok(vec![0, 1]));
+    });
+}
+
+/// Dropping the output wakes the stage that sleeps in its source, and waits until it has left.
+///
+/// Fails if dropping does not shut the gate (edit `pipeline-drop-cancels-nobody`), and if it does not wait (edit
+/// `pipeline-drop-does-not-join`).
+#[test]
+fn dropping_the_output_wakes_a_sleeping_stage_and_waits_for_it() {
+    model::check(|| {
+        let (sender, silent) = bounded::<u32>(1);
+        let left = Arc::new(AtomicBool::new(false));
+        let gone = SetWhenDropped(Arc::clone(&left));
+        let stop = CancelToken::new();
+        let stage =
+            Pipeline::queue(silent).cancelled_by(&stop).map(move |n| (n, gone.0.load(Ordering::Relaxed)));
+        sender.push(7).unwrap();
+        let mut outputs = stage.buffered(1).into_iter();
+        assert_eq!(outputs.next(), Some((7, false)));
+        drop(outputs);
+        assert!(left.load(Ordering::Relaxed), "the stage is still there");
+    });
+}
+
+struct SetWhenDropped(Arc<AtomicBool>);
+
+impl Drop for SetWhenDropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A cancel reaches the consumer and the stage that sleeps in its source.
+///
+/// Fails if the consumer sleeps without the token, and nobody else would wake it (edit
+/// `pipeline-consumer-ignores-the-token`).
+#[test]
+fn a_cancel_wakes_consumer_and_stage() {
+    model::check(|| {
+        let (_sender, silent) = bounded::<u32>(1);
+        let stop = CancelToken::new();
+        let canceller = thread::spawn({
+            let stop = stop.clone();
+            move || stop.cancel()
+        });
+        let count = Pipeline::queue(silent).cancelled_by(&stop).buffered(1).count();
+        assert_eq!(count, Err(Cancelled));
+        canceller.join().unwrap();
+    });
+}
+
+/// An item that was read comes out although the source falls silent behind it, also if the reader meant to read two.
+///
+/// Fails if a reader keeps what it has read to itself while it waits for more (edit
+/// `pipeline-reader-offers-nothing`).
+#[test]
+fn an_item_comes_out_although_the_source_falls_silent_behind_it() {
+    model::check(|| {
+        let taken = Arc::new(Latch::new(1));
+        let (silent, stop, mut first) = (Arc::clone(&taken), CancelToken::new(), true);
+        let source = Pipeline::generate(move || {
+            if std::mem::take(&mut first) {
+                return Some(1);
+            }
+            silent.wait();
+            None
+        });
+        let mut outputs = source.cancelled_by(&stop).par_map(1, |n| n).bound(4).into_iter();
+        assert_eq!(outputs.next(), Some(1));
+        taken.count_down();
+    });
+}
+
+/// Nothing is begun behind the first error, and the error comes out.
+///
+/// Fails if a failure does not end the reading (edit `pipeline-failure-goes-on`).
+#[test]
+fn nothing_is_begun_behind_the_first_error() {
+    model::check(|| {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (count, stop) = (Arc::clone(&begun), CancelToken::new());
+        let fail = move |n: u32| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Err::<u32, u32>(n)
+        };
+        let outputs = Pipeline::source(0..2).cancelled_by(&stop).try_par_map(1, fail).bound(2);
+        assert_eq!(outputs.collect::<Result<Vec<_>, _>>(), Ok(Err(0)));
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// A panic in a worker reaches the consumer with its payload.
+///
+/// Fails if the payload is dropped (edit `pipeline-panic-is-dropped`).
+#[test]
+fn a_panic_reaches_the_consumer() {
+    model::check(|| {
+        let stop = CancelToken::new();
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            let fail = |_: u32| panic::resume_unwind(Box::new(7_u32));
+            let outputs = Pipeline::source(0..1).cancelled_by(&stop).par_map(1, fail).bound(1);
+            outputs.collect::<Vec<u32>>()
+        }));
+        assert_eq!(result.unwrap_err().downcast_ref(), Some(&7_u32));
+    });
+}
+
+/// A merge ends when both its inputs have, and not before.
+///
+/// Fails if the first input that ends tells the end (edit `pipeline-merge-ends-with-the-first`).
+#[test]
+fn a_merge_ends_when_every_input_has_ended() {
+    model::check(|| {
+        let inputs = [1, 2].map(|n| Pipeline::source([n]));
+        let mut all: Vec<u32> = Pipeline::merge(inputs).capacity(2).collect();
+        all.sort_unstable();
+        assert_eq!(all, [1, 2]);
+    });
+}
+
+/// Two outputs share an input: each item goes to one of them, and both hear of the end.
+///
+/// Fails if who puts the input back wakes nobody (edit `pipeline-baton-wakes-nobody`).
+#[test]
+fn two_outputs_that_share_an_input_both_end() {
+    model::check(|| {
+        let mut outputs = Pipeline::source(0..1).fan_out(2).into_iter();
+        let (mine, theirs) = (outputs.next().unwrap(), outputs.next().unwrap());
+        let other = thread::spawn(move || theirs.count());
+        let count = mine.count();
+        assert_eq!(count + other.join().unwrap(), 1);
+    });
+}
+
+/// Two outputs by key: what one routes to the other wakes it, and what is full wakes it again.
+///
+/// Fails if an item that is put into another's buffer wakes nobody (edit `pipeline-route-wakes-nobody`).
+#[test]
+fn an_item_that_is_routed_to_another_output_wakes_it() {
+    model::check(|| {
+        let mut outputs = Pipeline::source(0..1).broadcast(2, 1).into_iter();
+        let (mine, theirs) = (outputs.next().unwrap(), outputs.next().unwrap());
+        let other = thread::spawn(move || theirs.take(1).count());
+        assert_eq!(mine.take(1).count(), 1);
+        assert_eq!(other.join().unwrap(), 1);
+    });
+}

@@ -1,0 +1,111 @@
+//! A pipeline into a crossbeam channel, for `select!`.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+
+use super::Pipeline;
+use super::gate::Gate;
+use super::sinks::Output;
+use super::stage::Run;
+use crate::cancel::CancelToken;
+use crate::group::Yard;
+use crate::sync::{Arc, Mutex};
+
+/// What drives a pipeline into a channel; made by [`Pipeline::into_channel`]. Dropping it stops the pipeline.
+#[must_use = "dropping it stops the pipeline"]
+pub struct Pump<G: Gate> {
+    yard: Arc<Yard<'static>>,
+    stop: CancelToken,
+    end: Arc<Mutex<Option<End<G>>>>,
+}
+
+type End<G> = Result<<G as Gate>::Of<()>, Box<dyn Any + Send>>;
+
+impl<S, G> Pipeline<S, G>
+where
+    S: Run<'static, G>,
+    S::Iter: Send + 'static,
+    S::Item: Send + 'static,
+    G: Gate,
+    G::Of<()>: Send,
+{
+    /// Sends the items into a crossbeam channel of that capacity, from a thread of its own: for `select!` over
+    /// several pipelines. The channel is disconnected at the end, whatever the end was; [`Pump::join`] says which.
+    ///
+    /// When the receiver is dropped the pipeline stops with the next item that it would send.
+    ///
+    /// ```
+    /// use crossbeam_channel::select;
+    /// use selvedge::Pipeline;
+    ///
+    /// let (words, pump) = Pipeline::source(["warp", "weft"]).map(str::len).into_channel(1);
+    /// let mut total = 0;
+    /// loop {
+    ///     select! {
+    ///         recv(words) -> length => match length {
+    ///             Ok(length) => total += length,
+    ///             Err(_) => break,
+    ///         },
+    ///     }
+    /// }
+    /// pump.join();
+    /// assert_eq!(total, 8);
+    /// ```
+    pub fn into_channel(self, capacity: usize) -> (Receiver<S::Item>, Pump<G>) {
+        let (sender, receiver) = bounded(capacity);
+        let (yard, end) = (Yard::owned(None), Arc::new(Mutex::new(None)));
+        let output = self.into_iter();
+        let stop = output.root().clone();
+        let (token, place) = (stop.clone(), Arc::clone(&end));
+        yard.spawn(move || {
+            let sent = panic::catch_unwind(AssertUnwindSafe(|| send(output, &sender, &token)));
+            *place.lock() = Some(sent);
+        });
+        (receiver, Pump { yard, stop, end })
+    }
+}
+
+fn send<I: Iterator, G: Gate>(
+    mut output: Output<I, G>,
+    sender: &Sender<I::Item>,
+    stop: &CancelToken,
+) -> G::Of<()> {
+    for item in output.by_ref() {
+        select! {
+            send(sender, item) -> sent => if sent.is_err() { break },
+            recv(stop.done()) -> _ => break,
+        }
+    }
+    output.outcome()
+}
+
+impl<G: Gate> Pump<G> {
+    /// Waits until the pipeline has ended, and says how.
+    ///
+    /// # Panics
+    /// With the payload, if a stage panicked.
+    pub fn join(self) -> G::Of<()> {
+        self.yard.close();
+        let end = self.end.lock().take();
+        match end.expect("the yard is closed when its task has ended, and nobody else takes the end") {
+            Ok(outcome) => outcome,
+            Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+}
+
+impl<G: Gate> Drop for Pump<G> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.yard.close();
+    }
+}
+
+impl<G: Gate> fmt::Debug for Pump<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pump").field("stop", &self.stop).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,28 @@
+//! rayon's threads, for stages that compute.
+
+use super::gate::Gate;
+use super::{Pipeline, Stage};
+use crate::group::{Callers, Help};
+use crate::sync::Arc;
+
+/// rayon's global pool, or the one whose thread asks.
+struct Rayon;
+
+impl Callers for Rayon {
+    fn call(self: Arc<Self>, help: Help) -> bool {
+        rayon::spawn(help);
+        true
+    }
+}
+
+impl<S: Stage, G: Gate> Pipeline<S, G> {
+    /// Runs the stages that need threads on rayon's, for functions that compute and do not wait: those before this
+    /// call and those after it. With the feature `rayon`.
+    ///
+    /// Order, bound, errors and cancel are as without it. A thread of rayon's that comes to a stage stays until the
+    /// stage ends; whoever pulls does the work if none comes.
+    pub fn on_rayon(mut self) -> Self {
+        self.plan.callers = Some(Arc::new(Rayon));
+        self
+    }
+}
