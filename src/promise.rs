@@ -18,8 +18,6 @@ struct State<V> {
     stage: Stage<V>,
     /// Who waits for the end.
     joiners: Line,
-    /// Nobody will ever ask.
-    detached: bool,
 }
 
 enum Stage<V> {
@@ -34,7 +32,7 @@ enum Stage<V> {
 
 impl<V> Promise<V> {
     pub(crate) fn new() -> Self {
-        Promise { state: Mutex::new(State { stage: Stage::Open, joiners: Line::new(), detached: false }) }
+        Promise { state: Mutex::new(State { stage: Stage::Open, joiners: Line::new() }) }
     }
 
     /// This thread begins to make the value; false if another has.
@@ -47,18 +45,13 @@ impl<V> Promise<V> {
         open
     }
 
-    /// Writes the value, and wakes who waits for it; gives it back if nobody will ever ask.
-    pub(crate) fn keep(&self, value: V) -> Option<V> {
+    /// Writes the value, and wakes who waits for it. If nobody ever asks, it is dropped with the last reference.
+    pub(crate) fn keep(&self, value: V) {
         let mut state = self.state.lock();
-        if state.detached {
-            state.stage = Stage::Never;
-            return Some(value);
-        }
         state.stage = Stage::Kept(value);
         let wakes = state.joiners.take_all();
         drop(state);
         drop(wakes);
-        None
     }
 
     /// Tells who waits that no value will come, unless it has.
@@ -79,13 +72,6 @@ impl<V> Promise<V> {
     /// [`TryError::WouldBlock`] if it is not there yet, [`TryError::Closed`] if it never will be.
     pub(crate) fn take(&self) -> Result<V, TryError> {
         self.state.lock().take()
-    }
-
-    /// Nobody will ask for the value any more: takes it out, if it is there.
-    pub(crate) fn detach(&self) -> Option<V> {
-        let mut state = self.state.lock();
-        state.detached = true;
-        state.take().ok()
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -42,13 +42,15 @@ use crate::until::{Limit, Until};
 /// assert_eq!(fetch(Duration::from_secs(60)).unwrap(), "a page");
 /// assert!(fetch(Duration::ZERO).is_err()); // nothing was started
 ///
-/// let late = timeout::run(Duration::from_millis(10), |stop| {
-///     stop.wait(); // woken by the limit
-///     std::thread::sleep(Duration::from_millis(50)); // does not hear
-///     "at last"
+/// let (sends, receives) = std::sync::mpsc::channel();
+/// let late = timeout::run(Duration::from_millis(10), move |_| {
+///     receives.recv().unwrap() // does not hear of the limit
 /// }).unwrap_err();
 /// assert_eq!(late.reason(), WaitError::TimedOut);
-/// assert_eq!(late.into_running().unwrap().join(), "at last");
+/// if let Some(running) = late.into_running() { // or it had not even started, and does not now
+///     sends.send("at last").unwrap();
+///     assert_eq!(running.join(), "at last");
+/// }
 /// ```
 ///
 /// # Errors
@@ -134,7 +136,8 @@ pub enum Error<F, R> {
 
 /// A function that still runs, or has ended since; from [`Error::Late`].
 ///
-/// Its token is cancelled. Dropping the handle lets the function run on by itself.
+/// Its token is cancelled. Dropping the handle lets the function run on by itself; its result is dropped when it comes,
+/// and of a panic the panic hook has told.
 #[must_use = "dropping the handle loses the result of what still runs"]
 pub struct Running<R> {
     job: Arc<dyn Runs<R>>,
@@ -165,11 +168,7 @@ where
         let Some(f) = self.f.lock().take() else { return };
         self.promise.begin();
         let result = panic::catch_unwind(AssertUnwindSafe(|| f(&self.token)));
-        if let Some(unwanted) = self.promise.keep(result) {
-            // Nobody is there to whom the panic of a drop could go; the panic hook has reported it.
-            let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(unwanted)));
-            std::mem::forget(dropped);
-        }
+        self.promise.keep(result);
     }
 
     /// The limit has passed.
@@ -238,14 +237,6 @@ impl<R> Running<R> {
     /// True once the function has ended.
     pub fn is_finished(&self) -> bool {
         self.job.promise().has_ended()
-    }
-}
-
-impl<R> Drop for Running<R> {
-    /// Lets the function run on; its result is dropped when it comes.
-    fn drop(&mut self) {
-        let unwanted = self.job.promise().detach();
-        drop(unwanted);
     }
 }
 

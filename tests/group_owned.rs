@@ -198,7 +198,14 @@ fn wait_that_times_out_names_who_runs_and_can_be_repeated() {
         let group = Group::<()>::new(&CancelToken::with_clock(&clock));
         let queue = Arc::new(BoundedQueue::<u8>::new(1));
         let jobs = Arc::clone(&queue);
-        group.spawn_named("reader", move |_| Ok(while jobs.pop().is_ok() {})).unwrap();
+        let started = Arc::new(Latch::new(1));
+        let starts = Arc::clone(&started);
+        let reader = move |_: &CancelToken| {
+            starts.count_down();
+            Ok(while jobs.pop().is_ok() {})
+        };
+        group.spawn_named("reader", reader).unwrap();
+        started.wait();
         for _ in 0..2 {
             let late = std::thread::scope(|s| {
                 s.spawn(|| {

@@ -565,9 +565,13 @@ mod waits {
     #[test]
     fn deadline_of_a_wait_is_kept_on_the_clock_that_it_names() {
         within_a_minute(|| {
-            let clock = Clock::manual();
+            let (clock, started) = (Clock::manual(), Latch::new(1));
             let result = run::<_, &str, _>(|g| {
-                g.spawn(|token| Ok(token.wait()));
+                g.spawn(|token| {
+                    started.count_down();
+                    Ok(token.wait())
+                });
+                started.wait();
                 std::thread::scope(|s| {
                     s.spawn(|| {
                         clock.wait_for_sleepers(1);

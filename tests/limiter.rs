@@ -368,6 +368,8 @@ fn system_clock_brings_tokens_too() {
         }
         assert!(start.elapsed() >= Duration::from_millis(15));
         limiter.set_rate(1, HOUR);
+        // One may have come before the rate was changed.
+        let _ = limiter.try_acquire(1);
         assert_eq!(limiter.acquire_until(1, Duration::from_millis(1)), Err(WaitError::TimedOut));
     });
 }
@@ -701,7 +703,7 @@ fn memory_is_bounded_by_the_keys_that_are_not_idle() {
         limiter.acquire(&key, 1).unwrap();
         // A thousand of them are not idle at any time.
         clock.advance(SECOND / 1_000);
-        assert!(limiter.len() <= 2 * 1_000 + 16 * 16 + 1_000, "{} keys after {key}", limiter.len());
+        assert!(limiter.len() <= 2 * 1_000 + 16 * 64, "{} keys after {key}", limiter.len());
     }
     clock.advance(HOUR);
     limiter.forget_idle();

@@ -83,7 +83,8 @@ fn planted_leak_is_seen_by_the_join_and_by_the_system_until_it_ends() {
             .unwrap();
         let late = join_threads(Duration::from_millis(20)).unwrap_err();
         assert_eq!((late.error, late.value.alive), (WaitError::TimedOut, 1));
-        assert_eq!(in_the_system().unwrap_or(1), 1, "the leak that was planted");
+        // It names itself when it begins to run.
+        eventually("the system has the leak that was planted", || in_the_system().unwrap_or(1) == 1);
         drop(release);
         join_threads(HOUR).unwrap();
         assert_eq!(in_the_system().unwrap_or(0), 0);
@@ -120,7 +121,7 @@ fn joining_the_threads_from_one_of_them_is_refused_at_once() {
         let refused = timeout::run(HOUR, |_| join_threads(HOUR).unwrap_err()).unwrap();
         assert_eq!(refused.error, WaitError::Impossible);
         assert!(refused.to_string().contains("wait for itself"), "{refused}");
-        assert_eq!(refused.value.alive, 1);
+        assert!(refused.value.alive >= 1);
     });
 }
 

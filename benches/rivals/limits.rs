@@ -17,9 +17,9 @@ pub(crate) trait Limit: Send + Sync + 'static {
     fn takes(&self) -> bool;
 }
 
-/// The same with a key.
+/// The same with a key: one a second, and at first as many as any cell takes, so that no key is idle.
 pub(crate) trait KeyedLimit: Send + Sync + 'static {
-    fn new(tokens: u32) -> Self;
+    fn new(burst: u32) -> Self;
 
     fn takes(&self, key: u64) -> bool;
 }
@@ -87,8 +87,8 @@ impl Limit for Bucket {
 }
 
 impl KeyedLimit for selvedge::limiter::KeyedLimiter<u64> {
-    fn new(tokens: u32) -> Self {
-        selvedge::limiter::KeyedLimiter::new(tokens.into(), SECOND)
+    fn new(burst: u32) -> Self {
+        selvedge::limiter::KeyedLimiter::new(1, SECOND).with_burst(burst.into())
     }
 
     fn takes(&self, key: u64) -> bool {
@@ -97,8 +97,8 @@ impl KeyedLimit for selvedge::limiter::KeyedLimiter<u64> {
 }
 
 impl KeyedLimit for RateLimiter<u64, DefaultKeyedStateStore<u64>, DefaultClock> {
-    fn new(tokens: u32) -> Self {
-        RateLimiter::keyed(quota(tokens))
+    fn new(burst: u32) -> Self {
+        RateLimiter::keyed(quota(1).allow_burst(NonZeroU32::new(burst).expect("a burst")))
     }
 
     fn takes(&self, key: u64) -> bool {

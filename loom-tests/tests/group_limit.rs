@@ -96,6 +96,9 @@ fn no_closer_runs_after_the_scope_has_returned() {
                 at_work.store(1, Ordering::Release);
                 at_work.store(2, Ordering::Release);
             });
+            // A look, for loom's sake: it does not see that a token finds a child by a weak reference, so without an
+            // access to the token here it would not try a cancel between the registration and the scope's end.
+            let _ = stop.is_cancelled();
             Ok::<_, ()>(())
         });
         let seen = at_work.swap(3, Ordering::AcqRel);
@@ -209,6 +212,31 @@ fn a_spawn_that_races_the_cancel_runs_or_comes_back_or_is_told() {
             1 => assert!(accepted && outcome.is_ok()),
             _ => assert_eq!(outcome.is_err(), accepted),
         }
+    });
+}
+
+/// Once a cancel and a wait have returned no child runs, though another thread spawned one meanwhile.
+///
+/// Fails if a task does not look at the token before it starts (edit `group-runs-after-the-cancel`). The way in which
+/// it is usually written fails too: `reference::a_wait_that_misses_a_concurrent_run_is_found`.
+#[test]
+fn no_child_runs_after_the_cancel_and_the_wait() {
+    model::check(|| {
+        let group = Group::<()>::new(&CancelToken::new());
+        let (spawner, waited) = (group.spawner(), Arc::new(AtomicUsize::new(0)));
+        let looks = Arc::clone(&waited);
+        let other = thread::spawn(move || {
+            let child = move |_: &CancelToken| {
+                assert_eq!(looks.load(Ordering::Acquire), 0, "it runs after the wait");
+                Ok(())
+            };
+            let _ = spawner.spawn(child);
+        });
+        group.cancel();
+        let _told = group.wait();
+        waited.store(1, Ordering::Release);
+        other.join().unwrap();
+        assert!(group.wait_until(selvedge::Until::forever()).is_ok());
     });
 }
 

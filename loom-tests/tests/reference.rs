@@ -9,7 +9,7 @@ use selvedge_loom::queue::BoundedQueue;
 use selvedge_loom::sync::atomic::{AtomicUsize, Ordering};
 use selvedge_loom::sync::model::{check, find_failure};
 use selvedge_loom::sync::{Arc, Condvar, Mutex, RwLock, thread};
-use selvedge_loom::{CancelToken, Clock, ManualClock, ShardedMap};
+use selvedge_loom::{CancelToken, Clock, ManualClock, ShardedMap, StripedCounter};
 
 /// The reference's queue: one condvar for both sides, and a signal for each change.
 struct OneCondvarQueue {
@@ -380,4 +380,62 @@ fn a_batcher_without_a_close_loses_the_rest() {
         assert_eq!(batcher.processed.lock().len(), 3, "items are lost");
     });
     assert!(failure.expect("two of three are processed").message().contains("items are lost"));
+}
+
+/// The reference's run, cancel, wait: a count of children, and a wait until it is nothing. A child that is run while
+/// somebody waits is missed if the wait looks first, and runs after the wait has returned.
+#[test]
+fn a_wait_that_misses_a_concurrent_run_is_found() {
+    let failure = find_failure(|| {
+        let (children, ended) = (Arc::new(Mutex::new(0_u32)), Arc::new(Condvar::new()));
+        let (stop, waited) = (CancelToken::new(), Arc::new(AtomicUsize::new(0)));
+        let runner = thread::spawn({
+            let (children, ended) = (Arc::clone(&children), Arc::clone(&ended));
+            let (_stop, waited) = (stop.clone(), Arc::clone(&waited));
+            move || {
+                *children.lock() += 1;
+                // The child; the token is its own affair.
+                assert_eq!(waited.load(Ordering::Acquire), 0, "it runs after the wait");
+                *children.lock() -= 1;
+                ended.notify_all();
+            }
+        });
+        stop.cancel();
+        let mut count = children.lock();
+        while *count > 0 {
+            ended.wait(&mut count);
+        }
+        drop(count);
+        waited.store(1, Ordering::Release);
+        runner.join().unwrap();
+    });
+    assert!(failure.expect("the child is missed").message().contains("after the wait"));
+}
+
+/// The usual reset of a counter: a look, and a store of 0. What is added in between is in no take.
+#[test]
+fn a_counter_that_is_read_and_then_emptied_loses_additions() {
+    let failure = find_failure(|| {
+        let cell = Arc::new(AtomicUsize::new(0));
+        let adder = thread::spawn({
+            let cell = Arc::clone(&cell);
+            move || cell.fetch_add(1, Ordering::AcqRel)
+        });
+        let taken = cell.load(Ordering::Acquire);
+        cell.store(0, Ordering::Release);
+        adder.join().unwrap();
+        assert_eq!(taken + cell.load(Ordering::Acquire), 1, "an addition is in no take");
+    });
+    assert!(failure.expect("an addition is lost").message().contains("in no take"));
+    // Ours, in the same situation.
+    check(|| {
+        let counter = Arc::new(StripedCounter::new());
+        let adder = thread::spawn({
+            let counter = Arc::clone(&counter);
+            move || counter.increment()
+        });
+        let taken = counter.take();
+        adder.join().unwrap();
+        assert_eq!(taken + counter.take(), 1);
+    });
 }

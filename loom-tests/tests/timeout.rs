@@ -71,42 +71,6 @@ fn the_limit_wakes_the_function() {
     });
 }
 
-/// What nobody joins is dropped when it comes, by whoever is last.
-///
-/// Fails if it is kept for nobody (edit `promise-keeps-for-nobody`).
-#[test]
-fn a_result_that_nobody_wants_is_dropped() {
-    model::check(|| {
-        let stop = CancelToken::new();
-        let held = Arc::new(());
-        let canceller = thread::spawn({
-            let stop = stop.clone();
-            move || stop.cancel()
-        });
-        let keeps = Arc::clone(&held);
-        let dropped = Arc::new(AtomicUsize::new(0));
-        let result = timeout::run(&stop, {
-            let guard = CountsDrop(Arc::clone(&dropped));
-            move |_| {
-                let _keeps = keeps;
-                guard
-            }
-        });
-        drop(result.map_err(Error::into_running).map_err(|running| running.map(drop)));
-        canceller.join().unwrap();
-        selvedge::group::join_threads(Until::forever()).unwrap();
-        assert_eq!((dropped.load(Ordering::Relaxed), Arc::strong_count(&held)), (1, 1));
-    });
-}
-
-struct CountsDrop(Arc<AtomicUsize>);
-
-impl Drop for CountsDrop {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// A panic of the function comes at the call or at the join, with its payload.
 ///
 /// Fails if what panicked hands nothing over (edit `timeout-panic-is-kept`).

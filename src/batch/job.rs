@@ -212,7 +212,7 @@ impl<'a, T, R> Job<'a, T, R> {
         self.shared.settle(self.round.as_ref(), answers);
         match failure {
             // Told although the handler took the items: the error must not be lost with them.
-            Failure::All(error) if untold > 1 => {
+            Failure::All(error) if untold > 0 => {
                 let items = rest.into_iter().map(|(_, item)| item).collect();
                 self.shared.tell(Failed::new(items, error.clone()));
             }

@@ -82,8 +82,8 @@ use crate::sync::{Mutex, OnceLock, sized};
 /// Models in `loom-tests/tests/counter.rs`.
 ///
 /// # Cost
-/// An addition is a load and a store, half the time of an atomic one when nobody else counts, and the same
-/// when everybody does. A sum reads a cache line for each place. Memory: 768 bytes, and 128 for each number up
+/// An addition is a load and a store, two thirds of the time of an atomic one when nobody else counts, and the
+/// same when everybody does. A sum reads a cache line for each place. Memory: 768 bytes, and 128 for each number up
 /// to the highest that a thread has added under, rounded up to a power of two: a few for a few threads, and none
 /// is given back before the counter is dropped. Bench `counter`.
 ///

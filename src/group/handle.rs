@@ -30,7 +30,7 @@ use crate::until::Until;
 ///
 /// # Cancellation
 /// A result that was there before the limit passed is success, however late the joiner wakes up. After a time-out
-/// the handle is in the error.
+/// the handle is in the error. Dropping the handle lets the task go on; its result is dropped when it comes.
 #[must_use = "dropping the handle drops the task's result; `spawn` is for tasks without one"]
 pub struct Handle<R> {
     promise: Arc<Promise<R>>,
@@ -50,7 +50,7 @@ impl<R> Maker<R> {
     }
 
     pub(super) fn keep(&self, result: R) {
-        drop(self.0.keep(result));
+        self.0.keep(result);
     }
 }
 
@@ -113,13 +113,6 @@ impl<R> Handle<R> {
     /// True once the task has ended, or will not start any more.
     pub fn is_finished(&self) -> bool {
         self.promise.has_ended()
-    }
-}
-
-impl<R> Drop for Handle<R> {
-    /// Lets the task go on; its result is dropped when it comes.
-    fn drop(&mut self) {
-        drop(self.promise.detach());
     }
 }
 

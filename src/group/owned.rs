@@ -46,12 +46,15 @@ pub type Outcome<E> = Result<(), Error<Arc<E>>>;
 /// let group = Group::<io::Error>::new(&CancelToken::new());
 /// let jobs = Arc::new(BoundedQueue::<u32>::new(8));
 /// let queue = Arc::clone(&jobs);
+/// let (starts, started) = std::sync::mpsc::channel();
 /// group.spawn_named("reader", move |stop| {
+///     starts.send(()).unwrap();
 ///     while let Ok(job) = queue.pop_until(stop) {
 ///         println!("{job}");
 ///     }
 ///     Ok(())
 /// })?;
+/// started.recv()?;
 /// let late = group.wait_until(Duration::from_millis(20)).unwrap_err();
 /// assert_eq!((late.error, late.value.running), (WaitError::TimedOut, vec!["reader".to_owned()]));
 /// group.cancel();

@@ -158,10 +158,15 @@ impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use selvedge::{CancelToken, group};
+    /// use selvedge::{CancelToken, Latch, group};
     ///
+    /// let started = Latch::new(1);
     /// let result = group::scope(&CancelToken::new(), |g| {
-    ///     g.spawn_named("slow", |token| token.sleep(Duration::from_secs(3600)).map_err(|_| "cancelled"));
+    ///     g.spawn_named("slow", |token| {
+    ///         started.count_down();
+    ///         token.sleep(Duration::from_secs(3600)).map_err(|_| "cancelled")
+    ///     });
+    ///     started.wait();
     ///     let late = g.wait_until(Duration::from_millis(50)).unwrap_err();
     ///     assert_eq!(late.value.running, ["slow"]);
     ///     g.cancel();

@@ -7,6 +7,7 @@
 #![doc = include_str!("semaphore.md")]
 #![doc = include_str!("cancel.md")]
 #![doc = include_str!("group.md")]
+#![doc = include_str!("timeout.md")]
 #![doc = include_str!("queue.md")]
 #![doc = include_str!("pipeline.md")]
 #![doc = include_str!("counter.md")]

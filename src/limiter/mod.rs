@@ -82,8 +82,8 @@ type Place = (Arc<Slot>, Option<Instant>);
 /// by step, over random schedules.
 ///
 /// # Cost
-/// A lock, a look at the clock and a division or two; the same for one token or a million. One who gives up
-/// wakes everybody behind it. Bench `limiter`.
+/// A lock, a look at the clock, which is two thirds of it, and no division while nobody waits; the same for one
+/// token or a million. One who gives up wakes everybody behind it. Bench `limiter`.
 ///
 /// # Instead
 /// [`Semaphore`](crate::Semaphore) to limit how many are at work at once. [`KeyedLimiter`] for a limit of each of

@@ -8,6 +8,7 @@ mod once;
 #[cfg(feature = "rayon")]
 mod parallel;
 mod reentry;
+mod running;
 mod shard;
 mod traits;
 mod whole;

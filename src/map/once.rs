@@ -1,7 +1,7 @@
 //! Values that are made once: who makes them, who waits, and who is next if that fails.
 //!
 //! # States
-//! A key that is not in the table has, while somebody makes its value, an [`Initialiser`] in its shard's list:
+//! A key that is not in the table has, while somebody makes its value, an [`Initialiser`] in its shard's [list](super::running):
 //!
 //! | from | by | to |
 //! |---|---|---|
@@ -22,13 +22,12 @@
 //! `insert` does not look at the list. If it puts the key in while an initialiser runs, that value stays, the
 //! initialiser's is dropped, and everybody gets the one that stayed.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::panic::{self, AssertUnwindSafe};
 
 use super::ShardedMap;
-use super::circle::{self, Noted, Runner};
+use super::running::{InLine, Initialiser};
 use super::shard::Pair;
 use crate::error::{Rejected, WaitError};
 use crate::inside::this_thread;
@@ -41,39 +40,6 @@ const OWN: &str = "the closure of a `get_or_insert_with` asks for the value that
 const CIRCLE: &str = "the closure of a `get_or_insert_with` asks for a value whose closure waits for the one that it is \
                       making, and the two would wait for each other: make values in one order, or limit the wait \
                       with `get_or_insert_with_until`";
-
-/// The initialisers of one shard.
-pub(super) struct Running<K> {
-    /// As many as there are threads that run one now, so a scan of the list is short.
-    list: Vec<Initialiser<K>>,
-    next_serial: u64,
-}
-
-/// A key whose value is being made.
-struct Initialiser<K> {
-    /// Tells it from all others of its shard, so that it is found again without the key's `Eq`.
-    serial: u64,
-    hash: u64,
-    key: K,
-    /// Who makes it.
-    thread: usize,
-    /// The same for those who follow a circle; made when the first waits.
-    runner: Option<Arc<Runner>>,
-    line: VecDeque<Waiter>,
-}
-
-struct Waiter {
-    thread: usize,
-    slot: Arc<Slot>,
-}
-
-/// This thread's place in a line.
-struct InLine {
-    serial: u64,
-    slot: Arc<Slot>,
-    /// Where the wait has no limit.
-    _noted: Option<Noted>,
-}
 
 /// What a thread that wants the value finds.
 enum Found<'a, K: Eq + Hash, V, S: BuildHasher> {
@@ -92,65 +58,6 @@ struct Turn<'a, K: Eq + Hash, V, S: BuildHasher> {
     map: &'a ShardedMap<K, V, S>,
     hash: u64,
     serial: u64,
-}
-
-impl<K> Running<K> {
-    pub(super) fn new() -> Self {
-        Running { list: Vec::new(), next_serial: 0 }
-    }
-
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.list.shrink_to_fit();
-    }
-
-    /// How many run, and how many threads wait for one.
-    pub(super) fn figures(&self) -> (usize, usize) {
-        (self.list.len(), self.list.iter().map(|it| it.line.len()).sum())
-    }
-
-    fn of_key(&mut self, hash: u64, key: &K) -> Option<&mut Initialiser<K>>
-    where
-        K: Eq,
-    {
-        self.list.iter_mut().find(|it| it.hash == hash && it.key == *key)
-    }
-
-    fn position(&self, serial: u64) -> Option<usize> {
-        self.list.iter().position(|it| it.serial == serial)
-    }
-
-    fn begin(&mut self, hash: u64, key: K) -> u64 {
-        let serial = self.next_serial;
-        self.next_serial += 1;
-        let (thread, line) = (this_thread(), VecDeque::new());
-        self.list.push(Initialiser { serial, hash, key, thread, runner: None, line });
-        serial
-    }
-}
-
-impl<K> Initialiser<K> {
-    /// Puts this thread in line; `None` if it would close a circle.
-    fn join(&mut self, limited: bool) -> Option<InLine> {
-        let runner = self.runner.get_or_insert_with(|| Runner::new(self.thread));
-        let _noted = if limited { None } else { Some(circle::note(runner)?) };
-        let slot = Slot::new();
-        self.line.push_back(Waiter { thread: this_thread(), slot: Arc::clone(&slot) });
-        Some(InLine { serial: self.serial, slot, _noted })
-    }
-
-    /// Gives the turn to the first in line that still waits.
-    fn hand_on(&mut self) -> Option<Wake> {
-        while let Some(waiter) = self.line.pop_front() {
-            if let Some(wake) = waiter.slot.end(Ok(())) {
-                self.thread = waiter.thread;
-                if let Some(runner) = &self.runner {
-                    runner.pass_to(waiter.thread);
-                }
-                return Some(wake);
-            }
-        }
-        None
-    }
 }
 
 impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {

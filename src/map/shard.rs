@@ -1,7 +1,7 @@
 //! One shard: a hash table and the initialisers that run for keys of it, under one lock.
 //!
 //! # Invariants
-//! 1. A key is in the table at most once, and in the list of [running](super::once) initialisers at most once.
+//! 1. A key is in the table at most once, and in the list of [running](super::running) initialisers at most once.
 //! 2. Between any two calls of the caller's code the table is whole: a panic of it finds nothing half done.
 //!
 //! # Growing and shrinking
@@ -16,7 +16,7 @@ use std::mem;
 use hashbrown::HashTable;
 use hashbrown::hash_table::{Entry, OccupiedEntry};
 
-use super::once::Running;
+use super::running::Running;
 
 /// A table with no more buckets than this is never rebuilt to save memory.
 const SMALL: usize = 64;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 use super::iter::{IntoIter, Iter};
-use super::once::Running;
+use super::running::Running;
 use super::shard::Shard;
 use super::{Part, ShardedMap};
 use crate::sync::RwLock;
