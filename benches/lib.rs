@@ -43,7 +43,7 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 13] = [
+pub const SECTIONS: [&str; 14] = [
     "queue",
     "semaphore",
     "cancel",
@@ -53,6 +53,7 @@ pub const SECTIONS: [&str; 13] = [
     "map",
     "timeout",
     "batch",
+    "crawl",
     "counter",
     "limiter",
     "flight",
@@ -74,6 +75,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "timeout" => cells::timeout::all(),
         "map" => cells::map::all(),
         "batch" => cells::batch::all(),
+        "crawl" => cells::crawl::all(),
         "counter" => cells::counter::all(),
         "limiter" => cells::limiter::all(),
         "flight" => cells::flight::all(),

@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod counter;
+pub(crate) mod crawl;
 pub(crate) mod flight;
 pub(crate) mod group;
 pub(crate) mod limiter;

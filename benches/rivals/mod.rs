@@ -5,6 +5,7 @@ pub(crate) mod batches;
 pub(crate) mod channels;
 pub(crate) mod commits;
 pub(crate) mod counts;
+pub(crate) mod crawlers;
 pub(crate) mod flights;
 pub(crate) mod gates;
 pub(crate) mod limits;

@@ -152,3 +152,56 @@ fn an_idle_worker_leaves_when_the_pool_is_shut_down() {
         assert_eq!(pool.shutdown().completed, 1);
     });
 }
+
+/// The system refuses the second thread, while the first goes idle and a task comes.
+///
+/// Fails if who was to start the thread leaves without calling the idle one (edit `staff-refused-calls-nobody`).
+#[test]
+fn a_refused_thread_leaves_no_task_behind() {
+    model::check(|| {
+        thread::refuse_after(1);
+        // Without an end to its time, which would call the idle one too.
+        let pool = Arc::new(Pool::builder().workers(1..=2).keep_alive(Duration::MAX).build().unwrap());
+        let (started, gate) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+        let first = pool.submit({
+            let (started, gate) = (Arc::clone(&started), Arc::clone(&gate));
+            move || {
+                started.count_down();
+                gate.wait();
+            }
+        });
+        started.wait();
+        let other = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || {
+                gate.count_down();
+                first.unwrap().join().unwrap();
+                pool.submit(|| ()).unwrap().join().unwrap();
+            }
+        });
+        // The second thread, while the first is busy.
+        pool.execute(|| ()).unwrap();
+        other.join().unwrap();
+        assert_eq!(pool.shutdown().completed, 3);
+    });
+}
+
+/// The system refuses every thread: two submitters run the tasks, each once, and a task of theirs that submits and
+/// joins does not wait for itself.
+///
+/// Fails if such a task does not count as inside the pool (edit `staff-stand-in-is-outside`).
+#[test]
+fn without_any_thread_the_submitters_run_the_tasks() {
+    model::check(|| {
+        thread::refuse_after(0);
+        let pool = Arc::new(pool(0..=1, 0));
+        let other = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || pool.execute(|| ()).unwrap()
+        });
+        let inner = Arc::clone(&pool);
+        pool.execute(move || inner.submit(|| ()).unwrap().join().unwrap()).unwrap();
+        other.join().unwrap();
+        assert_eq!(pool.shutdown().completed, 3);
+    });
+}

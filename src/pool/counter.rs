@@ -165,8 +165,10 @@ impl Intake {
             drop(room);
             return Some(parcel);
         }
-        let queued = !tail.posted.is_empty() || !head.ready.is_empty();
-        let call = tail.staff.stop_standing_in(queued);
+        tail.staff.stop_standing_in();
+        // Who went idle while the refused thread was coming was not called for what came meanwhile: now it is.
+        // Another thread is not started, because the system has just refused one.
+        let call = if self.is_call_for(&tail) { tail.staff.call_idle() } else { None };
         let closers = if tail.staff.is_empty() { tail.closers.take_all() } else { Vec::new() };
         drop(tail);
         drop(head);

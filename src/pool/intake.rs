@@ -193,13 +193,17 @@ impl Intake {
     /// Unlocks the tail so that the staff's invariant holds.
     pub(super) fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
         self.attention.store(tail.staff.is_crowded() || tail.staff.is_overfull(), Relaxed);
+        if self.is_call_for(&tail) { tail.staff.call() } else { None }
+    }
+
+    /// True if a task is queued, as far as that matters: somebody should be called if anybody is to be had.
+    pub(super) fn is_call_for(&self, tail: &Tail) -> bool {
         // The head's count rises under this lock only, so a task that is there is seen. One that is being taken
         // may be seen too, where the caller does not hold the head's lock; then somebody is called for nothing.
         // Desks are looked at only if somebody could be called; where none holds a task, the next will be told of.
-        let queued = !tail.posted.is_empty()
+        !tail.posted.is_empty()
             || self.head.count.load(Relaxed) > 0
-            || (tail.staff.could_call() && tail.desks.iter().any(|desk| desk.watch()));
-        if queued { tail.staff.call() } else { None }
+            || (tail.staff.could_call() && tail.desks.iter().any(|desk| desk.watch()))
     }
 
     /// Does something to the staff, and says whom that calls.

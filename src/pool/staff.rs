@@ -204,12 +204,15 @@ impl Staff {
         self.workers == self.stand_ins
     }
 
-    /// One who stood in leaves. Who went idle while it was coming was not called for what came meanwhile; so it is
-    /// called now, if tasks are queued. Another thread is not started: the system has just refused one.
-    pub(super) fn stop_standing_in(&mut self, queued: bool) -> Option<Call> {
+    /// One who stood in leaves.
+    pub(super) fn stop_standing_in(&mut self) {
         self.stand_ins -= 1;
         self.leave();
-        if queued && !self.idle.is_empty() { self.call() } else { None }
+    }
+
+    /// Calls an idle worker for the tasks that are queued, if there is one and it is needed.
+    pub(super) fn call_idle(&mut self) -> Option<Call> {
+        if self.idle.is_empty() { None } else { self.call() }
     }
 
     /// Workers, those who are idle, those who are blocked, and the most that there were.

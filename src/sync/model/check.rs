@@ -138,6 +138,7 @@ fn explore(policy: Policy, body: Arc<impl Fn() + Sync + Send + 'static>) -> Resu
                 SPURIOUS_LEFT.set(policy == Policy::Spurious);
                 EXPIRIES_LEFT.set(EXPIRIES);
                 super::time::restart();
+                super::thread::restart();
                 body();
             })
         }

@@ -44,7 +44,61 @@ pub mod atomic {
 
 /// Threads of the model: at most five over its life, the main one counted.
 pub mod thread {
-    pub use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
+    use std::cell::Cell;
+    use std::io;
+
+    pub use loom::thread::{JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
+
+    std::thread_local! {
+        /// How many threads builders may still start in this execution.
+        static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    /// Begins an execution: nothing is refused.
+    pub(super) fn restart() {
+        LEFT.set(usize::MAX);
+    }
+
+    /// Lets builders start so many more threads in this execution and refuses the rest, as a system does that has
+    /// no more. [`spawn`] is not counted.
+    pub fn refuse_after(count: usize) {
+        LEFT.set(count);
+    }
+
+    /// loom's builder, with an end to the threads that it starts: [`refuse_after`].
+    #[derive(Debug)]
+    pub struct Builder(loom::thread::Builder);
+
+    impl Builder {
+        /// As std's.
+        #[allow(clippy::new_without_default, reason = "std's has none")]
+        pub fn new() -> Self {
+            Builder(loom::thread::Builder::new())
+        }
+
+        /// As std's.
+        pub fn name(self, name: String) -> Self {
+            Builder(self.0.name(name))
+        }
+
+        /// As std's; no model depends on it.
+        pub fn stack_size(self, bytes: usize) -> Self {
+            Builder(self.0.stack_size(bytes))
+        }
+
+        /// As std's.
+        pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            match LEFT.get().checked_sub(1) {
+                Some(left) => LEFT.set(left),
+                None => return Err(io::ErrorKind::WouldBlock.into()),
+            }
+            self.0.spawn(f)
+        }
+    }
 
     /// Two: enough to race.
     pub fn available_parallelism() -> usize {
