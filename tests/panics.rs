@@ -14,8 +14,8 @@ use selvedge::limiter::{KeyedLimiter, Ticker};
 use selvedge::queue::bounded;
 use selvedge::sync::model;
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pool, RateLimiter, Semaphore, ShardedMap,
-    SingleFlight, group, timeout,
+    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pipeline, Pool, RateLimiter, Semaphore,
+    ShardedMap, SingleFlight, group, timeout,
 };
 
 /// What a panic said, and where.
@@ -366,6 +366,34 @@ fn panic_of_a_pools_task_goes_to_the_handle_alone() {
         let said = task.join().unwrap_err().to_string();
         assert!(said.contains("3 of 4"), "{said}");
         assert_eq!(pool.shutdown().panicked, 1);
+    });
+}
+
+#[test]
+fn pipeline_of_no_workers_no_bound_or_no_outputs_is_refused() {
+    assert_blames_caller!(Pipeline::source([1]).par_map(0, |n| n), "0 workers", "least is 1");
+    assert_blames_caller!(Pipeline::source([1]).try_par_map(0, Ok::<i32, ()>), "0 workers");
+    assert_blames_caller!(Pipeline::source([1]).par_map(1, |n| n).bound(0), "bound of 0", "least is 1");
+    assert_blames_caller!(Pipeline::source([1]).par_map(1, |n| n).bound(usize::MAX), usize::MAX);
+    assert_blames_caller!(Pipeline::source([1]).buffered(0), "bound of 0");
+    assert_blames_caller!(Pipeline::source([1]).chunks(0), "chunk of 0", "least is 1");
+    assert_blames_caller!(Pipeline::source([1]).chunks_within(0, HOUR), "chunk of 0");
+    assert_blames_caller!(Pipeline::source([1]).fan_out(0), "0 outputs", "least is 1");
+    assert_blames_caller!(Pipeline::source([1]).fan_out_by(0, 1, |n| *n), "0 outputs");
+    assert_blames_caller!(Pipeline::source([1]).fan_out_by(2, 0, |n| *n), "room for 0");
+    assert_blames_caller!(Pipeline::source([1]).broadcast(2, 0), "room for 0");
+    assert_blames_caller!(Pipeline::merge([Pipeline::source([1])]).capacity(0), "bound of 0");
+}
+
+#[test]
+fn panic_of_a_stage_comes_to_the_sink_and_to_the_pump() {
+    within_a_minute(|| {
+        let stage = |n: i32| if n == 3 { panic::panic_any("third") } else { n };
+        let sink = catch_unwind(|| Pipeline::source(0..9).par_map(2, stage).count());
+        assert_eq!(message(&*sink.unwrap_err()), "third");
+        let (_items, pump) = Pipeline::source(0..9).map(stage).into_channel(9);
+        let joined = catch_unwind(AssertUnwindSafe(|| pump.join()));
+        assert_eq!(message(&*joined.unwrap_err()), "third");
     });
 }
 

@@ -17,7 +17,7 @@ impl Drop for NoUnwind {
 
 /// Forgets the lifetime of a task, so that a thread which outlives it may be handed it.
 ///
-/// Sound because of how [`scope`](super::scope) uses it, and only there:
+/// Sound because of how [`scope`](super::scope()) uses it, and [`yard`](super::yard::yard), which says what differs:
 ///
 /// 1. every task and every closer goes straight to the scope's [`Board`](super::board::Board) and nowhere else;
 /// 2. the board counts a task as present from the moment that it is posted until its box has been consumed

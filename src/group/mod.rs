@@ -1,4 +1,16 @@
 //! Tasks that belong together: the first error or panic stops the rest, and all have ended when it returns.
+//!
+//! [`scope`] for tasks that borrow and end where they were spawned, [`Group`] for those that live longer. Both run on
+//! [threads](threads()) that are started when they are needed and reused. Beyond spawning and waiting they have
+//!
+//! | you want | call |
+//! |---|---|
+//! | results, in the order of spawning | [`Scope::submit`], and join the [`Handle`]s in that order |
+//! | at most so many at once | [`Scope::limit`], [`Scope::try_spawn`] |
+//! | to wake what waits without the token | [`Scope::on_stop`] |
+//! | all errors, and nobody stopped by one | [`Scope::keep_going`], [`Scope::take_errors`], [`Group::errors`] |
+//! | to know who still runs | [`Scope::spawn_named`], [`Scope::wait_until`] |
+//! | tasks that spawn tasks | the [`Scope`] that they borrow, or a [`Spawner`] |
 
 #[forbid(unsafe_code)]
 mod board;
@@ -98,7 +110,8 @@ use core::{Failure, Payload};
 /// What was done before `spawn` is visible to the task; what the tasks did is visible after `scope`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/group.rs`.
+/// Models in `loom-tests/tests/group.rs` and `group_limit.rs`. They assume that the operating system starts every thread;
+/// where it does not, the thread that waits runs the tasks.
 ///
 /// # Cost
 /// Threads are reused; bench `group`. One allocation a task, and a few a scope.

@@ -80,7 +80,7 @@ pub type Outcome<E> = Result<(), Error<Arc<E>>>;
 /// What was done before a spawn is visible to the task; what the tasks did is visible after `wait`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/group.rs`.
+/// Models in `loom-tests/tests/group_limit.rs`, under the same assumption as those of [`scope`](super::scope()).
 ///
 /// # Cost
 /// As a scope's; bench `group`. It keeps nothing of a task that has ended but its error.

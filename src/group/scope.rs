@@ -107,9 +107,9 @@ impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
     /// Calls `f` when the scope stops: by a failure, by [`cancel`](Scope::cancel), or because the caller's token was
     /// cancelled. For what tasks wait on without the token: close a queue, wake a condvar.
     ///
-    /// It is called once, before anybody is joined and outside all locks, on the thread that stops the scope; at
-    /// once if the scope has stopped already; not at all if it never stops. A panic in it is a task's; what it returns is
-    /// dropped.
+    /// It is called once, before anybody is joined and outside all locks, on the thread that stops the scope; at a
+    /// deadline, on the crate's alarm thread; at once if the scope has stopped already; not at all if it never
+    /// stops. A panic in it is a task's; what it returns is dropped.
     ///
     /// ```
     /// use selvedge::{BoundedQueue, CancelToken, group};

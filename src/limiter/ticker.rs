@@ -58,7 +58,7 @@ use crate::wait::Slot;
 /// The model `a_tick_and_a_cancel_are_the_one_or_the_other` in `loom-tests/tests/limiter.rs`.
 ///
 /// # Cost
-/// A look at the clock a tick, and a sleep if it is not due. 56 bytes.
+/// A look at the clock a tick, and a sleep if it is not due. 48 bytes.
 ///
 /// # Instead
 /// [`RateLimiter`](super::RateLimiter) if several threads share a rate, or if what was not used should be
