@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`frontier`] | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
-//! | `engine`, `reading`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
+//! | `engine`, `asking`, `reading`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
 //! | `fetch`, `http`, `resolver`, `memory` | one request: the trait, over HTTP, out of memory |
 //! | `html`, `text`, `sitemap`, `robots` | what the answers say |
 //! | `record`, `log`, `report`, `fate` | what was found, and the questions one asks of it |
@@ -19,6 +19,8 @@
 #[doc(hidden)]
 pub mod frontier;
 
+#[cfg(feature = "crawl")]
+mod asking;
 #[cfg(feature = "crawl")]
 mod builder;
 #[cfg(feature = "crawl")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::crawler::ended;
 use super::engine::Engine;
-use super::frontier::ledger::{Edge, Entry, Ledger};
+use super::frontier::{Edge, Entry, Ledger};
 use super::frontier::{PageId, Skip, State, Step};
 use super::log::{Log, Sample, Visit};
 use super::record::{Outcome, Record};

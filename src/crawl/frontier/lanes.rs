@@ -9,7 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use super::ledger::{Distance, PageId, later};
+use super::ledger::later;
+use super::page::{Distance, PageId};
 use crate::sync::Arc;
 
 /// A host's place in the table: one scheme, name and port.

@@ -20,17 +20,20 @@
 //!    has the alarm and the others sleep on: with 16 workers and one slow host, a page wakes one thread, not 16.
 //!    If an earlier moment turns up, the one with the alarm is woken to set it anew.
 //!
-//! One mutex orders everything. The pages are in [`ledger`], the hosts in `lanes`; both are pure. Nothing here
+//! One mutex orders everything. The pages are in `ledger`, the hosts in `lanes`; both are pure. Nothing here
 //! knows of HTTP, so the models in `loom-tests/tests/crawl.rs` build it as it is.
 
+mod labels;
 mod lanes;
-pub mod ledger;
+mod ledger;
+mod page;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use lanes::LaneId;
-pub use ledger::{Counts, Distance, Edge, Entry, Lead, Ledger, Limits, PageId, Restored, Skip, State, Step};
+pub use ledger::Ledger;
+pub use page::{Counts, Distance, Edge, Entry, Lead, Limits, PageId, Restored, Skip, State, Step};
 
 use crate::cancel::CancelToken;
 use crate::clock::Clock;

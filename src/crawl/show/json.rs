@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::crawl::frontier::ledger::Edge;
+use crate::crawl::frontier::Edge;
 use crate::crawl::frontier::{PageId, State, Step};
 use crate::crawl::log::Log;
 use crate::crawl::record::{Record, seconds};
