@@ -16,6 +16,7 @@ use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
 use crate::limiter::{KeyedLimiter, RateLimiter};
 use crate::map::{self, ShardedMap};
+use crate::pipeline::{Figures, Gate, Pump};
 use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
 use crate::semaphore::Semaphore;
@@ -119,3 +120,9 @@ mod of_crawls {
     impl UnwindSafe for MemorySite {}
     impl RefUnwindSafe for MemorySite {}
 }
+
+impl UnwindSafe for Figures {}
+impl RefUnwindSafe for Figures {}
+// It waits for an end, and hands it over whole.
+impl<G: Gate> UnwindSafe for Pump<G> {}
+impl<G: Gate> RefUnwindSafe for Pump<G> {}

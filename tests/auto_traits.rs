@@ -17,6 +17,7 @@ use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
 use selvedge::latch::Member;
 use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
 use selvedge::map;
+use selvedge::pipeline::{Cancellable, Figures, Flow, Free, Pump, StageFigures};
 use selvedge::pool::{
     BuildError, Builder, Panic, Report, Results, ResultsIter, Stats, TaskError, Unstarted, Workers,
 };
@@ -24,8 +25,8 @@ use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::timeout::{self, Running};
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Counter, Latch, ManualClock, Pool, RateLimiter, Semaphore,
-    ShardedMap, StripedCounter, Task, Until, WaitGroup,
+    Batcher, BoundedQueue, CancelToken, Clock, Counter, Latch, ManualClock, Pipeline, Pool, RateLimiter,
+    Semaphore, ShardedMap, StripedCounter, Task, Until, WaitGroup,
 };
 
 /// An inherent constant hides the trait's where its bound holds, and only there.
@@ -300,5 +301,20 @@ fn map_can_be_shared_if_what_is_in_it_can() {
         map::Entry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
         map::OccupiedEntry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
         map::VacantEntry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
+    }
+}
+
+#[test]
+fn pipeline_is_what_its_stages_are() {
+    type Of<T> = Pipeline<selvedge::pipeline::Items<std::vec::IntoIter<T>>>;
+    table! {
+        Of<u8> => "Send Sync Unpin",
+        Of<Neither> => "Unpin",
+        Free => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Cancellable => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Figures => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        StageFigures => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Pump<Free> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Flow<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }

@@ -15,7 +15,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use selvedge::CancelToken;
 use selvedge::crawl::{Builder, Crawler, Death, ErrorKind, Fate, Outcome, Record, Report, Skip, State};
-use server::{Asked, Server, page, reply};
+use server::{Asked, Server, next, page, reply};
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Long enough for a page that answers at once on a machine that is busy.
@@ -353,5 +353,31 @@ fn a_crawl_that_is_cancelled_while_a_body_trickles_in_ends_at_once() {
             builder().timeout(Duration::from_secs(50)).grace(TIMEOUT).body_cap(1 << 30).build().unwrap();
         let report = crawler.run_until(&server.url("/"), &token).unwrap();
         assert_eq!((report.cut_off(), report.page(0).state), (0, State::Waiting));
+    });
+}
+
+#[test]
+fn a_connection_is_kept_open_from_page_to_page_and_every_request_says_who_asks() {
+    within_a_minute(|| {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&connections);
+        let server = serve(move |first, stream| {
+            counts.fetch_add(1, SeqCst);
+            let mut asked = Some(first.clone());
+            while let Some(Asked { path, head, .. }) = asked {
+                assert!(head.to_ascii_lowercase().contains("\r\nuser-agent: weaver/1\r\n"), "{head}");
+                let number: usize = path[1..].parse().unwrap_or(100);
+                let body = if number < 20 { format!("<a href=/{}>", number + 1) } else { String::new() };
+                let length = body.len();
+                let head = format!("HTTP/1.1 200 OK\r\n{HTML}Content-Length: {length}\r\n\r\n");
+                stream.write_all((head + &body).as_bytes())?;
+                asked = next(stream)?;
+            }
+            Ok(())
+        });
+        let report = run(builder().user_agent("weaver/1").workers(1), &server, "/0");
+        assert_eq!((report.fetched(), report.dead_count()), (21, 0));
+        // One for all, or one for robots.txt and one for the pages, if the first answer was not read to its end.
+        assert!(connections.load(SeqCst) <= 2, "{connections:?} connections");
     });
 }

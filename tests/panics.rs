@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use common::{HOUR, message, within_a_minute};
 use selvedge::batch::Batch;
+use selvedge::crawl::{Crawler, MemorySite};
 use selvedge::limiter::{KeyedLimiter, Ticker};
 use selvedge::queue::bounded;
 use selvedge::sync::model;
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pool, RateLimiter, Semaphore, ShardedMap,
-    SingleFlight, group, timeout,
+    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pipeline, Pool, RateLimiter, Semaphore,
+    ShardedMap, SingleFlight, group, timeout,
 };
 
 /// What a panic said, and where.
@@ -369,6 +370,34 @@ fn panic_of_a_pools_task_goes_to_the_handle_alone() {
 }
 
 #[test]
+fn pipeline_of_no_workers_no_bound_or_no_outputs_is_refused() {
+    assert_blames_caller!(Pipeline::source([1]).par_map(0, |n| n), "0 workers", "least is 1");
+    assert_blames_caller!(Pipeline::source([1]).try_par_map(0, Ok::<i32, ()>), "0 workers");
+    assert_blames_caller!(Pipeline::source([1]).par_map(1, |n| n).bound(0), "bound of 0", "least is 1");
+    assert_blames_caller!(Pipeline::source([1]).par_map(1, |n| n).bound(usize::MAX), usize::MAX);
+    assert_blames_caller!(Pipeline::source([1]).buffered(0), "bound of 0");
+    assert_blames_caller!(Pipeline::source([1]).chunks(0), "chunk of 0", "least is 1");
+    assert_blames_caller!(Pipeline::source([1]).chunks_within(0, HOUR), "chunk of 0");
+    assert_blames_caller!(Pipeline::source([1]).fan_out(0), "0 outputs", "least is 1");
+    assert_blames_caller!(Pipeline::source([1]).fan_out_by(0, 1, |n| *n), "0 outputs");
+    assert_blames_caller!(Pipeline::source([1]).fan_out_by(2, 0, |n| *n), "room for 0");
+    assert_blames_caller!(Pipeline::source([1]).broadcast(2, 0), "room for 0");
+    assert_blames_caller!(Pipeline::merge([Pipeline::source([1])]).capacity(0), "bound of 0");
+}
+
+#[test]
+fn panic_of_a_stage_comes_to_the_sink_and_to_the_pump() {
+    within_a_minute(|| {
+        let stage = |n: i32| if n == 3 { panic::panic_any("third") } else { n };
+        let sink = catch_unwind(|| Pipeline::source(0..9).par_map(2, stage).count());
+        assert_eq!(message(&*sink.unwrap_err()), "third");
+        let (_items, pump) = Pipeline::source(0..9).map(stage).into_channel(9);
+        let joined = catch_unwind(AssertUnwindSafe(|| pump.join()));
+        assert_eq!(message(&*joined.unwrap_err()), "third");
+    });
+}
+
+#[test]
 fn map_of_no_shards_or_of_too_many_is_refused() {
     let most = ShardedMap::<u8, u8>::MAX_SHARDS;
     assert_blames_caller!(ShardedMap::<u8, u8>::with_shards(0), "0 shards", "least is 1");
@@ -455,4 +484,18 @@ fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
     assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);
     assert_blames_caller!(limiter.resize(u64::MAX), u64::MAX, most);
     assert_eq!((limiter.rate(), limiter.burst(), limiter.available()), ((1, second), 1, 1));
+}
+
+#[test]
+fn page_that_a_report_does_not_have_is_refused_and_a_callbacks_panic_is_its_owners() {
+    let site = MemorySite::new().page("http://loom.test/", "");
+    let crawler = Crawler::builder().fetch(site.clone()).build().unwrap();
+    let report = crawler.run("http://loom.test/").unwrap();
+    assert_blames_caller!(report.page(7), "7", "1");
+    assert_blames_caller!(report.fate(7), "7", "1");
+    let crawler = Crawler::builder().fetch(site).on_page(|_| panic!("from {}", "on_page")).build().unwrap();
+    let told = |call: &dyn Fn()| message(&*catch_unwind(AssertUnwindSafe(call)).unwrap_err());
+    assert_eq!(told(&|| _ = crawler.run("http://loom.test/")), "from on_page");
+    let crawl = crawler.spawn("http://loom.test/", HOUR).unwrap();
+    assert_eq!(message(&*catch_unwind(AssertUnwindSafe(|| crawl.finish())).unwrap_err()), "from on_page");
 }

@@ -9,7 +9,7 @@ use selvedge_loom::queue::BoundedQueue;
 use selvedge_loom::sync::atomic::{AtomicUsize, Ordering};
 use selvedge_loom::sync::model::{check, find_failure};
 use selvedge_loom::sync::{Arc, Condvar, Mutex, RwLock, thread};
-use selvedge_loom::{CancelToken, Clock, ManualClock, ShardedMap, StripedCounter};
+use selvedge_loom::{CancelToken, Clock, ManualClock, Semaphore, ShardedMap, StripedCounter};
 
 /// The reference's queue: one condvar for both sides, and a signal for each change.
 struct OneCondvarQueue {
@@ -438,4 +438,25 @@ fn a_counter_that_is_read_and_then_emptied_loses_additions() {
         adder.join().unwrap();
         assert_eq!(taken + counter.take(), 1);
     });
+}
+
+/// The reference's crawler: a page holds its permit while it waits for the pages that it links to.
+fn page_that_waits_for_its_links(permits: &Arc<Semaphore>, links: usize) {
+    let _permit = permits.acquire().expect("nobody closes it");
+    if links > 0 {
+        let permits = Arc::clone(permits);
+        let child = thread::spawn(move || page_that_waits_for_its_links(&permits, links - 1));
+        child.join().expect("the child does not panic");
+    }
+}
+
+/// The crawler with permits: with one worker, two pages are enough; with two, they are not.
+#[test]
+fn a_crawler_that_holds_its_permit_for_its_links_stops_for_ever() {
+    let crawl = |permits, links| {
+        find_failure(move || page_that_waits_for_its_links(&Arc::new(Semaphore::new(permits)), links))
+    };
+    let failure = crawl(1, 1).expect("one permit and a page with a link");
+    assert!(failure.message().contains("deadlock"), "{}", failure.message());
+    assert!(crawl(2, 1).is_none());
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use ureq::http::Response as Answer;
 use ureq::http::header::HeaderMap;
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body as Stream};
 
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
+use super::resolver::Remembering;
 
 /// How often a body's reader looks at the token.
 const CHUNK: usize = 16 << 10;
@@ -35,7 +37,8 @@ impl Http {
             .max_redirects_will_error(false)
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections);
-        Http { agent: config.build().new_agent() }
+        let (connector, resolver) = (DefaultConnector::default(), Remembering::default());
+        Http { agent: Agent::with_parts(config.build(), connector, resolver) }
     }
 
     fn call(&self, request: &Request<'_>) -> Result<Answer<Stream>, ureq::Error> {
@@ -44,6 +47,8 @@ impl Http {
             Method::Get => self.agent.get(url),
             Method::Head => self.agent.head(url),
         };
+        // As a header: with an agent of its own, a request would get a connection of its own.
+        builder = builder.header("user-agent", request.agent);
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }
@@ -53,7 +58,6 @@ impl Http {
         let total = left.map_or(request.total, |left| left.min(request.total)).max(Duration::from_millis(1));
         let config = builder
             .config()
-            .user_agent(request.agent)
             .timeout_global(Some(total))
             .timeout_connect(Some(request.connect))
             .timeout_recv_response(Some(request.read));

@@ -6,7 +6,7 @@
 //! | [`frontier`] | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
 //! | `engine`, `reading`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
-//! | `fetch`, `http`, `memory` | one request: the trait, over HTTP, out of memory |
+//! | `fetch`, `http`, `resolver`, `memory` | one request: the trait, over HTTP, out of memory |
 //! | `html`, `text`, `sitemap`, `robots` | what the answers say |
 //! | `record`, `log`, `report`, `fate` | what was found, and the questions one asks of it |
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
@@ -45,6 +45,8 @@ mod reading;
 mod record;
 #[cfg(feature = "crawl")]
 mod report;
+#[cfg(feature = "crawl")]
+mod resolver;
 #[cfg(feature = "crawl")]
 mod resume;
 #[cfg(feature = "crawl")]

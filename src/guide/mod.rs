@@ -9,6 +9,7 @@
 #![doc = include_str!("group.md")]
 #![doc = include_str!("timeout.md")]
 #![doc = include_str!("queue.md")]
+#![doc = include_str!("pipeline.md")]
 #![doc = include_str!("counter.md")]
 #![doc = include_str!("flight.md")]
 #![doc = include_str!("map.md")]

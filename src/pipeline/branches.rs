@@ -100,10 +100,10 @@ where
     /// let outputs = Pipeline::source(0..100_u32).fan_out(3);
     /// let sums = std::thread::scope(|s| {
     ///     let threads: Vec<_> =
-    ///         outputs.into_iter().map(|output| s.spawn(|| output.fold(0, |sum, n| sum + n))).collect();
+    ///         outputs.into_iter().map(|output| s.spawn(|| output.fold(0_u32, |sum, n| sum + n))).collect();
     ///     threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>()
     /// });
-    /// assert_eq!(sums, (0..100).sum());
+    /// assert_eq!(sums, 4_950);
     /// ```
     ///
     /// # Panics

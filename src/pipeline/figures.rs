@@ -16,7 +16,7 @@ use crate::sync::{Arc, Mutex};
 /// use selvedge::{Pipeline, pipeline::Figures};
 ///
 /// let figures = Figures::new();
-/// let sum: u64 = Pipeline::source(0..1_000)
+/// let sum: u64 = Pipeline::source(0..1_000_u64)
 ///     .par_map(2, |n| n * n)
 ///     .named("square")
 ///     .watched_by(&figures)
@@ -24,7 +24,7 @@ use crate::sync::{Arc, Mutex};
 /// let stages = figures.stages();
 /// assert_eq!((stages[0].name.as_str(), stages[0].taken_in, stages[0].given_out), ("square", 1_000, 1_000));
 /// assert!(figures.to_svg().starts_with("<svg"));
-/// # assert_eq!(sum, (0..1_000).map(|n| n * n).sum());
+/// assert_eq!(sum, 332_833_500);
 /// ```
 ///
 /// # Blocking

@@ -25,8 +25,9 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
     where
         F: Fn(S::Item) -> U,
     {
-        let map = |stage| ParMap::new(stage, workers, f, |_| false);
-        self.then(map)
+        // Not in a closure, which would hide the caller's line.
+        let stage = ParMap::new(self.stage, workers, f, |_| false);
+        Pipeline { stage, gate: self.gate, plan: self.plan }
     }
 
     /// Like [`par_map`](Pipeline::par_map), with a function that may fail: the first error is the last item. When it
@@ -39,8 +40,8 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
     where
         F: Fn(S::Item) -> Result<U, E>,
     {
-        let map = |stage| ParMap::new(stage, workers, f, Result::is_err);
-        self.then(map)
+        let stage = ParMap::new(self.stage, workers, f, Result::is_err);
+        Pipeline { stage, gate: self.gate, plan: self.plan }
     }
 
     /// Puts items together: `size` at a time, or fewer when the oldest of them has waited for `age`. What is before it

@@ -68,18 +68,25 @@ fn serve(
     answer: &(impl Fn(&Asked, &mut TcpStream) -> io::Result<()> + ?Sized),
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    match next(&mut stream)? {
+        Some(asked) => answer(&asked, &mut stream),
+        None => Ok(()),
+    }
+}
+
+/// The next request on a connection; `None` if the client hung up.
+pub(crate) fn next(stream: &mut TcpStream) -> io::Result<Option<Asked>> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read(&mut byte)? == 0 {
-            return Ok(());
+            return Ok(None);
         }
         head.push(byte[0]);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut words = head.split(' ');
     let mut word = || words.next().unwrap_or_default().to_owned();
-    let asked = Asked { method: word(), path: word(), head };
-    answer(&asked, &mut stream)
+    Ok(Some(Asked { method: word(), path: word(), head }))
 }
 
 /// Sends an answer with a body of known length, and hangs up.
