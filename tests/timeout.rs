@@ -111,12 +111,19 @@ fn function_on_another_clock_than_its_token_is_told_too() {
     within_a_minute(|| {
         let (clock, token) = (Clock::manual(), CancelToken::new());
         let limit = Until::from((clock.clock(), HOUR)).or_cancelled(&token);
+        let started = Arc::new(Latch::new(1));
+        let tells = Arc::clone(&started);
         thread::scope(|s| {
             s.spawn(|| {
+                started.wait();
                 clock.wait_for_sleepers(1);
                 clock.advance(HOUR);
             });
-            let error = timeout::run(limit, |token| token.wait()).unwrap_err();
+            let function = move |token: &CancelToken| {
+                tells.count_down();
+                token.wait();
+            };
+            let error = timeout::run(limit, function).unwrap_err();
             assert_eq!(error.reason(), WaitError::TimedOut);
             error.into_running().unwrap().join();
         });
