@@ -111,12 +111,19 @@ fn function_on_another_clock_than_its_token_is_told_too() {
     within_a_minute(|| {
         let (clock, token) = (Clock::manual(), CancelToken::new());
         let limit = Until::from((clock.clock(), HOUR)).or_cancelled(&token);
+        let started = Arc::new(Latch::new(1));
+        let tells = Arc::clone(&started);
         thread::scope(|s| {
             s.spawn(|| {
+                started.wait();
                 clock.wait_for_sleepers(1);
                 clock.advance(HOUR);
             });
-            let error = timeout::run(limit, |token| token.wait()).unwrap_err();
+            let function = move |token: &CancelToken| {
+                tells.count_down();
+                token.wait();
+            };
+            let error = timeout::run(limit, function).unwrap_err();
             assert_eq!(error.reason(), WaitError::TimedOut);
             error.into_running().unwrap().join();
         });
@@ -272,19 +279,18 @@ fn function_that_joins_itself_is_told() {
 fn time_outs_inside_each_other_end_at_the_first_limit() {
     within_a_minute(|| {
         let inner_stopped = Arc::new(AtomicBool::new(false));
-        let tells = Arc::clone(&inner_stopped);
+        let (tells, never_started) = (Arc::clone(&inner_stopped), Arc::clone(&inner_stopped));
         let running = run_late(move |outer| {
             let inner = timeout::run((outer, HOUR * 9), move |token| {
                 token.wait();
                 tells.store(true, SeqCst);
             });
-            match inner {
-                Ok(()) => {}
-                Err(error) => {
-                    assert_eq!(error.reason(), WaitError::Cancelled);
-                    if let Some(running) = error.into_running() {
-                        running.join();
-                    }
+            if let Err(error) = inner {
+                assert_eq!(error.reason(), WaitError::Cancelled);
+                match error.into_running() {
+                    Some(running) => running.join(),
+                    // The outer limit passed before it could; nor does it now.
+                    None => never_started.store(true, SeqCst),
                 }
             }
         });
