@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, Cause};
 use crate::crew::{self, Behalf};
 use crate::error::{Rejected, WaitError};
 use crate::promise::Promise;
@@ -104,7 +104,7 @@ where
             drop(job);
             result
         }
-        Err(error) => job.give_up(error)?,
+        Err(error) => job.give_up(error, cause_of(error, &limit))?,
     };
     Ok(deliver(ended))
 }
@@ -112,6 +112,12 @@ where
 /// The function's value, or its panic, which finds nothing of ours to unwind through.
 fn deliver<R>(ended: Ended<R>) -> R {
     ended.unwrap_or_else(|payload| panic::resume_unwind(payload))
+}
+
+/// Why the function is told to stop: for the reason that the limit's token had, or for the time.
+fn cause_of(error: WaitError, limit: &Limit<'_>) -> Cause {
+    let cancelled = limit.token().filter(|_| error == WaitError::Cancelled).and_then(CancelToken::cause);
+    cancelled.unwrap_or(Cause::DeadlinePassed)
 }
 
 /// A token that is cancelled with the limit's, and when its time passes.
@@ -172,7 +178,7 @@ where
     }
 
     /// The limit has passed.
-    fn give_up(self: Arc<Self>, error: WaitError) -> Result<Ended<R>, Error<F, R>> {
+    fn give_up(self: Arc<Self>, error: WaitError, cause: Cause) -> Result<Ended<R>, Error<F, R>> {
         // Whoever takes the function out has it for himself, so it starts before this or never.
         let unstarted = self.f.lock().take();
         if let Some(f) = unstarted {
@@ -182,8 +188,9 @@ where
         if let Ok(ended) = self.promise.take() {
             return Ok(ended);
         }
-        // It cancels itself; here for a time on another clock, and so that all have heard by the return.
-        self.token.cancel();
+        // It cancels itself; here for a time on another clock, and so that all have heard by the return. The one who
+        // cancels the parent may be on its way to this child still, so the reason goes with it: the first holds.
+        self.token.cancel_for(cause);
         Err(Error::Late(Rejected::new(Running { job: self }, error)))
     }
 }

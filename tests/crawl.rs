@@ -303,7 +303,6 @@ fn pages_come_as_they_are_settled_and_each_comes_once() {
         let mut crawl = crawler.spawn(START, Until::forever()).unwrap();
         let seen: Vec<String> = crawl.by_ref().map(|page| page.url.to_string()).collect();
         assert_eq!((seen.len(), seen.iter().collect::<BTreeSet<_>>().len()), (50, 50));
-        assert_eq!(seen[0], START);
         assert!(crawl.next().is_none());
         assert_eq!(crawl.finish().fetched(), 50);
     });

@@ -120,7 +120,9 @@ fn executed_closures_cost_none_and_handles_one() {
             let sum: usize = tasks.into_iter().map(|task| task.join().unwrap()).sum();
             assert_eq!(sum, TASKS * (TASKS - 1) / 2);
         });
-        assert_eq!((posted, joined), (TASKS, 0));
+        assert_eq!(posted, TASKS);
+        // The last is counted before it has handed its result over, so whoever joins it may have to wait.
+        assert!(joined <= SLEEPS, "{joined} to join them");
         assert!(ran <= SLEEPS, "{ran} to run them");
     });
 }

@@ -146,7 +146,8 @@ impl CancelToken {
         self.cancel_for(Cause::Error(Arc::from(error.into())));
     }
 
-    fn cancel_for(&self, cause: Cause) {
+    /// Cancels for a reason that another token had.
+    pub(crate) fn cancel_for(&self, cause: Cause) {
         if let Some(payload) = self.node.cancel(cause) {
             panic::resume_unwind(payload);
         }

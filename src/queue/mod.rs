@@ -63,7 +63,7 @@ const BATCH: usize = sized(32, 2);
 ///         .collect();
 ///     consumers.into_iter().map(|consumer| consumer.join().unwrap()).sum()
 /// });
-/// assert_eq!(total, (0..300).sum());
+/// assert_eq!(total, (0..300).sum::<u64>());
 /// ```
 ///
 /// # Blocking
