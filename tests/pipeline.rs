@@ -716,6 +716,72 @@ mod properties {
     }
 }
 
+/// Sizes that the models cannot reach, with dice that fall the same each time.
+mod stress {
+    use super::*;
+    use common::Dice;
+
+    /// Some work: none, a little, or a turn for somebody else.
+    fn work(dice: &mut Dice, n: u64) -> u64 {
+        match dice.roll(8) {
+            0 => thread::yield_now(),
+            kind => (0..kind * 40).for_each(|_| std::hint::spin_loop()),
+        }
+        n + 1
+    }
+
+    fn run(seed: u64) {
+        let mut dice = Dice::new(seed);
+        let (items, taken) = (dice.roll(300) as u64, dice.roll(400));
+        let (ordered, cancels) = (dice.once_in(2), dice.once_in(4));
+        let stop = CancelToken::new();
+        let census = Arc::new(Census::default());
+        let (first, second) = (Arc::clone(&census), Arc::new(()));
+        let held = Arc::clone(&second);
+        let mut output = Pipeline::source(0..items)
+            .cancelled_by(&stop)
+            .map(move |n| first.count(n))
+            .par_map(1 + dice.roll(4), move |mut item| {
+                item.0 = work(&mut Dice::new(item.0 ^ seed), item.0);
+                (item, Arc::strong_count(&held)).0
+            })
+            .bound(1 + dice.roll(40))
+            .buffered(1 + dice.roll(5))
+            .par_map(1 + dice.roll(3), |item| item)
+            .ordered(ordered)
+            .into_iter();
+        let canceller = cancels.then(|| {
+            let stop = stop.clone();
+            thread::spawn(move || {
+                (0..seed % 50).for_each(|_| thread::yield_now());
+                stop.cancel();
+            })
+        });
+        let mut found: Vec<u64> = output.by_ref().take(taken).map(|item| item.0).collect();
+        let complete = output.outcome().is_ok();
+        drop(output);
+        assert_eq!(
+            (census.now.load(SeqCst), Arc::strong_count(&second)),
+            (0, 1),
+            "seed {seed}: something stayed"
+        );
+        if !ordered {
+            found.sort_unstable();
+        }
+        assert!(found.is_sorted(), "seed {seed}: {found:?}");
+        if complete && taken as u64 >= items {
+            assert!(found.into_iter().eq(1..=items), "seed {seed}");
+        }
+        assert!(complete || cancels, "seed {seed}");
+        canceller.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+
+    #[test]
+    fn random_runs_end_and_leave_nothing_behind() {
+        within_a_minute(|| (0..120).for_each(run));
+    }
+}
+
 mod misfortunes {
     use super::*;
 

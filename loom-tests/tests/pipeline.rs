@@ -122,6 +122,26 @@ fn a_cancel_wakes_consumer_and_stage() {
     });
 }
 
+/// A cancel that takes an item away is told, however it races the end: what comes out as success is complete.
+///
+/// Fails if a worker that drops an item leaves the end as it was (edit `pipeline-cancel-is-silent`).
+#[test]
+fn a_cancel_that_takes_an_item_away_is_told() {
+    model::check(|| {
+        let stop = CancelToken::new();
+        let canceller = thread::spawn({
+            let stop = stop.clone();
+            move || stop.cancel()
+        });
+        let outputs = Pipeline::source(0..1).cancelled_by(&stop).par_map(1, |n| n).bound(4);
+        match outputs.collect::<Vec<u32>>() {
+            Ok(outputs) => assert_eq!(outputs, [0]),
+            Err(Cancelled) => {}
+        }
+        canceller.join().unwrap();
+    });
+}
+
 /// An item that was read comes out although the source falls silent behind it, also if the reader meant to read two.
 ///
 /// Fails if a reader keeps what it has read to itself while it waits for more (edit
@@ -146,7 +166,8 @@ fn an_item_comes_out_although_the_source_falls_silent_behind_it() {
 
 /// Nothing is begun behind the first error, and the error comes out.
 ///
-/// Fails if a failure does not end the reading (edit `pipeline-failure-goes-on`).
+/// Fails if what is left of the chunk is not taken away (edit `pipeline-failure-goes-on`), and if a failure does not wake
+/// the consumer (edit `pipeline-failure-wakes-nobody`).
 #[test]
 fn nothing_is_begun_behind_the_first_error() {
     model::check(|| {
@@ -156,7 +177,7 @@ fn nothing_is_begun_behind_the_first_error() {
             count.fetch_add(1, Ordering::Relaxed);
             Err::<u32, u32>(n)
         };
-        let outputs = Pipeline::source(0..2).cancelled_by(&stop).try_par_map(1, fail).bound(2);
+        let outputs = Pipeline::source(0..2).cancelled_by(&stop).try_par_map(1, fail).bound(4);
         assert_eq!(outputs.collect::<Result<Vec<_>, _>>(), Ok(Err(0)));
         assert_eq!(begun.load(Ordering::Relaxed), 1);
     });
@@ -164,7 +185,8 @@ fn nothing_is_begun_behind_the_first_error() {
 
 /// A panic in a worker reaches the consumer with its payload.
 ///
-/// Fails if the payload is dropped (edit `pipeline-panic-is-dropped`).
+/// Fails if the payload is dropped (edit `pipeline-panic-is-dropped`), and if a failure does not wake the consumer (edit
+/// `pipeline-failure-wakes-nobody`).
 #[test]
 fn a_panic_reaches_the_consumer() {
     model::check(|| {
@@ -205,16 +227,26 @@ fn two_outputs_that_share_an_input_both_end() {
     });
 }
 
-/// Two outputs by key: what one routes to the other wakes it, and what is full wakes it again.
+/// Two outputs by key: an item that one of them routes to the other wakes it, though the first goes on to wait for more.
 ///
 /// Fails if an item that is put into another's buffer wakes nobody (edit `pipeline-route-wakes-nobody`).
 #[test]
 fn an_item_that_is_routed_to_another_output_wakes_it() {
     model::check(|| {
-        let mut outputs = Pipeline::source(0..1).broadcast(2, 1).into_iter();
+        let got = Arc::new(Latch::new(1));
+        let (silent, mut first) = (Arc::clone(&got), true);
+        let source = Pipeline::generate(move || {
+            if std::mem::take(&mut first) {
+                return Some(0);
+            }
+            silent.wait();
+            None
+        });
+        let mut outputs = source.fan_out_by(2, 1, |n| *n).into_iter();
         let (mine, theirs) = (outputs.next().unwrap(), outputs.next().unwrap());
-        let other = thread::spawn(move || theirs.take(1).count());
-        assert_eq!(mine.take(1).count(), 1);
-        assert_eq!(other.join().unwrap(), 1);
+        let told = Arc::clone(&got);
+        let other = thread::spawn(move || theirs.inspect(|_| told.count_down()).count());
+        let count = mine.inspect(|_| got.count_down()).count();
+        assert_eq!(count + other.join().unwrap(), 1);
     });
 }

@@ -61,10 +61,16 @@ fn pump<T, I: Iterator<Item = T>>(
 ) {
     loop {
         let sent = match panic::catch_unwind(AssertUnwindSafe(|| input.next())) {
-            Ok(Some(item)) => sender.push_until(Ok(item), gate.shut()).is_ok(),
+            Ok(Some(item)) => {
+                let sent = sender.push_until(Ok(item), gate.shut()).is_ok();
+                if !sent {
+                    // An item is missing now. Relaxed: the queue's lock, by which the end is told, orders it.
+                    cut.store(true, Memory::Relaxed);
+                }
+                sent
+            }
             Ok(None) => {
                 if gate.is_cut() {
-                    // Relaxed: the queue's lock, by which the end is told, orders it.
                     cut.store(true, Memory::Relaxed);
                 }
                 false

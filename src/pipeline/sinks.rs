@@ -204,8 +204,8 @@ impl<I: Iterator, G: Gate> Iterator for Output<I, G> {
 
 impl<I: Iterator, G: Gate> Drop for Output<I, G> {
     fn drop(&mut self) {
-        self.root.cancel();
         self.items = None;
+        self.root.cancel();
         // Workers that were asked for and have not come are called off here.
         self.yard.close();
     }

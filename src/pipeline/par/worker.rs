@@ -165,7 +165,7 @@ where
         let mut state = self.state.lock();
         state.read += count;
         let failed = state.ended.is_some();
-        let mut wakes = Default::default();
+        let mut wakes = Vec::new();
         let mut unwanted = None;
         match (input, end) {
             (Some(input), _) if failed => unwanted = Some(input),
@@ -246,12 +246,16 @@ where
         input
     }
 
-    /// Drops what is left in a chunk, because everything was stopped.
+    /// Drops what is left in a chunk, because everything was stopped. From here on the end is not the input's own,
+    /// whatever it was before: the consumer may be on its way to it, past its look at the token.
     fn abandon(&self, chunk: &Chunk<I::Item, U>) {
+        let mut state = self.state.lock();
+        state.ended = Some(true);
         let mut contents = chunk.lock();
         let left = mem::take(&mut contents.inputs);
         contents.owned = false;
         drop(contents);
+        drop(state);
         drop(left);
     }
 
@@ -266,10 +270,11 @@ where
         dropped.push(mem::take(&mut contents.inputs));
         contents.outputs.push_back(out);
         contents.owned = false;
-        contents.wanted = false;
+        let wanted = mem::take(&mut contents.wanted);
         drop(contents);
+        let consumer = if wanted { state.consumer.take_all() } else { Vec::new() };
         drop(state);
-        drop(wakes);
+        drop((wakes, consumer));
         drop((input, dropped));
     }
 

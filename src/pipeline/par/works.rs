@@ -307,11 +307,12 @@ where
         self.gate.shut().cancel();
     }
 
-    /// Nothing will be read any more. Workers leave, and the consumer looks whether that was all.
+    /// Nothing will be read any more: workers leave. (The consumer sleeps until something comes of a chunk, and
+    /// whoever ends a chunk wakes it.)
     #[must_use = "dropping these wakes the threads: do that after unlocking"]
-    pub(super) fn end(&self, state: &mut State<I, U>, cut: bool) -> [Vec<Wake>; 2] {
+    pub(super) fn end(&self, state: &mut State<I, U>, cut: bool) -> Vec<Wake> {
         state.ended.get_or_insert(cut);
-        [state.idle.take_all(), state.consumer.take_all()]
+        state.idle.take_all()
     }
 }
 
