@@ -83,7 +83,7 @@ impl<S, F, U, G> Pipeline<ParMap<S, F, U>, G> {
         self
     }
 
-    /// What the stage is called in the [`Figures`].
+    /// What the stage is called in the [`Figures`](super::Figures).
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.stage.name = Some(name.into());
         self
