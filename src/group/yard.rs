@@ -61,8 +61,9 @@ impl Yard<'static> {
 
 /// Runs `body` with a yard, then `stop`, then [closes](Yard::close) the yard, whatever the two did.
 ///
-/// Sound because of 2 and 3 of [`erase::lifetime`], and because nothing is posted once `close` has begun: what a
-/// task borrows for `'a` outlives this call, since the caller chose `'a`.
+/// Sound because of 1 and 2 of [`erase::lifetime`]; because this does not return or unwind past `close`, which returns when
+/// no task is present, where `scope` has `finish_for_good`; and because nothing is posted once `close` has begun, whoever
+/// still holds the yard. What a task borrows for `'a` outlives this call, since the caller chose `'a`.
 pub(crate) fn yard<'a, R>(
     callers: Option<Arc<dyn Callers>>,
     body: impl FnOnce(&Arc<Yard<'a>>) -> R,
