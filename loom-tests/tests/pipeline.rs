@@ -134,9 +134,9 @@ fn a_cancel_that_takes_an_item_away_is_told() {
             move || stop.cancel()
         });
         let outputs = Pipeline::source(0..1).cancelled_by(&stop).par_map(1, |n| n).bound(4);
-        match outputs.collect::<Vec<u32>>() {
-            Ok(outputs) => assert_eq!(outputs, [0]),
-            Err(Cancelled) => {}
+        let outputs: Result<Vec<u32>, Cancelled> = outputs.collect();
+        if let Ok(outputs) = outputs {
+            assert_eq!(outputs, [0]);
         }
         canceller.join().unwrap();
     });
