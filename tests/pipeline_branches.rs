@@ -266,4 +266,21 @@ mod times_and_channels {
             assert!(picture.contains("read &lt;all>") && picture.ends_with("</svg>\n"), "{picture}");
         });
     }
+
+    #[test]
+    fn picture_has_a_row_for_each_thread_of_a_stage() {
+        within_a_minute(|| {
+            let figures = Figures::new();
+            let meet = std::sync::Barrier::new(3);
+            let height = |picture: &str| {
+                let (_, rest) = picture.split_once("height=\"").unwrap();
+                rest[..rest.find('"').unwrap()].parse::<usize>().unwrap()
+            };
+            let before = height(&figures.to_svg());
+            // Three threads, because each waits for the others.
+            Pipeline::source(0..3).par_map(3, |_| meet.wait()).bound(3).watched_by(&figures).for_each(|_| ());
+            let picture = figures.to_svg();
+            assert!(height(&picture) >= before + 3 * 14, "{picture}");
+        });
+    }
 }

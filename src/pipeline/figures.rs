@@ -1,8 +1,9 @@
 //! What the stages of a run do, so that the slowest is seen.
 
 use std::fmt::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::timeline::Timeline;
 use crate::clock::Clock;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
@@ -31,7 +32,8 @@ use crate::sync::{Arc, Mutex};
 /// Nothing waits for a stage.
 ///
 /// # Cost
-/// Two looks at the clock for each handful of items, and nothing where no figures are collected.
+/// Two looks at the clock and a lock for each handful of items, and nothing where no figures are collected. Memory:
+/// some 8 kB for each thread of a stage, however long the run.
 #[derive(Clone, Default)]
 pub struct Figures {
     /// From the source on.
@@ -72,6 +74,9 @@ pub(super) struct Meter {
     working: AtomicU64,
     reading: AtomicU64,
     idle: AtomicU64,
+    /// Where the collection's time begins; none for a meter that nobody watches.
+    origin: Option<Instant>,
+    timeline: Timeline,
 }
 
 /// What a stretch of time was spent on.
@@ -82,14 +87,31 @@ pub(super) enum Spent {
     Idle,
 }
 
+impl Spent {
+    pub(super) const KINDS: usize = 3;
+    pub(super) const ALL: [Spent; Spent::KINDS] = [Spent::Working, Spent::Reading, Spent::Idle];
+
+    /// What it is drawn in.
+    pub(super) fn colour(self) -> &'static str {
+        match self {
+            Spent::Working => "#3a7",
+            Spent::Reading => "#48c",
+            Spent::Idle => "#ccc",
+        }
+    }
+}
+
 impl Meter {
-    pub(super) fn add(&self, spent: Spent, time: Duration) {
+    pub(super) fn add(&self, spent: Spent, from: Instant, to: Instant) {
         let sum = match spent {
             Spent::Working => &self.working,
             Spent::Reading => &self.reading,
             Spent::Idle => &self.idle,
         };
-        sum.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        sum.fetch_add(nanos_between(from, to), Ordering::Relaxed);
+        if let Some(origin) = self.origin {
+            self.timeline.add(spent, nanos_between(origin, from), nanos_between(origin, to));
+        }
     }
 
     pub(super) fn take_in(&self, count: usize) {
@@ -113,12 +135,17 @@ impl Meter {
     }
 }
 
+/// 500 years fit.
+fn nanos_between(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Does `f`, and adds how long that took if somebody collects figures.
 pub(super) fn measured<R>(meter: Option<&Meter>, spent: Spent, f: impl FnOnce() -> R) -> R {
     let Some(meter) = meter else { return f() };
     let start = Clock::system().now();
     let result = f();
-    meter.add(spent, Clock::system().now().saturating_duration_since(start));
+    meter.add(spent, start, Clock::system().now());
     result
 }
 
@@ -134,28 +161,45 @@ impl Figures {
     }
 
     pub(super) fn meter(&self, name: String) -> Arc<Meter> {
-        let meter = Arc::new(Meter { name, ..Meter::default() });
-        self.meters.lock().push(Arc::clone(&meter));
+        let mut meters = self.meters.lock();
+        let origin = meters.first().map_or_else(|| Some(Clock::system().now()), |first| first.origin);
+        let meter = Arc::new(Meter { name, origin, ..Meter::default() });
+        meters.push(Arc::clone(&meter));
         meter
     }
 
-    /// Draws the figures: a bar for each stage, divided by what its threads' time went to.
+    /// Draws the run: for each stage a bar, divided by what its threads' time went to, and below it a row for each
+    /// thread, which shows the same over the time of the run, from left to right. So one sees which stage the others
+    /// wait for, when, and whether its threads share the work.
+    ///
+    /// The picture is as large after an hour as after a millisecond.
     pub fn to_svg(&self) -> String {
-        let stages = self.stages();
+        let meters = self.meters.lock().clone();
+        let stages: Vec<(StageFigures, &Timeline)> =
+            meters.iter().map(|meter| (meter.read(), &meter.timeline)).collect();
         let total = |stage: &StageFigures| stage.working + stage.waiting_for_input + stage.idle;
-        let longest = stages.iter().map(total).max().unwrap_or_default().as_secs_f64().max(1e-9);
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{}\" font-family=\"sans-serif\" \
-             font-size=\"13\">\n",
-            30 + 44 * stages.len()
-        );
-        for (row, stage) in stages.iter().enumerate() {
-            draw(&mut out, 10 + 44 * row, stage, 700.0 / longest).expect("a string takes everything");
+        let longest = stages.iter().map(|(stage, _)| total(stage)).max().unwrap_or_default();
+        let (longest, end) = (longest.as_secs_f64().max(1e-9), Figures::end_of(&stages));
+        let mut body = String::new();
+        let mut top = 10;
+        for (stage, timeline) in &stages {
+            draw(&mut body, top, stage, 700.0 / longest).expect("a string takes everything");
+            timeline.draw(&mut body, top + 38, 700.0 / end).expect("a string takes everything");
+            top += 48 + timeline.extent().1;
         }
-        let bottom = 22 + 44 * stages.len();
-        let legend = "green: computing   blue: waiting for input   grey: idle";
-        let _ = writeln!(out, "<text x=\"10\" y=\"{bottom}\" fill=\"#666\">{legend}</text>\n</svg>");
-        out
+        let (legend, bottom) = ("green: computing   blue: waiting for input   grey: idle", top + 12);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{}\" font-family=\"sans-serif\" \
+             font-size=\"13\">\n{body}<text x=\"10\" y=\"{bottom}\" fill=\"#666\">{legend}; the rows cover \
+             {:.3} s</text>\n</svg>\n",
+            top + 20,
+            end / 1e9,
+        )
+    }
+
+    /// Nanoseconds that the rows cover.
+    fn end_of(stages: &[(StageFigures, &Timeline)]) -> f64 {
+        stages.iter().map(|(_, timeline)| timeline.extent().0).max().unwrap_or(0).max(1) as f64
     }
 }
 
@@ -164,10 +208,9 @@ fn draw(out: &mut String, top: usize, stage: &StageFigures, scale: f64) -> fmt::
     let (taken, depth) = (stage.taken_in, stage.depth());
     writeln!(out, "<text x=\"10\" y=\"{}\">{name}: {taken} in, {depth} under way</text>", top + 12)?;
     let mut left = 10.0;
-    let parts = [(stage.working, "#3a7"), (stage.waiting_for_input, "#48c"), (stage.idle, "#ccc")];
-    for (time, colour) in parts {
-        let width = time.as_secs_f64() * scale;
-        let y = top + 18;
+    let times = [stage.working, stage.waiting_for_input, stage.idle];
+    for (time, kind) in times.into_iter().zip(Spent::ALL) {
+        let (width, y, colour) = (time.as_secs_f64() * scale, top + 18, kind.colour());
         writeln!(
             out,
             "<rect x=\"{left:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"16\" fill=\"{colour}\">\

@@ -16,6 +16,7 @@ mod stage;
 mod stages;
 mod steps;
 mod threads;
+mod timeline;
 mod within;
 
 use std::fmt;

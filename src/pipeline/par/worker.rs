@@ -220,9 +220,10 @@ where
                 }
             }
         }
-        let time = Clock::system().now().saturating_duration_since(start);
+        let end = Clock::system().now();
+        let time = end.saturating_duration_since(start);
         if let Some(meter) = &self.meter {
-            meter.add(Spent::Working, time);
+            meter.add(Spent::Working, start, end);
         }
         let mut state = self.state.lock();
         state.learn(time, count);
