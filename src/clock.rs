@@ -154,7 +154,9 @@ impl Manual {
             }
             return None;
         }
-        state.sleepers += usize::from(matches!(ring, Ring::Slot(..)));
+        if matches!(ring, Ring::Slot(..)) {
+            state.sleepers += 1;
+        }
         let key = (at, state.next_serial);
         state.next_serial += 1;
         state.alarms.insert(key, ring);
@@ -223,7 +225,9 @@ impl ManualClock {
 impl State {
     fn take(&mut self, key: (Instant, u64)) -> Option<Ring> {
         let ring = self.alarms.remove(&key)?;
-        self.sleepers -= usize::from(matches!(ring, Ring::Slot(..)));
+        if matches!(ring, Ring::Slot(..)) {
+            self.sleepers -= 1;
+        }
         Some(ring)
     }
 }

@@ -90,7 +90,9 @@ impl State {
     /// Keeps a place for a task, if the limit has one.
     pub(super) fn reserve(&mut self) -> bool {
         let free = self.posted.len() + self.running.len() + self.reserved < self.limit;
-        self.reserved += usize::from(free);
+        if free {
+            self.reserved += 1;
+        }
         free
     }
 

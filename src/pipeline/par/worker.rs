@@ -185,7 +185,9 @@ where
         let free = state.computing < self.rules.workers;
         let seat = !contents.inputs.is_empty() && free;
         contents.owned = seat;
-        state.computing += usize::from(seat);
+        if seat {
+            state.computing += 1;
+        }
         let left = !seat && contents.wanted;
         drop(contents);
         // Left over, or empty: the consumer goes on with it, or to the next.
