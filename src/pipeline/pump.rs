@@ -76,7 +76,11 @@ fn send<I: Iterator, G: Gate>(
     for item in output.by_ref() {
         select! {
             send(sender, item) -> sent => if sent.is_err() { break },
-            recv(stop.done()) -> _ => break,
+            recv(stop.done()) -> _ => {
+                // The item is in nobody's hands: without this, the end would pass for success.
+                output.lose();
+                break;
+            }
         }
     }
     output.outcome()

@@ -177,6 +177,11 @@ impl<I: Iterator, G: Gate> Output<I, G> {
         self.gate.outcome(())
     }
 
+    /// Says that an item was taken from here and has gone nowhere: this was no success.
+    pub(super) fn lose(&self) {
+        self.gate.cut();
+    }
+
     /// What stops the whole run.
     pub(super) fn root(&self) -> &CancelToken {
         &self.root
