@@ -96,7 +96,9 @@ fn executed_closures_cost_none_and_handles_one() {
             }
         });
         let ran = run(&pool, &open);
-        assert_eq!((posted, SUM.load(SeqCst)), (0, TASKS * (TASKS - 1) / 2));
+        assert_eq!(SUM.load(SeqCst), TASKS * (TASKS - 1) / 2);
+        // Whoever sleeps meanwhile, the worker or the test, allocates a place to sleep.
+        assert!(posted <= SLEEPS, "{posted} to post them");
         assert!(ran <= SLEEPS, "{ran} to run them");
 
         // A word more, and it is boxed.
