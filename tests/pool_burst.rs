@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::{eventually, within_a_minute};
-use selvedge::Pool;
+use selvedge::{Latch, Pool};
 
 const BURST: usize = 20_000;
 
@@ -78,10 +78,14 @@ fn grow(pool: &Arc<Pool>, runs: &Arc<AtomicUsize>, levels: u32) {
 fn queue_and_desks_together_hold_no_more_than_the_bound() {
     within_a_minute(|| {
         let pool = Arc::new(Pool::builder().workers(2).queue(256).build().unwrap());
-        let (full, goes_on) = (Arc::new(selvedge::Latch::new(2)), Arc::new(selvedge::Latch::new(1)));
+        let [both, full, goes_on] = [2, 2, 1].map(|count| Arc::new(Latch::new(count)));
         for _ in 0..2 {
-            let (inner, full, goes_on) = (Arc::clone(&pool), Arc::clone(&full), Arc::clone(&goes_on));
+            let inner = Arc::clone(&pool);
+            let [both, full, goes_on] = [&both, &full, &goes_on].map(Arc::clone);
             let fills = move || {
+                // Not before the other worker is taken too: it would run what this one submits.
+                both.count_down();
+                both.wait();
                 while inner.try_execute(|| ()).is_ok() {}
                 drop(inner);
                 full.count_down();
