@@ -284,8 +284,9 @@ fn a_request_that_does_not_notice_the_end_is_left_behind() {
                 Ok(Response::html(""))
             })
         };
-        let crawler =
-            Crawler::builder().fetch(site).workers(2).grace(Duration::from_millis(1)).build().unwrap();
+        // Time enough for the other worker, who has the start to settle and to leave.
+        let grace = Duration::from_secs(2);
+        let crawler = Crawler::builder().fetch(site).workers(2).grace(grace).build().unwrap();
         let crawl = crawler.spawn(START, HOUR).unwrap();
         reached.wait();
         crawl.cancel();

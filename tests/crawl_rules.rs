@@ -447,7 +447,7 @@ fn cancel_returns_a_state_that_goes_on() {
         reached.wait();
         crawl.cancel();
         let part = crawl.finish();
-        assert!(matches!(part.ended(), Ended::Cancelled(_)));
+        assert!(matches!(part.ended(), Ended::Cancelled(_)), "{:?} {}", part.ended(), part.fetched());
         let mut state = Vec::new();
         part.write_json(&mut state).unwrap();
         let part = Report::read_json(&state[..]).unwrap();
