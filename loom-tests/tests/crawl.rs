@@ -67,6 +67,25 @@ fn the_end_is_told_to_all_and_not_before_the_last_page() {
     });
 }
 
+/// A page that is put back because of a cancel goes to nobody, also not to a worker that had asked before the cancel
+/// whether there was one.
+///
+/// Fails if a worker does not look at its token under the lock (edit `crawl-take-looks-too-early`).
+#[test]
+fn a_page_that_a_cancel_brought_back_goes_to_nobody() {
+    model::check(|| {
+        let (frontier, token) = (frontier(&Clock::system(), &["a/0"]), CancelToken::new());
+        let turn = frontier.take(&token).unwrap();
+        let other = thread::spawn({
+            let (frontier, token) = (Arc::clone(&frontier), token.clone());
+            move || assert_eq!(frontier.take(&token).err(), Some(WaitError::Cancelled))
+        });
+        token.cancel();
+        turn.put_back();
+        other.join().unwrap();
+    });
+}
+
 /// A worker that is woken for a page and cancelled before it takes it: the page reaches the other, and the host
 /// lets in one at a time all along.
 ///

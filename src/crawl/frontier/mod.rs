@@ -103,6 +103,12 @@ impl<R> Frontier<R> {
                 return Err(self.leave(None));
             }
             let mut state = self.state.lock();
+            // Again under the lock, without looking at the clock, which may run the caller's code: a page that was put
+            // back because of a cancel must not go to a thread that had its look before the cancel.
+            if token.was_cancelled() {
+                drop(state);
+                return Err(self.leave(None));
+            }
             let now = self.clock.now();
             if let Some(page) = state.ledger.take(now) {
                 let wake = state.rouse(now);
