@@ -225,7 +225,8 @@ impl Builder {
     }
 
     /// The longest `Retry-After` that is waited for, with the whole host left alone meanwhile; 60 s by default. A
-    /// host that asks for more is not asked again.
+    /// host that asks for more is not asked again. One that names a date is believed as far as its answer has a `Date`
+    /// to count from.
     pub fn patience(mut self, time: Duration) -> Self {
         self.settings.retry.patience = time;
         self

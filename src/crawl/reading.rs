@@ -11,7 +11,7 @@ use super::html::{Found, Links};
 use super::record::{Outcome, Record};
 use super::sitemap::Sitemap;
 use super::text;
-use crate::sync::Arc;
+use crate::sync::{Arc, OnceLock};
 
 impl Engine {
     /// The links of a page; those that are none are noted.
@@ -68,6 +68,7 @@ impl Record {
 
 /// A media type; the one that nearly every page has is kept once.
 fn shared(mime: &str) -> Arc<str> {
-    static HTML: std::sync::LazyLock<Arc<str>> = std::sync::LazyLock::new(|| Arc::from("text/html"));
-    if mime == &**HTML { Arc::clone(&HTML) } else { Arc::from(mime) }
+    static HTML: OnceLock<Arc<str>> = OnceLock::new();
+    let html = HTML.get_or_init(|| Arc::from("text/html"));
+    if mime == &**html { Arc::clone(html) } else { Arc::from(mime) }
 }

@@ -1,7 +1,7 @@
 //! Whether a request is made again, and when.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::fetch::{ErrorKind, FetchError, Response};
 use super::settings::RetrySettings;
@@ -21,11 +21,11 @@ impl RetrySettings {
     /// Decides for a page that was tried `tries` times before.
     pub(super) fn decide(&self, url: &str, tries: u32, answer: &Result<Response, FetchError>) -> Again {
         let asked = match answer {
-            Ok(response) if is_passing(response.status) => response.get("retry-after").map(wait_of),
+            Ok(response) if is_passing(response.status) => wait_asked_by(response),
             Err(error) if is_passing_failure(error.kind) => None,
             _ => return Again::No,
         };
-        match asked.flatten() {
+        match asked {
             _ if tries >= self.times => Again::No,
             // A host that wants to be left alone for longer than that is left alone.
             Some(wait) if wait > self.patience => Again::No,
@@ -54,15 +54,16 @@ pub(super) fn is_passing_failure(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TimedOut | ErrorKind::ConnectionLost | ErrorKind::ConnectionRefused)
 }
 
-/// `Retry-After`: seconds, or a date.
-fn wait_of(text: &str) -> Option<Duration> {
-    match text.trim().parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let date = httpdate::parse_http_date(text.trim()).ok()?;
-            Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-        }
+/// `Retry-After`: seconds, or a date. A date is counted from the answer's own `Date`, so that neither side's clock need
+/// be right, and this side's not be asked.
+fn wait_asked_by(response: &Response) -> Option<Duration> {
+    let text = response.get("retry-after")?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
     }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let sent = httpdate::parse_http_date(response.get("date")?.trim()).ok()?;
+    Some(until.duration_since(sent).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -93,7 +94,15 @@ mod tests {
         let after = |text: &str| decide(0, Response::status(429).header("Retry-After", text));
         assert_eq!(after("7"), Again::Pause(Duration::from_secs(7)));
         assert_eq!(after("3600"), Again::No);
-        assert_eq!(after("Thu, 01 Jan 1970 00:00:00 GMT"), Again::Pause(Duration::ZERO));
+        let until = |date: &str| {
+            let response = Response::status(503).header("Retry-After", date);
+            decide(0, response.header("Date", "Wed, 25 Nov 2026 12:00:00 GMT"))
+        };
+        assert_eq!(until("Wed, 25 Nov 2026 12:00:40 GMT"), Again::Pause(Duration::from_secs(40)));
+        assert_eq!(until("Thu, 01 Jan 1970 00:00:00 GMT"), Again::Pause(Duration::ZERO));
+        assert_eq!(until("Wed, 25 Nov 2026 13:00:00 GMT"), Again::No);
+        // Counted from nothing, a date says nothing.
+        assert!(matches!(after("Wed, 25 Nov 2026 12:00:40 GMT"), Again::After(_)));
         assert!(matches!(after("soon"), Again::After(_)));
     }
 
