@@ -117,7 +117,10 @@ fn hostile(asked: &Asked, stream: &mut TcpStream) -> io::Result<()> {
         "/round" => reply(stream, "302 -", "Location: /round\r\n", b""),
         "/bad-location" => reply(stream, "302 -", "Location: http://[\r\n", b""),
         "/raw-location" => {
-            stream.write_all(b"HTTP/1.1 302 -\r\nLocation: /caf\xE9\r\nContent-Length: 0\r\n\r\n")
+            // With `close`: else the client keeps the connection, and may lose another page on it.
+            stream.write_all(
+                b"HTTP/1.1 302 -\r\nLocation: /caf\xE9\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            )
         }
         "/cookie" if asked.head.to_ascii_lowercase().contains("\r\ncookie:") => page(stream, ""),
         "/cookie" => reply(stream, "302 -", "Set-Cookie: a=b\r\nLocation: /cookie\r\n", b""),
