@@ -1,3 +1,5 @@
+//! What is found in HTML, however it is written.
+
 use super::*;
 
 fn links(html: &str) -> Links {

@@ -10,7 +10,7 @@
 //! the other went to sleep, and no wake-up falls between look and sleep.
 //!
 //! What a task submits from inside goes past both ends, to its worker's [`Desk`]. What a worker does here is in
-//! `counter.rs`.
+//! `pickup.rs`.
 //!
 //! Lock order: head, then tail, then a desk's. Submitters take the tail's alone.
 //!

@@ -3,8 +3,6 @@
 #[forbid(unsafe_code)]
 mod builder;
 #[forbid(unsafe_code)]
-mod counter;
-#[forbid(unsafe_code)]
 mod desk;
 #[forbid(unsafe_code)]
 mod intake;
@@ -14,6 +12,8 @@ mod job;
 mod knot;
 #[allow(unsafe_code)]
 mod parcel;
+#[forbid(unsafe_code)]
+mod pickup;
 #[forbid(unsafe_code)]
 mod places;
 #[forbid(unsafe_code)]

@@ -4,9 +4,9 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::counter::{Comes, Next};
 use super::intake::{Figures, Intake};
 use super::parcel::{Load, Parcel};
+use super::pickup::{Comes, Next};
 use super::places::Exit;
 use super::report::{Report, Stats, Tally, Totals, Unstarted};
 use super::staff::{Call, Staff};

@@ -1,4 +1,4 @@
-//! Where a worker comes for its next task, or for leave.
+//! Where a worker picks up its next task, or is told to sleep or to leave.
 //!
 //! The worker's side of the [`Intake`], under both of its locks but for the fast path.
 
@@ -20,7 +20,7 @@ pub(super) enum Next {
     Leave,
 }
 
-/// In what state a worker comes to the desk.
+/// From where a worker comes for its next task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comes {
     /// From a task.
