@@ -1,30 +1,42 @@
 //! How often a pool allocates: not at all for a closure of at most 48 bytes that is executed, once for a task with a
 //! handle. A program of its own, because the allocator that counts is the whole program's.
+//!
+//! Each thread counts its own allocations: whatever else the process does meanwhile (the test harness, the watchdog)
+//! is nobody's business here.
 
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use common::{eventually, within_a_minute};
 use selvedge::Pool;
 
-/// The system's allocator, with a count.
+/// The system's allocator, with a count for each thread.
 struct Counting;
 
-static COUNT: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Needs no destructor and no lazy initialisation, so that counting allocates nothing.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count_one() {
+    // A thread on its way out may still allocate.
+    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+}
 
 // SAFETY: every call goes to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, SeqCst);
+        count_one();
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.fetch_add(1, SeqCst);
+        count_one();
         // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(block, layout, size) }
     }
@@ -39,92 +51,113 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const TASKS: usize = 1_000;
-/// For what a worker allocates to go to sleep: a slot, whatever the number of tasks.
-const SLEEPS: usize = 8;
 
-/// What `f` makes the program allocate. The tests of this file run one after the other.
+/// What `f` makes this thread allocate.
 fn allocations(f: impl FnOnce()) -> usize {
-    let before = COUNT.load(SeqCst);
+    let before = COUNT.get();
     f();
-    COUNT.load(SeqCst) - before
+    COUNT.get() - before
 }
 
-/// One worker, kept busy without a call of ours until `open` is set, so that nobody sleeps or is woken meanwhile.
-fn busy() -> (Pool, Arc<AtomicBool>) {
-    let pool = Pool::builder().workers(1).queue(2 * TASKS).build().unwrap();
-    // The queue's memory comes with its first use, and stays.
-    for _ in 0..2 {
-        let open = occupy(&pool);
-        (0..2 * TASKS).for_each(|_| pool.execute(|| ()).unwrap());
-        open.store(true, SeqCst);
-        eventually("it is empty", || pool.stats().idle == 1);
+/// A pool whose one worker is kept busy, without a call of ours, until it is let go: nobody sleeps or is woken
+/// meanwhile.
+struct Busy {
+    pool: Pool,
+    worker: Arc<Worker>,
+}
+
+/// What is known of the worker.
+#[derive(Default)]
+struct Worker {
+    is_busy: AtomicBool,
+    may_go_on: AtomicBool,
+    /// Its allocations before it ran what was queued, and after.
+    before: AtomicUsize,
+    after: AtomicUsize,
+    has_run_all: AtomicBool,
+}
+
+impl Busy {
+    fn new() -> Self {
+        let pool = Pool::builder().workers(1).queue(2 * TASKS).build().unwrap();
+        // The queue's memory comes with its first use, and stays.
+        let mut busy = Busy::occupy(pool);
+        for _ in 0..2 {
+            (1..2 * TASKS).for_each(|_| busy.pool.execute(|| ()).unwrap());
+            busy.run();
+            busy = Busy::occupy(busy.pool);
+        }
+        busy
     }
-    let open = occupy(&pool);
-    (pool, open)
+
+    fn occupy(pool: Pool) -> Self {
+        let worker = Arc::new(Worker::default());
+        let it = Arc::clone(&worker);
+        pool.execute(move || {
+            it.is_busy.store(true, SeqCst);
+            eventually("the worker may go on", || it.may_go_on.load(SeqCst));
+            it.before.store(COUNT.get(), SeqCst);
+        })
+        .unwrap();
+        eventually("the worker is busy", || worker.is_busy.load(SeqCst));
+        Busy { pool, worker }
+    }
+
+    /// Lets the worker run what is queued; how often it allocated meanwhile.
+    fn run(&self) -> usize {
+        let it = Arc::clone(&self.worker);
+        self.pool
+            .execute(move || {
+                it.after.store(COUNT.get(), SeqCst);
+                it.has_run_all.store(true, SeqCst);
+            })
+            .unwrap();
+        self.worker.may_go_on.store(true, SeqCst);
+        eventually("everything has run", || self.worker.has_run_all.load(SeqCst));
+        self.worker.after.load(SeqCst) - self.worker.before.load(SeqCst)
+    }
 }
 
-fn occupy(pool: &Pool) -> Arc<AtomicBool> {
-    let (open, waits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let (opened, starts) = (Arc::clone(&open), Arc::clone(&waits));
-    pool.execute(move || {
-        starts.store(true, SeqCst);
-        eventually("it is open", || opened.load(SeqCst));
-    })
-    .unwrap();
-    eventually("it runs", || waits.load(SeqCst));
-    open
-}
-
-/// Lets the worker run what is queued.
-fn run(pool: &Pool, open: &AtomicBool) -> usize {
-    allocations(|| {
-        open.store(true, SeqCst);
-        eventually("it is empty", || pool.stats().idle == 1);
-    })
+/// How often executing a closure that holds `WORDS` words allocates: to post a thousand of them, and to run them.
+fn executing<const WORDS: usize>() -> (usize, usize) {
+    let busy = Busy::new();
+    let sum = Arc::new(AtomicUsize::new(0));
+    let posted = allocations(|| {
+        for n in 0..TASKS {
+            // One of the words is the reference.
+            let (sum, words) = (Arc::clone(&sum), [n; WORDS]);
+            busy.pool.execute(move || _ = sum.fetch_add(words[WORDS - 1], SeqCst)).unwrap();
+        }
+    });
+    let ran = busy.run();
+    assert_eq!(sum.load(SeqCst), TASKS * (TASKS - 1) / 2);
+    (posted, ran)
 }
 
 #[test]
-fn executed_closures_cost_none_and_handles_one() {
+fn executed_closure_of_48_bytes_allocates_nothing() {
+    within_a_minute(|| assert_eq!(executing::<5>(), (0, 0)));
+}
+
+#[test]
+fn executed_closure_of_56_bytes_is_boxed() {
+    within_a_minute(|| assert_eq!(executing::<6>(), (TASKS, 0)));
+}
+
+#[test]
+fn task_with_a_handle_allocates_once() {
     within_a_minute(|| {
-        static SUM: AtomicUsize = AtomicUsize::new(0);
-        // The largest that is kept in place.
-        let (pool, open) = busy();
-        let posted = allocations(|| {
-            for n in 0..TASKS {
-                let words = [n; 6];
-                pool.execute(move || _ = SUM.fetch_add(words[5], SeqCst)).unwrap();
-            }
-        });
-        let ran = run(&pool, &open);
-        assert_eq!(SUM.load(SeqCst), TASKS * (TASKS - 1) / 2);
-        // Whoever sleeps meanwhile, the worker or the test, allocates a place to sleep.
-        assert!(posted <= SLEEPS, "{posted} to post them");
-        assert!(ran <= SLEEPS, "{ran} to run them");
-
-        // A word more, and it is boxed.
-        let (pool, open) = busy();
-        let posted = allocations(|| {
-            for n in 0..TASKS {
-                let words = [n; 7];
-                pool.execute(move || _ = SUM.fetch_add(words[6], SeqCst)).unwrap();
-            }
-        });
-        let ran = run(&pool, &open);
-        assert_eq!(posted, TASKS);
-        assert!(ran <= SLEEPS, "{ran} to run them");
-
-        // Closure, result and the place to wait for it are one.
-        let (pool, open) = busy();
+        let busy = Busy::new();
         let mut tasks = Vec::with_capacity(TASKS);
-        let posted = allocations(|| (0..TASKS).for_each(|n| tasks.push(pool.submit(move || n).unwrap())));
-        let ran = run(&pool, &open);
+        // Closure, result and the place to wait for it are one.
+        let posted =
+            allocations(|| (0..TASKS).for_each(|n| tasks.push(busy.pool.submit(move || n).unwrap())));
+        let ran = busy.run();
+        // All have handed their results over, so no join waits.
         let joined = allocations(|| {
             let sum: usize = tasks.into_iter().map(|task| task.join().unwrap()).sum();
             assert_eq!(sum, TASKS * (TASKS - 1) / 2);
         });
-        assert_eq!(posted, TASKS);
-        // The last is counted before it has handed its result over, so whoever joins it may have to wait.
-        assert!(joined <= SLEEPS, "{joined} to join them");
-        assert!(ran <= SLEEPS, "{ran} to run them");
+        assert_eq!((posted, ran, joined), (TASKS, 0, 0));
     });
 }

@@ -117,8 +117,11 @@ impl Intake {
     /// The first task in the queue; brings what was posted to the head if that is empty.
     fn advance(&self, head: &mut Head, tail: &mut Tail) -> Option<Parcel> {
         if head.ready.is_empty() {
-            // The tail's lock is needed for this, and the head's count rises here only.
-            mem::swap(&mut tail.posted, &mut head.ready);
+            // The tail's lock is needed for this, and the head's count rises here only. Two empty deques stay where
+            // they are: each fruitless look would otherwise decide anew which of the two the next burst has to grow.
+            if !tail.posted.is_empty() {
+                mem::swap(&mut tail.posted, &mut head.ready);
+            }
             tail.ready_seen = head.ready.len();
             self.tail.count.store(0, Relaxed);
         }
