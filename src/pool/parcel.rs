@@ -9,6 +9,11 @@
 //! # Invariant
 //! `store` holds a live value of the type that `table` was made for, from [`Parcel::new`] until [`Parcel::run`]
 //! or `drop`, which consume the parcel.
+//!
+//! # Why every method takes the parcel by value or by `&mut`
+//! The compiler sees words in the store, not the load, so to it nothing behind a `&Parcel` can change. A load may
+//! hold a `Cell`, and then even a `&L` made out of a `&Parcel` breaks that promise: a write through it is lost in an
+//! optimised build, as the test below showed. A pointer that comes from a `&mut Parcel` may be written through.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -51,17 +56,18 @@ type Store = MaybeUninit<[usize; WORDS]>;
 pub(super) struct Parcel {
     table: &'static Table,
     store: Store,
-    /// Not `Sync`, because the load need not be. `Send` it is, as every load.
+    /// `!Sync`, since a load need not be `Sync`; `Send`, since every load is.
     unshared: PhantomData<Cell<()>>,
 }
 
-/// What can be done with a load that lies in a store. Each function wants a pointer to a store that holds a live
-/// load of the table's type, and which is accessed by nobody else meanwhile; `run` and `drop` end its life.
+/// What can be done with a load that lies in a store. Each function wants a pointer that may be read and written
+/// through, to a store that holds a live load of the table's type, and which is accessed by nobody else meanwhile;
+/// `run` and `drop` end the load's life.
 struct Table {
     run: unsafe fn(*mut Store, &Seat),
     drop: unsafe fn(*mut Store),
-    is_waiting: unsafe fn(*const Store) -> bool,
-    revoke: unsafe fn(*const Store, &Seat),
+    is_waiting: unsafe fn(*mut Store) -> bool,
+    revoke: unsafe fn(*mut Store, &Seat),
 }
 
 /// Makes a table for each type of load.
@@ -80,12 +86,13 @@ impl<L: Load> TableOf<L> {
             unsafe { store.cast::<L>().drop_in_place() }
         },
         is_waiting: |store| {
-            // SAFETY: as above, for reading; nobody writes meanwhile.
+            // SAFETY: aligned, initialised and alive as above, and nobody else accesses it while the reference is
+            // exists. The pointer may be written through, which a `Cell` in the load needs.
             let load = unsafe { &*store.cast::<L>() };
             load.is_waiting()
         },
         revoke: |store, seat| {
-            // SAFETY: as above, for reading; nobody writes meanwhile.
+            // SAFETY: as in `is_waiting`.
             let load = unsafe { &*store.cast::<L>() };
             load.revoke(seat);
         },
@@ -118,16 +125,16 @@ impl Parcel {
     }
 
     /// True while nobody has claimed it by another way.
-    pub(super) fn is_waiting(&self) -> bool {
-        // SAFETY: by the invariant the store holds a live load of the table's type. It is not written
-        // meanwhile: a parcel is not `Sync`, and this thread has a reference to it.
-        unsafe { (self.table.is_waiting)(&raw const self.store) }
+    pub(super) fn is_waiting(&mut self) -> bool {
+        // SAFETY: by the invariant the store holds a live load of the table's type. Nobody else accesses it, and it
+        // may be written: this is the only reference to the parcel.
+        unsafe { (self.table.is_waiting)(&raw mut self.store) }
     }
 
     /// Tells whoever waits for it that it never runs.
-    pub(super) fn revoke(&self, seat: &Seat) {
+    pub(super) fn revoke(&mut self, seat: &Seat) {
         // SAFETY: as in `is_waiting`.
-        unsafe { (self.table.revoke)(&raw const self.store, seat) }
+        unsafe { (self.table.revoke)(&raw mut self.store, seat) }
     }
 }
 
@@ -142,4 +149,38 @@ impl Drop for Parcel {
 
 const fn fits<L>() -> bool {
     size_of::<L>() <= size_of::<Store>() && align_of::<L>() <= align_of::<Store>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    use super::*;
+    use crate::pool::Pool;
+
+    /// A load that changes, by a shared reference, what lies in the store itself.
+    struct Flips(Cell<bool>);
+
+    impl Load for Flips {
+        fn run(self, _: &Seat) {}
+
+        fn is_waiting(&self) -> bool {
+            self.0.get()
+        }
+
+        fn revoke(&self, _: &Seat) {
+            self.0.set(!self.0.get());
+        }
+    }
+
+    #[test]
+    fn load_with_a_cell_that_is_revoked_shows_its_change() {
+        let pool = Pool::builder().workers(1).build().unwrap();
+        // Not inlined: what the compiler may assume of the call, it knows from the signature alone.
+        let revoke = black_box(Parcel::revoke as fn(&mut Parcel, &Seat));
+        let mut parcel = Parcel::new(Flips(Cell::new(true)));
+        assert!(parcel.is_waiting());
+        revoke(&mut parcel, pool.shared.visitor());
+        assert!(!parcel.is_waiting());
+    }
 }

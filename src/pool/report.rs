@@ -65,7 +65,7 @@ pub struct Unstarted {
 
 impl Unstarted {
     /// `None` if the task was claimed while it was in the queue.
-    pub(super) fn of(parcel: Parcel, pool: &Arc<Shared>) -> Option<Self> {
+    pub(super) fn of(mut parcel: Parcel, pool: &Arc<Shared>) -> Option<Self> {
         parcel.is_waiting().then(|| Unstarted { parcel: Mutex::new(Some(parcel)), pool: Arc::clone(pool) })
     }
 
@@ -84,7 +84,7 @@ impl Unstarted {
 impl Drop for Unstarted {
     fn drop(&mut self) {
         let parcel = self.parcel.lock().take();
-        if let Some(parcel) = parcel {
+        if let Some(mut parcel) = parcel {
             parcel.revoke(self.pool.visitor());
         }
     }
