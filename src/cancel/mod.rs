@@ -137,6 +137,10 @@ impl CancelToken {
     }
 
     /// Cancels the token and its children.
+    ///
+    /// Takes locks and allocates, so it must not be called from a signal handler, which may have interrupted a
+    /// thread that holds one of those locks. Let a thread wait for the signal and cancel from there; the
+    /// [guide](crate::guide#ctrl-c-signals-and-fork) has the recipe.
     pub fn cancel(&self) {
         self.cancel_for(Cause::Requested);
     }

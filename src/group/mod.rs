@@ -11,6 +11,9 @@
 //! | all errors, and nobody stopped by one | [`Scope::keep_going`], [`Scope::take_errors`], [`Group::errors`] |
 //! | to know who still runs | [`Scope::spawn_named`], [`Scope::wait_until`] |
 //! | tasks that spawn tasks | the [`Scope`] that they borrow, or a [`Spawner`] |
+//!
+//! None of these threads exists in the child of a `fork` that does not `exec`: a program that forks like that does so
+//! before it opens its first scope. See the [guide](crate::guide#ctrl-c-signals-and-fork).
 
 #[forbid(unsafe_code)]
 mod board;

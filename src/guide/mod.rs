@@ -15,6 +15,7 @@
 #![doc = include_str!("map.md")]
 #![doc = include_str!("limiter.md")]
 #![doc = include_str!("batch.md")]
+#![doc = include_str!("signals.md")]
 #![doc = include_str!("polling.md")]
 #![doc = include_str!("races.md")]
 #![doc = include_str!("crawl.md")]
