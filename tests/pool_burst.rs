@@ -83,7 +83,9 @@ fn queue_and_desks_together_hold_no_more_than_the_bound() {
             let inner = Arc::clone(&pool);
             let [both, full, goes_on] = [&both, &full, &goes_on].map(Arc::clone);
             let fills = move || {
-                // Not before the other worker is taken too: it would run what this one submits.
+                // Not before the other worker is taken too: it would run what this one submits, the queue would never
+                // be full, and both would wait for good. That was the hang that this test once had, of its own making:
+                // the pool was idle and empty while it stood.
                 both.count_down();
                 both.wait();
                 while inner.try_execute(|| ()).is_ok() {}

@@ -105,9 +105,9 @@ use shard::Shard;
 /// What a thread did before it changed a key is visible to who sees the change.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/map.rs`; random sequences of calls against std's `HashMap`, and histories of
-/// several threads checked for linearizability, in `tests/map.rs`. Assumed: hashbrown's table, which runs in the
-/// models unchanged, is right in one thread.
+/// Models in `loom-tests/tests/map.rs`; random sequences of calls against std's `HashMap` in `tests/map.rs`, and
+/// histories of several threads checked for linearizability in `tests/map_history.rs`. Assumed: hashbrown's table,
+/// which runs in the models unchanged, is right in one thread.
 ///
 /// # Cost
 /// A hash, and one lock and unlock of a shard that is otherwise idle. 128 bytes a shard, and there are 32 shards a

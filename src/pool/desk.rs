@@ -3,7 +3,8 @@
 //! Each worker has a desk. What a task submits to its own pool goes onto the desk of the worker that runs it, which
 //! takes its next task from there; a worker that finds nothing elsewhere takes from the others' desks, the oldest
 //! first. The lock of a desk is its worker's alone as long as nobody steals, and costs what an uncontended one
-//! does. (A tree of 65,535 tasks on two workers: bench `pool`, and the commit that brought this file.)
+//! does. For a tree of 65,535 tasks on two workers it brought the pool from 0.65 to 0.95 of rayon's speed (bench
+//! `pool`).
 //!
 //! # How many are queued
 //! The [`Intake`](super::intake::Intake) lends each desk some of the queue's places, many at a time, so that the
