@@ -54,6 +54,55 @@ fn burst_is_there_at_the_start_and_refills_evenly() {
 }
 
 #[test]
+fn paused_limiter_gives_out_the_burst_it_starts_with() {
+    let (clock, limiter) = manual(0, SECOND, 3);
+    assert_eq!((limiter.available(), limiter.rate()), (3, (0, SECOND)));
+    for count in 0..=3 {
+        assert_eq!(limiter.delay(count), Some(Duration::ZERO), "{count} are there");
+    }
+    assert_eq!(limiter.delay(4), None);
+    assert_eq!(limiter.try_acquire(1), Ok(()));
+    assert_eq!((limiter.available(), limiter.delay(2)), (2, Some(Duration::ZERO)));
+    assert_eq!(limiter.delay(3), None, "no third comes");
+    assert_eq!(limiter.acquire(2), Ok(()));
+    clock.advance(HOUR);
+    assert_eq!((limiter.available(), limiter.delay(1)), (0, None));
+    assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+    assert_eq!(limiter.acquire_until(1, (clock.clock(), HOUR)), Err(WaitError::TimedOut), "at once");
+}
+
+#[test]
+fn paused_keyed_limiter_gives_out_each_keys_burst() {
+    let clock = Clock::manual();
+    let limiter = KeyedLimiter::<u8>::new(0, SECOND).with_burst(2).with_clock(&clock);
+    let told =
+        |limiter: &KeyedLimiter<u8>| (limiter.available(&1), limiter.delay(&1, 1), limiter.delay(&1, 2));
+    assert_eq!(told(&limiter), (2, Some(Duration::ZERO), Some(Duration::ZERO)));
+    assert_eq!(limiter.try_acquire(&1, 1), Ok(()));
+    assert_eq!(told(&limiter), (1, Some(Duration::ZERO), None));
+    assert_eq!(limiter.try_acquire(&1, 1), Ok(()));
+    assert_eq!(told(&limiter), (0, None, None));
+    clock.advance(HOUR);
+    // What will never be full again is never idle.
+    assert_eq!((limiter.forget_idle(), limiter.available(&2)), (0, 2));
+}
+
+#[test]
+fn burst_is_a_periods_tokens_unless_another_is_asked_for() {
+    for tokens in [0, 1, 7, RateLimiter::MAX] {
+        let limiter = RateLimiter::new(tokens, SECOND);
+        assert_eq!(
+            (limiter.burst(), limiter.available(), limiter.rate()),
+            (tokens, tokens, (tokens, SECOND))
+        );
+        let keyed = KeyedLimiter::<u8>::new(tokens, SECOND);
+        assert_eq!(keyed.available(&1), tokens);
+    }
+    let empty = RateLimiter::new(0, SECOND);
+    assert_eq!((empty.try_acquire(1), empty.try_acquire(0)), (Err(TryError::Impossible), Ok(())));
+}
+
+#[test]
 fn rate_that_divides_nothing_does_not_drift() {
     // A token each 142,857,142.857… ns; rounded to a nanosecond it would be a token off after 7 · 10^8 of them.
     // The burst is 2, because a bucket that is full spills what comes in the rest of a nanosecond.

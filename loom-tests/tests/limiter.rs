@@ -167,6 +167,28 @@ fn a_new_rate_reaches_a_sleeper() {
     });
 }
 
+/// A paused limiter with one token left: the waiter that stands in its way is refused while another is between its
+/// attempt and its reservation, and the other gets the token.
+///
+/// Fails if a token that is there already comes never, because none comes any more (edit
+/// `limiter-paused-never-comes`).
+#[test]
+fn a_token_that_a_smaller_burst_frees_reaches_one_who_joins() {
+    model::check(|| {
+        let limiter = Arc::new(RateLimiter::new(0, HOUR).with_burst(3).with_clock(Clock::manual()));
+        limiter.acquire(2).unwrap();
+        let [in_the_way, waiter] = [3, 1].map(|count| {
+            let limiter = Arc::clone(&limiter);
+            thread::spawn(move || limiter.acquire(count))
+        });
+        limiter.resize(2);
+        // Nobody uses the limiter from here on but the two.
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        assert_eq!(in_the_way.join().unwrap(), Err(WaitError::Impossible));
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
 /// A tick comes and a cancel comes: whoever waited has the one or the other, and a tick that it did not take is
 /// there for the next call.
 ///

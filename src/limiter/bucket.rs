@@ -47,9 +47,13 @@ impl Bucket {
         at.min((1 << 87) - 1) * u128::from(self.tokens)
     }
 
-    /// The first nanosecond at which `at` has come; `None` if no time passes at this rate.
+    /// The first nanosecond at which `at` has come; `None` if it never does.
     pub(super) fn nanos(&self, at: Ticks) -> Option<Nanos> {
-        (self.tokens > 0).then(|| at.div_ceil(u128::from(self.tokens)))
+        match self.tokens {
+            // Every instant is tick 0, so what is not there now never comes, and what is there has always been.
+            0 => (at == 0).then_some(0),
+            tokens => Some(at.div_ceil(u128::from(tokens))),
+        }
     }
 
     fn needed_for(&self, count: u64) -> Ticks {

@@ -100,7 +100,8 @@ impl RateLimiter {
     pub const MAX: u64 = bucket::MAX;
 
     /// Makes a limiter that gives out `tokens` each `period`, and as many in a burst, on the system's clock.
-    /// With 0 tokens none ever comes, until [`set_rate`](RateLimiter::set_rate) changes that.
+    /// With 0 tokens it is *paused*: none ever comes, until [`set_rate`](RateLimiter::set_rate) changes that. It
+    /// starts full like any other, so [`with_burst`](RateLimiter::with_burst) says how many it gives out in all.
     ///
     /// A period above 584 years counts as that.
     ///
