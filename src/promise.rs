@@ -74,6 +74,18 @@ impl<V> Promise<V> {
         self.state.lock().take()
     }
 
+    /// What `look` says of the value, which stays. It runs under the promise's lock.
+    ///
+    /// # Errors
+    /// As [`take`](Promise::take).
+    pub(crate) fn look<S>(&self, look: impl FnOnce(&V) -> S) -> Result<S, TryError> {
+        match &self.state.lock().stage {
+            Stage::Kept(value) => Ok(look(value)),
+            Stage::Never => Err(TryError::Closed),
+            Stage::Open | Stage::Begun(_) => Err(TryError::WouldBlock),
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.state.lock().has_ended()
     }

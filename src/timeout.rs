@@ -4,8 +4,10 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
+use std::time::Instant;
 
 use crate::cancel::{CancelToken, Cause};
+use crate::clock::Clock;
 use crate::crew::{self, Behalf};
 use crate::error::{Rejected, WaitError};
 use crate::promise::Promise;
@@ -54,15 +56,26 @@ use crate::until::{Limit, Until};
 /// ```
 ///
 /// # Errors
-/// [`Error::NotStarted`] with the closure, or [`Error::Late`] with a handle to what runs; each with
-/// [`WaitError::TimedOut`], or [`WaitError::Cancelled`] if it was the limit's token.
+/// [`Error::NotStarted`] with the closure, or [`Error::Late`] with a handle to the function, which still runs or
+/// ended too late; each with [`WaitError::TimedOut`], or [`WaitError::Cancelled`] if it was the limit's token.
 ///
 /// # Blocking
 /// Until `f` has returned or the limit has passed.
 ///
 /// # Cancellation
-/// A tie is success: a function that has returned by the time at which the caller comes back from its wait has
-/// its result returned, whatever the time is.
+/// What counts is when `f` ended, by the limit's own clock and token. If it ended before the limit passed, its result
+/// is returned, however late the caller wakes up. If it ended at the limit or after it, it is late and never returned
+/// as a success: a function that returns because its token was cancelled by the limit is always an
+/// [`Error::Late`]. What it returned is in the error all the same: [`Error::into_value`] takes it out.
+/// ```
+/// use std::time::Duration;
+/// use selvedge::{error::Cancelled, timeout};
+///
+/// let late = timeout::run(Duration::from_millis(2), |stop| stop.sleep(Duration::from_secs(60))).unwrap_err();
+/// if let Some(running) = late.into_running() { // it had started
+///     assert_eq!(running.join(), Err(Cancelled)); // what it returned when it was told to stop
+/// }
+/// ```
 ///
 /// # Panics
 /// As `f` does, with its payload, if `f` panics before the limit passes. Afterwards the panic is the
@@ -91,7 +104,8 @@ where
         return Err(Error::NotStarted(Rejected::new(f, error)));
     }
     let (token, wait) = (token_within(&limit), Until::from_here(&limit));
-    let job = Arc::new(Job { f: Mutex::new(Some(f)), token, promise: Promise::new() });
+    let bound = Bound::new(&limit);
+    let job = Arc::new(Job { f: Mutex::new(Some(f)), token, bound, promise: Promise::new() });
     let called = crew::call({
         let (job, behalf) = (Arc::clone(&job), Behalf::current());
         move || behalf.run(|| job.run())
@@ -99,25 +113,47 @@ where
     if called.is_err() {
         job.run();
     }
-    let ended = match wait.retry(&job.promise, || job.promise.take()) {
-        Ok(result) => {
+    let waited = wait.retry(&job.promise, || job.promise.look(|ended| ended.late));
+    // Whether the wait ended by the function or by the limit, it is the function's own end that decides.
+    let late = waited.unwrap_or_else(Some);
+    let result = match job.take_in_time() {
+        Some(result) => {
             drop(job);
             result
         }
-        Err(error) => job.give_up(error, cause_of(error, &limit))?,
+        None => {
+            let error = late.unwrap_or_else(|| unreachable!("in time, and taken by nobody else"));
+            return Err(job.give_up(error, cause_of(error, &limit)));
+        }
     };
-    Ok(deliver(ended))
+    Ok(deliver(result))
 }
 
 /// The function's value, or its panic, which finds nothing of ours to unwind through.
-fn deliver<R>(ended: Ended<R>) -> R {
-    ended.unwrap_or_else(|payload| panic::resume_unwind(payload))
+fn deliver<R>(result: Outcome<R>) -> R {
+    result.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
 /// Why the function is told to stop: for the reason that the limit's token had, or for the time.
 fn cause_of(error: WaitError, limit: &Limit<'_>) -> Cause {
     let cancelled = limit.token().filter(|_| error == WaitError::Cancelled).and_then(CancelToken::cause);
     cancelled.unwrap_or(Cause::DeadlinePassed)
+}
+
+impl Bound {
+    fn new(limit: &Limit<'_>) -> Self {
+        Bound { token: limit.token().cloned(), deadline: limit.deadline(), clock: limit.clock().clone() }
+    }
+
+    /// What ended the limit, if it has passed by now.
+    fn passed(&self) -> Option<WaitError> {
+        let time = self.deadline.map_or(Until::forever(), |at| Until::from((&self.clock, at)));
+        let limit = match &self.token {
+            Some(token) => time.or_cancelled(token),
+            None => time,
+        };
+        limit.start().check().err()
+    }
 }
 
 /// A token that is cancelled with the limit's, and when its time passes.
@@ -136,11 +172,11 @@ fn token_within(limit: &Limit<'_>) -> CancelToken {
 pub enum Error<F, R> {
     /// The limit had passed before the function started, which it then never does.
     NotStarted(Rejected<F, WaitError>),
-    /// The limit passed while the function ran. Its token is cancelled.
+    /// The limit passed while the function ran, which may have ended since. Its token is cancelled.
     Late(Rejected<Running<R>, WaitError>),
 }
 
-/// A function that still runs, or has ended since; from [`Error::Late`].
+/// A function that still runs, or ended after its limit; from [`Error::Late`].
 ///
 /// Its token is cancelled. Dropping the handle lets the function run on by itself; its result is dropped when it comes,
 /// and of a panic the panic hook has told.
@@ -153,11 +189,26 @@ pub struct Running<R> {
 struct Job<F, R> {
     f: Mutex<Option<F>>,
     token: CancelToken,
+    bound: Bound,
     promise: Promise<Ended<R>>,
 }
 
-/// How a function has ended: with a value, or with a payload.
-type Ended<R> = Result<R, Box<dyn Any + Send>>;
+/// The limit, for the thread that runs the function.
+struct Bound {
+    token: Option<CancelToken>,
+    deadline: Option<Instant>,
+    clock: Clock,
+}
+
+/// A value, or the payload of a panic.
+type Outcome<R> = Result<R, Box<dyn Any + Send>>;
+
+/// How a function has ended.
+struct Ended<R> {
+    result: Outcome<R>,
+    /// What had ended its limit by then, if anything.
+    late: Option<WaitError>,
+}
 
 /// What a handle knows of a job.
 trait Runs<R>: Send + Sync {
@@ -174,24 +225,31 @@ where
         let Some(f) = self.f.lock().take() else { return };
         self.promise.begin();
         let result = panic::catch_unwind(AssertUnwindSafe(|| f(&self.token)));
-        self.promise.keep(result);
+        // Looked at here, as soon as the function has ended: how long its result is on its way to the caller says
+        // nothing about it. The limit's own token, because the function may have cancelled the one it was handed.
+        let late = self.bound.passed();
+        self.promise.keep(Ended { result, late });
     }
 
-    /// The limit has passed.
-    fn give_up(self: Arc<Self>, error: WaitError, cause: Cause) -> Result<Ended<R>, Error<F, R>> {
+    /// The result, if the function has ended before its limit passed.
+    fn take_in_time(&self) -> Option<Outcome<R>> {
+        match self.promise.look(|ended| ended.late) {
+            Ok(None) => self.promise.take().ok().map(|ended| ended.result),
+            _ => None,
+        }
+    }
+
+    /// The limit has passed, and the function did not end before.
+    fn give_up(self: Arc<Self>, error: WaitError, cause: Cause) -> Error<F, R> {
         // Whoever takes the function out has it for himself, so it starts before this or never.
         let unstarted = self.f.lock().take();
         if let Some(f) = unstarted {
-            return Err(Error::NotStarted(Rejected::new(f, error)));
-        }
-        // Success wins, also if it came after the limit and before this.
-        if let Ok(ended) = self.promise.take() {
-            return Ok(ended);
+            return Error::NotStarted(Rejected::new(f, error));
         }
         // It cancels itself; here for a time on another clock, and so that all have heard by the return. The one who
         // cancels the parent may be on its way to this child still, so the reason goes with it: the first holds.
         self.token.cancel_for(cause);
-        Err(Error::Late(Rejected::new(Running { job: self }, error)))
+        Error::Late(Rejected::new(Running { job: self }, error))
     }
 }
 
@@ -235,9 +293,26 @@ impl<R> Running<R> {
         match limit.into().retry(promise, || promise.take()) {
             Ok(ended) => {
                 drop(self);
-                Ok(deliver(ended))
+                Ok(deliver(ended.result))
             }
             Err(error) => Err(Rejected::new(self, error)),
+        }
+    }
+
+    /// Takes the function's result if it has ended.
+    ///
+    /// # Errors
+    /// The handle itself, if it has not.
+    ///
+    /// # Panics
+    /// As the function did, with its payload.
+    pub fn try_join(self) -> Result<R, Self> {
+        match self.job.promise().take() {
+            Ok(ended) => {
+                drop(self);
+                Ok(deliver(ended.result))
+            }
+            Err(_) => Err(self),
         }
     }
 
@@ -265,6 +340,35 @@ impl<F, R> Error<F, R> {
     }
 }
 
+impl<F, R> Error<F, R> {
+    /// The result, if the function has ended by now: for a caller to whom late is better than nothing.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use selvedge::timeout;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sum = timeout::run(Duration::from_secs(60), |_| 1 + 1).or_else(timeout::Error::into_value)?;
+    /// assert_eq!(sum, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// This error, if the function was not started or still runs.
+    ///
+    /// # Panics
+    /// As the function did, with its payload, if it panicked after the limit.
+    pub fn into_value(self) -> Result<R, Self> {
+        match self {
+            Error::Late(Rejected { value, error }) => {
+                value.try_join().map_err(|running| Error::Late(Rejected::new(running, error)))
+            }
+            not_started => Err(not_started),
+        }
+    }
+}
+
 impl<F, R> From<Error<F, R>> for WaitError {
     /// The reason alone: what runs goes on without a handle.
     fn from(error: Error<F, R>) -> Self {
@@ -276,6 +380,9 @@ impl<F, R> fmt::Display for Error<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
             Error::NotStarted(_) => "the function was not started (it is in this error)",
+            Error::Late(late) if late.value.is_finished() => {
+                "the function ended after that (its result is in this error)"
+            }
             Error::Late(_) => "the function still runs (its handle is in this error)",
         };
         write!(f, "{}; {what}", self.reason())

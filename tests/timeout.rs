@@ -16,6 +16,12 @@ use selvedge::{CancelToken, Clock, Latch, Pool, Until};
 
 /// Runs `f` under a limit on a clock that is advanced past it as soon as `f` runs and the caller sleeps.
 fn run_late<R: Send + 'static>(f: impl FnOnce(&CancelToken) -> R + Send + 'static) -> Option<Running<R>> {
+    run_late_error(f).into_running()
+}
+
+fn run_late_error<R: Send + 'static>(
+    f: impl FnOnce(&CancelToken) -> R + Send + 'static,
+) -> Error<impl FnOnce(&CancelToken) -> R + Send + 'static, R> {
     let (clock, started) = (Clock::manual(), Arc::new(Latch::new(1)));
     let tells = Arc::clone(&started);
     thread::scope(|s| {
@@ -28,7 +34,7 @@ fn run_late<R: Send + 'static>(f: impl FnOnce(&CancelToken) -> R + Send + 'stati
             tells.count_down();
             f(token)
         };
-        timeout::run((clock.clock(), HOUR), run).err().and_then(Error::into_running)
+        timeout::run((clock.clock(), HOUR), run).err().expect("it is late")
     })
 }
 
@@ -99,10 +105,103 @@ fn token_is_cancelled_at_the_limit_and_wakes_the_function() {
         let (woken, cancelled, by_deadline) = hears.recv().unwrap();
         assert_eq!((woken, cancelled), (Err(Cancelled), true));
         assert!(by_deadline);
-        // It may have ended before the caller looked.
-        if let Some(running) = running {
-            assert_eq!(running.join(), Err(Cancelled));
+        assert_eq!(running.expect("it was late").join(), Err(Cancelled));
+    });
+}
+
+#[test]
+fn function_that_ends_because_of_the_limit_is_always_late() {
+    within_a_minute(|| {
+        for round in 0..200 {
+            let limit = Duration::from_micros(round * 10);
+            let error = timeout::run(limit, |token| token.sleep(HOUR)).unwrap_err();
+            assert_eq!(error.reason(), WaitError::TimedOut, "round {round}");
+            if let Some(running) = error.into_running() {
+                assert_eq!(running.join(), Err(Cancelled));
+            }
+            // On a clock that stands still until the function sleeps, it has started for certain.
+            let error = run_late_error(|token| token.sleep(HOUR * 9));
+            assert!(matches!(&error, Error::Late(late) if late.error == WaitError::TimedOut), "{error:?}");
         }
+    });
+}
+
+#[test]
+fn function_that_heeds_the_callers_cancel_is_always_late() {
+    within_a_minute(|| {
+        for _ in 0..200 {
+            let (stop, started) = (CancelToken::new(), Arc::new(Latch::new(1)));
+            let error = thread::scope(|s| {
+                s.spawn(|| {
+                    started.wait();
+                    stop.cancel();
+                });
+                let tells = Arc::clone(&started);
+                timeout::run((&stop, HOUR), move |token| {
+                    tells.count_down();
+                    token.wait();
+                })
+            });
+            let error = error.unwrap_err();
+            assert!(matches!(&error, Error::Late(late) if late.error == WaitError::Cancelled), "{error:?}");
+            error.into_running().unwrap().join();
+        }
+    });
+}
+
+#[test]
+fn function_that_ends_at_the_deadlines_instant_is_late_and_a_nanosecond_before_is_not() {
+    within_a_minute(|| {
+        for (passes, in_time) in [(HOUR - Duration::from_nanos(1), true), (HOUR, false), (HOUR * 2, false)] {
+            let clock = Clock::manual();
+            let advances = clock.clone();
+            let result = timeout::run((clock.clock(), HOUR), move |_| {
+                advances.advance(passes);
+                7
+            });
+            assert_eq!(result.is_ok(), in_time, "{passes:?}");
+            match result {
+                Ok(value) => assert_eq!(value, 7),
+                Err(error) => assert_eq!(
+                    (error.reason(), error.into_running().unwrap().join()),
+                    (WaitError::TimedOut, 7)
+                ),
+            }
+        }
+    });
+}
+
+#[test]
+fn function_that_cancels_its_own_token_is_in_time() {
+    within_a_minute(|| {
+        let stop = CancelToken::new();
+        timeout::run((&stop, HOUR), |token| token.cancel()).unwrap();
+        assert!(!stop.is_cancelled());
+    });
+}
+
+#[test]
+fn late_value_is_taken_from_the_error() {
+    within_a_minute(|| {
+        let gate = Arc::new(Latch::new(1));
+        let waits = Arc::clone(&gate);
+        let error = run_late_error(move |_| {
+            waits.wait();
+            "at last"
+        });
+        let error = error.into_value().unwrap_err();
+        assert!(error.to_string().contains("still runs"), "{error}");
+        let Error::Late(late) = error else { panic!("it has started") };
+        let running = late.value.try_join().unwrap_err();
+        gate.count_down();
+        eventually("it has ended", || running.is_finished());
+        let error: Error<(), _> =
+            Error::Late(selvedge::error::Rejected { value: running, error: late.error });
+        assert!(error.to_string().contains("ended after"), "{error}");
+        assert_eq!(error.into_value().unwrap(), "at last");
+
+        let unstarted = timeout::run(Duration::ZERO, |_| 7).or_else(Error::into_value);
+        assert!(matches!(unstarted, Err(Error::NotStarted(_))));
     });
 }
 

@@ -71,6 +71,28 @@ fn the_limit_wakes_the_function() {
     });
 }
 
+/// A function that ends because its limit passed is late, never a success, whoever of the function and its caller
+/// hears of the limit first.
+///
+/// Fails if the function's end is not compared with the limit (edit `timeout-late-is-success`).
+#[test]
+fn what_heeds_the_limit_is_late() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let advancer = advance(&clock);
+        match timeout::run((clock.clock(), HOUR), |token| token.wait()) {
+            Ok(()) => panic!("only the limit ends it"),
+            Err(error) => {
+                assert_eq!(error.reason(), WaitError::TimedOut);
+                if let Some(running) = error.into_running() {
+                    running.join();
+                }
+            }
+        }
+        advancer.join().unwrap();
+    });
+}
+
 /// A panic of the function comes at the call or at the join, with its payload.
 ///
 /// Fails if what panicked hands nothing over (edit `timeout-panic-is-kept`).
