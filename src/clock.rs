@@ -24,8 +24,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::sync::{Arc, Condvar, Mutex, time};
-use crate::wait::{Outcome, Slot};
+use crate::error::{TryError, WaitError};
+use crate::sync::{Arc, Mutex, time};
+use crate::until::Until;
+use crate::wait::{Outcome, Place, Slot};
 
 /// A source of time; a clone reads the same one.
 ///
@@ -49,10 +51,9 @@ pub struct ManualClock {
     manual: Arc<Manual>,
 }
 
+/// One mutex orders everything here.
 pub(crate) struct Manual {
     state: Mutex<State>,
-    /// Somebody set an alarm.
-    alarm_set: Condvar,
 }
 
 struct State {
@@ -61,8 +62,11 @@ struct State {
     /// that has rung from another that came after it.
     alarms: BTreeMap<(Instant, u64), Ring>,
     next_serial: u64,
-    /// Alarms that belong to a sleeping thread.
-    sleepers: usize,
+    /// Where threads sleep with a deadline on this clock, once each. One whose wait has ended sleeps no more, though
+    /// it may take its time to come and strike itself off.
+    sleepers: BTreeMap<u64, Arc<Slot>>,
+    /// Who waits for sleepers, and for how many.
+    counting: Vec<(usize, Arc<Slot>)>,
 }
 
 /// What an alarm does.
@@ -79,6 +83,20 @@ pub(crate) enum Alarm {
     Manual { clock: Arc<Manual>, key: (Instant, u64) },
 }
 
+/// A thread that is counted among the sleepers, until dropped; or until its wait ends.
+#[derive(Debug)]
+#[must_use = "a sleeper that is dropped is not counted"]
+pub(crate) struct Sleeper {
+    clock: Arc<Manual>,
+    key: u64,
+}
+
+/// Where threads wait for sleepers.
+struct Sleepers<'a> {
+    clock: &'a Manual,
+    count: usize,
+}
+
 impl Clock {
     /// The operating system's monotonic clock.
     pub const fn system() -> Self {
@@ -88,8 +106,9 @@ impl Clock {
     /// A new clock that stands still until it is told to advance.
     pub fn manual() -> ManualClock {
         let now = time::now();
-        let state = State { now, alarms: BTreeMap::new(), next_serial: 0, sleepers: 0 };
-        let manual = Arc::new(Manual { state: Mutex::new(state), alarm_set: Condvar::new() });
+        let (alarms, sleepers) = (BTreeMap::new(), BTreeMap::new());
+        let state = State { now, alarms, next_serial: 0, sleepers, counting: Vec::new() };
+        let manual = Arc::new(Manual { state: Mutex::new(state) });
         ManualClock { clock: Clock { manual: Some(Arc::clone(&manual)) }, manual }
     }
 
@@ -129,6 +148,11 @@ impl Clock {
         alarm
     }
 
+    /// Counts the thread that is about to sleep in `slot` with a deadline on this clock, if it is a manual one.
+    pub(crate) fn count_sleeper(&self, slot: &Arc<Slot>) -> Option<Sleeper> {
+        self.manual.as_ref()?.count_sleeper(slot)
+    }
+
     /// Calls `callback` at `at`: on the thread that advances the clock, or on the crate's alarm thread. At
     /// once, on this thread, if the instant has passed.
     pub(crate) fn call_at(&self, at: Instant, callback: impl FnOnce() + Send + 'static) -> Option<Alarm> {
@@ -154,15 +178,26 @@ impl Manual {
             }
             return None;
         }
-        if matches!(ring, Ring::Slot(..)) {
-            state.sleepers += 1;
-        }
-        let key = (at, state.next_serial);
-        state.next_serial += 1;
+        let key = (at, state.serial());
         state.alarms.insert(key, ring);
         drop(state);
-        self.alarm_set.notify_all();
         Some(Alarm::Manual { clock: Arc::clone(self), key })
+    }
+
+    fn count_sleeper(self: &Arc<Self>, slot: &Arc<Slot>) -> Option<Sleeper> {
+        let mut state = self.state.lock();
+        // Who waits for sleepers with a deadline on this same clock would be woken by itself.
+        if state.counting.iter().any(|(_, counting)| Arc::ptr_eq(counting, slot)) {
+            return None;
+        }
+        let key = state.serial();
+        state.sleepers.insert(key, Arc::clone(slot));
+        let asleep = if state.counting.is_empty() { 0 } else { state.asleep() };
+        let content = state.counting.extract_if(.., |(count, _)| *count <= asleep);
+        let wakes: Vec<_> = content.filter_map(|(_, slot)| slot.end(Ok(()))).collect();
+        drop(state);
+        drop(wakes);
+        Some(Sleeper { clock: Arc::clone(self), key })
     }
 }
 
@@ -202,33 +237,100 @@ impl ManualClock {
     }
 
     /// Waits until at least `count` threads sleep with a deadline on this clock: the point at which a test
-    /// may advance it and know who is late. Threads that wait without a deadline do not count.
+    /// may advance it and know who is late.
+    ///
+    /// Each thread counts once, however many deadlines end its sleep: the limit's time, its token's deadline, a
+    /// token's that it waits for, a tick. It counts from when nothing but its sleep is left to do until its wait
+    /// ends, not until it is awake: one that was cancelled, granted or timed out does not count, and one that
+    /// then sleeps again does. Threads that wait without a deadline do not count, nor do those in this call.
     ///
     /// # Blocking
     /// Without limit: it ends only when the threads come.
+    ///
+    /// # Proof
+    /// The model `a_sleeper_that_was_cancelled_is_not_counted` in `loom-tests/tests/clock.rs`.
     pub fn wait_for_sleepers(&self, count: usize) {
-        let mut state = self.manual.state.lock();
-        // Until `set` has registered enough sleepers; it does so under this lock and notifies afterwards.
-        while state.sleepers < count {
-            self.manual.alarm_set.wait(&mut state);
-        }
+        // A forever limit does not end.
+        let _ = self.wait_for_sleepers_until(count, Until::forever());
+    }
+
+    /// Like [`wait_for_sleepers`](ManualClock::wait_for_sleepers), and waits at most until `limit`, so that a test
+    /// whose threads do not come fails instead of hanging.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use selvedge::{Clock, error::WaitError};
+    ///
+    /// let clock = Clock::manual();
+    /// let patience = Duration::from_millis(1); // of the system's clock
+    /// assert_eq!(clock.wait_for_sleepers_until(1, patience), Err(WaitError::TimedOut));
+    /// ```
+    pub fn wait_for_sleepers_until<'a>(
+        &self,
+        count: usize,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<(), WaitError> {
+        let sleepers = Sleepers { clock: &self.manual, count };
+        limit.into().retry(&sleepers, || {
+            let enough = sleepers.are_enough(&self.manual.state.lock());
+            if enough { Ok(()) } else { Err(TryError::WouldBlock) }
+        })
     }
 
     /// Takes out the earliest alarm that is due.
     fn take_due(&self, now: Instant) -> Option<Ring> {
         let mut state = self.manual.state.lock();
         let (&key, _) = state.alarms.first_key_value().filter(|((at, _), _)| *at <= now)?;
-        state.take(key)
+        state.alarms.remove(&key)
     }
 }
 
 impl State {
-    fn take(&mut self, key: (Instant, u64)) -> Option<Ring> {
-        let ring = self.alarms.remove(&key)?;
-        if matches!(ring, Ring::Slot(..)) {
-            self.sleepers -= 1;
-        }
-        Some(ring)
+    fn serial(&mut self) -> u64 {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        serial
+    }
+
+    /// Threads that sleep now.
+    fn asleep(&self) -> usize {
+        self.sleepers.values().filter(|slot| slot.outcome().is_none()).count()
+    }
+}
+
+impl Sleepers<'_> {
+    fn are_enough(&self, state: &State) -> bool {
+        state.asleep() >= self.count
+    }
+}
+
+impl Place for Sleepers<'_> {
+    fn looks_ready(&self) -> bool {
+        self.clock.state.try_lock().is_some_and(|state| self.are_enough(&state))
+    }
+
+    fn join(&self) -> Option<Arc<Slot>> {
+        let mut state = self.clock.state.lock();
+        // Only a sleeper that comes can make them enough; it comes under this lock, and counts then for those here.
+        (!self.are_enough(&state)).then(|| {
+            let slot = Slot::new();
+            state.counting.push((self.count, Arc::clone(&slot)));
+            slot
+        })
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.clock.state.lock().counting.retain(|(_, other)| !Arc::ptr_eq(other, slot));
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.clock.state.lock().sleepers.remove(&self.key);
     }
 }
 
@@ -237,7 +339,7 @@ impl Drop for Alarm {
         let Alarm::Manual { clock, key } = self else { return };
         let mut state = clock.state.lock();
         // Gone if it has rung.
-        let ring = state.take(*key);
+        let ring = state.alarms.remove(key);
         drop(state);
         drop(ring);
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
-use crate::clock::Clock;
+use crate::clock::{Clock, Sleeper};
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
 use crate::wait::{Outcome, Place, Slot, spin_until};
@@ -203,12 +203,18 @@ impl<'a> Limit<'a> {
     /// them ends the slot on the spot if its own end has come, so there is no moment at which an end could
     /// be missed.
     pub(crate) fn sleep(&self, slot: &Arc<Slot>) -> Result<(), WaitError> {
-        self.sleep_before(slot, None)
+        self.sleep_within(slot, self.deadline, None)
     }
 
-    /// Like [`Limit::sleep`], and also wakes at `at` of the system's clock, as if timed out.
-    pub(crate) fn sleep_before(&self, slot: &Arc<Slot>, at: Option<Instant>) -> Result<(), WaitError> {
-        self.sleep_within(slot, self.deadline, at.map(|at| (at, TIMED_OUT)))
+    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if timed out. On a manual clock somebody else
+    /// must see to that.
+    pub(crate) fn sleep_before(
+        &self,
+        slot: &Arc<Slot>,
+        clock: &Clock,
+        at: Option<Instant>,
+    ) -> Result<(), WaitError> {
+        self.sleep_within(slot, self.deadline, at.map(|at| (clock, at, TIMED_OUT)))
     }
 
     /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if granted: what is waited for is that time.
@@ -220,11 +226,10 @@ impl<'a> Limit<'a> {
         at: Option<Instant>,
     ) -> Result<(), WaitError> {
         let _alarm = at.and_then(|at| clock.end_at(at, slot, Ok(())));
-        // One alarm a sleeper, so that those who count sleepers count threads.
+        // What can never come first needs no alarm.
         let never_first = |own: &Instant| clock.is_same(self.clock) && at.is_some_and(|at| at <= *own);
         let deadline = self.deadline.filter(|own| !never_first(own));
-        let at = at.filter(|_| clock.is_system());
-        self.sleep_within(slot, deadline, at.map(|at| (at, Ok(()))))
+        self.sleep_within(slot, deadline, at.map(|at| (clock, at, Ok(()))))
     }
 
     /// True if the limit's own time, or its token's, is sure to pass before `at` of `clock`; `None` is never.
@@ -239,10 +244,13 @@ impl<'a> Limit<'a> {
         &self,
         slot: &Arc<Slot>,
         deadline: Option<Instant>,
-        also: Option<(Instant, Outcome)>,
+        also: Option<(&Clock, Instant, Outcome)>,
     ) -> Result<(), WaitError> {
         let _watch = self.token.map(|token| token.end_wait(slot, Err(WaitError::Cancelled)));
         let _alarm = deadline.and_then(|at| self.clock.end_at(at, slot, TIMED_OUT));
+        // Last, so that a thread that is counted has nothing left to do but sleep.
+        let _counted = self.count_sleeper(slot, also.map(|(clock, ..)| clock));
+        let also = also.filter(|(clock, ..)| clock.is_system()).map(|(_, at, outcome)| (at, outcome));
         let deadline = deadline.filter(|_| self.clock.is_system());
         let token_deadline =
             self.token.and_then(|token| token.deadline().filter(|_| token.clock().is_system()));
@@ -256,6 +264,18 @@ impl<'a> Limit<'a> {
             Err(WaitError::TimedOut) => Err(self.late()),
             ended => ended,
         }
+    }
+
+    /// Counts this thread once on each manual clock that has a deadline for its sleep: the limit's, its token's, and
+    /// `also`.
+    fn count_sleeper(&self, slot: &Arc<Slot>, also: Option<&Clock>) -> [Option<Sleeper>; 3] {
+        let own = self.deadline.map(|_| self.clock);
+        let token = self.token.filter(|token| token.deadline().is_some()).map(CancelToken::clock);
+        let clocks = [own, token, also];
+        std::array::from_fn(|place| {
+            let earlier = |clock: &&Clock| clocks[..place].iter().flatten().any(|other| other.is_same(clock));
+            clocks[place].filter(|clock| !earlier(clock))?.count_sleeper(slot)
+        })
     }
 
     /// Whether the limit has passed. Reads the clock only if there is a deadline.

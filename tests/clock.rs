@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{HOUR, figure, until_figure, within_a_minute};
 use selvedge::error::{Cancelled, WaitError};
-use selvedge::{BoundedQueue, CancelToken, Clock, Latch};
+use selvedge::limiter::Ticker;
+use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Until};
 
 const NANO: Duration = Duration::from_nanos(1);
 
@@ -228,5 +229,150 @@ fn token_hands_its_clock_to_children_and_to_what_it_limits() {
         clock.advance(HOUR);
         assert_eq!(sleeper.join().unwrap(), Err(WaitError::TimedOut));
         assert_eq!(child.check(), Ok::<(), Cancelled>(()));
+    });
+}
+
+/// Whether `count` threads, and no more, sleep with a deadline on the clock.
+fn sleepers_are(clock: &selvedge::ManualClock, count: usize) -> bool {
+    clock.wait_for_sleepers(count);
+    clock.wait_for_sleepers_until(count + 1, Duration::from_millis(20)) == Err(WaitError::TimedOut)
+}
+
+#[test]
+fn thread_that_a_tokens_deadline_ends_is_a_sleeper() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let token = CancelToken::with_clock(&clock).child_until(HOUR);
+        let queue = Arc::new(BoundedQueue::<u8>::new(1));
+        let pops = thread::spawn({
+            let (queue, token) = (Arc::clone(&queue), token.clone());
+            move || queue.pop_until(&token)
+        });
+        assert!(sleepers_are(&clock, 1));
+        let waits = thread::spawn({
+            let token = token.clone();
+            move || token.wait()
+        });
+        assert!(sleepers_are(&clock, 2));
+        // No deadline on this clock, so nothing to count.
+        let other = CancelToken::new();
+        let unlimited = thread::spawn({
+            let other = other.clone();
+            move || other.wait_until(HOUR)
+        });
+        assert!(sleepers_are(&clock, 2));
+        clock.advance(HOUR);
+        assert_eq!(pops.join().unwrap(), Err(WaitError::Cancelled));
+        waits.join().unwrap();
+        other.cancel();
+        assert_eq!(unlimited.join().unwrap(), Ok(()));
+        assert!(sleepers_are(&clock, 0));
+    });
+}
+
+#[test]
+fn thread_with_several_deadlines_is_one_sleeper() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let token = CancelToken::with_clock(&clock).child_until(HOUR * 3);
+        let mut ticker = Ticker::new(HOUR * 2).with_clock(&clock);
+        let ticks = thread::spawn({
+            let (token, clock) = (token.clone(), clock.clone());
+            move || ticker.next_until(Until::from((clock.clock(), HOUR)).or_cancelled(&token))
+        });
+        assert!(sleepers_are(&clock, 1));
+        clock.advance(HOUR);
+        assert_eq!(ticks.join().unwrap(), Err(WaitError::TimedOut));
+        let waits = thread::spawn({
+            let token = token.clone();
+            move || token.wait_until((&token, HOUR))
+        });
+        assert!(sleepers_are(&clock, 1));
+        clock.advance(HOUR);
+        assert_eq!(waits.join().unwrap(), Err(WaitError::TimedOut));
+    });
+}
+
+#[test]
+fn sleeper_on_two_clocks_counts_on_each() {
+    within_a_minute(|| {
+        let (one, other) = (Clock::manual(), Clock::manual());
+        let token = CancelToken::with_clock(&one).child_until(HOUR);
+        let waits = thread::spawn({
+            let other = other.clone();
+            move || token.wait_until((other.clock(), HOUR))
+        });
+        assert!(sleepers_are(&one, 1) && sleepers_are(&other, 1));
+        one.advance(HOUR);
+        assert_eq!(waits.join().unwrap(), Ok(()));
+        assert!(sleepers_are(&other, 0));
+    });
+}
+
+#[test]
+fn sleeper_whose_wait_has_ended_is_not_counted() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        for _ in 0..300 {
+            let [first, second] = [(); 2].map(|()| CancelToken::with_clock(&clock));
+            let sleeper = thread::spawn({
+                let first = first.clone();
+                move || (first.sleep(HOUR), second.sleep(HOUR))
+            });
+            clock.wait_for_sleepers(1);
+            first.cancel();
+            // Not the one that was cancelled, awake or not: the hour is for the second.
+            clock.wait_for_sleepers(1);
+            clock.advance(HOUR);
+            assert_eq!(sleeper.join().unwrap(), (Err(Cancelled), Ok(())));
+        }
+    });
+}
+
+#[test]
+fn those_who_count_sleepers_are_told_each_at_its_own_number() {
+    within_a_minute(|| {
+        let (clock, stop) = (Clock::manual(), CancelToken::new());
+        let token = CancelToken::with_clock(&clock);
+        // In either order, so that whoever is asked first is not always the one who is content.
+        for order in [[1, 2, 3], [3, 2, 1]] {
+            let (told, hears) = channel();
+            let counting = order.map(|count| {
+                let (clock, stop, told) = (clock.clone(), stop.clone(), told.clone());
+                thread::spawn(move || {
+                    clock.wait_for_sleepers_until(count, &stop).unwrap();
+                    told.send(count).unwrap();
+                })
+            });
+            until_figure(&stop, "watchers", 3);
+            let sleepers = [1, 2, 3].map(|count| {
+                let token = token.clone();
+                let sleeper = thread::spawn(move || token.sleep(HOUR));
+                assert_eq!(hears.recv(), Ok(count));
+                sleeper
+            });
+            counting.into_iter().for_each(|waits| waits.join().unwrap());
+            clock.advance(HOUR);
+            sleepers.into_iter().for_each(|sleeper| assert_eq!(sleeper.join().unwrap(), Ok(())));
+        }
+    });
+}
+
+#[test]
+fn who_counts_sleepers_within_a_limit_is_told_of_its_end_and_counts_not_itself() {
+    within_a_minute(|| {
+        let (clock, stop) = (Clock::manual(), CancelToken::new());
+        assert_eq!(clock.wait_for_sleepers_until(0, Duration::ZERO), Ok(()));
+        assert_eq!(clock.wait_for_sleepers_until(1, Duration::ZERO), Err(WaitError::TimedOut));
+        let counts = thread::spawn({
+            let clock = clock.clone();
+            move || clock.wait_for_sleepers_until(1, (clock.clock(), HOUR))
+        });
+        until_figure(&clock, "alarms", 1);
+        assert_eq!(clock.wait_for_sleepers_until(1, Duration::from_millis(20)), Err(WaitError::TimedOut));
+        clock.advance(HOUR);
+        assert_eq!(counts.join().unwrap(), Err(WaitError::TimedOut));
+        stop.cancel();
+        assert_eq!(clock.wait_for_sleepers_until(1, &stop), Err(WaitError::Cancelled));
     });
 }

@@ -215,9 +215,8 @@ impl CancelToken {
         let limit = limit.start();
         let slot = Slot::new();
         let _watch = self.end_wait(&slot, Ok(()));
-        // This token's own deadline, where nobody else would wake us for it: on the system's clock.
-        let own = self.deadline().filter(|_| self.clock().is_system());
-        let result = limit.sleep_before(&slot, own);
+        // This token's own deadline: on a manual clock, what `end_wait` did brings it.
+        let result = limit.sleep_before(&slot, self.clock(), self.deadline());
         if self.is_cancelled() { Ok(()) } else { result }
     }
 

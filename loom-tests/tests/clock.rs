@@ -1,0 +1,71 @@
+//! Models of `ManualClock`, with the edit that breaks each. That deadlines race everything else is in `cancel.rs`.
+
+use selvedge_loom as selvedge;
+
+use std::time::Duration;
+
+use selvedge::error::WaitError;
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{BoundedQueue, CancelToken, Clock};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A thread whose sleep was cancelled sleeps anew; whoever waits for a sleeper after the cancel sees the second sleep,
+/// so that the hour that it lets pass then ends it.
+///
+/// Fails if a thread counts until it is awake (edit `clock-counts-the-ended`), or if a sleeper that comes wakes nobody
+/// who counts (edit `clock-sleeper-tells-nobody`).
+#[test]
+fn a_sleeper_that_was_cancelled_is_not_counted() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let (first, second) = (CancelToken::with_clock(&clock), CancelToken::with_clock(&clock));
+        let sleeper = thread::spawn({
+            let first = first.clone();
+            move || (first.sleep(HOUR), second.sleep(HOUR))
+        });
+        clock.wait_for_sleepers(1);
+        first.cancel();
+        clock.wait_for_sleepers(1);
+        clock.advance(HOUR);
+        let (first, second) = sleeper.join().unwrap();
+        assert!(first.is_err());
+        assert_eq!(second, Ok(()));
+    });
+}
+
+/// Two who wait for different numbers of sleepers are both told, and a thread that has two deadlines on the clock, of
+/// which one is its token's own, is one sleeper.
+///
+/// Fails if only a limit's own time counts (edit `clock-token-deadline-does-not-count`), if a thread counts once for
+/// each deadline (edit `clock-counts-deadlines`), or if a sleeper that comes wakes one of those who count, whichever
+/// number it waits for (edit `clock-sleeper-tells-one`).
+#[test]
+fn each_sleeper_counts_once_whatever_ends_its_sleep() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let token = CancelToken::with_clock(&clock).child_until(HOUR);
+        let queue = Arc::new(BoundedQueue::<u8>::new(1));
+        let both = thread::spawn({
+            let (queue, token) = (Arc::clone(&queue), token.clone());
+            move || queue.pop_until((&token, HOUR * 2))
+        });
+        let counting = thread::spawn({
+            let clock = clock.clone();
+            move || clock.wait_for_sleepers(2)
+        });
+        clock.wait_for_sleepers(1);
+        // The second sleeper is this thread, which nobody advances until the other has counted two.
+        let advancer = thread::spawn({
+            let clock = clock.clone();
+            move || {
+                counting.join().unwrap();
+                clock.advance(HOUR);
+            }
+        });
+        token.wait();
+        assert_eq!(both.join().unwrap(), Err(WaitError::Cancelled));
+        advancer.join().unwrap();
+        assert_eq!(queue.try_push(1), Ok(()));
+    });
+}
