@@ -7,13 +7,11 @@
 //! The threads that run a group's tasks are inside the group, in the same sense: a task that waits for its own group
 //! would wait for itself.
 
-use std::cell::RefCell;
-
 use crate::sync::thread_local;
+use crate::wait::context;
 
 thread_local! {
-    static INSIDE: RefCell<Inside> = RefCell::new(Inside::default());
-    /// Its address is what matters.
+    /// Its address is what matters. It has no destructor, so it is there as long as the thread is.
     static KEY: u8 = const { 0 };
 }
 
@@ -25,7 +23,7 @@ pub(crate) struct Inside(Vec<usize>);
 impl Inside {
     /// Where this thread is.
     pub(crate) fn current() -> Self {
-        INSIDE.with(|inside| inside.borrow().clone())
+        context::with(|context| context.with_inside(|inside| Inside(inside.clone()))).unwrap_or_default()
     }
 
     /// Inside that one pool.
@@ -35,36 +33,40 @@ impl Inside {
 
     /// Puts this thread there, besides where it is, until the guard is dropped.
     pub(crate) fn enter(&self) -> Entered {
-        INSIDE.with(|inside| {
-            let mut inside = inside.borrow_mut();
-            let before = inside.0.len();
-            let new: Vec<usize> = self.0.iter().copied().filter(|pool| !inside.0.contains(pool)).collect();
-            inside.0.extend(new);
-            Entered { before }
-        })
+        enter_all(&self.0)
     }
 }
 
-/// Puts this thread inside one more, which it is not inside of yet, until the guard is dropped.
+/// Puts this thread inside one more, until the guard is dropped.
 pub(crate) fn enter(key: usize) -> Entered {
-    INSIDE.with(|inside| {
-        let mut inside = inside.borrow_mut();
-        let before = inside.0.len();
-        inside.0.push(key);
-        Entered { before }
-    })
+    enter_all(&[key])
+}
+
+fn enter_all(keys: &[usize]) -> Entered {
+    let entered = context::with(|context| {
+        context.with_inside(|inside| {
+            let before = inside.len();
+            for key in keys {
+                if !inside[..before].contains(key) {
+                    inside.push(*key);
+                }
+            }
+            Entered { before }
+        })
+    });
+    // Not `unwrap_or`: dropping one puts the thread back.
+    entered.unwrap_or_else(|| Entered { before: 0 })
 }
 
 /// True if this thread is inside the pool.
 #[inline]
 pub(crate) fn is_inside(pool: usize) -> bool {
-    // A thread whose thread-locals are gone is no worker any more.
-    INSIDE.try_with(|inside| inside.borrow().0.contains(&pool)).unwrap_or(false)
+    context::with(|context| context.with_inside(|inside| inside.contains(&pool))).unwrap_or(false)
 }
 
 /// True if this thread is inside any pool.
 pub(crate) fn is_anywhere() -> bool {
-    INSIDE.try_with(|inside| !inside.borrow().0.is_empty()).unwrap_or(false)
+    context::with(|context| context.with_inside(|inside| !inside.is_empty())).unwrap_or(false)
 }
 
 /// A number that no other living thread has; a tenth of the cost of asking for the thread's id.
@@ -81,6 +83,6 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        INSIDE.with(|inside| inside.borrow_mut().0.truncate(self.before));
+        context::with(|context| context.with_inside(|inside| inside.truncate(self.before)));
     }
 }

@@ -17,6 +17,7 @@ use super::verdict::{BoxedError, Outcome, Verdict};
 use crate::inside::Inside;
 use crate::pool::Panic;
 use crate::sync::Arc;
+use crate::wait::context::{self, Context};
 
 /// By the numbers of their tickets.
 type Answers<T, R> = Vec<(usize, Answer<T, R>)>;
@@ -44,6 +45,7 @@ pub(super) fn work<T, V: Verdict>(
     contain(|| drop(handler));
     drop(inside);
     shared.thread_leaves();
+    context::with(Context::leave);
 }
 
 struct Job<'a, T, R> {

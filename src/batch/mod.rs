@@ -22,6 +22,7 @@ pub use report::{Report, Stats};
 pub use ticket::{Answer, Ticket};
 pub use verdict::Verdict;
 
+use crate::crew;
 use crate::error::{Rejected, TryError, WaitError};
 use crate::sync::{Arc, Mutex, thread};
 use crate::until::Until;
@@ -285,9 +286,7 @@ impl<T, R> Batcher<T, R> {
         if waited.is_ok() && !inside {
             let threads = std::mem::take(&mut *self.threads.lock());
             // They are past the caller's code; this waits for the system only.
-            threads
-                .into_iter()
-                .for_each(|thread| thread.join().expect("a batcher's thread catches every panic"));
+            threads.into_iter().for_each(crew::join);
         } else {
             running = self.shared.running(&self.name);
         }

@@ -14,7 +14,6 @@
 
 mod behalf;
 
-use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -23,9 +22,10 @@ use std::time::Duration;
 pub(crate) use behalf::Behalf;
 
 use crate::error::{TryError, WaitError};
-use crate::sync::{Arc, Mutex, MutexGuard, lazy_static, thread, thread_local};
+use crate::sync::{Arc, Mutex, MutexGuard, lazy_static, thread};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot, Wake, spin_until};
+use crate::wait::context::Context;
+use crate::wait::{Line, Place, Slot, Wake, context, spin_until};
 
 /// How long an idle helper stays: long enough for a program that opens scopes in a loop, short enough that
 /// one that does not is rid of its threads before anybody wonders about them.
@@ -36,10 +36,6 @@ type Handle = thread::JoinHandle<()>;
 
 lazy_static! {
     static ref CREW: Arc<Crew> = Arc::new(Crew { state: Mutex::new(State::default()) });
-}
-
-thread_local! {
-    static IS_HELPER: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Crew {
@@ -126,7 +122,7 @@ fn start(mut state: MutexGuard<'_, State>, f: Call) -> io::Result<()> {
 
 /// What a helper does from its first call on.
 fn work(crew: &Crew, number: usize, first: Call) {
-    IS_HELPER.with(|is_helper| is_helper.set(true));
+    context::with(Context::become_helper);
     let mut next = Some(first);
     while let Some(call) = next {
         // A helper outlives whatever it is called for.
@@ -141,6 +137,7 @@ fn work(crew: &Crew, number: usize, first: Call) {
     join_all(before);
     let wakes = crew.state.lock().leave(number);
     drop(wakes);
+    context::with(Context::leave);
 }
 
 fn wait_for_call(crew: &Crew) -> Option<Call> {
@@ -169,11 +166,20 @@ fn wait_for_call(crew: &Crew) -> Option<Call> {
     }
 }
 
-/// Joins threads that are past all that could block; this waits for the system only.
 fn join_all(handles: Vec<Handle>) {
-    for handle in handles {
-        handle.join().expect("a helper catches every panic");
+    handles.into_iter().for_each(join);
+}
+
+/// Joins a thread of the crate's that has done its work: what is left are the destructors of its thread-locals.
+///
+/// Such a destructor may be what calls this, on the very thread that is to be joined, or on one that is to be joined
+/// by a destructor of that one. Neither would ever end, so a thread that is on its way out joins nobody: it lets go
+/// of the handle, and the other ends by itself.
+pub(crate) fn join(thread: thread::JoinHandle<()>) {
+    if context::with(Context::is_leaving) == Some(true) {
+        return drop(thread);
     }
+    thread.join().expect("a thread of the crate's catches every panic");
 }
 
 /// Sends the idle helpers away, and lets the others leave when they have done what they are at; waits until
@@ -183,7 +189,7 @@ fn join_all(handles: Vec<Handle>) {
 /// [`WaitError::Impossible`] on a helper, which would wait for itself.
 pub(crate) fn join_idle(limit: Until<'_>) -> Result<(), WaitError> {
     limit.check_token()?;
-    if IS_HELPER.with(Cell::get) {
+    if context::with(Context::is_helper) == Some(true) {
         return Err(WaitError::Impossible);
     }
     let crew = Arc::clone(&CREW);

@@ -12,12 +12,14 @@ use super::report::{Report, Stats, Tally, Totals, Unstarted};
 use super::staff::{Call, Staff};
 use super::task::Panic;
 use crate::clock::Clock;
+use crate::crew;
 use crate::error::{Rejected, TryError, WaitError};
 use crate::group::{Callers, Help};
 use crate::inside::{self, Entered, Inside};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, sized, thread};
 use crate::until::Until;
+use crate::wait::context::{self, Context};
 use crate::wait::{Blocking, Slot, observed_by, unobserved};
 use crossbeam_utils::CachePadded;
 
@@ -147,7 +149,7 @@ impl Shared {
         // The seat's last worker is past its exit hook; this waits for the system only.
         let last = seat.thread.lock().take();
         if let Some(last) = last {
-            last.join().expect("a worker catches every panic");
+            crew::join(last);
         }
         let mut builder = thread::Builder::new().name(seat.name.clone());
         if let Some(bytes) = self.habits.stack_size {
@@ -216,6 +218,7 @@ impl Shared {
             contain(|| hook());
         }
         seat.is_free.store(true, Relaxed);
+        context::with(Context::leave);
     }
 
     #[inline]
@@ -258,7 +261,7 @@ impl Shared {
                 // It is past its last task; this waits for its exit hook and the system only.
                 let thread = seat.thread.lock().take();
                 if let Some(thread) = thread {
-                    thread.join().expect("a worker catches every panic");
+                    crew::join(thread);
                 }
             } else {
                 running.push(seat.name.clone());

@@ -4,10 +4,11 @@
 //! limit; both must hear of it here, in the one place where threads sleep. A look-out before a sleep is not
 //! told: it ends by itself within microseconds.
 
-use std::cell::RefCell;
+use std::mem;
 use std::time::Instant;
 
-use crate::sync::{Arc, thread_local};
+use super::context;
+use crate::sync::Arc;
 
 /// Somebody who is told when a thread that works for them falls asleep, and when it goes on.
 pub(crate) trait Blocking: Send + Sync {
@@ -27,15 +28,10 @@ pub(crate) trait Blocking: Send + Sync {
 
 pub(crate) type Observers = Vec<Arc<dyn Blocking>>;
 
-thread_local! {
-    /// Outermost first.
-    static OBSERVERS: RefCell<Observers> = RefCell::new(Vec::new());
-}
-
 /// Tells `observer` of this thread's sleeps, in addition to those who are told already, until the guard is
 /// dropped. Guards are dropped in the reverse of the order in which they were made.
 pub(crate) fn observed_by(observer: Arc<dyn Blocking>) -> Observed {
-    OBSERVERS.with(|observers| observers.borrow_mut().push(observer));
+    context::with(|context| context.with_observers(|observers| observers.push(observer)));
     Observed(())
 }
 
@@ -45,30 +41,30 @@ pub(crate) struct Observed(());
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        let observer = OBSERVERS.with(|observers| observers.borrow_mut().pop());
+        // Dropped when the list is free again: it may be the last reference.
+        let observer = context::with(|context| context.with_observers(Vec::pop));
         drop(observer);
     }
 }
 
 /// Does `f` without telling anybody that it sleeps: a worker between two tasks blocks nobody's work.
 pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
-    let observers = OBSERVERS.with(RefCell::take);
+    let mut observers = context::with(|context| context.with_observers(mem::take)).unwrap_or_default();
     let result = f();
-    OBSERVERS.with(|place| *place.borrow_mut() = observers);
+    context::with(|context| context.with_observers(|place| mem::swap(place, &mut observers)));
     result
 }
 
-/// Those who want to be told. Empty on most threads, and on one whose thread-locals are gone.
+/// Those who want to be told. Empty on most threads.
 pub(super) fn observers() -> Observers {
-    OBSERVERS.try_with(|observers| observers.borrow().clone()).unwrap_or_default()
+    context::with(|context| context.with_observers(|observers| observers.clone())).unwrap_or_default()
 }
 
 /// Those of this thread's observers who count its helpers too. Almost always nobody, which costs nothing.
 pub(crate) fn inherited() -> Observers {
     let counts = |observer: &&Arc<dyn Blocking>| observer.counts_helpers();
-    OBSERVERS
-        .try_with(|observers| observers.borrow().iter().filter(counts).cloned().collect())
-        .unwrap_or_default()
+    let inherited = |observers: &mut Observers| observers.iter().filter(counts).cloned().collect();
+    context::with(|context| context.with_observers(inherited)).unwrap_or_default()
 }
 
 /// Lets this thread work for `observers`, as a helper of one that does, until the guard is dropped.

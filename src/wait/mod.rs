@@ -34,6 +34,7 @@
 //! Models in `loom-tests/tests/`: `cancel.rs`, `latch.rs`, `semaphore.rs` and `queue.rs`, which all sleep here.
 
 mod blocking;
+pub(crate) mod context;
 mod line;
 mod slot;
 mod spin;

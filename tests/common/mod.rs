@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod census;
+pub(crate) mod child;
 pub(crate) mod pools;
 pub(crate) mod rounds;
 

@@ -1,0 +1,110 @@
+//! What the crate knows of the thread that it runs on.
+//!
+//! Which pools and groups the thread works for, who hears of its sleeps, and whether it is one of the crate's own.
+//! All of it is one thread-local *without a destructor*: a thread that is on its way out runs the destructors of its
+//! other thread-locals, these may call anything of this crate, and find the context as it was. With a destructor it
+//! would be gone by then, depending on which thread-local was used first, and the call would abort the process.
+//!
+//! What has no destructor must not own memory. So the two lists are emptied by the guards that filled them, and
+//! what they have allocated is freed by [`Tidy`], a thread-local with a destructor that nothing depends on; once
+//! that has gone, the guard that empties a list frees it.
+
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
+
+use super::Observers;
+use crate::sync::thread_local;
+
+/// See the module.
+pub(crate) struct Context {
+    inside: List<usize>,
+    observers: RefCell<ManuallyDrop<Observers>>,
+    is_helper: Cell<bool>,
+    is_leaving: Cell<bool>,
+    /// [`Tidy`] has gone: whoever empties a list frees it.
+    is_tidied: Cell<bool>,
+}
+
+type List<T> = RefCell<ManuallyDrop<Vec<T>>>;
+
+thread_local! {
+    static CONTEXT: Context = const {
+        Context {
+            inside: RefCell::new(ManuallyDrop::new(Vec::new())),
+            observers: RefCell::new(ManuallyDrop::new(Vec::new())),
+            is_helper: Cell::new(false),
+            is_leaving: Cell::new(false),
+            is_tidied: Cell::new(false),
+        }
+    };
+    static TIDY: Tidy = const { Tidy };
+}
+
+// With a destructor the context would not outlive those of other thread-locals.
+const _: () = assert!(!std::mem::needs_drop::<Context>());
+
+/// Calls `f` with this thread's context. `None` happens in models alone, whose thread-locals end with their thread,
+/// destructor or not.
+#[inline]
+pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
+    CONTEXT.try_with(f).ok()
+}
+
+impl Context {
+    /// The pools and groups that the thread is inside of, innermost last.
+    #[inline]
+    pub(crate) fn with_inside<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
+        self.with_list(&self.inside, f)
+    }
+
+    /// Those who hear of the thread's sleeps, outermost first. None of the caller's code may run in `f`.
+    #[inline]
+    pub(crate) fn with_observers<R>(&self, f: impl FnOnce(&mut Observers) -> R) -> R {
+        self.with_list(&self.observers, f)
+    }
+
+    fn with_list<T, R>(&self, list: &List<T>, f: impl FnOnce(&mut Vec<T>) -> R) -> R {
+        let mut list = list.borrow_mut();
+        let (was_empty, result) = (list.is_empty(), f(&mut list));
+        if was_empty && !list.is_empty() {
+            // Has the memory freed when the thread ends.
+            let _ = TIDY.try_with(|_| ());
+        } else if self.is_tidied.get() && list.is_empty() {
+            **list = Vec::new();
+        }
+        result
+    }
+
+    /// Whether this is one of the [`crew`](crate::crew)'s threads.
+    pub(crate) fn is_helper(&self) -> bool {
+        self.is_helper.get()
+    }
+
+    pub(crate) fn become_helper(&self) {
+        self.is_helper.set(true);
+    }
+
+    /// Whether this is a thread of the crate's that has done its work.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.get()
+    }
+
+    /// The thread has done its work: what it runs from here on are the destructors of thread-locals.
+    pub(crate) fn leave(&self) {
+        self.is_leaving.set(true);
+    }
+}
+
+/// Frees the memory of the lists when the thread ends.
+struct Tidy;
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        with(|context| {
+            context.is_tidied.set(true);
+            // Frees what is empty.
+            context.with_inside(|_| ());
+            context.with_observers(|_| ());
+        });
+    }
+}
