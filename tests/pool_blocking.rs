@@ -169,6 +169,77 @@ fn tasks_that_nest_ten_thousand_deep_on_a_full_queue_do_not_overflow_the_stack()
     });
 }
 
+#[test]
+fn joins_that_nest_ten_thousand_deep_on_one_worker_do_not_overflow_the_stack() {
+    within_a_minute(|| {
+        let pool = Arc::new(Pool::builder().workers(1).queue(20_000).build().unwrap());
+        let inner = Arc::clone(&pool);
+        let root = pool.submit(move || {
+            let mut last = inner.submit(|| 0).unwrap();
+            for _ in 0..10_000 {
+                let before = last;
+                last = inner.submit(move || before.join().unwrap() + 1).unwrap();
+            }
+            last.join().unwrap()
+        });
+        assert_eq!(root.unwrap().join().unwrap(), 10_000);
+        assert_eq!(pool.stats().completed, 10_002);
+        assert_eq!(pool.stats().peak_workers, 1);
+    });
+}
+
+#[test]
+fn scopes_that_nest_two_thousand_deep_on_one_worker_do_not_overflow_the_stack() {
+    fn descend(pool: &Pool, left: usize) -> usize {
+        let below = AtomicUsize::new(0);
+        let scoped = pool.scope(&CancelToken::new(), |g| {
+            if left > 0 {
+                g.spawn(|_| {
+                    below.store(descend(pool, left - 1), SeqCst);
+                    Ok::<(), ()>(())
+                });
+            }
+            Ok(())
+        });
+        scoped.unwrap();
+        below.load(SeqCst) + 1
+    }
+    within_a_minute(|| {
+        let pool = Arc::new(pool(1, 4));
+        let inner = Arc::clone(&pool);
+        let depth = pool.submit(move || descend(&inner, 2_000)).unwrap().join().unwrap();
+        assert_eq!(depth, 2_001);
+        assert_eq!(pool.stats().peak_workers, 1);
+    });
+}
+
+#[test]
+fn join_deep_in_a_nest_of_joins_that_closes_a_circle_is_told() {
+    within_a_minute(|| {
+        let pool = Arc::new(Pool::builder().workers(1).queue(1_000).build().unwrap());
+        let (give, given) = channel::<Task<()>>();
+        let (tell, told) = channel();
+        let inner = Arc::clone(&pool);
+        let root = pool.submit(move || {
+            let given = Mutex::new(given);
+            // Runs some stacks further up than the root, which it joins.
+            let joins_the_root = move || {
+                let root = given.lock().unwrap().recv().unwrap();
+                matches!(root.join(), Err(TaskError::WouldDeadlock))
+            };
+            let mut last = inner.submit(joins_the_root).unwrap();
+            for _ in 0..500 {
+                let before = last;
+                last = inner.submit(move || before.join().unwrap()).unwrap();
+            }
+            tell.send(last.join().unwrap()).unwrap();
+        });
+        give.send(root.unwrap()).unwrap();
+        assert_eq!(told.recv(), Ok(true));
+        assert_eq!(pool.shutdown().completed, 502);
+    });
+}
+
 /// Spawns a task that adds `n`.
 fn add<'scope, 'env: 'scope>(
     scope: &'scope group::Scope<'scope, 'env, ()>,

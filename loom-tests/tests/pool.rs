@@ -376,3 +376,22 @@ fn an_aborted_task_is_in_the_results_as_cancelled() {
         assert!(results.next().is_none());
     });
 }
+
+/// A join below a join, deeper than one stack may be, goes on on a thread of its own; who waits for it goes on after
+/// it. (In a model one task inside another is as deep as a stack may be.)
+///
+/// Fails if the thread that took the join over does not tell who waits for it (edit `pool-nest-ends-unheard`).
+#[test]
+fn a_join_too_deep_for_one_stack_ends_on_another() {
+    model::check(|| {
+        let pool = Arc::new(pool(1, 3));
+        let inner = Arc::clone(&pool);
+        let root = pool.submit(move || {
+            let leaf = inner.submit(|| 1).unwrap();
+            let middle = inner.submit(move || leaf.join().unwrap() + 1).unwrap();
+            middle.join().unwrap()
+        });
+        assert_eq!(root.unwrap().join().unwrap(), 2);
+        assert_eq!(pool.shutdown().completed, 3);
+    });
+}

@@ -13,6 +13,7 @@
 //! there: at most a few lie there at any time, and whoever finds nobody alive joins the last.
 
 mod behalf;
+pub(crate) mod nested;
 
 use std::io;
 use std::mem;

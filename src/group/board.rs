@@ -23,7 +23,7 @@ use std::time::Instant;
 use super::Unfinished;
 use super::callers::Callers;
 use super::state::{State, Task};
-use crate::crew::{self, Behalf};
+use crate::crew::{self, Behalf, nested};
 use crate::error::{TryError, WaitError};
 use crate::inside;
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -143,12 +143,24 @@ impl Board {
             }
             if state.has_work() {
                 drop(state);
-                Board::as_worker(self, || Board::take_all(self, self.state.lock()));
+                self.work();
                 continue;
             }
             drop(state);
             let waited = Until::forever().retry(&**self, || self.look());
             debug_assert!(waited.is_ok(), "a forever limit does not end");
+        }
+    }
+
+    /// Takes tasks on this stack, or if too many run inside each other there already, on another.
+    fn work(self: &Arc<Self>) {
+        let work = |board: &Arc<Self>| Board::as_worker(board, || Board::take_all(board, board.state.lock()));
+        match nested::enter() {
+            Some(_nested) => work(self),
+            None => {
+                let board = Arc::clone(self);
+                nested::run_elsewhere(Arc::new(move || work(&board)));
+            }
         }
     }
 

@@ -103,7 +103,9 @@ use worker::Shared;
 /// joining a task that nobody has started runs it on the spot; submitting to the full queue runs the new
 /// task on the spot, instead of waiting for a worker that may be oneself; `shutdown`, `abort` and drop close
 /// the pool and return without waiting; two tasks that join each other are told so. A thread that helps a task with
-/// a scope counts as inside. A waiter never runs a task other than the one it waits for. What is left is a task that
+/// a scope counts as inside. A waiter never runs a task other than the one it waits for. Tasks that run inside each
+/// other on one stack are at most 64: a join or a scope below goes on on a thread of the crate's own, which stands in
+/// for the one that waits for it, and a submit goes into the queue though that is full. What is left is a task that
 /// waits, in a queue or on a latch, for what only a queued task would do, when every worker does so: give the
 /// pool [spares](Builder::spares).
 ///

@@ -1,7 +1,5 @@
 //! How tasks get into a pool.
 
-use std::cell::Cell;
-
 use super::desk::Desk;
 use super::job::{Errand, Job};
 use super::parcel::Parcel;
@@ -9,17 +7,10 @@ use super::places::Room;
 use super::worker::Shared;
 use super::{Pool, Task};
 use crate::cancel::CancelToken;
+use crate::crew::nested;
 use crate::error::{Closed, Rejected, TryError, WaitError};
-use crate::sync::{Arc, thread_local};
+use crate::sync::Arc;
 use crate::until::Until;
-
-/// Tasks that run inside each other on one stack because the queue was full each time. At 64 of them the next
-/// goes into the queue although it is full: the stack's end would be worse than one task too many.
-const NESTED: u32 = 64;
-
-thread_local! {
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
 
 impl Pool {
     /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes. A panic goes
@@ -251,19 +242,17 @@ impl Shared {
         }
     }
 
+    /// Runs a parcel inside the task that runs here. Where too many do so already, it goes into the queue although
+    /// that is full: unlike a join it can, and the stack's end would be worse than one task too many.
     fn run_nested(self: &Arc<Self>, parcel: Parcel) {
-        let depth = DEPTH.with(Cell::get);
-        let parcel = match depth < NESTED {
-            true => parcel,
-            false => match self.intake.post_beyond(parcel) {
+        let (parcel, _nested) = match nested::enter() {
+            Some(nested) => (parcel, nested),
+            None => match self.intake.post_beyond(parcel) {
                 Ok(call) => return self.answer(call),
                 // Closed meanwhile, after it was accepted.
-                Err(parcel) => parcel,
+                Err(parcel) => (parcel, nested::enter_anyway()),
             },
         };
-        DEPTH.with(|nested| nested.set(depth + 1));
-        // Not unwound past: a load catches its panics, and a drop that panics is contained.
         self.run(parcel, self.visitor());
-        DEPTH.with(|nested| nested.set(depth));
     }
 }

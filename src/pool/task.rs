@@ -7,6 +7,7 @@ use std::{fmt, panic};
 use super::job::{Joinable, Runs, report_unjoined};
 use super::knot;
 use super::worker::Shared;
+use crate::crew::nested;
 use crate::error::{Rejected, TryError, WaitError};
 use crate::inside::{self, this_thread};
 use crate::sync::{Arc, Mutex};
@@ -89,7 +90,7 @@ impl<R> Task<R> {
         }
         if self.pool.is_inside() && limit.start().check().is_ok() {
             // A worker that waits for a task in the queue might be the one that would have to run it.
-            self.job.run(self.pool.visitor());
+            self.run();
         }
         let attempt = || self.job.take_result().ok_or(TryError::WouldBlock);
         if let Ok(result) = attempt() {
@@ -108,6 +109,25 @@ impl<R> Task<R> {
         let joined = limit.retry(&*self.job, attempt);
         drop(note);
         joined.map_err(|error| Rejected::new(self, error))
+    }
+
+    /// Runs the task if nobody has claimed it: on this stack, or if too many tasks are there already, on another.
+    fn run(&self) {
+        match nested::enter() {
+            Some(_nested) => self.job.run(self.pool.visitor()),
+            None if self.job.is_waiting() => self.run_elsewhere(),
+            None => {}
+        }
+    }
+
+    #[cold]
+    fn run_elsewhere(&self) {
+        let job = Arc::clone(&self.job) as Arc<dyn Runs>;
+        // Whatever the limit is, because a task that this thread has begun is not left. If it waits for this thread
+        // it is claimed already.
+        let Some(_note) = knot::note(Arc::clone(&job)) else { return };
+        let pool = Arc::clone(&self.pool);
+        nested::run_elsewhere(Arc::new(move || job.run(pool.visitor())));
     }
 
     /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its token is

@@ -56,7 +56,7 @@ pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Those who want to be told. Empty on most threads.
-pub(super) fn observers() -> Observers {
+pub(crate) fn observers() -> Observers {
     context::with(|context| context.with_observers(|observers| observers.clone())).unwrap_or_default()
 }
 
