@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::clock::{Clock, Sleeper};
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
-use crate::wait::{Outcome, Place, Slot, spin_until};
+use crate::wait::{Outcome, Place, Slot, spin_within};
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///
@@ -147,7 +147,7 @@ impl<'a> Until<'a> {
             // After an attempt, so that no wake-up is carried off; and in every round, because others may be
             // faster each time that the place looks ready.
             limit.check()?;
-            if !spin_until(|| place.looks_ready()) {
+            if !limit.look_out(|| place.looks_ready()) {
                 // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
                 if let Some(slot) = place.join() {
                     // The tie was decided in the slot: a grant that came first is success, however late this
@@ -276,6 +276,17 @@ impl<'a> Limit<'a> {
             let earlier = |clock: &&Clock| clocks[..place].iter().flatten().any(|other| other.is_same(clock));
             clocks[place].filter(|clock| !earlier(clock))?.count_sleeper(slot)
         })
+    }
+
+    /// Looks out for `ready` a few microseconds at most, and not beyond the limit; says whether it came true.
+    pub(crate) fn look_out(&self, ready: impl FnMut() -> bool) -> bool {
+        spin_within(ready, |now| self.is_over(now))
+    }
+
+    /// True if the limit has passed at `now` of the system's clock.
+    fn is_over(&self, now: Instant) -> bool {
+        let now = || if self.clock.is_system() { now } else { self.clock.now() };
+        self.token.is_some_and(CancelToken::is_cancelled) || self.deadline.is_some_and(|at| now() >= at)
     }
 
     /// Whether the limit has passed. Reads the clock only if there is a deadline.

@@ -9,7 +9,7 @@ use super::shared::Shared;
 use super::ticket::{Answer, Round};
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait::{Slot, spin_until};
+use crate::wait::Slot;
 
 impl<T, R> Shared<T, R> {
     /// Waits for a batch to hand over; `None` if there will be none.
@@ -40,12 +40,13 @@ impl<T, R> Shared<T, R> {
 
     fn sleep(&self, slot: &Arc<Slot>, deadline: Option<Instant>) {
         // Where batches fill in microseconds, the adder need not make a system call to wake this thread.
-        spin_until(|| slot.has_ended());
         let limit = match deadline {
             Some(at) => Until::from((&self.clock, at)),
             None => Until::forever(),
         };
-        if limit.start().sleep(slot).is_err() {
+        let limit = limit.start();
+        limit.look_out(|| slot.has_ended());
+        if limit.sleep(slot).is_err() {
             self.state.lock().idle.leave(slot);
         }
     }

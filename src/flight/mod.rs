@@ -14,7 +14,6 @@ use crate::error::{Rejected, TryError, WaitError, panic_text};
 use crate::inside::this_thread;
 use crate::sync::Arc;
 use crate::until::{Limit, Until};
-use crate::wait::spin_until;
 use circle::Waits;
 use landing::Landing;
 use table::{Boarding, Flight, Table};
@@ -281,7 +280,7 @@ where
         let note = if unlimited { self.waits.note(flight) } else { Ok(None) };
         let ended = note.and_then(|_note| {
             if limit.check().is_ok() {
-                spin_until(|| slot.has_ended());
+                limit.look_out(|| slot.has_ended());
             }
             // Granted by the landing, which comes after the call whatever becomes of it.
             Ok(limit.sleep(&slot)?)

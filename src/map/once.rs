@@ -33,7 +33,7 @@ use crate::error::{Rejected, WaitError};
 use crate::inside::this_thread;
 use crate::sync::Arc;
 use crate::until::{Limit, Until};
-use crate::wait::{Slot, Wake, spin_until};
+use crate::wait::{Slot, Wake};
 
 const OWN: &str = "the closure of a `get_or_insert_with` asks for the value that it is making, and would wait for \
                    itself: make the value without looking it up";
@@ -259,7 +259,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
 /// all, or its failure wakes this one, or the limit comes first.
 fn wait(slot: &Arc<Slot>, limit: &Limit<'_>) -> Result<(), WaitError> {
     if limit.check().is_ok() {
-        spin_until(|| slot.has_ended());
+        limit.look_out(|| slot.has_ended());
     }
     limit.sleep(slot)
 }

@@ -24,7 +24,7 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;
-use crate::wait::{Slot, Wake, spin_until};
+use crate::wait::{Slot, Wake};
 
 /// Somebody must take the lock.
 const SLOW: usize = 1;
@@ -100,7 +100,7 @@ impl Turnstile {
         let limit = limit.start();
         if limit.check().is_ok() {
             let looks_free = || self.word.load(Relaxed) & SLOW == 0 && self.available() >= count;
-            spin_until(looks_free);
+            limit.look_out(looks_free);
         }
         let slot = Slot::new();
         let mut state = self.state.lock();

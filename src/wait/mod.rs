@@ -55,7 +55,7 @@ pub(crate) trait Place {
     fn leave(&self, slot: &Arc<Slot>);
 }
 
-pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, unobserved, work_for};
+pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, observers, unobserved, work_for};
 pub(crate) use line::Line;
 pub(crate) use slot::{Outcome, Slot, Wake};
-pub(crate) use spin::spin_until;
+pub(crate) use spin::{spin_until, spin_within};
