@@ -510,3 +510,69 @@ fn second_canceller_does_not_wait_for_the_first() {
         first.join().unwrap();
     });
 }
+
+#[test]
+fn cancelled_token_has_a_done_that_is_disconnected_and_the_other_way_round() {
+    within_a_minute(|| {
+        for round in 0..400 {
+            let token = CancelToken::new();
+            let done = token.done().clone();
+            let canceller = thread::spawn({
+                let token = token.clone();
+                move || token.cancel()
+            });
+            if round % 2 == 0 {
+                while !token.is_cancelled() {
+                    thread::yield_now();
+                }
+                assert_eq!(done.try_recv(), Err(TryRecvError::Disconnected));
+            } else {
+                while done.try_recv() == Err(TryRecvError::Empty) {
+                    thread::yield_now();
+                }
+                assert!(token.is_cancelled() && token.cause().is_some());
+            }
+            canceller.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn callbacks_are_called_in_the_order_in_which_they_were_registered() {
+    let token = CancelToken::new();
+    let (calls, called) = channel();
+    let guards: Vec<_> = (0..1_000)
+        .map(|number| {
+            let calls = calls.clone();
+            token.on_cancel(move || calls.send(number).unwrap())
+        })
+        .collect();
+    // What is taken back in between leaves the others in their order.
+    let kept: Vec<_> = guards.into_iter().enumerate().filter(|(number, _)| number % 3 == 0).collect();
+    token.cancel();
+    assert_eq!(called.try_iter().collect::<Vec<_>>(), (0..1_000).step_by(3).collect::<Vec<_>>());
+    drop(kept);
+}
+
+#[test]
+fn deadline_on_another_clock_is_refused_wherever_the_limit_has_it() {
+    let (here, there) = (Clock::manual(), Clock::manual());
+    let token = CancelToken::with_clock(&here);
+    let [plain, late] = [CancelToken::with_clock(&there), CancelToken::with_clock(&there).child_until(HOUR)];
+    let refused = |limit: Until<'_>| catch_unwind(AssertUnwindSafe(|| token.child_until(limit))).is_err();
+    assert!(refused((there.clock(), HOUR).into()), "the limit's own time");
+    assert!(refused((&late).into()), "its token's");
+    assert!(
+        refused(Until::from((here.clock(), HOUR)).or_cancelled(&late)),
+        "its token's, beside a time of ours"
+    );
+    assert!(refused((&plain, HOUR).into()), "a time that is read on its token's clock");
+    // A token that is only cancelled reads no clock.
+    let children = [
+        token.child_until(&plain),
+        token.child_until(Until::from((here.clock(), HOUR)).or_cancelled(&plain)),
+    ];
+    assert_eq!(children.each_ref().map(CancelToken::deadline), [None, Some(here.now() + HOUR)]);
+    plain.cancel();
+    assert!(children.iter().all(CancelToken::is_cancelled) && !token.is_cancelled());
+}

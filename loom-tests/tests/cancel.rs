@@ -233,6 +233,31 @@ fn a_deadline_wakes_sleepers_of_token_and_child() {
     });
 }
 
+/// Whoever has seen the token cancelled finds `done()` disconnected, and whoever has seen `done()` disconnected finds a
+/// cause. (That it finds `is_cancelled` true rests on what crossbeam's disconnection publishes, of which loom knows
+/// nothing; `tests/cancel.rs` looks for that on real threads.)
+///
+/// Fails if the channel is disconnected after the token is cancelled (edit `cancel-disconnects-later`).
+#[test]
+fn cancelled_and_done_are_seen_together() {
+    model::check(|| {
+        let token = CancelToken::new();
+        let done = token.done().clone();
+        let canceller = thread::spawn({
+            let token = token.clone();
+            move || token.cancel()
+        });
+        let is_disconnected = || done.try_recv().unwrap_err().is_disconnected();
+        if token.is_cancelled() {
+            assert!(is_disconnected());
+        }
+        if is_disconnected() {
+            assert!(token.cause().is_some());
+        }
+        canceller.join().unwrap();
+    });
+}
+
 /// The channel of `done()` is disconnected however making it and cancelling fall together.
 ///
 /// Fails if `done` keeps its sender although the token was cancelled (edit `cancel-done-after-the-end`).

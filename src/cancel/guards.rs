@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::node::{Callback, Node, Watcher};
+use super::watchers::Key;
 use super::{CancelToken, Cause};
 use crate::sync::{Arc, thread};
 
@@ -10,11 +11,11 @@ use crate::sync::{Arc, thread};
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     node: &'a Arc<Node>,
-    key: usize,
+    key: Key,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(node: &'a Arc<Node>, key: usize) -> Self {
+    pub(super) fn new(node: &'a Arc<Node>, key: Key) -> Self {
         Watch { node, key }
     }
 }
@@ -31,7 +32,7 @@ impl Drop for Watch<'_> {
 #[must_use = "dropping the guard takes the callback back at once"]
 pub struct CallbackGuard {
     /// `None` if the callback has run.
-    registration: Option<(Arc<Node>, usize)>,
+    registration: Option<(Arc<Node>, Key)>,
 }
 
 impl CallbackGuard {

@@ -3,6 +3,7 @@
 mod cause;
 mod guards;
 mod node;
+mod watchers;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -65,7 +66,8 @@ use node::{Node, Watcher};
 /// # Cancellation
 /// It is final and happens once; the first cause stays. Everybody who waits on the token, and every child
 /// that it had, has been told by the time the call that cancelled it returns. A second canceller does not
-/// wait for the first.
+/// wait for the first. A token that is seen cancelled has a [`done`](CancelToken::done) that is disconnected, and the
+/// other way round.
 ///
 /// # Panics
 /// A panic of a callback is passed on to whoever cancelled, after everybody else has been told. At a deadline
@@ -113,22 +115,24 @@ impl CancelToken {
     /// [`Cause::DeadlinePassed`]. Its deadline is never later than this token's.
     ///
     /// A token in `limit` counts as well: if it is cancelled, the child is, with its cause, and its deadline
-    /// bounds the child's. It must be on the same clock.
+    /// bounds the child's. A token without a deadline may be on any clock.
     ///
     /// # Panics
-    /// If `limit` is on another clock than this token.
+    /// If `limit` has a deadline, its own or its token's, on another clock than this token.
     #[must_use = "a child that is dropped is forgotten"]
     #[track_caller]
     pub fn child_until<'a>(&self, limit: impl Into<Until<'a>>) -> Self {
         let limit = limit.into().on_clock(self.clock()).start();
-        let theirs = limit.token().and_then(CancelToken::deadline);
-        let deadline = limit.deadline().map_or(theirs, |at| Some(theirs.map_or(at, |other| at.min(other))));
-        assert!(
-            deadline.is_none() || limit.clock().is_same(self.clock()),
-            "the limit is on {:?}, but the token on {:?}: a deadline is kept on one clock",
-            limit.clock(),
-            self.clock(),
-        );
+        let theirs = limit.token().and_then(|token| Some((token.clock(), token.deadline()?)));
+        let own = limit.deadline().map(|at| (limit.clock(), at));
+        for (clock, _) in own.iter().chain(&theirs) {
+            assert!(
+                clock.is_same(self.clock()),
+                "the limit has a deadline on another clock ({clock:?}) than the token ({:?}): a deadline is kept on one",
+                self.clock(),
+            );
+        }
+        let deadline = own.into_iter().chain(theirs).map(|(_, at)| at).min();
         let child = CancelToken { node: Node::child(&self.node, deadline) };
         if let Some(other) = limit.token() {
             child.node.follow_also(&other.node);
@@ -297,7 +301,7 @@ impl fmt::Debug for CancelToken {
     /// Never waits, and looks at no clock: a deadline that passed unseen is not noticed here either.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("CancelToken");
-        out.field("cancelled", &self.node.was_cancelled());
+        out.field("cancelled", &self.node.looks_cancelled());
         if let Some(deadline) = self.deadline() {
             out.field("deadline", &deadline);
         }

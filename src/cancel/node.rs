@@ -23,12 +23,12 @@ use std::panic;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
-use slab::Slab;
 
 use super::cause::Cause;
+use super::watchers::{Key, Watchers};
 use crate::clock::{Alarm, Clock};
 use crate::error::Cancelled;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::wait::{Outcome, Slot};
 
@@ -37,8 +37,9 @@ pub(super) type Callback = Box<dyn FnOnce() + Send>;
 pub(super) type Payload = Box<dyn Any + Send>;
 
 pub(super) struct Node {
-    /// Set after `cause`; only a hint that saves the lock while it is false and the answer once it is true.
-    cancelled: AtomicBool,
+    /// How far it has come: [`LIVE`], [`ENDING`] or [`CANCELLED`]. Changes under the lock, after `cause`; saves the lock
+    /// to those who only ask.
+    stage: AtomicUsize,
     pub(super) clock: Clock,
     /// Never later than the parent's.
     pub(super) deadline: Option<Instant>,
@@ -50,12 +51,18 @@ pub(super) struct Node {
     done: OnceLock<Receiver<Infallible>>,
 }
 
+const LIVE: usize = 0;
+/// `done` is about to be disconnected: whoever asks waits for the lock, that is until it is. So nobody sees the node
+/// cancelled and `done` not yet disconnected, nor the other way round.
+const ENDING: usize = 1;
+const CANCELLED: usize = 2;
+
 /// A node above, and the key in its list.
-type Link = (Arc<Node>, usize);
+type Link = (Arc<Node>, Key);
 
 struct State {
     cause: Option<Cause>,
-    watchers: Slab<Watcher>,
+    watchers: Watchers,
     /// Dropped on cancel, which is what disconnects `done`.
     done: Option<Sender<Infallible>>,
     /// Cancels the node at its deadline; set when the first watcher comes that does not look at the clock
@@ -78,12 +85,12 @@ impl Node {
 
     fn new(clock: Clock, deadline: Option<Instant>) -> Node {
         Node {
-            cancelled: AtomicBool::new(false),
+            stage: AtomicUsize::new(LIVE),
             clock,
             deadline,
             parent: OnceLock::new(),
             also: OnceLock::new(),
-            state: Mutex::new(State { cause: None, watchers: Slab::new(), done: None, alarm: None }),
+            state: Mutex::new(State { cause: None, watchers: Watchers::default(), done: None, alarm: None }),
             done: OnceLock::new(),
         }
     }
@@ -131,8 +138,23 @@ impl Node {
     /// True if somebody has cancelled the node by now; does not look at the deadline.
     #[inline]
     pub(super) fn was_cancelled(&self) -> bool {
-        // Acquire pairs with the release store in `end`: who sees the flag sees what the canceller did before.
-        self.cancelled.load(Ordering::Acquire)
+        // Acquire pairs with the release store in `end`: who sees the node cancelled sees what the canceller did before.
+        match self.stage.load(Ordering::Acquire) {
+            LIVE => false,
+            ENDING => self.is_cancelled_for_certain(),
+            _ => true,
+        }
+    }
+
+    /// Waits until whoever cancels the node has disconnected `done`, under the lock that is taken here.
+    #[cold]
+    fn is_cancelled_for_certain(&self) -> bool {
+        self.state.lock().cause.is_some()
+    }
+
+    /// As far as can be seen without waiting.
+    pub(super) fn looks_cancelled(&self) -> bool {
+        self.stage.load(Ordering::Acquire) == CANCELLED
     }
 
     #[cold]
@@ -188,23 +210,29 @@ impl Node {
     /// Writes the cause, and takes out everybody who must be told; nobody if it was there already.
     fn end(&self, cause: &Cause) -> impl Iterator<Item = Watcher> + use<> {
         let mut state = self.state.lock();
-        let (watchers, done, alarm) = if state.cause.is_none() {
+        let (watchers, alarm) = if state.cause.is_none() {
             state.cause = Some(cause.clone());
+            if let Some(done) = state.done.take() {
+                // Relaxed: whoever must see it is one who has seen the disconnection, which publishes it.
+                self.stage.store(ENDING, Ordering::Relaxed);
+                // Under the lock, though it wakes threads in `select!`: those who ask meanwhile wait for it here. It
+                // runs nobody's code.
+                drop(done);
+            }
             // Release: see `was_cancelled`.
-            self.cancelled.store(true, Ordering::Release);
-            (mem::take(&mut state.watchers), state.done.take(), state.alarm.take())
+            self.stage.store(CANCELLED, Ordering::Release);
+            (mem::take(&mut state.watchers), state.alarm.take())
         } else {
-            (Slab::new(), None, None)
+            (Watchers::default(), None)
         };
         drop(state);
-        // Outside the lock: the first wakes threads in `select!`, the second takes the clock's lock.
-        drop(done);
+        // Outside the lock: it takes the clock's.
         drop(alarm);
-        watchers.into_iter().map(|(_, watcher)| watcher)
+        watchers.in_order()
     }
 
     /// Registers a watcher, or gives it back if the node was cancelled.
-    pub(super) fn watch(self: &Arc<Self>, watcher: Watcher) -> Result<usize, Watcher> {
+    pub(super) fn watch(self: &Arc<Self>, watcher: Watcher) -> Result<Key, Watcher> {
         // A child has the deadline itself, and a sleeper looks at the system's clock itself.
         match watcher {
             Watcher::Call(_) => self.set_alarm(),
@@ -222,17 +250,12 @@ impl Node {
     }
 
     /// Takes a watcher back; `None` if it was told, or is being told now.
-    pub(super) fn forget(&self, key: usize) -> Option<Watcher> {
+    pub(super) fn forget(&self, key: Key) -> Option<Watcher> {
         let mut state = self.state.lock();
         if state.cause.is_some() {
             return None;
         }
-        let watcher = state.watchers.remove(key);
-        // What a burst of watchers took is given back once they are gone.
-        if state.watchers.is_empty() && state.watchers.capacity() > 64 {
-            state.watchers = Slab::new();
-        }
-        Some(watcher)
+        state.watchers.remove(key)
     }
 
     /// Sees to it that the node is cancelled at its deadline although nobody looks.
