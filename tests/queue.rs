@@ -590,3 +590,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn queue_that_was_seen_closed_is_closed_from_either_side() {
+    within_a_minute(|| {
+        for round in 0..400 {
+            let queue = Arc::new(BoundedQueue::<u8>::new(1));
+            let closer = thread::spawn({
+                let queue = Arc::clone(&queue);
+                move || queue.close()
+            });
+            let mut first = false;
+            match round % 4 {
+                0 => {
+                    while !queue.is_closed() {
+                        thread::yield_now();
+                    }
+                }
+                1 => {
+                    while queue.try_pop() == Err(TryError::WouldBlock) {
+                        thread::yield_now();
+                    }
+                }
+                2 => {
+                    while queue.try_push(1).is_ok() {
+                        queue.try_pop().unwrap();
+                    }
+                }
+                _ => first = queue.close(),
+            }
+            assert!(queue.is_closed(), "round {round}");
+            assert_eq!(queue.try_pop(), Err(TryError::Closed), "round {round}");
+            assert_eq!(queue.try_pop_many(1), Err(TryError::Closed), "round {round}");
+            assert_eq!(queue.try_push(1).unwrap_err().error, TryError::Closed, "round {round}");
+            assert!(closer.join().unwrap() != first, "one of them closed it");
+        }
+    });
+}

@@ -134,7 +134,8 @@ fn a_batch_wakes_as_many_as_it_brings() {
 
 /// `close` wakes everybody who sleeps in `pop`, and they are told.
 ///
-/// Fails if `close` leaves the consumers' line alone (edit `queue-close-forgets-poppers`).
+/// Fails if `close` leaves the consumers' line alone (edit `queue-close-forgets-poppers`), or if a consumer joins that
+/// line without a look at `closed` (edit `queue-join-ignores-close`).
 #[test]
 fn closing_wakes_every_consumer() {
     model::check(|| {
@@ -147,6 +148,29 @@ fn closing_wakes_every_consumer() {
         for consumer in consumers {
             consumer.join().unwrap();
         }
+    });
+}
+
+/// Whoever has seen the queue closed, in whatever way, finds it closed in every other way.
+///
+/// Fails if the two sides are closed one after the other (edit `queue-closes-its-sides-one-after-the-other`).
+#[test]
+fn whoever_sees_the_queue_closed_finds_it_closed_from_the_other_side() {
+    model::check(|| {
+        let queue = queue(1);
+        let closer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.close()
+        });
+        if queue.try_pop() == Err(TryError::Closed) {
+            assert_eq!(queue.try_push(1).unwrap_err().error, TryError::Closed);
+        }
+        if queue.is_closed() {
+            assert_eq!(queue.try_pop(), Err(TryError::Closed));
+        }
+        let mine = queue.close();
+        assert_eq!(queue.try_pop(), Err(TryError::Closed), "this call closed it: {mine}");
+        assert!(closer.join().unwrap() != mine, "exactly one of them closed it");
     });
 }
 

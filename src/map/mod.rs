@@ -25,7 +25,7 @@ pub use parallel::{IntoParIter, ParIter};
 
 use crate::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, sized, thread};
 use reentry::{Free, Inside};
-use shard::Shard;
+use shard::{Shard, TooMany};
 
 /// A map that threads share: what must not come apart (look and then change, look and else make) is one call.
 ///
@@ -150,6 +150,10 @@ impl<K, V> ShardedMap<K, V> {
 
     /// Makes an empty map with room for about `capacity` entries: exactly so many if they were spread evenly,
     /// which they nearly are.
+    ///
+    /// # Panics
+    /// If so many do not fit into memory.
+    #[track_caller]
     pub fn with_capacity(capacity: usize) -> Self {
         Self::with_capacity_and_hasher(capacity, RandomState::new())
     }
@@ -175,6 +179,10 @@ impl<K, V, S> ShardedMap<K, V, S> {
     }
 
     /// [`with_capacity`](ShardedMap::with_capacity) with a hasher.
+    ///
+    /// # Panics
+    /// As that does.
+    #[track_caller]
     pub fn with_capacity_and_hasher(capacity: usize, hasher: S) -> Self {
         Self::build(default_shards(), capacity, hasher)
     }
@@ -191,10 +199,14 @@ impl<K, V, S> ShardedMap<K, V, S> {
         Self::build(shards.next_power_of_two(), 0, hasher)
     }
 
+    #[track_caller]
     fn build(shards: usize, capacity: usize, hasher: S) -> Self {
         let each = capacity.div_ceil(shards);
-        let shard = |_| Part::new(RwLock::new(Shard::with_capacity(each)));
-        ShardedMap { shards: (0..shards).map(shard).collect(), hasher }
+        let shard = |_| Ok::<_, TooMany>(Part::new(RwLock::new(Shard::with_capacity(each)?)));
+        let Ok(shards) = (0..shards).map(shard).collect() else {
+            panic!("a map with room for {capacity} entries does not fit into memory")
+        };
+        ShardedMap { shards, hasher }
     }
 
     /// How many shards the map has.

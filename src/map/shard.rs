@@ -25,7 +25,9 @@ const SMALL: usize = 64;
 /// entries moved are paid for by the entries removed.
 const SPARSE: usize = 8;
 
-const TOO_MUCH: &str = "so many entries do not fit into memory";
+/// So many entries do not fit into memory.
+#[derive(Debug)]
+pub(super) struct TooMany;
 
 /// An entry.
 #[derive(Clone)]
@@ -40,8 +42,8 @@ pub(super) struct Shard<K, V> {
 }
 
 impl<K, V> Shard<K, V> {
-    pub(super) fn with_capacity(capacity: usize) -> Self {
-        Shard { pairs: HashTable::with_capacity(capacity), running: Running::new() }
+    pub(super) fn with_capacity(capacity: usize) -> Result<Self, TooMany> {
+        Ok(Shard { pairs: table(capacity)?, running: Running::new() })
     }
 
     /// Makes room for one more, so that the table need not.
@@ -53,10 +55,11 @@ impl<K, V> Shard<K, V> {
         }
     }
 
-    pub(super) fn reserve(&mut self, additional: usize, hash: impl Fn(&K) -> u64) {
-        if additional > self.pairs.capacity() - self.pairs.len() {
-            self.rebuild(self.pairs.len().checked_add(additional).expect(TOO_MUCH), hash);
+    pub(super) fn reserve(&mut self, additional: usize, hash: impl Fn(&K) -> u64) -> Result<(), TooMany> {
+        if additional <= self.pairs.capacity() - self.pairs.len() {
+            return Ok(());
         }
+        self.try_rebuild(self.pairs.len().checked_add(additional).ok_or(TooMany)?, hash)
     }
 
     /// Gives all memory back that is not needed.
@@ -79,16 +82,22 @@ impl<K, V> Shard<K, V> {
         }
     }
 
+    fn rebuild(&mut self, capacity: usize, hash: impl Fn(&K) -> u64) {
+        self.try_rebuild(capacity, hash)
+            .unwrap_or_else(|TooMany| panic!("{capacity} entries of a shard do not fit into memory"));
+    }
+
     /// Moves everything into a table with room for `capacity`.
     #[cold]
-    fn rebuild(&mut self, capacity: usize, hash: impl Fn(&K) -> u64) {
+    fn try_rebuild(&mut self, capacity: usize, hash: impl Fn(&K) -> u64) -> Result<(), TooMany> {
         let hashes: Vec<u64> = self.pairs.iter().map(|pair| hash(&pair.key)).collect();
-        let mut roomy = HashTable::with_capacity(capacity);
+        let mut roomy = table(capacity)?;
         // The last of the caller's code is behind. A table that nobody changes has one order.
         for (pair, hash) in self.pairs.drain().zip(hashes) {
             roomy.insert_unique(hash, pair, has_room);
         }
         self.pairs = roomy;
+        Ok(())
     }
 
     /// Takes the whole table, and leaves an empty one without memory.
@@ -138,6 +147,13 @@ impl<K, V> Shard<K, V> {
     pub(super) fn insert_unique(&mut self, hash: u64, pair: Pair<K, V>) {
         self.pairs.insert_unique(hash, pair, has_room);
     }
+}
+
+/// An empty table with room, where `HashTable::with_capacity` would end the process if there is too little memory.
+fn table<T>(capacity: usize) -> Result<HashTable<T>, TooMany> {
+    let mut table = HashTable::new();
+    table.try_reserve(capacity, has_room).map_err(|_| TooMany)?;
+    Ok(table)
 }
 
 /// The hasher for a table that has room and asks for no hash.

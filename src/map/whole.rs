@@ -193,7 +193,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     pub fn reserve(&self, additional: usize) {
         let each = additional.div_ceil(self.shards());
         for index in 0..self.shards() {
-            self.write_at(index).reserve(each, |key| self.hash(key));
+            let reserved = self.write_at(index).reserve(each, |key| self.hash(key));
+            if reserved.is_err() {
+                panic!("room for {additional} entries more does not fit into memory");
+            }
         }
     }
 

@@ -179,6 +179,8 @@ where
     {
         assert!(outputs > 0, "a fan-out to 0 outputs would lose every item; the least is 1");
         assert!(capacity > 0, "an output with room for 0 items could never be sent one; the least is 1");
+        let fits = Vec::<Routed<S, R, G>>::new().try_reserve_exact(outputs);
+        assert!(fits.is_ok(), "a fan-out to {outputs} outputs does not fit into memory");
         let gate = self.gate.clone();
         let outputs = Splitter::split(self.into_iter(), outputs, capacity, route);
         outputs.into_iter().map(|output| Pipeline::begin(output).behind(&gate)).collect()
@@ -197,7 +199,7 @@ impl<S, G> Pipeline<Merge<S>, G> {
     /// At most `bound` items wait to be taken, and one more in the hand of each input.
     ///
     /// # Panics
-    /// If `bound` is 0.
+    /// If `bound` is 0. The sink panics if so many items do not fit into memory.
     #[track_caller]
     pub fn capacity(mut self, bound: usize) -> Self {
         assert!(bound > 0, "a bound of 0 items would let none in; the least is 1");

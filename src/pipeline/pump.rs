@@ -54,7 +54,14 @@ where
     /// pump.join();
     /// assert_eq!(total, 8);
     /// ```
+    ///
+    /// # Panics
+    /// If so many items do not fit into memory.
+    #[track_caller]
     pub fn into_channel(self, capacity: usize) -> (Receiver<S::Item>, Pump<G>) {
+        // The channel is allocated at once, an item and a number each; if that fails, the process ends.
+        let fits = Vec::<(S::Item, usize)>::new().try_reserve_exact(capacity);
+        assert!(fits.is_ok(), "a channel of capacity {capacity} does not fit into memory");
         let (sender, receiver) = bounded(capacity);
         let (yard, end) = (Yard::owned(None), Arc::new(Mutex::new(None)));
         let output = self.into_iter();

@@ -107,15 +107,15 @@ pub struct BoundedQueue<T> {
 ///
 /// The lines are crossed: a consumer that found the queue empty waits *here*, because a producer comes by
 /// with this lock in its hand. So the side that changes something already holds the lock that its waiters
-/// went to sleep under, and there is no window between them and no second lock on the fast path. Nobody
-/// holds both locks.
+/// went to sleep under, and there is no window between them and no second lock on the fast path. Only
+/// [`close`](BoundedQueue::close) holds both locks.
 struct TailSide<T> {
     ring: Tail<T>,
     poppers: Line,
     closed: bool,
 }
 
-/// What the consumers' lock guards. Its `closed` is set after the other's, so it also says that the ring
+/// What the consumers' lock guards. Its `closed` is set under the other lock too, so it also says that the ring
 /// holds all that it will ever hold.
 struct HeadSide<T> {
     ring: Head<T>,
@@ -127,7 +127,8 @@ impl<T> BoundedQueue<T> {
     /// Makes a queue for at most `capacity` items.
     ///
     /// # Panics
-    /// If `capacity` is 0, because a push could never succeed, or more than a quarter of `usize::MAX`.
+    /// If `capacity` is 0, because a push could never succeed, or more than a quarter of `usize::MAX`, or if so many
+    /// items do not fit into memory.
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(capacity > 0, "a queue of capacity 0 could never take an item; the least is 1");
@@ -336,26 +337,15 @@ impl<T> BoundedQueue<T> {
         if tail.closed {
             return false;
         }
-        tail.closed = true;
-        let poppers = tail.poppers.take_all();
-        drop(tail);
-        self.close_head();
-        drop(poppers);
-        true
-    }
-
-    /// Tells the consumers' side that the tail is closed: nothing can be pushed any more, so the ring holds
-    /// all that it will ever hold.
-    ///
-    /// A producer that joins the line on this side looks at `closed` in the same critical section: it is
-    /// either in the line that is taken here, or sees the flag. Done by whoever comes first, the closer or a
-    /// consumer that found the tail closed: it need not wait for the closer to get on.
-    fn close_head(&self) {
+        // The one place where both locks are held, so that the two sides close at one moment: whoever has seen the
+        // queue closed, from whichever side, finds it closed from the other. Nobody takes them in the other order.
         let mut head = self.head.lock();
-        head.closed = true;
-        let pushers = head.pushers.take_all();
+        (tail.closed, head.closed) = (true, true);
+        let wakes = [tail.poppers.take_all(), head.pushers.take_all()];
         drop(head);
-        drop(pushers);
+        drop(tail);
+        drop(wakes);
+        true
     }
 
     /// Closes the queue and takes out what is left, first to last, before any consumer that comes later.

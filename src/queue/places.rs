@@ -37,12 +37,7 @@ impl<T> Place for Items<'_, T> {
     fn join(&self) -> Option<Arc<Slot>> {
         // As above with the sides changed: whoever pushes or closes holds this lock.
         let mut tail = self.0.tail.lock();
-        if tail.closed {
-            drop(tail);
-            self.0.close_head();
-            return None;
-        }
-        tail.ring.is_empty().then(|| tail.poppers.join())
+        (tail.ring.is_empty() && !tail.closed).then(|| tail.poppers.join())
     }
 
     fn leave(&self, slot: &Arc<Slot>) {

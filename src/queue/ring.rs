@@ -35,10 +35,18 @@ use crate::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ord
 use crate::sync::cell::UnsafeCell;
 
 /// Makes the two ends of a ring.
+#[track_caller]
 pub(super) fn ring<T>(capacity: usize) -> (Tail<T>, Head<T>) {
-    let cells = (0..capacity).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
+    let count = if Shared::<T>::ONE_CELL { 1 } else { capacity };
+    let mut cells = Vec::new();
+    // Where a plain allocation would end the process.
+    if cells.try_reserve_exact(count).is_err() {
+        panic!("a queue of capacity {capacity} does not fit into memory");
+    }
+    cells.extend((0..count).map(|_| UnsafeCell::new(MaybeUninit::uninit())));
     let shared = Arc::new(Shared {
-        cells,
+        cells: cells.into_boxed_slice(),
+        capacity,
         tail: CachePadded::new(AtomicUsize::new(0)),
         head: CachePadded::new(AtomicUsize::new(0)),
     });
@@ -48,6 +56,7 @@ pub(super) fn ring<T>(capacity: usize) -> (Tail<T>, Head<T>) {
 
 struct Shared<T> {
     cells: Box<[UnsafeCell<MaybeUninit<T>>]>,
+    capacity: usize,
     tail: CachePadded<AtomicUsize>,
     head: CachePadded<AtomicUsize>,
 }
@@ -60,20 +69,25 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 unsafe impl<T: Send> Send for Shared<T> {}
 
 impl<T> Shared<T> {
+    /// Items without a size share one cell, so that their number costs neither memory nor the time to make cells: no
+    /// access to it touches a byte, so none meets another.
+    const ONE_CELL: bool = size_of::<UnsafeCell<MaybeUninit<T>>>() == 0;
+
     fn advance(&self, position: usize, by: usize) -> usize {
         // Below three times the capacity, of which `BoundedQueue::new` allows a quarter of `usize::MAX`.
         let next = position + by;
-        if next >= 2 * self.cells.len() { next - 2 * self.cells.len() } else { next }
+        if next >= 2 * self.capacity { next - 2 * self.capacity } else { next }
     }
 
     /// Items between two positions, of which `tail` is not behind `head`.
     fn distance(&self, head: usize, tail: usize) -> usize {
-        if tail >= head { tail - head } else { tail + 2 * self.cells.len() - head }
+        if tail >= head { tail - head } else { tail + 2 * self.capacity - head }
     }
 
     fn cell(&self, position: usize) -> &UnsafeCell<MaybeUninit<T>> {
-        let capacity = self.cells.len();
-        &self.cells[if position >= capacity { position - capacity } else { position }]
+        let capacity = self.capacity;
+        let index = if position >= capacity { position - capacity } else { position };
+        &self.cells[if Self::ONE_CELL { 0 } else { index }]
     }
 }
 
@@ -97,7 +111,7 @@ impl<T> Tail<T> {
     /// Free cells, exactly or fewer than there are.
     #[inline]
     fn free(&mut self, wanted: usize) -> usize {
-        let capacity = self.shared.cells.len();
+        let capacity = self.shared.capacity;
         let free = capacity - self.shared.distance(self.head_seen, self.tail);
         if free >= wanted {
             return free;
@@ -148,7 +162,7 @@ impl<T> Tail<T> {
     /// True if there is nothing in it; exact, because only this end fills it and the other end's position is
     /// never ahead of this one's.
     pub(super) fn is_empty(&mut self) -> bool {
-        self.free(self.shared.cells.len()) == self.shared.cells.len()
+        self.free(self.shared.capacity) == self.shared.capacity
     }
 }
 
@@ -208,7 +222,7 @@ impl<T> Head<T> {
 
     /// True if no item fits; exact, because only this end empties it.
     pub(super) fn is_full(&mut self) -> bool {
-        self.len() == self.shared.cells.len()
+        self.len() == self.shared.capacity
     }
 }
 
@@ -222,7 +236,7 @@ impl<T> Gauge<T> {
         let head = shared.head.load(Relaxed);
         let tail = shared.tail.load(Relaxed);
         // The two loads are of different moments, so the difference may be more than can be.
-        shared.distance(head, tail).min(shared.cells.len())
+        shared.distance(head, tail).min(shared.capacity)
     }
 }
 
