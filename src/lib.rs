@@ -44,6 +44,8 @@ pub mod sync;
 
 // Floor 1
 #[forbid(unsafe_code)]
+mod burst;
+#[forbid(unsafe_code)]
 pub mod cancel;
 #[forbid(unsafe_code)]
 pub mod clock;

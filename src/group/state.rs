@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Unfinished;
+use crate::burst;
 use crate::sync::{Arc, time};
 use crate::wait::{Line, Wake};
 
@@ -115,6 +116,7 @@ impl State {
             return None;
         }
         let Posted { label, task } = self.posted.pop_front()?;
+        burst::give_back(&mut self.posted);
         let number = label.number;
         self.running.push(label);
         self.awake += 1;

@@ -8,6 +8,7 @@ use super::desk::Desk;
 use super::intake::{Head, Intake, Tail};
 use super::parcel::Parcel;
 use super::staff::Call;
+use crate::burst;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Arc, MutexGuard};
 use crate::wait::{Slot, Wake, spin_until};
@@ -55,6 +56,7 @@ impl Intake {
     /// A task was taken from the head: counts it, and calls a submitter into the room that it left.
     #[inline]
     fn took(&self, head: &mut Head) -> Option<Wake> {
+        burst::give_back(&mut head.ready);
         self.head.count.store(head.ready.len(), Relaxed);
         // Any of them will do, and the first has waited longest; it is told to look, not handed the room, so
         // one that comes by at the right moment may be faster.

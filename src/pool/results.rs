@@ -11,6 +11,7 @@ use super::report::count;
 use super::submit::refused;
 use super::task::{Panic, TaskError};
 use super::worker::{Seat, Shared};
+use crate::burst;
 use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
@@ -152,7 +153,10 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
     pub fn try_next(&self) -> Result<Option<Ended<R>>, TryError> {
         let mut state = self.inbox.state.lock();
         match state.ended.pop_front() {
-            Some(ended) => Ok(Some(ended)),
+            Some(ended) => {
+                burst::give_back(&mut state.ended);
+                Ok(Some(ended))
+            }
             None if state.under_way == 0 => Ok(None),
             None => Err(TryError::WouldBlock),
         }

@@ -1,0 +1,167 @@
+//! What a burst took is given back, though something stays: a token with one lasting child, a pool that goes on.
+//!
+//! A program of its own with one test, because the allocator that counts is the whole program's.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{HOUR, within_a_minute};
+use selvedge::group::Group;
+use selvedge::limiter::KeyedLimiter;
+use selvedge::{CancelToken, Clock, Latch, Pool, ShardedMap, SingleFlight};
+
+/// The system's allocator, with a count of the bytes that live.
+struct Counting;
+
+static BYTES: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size() as isize, SeqCst);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        BYTES.fetch_add(size as isize - layout.size() as isize, SeqCst);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size() as isize, SeqCst);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const BURST: usize = 50_000;
+
+/// Room that is kept whatever comes: in a map for each shard, in a pool for 1,024 tasks twice. A burst takes a megabyte and
+/// more.
+const KEPT: isize = 192 * 1024;
+
+/// After `burst`, which has been made once before, no more lives than before it.
+#[track_caller]
+fn gives_back(what: &str, mut burst: impl FnMut(usize)) {
+    burst(10);
+    let before = BYTES.load(SeqCst);
+    burst(BURST);
+    // Threads that worked for the burst may still be on their way.
+    let kept = || BYTES.load(SeqCst) - before;
+    let end = Instant::now() + Duration::from_secs(10);
+    while kept() > KEPT && Instant::now() < end {
+        thread::yield_now();
+    }
+    assert!(kept() < KEPT, "{what} keeps {} bytes of a burst of {BURST}", kept());
+}
+
+fn tokens() {
+    let clock = Clock::manual();
+    let token = CancelToken::with_clock(&clock);
+    let mut lasting = Vec::with_capacity(4);
+    gives_back("a token with a lasting child", |count| {
+        let children: Vec<_> = (0..count).map(|_| token.child()).collect();
+        // Made last, so that it stands behind all of the burst.
+        lasting.push(token.child());
+        drop(children);
+    });
+    gives_back("a token with callbacks", |count| {
+        let guards: Vec<_> = (0..count).map(|_| token.on_cancel(|| ())).collect();
+        drop(black_box(guards));
+    });
+    let alarm = token.child_until(HOUR * 9).on_cancel(|| ());
+    gives_back("a clock with a lasting alarm", |count| {
+        let tokens: Vec<_> = (0..count).map(|_| token.child_until(HOUR)).collect();
+        tokens.iter().for_each(|token| token.on_cancel(|| ()).keep());
+    });
+    drop((alarm, lasting));
+}
+
+fn tables() {
+    let map = ShardedMap::new();
+    map.insert(usize::MAX, ());
+    gives_back("a map with a lasting entry", |count| {
+        (0..count).for_each(|key| _ = map.insert(key, ()));
+        (0..count).for_each(|key| _ = map.remove(&key));
+    });
+    let flight = SingleFlight::<usize, ()>::new();
+    gives_back("a single flight", |count| (0..count).for_each(|key| flight.call(&key, || ()).unwrap()));
+    let clock = Clock::manual();
+    let limiter = KeyedLimiter::<usize>::new(1, Duration::from_secs(1)).with_clock(&clock);
+    gives_back("a keyed limiter with a key that is not idle", |count| {
+        (0..count).for_each(|key| limiter.try_acquire(&key, 1).unwrap());
+        clock.advance(HOUR);
+        limiter.try_acquire(&0, 1).unwrap();
+        limiter.forget_idle();
+        clock.advance(HOUR);
+    });
+}
+
+fn tasks() {
+    let pool = Arc::new(Pool::builder().workers(1).queue(2 * BURST).build().unwrap());
+    gives_back("a pool's queue", |count| {
+        let (gate, done) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(count + 1)));
+        let (waits, last) = (Arc::clone(&gate), Arc::clone(&done));
+        pool.execute(move || {
+            waits.wait();
+            last.count_down();
+        })
+        .unwrap();
+        for _ in 0..count {
+            let done = Arc::clone(&done);
+            pool.execute(move || done.count_down()).unwrap();
+        }
+        gate.count_down();
+        done.wait();
+        // What is given back is given back in passing.
+        (0..100).for_each(|_| pool.submit(|| ()).unwrap().join().unwrap());
+    });
+    let results = pool.results::<usize>();
+    gives_back("results", |count| {
+        (0..count).for_each(|number| _ = results.submit(move || number).unwrap());
+        (0..count).for_each(|_| drop(results.next().unwrap()));
+    });
+    drop(results);
+    let group = Group::<()>::new(&CancelToken::new());
+    group.limit(1);
+    gives_back("a group's tasks", |count| {
+        // A sleep that the crate knows of would let the next task start.
+        let (opens, gate) = std::sync::mpsc::channel::<()>();
+        let done = Arc::new(Latch::new(count));
+        group
+            .spawn(move |_| {
+                let _ = gate.recv();
+                Ok(())
+            })
+            .unwrap();
+        for _ in 0..count {
+            let done = Arc::clone(&done);
+            group.spawn(move |_| Ok(done.count_down())).unwrap();
+        }
+        drop(opens);
+        done.wait();
+        let last = group.submit(|_| Ok(())).unwrap();
+        last.join().unwrap();
+    });
+    group.wait().unwrap();
+}
+
+#[test]
+fn burst_is_given_back_though_something_stays() {
+    within_a_minute(|| {
+        tokens();
+        tables();
+        tasks();
+    });
+}
