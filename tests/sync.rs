@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::process::Command;
 use std::time::Duration;
+use std::{env, panic};
 
 use common::within_a_minute;
 use selvedge::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -149,4 +151,27 @@ fn model_stops_at_the_first_round_that_fails() {
         });
     });
     assert_eq!(common::message(&*checked.unwrap_err()), "the first round");
+}
+
+#[test]
+fn search_for_a_failure_returns_it() {
+    let failure = model::find_failure(|| panic::resume_unwind(Box::new("on purpose"))).unwrap();
+    assert_eq!((failure.message(), failure.executions), ("on purpose", 1));
+    assert!(model::find_failure(|| ()).is_none());
+}
+
+#[test]
+fn model_without_the_flag_says_that_it_explores_nothing() {
+    // In a process of its own, whose harness keeps what a test that passes prints to itself.
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "model_runs_its_body_as_often_as_it_says", "search_for_a_failure_returns_it"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for name in ["model_runs_its_body_as_often_as_it_says", "search_for_a_failure_returns_it"] {
+        let line = said.lines().find(|line| line.starts_with(&format!("model {name}: not explored")));
+        let line = line.unwrap_or_else(|| panic!("{name} says nothing: {said}"));
+        assert!(line.contains("--cfg loom") && line.contains("100 times"), "{line}");
+    }
 }

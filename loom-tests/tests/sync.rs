@@ -6,9 +6,10 @@
 
 use selvedge_loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use selvedge_loom::sync::cell::UnsafeCell;
-use selvedge_loom::sync::model::{check, find_failure};
-use selvedge_loom::sync::{Arc, Condvar, Mutex, thread, time};
+use selvedge_loom::sync::model::{self, check, find_failure};
+use selvedge_loom::sync::{Arc, Condvar, Mutex, OnceLock, RwLock, thread, time};
 use std::collections::BTreeSet;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex as Seen;
 use std::time::Duration;
 
@@ -164,6 +165,38 @@ fn a_timed_wait_ends_by_time_and_by_notification() {
     });
     // Ready and late at once is the tie.
     assert_eq!(outcomes.all(), [(false, true), (true, false), (true, true)]);
+}
+
+/// A wait may time out although the condition became true, and everybody was notified, under the lock: the waiter
+/// had left the line before it was notified, and takes the mutex again after.
+///
+/// Fails if the waiter stays in line until it holds the mutex again (edit `model-timed-wait-leaves-late`).
+#[test]
+fn a_wait_that_timed_out_may_find_its_condition_true() {
+    let outcomes = Outcomes::default();
+    check({
+        let outcomes = outcomes.clone();
+        move || {
+            let ready = pair(false);
+            let notifier = thread::spawn({
+                let ready = Arc::clone(&ready);
+                move || {
+                    let mut flag = ready.0.lock();
+                    *flag = true;
+                    ready.1.notify_all();
+                }
+            });
+            let mut flag = ready.0.lock();
+            if !*flag {
+                let late = ready.1.wait_until(&mut flag, time::now() + Duration::from_secs(1)).timed_out();
+                outcomes.note((late, *flag));
+            }
+            drop(flag);
+            notifier.join().unwrap();
+        }
+    });
+    // A wait may also return without cause.
+    assert_eq!(outcomes.all(), [(false, false), (false, true), (true, false), (true, true)]);
 }
 
 /// A loop that polls with a time-out does not keep a model from ending.
@@ -324,6 +357,182 @@ fn store_buffering_shows_all_four_outcomes() {
         }
     });
     assert_eq!(outcomes.all(), [(0, 0), (0, 1), (1, 0), (1, 1)]);
+}
+
+/// A second chance for something without cause is taken too: of two tries either may fail alone.
+///
+/// Fails if only the first is (edit `model-second-chance-is-not-taken`).
+#[test]
+fn either_of_two_tries_may_fail() {
+    let both = |lock: &Mutex<u32>, _: &AtomicUsize| [lock.try_lock().is_some(), lock.try_lock().is_some()];
+    assert_eq!(shown(both), [[false, true], [true, false], [true, true]]);
+}
+
+/// An exchange that fails may have seen a value that was overwritten since, though a flag says so.
+///
+/// Fails if it always sees the latest (edit `model-failed-exchange-is-up-to-date`).
+#[test]
+fn a_failed_exchange_may_be_stale() {
+    let failure = find_failure(|| {
+        let shared = Arc::new((AtomicUsize::new(0), AtomicBool::new(false)));
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || {
+            other.0.store(1, Ordering::Relaxed);
+            other.1.store(true, Ordering::Relaxed);
+        });
+        if shared.1.load(Ordering::Relaxed) {
+            let seen = shared.0.compare_exchange(7, 8, Ordering::Relaxed, Ordering::Relaxed);
+            assert_eq!(seen, Err(1), "stale");
+        }
+        writer.join().unwrap();
+    });
+    assert!(failure.unwrap().message().contains("stale"));
+}
+
+/// A reader behind a writer that waits for another reader, which waits for the first: a deadlock on the real side,
+/// where no reader passes a waiting writer.
+///
+/// Fails if readers always pass (edit `model-readers-always-pass`).
+#[test]
+fn a_reader_that_waits_behind_a_writer_is_found() {
+    let failure = find_failure(|| {
+        let (lock, read) = (Arc::new(RwLock::new(())), pair(false));
+        let held = lock.read();
+        let writer = thread::spawn({
+            let lock = Arc::clone(&lock);
+            move || drop(lock.write())
+        });
+        let reader = thread::spawn({
+            let (lock, read) = (Arc::clone(&lock), Arc::clone(&read));
+            move || {
+                drop(lock.read());
+                *read.0.lock() = true;
+                read.1.notify_all();
+            }
+        });
+        read.1.wait_while(&mut read.0.lock(), |read| !*read);
+        drop(held);
+        writer.join().unwrap();
+        reader.join().unwrap();
+    });
+    assert!(failure.unwrap().message().contains("deadlock"));
+}
+
+/// A look at a cell is a point at which another thread may come first; so is a look at a static.
+///
+/// Fails if a look at a cell touches nothing (edit `model-cell-touches-nothing`).
+#[test]
+fn a_look_at_a_cell_races_its_setter() {
+    let outcomes = Outcomes::default();
+    check({
+        let outcomes = outcomes.clone();
+        move || {
+            let cell = Arc::new(OnceLock::new());
+            let other = Arc::clone(&cell);
+            let setter = thread::spawn(move || other.set(7).unwrap());
+            outcomes.note((cell.get().copied(), cell.get().copied()));
+            setter.join().unwrap();
+        }
+    });
+    assert_eq!(outcomes.all(), [(None, None), (None, Some(7)), (Some(7), Some(7))]);
+}
+
+/// What loom reports ends the model, though the code catches panics.
+///
+/// Fails if nobody listens to loom (edit `model-nobody-hears-loom`).
+#[test]
+fn a_race_that_is_caught_is_found() {
+    let failure = find_failure(|| {
+        let shared = Arc::new(Shared { cell: UnsafeCell::new(0), flag: AtomicBool::new(false) });
+        let touch = |shared: &Shared| {
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| shared.cell.with_mut(|_| ())));
+            shared.flag.store(true, Ordering::Relaxed);
+        };
+        let other = Arc::clone(&shared);
+        let thread = thread::spawn(move || touch(&other));
+        touch(&shared);
+        thread.join().unwrap();
+    });
+    assert!(failure.unwrap().message().contains("Causality violation"));
+}
+
+/// A thread that panics ends the model, though nobody asks how it ended; unless the model says that it will.
+///
+/// Fails if panics are joined unasked (edit `model-panics-are-joined-unasked`).
+#[test]
+fn a_panic_ends_the_model_unless_it_is_to_be_joined() {
+    let body = |joined: bool| {
+        move || {
+            if joined {
+                model::join_panics();
+            }
+            let (lock, thread) = (pair(0), thread::spawn(|| panic::resume_unwind(Box::new("on purpose"))));
+            let other = Arc::clone(&lock);
+            let beside = thread::spawn(move || *other.0.lock() += 1);
+            *lock.0.lock() += 1;
+            beside.join().unwrap();
+            let _: Result<(), _> = thread.join();
+        }
+    };
+    assert_eq!(find_failure(body(false)).unwrap().message(), "on purpose");
+    check(body(true));
+}
+
+fn said(body: impl Fn() + Send + Sync + 'static) -> String {
+    find_failure(body).expect("the model is refused").message().to_owned()
+}
+
+/// What cannot be modelled is refused with a word about what to do instead.
+#[test]
+fn what_no_model_can_hold_is_refused_with_advice() {
+    let six = said(|| {
+        for thread in [(); 5].map(|()| thread::spawn(|| ())) {
+            thread.join().unwrap();
+        }
+    });
+    assert!(
+        six.starts_with("a model has at most five threads over its life") && six.contains("the sixth"),
+        "{six}"
+    );
+
+    let twice = said(|| {
+        let lock = RwLock::new(());
+        let _both = (lock.read(), lock.read());
+    });
+    assert!(twice.contains("reads the lock already"), "{twice}");
+
+    let mixed = said(|| {
+        let shared = Arc::new((Mutex::new(()), Mutex::new(()), Condvar::new()));
+        let other = Arc::clone(&shared);
+        let thread = thread::spawn(move || other.2.wait(&mut other.0.lock()));
+        shared.2.wait(&mut shared.1.lock());
+        thread.join().unwrap();
+    });
+    assert!(mixed.contains("two mutexes"), "{mixed}");
+}
+
+/// A lock that is held in a panic cannot be locked again in a model: loom's are poisoned for good. Its panic is loud.
+#[test]
+fn a_lock_that_was_held_in_a_panic_ends_the_model() {
+    let poisoned = said(|| {
+        model::join_panics();
+        let lock = pair(0);
+        let other = Arc::clone(&lock);
+        let panics = thread::spawn(move || {
+            let _guard = other.0.lock();
+            panic::resume_unwind(Box::new("on purpose"));
+        });
+        let _: Result<(), _> = panics.join();
+        drop(lock.0.lock());
+    });
+    assert!(poisoned.contains("Poison"), "{poisoned}");
+}
+
+/// Nor does a search for a failure find one where nothing races.
+#[test]
+#[should_panic(expected = "only one schedule")]
+fn a_search_without_a_race_is_refused() {
+    find_failure(|| drop(Mutex::new(1).lock()));
 }
 
 /// A model that starts no thread proves nothing, and is refused.

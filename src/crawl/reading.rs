@@ -11,7 +11,7 @@ use super::html::{Found, Links};
 use super::record::{Outcome, Record};
 use super::sitemap::Sitemap;
 use super::text;
-use crate::sync::{Arc, OnceLock};
+use crate::sync::{Arc, lazy_static};
 
 impl Engine {
     /// The links of a page; those that are none are noted.
@@ -68,7 +68,8 @@ impl Record {
 
 /// A media type; the one that nearly every page has is kept once.
 fn shared(mime: &str) -> Arc<str> {
-    static HTML: OnceLock<Arc<str>> = OnceLock::new();
-    let html = HTML.get_or_init(|| Arc::from("text/html"));
-    if mime == &**html { Arc::clone(html) } else { Arc::from(mime) }
+    lazy_static! {
+        static ref HTML: Arc<str> = Arc::from("text/html");
+    }
+    if mime == &**HTML { Arc::clone(&HTML) } else { Arc::from(mime) }
 }

@@ -23,7 +23,7 @@ pub use iter::{Drain, IntoIter, Iter};
 #[cfg(feature = "rayon")]
 pub use parallel::{IntoParIter, ParIter};
 
-use crate::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, sized, thread};
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, lazy_static, sized, thread};
 use reentry::{Free, Inside};
 use shard::{Shard, TooMany};
 
@@ -270,14 +270,10 @@ impl<K, V, S> ShardedMap<K, V, S> {
 
 /// Asking the system how many processors there are reads files, so it is asked once.
 fn default_shards() -> usize {
-    static SHARDS: OnceLock<usize> = OnceLock::new();
-    let count = || sized((thread::available_parallelism() * SHARDS_A_PROCESSOR).next_power_of_two(), 1);
-    SHARDS.get().copied().unwrap_or_else(|| {
-        let shards = count();
-        // Somebody else may have been first, with the same number.
-        let _ = SHARDS.set(shards);
-        shards
-    })
+    lazy_static! {
+        static ref PROCESSORS: usize = thread::available_parallelism();
+    }
+    sized((*PROCESSORS * SHARDS_A_PROCESSOR).next_power_of_two(), 1)
 }
 
 impl<K, V, S: BuildHasher> ShardedMap<K, V, S> {

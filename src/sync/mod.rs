@@ -34,19 +34,46 @@
 //!
 //! - [`Condvar`] is explored under three wake policies: oldest waiter first, newest first, and with one wake
 //!   that nobody asked for;
-//! - a wait with a deadline may time out at any point, and [`time::now`] never runs ahead of what expired;
-//! - [`Mutex::try_lock`](Mutex) and `compare_exchange_weak` fail once without cause;
-//! - an atomic load sees every value that it may see: loom alone loses some of them.
+//! - a wait with a deadline may time out at any point, also in the moment in which it is notified: it may end late
+//!   although its condition is true. [`time::now`] never runs ahead of what expired;
+//! - [`Mutex::try_lock`](Mutex), its like on [`RwLock`] and `compare_exchange_weak` fail once without cause, at the
+//!   first or at the second chance;
+//! - a reader of an [`RwLock`] may have to wait behind a writer that waits;
+//! - an atomic load sees every value that it may see, where loom alone loses some of them, and so does a
+//!   `compare_exchange` that fails;
+//! - [`thread::yield_now`] and [`hint::spin_loop`] may let nobody else run;
+//! - a look at a [`OnceLock`] or a [`lazy_static`] is a point at which another thread may come first;
+//! - what loom reports (a deadlock, a race, a leak) fails the model even where the code catches panics.
 //!
-//! A model may show more behaviours than the real side has, never fewer.
+//! A model may show more behaviours than the real side has, never fewer, but for the list below. A litmus suite holds
+//! the two together: small programs over every name here, each with the set of outcomes that are allowed, run on real
+//! threads (`tests/litmus`) and in the model (`loom-tests/tests/litmus.rs`). What real threads show is in the set, and
+//! what the model shows is the set.
+//!
+//! # What a model does not show
+//!
+//! - That an [`Arc`]'s last owner went away just before [`Weak::upgrade`](Weak): both counts are std's on both sides,
+//!   and loom sees no step there.
+//! - That two threads each see a store which the other makes after its own look (load buffering), which the language
+//!   allows for relaxed accesses.
+//! - That time passes between two calls of [`time::now`] without anybody's wait expiring.
+//! - More than one thing without cause in an execution, or one after the second chance for it; more expired waits than
+//!   six in an execution; more than two preemptions (`SELVEDGE_MODEL_BOUND`).
+//! - That a lock is usable after a panic in which it was held: such a panic ends the model, loudly. A thread's panic
+//!   does, too, unless the body calls [`model::join_panics`].
+//!
+//! And it shows more than there is: `SeqCst` on an access is acquire and release only. `fence(SeqCst)` is exact.
 //!
 //! # What it does not do
 //!
 //! Blocking on anything that did not come through this door (a `std::sync::Mutex`, a crossbeam receiver, a
 //! rayon pool) inside a model hangs without a word. A model has at most five threads over its life, the main
-//! one counted. `std::thread::scope` does not exist there; [`group::scope`](crate::group::scope) does.
-//! A [`thread::JoinHandle`] of a thread that panicked ends the model instead of returning the payload.
+//! one counted, and the sixth is refused. A body that never switches threads is refused. `std::thread::scope` does not
+//! exist there; [`group::scope`](crate::group::scope) does. A static of these types belongs into [`lazy_static`]: an
+//! object lives as long as its execution. Without `--cfg loom` nothing is explored, which [`model::check`] says on the
+//! standard error stream.
 
+mod failure;
 #[cfg(any(loom, selvedge_loom))]
 #[path = "model/mod.rs"]
 mod side;
@@ -55,21 +82,22 @@ mod side;
 mod side;
 
 pub use side::{
-    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult, atomic, cell,
-    hint, lazy_static, model, thread, thread_local, time,
+    Condvar, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult,
+    atomic, cell, hint, lazy_static, model, thread, thread_local, time,
 };
 /// std's reference count on both sides: loom's own has no `Weak` and multiplies the schedules to explore.
 #[doc(no_inline)]
 pub use std::sync::Arc;
-/// std's on both sides, for `get` and `set`, which never wait. Its initialising calls do: do not make them in a
-/// model.
-pub use std::sync::OnceLock;
 /// std's weak reference on both sides.
 pub use std::sync::Weak;
 
 /// The loom that the model side is built on, for what this door does not cover.
 #[cfg(any(loom, selvedge_loom))]
 pub use loom;
+
+#[cfg(any(loom, selvedge_loom))]
+#[doc(hidden)]
+pub use side::__Lazy;
 
 /// Picks a size: the first in an ordinary build, the second in a model, where every step multiplies the
 /// number of schedules. Spins become none there, batches become one or two.

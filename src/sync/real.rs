@@ -3,6 +3,8 @@
 pub use parking_lot::{
     Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult,
 };
+#[doc(no_inline)]
+pub use std::sync::OnceLock;
 pub use std::thread_local;
 
 /// Statics that are made on first use: `lazy_static! { static ref NAME: Type = value; }`. In a model each
@@ -10,9 +12,9 @@ pub use std::thread_local;
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __lazy_static {
-    ($($(#[$attribute:meta])* static ref $name:ident: $type:ty = $value:expr;)*) => {$(
+    ($($(#[$attribute:meta])* $vis:vis static ref $name:ident: $type:ty = $value:expr;)*) => {$(
         $(#[$attribute])*
-        static $name: ::std::sync::LazyLock<$type> = ::std::sync::LazyLock::new(|| $value);
+        $vis static $name: ::std::sync::LazyLock<$type> = ::std::sync::LazyLock::new(|| $value);
     )*};
 }
 pub use crate::__lazy_static as lazy_static;
@@ -100,6 +102,11 @@ pub mod time {
 
 /// Runs models: here as a short stress test on real threads, on the model side under every schedule.
 pub mod model {
+    use std::io::Write;
+    use std::panic::{self, AssertUnwindSafe};
+
+    pub use crate::sync::failure::{Failure, Policy};
+
     /// True on the model side, where [`check`] explores schedules.
     pub const IS_MODEL: bool = super::IS_MODEL;
 
@@ -107,13 +114,40 @@ pub mod model {
     /// to show a race. That is what `--cfg loom` is for.
     pub const ROUNDS: usize = 100;
 
-    /// Runs `body` a hundred times on real threads. Under `--cfg loom` it explores every schedule instead.
+    /// Runs `body` a hundred times on real threads, and says on the standard error stream that this explored
+    /// nothing. Under `--cfg loom` it explores every schedule instead.
     ///
     /// # Panics
     /// As soon as `body` does.
     pub fn check(body: impl Fn() + Sync + Send + 'static) {
+        say_that_nothing_is_explored();
         for _ in 0..ROUNDS {
             body();
         }
+    }
+
+    /// Runs `body` like [`check`], and returns the first failure instead of passing it on. `None` means nothing
+    /// here: under `--cfg loom` it means that there is no failure.
+    pub fn find_failure(body: impl Fn() + Sync + Send + 'static) -> Option<Failure> {
+        say_that_nothing_is_explored();
+        (1..=ROUNDS).find_map(|executions| {
+            let payload = panic::catch_unwind(AssertUnwindSafe(&body)).err()?;
+            Some(Failure { policy: Policy::OldestFirst, executions, first: None, payload })
+        })
+    }
+
+    /// Does nothing here, where a thread's panic goes to whoever joins it anyway. In a model it ends the model
+    /// unless this was called in its body.
+    pub fn join_panics() {}
+
+    /// Past the test harness, which shows nothing of a test that passes.
+    fn say_that_nothing_is_explored() {
+        let current = std::thread::current();
+        let name = current.name().unwrap_or("unnamed");
+        let _ = writeln!(
+            std::io::stderr(),
+            "model {name}: not explored, since `--cfg loom` is missing; its body runs {ROUNDS} times on real \
+             threads, which shows hardly any race (RUSTFLAGS=\"--cfg loom\" explores it)"
+        );
     }
 }

@@ -5,6 +5,9 @@
 //! that were compared with an exhaustive search. A `fetch_add(0)` on a companion cell before each operation
 //! makes it explore every order; none was skipped then in 75. The companion is relaxed, so it orders
 //! nothing that the program does not order.
+//!
+//! A compare-exchange that fails is a load, and may see a value that has been overwritten; loom's sees the latest
+//! always. So under one policy it is a load first, whose answer stands if it is not the value that was expected.
 
 use std::fmt;
 
@@ -12,6 +15,7 @@ use loom::sync::atomic as cells;
 use std::sync::atomic::Ordering::{self, Relaxed};
 
 use super::check;
+use crate::sync::failure::Policy;
 
 /// An atomic value; [`AtomicUsize`] and its siblings are aliases of it.
 pub struct Atomic<T: Primitive> {
@@ -34,9 +38,10 @@ pub type AtomicIsize = Atomic<isize>;
 
 /// What can be in an [`Atomic`].
 #[expect(missing_docs, reason = "each operation is std's of the same name")]
-pub trait Primitive: Copy + fmt::Debug {
+pub trait Primitive: Copy + PartialEq + fmt::Debug {
     type Cell;
     fn cell(self) -> Self::Cell;
+    fn into_inner(cell: Self::Cell) -> Self;
     fn load(cell: &Self::Cell, order: Ordering) -> Self;
     fn store(cell: &Self::Cell, value: Self, order: Ordering);
     fn swap(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
@@ -47,6 +52,10 @@ pub trait Primitive: Copy + fmt::Debug {
         success: Ordering,
         failure: Ordering,
     ) -> Result<Self, Self>;
+    fn fetch_and(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
+    fn fetch_or(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
+    fn fetch_xor(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
+    fn fetch_nand(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
 }
 
 /// The numbers among the primitives.
@@ -54,8 +63,6 @@ pub trait Primitive: Copy + fmt::Debug {
 pub trait Integer: Primitive {
     fn fetch_add(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
     fn fetch_sub(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
-    fn fetch_and(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
-    fn fetch_or(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
     fn fetch_max(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
     fn fetch_min(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
 }
@@ -75,6 +82,9 @@ macro_rules! primitive {
             fn cell(self) -> Self::Cell {
                 cells::$cell::new(self)
             }
+            fn into_inner(cell: Self::Cell) -> Self {
+                cell.into_inner()
+            }
             delegate! {
                 load(order: Ordering) -> Self;
                 store(value: Self, order: Ordering) -> ();
@@ -82,6 +92,10 @@ macro_rules! primitive {
                 compare_exchange(
                     current: Self, new: Self, success: Ordering, failure: Ordering
                 ) -> Result<Self, Self>;
+                fetch_and(value: Self, order: Ordering) -> Self;
+                fetch_or(value: Self, order: Ordering) -> Self;
+                fetch_xor(value: Self, order: Ordering) -> Self;
+                fetch_nand(value: Self, order: Ordering) -> Self;
             }
         }
     )*};
@@ -93,8 +107,6 @@ macro_rules! integer {
             delegate! {
                 fetch_add(value: Self, order: Ordering) -> Self;
                 fetch_sub(value: Self, order: Ordering) -> Self;
-                fetch_and(value: Self, order: Ordering) -> Self;
-                fetch_or(value: Self, order: Ordering) -> Self;
                 fetch_max(value: Self, order: Ordering) -> Self;
                 fetch_min(value: Self, order: Ordering) -> Self;
             }
@@ -132,7 +144,34 @@ impl<T: Primitive> Atomic<T> {
         T::swap(self.cell(), value, order)
     }
 
+    pub fn into_inner(self) -> T {
+        T::into_inner(self.cell)
+    }
+
+    pub fn fetch_and(&self, value: T, order: Ordering) -> T {
+        T::fetch_and(self.cell(), value, order)
+    }
+
+    pub fn fetch_or(&self, value: T, order: Ordering) -> T {
+        T::fetch_or(self.cell(), value, order)
+    }
+
+    pub fn fetch_xor(&self, value: T, order: Ordering) -> T {
+        T::fetch_xor(self.cell(), value, order)
+    }
+
+    pub fn fetch_nand(&self, value: T, order: Ordering) -> T {
+        T::fetch_nand(self.cell(), value, order)
+    }
+
+    /// Like std's: if it fails, it may have seen a value that was overwritten since.
     pub fn compare_exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T> {
+        if check::policy() == Policy::NewestFirst {
+            let seen = self.load(failure);
+            if seen != current {
+                return Err(seen);
+            }
+        }
         T::compare_exchange(self.cell(), current, new, success, failure)
     }
 
@@ -175,14 +214,6 @@ impl<T: Integer> Atomic<T> {
 
     pub fn fetch_sub(&self, value: T, order: Ordering) -> T {
         T::fetch_sub(self.cell(), value, order)
-    }
-
-    pub fn fetch_and(&self, value: T, order: Ordering) -> T {
-        T::fetch_and(self.cell(), value, order)
-    }
-
-    pub fn fetch_or(&self, value: T, order: Ordering) -> T {
-        T::fetch_or(self.cell(), value, order)
     }
 
     pub fn fetch_max(&self, value: T, order: Ordering) -> T {

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::mpsc;
 
-use super::check::{self, Policy};
+use super::check;
 use super::locks::MutexGuard;
 use super::time;
+use crate::sync::failure::Policy;
 
 /// A condition variable.
 #[derive(Default)]
@@ -26,6 +27,8 @@ pub struct Condvar {
 
 struct Seat {
     message: mpsc::Sender<()>,
+    /// The address of the mutex that the waiter has given up.
+    mutex: usize,
 }
 
 /// Whether a timed wait ended by time.
@@ -52,7 +55,7 @@ impl Condvar {
             guard.unlocked(|| {});
             return;
         }
-        let (_, woken) = self.sit();
+        let (_, woken) = self.sit(guard);
         guard.unlocked(|| woken.recv().expect("the seat is alive"));
     }
 
@@ -68,25 +71,28 @@ impl Condvar {
         }
     }
 
-    /// Waits until notified or until `deadline`, which may pass at any point.
+    /// Waits until notified or until `deadline`, which may pass at any point. May return without cause.
     #[track_caller]
     pub fn wait_until<T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, T>,
         deadline: Instant,
     ) -> WaitTimeoutResult {
-        if time::now() >= deadline {
-            return WaitTimeoutResult(true);
-        }
-        if !check::takes_expiry() {
+        // A deadline that has passed costs nothing of the budget: it cannot pass again.
+        if time::now() < deadline && !check::takes_expiry() {
             self.wait(guard);
             return WaitTimeoutResult(false);
         }
+        if check::takes_spurious() {
+            guard.unlocked(|| {});
+            return WaitTimeoutResult(false);
+        }
         // The thread stays runnable while it holds its seat, so it comes back at every point at which the
-        // deadline could have passed, and finds out then whether somebody notified it first.
-        let (seat, woken) = self.sit();
-        guard.unlocked(|| {});
-        let timed_out = self.leave(&seat);
+        // deadline could have passed, and finds out then whether somebody notified it first. It leaves the line
+        // while the mutex is still free: a notifier that has the mutex next finds nobody, and the wait has timed
+        // out although its condition is true by the time that it holds the mutex again.
+        let (seat, woken) = self.sit(guard);
+        let timed_out = guard.unlocked(|| self.leave(&seat));
         if timed_out {
             time::expire(deadline);
         } else {
@@ -124,11 +130,17 @@ impl Condvar {
         seats.len()
     }
 
-    fn sit(&self) -> (Arc<Seat>, mpsc::Receiver<()>) {
+    #[track_caller]
+    fn sit<T: ?Sized>(&self, guard: &MutexGuard<'_, T>) -> (Arc<Seat>, mpsc::Receiver<()>) {
         self.touch();
         let (message, woken) = mpsc::channel();
-        let seat = Arc::new(Seat { message });
-        self.seats().push_back(Arc::clone(&seat));
+        let seat = Arc::new(Seat { message, mutex: guard.address() });
+        let mut seats = self.seats();
+        let is_another = seats.iter().any(|other| other.mutex != seat.mutex);
+        seats.push_back(Arc::clone(&seat));
+        drop(seats);
+        // The real side refuses it too.
+        assert!(!is_another, "a condvar is waited on with two mutexes at once");
         (seat, woken)
     }
 

@@ -9,11 +9,44 @@ mod atomics;
 mod check;
 mod condvar;
 mod locks;
+mod once;
+mod threads;
 
+pub use crate::__lazy_static as lazy_static;
 pub use crate::__thread_local as thread_local;
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use locks::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use loom::lazy_static;
+pub use once::OnceLock;
+
+#[doc(hidden)]
+pub use once::Lazy as __Lazy;
+
+/// Statics that are made on first use: `lazy_static! { static ref NAME: Type = value; }`. In a model each
+/// execution has its own.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __lazy_static {
+    ($($(#[$attribute:meta])* $vis:vis static ref $name:ident: $type:ty = $value:expr;)*) => {$(
+        $(#[$attribute])*
+        #[allow(non_camel_case_types, missing_debug_implementations)]
+        $vis struct $name { __private: () }
+        $(#[$attribute])*
+        $vis static $name: $name = $name { __private: () };
+
+        impl ::std::ops::Deref for $name {
+            type Target = $type;
+
+            fn deref(&self) -> &$type {
+                static LAZY: $crate::sync::loom::lazy_static::Lazy<$crate::sync::__Lazy<$type>> =
+                    $crate::sync::loom::lazy_static::Lazy {
+                        init: $crate::sync::__Lazy::new,
+                        _p: ::std::marker::PhantomData,
+                    };
+                LAZY.get().force(|| $value)
+            }
+        }
+    )*};
+}
 
 /// loom's, for initial values in the form `const { .. }` too, which its own macro is too old to read.
 #[macro_export]
@@ -30,7 +63,8 @@ pub(super) const IS_MODEL: bool = true;
 
 /// Runs models under every schedule.
 pub mod model {
-    pub use super::check::{Failure, IS_MODEL, Policy, check, find_failure};
+    pub use super::check::{IS_MODEL, check, find_failure, join_panics};
+    pub use crate::sync::failure::{Failure, Policy};
 }
 
 /// Atomic integers, booleans and fences.
@@ -44,71 +78,19 @@ pub mod atomic {
 
 /// Threads of the model: at most five over its life, the main one counted.
 pub mod thread {
-    use std::cell::Cell;
-    use std::io;
-
-    pub use loom::thread::{JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
-
-    std::thread_local! {
-        /// How many threads builders may still start in this execution.
-        static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-
-    /// Begins an execution: nothing is refused.
-    pub(super) fn restart() {
-        LEFT.set(usize::MAX);
-    }
-
-    /// Lets builders start so many more threads in this execution and refuses the rest, as a system does that has
-    /// no more. [`spawn`] is not counted.
-    pub fn refuse_after(count: usize) {
-        LEFT.set(count);
-    }
-
-    /// loom's builder, with an end to the threads that it starts: [`refuse_after`].
-    #[derive(Debug)]
-    pub struct Builder(loom::thread::Builder);
-
-    impl Builder {
-        /// As std's.
-        #[allow(clippy::new_without_default, reason = "std's has none")]
-        pub fn new() -> Self {
-            Builder(loom::thread::Builder::new())
-        }
-
-        /// As std's.
-        pub fn name(self, name: String) -> Self {
-            Builder(self.0.name(name))
-        }
-
-        /// As std's; no model depends on it.
-        pub fn stack_size(self, bytes: usize) -> Self {
-            Builder(self.0.stack_size(bytes))
-        }
-
-        /// As std's.
-        pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
-        where
-            F: FnOnce() -> T + Send + 'static,
-            T: Send + 'static,
-        {
-            match LEFT.get().checked_sub(1) {
-                Some(left) => LEFT.set(left),
-                None => return Err(io::ErrorKind::WouldBlock.into()),
-            }
-            self.0.spawn(f)
-        }
-    }
-
-    /// Two: enough to race.
-    pub fn available_parallelism() -> usize {
-        2
-    }
+    pub use super::threads::{
+        Builder, JoinHandle, Thread, ThreadId, available_parallelism, current, panicking, refuse_after,
+        spawn, yield_now,
+    };
 }
 
 /// What a busy-wait tells the scheduler: that another thread must run first.
 pub mod hint {
-    pub use loom::hint::spin_loop;
+    /// As std's, and a chance for another thread: see [`yield_now`](crate::sync::thread::yield_now).
+    #[track_caller]
+    pub fn spin_loop() {
+        super::threads::yield_now();
+    }
 }
 
 /// Cells for unsafe code; two accesses that overlap or are not ordered end the model.
@@ -154,7 +136,7 @@ pub mod time {
     /// Calls `callback` once at any point from now on, from a thread of its own.
     pub(crate) fn schedule(at: Instant, callback: Box<dyn FnOnce() + Send>) -> Alarm {
         let taken_back = std::sync::Arc::new(loom::sync::Mutex::new(false));
-        loom::thread::spawn({
+        super::threads::spawn({
             let taken_back = std::sync::Arc::clone(&taken_back);
             move || {
                 if !*taken_back.lock().expect("loom's locks do not poison") {

@@ -1,0 +1,119 @@
+//! What is made once, and what is counted: lazily made statics, cells that are written once, `Arc` and `Weak`.
+
+use crate::door::atomic::AtomicU32;
+use crate::door::atomic::Ordering::Relaxed;
+use crate::door::{Arc, OnceLock, Weak, lazy_static};
+use crate::threads::race;
+
+lazy_static! {
+    /// Made by whoever looks first: the number of times that it was made, and a place to write.
+    static ref MADE: (AtomicU32, AtomicU32) = {
+        // A point at which another thread may come to look.
+        let count = AtomicU32::new(0);
+        count.fetch_add(1, Relaxed);
+        (count, AtomicU32::new(0))
+    };
+}
+
+/// A cell, a number beside it, and what two threads make of them.
+fn beside_a_cell<A: Send + 'static>(
+    first: fn(&(OnceLock<u32>, AtomicU32)) -> A,
+    second: fn(&(OnceLock<u32>, AtomicU32)) -> u32,
+) -> (A, u32, Option<u32>) {
+    let shared = Arc::new((OnceLock::new(), AtomicU32::new(0)));
+    let (mine, other) = (Arc::clone(&shared), Arc::clone(&shared));
+    let (a, b) = race(move || first(&other), move || second(&mine));
+    let rest = Arc::into_inner(shared).and_then(|shared| shared.0.into_inner());
+    (a, b, rest)
+}
+
+/// What a look at a cell found; 9 is nothing.
+fn found(cell: &OnceLock<u32>) -> u32 {
+    cell.get().copied().unwrap_or(9)
+}
+
+litmus! {
+    /// It is made once, and both see the same one.
+    a_static_is_made_once allowed [&[0, 1, 1], &[1, 0, 1]], => || {
+        let look = || MADE.1.fetch_add(1, Relaxed) % 2;
+        let (a, b) = race(look, look);
+        vec![a, b, MADE.0.load(Relaxed)]
+    };
+    one_of_two_sets_a_cell allowed [&[1, 0, 1], &[0, 1, 2]], => || {
+        let (a, b, rest) = beside_a_cell(
+            |shared| u32::from(shared.0.set(1).is_ok()),
+            |shared| u32::from(shared.0.set(2).is_ok()),
+        );
+        vec![a, b, rest.unwrap()]
+    };
+    /// A look finds nothing or all of it, with what was done before.
+    a_cell_publishes allowed [&[9, 0], &[9, 1], &[7, 1]], => || {
+        let (_, b, _) = beside_a_cell(
+            |shared| {
+                shared.1.store(1, Relaxed);
+                shared.0.set(7).unwrap();
+            },
+            |shared| found(&shared.0) * 2 + shared.1.load(Relaxed),
+        );
+        vec![b / 2, b % 2]
+    };
+    /// A cell that was seen to be set stays so.
+    looks_at_a_cell_are_coherent allowed [&[9, 9], &[9, 7], &[7, 7]], => || {
+        let (_, b, _) = beside_a_cell(
+            |shared| shared.0.set(7).unwrap(),
+            |shared| found(&shared.0) * 10 + found(&shared.0),
+        );
+        vec![b / 10, b % 10]
+    };
+    /// Two that initialise: one makes it, the other waits for it.
+    a_cell_is_made_once allowed [&[1, 1, 1], &[2, 2, 1]], => || {
+        let shared = Arc::new((OnceLock::new(), AtomicU32::new(0)));
+        let (mine, other) = (Arc::clone(&shared), Arc::clone(&shared));
+        let make = |shared: &(OnceLock<u32>, AtomicU32), value| {
+            *shared.0.get_or_init(|| {
+                shared.1.fetch_add(1, Relaxed);
+                value
+            })
+        };
+        let (a, b) = race(move || make(&other, 1), move || make(&mine, 2));
+        vec![a, b, shared.1.load(Relaxed)]
+    };
+    /// Who owns a cell reads and takes without a look.
+    an_owned_cell_is_read_and_taken allowed [&[9, 7, 7], &[7, 7, 7]], => || {
+        let cell = Arc::new(OnceLock::new());
+        let other = Arc::clone(&cell);
+        let (_, seen) = race(move || other.set(7).unwrap(), || found(&cell));
+        let mut cell = Arc::into_inner(cell).unwrap();
+        vec![seen, cell.get_mut().map_or(9, |value| *value), cell.take().or(cell.into_inner()).unwrap()]
+    };
+    /// The last one to drop it is one of them, and only one.
+    one_of_two_is_the_last_owner allowed [&[0, 1], &[1, 0]], => || {
+        let value = Arc::new(AtomicU32::new(0));
+        let other = Arc::clone(&value);
+        let (a, b) = race(
+            move || {
+                other.fetch_add(1, Relaxed);
+                u32::from(Arc::into_inner(other).is_some())
+            },
+            move || {
+                value.fetch_add(1, Relaxed);
+                u32::from(Arc::into_inner(value).is_some())
+            },
+        );
+        vec![a, b]
+    };
+    /// A weak reference leads to the value as long as somebody owns it. The counts are std's, which loom does not see:
+    /// it does not explore that another thread's last reference goes away just before.
+    a_weak_reference_leads_to_its_value_or_not allowed [&[0], &[1]], hole [&[0]], => || {
+        let value = Arc::new(AtomicU32::new(1));
+        let weak: Weak<AtomicU32> = Arc::downgrade(&value);
+        let (_, seen) = race(
+            move || {
+                value.load(Relaxed);
+                drop(value);
+            },
+            move || weak.upgrade().map_or(0, |value| value.load(Relaxed)),
+        );
+        vec![seen]
+    };
+}
