@@ -40,6 +40,47 @@ fn cancelling_between_look_and_sleep_is_not_missed() {
     });
 }
 
+/// What a thread did before it cancelled is visible to whoever sees the token cancelled: by a look at it or at a
+/// child, by a failed check, by its cause, by a wait that ends, in a callback.
+///
+/// Fails if a cancel publishes nothing (edit `cancel-store-relaxed`), or if a look at the token does not look at what
+/// was published (edit `cancel-load-relaxed`).
+#[test]
+fn a_cancel_publishes() {
+    type Look = fn(&CancelToken, &Arc<AtomicUsize>) -> bool;
+    let looks: [Look; 6] = [
+        |token, _| token.is_cancelled(),
+        |token, _| token.check().is_err(),
+        |token, _| token.cause().is_some(),
+        |token, _| {
+            token.wait();
+            true
+        },
+        |token, _| token.child().is_cancelled(),
+        |token, stored| {
+            let stored = Arc::clone(stored);
+            token.on_cancel(move || assert_eq!(stored.load(Ordering::Relaxed), 1, "not visible")).keep();
+            false
+        },
+    ];
+    for look in looks {
+        model::check(move || {
+            let (token, stored) = (CancelToken::new(), Arc::new(AtomicUsize::new(0)));
+            let canceller = thread::spawn({
+                let (token, stored) = (token.clone(), Arc::clone(&stored));
+                move || {
+                    stored.store(1, Ordering::Relaxed);
+                    token.cancel();
+                }
+            });
+            if look(&token, &stored) {
+                assert_eq!(stored.load(Ordering::Relaxed), 1, "not visible");
+            }
+            canceller.join().unwrap();
+        });
+    }
+}
+
 /// A sleep on a manual clock ends by cancel or by time, and says which.
 ///
 /// Fails if a wait for a token does not register with it (edit `cancel-wait-registers-nothing`).

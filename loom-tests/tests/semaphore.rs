@@ -31,7 +31,8 @@ impl Guarded {
 
 /// One permit excludes, and what its holder did is visible to the next.
 ///
-/// Fails if giving back publishes nothing (edit `semaphore-release-relaxed`).
+/// Fails if giving back publishes nothing (edit `semaphore-release-relaxed`), or if taking does not look at what was
+/// published, at once (edit `semaphore-acquire-relaxed`) or in line (edit `semaphore-serve-relaxed`).
 #[test]
 fn one_permit_excludes_and_publishes() {
     model::check(|| {
@@ -50,6 +51,35 @@ fn one_permit_excludes_and_publishes() {
         for other in others {
             other.join().unwrap();
         }
+        assert_eq!(shared.0.available(), 1);
+    });
+}
+
+/// What the holder of a permit did is visible to a holder who takes it at once, although it was given back the slow
+/// way: somebody waited when the one began to give back, and had left before the other took.
+///
+/// Fails if giving back slowly publishes nothing (edit `semaphore-slow-release-relaxed`).
+#[test]
+fn a_permit_given_back_slowly_publishes() {
+    model::check(|| {
+        let shared = Arc::new((Semaphore::new(1), Guarded(UnsafeCell::new(0))));
+        let permit = shared.0.acquire().unwrap();
+        let waiter = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || drop(shared.0.acquire_until(HOUR))
+        });
+        let taker = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                if let Ok(_permit) = shared.0.try_acquire() {
+                    shared.1.touch();
+                }
+            }
+        });
+        shared.1.touch();
+        drop(permit);
+        waiter.join().unwrap();
+        taker.join().unwrap();
         assert_eq!(shared.0.available(), 1);
     });
 }

@@ -19,8 +19,8 @@ use std::fmt;
 use crossbeam_utils::CachePadded;
 
 use super::places;
-use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::atomic::{AtomicI64, AtomicUsize};
+use crate::sync::atomic::AtomicI64;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, OnceLock, sized};
 
 /// Counts what many threads do at the same time, and does not make them wait for each other's cache line.
@@ -93,9 +93,6 @@ use crate::sync::{Mutex, OnceLock, sized};
 pub struct StripedCounter {
     /// Places by number, in segments of 1, 2, 4, 8… which come when somebody needs them.
     segments: [OnceLock<Box<[Place]>>; SEGMENTS],
-    /// A bit for each segment that is there. It is what publishes a segment to those who add: `OnceLock` would
-    /// do, but what happens in it a model cannot see.
-    grown: AtomicUsize,
     /// For threads without a number: those at their very end, and those above 65,535.
     crowd: Place,
     /// Away from what adding reads.
@@ -112,7 +109,6 @@ impl StripedCounter {
     pub fn new() -> Self {
         StripedCounter {
             segments: std::array::from_fn(|_| OnceLock::new()),
-            grown: AtomicUsize::new(0),
             crowd: Place::default(),
             taken: CachePadded::new(Mutex::new(0)),
         }
@@ -171,10 +167,7 @@ impl StripedCounter {
     #[inline]
     fn place(&self, number: usize) -> Option<&Place> {
         let (segment, index) = position(number);
-        // Acquire pairs with the release in `grow`: the segment is there, with its zeros.
-        if self.grown.load(Acquire) >> segment & 1 == 0 {
-            return None;
-        }
+        // The cell publishes the segment, with its zeros.
         self.segments.get(segment)?.get()?.get(index)
     }
 
@@ -182,9 +175,7 @@ impl StripedCounter {
         let _alone = self.taken.lock();
         if let Some(places) = self.segments.get(segment) {
             // Set already if somebody else came first.
-            let _ = places.set((0..1_usize << segment).map(|_| Place::default()).collect());
-            // Release: see `place`.
-            self.grown.fetch_or(1 << segment, Release);
+            places.get_or_init(|| (0..1_usize << segment).map(|_| Place::default()).collect());
         }
     }
 

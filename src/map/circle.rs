@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use crate::inside::this_thread;
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::{Acquire, Release};
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Arc, Mutex, lazy_static};
 
 lazy_static! {
@@ -35,13 +35,13 @@ impl Runner {
 
     /// Passes the initialiser on to another thread.
     pub(super) fn pass_to(&self, thread: usize) {
-        // Release, here and below: who follows the notes and finds a thread's later note has locked them after that
+        // Relaxed, here and below: who follows the notes and finds a thread's later note has locked them after that
         // thread, and so sees what it wrote before. A stale note leads to an initialiser that is done, and ends there.
-        self.0.store(thread, Release);
+        self.0.store(thread, Relaxed);
     }
 
     pub(super) fn is_done(&self) {
-        self.0.store(NOBODY, Release);
+        self.0.store(NOBODY, Relaxed);
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Noted {
 pub(super) fn note(runner: &Arc<Runner>) -> Option<Noted> {
     let this = this_thread();
     let mut notes = NOTES.lock();
-    let mut ahead = runner.0.load(Acquire);
+    let mut ahead = runner.0.load(Relaxed);
     // Ends, because no circle was ever noted; the count is for one that a turn, handed on since, has closed over a
     // note which its owner is about to take back.
     for _ in 0..=notes.len() {
@@ -63,7 +63,7 @@ pub(super) fn note(runner: &Arc<Runner>) -> Option<Noted> {
             return None;
         }
         match notes.get(&ahead) {
-            Some(next) => ahead = next.0.load(Acquire),
+            Some(next) => ahead = next.0.load(Relaxed),
             None => break,
         }
     }

@@ -15,13 +15,19 @@
 //!    seen by the one or the other.
 //! 2. Free permits + permits out = total + owed. Owed is what a resize could not take at once.
 //! 3. With the lock free, the first in line waits for more permits than are free.
+//!
+//! # Orderings
+//! What a permit's holder did is visible to its next. It gives back with release, on either path, and takes with
+//! acquire: by the compare-and-swap of the fast path, or by the load in [`serve`](Turnstile::serve), after which the
+//! slot's lock brings it to the waiter. Every other change of the word is a relaxed read-modify-write: it continues
+//! the release sequences that it finds, and publishes nothing of its own.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use crate::error::{TryError, WaitError};
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;
 use crate::wait::{Slot, Wake};
@@ -113,7 +119,7 @@ impl Turnstile {
         state.line.push_back(Waiter { count, slot: Arc::clone(&slot) });
         // From here on nobody changes the word but under this lock; what came back until now is seen by
         // `serve`, what comes back later is brought by its owner to whoever is first in line.
-        self.word.fetch_or(SLOW, AcqRel);
+        self.word.fetch_or(SLOW, Relaxed);
         self.serve(state);
         // Granted by `serve`, ours or another's; refused by `close` or `resize`; or ended by the limit.
         limit.sleep(&slot).inspect_err(|_| self.give_up(&slot))
@@ -165,7 +171,7 @@ impl Turnstile {
             }
             // A slot that has ended gave up: it gets nothing, and finds itself out of the line.
             wakes.extend(first.slot.end(Ok(())).inspect(|_| {
-                self.word.fetch_sub(count * ONE, AcqRel);
+                self.word.fetch_sub(count * ONE, Relaxed);
             }));
             state.line.pop_front();
         }
@@ -177,24 +183,24 @@ impl Turnstile {
     /// Clears or sets the bit as the table at the top says.
     fn settle(&self, state: &State) {
         if state.line.is_empty() && state.owed == 0 && !state.closed {
-            self.word.fetch_and(!SLOW, AcqRel);
+            self.word.fetch_and(!SLOW, Relaxed);
         } else {
-            self.word.fetch_or(SLOW, AcqRel);
+            self.word.fetch_or(SLOW, Relaxed);
         }
     }
 
     pub(super) fn resize(&self, permits: usize) {
         let mut state = self.state.lock();
         // Stops the fast calls, so that the word is ours until `settle`.
-        let free = self.word.fetch_or(SLOW, AcqRel) / ONE;
+        let free = self.word.fetch_or(SLOW, Relaxed) / ONE;
         let out = state.total + state.owed - free;
         state.total = permits;
         state.owed = out.saturating_sub(permits);
         let free_now = permits.saturating_sub(out);
         if free_now >= free {
-            self.word.fetch_add((free_now - free) * ONE, AcqRel);
+            self.word.fetch_add((free_now - free) * ONE, Relaxed);
         } else {
-            self.word.fetch_sub((free - free_now) * ONE, AcqRel);
+            self.word.fetch_sub((free - free_now) * ONE, Relaxed);
         }
         self.refuse_and_serve(state);
     }
