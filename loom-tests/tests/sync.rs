@@ -364,7 +364,11 @@ fn store_buffering_shows_all_four_outcomes() {
 /// Fails if only the first is (edit `model-second-chance-is-not-taken`).
 #[test]
 fn either_of_two_tries_may_fail() {
-    let both = |lock: &Mutex<u32>, _: &AtomicUsize| [lock.try_lock().is_some(), lock.try_lock().is_some()];
+    let both = |lock: &Mutex<u32>, _: &AtomicUsize| {
+        let first = lock.try_lock().is_some();
+        let second = lock.try_lock().is_some();
+        [first, second]
+    };
     assert_eq!(shown(both), [[false, true], [true, false], [true, true]]);
 }
 

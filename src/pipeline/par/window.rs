@@ -51,6 +51,8 @@ impl Window {
         if !waiting || at < self.wake_at.load(Ordering::Relaxed) {
             self.wake_at.store(at, Ordering::Relaxed);
         }
+        // Acquire as in `room`, for a reader that finds room now after all. Release for `wake_at`: a consumer that
+        // sees the mark without it could take a count that was to be waited for before, and wake nobody.
         let out = self.word.fetch_or(HUNGRY, Ordering::AcqRel) / ONE;
         self.bound - (read - out)
     }

@@ -152,6 +152,7 @@ impl<T: ?Sized> RwLock<T> {
     /// If this thread reads already: with a writer in between, the real side deadlocks there.
     #[track_caller]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.refuse_second_read();
         let _door = self.door();
         self.reading(self.lock.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -159,6 +160,7 @@ impl<T: ?Sized> RwLock<T> {
     /// Reads if nobody writes. May fail without cause: loom itself never lets it fail by chance.
     #[track_caller]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        self.refuse_second_read();
         let fails = check::takes_spurious();
         self.lock.try_read().ok().filter(|_| !fails).map(|inner| self.reading(inner))
     }
@@ -187,19 +189,24 @@ impl<T: ?Sized> RwLock<T> {
         is_shut.then(|| self.door.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Refuses a second read by one thread, before loom takes the lock for it and says "invalid internal state" when
+    /// the guards are dropped.
     #[track_caller]
-    fn reading<'a>(&'a self, inner: loom::sync::RwLockReadGuard<'a, T>) -> RwLockReadGuard<'a, T> {
-        let me = loom::thread::current().id();
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let again = readers.contains(&me);
-        readers.push(me);
-        drop(readers);
-        // Checked before loom would say "invalid internal state" when the guards are dropped.
+    fn refuse_second_read(&self) {
+        let again = self.readers().contains(&loom::thread::current().id());
         assert!(
             !again,
             "this thread reads the lock already, and a second read deadlocks if a writer comes between"
         );
+    }
+
+    fn reading<'a>(&'a self, inner: loom::sync::RwLockReadGuard<'a, T>) -> RwLockReadGuard<'a, T> {
+        self.readers().push(loom::thread::current().id());
         RwLockReadGuard { readers: &self.readers, inner }
+    }
+
+    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<ThreadId>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
