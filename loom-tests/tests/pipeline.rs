@@ -43,26 +43,6 @@ fn room_wakes_the_reader_that_waits_for_it() {
     });
 }
 
-/// What the consumer did with an item is visible to the source when it is asked for the one that takes its place.
-///
-/// Fails if handing out publishes nothing (edit `pipeline-hand-out-relaxed`), or if a reader with room does not look at
-/// what was published (edit `pipeline-room-relaxed`).
-#[test]
-fn the_source_sees_what_the_consumer_did() {
-    model::check(|| {
-        let used = Arc::new(AtomicUsize::new(0));
-        let (sees, stop) = (Arc::clone(&used), CancelToken::new());
-        // The fourth is not read before the second was handed out, and the first was used before that.
-        let source = (0..4).inspect(move |n| {
-            assert!(*n < 3 || sees.load(Ordering::Relaxed) > 0, "read before the consumer is done");
-        });
-        let outputs = Pipeline::source(source).cancelled_by(&stop).par_map(1, |n| n).bound(2);
-        for _ in outputs.into_iter().take(2) {
-            used.store(1, Ordering::Relaxed);
-        }
-    });
-}
-
 /// The window: with a bound of one, the third item is not read before the second was taken.
 ///
 /// Fails if there is room for one more than the bound (edit `pipeline-bound-is-one-too-many`).

@@ -38,7 +38,9 @@ impl Window {
     /// How many more may be read after `read`, or a little less.
     pub(super) fn room(&self, read: usize) -> usize {
         // Acquire, with the release in `hand_out`: what the consumer did with an item, it did before the next
-        // one takes its place.
+        // one takes its place. Where the consumer's next step takes the lock it comes through that as well; only a
+        // consumer that hands out several from its own chunk rests on this pair, and a model that is large enough to
+        // show it does not end within a minute.
         let out = self.word.load(Ordering::Acquire) / ONE;
         self.bound - (read - out)
     }
