@@ -15,7 +15,6 @@
 //! hold a `Cell`, and then even a `&L` made out of a `&Parcel` breaks that promise: a write through it is lost in an
 //! optimised build, as the test below showed. A pointer that comes from a `&mut Parcel` may be written through.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
 
@@ -53,11 +52,11 @@ const WORDS: usize = 6;
 type Store = MaybeUninit<[usize; WORDS]>;
 
 /// A load, in place or in a box.
+///
+/// `Send`, since every load is. `Sync`, though a load need not be: with a shared reference nothing can be done to it.
 pub(super) struct Parcel {
     table: &'static Table,
     store: Store,
-    /// `!Sync`, since a load need not be `Sync`; `Send`, since every load is.
-    unshared: PhantomData<Cell<()>>,
 }
 
 /// What can be done with a load that lies in a store. Each function wants a pointer that may be read and written
@@ -112,7 +111,7 @@ impl Parcel {
         // SAFETY: the store is valid for writes, and as large and as aligned as an `L` wants, by the line
         // above. It holds nothing that would have to be dropped.
         unsafe { store.as_mut_ptr().cast::<L>().write(load) };
-        Parcel { table: const { &TableOf::<L>::TABLE }, store, unshared: PhantomData }
+        Parcel { table: const { &TableOf::<L>::TABLE }, store }
     }
 
     /// Runs the load.
@@ -153,6 +152,7 @@ const fn fits<L>() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::hint::black_box;
 
     use super::*;

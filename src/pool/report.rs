@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::parcel::Parcel;
 use super::worker::{Seat, Shared};
+use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex};
 
 /// What a pool does and has done; see [`Pool::stats`](super::Pool::stats).
 ///
@@ -58,22 +58,21 @@ pub struct Report {
 /// Dropping it cancels the task: whoever joins its handle is told.
 #[must_use = "dropping it cancels the task"]
 pub struct Unstarted {
-    /// `None` once it was run. In a lock only to be `Sync`, which the report of a pool should be.
-    parcel: Mutex<Option<Parcel>>,
+    /// `None` once it was run.
+    parcel: Option<Parcel>,
     pool: Arc<Shared>,
 }
 
 impl Unstarted {
     /// `None` if the task was claimed while it was in the queue.
     pub(super) fn of(mut parcel: Parcel, pool: &Arc<Shared>) -> Option<Self> {
-        parcel.is_waiting().then(|| Unstarted { parcel: Mutex::new(Some(parcel)), pool: Arc::clone(pool) })
+        parcel.is_waiting().then(|| Unstarted { parcel: Some(parcel), pool: Arc::clone(pool) })
     }
 
     /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's hook
     /// if there is none.
-    pub fn run(self) {
-        let parcel = self.parcel.lock().take();
-        if let Some(parcel) = parcel {
+    pub fn run(mut self) {
+        if let Some(parcel) = self.parcel.take() {
             // It may join others that nobody has started, as on a worker.
             let _inside = self.pool.enter();
             parcel.run(self.pool.visitor());
@@ -83,8 +82,7 @@ impl Unstarted {
 
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        let parcel = self.parcel.lock().take();
-        if let Some(mut parcel) = parcel {
+        if let Some(mut parcel) = self.parcel.take() {
             parcel.revoke(self.pool.visitor());
         }
     }
