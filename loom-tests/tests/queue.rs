@@ -14,8 +14,9 @@ fn queue(capacity: usize) -> Arc<BoundedQueue<u32>> {
 
 /// A push wakes a thread that sleeps in `pop`.
 ///
-/// Fails if `try_push` takes no waiter out of the line (edit `queue-push-wakes-nobody`), or if the ring
-/// publishes an item without release (edit `ring-publishes-relaxed`).
+/// Fails if `try_push` takes no waiter out of the line (edit `queue-push-wakes-nobody`), if the ring
+/// publishes an item without release (edit `ring-publishes-relaxed`) or before it was written (edit
+/// `ring-publishes-before-it-writes`), or looks for one without acquire (edit `ring-tail-is-read-relaxed`).
 #[test]
 fn a_push_reaches_a_sleeping_pop() {
     model::check(|| {
@@ -31,8 +32,10 @@ fn a_push_reaches_a_sleeping_pop() {
 
 /// A pop wakes a thread that sleeps in `push`, and items stay in order.
 ///
-/// Fails if `try_pop` takes no waiter out of the line (edit `queue-pop-wakes-nobody`), or if the ring passes
-/// a cell back without release (edit `ring-releases-relaxed`).
+/// Fails if `try_pop` takes no waiter out of the line (edit `queue-pop-wakes-nobody`), if the ring passes
+/// a cell back without release (edit `ring-releases-relaxed`) or before it was read out (edit
+/// `ring-releases-before-it-reads`), looks for one without acquire (edit `ring-head-is-read-relaxed`), or finds one
+/// that is not free (edit `ring-finds-one-cell-too-many`).
 #[test]
 fn a_pop_reaches_a_sleeping_push() {
     model::check(|| {
@@ -53,7 +56,8 @@ fn a_pop_reaches_a_sleeping_push() {
 /// Capacity 1, one producer with two items, two consumers with one each: the smallest program on which one
 /// condvar for both sides loses a wake-up. Here everybody gets their item.
 ///
-/// Fails if a consumer joins the line without looking again (edit `queue-join-without-looking`).
+/// Fails if a consumer joins the line without looking again (edit `queue-join-without-looking`), or takes an item that
+/// is not there (edit `ring-finds-one-item-too-many`).
 #[test]
 fn capacity_one_with_one_producer_and_two_consumers_ends() {
     model::check(|| {
