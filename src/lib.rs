@@ -98,6 +98,9 @@ mod unwind;
 
 pub mod guide;
 
+#[cfg(doctest)]
+mod lifetimes;
+
 /// The README's examples, as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -79,8 +79,9 @@ fn a_closer_that_races_the_stop_is_called() {
 /// When the scope returns no closer runs, though a cancel from outside is just calling it; one that was not called by
 /// then never is.
 ///
-/// Fails if the end of the scope does not wait for who calls closers (edit `group-end-overlooks-a-closer`), or leaves
-/// the uncalled ones (edit `group-end-leaves-closers`).
+/// Fails if the end of the scope does not wait for who calls closers (edit `group-end-overlooks-a-closer`), leaves the
+/// uncalled ones (edit `group-end-leaves-closers`), or does not know of them because the token calls them itself (edit
+/// `group-closer-goes-past-the-board`).
 #[test]
 fn no_closer_runs_after_the_scope_has_returned() {
     model::check(|| {

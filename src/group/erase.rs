@@ -19,20 +19,125 @@ impl Drop for NoUnwind {
 ///
 /// Sound because of how [`scope`](super::scope()) uses it, and [`yard`](super::yard::yard), which says what differs:
 ///
-/// 1. every task and every closer goes straight to the scope's [`Board`](super::board::Board) and nowhere else;
-/// 2. the board counts a task as present from the moment that it is posted until its box has been consumed
-///    *and* everything in it dropped; a closer is in the board's list, or the board counts the thread that calls it as
-///    present, or it is called by the very thread that brings it, which is the body's or a task's;
-/// 3. `scope` does not return or unwind past `Board::finish_for_good`, which returns when it has found, in one
-///    critical section, that nobody is present and no closer in the list; and the
-///    board's lock orders the end of each task before that. It does not panic: it runs tasks, which
-///    catch their panics, and takes locks; if it did, [`NoUnwind`] would end the process. The panics of
-///    `body` and of callbacks are caught before.
-/// 4. nothing can be posted afterwards: posting needs the `&'scope Scope`, which `body` and the tasks have
-///    and which none of them can keep, because `'scope` is theirs for any lifetime the caller picks. The callback that
-///    the scope leaves in its token holds the board alone, and finds nothing in it.
+/// 1. Every task and every closer goes straight to the scope's [`Board`](super::board::Board) and nowhere else.
+/// 2. The board counts a task as present from the moment that it is posted until its box has been consumed *and*
+///    everything in it dropped. A closer is in the board's list, or the board counts the thread that calls it as
+///    present, or it is called by the very thread that brings it, which is the body's or a task's.
+/// 3. `scope` does not return or unwind past `Board::finish_for_good`, which returns when it has found, in one critical
+///    section, that nobody is present and no closer in the list; and the board's lock orders the end of each task
+///    before that. It does not panic: it runs tasks, which catch their panics, and takes locks; if it did, [`NoUnwind`]
+///    would end the process. The panics of `body` and of callbacks are caught before.
+/// 4. Nothing can be posted afterwards: posting needs the `&'scope Scope`, which `body` and the tasks have and which
+///    none of them can keep, because `'scope` is theirs for any lifetime the caller picks. The callback that the scope
+///    leaves in its token holds the board alone, and finds nothing in it.
+///
+/// Each of these is an argument that something fails without:
+///
+/// | | edits of `loom-tests/breaks` | noticed by |
+/// |---|---|---|
+/// | 1 | `group-task-goes-past-the-board`, `group-closer-goes-past-the-board` | models |
+/// | 2 | `group-wait-overlooks-the-posted`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer`, `group-late-closer-is-kept` | models |
+/// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns`, `group-unwinding-goes-on` | the tests below |
+/// | 4 | `group-end-leaves-closers`, and the programs of `lifetimes.rs` that must not compile | a model, doc-tests |
+/// | yard | `yard-does-not-close`, `yard-does-not-wait`, `yard-unwinds-past-its-tasks`, `yard-unwinds-when-it-stops` | the tests in `yard.rs` |
 pub(super) fn lifetime<'a>(task: Box<dyn FnOnce() -> bool + Send + 'a>) -> Task {
     // SAFETY: the two types differ in a lifetime only, so the layout and the vtable are the same. What is
     // borrowed for `'a` is alive for as long as the box is, by 1 to 4.
     unsafe { std::mem::transmute::<Box<dyn FnOnce() -> bool + Send + 'a>, Task>(task) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::panic::{self, AssertUnwindSafe};
+    use std::process::Command;
+
+    use super::NoUnwind;
+    use crate::group::callers::{Callers, Help};
+    use crate::group::{scope, scope_on};
+    use crate::sync::Arc;
+    use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use crate::{CancelToken, Latch};
+
+    /// Sends nobody: only the thread that waits for a scope runs its tasks, so a task that has run was waited for.
+    struct Nobody;
+
+    impl Callers for Nobody {
+        fn call(self: Arc<Self>, _: Help) -> bool {
+            false
+        }
+    }
+
+    /// Calls `f` when it is dropped.
+    struct OnDrop<F: FnMut()>(F);
+
+    impl<F: FnMut()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+
+    /// Fails if the scope returns without waiting (edit `group-does-not-finish`).
+    #[test]
+    fn scope_that_returns_has_run_its_tasks() {
+        let ran = AtomicBool::new(false);
+        let result = scope_on(Arc::new(Nobody), &CancelToken::new(), |g| {
+            g.spawn(|_| Ok::<_, ()>(ran.store(true, Relaxed)));
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+        assert!(ran.load(Relaxed));
+    }
+
+    /// Fails if the body's panic is not caught before the scope waits (edit `group-unwinds-past-its-tasks`): nobody would
+    /// cancel the task, which sleeps until then.
+    #[test]
+    fn scope_whose_body_panics_has_waited_for_a_task_that_runs() {
+        let (started, ended) = (Arc::new(Latch::new(1)), Arc::new(AtomicBool::new(false)));
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            scope::<(), (), _>(&CancelToken::new(), |g| {
+                // Nothing that the task has is borrowed, so that it may outlive the scope if it must.
+                let (begins, ends) = (Arc::clone(&started), Arc::clone(&ended));
+                g.spawn(move |stop| {
+                    begins.count_down();
+                    stop.clone().wait();
+                    Ok(ends.store(true, Relaxed))
+                });
+                started.wait();
+                panic::resume_unwind(Box::new("the body's"))
+            })
+        }));
+        assert_eq!(result.unwrap_err().downcast_ref(), Some(&"the body's"));
+        assert!(ended.load(Relaxed));
+    }
+
+    /// Fails if the scope ends when it has found no task, whatever the closers' drops have done since (edit
+    /// `group-overlooks-what-a-closer-spawns`).
+    #[test]
+    fn task_that_the_drop_of_an_uncalled_closer_spawns_is_run() {
+        let ran = AtomicBool::new(false);
+        let result = scope_on(Arc::new(Nobody), &CancelToken::new(), |g| {
+            let held = OnDrop(|| g.spawn(|_| Ok::<_, ()>(ran.store(true, Relaxed))));
+            g.on_stop(move || drop(held));
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+        assert!(ran.load(Relaxed));
+    }
+
+    /// Fails if the guard lets an unwinding pass (edit `group-unwinding-goes-on`).
+    #[test]
+    fn unwinding_past_the_guard_ends_the_process() {
+        const CHILD: &str = "SELVEDGE_TEST_UNWINDS";
+        if env::var_os(CHILD).is_some() {
+            let _guard = NoUnwind;
+            panic::resume_unwind(Box::new("past the guard"));
+        }
+        let name = "group::erase::tests::unwinding_past_the_guard_ends_the_process";
+        let this = env::current_exe().expect("a test is a program");
+        let child = Command::new(this).args(["--exact", name]).env(CHILD, "1").output().expect("it starts");
+        let output = String::from_utf8_lossy(&child.stdout);
+        assert!(output.contains("running 1 test") && !output.contains("test result"), "{output}");
+        assert!(!child.status.success(), "{:?}", child.status);
+    }
 }

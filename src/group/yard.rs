@@ -81,3 +81,79 @@ pub(crate) fn yard<'a, R>(
         (Err(payload), _) | (Ok(_), Err(payload)) => panic::resume_unwind(payload),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Latch;
+    use crate::group::callers::Help;
+    use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    /// Sends nobody: only the thread that closes a yard runs its tasks, so a task that has run was waited for.
+    struct Nobody;
+
+    impl Callers for Nobody {
+        fn call(self: Arc<Self>, _: Help) -> bool {
+            false
+        }
+    }
+
+    fn nobody() -> Option<Arc<dyn Callers>> {
+        Some(Arc::new(Nobody))
+    }
+
+    /// Fails if the yard still takes tasks once it has closed (edit `yard-does-not-close`): this one would sleep on a
+    /// helper, with what it holds.
+    #[test]
+    fn task_that_is_spawned_in_a_closed_yard_is_dropped_at_once() {
+        let yard = yard(None, Arc::clone, || ());
+        let (held, never) = (Arc::new(()), Arc::new(Latch::new(1)));
+        let task = {
+            let (held, never) = (Arc::clone(&held), Arc::clone(&never));
+            move || {
+                never.wait();
+                drop(held);
+            }
+        };
+        assert!(yard.spawn(task));
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    /// Fails if the yard does not wait for its tasks (edit `yard-does-not-wait`).
+    #[test]
+    fn yard_that_returns_has_run_its_tasks() {
+        let ran = AtomicBool::new(false);
+        yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), || ());
+        assert!(ran.load(Relaxed));
+    }
+
+    /// Fails if the body's panic goes past the tasks (edit `yard-unwinds-past-its-tasks`).
+    #[test]
+    fn yard_whose_body_panics_has_run_its_tasks() {
+        let ran = AtomicBool::new(false);
+        let result: Result<(), _> = panic::catch_unwind(AssertUnwindSafe(|| {
+            yard(
+                nobody(),
+                |yard| {
+                    yard.spawn(|| ran.store(true, Relaxed));
+                    panic::resume_unwind(Box::new("the body's"))
+                },
+                || (),
+            )
+        }));
+        assert_eq!(result.unwrap_err().downcast_ref(), Some(&"the body's"));
+        assert!(ran.load(Relaxed));
+    }
+
+    /// Fails if a panic of what stops the tasks goes past them (edit `yard-unwinds-when-it-stops`).
+    #[test]
+    fn yard_that_panics_when_it_stops_has_run_its_tasks() {
+        let ran = AtomicBool::new(false);
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            let stop = || panic::resume_unwind(Box::new("a callback's"));
+            yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), stop);
+        }));
+        assert_eq!(result.unwrap_err().downcast_ref(), Some(&"a callback's"));
+        assert!(ran.load(Relaxed));
+    }
+}
