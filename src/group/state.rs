@@ -91,9 +91,7 @@ impl State {
     /// Keeps a place for a task, if the limit has one.
     pub(super) fn reserve(&mut self) -> bool {
         let free = self.posted.len() + self.running.len() + self.reserved < self.limit;
-        if free {
-            self.reserved += 1;
-        }
+        self.reserved += usize::from(free);
         free
     }
 

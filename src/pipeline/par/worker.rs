@@ -185,9 +185,7 @@ where
         let free = state.computing < self.rules.workers;
         let seat = !contents.inputs.is_empty() && free;
         contents.owned = seat;
-        if seat {
-            state.computing += 1;
-        }
+        state.computing += usize::from(seat);
         let left = !seat && contents.wanted;
         drop(contents);
         // Left over, or empty: the consumer goes on with it, or to the next.
