@@ -1,8 +1,8 @@
 //! Bursts with a moment's quiet between them, at the speed of an optimised build: what the quiet does to the workers
 //! must not cost the next burst its tasks.
 //!
-//! `cargo test --release --test pool_burst` matters as much as the ordinary one: a fault of the compiler's in the code
-//! that this runs showed only there.
+//! `cargo test --release --test pool_burst` matters as much as the ordinary one: rust-lang/rust#158206, by
+//! which the compiler deletes a comparison, showed only there (see `Staff::may_look_out`).
 
 mod common;
 

@@ -1,13 +1,15 @@
 //! Looks for code of ours that rustc 1.95.0 and 1.96.0 compile wrongly (rust-lang/rust#158206).
 //!
-//! Their pass `SimplifyComparisonIntegral` rewrites `b = x == constant; switch on b` to `switch on x`, and deletes the
-//! comparison although `b` may still be read between the two. It happens where an inlined function compares, uses
-//! the answer as data without a branch, and returns it to a caller that branches on it. No test finds that
-//! dependably: what is read is undefined, and may be right by chance. The compiler's own dump does. This program reads
-//! what `rustc -Zdump-mir=SimplifyComparisonIntegral` has written (`.ci/scan` makes it), and reports each local whose
-//! comparison is in a function's text before the pass and not after it, and which is read all the same.
+//! Their pass `SimplifyComparisonIntegral` rewrites `b = x == constant; switch on b` to `switch on x`, and
+//! deletes the comparison although `b` may still be read between the two. It happens where an inlined
+//! function compares, uses the answer as data without a branch, and returns it to a caller that branches on
+//! it. No test finds that dependably: what is read is undefined, and may be right by chance. The compiler's
+//! own dump does. This program reads what `rustc -Zdump-mir=SimplifyComparisonIntegral` has written
+//! (`.ci/scan` makes it), and reports each local whose comparison is in a function's text before the pass and
+//! not after it, and which is read all the same.
 //!
-//! Fixed in 1.96.1. The control, `control.rs`, has the fault: a scan that does not find it there proves nothing.
+//! Fixed in 1.96.1. The control, `control.rs`, has the fault: a scan that does not find it there proves
+//! nothing.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

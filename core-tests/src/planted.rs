@@ -1,5 +1,6 @@
-//! Faults of the kinds that the crate's unsafe code could have, one a run, so that it is known that the sanitizers see
-//! them: `.ci/slow asan` and `tsan` fail if one of these passes, or if a program without a fault does not.
+//! Faults of the kinds that the crate's unsafe code could have, one a run, so that it is known that the
+//! sanitizers see them: `.ci/slow asan` and `tsan` fail if one of these passes, or if a program without a
+//! fault does not.
 //!
 //! They are imitations, because what is planted must not be in the library.
 
@@ -84,7 +85,8 @@ fn race() {
     writers.into_iter().for_each(|writer| writer.join().unwrap());
 }
 
-/// One thread writes a cell and raises a flag, the other sees the flag and reads the cell: the ring's hand-over.
+/// One thread writes a cell and raises a flag, the other sees the flag and reads the cell: the ring's
+/// hand-over.
 fn hand_over(publish: Ordering, look: Ordering) {
     let shared = Arc::new((Cell(UnsafeCell::new(0)), AtomicBool::new(false)));
     let writer = thread::spawn({
@@ -99,7 +101,8 @@ fn hand_over(publish: Ordering, look: Ordering) {
         spin_loop();
         thread::yield_now();
     }
-    // SAFETY: the writer is done with it, if the two orderings say so; if they are relaxed, this is the fault.
+    // SAFETY: the writer is done with it, if the two orderings say so; if they are relaxed, this is the
+    // fault.
     assert_eq!(unsafe { *shared.0.0.get() }, 7);
     writer.join().unwrap();
 }

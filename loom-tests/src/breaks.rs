@@ -1,12 +1,12 @@
 //! Applies each breaking edit to a copy of the source, and shows that the models and tests it names turn red.
 //!
-//! A model that passes proves something only if it would fail on broken code. The files in `breaks/`
-//! list one-line breakages and the models, or tests on real threads, that must notice; this program makes them, one at
-//! a time, in a copy below `target/breaks`, so that the tree you work in is never touched.
+//! A model that passes proves something only if it would fail on broken code. The files in `breaks/` list
+//! one-line breakages and the models, or tests on real threads, that must notice; this program makes them,
+//! one at a time, in a copy below `target/breaks`, so that the tree you work in is never touched.
 //!
-//! An edit that does not compile proves nothing, and looks like one that is noticed. So `--check` compiles each of
-//! them, on the side where its models or tests run. It does not build two hundred times: a build takes one edit of
-//! each file, and only the edits of a build that fails are compiled one by one.
+//! An edit that does not compile proves nothing, and looks like one that is noticed. So `--check` compiles
+//! each of them, on the side where its models or tests run. It does not build two hundred times: a build
+//! takes one edit of each file, and only the edits of a build that fails are compiled one by one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -85,8 +85,8 @@ impl Witness {
     }
 }
 
-/// What is wrong with the list: an edit that no longer applies, a name in the doc of a model or test that is not in
-/// the list or the other way round, a model that no edit breaks.
+/// What is wrong with the list: an edit that no longer applies, a name in the doc of a model or test that is
+/// not in the list or the other way round, a model that no edit breaks.
 fn check(root: &Path, edits: &[Edit]) -> Vec<String> {
     let mut complaints = Vec::new();
     for edit in edits {
@@ -203,7 +203,8 @@ fn compile_all(copy: &Path, edits: &[Edit]) -> ExitCode {
         let there = |edit: &&Edit| edit.witnesses.iter().any(|witness| witness.package == package);
         let mut builds: Vec<Vec<&Edit>> = Vec::new();
         for edit in edits.iter().filter(there) {
-            // Two edits of one file could overlap, or lean on each other; functions of different files do not.
+            // Two edits of one file could overlap, or lean on each other; functions of different files do
+            // not.
             match builds.iter_mut().find(|build| build.iter().all(|other| other.file != edit.file)) {
                 Some(build) => build.push(edit),
                 None => builds.push(vec![edit]),

@@ -17,7 +17,8 @@ impl Drop for NoUnwind {
 
 /// Forgets the lifetime of a task, so that a thread which outlives it may be handed it.
 ///
-/// Sound because of how [`scope`](super::scope()) uses it, and [`yard`](super::yard::yard), which says what differs:
+/// Sound because of how [`scope`](super::scope()) uses it, and [`yard`](super::yard::yard), which says what
+/// differs:
 ///
 /// 1. Every task and every closer goes straight to the scope's [`Board`](super::board::Board) and nowhere else.
 /// 2. The board counts a task as present from the moment that it is posted until its box has been consumed *and*
@@ -59,7 +60,8 @@ mod tests {
     use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use crate::{CancelToken, Latch};
 
-    /// Sends nobody: only the thread that waits for a scope runs its tasks, so a task that has run was waited for.
+    /// Sends nobody: only the thread that waits for a scope runs its tasks, so a task that has run was waited
+    /// for.
     struct Nobody;
 
     impl Callers for Nobody {
@@ -89,8 +91,8 @@ mod tests {
         assert!(ran.load(Relaxed));
     }
 
-    /// Fails if the body's panic is not caught before the scope waits (edit `group-unwinds-past-its-tasks`): nobody would
-    /// cancel the task, which sleeps until then.
+    /// Fails if the body's panic is not caught before the scope waits (edit `group-unwinds-past-its-tasks`):
+    /// nobody would cancel the task, which sleeps until then.
     #[test]
     fn scope_whose_body_panics_has_waited_for_a_task_that_runs() {
         let (started, ended) = (Arc::new(Latch::new(1)), Arc::new(AtomicBool::new(false)));

@@ -1,9 +1,9 @@
 //! A task on its way to a worker: whatever it is, in place if it is small.
 //!
 //! A box for each task would cost more than all the rest of handing it over: 30 to 50 ns for an allocation
-//! that one thread makes and another frees, beside some 25. So a parcel holds up to six words itself, which is
-//! a closure with a handful of captures or a reference-counted [`Job`](super::job::Job), and a box of what is
-//! larger. This is `Box<dyn Load>` with the table of functions written by hand, because std's cannot be
+//! that one thread makes and another frees, beside some 25. So a parcel holds up to six words itself, which
+//! is a closure with a handful of captures or a reference-counted [`Job`](super::job::Job), and a box of what
+//! is larger. This is `Box<dyn Load>` with the table of functions written by hand, because std's cannot be
 //! pointed at a value that moves.
 //!
 //! # Invariant
@@ -11,9 +11,10 @@
 //! or `drop`, which consume the parcel.
 //!
 //! # Why every method takes the parcel by value or by `&mut`
-//! The compiler sees words in the store, not the load, so to it nothing behind a `&Parcel` can change. A load may
-//! hold a `Cell`, and then even a `&L` made out of a `&Parcel` breaks that promise: a write through it is lost in an
-//! optimised build, as the test below showed. A pointer that comes from a `&mut Parcel` may be written through.
+//! The compiler sees words in the store, not the load, so to it nothing behind a `&Parcel` can change. A load
+//! may hold a `Cell`, and then even a `&L` made out of a `&Parcel` breaks that promise: a write through it is
+//! lost in an optimised build, as the test below showed. A pointer that comes from a `&mut Parcel` may be
+//! written through.
 
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
@@ -59,9 +60,9 @@ pub(super) struct Parcel {
     store: Store,
 }
 
-/// What can be done with a load that lies in a store. Each function wants a pointer that may be read and written
-/// through, to a store that holds a live load of the table's type, and which is accessed by nobody else meanwhile;
-/// `run` and `drop` end the load's life.
+/// What can be done with a load that lies in a store. Each function wants a pointer that may be read and
+/// written through, to a store that holds a live load of the table's type, and which is accessed by nobody
+/// else meanwhile; `run` and `drop` end the load's life.
 struct Table {
     run: unsafe fn(*mut Store, &Seat),
     drop: unsafe fn(*mut Store),
@@ -85,8 +86,8 @@ impl<L: Load> TableOf<L> {
             unsafe { store.cast::<L>().drop_in_place() }
         },
         is_waiting: |store| {
-            // SAFETY: aligned, initialised and alive as above, and nobody else accesses it while the reference is
-            // exists. The pointer may be written through, which a `Cell` in the load needs.
+            // SAFETY: aligned, initialised and alive as above, and nobody else accesses it while the
+            // reference exists. The pointer may be written through, which a `Cell` in the load needs.
             let load = unsafe { &*store.cast::<L>() };
             load.is_waiting()
         },
@@ -125,8 +126,8 @@ impl Parcel {
 
     /// True while nobody has claimed it by another way.
     pub(super) fn is_waiting(&mut self) -> bool {
-        // SAFETY: by the invariant the store holds a live load of the table's type. Nobody else accesses it, and it
-        // may be written: this is the only reference to the parcel.
+        // SAFETY: by the invariant the store holds a live load of the table's type. Nobody else accesses it,
+        // and it may be written: this is the only reference to the parcel.
         unsafe { (self.table.is_waiting)(&raw mut self.store) }
     }
 

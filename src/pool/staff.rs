@@ -11,14 +11,14 @@
 //! | *blocked* | its task falls asleep in a call of this crate | the task goes on |
 //! | *idle* | it found nothing to do | it is called, or its time is up and it leaves |
 //!
-//! Nobody is called while somebody is coming: who comes takes one task, and if more are left it calls the next
-//! before it begins. So a burst costs few wake-ups: whoever is awake takes the next task, and by the time that the
-//! second worker would arrive the burst may be over.
+//! Nobody is called while somebody is coming: who comes takes one task, and if more are left it calls the
+//! next before it begins. So a burst costs few wake-ups: whoever is awake takes the next task, and by the
+//! time that the second worker would arrive the burst may be over.
 //!
 //! # Invariant
-//! With the lock free: if a task is queued, then somebody is coming, or `max` workers are on duty and not blocked,
-//! or nobody is idle and as many threads are there as may be, or as the system gave. [`Staff::call`] makes it so; it
-//! is called wherever it could have become false.
+//! With the lock free: if a task is queued, then somebody is coming, or `max` workers are on duty and not
+//! blocked, or nobody is idle and as many threads are there as may be, or as the system gave. [`Staff::call`]
+//! makes it so; it is called wherever it could have become false.
 
 use crate::sync::Arc;
 use crate::wait::{Slot, Wake};
@@ -31,8 +31,8 @@ pub(super) struct Staff {
     spares: usize,
     /// Threads that there are, those included that are being started.
     workers: usize,
-    /// Idle workers; the one that went idle last is called first, because its memory is the warmest, and because
-    /// those below it then reach the end of their time.
+    /// Idle workers; the one that went idle last is called first, because its memory is the warmest, and
+    /// because those below it then reach the end of their time.
     idle: Vec<Arc<Slot>>,
     coming: usize,
     /// One of those who are coming looks out for work: it is idle, in a way.
@@ -86,8 +86,8 @@ impl Staff {
                 // If its time ran out it has ended its wait itself, and is coming without being woken.
                 slot.end(Ok(())).map(|_wake| Call::Wake { _wake })
             }
-            // There are fewer threads than may be: all are active but for blocked ones, of whom `active` leaves
-            // out as many as there are spares.
+            // There are fewer threads than may be: all are active but for blocked ones, of whom `active`
+            // leaves out as many as there are spares.
             None => Some(self.start()),
         }
     }
@@ -116,12 +116,13 @@ impl Staff {
         self.coming -= 1;
     }
 
-    /// A worker that found nothing asks whether it may look out for a moment, instead of sleeping at once; then it
-    /// is coming.
+    /// A worker that found nothing asks whether it may look out for a moment, instead of sleeping at once;
+    /// then it is coming.
     pub(super) fn may_look_out(&mut self) -> bool {
-        // Written as a branch. Without one (`self.looking |= may`, and so on) rustc 1.95 lost the count where this is
-        // inlined into an optimised build: `looking` was set, `coming` was not, and a pool went to sleep on a full
-        // queue. `tests/pool_burst.rs` saw it, when it was optimised.
+        // Written as a branch because of rust-lang/rust#158206: rustc 1.95.0 and 1.96.0 delete a comparison
+        // whose answer is used as data (`self.looking |= may`) and then returned to a caller that branches on
+        // it, as `next` does with this one. `looking` was set, `coming` was not, and the pool slept on a full
+        // queue. `.ci/scan` finds the plain form in `next`, and no other place.
         if self.coming > 0 {
             return false;
         }
@@ -136,7 +137,8 @@ impl Staff {
         self.arrive();
     }
 
-    /// True if this worker, which is on duty, is one too many: a blocked one went on, or the maximum was lowered.
+    /// True if this worker, which is on duty, is one too many: a blocked one went on, or the maximum was
+    /// lowered.
     pub(super) fn is_crowded(&self) -> bool {
         self.active() > self.max
     }
@@ -153,8 +155,8 @@ impl Staff {
         (slot, self.workers > self.min)
     }
 
-    /// An idle worker's time is up: takes it off the list. False if it is not there, because it was called just
-    /// then: it is coming.
+    /// An idle worker's time is up: takes it off the list. False if it is not there, because it was called
+    /// just then: it is coming.
     pub(super) fn get_up(&mut self, slot: &Arc<Slot>) -> bool {
         let before = self.idle.len();
         self.idle.retain(|other| !Arc::ptr_eq(other, slot));
