@@ -532,13 +532,6 @@ fn a_lock_that_was_held_in_a_panic_ends_the_model() {
     assert!(poisoned.contains("Poison"), "{poisoned}");
 }
 
-/// Nor does a search for a failure find one where nothing races.
-#[test]
-#[should_panic(expected = "only one schedule")]
-fn a_search_without_a_race_is_refused() {
-    find_failure(|| drop(Mutex::new(1).lock()));
-}
-
 /// A model that starts no thread proves nothing, and is refused.
 #[test]
 #[should_panic(expected = "only one schedule")]
