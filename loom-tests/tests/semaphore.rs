@@ -84,6 +84,23 @@ fn a_permit_given_back_slowly_publishes() {
     });
 }
 
+/// Two threads that try for one of two permits each both get one: a lost race for the word is not a refusal.
+///
+/// Fails if the exchange that fails is not tried again (edit `semaphore-tries-once`).
+#[test]
+fn a_try_that_loses_the_race_for_the_word_tries_again() {
+    model::check(|| {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let other = thread::spawn({
+            let semaphore = Arc::clone(&semaphore);
+            move || semaphore.try_acquire().map(drop)
+        });
+        let mine = semaphore.try_acquire().map(drop);
+        assert_eq!((mine, other.join().unwrap()), (Ok(()), Ok(())));
+        assert_eq!(semaphore.available(), 2);
+    });
+}
+
 /// A permit that comes back while a thread joins the line is not missed.
 ///
 /// Fails if the line is not served when somebody joins it (edit `semaphore-join-without-serving`), or if
