@@ -381,6 +381,36 @@ fn calls_that_wait_for_each_other_in_a_circle_are_told_so() {
 }
 
 #[test]
+fn those_who_waited_keep_nothing_of_the_call() {
+    within_a_minute(|| {
+        let (flight, end) = (Arc::new(SingleFlight::<u32, Arc<()>>::new()), Arc::new(Latch::new(1)));
+        let (value, started) = (Arc::new(()), Arc::new(Latch::new(1)));
+        let leader = thread::spawn({
+            let (flight, end, value) = (Arc::clone(&flight), Arc::clone(&end), Arc::clone(&value));
+            let started = Arc::clone(&started);
+            move || {
+                let leads = || {
+                    started.count_down();
+                    end.wait();
+                    value
+                };
+                drop(flight.call(&1, leads));
+            }
+        });
+        started.wait();
+        let waiter = thread::spawn({
+            let flight = Arc::clone(&flight);
+            move || drop(flight.call(&1, || unreachable!()))
+        });
+        wait_for_waiters(&flight, 1);
+        end.count_down();
+        leader.join().unwrap();
+        waiter.join().unwrap();
+        assert_eq!(Arc::strong_count(&value), 1);
+    });
+}
+
+#[test]
 fn circle_with_a_limit_ends_by_it() {
     within_a_minute(|| {
         let (flight, clock) = (Arc::new(SingleFlight::<u8, Option<CallError>>::new()), Clock::manual());
