@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::clock::{Clock, Sleeper};
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
-use crate::wait::{Outcome, Place, Slot, spin_within};
+use crate::wait::{Outcome, PATIENCE, Place, Slot, spin_within};
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///
@@ -143,6 +143,7 @@ impl<'a> Until<'a> {
         mut attempt: impl FnMut() -> Result<R, TryError>,
     ) -> Result<R, WaitError> {
         let limit = self.start();
+        let mut lost = 0;
         loop {
             // After an attempt, so that no wake-up is carried off; and in every round, because others may be
             // faster each time that the place looks ready.
@@ -160,7 +161,13 @@ impl<'a> Until<'a> {
             }
             match attempt() {
                 Ok(done) => return Ok(done),
-                Err(TryError::WouldBlock) => {}
+                // Others were faster, though it looked worth while.
+                Err(TryError::WouldBlock) => {
+                    lost += 1;
+                    if lost == PATIENCE {
+                        place.take_turn();
+                    }
+                }
                 Err(TryError::Closed) => return Err(WaitError::Closed),
                 Err(TryError::Impossible) => return Err(WaitError::Impossible),
             }

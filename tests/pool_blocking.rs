@@ -468,3 +468,58 @@ fn two_pools_that_wait_for_each_other_end_with_a_spare() {
         assert_eq!(sum, 5);
     });
 }
+
+/// Tasks that execute themselves again until told to stop.
+fn resubmit_for_ever(pool: &Arc<Pool>, stop: &CancelToken) {
+    if !stop.is_cancelled() {
+        let (own, stop) = (Arc::clone(pool), stop.clone());
+        // Refused once the pool is shut down.
+        let _ = pool.execute(move || resubmit_for_ever(&own, &stop));
+    }
+}
+
+#[test]
+fn submit_from_outside_gets_in_while_more_tasks_resubmit_themselves_than_there_are_places() {
+    for (workers, queue) in [(1, 1), (1, 8), (1, 64), (2, 8), (2, 1024)] {
+        within_a_minute(move || {
+            let pool = Arc::new(pool(workers, queue));
+            let stop = CancelToken::new();
+            let root = pool.submit({
+                let (pool, stop) = (Arc::clone(&pool), stop.clone());
+                move || {
+                    (0..=queue).for_each(|_| {
+                        let (own, stop) = (Arc::clone(&pool), stop.clone());
+                        let _ = pool.execute(move || resubmit_for_ever(&own, &stop));
+                    })
+                }
+            });
+            for number in 0..5 {
+                // Accepted, and run.
+                assert_eq!(pool.submit(move || number).unwrap().join().unwrap(), number);
+            }
+            stop.cancel();
+            drop(root);
+        });
+    }
+}
+
+#[test]
+#[ignore = "hangs: a circle through queued tasks is found only by a wait-for graph in which a pool is stuck if all of \
+            its workers are"]
+fn two_pools_of_one_worker_whose_tasks_join_each_others_queued_tasks_are_told() {
+    within_a_minute(|| {
+        let pools = [Arc::new(pool(1, 4)), Arc::new(pool(1, 4))];
+        let both_run = Arc::new(Latch::new(2));
+        let tasks = [(0, 1), (1, 0)].map(|(own, other)| {
+            let (other, both_run) = (Arc::clone(&pools[other]), Arc::clone(&both_run));
+            let join = move || {
+                both_run.count_down();
+                both_run.wait();
+                other.submit(|| ()).unwrap().join()
+            };
+            pools[own].submit(join).unwrap()
+        });
+        let told = tasks.map(|task| matches!(task.join().unwrap(), Err(TaskError::WouldDeadlock)));
+        assert!(told.contains(&true));
+    });
+}

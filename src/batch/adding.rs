@@ -1,11 +1,13 @@
 //! The side of those who add items. One mutex orders everything; see `shared.rs`.
 
+use std::cell::Cell;
+
 use super::shared::{Shared, State};
 use super::ticket::{Round, Ticket};
 use crate::error::{Rejected, TryError, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait::{Place, Slot};
+use crate::wait::{Place, Slot, Turn};
 
 impl<T, R> Shared<T, R> {
     /// Adds an item, with a ticket or without; waits for room within the limit.
@@ -20,7 +22,7 @@ impl<T, R> Shared<T, R> {
             return Err(Rejected::new(item, error));
         }
         let weight = self.weight(&item);
-        match self.attempt(item, weight, ticket) {
+        match self.attempt(item, weight, ticket, None) {
             Ok(ticket) => Ok(ticket),
             Err(Rejected { value, error: TryError::WouldBlock }) => {
                 self.add_slowly(value, weight, ticket, limit)
@@ -43,9 +45,10 @@ impl<T, R> Shared<T, R> {
             return Err(Rejected::new(item, WaitError::WouldDeadlock));
         }
         let mut item = Some(item);
-        let added = limit.retry(&Room { shared: self, weight }, || {
+        let room = Room { shared: self, weight, turn: Cell::new(None) };
+        let added = limit.retry(&room, || {
             let value = item.take().expect("a refused item comes back");
-            self.attempt(value, weight, ticket).map_err(|refused| {
+            self.attempt(value, weight, ticket, room.turn.get()).map_err(|refused| {
                 item = Some(refused.value);
                 refused.error
             })
@@ -61,7 +64,14 @@ impl<T, R> Shared<T, R> {
         ticket: bool,
     ) -> Result<Option<Ticket<T, R>>, Rejected<T, TryError>> {
         let weight = self.weight(&item);
-        self.attempt(item, weight, ticket)
+        self.attempt(item, weight, ticket, None)
+    }
+
+    /// True if one with that turn, or none, may add an item of that weight.
+    #[inline]
+    fn has_room(&self, state: &State<T, R>, weight: usize, turn: Option<Turn>) -> bool {
+        state.backlog.has_room(weight, &self.limits)
+            && (state.turns.admits(turn) || state.backlog.fits_open(weight, &self.limits))
     }
 
     fn weight(&self, item: &T) -> usize {
@@ -74,6 +84,7 @@ impl<T, R> Shared<T, R> {
         item: T,
         weight: usize,
         ticket: bool,
+        turn: Option<Turn>,
     ) -> Result<Option<Ticket<T, R>>, Rejected<T, TryError>> {
         if weight > self.limits.weight {
             return Err(Rejected::new(item, TryError::Impossible));
@@ -82,7 +93,7 @@ impl<T, R> Shared<T, R> {
         if state.closed {
             return Err(Rejected::new(item, TryError::Closed));
         }
-        if !state.backlog.has_room(weight, &self.limits) {
+        if !self.has_room(&state, weight, turn) {
             return Err(Rejected::new(item, TryError::WouldBlock));
         }
         // A manual clock's lock is taken under ours; nothing takes them the other way round.
@@ -110,11 +121,12 @@ impl<T, R> Shared<T, R> {
 struct Room<'a, T, R> {
     shared: &'a Shared<T, R>,
     weight: usize,
+    turn: Cell<Option<Turn>>,
 }
 
 impl<T, R> Room<'_, T, R> {
     fn is_worth_a_try(&self, state: &State<T, R>) -> bool {
-        state.closed || state.backlog.has_room(self.weight, &self.shared.limits)
+        state.closed || self.shared.has_room(state, self.weight, self.turn.get())
     }
 }
 
@@ -124,12 +136,32 @@ impl<T, R> Place for Room<'_, T, R> {
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
-        // Room is made by `next`, and closed by `close`: both under this lock, and both call those in the line.
+        // Room is made by `next`, turns are ended by their owners, and closed by `close`: all under this lock, and
+        // all call those in the line.
         let mut state = self.shared.state.lock();
-        (!self.is_worth_a_try(&state)).then(|| state.adders.join())
+        let wait = !self.is_worth_a_try(&state);
+        // Whose turn it is must be among those whom `next` calls.
+        let first = self.turn.get().is_some() && state.turns.admits(self.turn.get());
+        wait.then(|| if first { state.adders.join_first() } else { state.adders.join() })
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
         self.shared.state.lock().adders.leave(slot);
+    }
+
+    fn take_turn(&self) {
+        self.turn.set(Some(self.shared.state.lock().turns.take()));
+    }
+}
+
+impl<T, R> Drop for Room<'_, T, R> {
+    fn drop(&mut self) {
+        let Some(turn) = self.turn.get() else { return };
+        let mut state = self.shared.state.lock();
+        state.turns.end(turn);
+        // Whoever kept off because of the turn is in the line, though there may be room.
+        let wakes = state.adders.take_all();
+        drop(state);
+        drop(wakes);
     }
 }

@@ -83,6 +83,12 @@ impl<T, R> Backlog<T, R> {
         }
     }
 
+    /// True if an item of that weight would go into the open batch, which takes no room from anybody who waits for
+    /// more: a batch that fills leaves the sooner.
+    pub(super) fn fits_open(&self, weight: usize, limits: &Limits) -> bool {
+        self.open.as_ref().is_some_and(|open| open.fits(weight, limits))
+    }
+
     /// Adds an item that there is room for; says how many threads there is something new for.
     #[inline]
     pub(super) fn push(&mut self, item: T, weight: usize, limits: &Limits, clock: &Clock) -> usize {

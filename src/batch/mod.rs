@@ -110,7 +110,9 @@ use shared::Shared;
 ///
 /// # Fairness
 /// Items are batched in the order in which they are accepted. Who waits for room is called first come, first served;
-/// one that comes by at the right moment may be faster, and a light item may find room where a heavy one waits.
+/// one that comes by at the right moment may be faster, and a light item may find room where a heavy one waits, but
+/// not for ever: while a caller waits that has lost 32 times, nobody else
+/// opens a batch.
 ///
 /// # Ordering
 /// What was done before an item was added is visible to the handler, and what the handler did is visible after

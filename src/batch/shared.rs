@@ -26,7 +26,7 @@ use super::report::{Hook, Stats};
 use crate::clock::Clock;
 use crate::inside;
 use crate::sync::{Arc, Mutex};
-use crate::wait::Line;
+use crate::wait::{Line, Turns, look};
 
 pub(super) type Weigh<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
 pub(super) type Policy = Box<dyn Fn(usize, &BatchError) -> Option<Duration> + Send + Sync>;
@@ -54,6 +54,8 @@ pub(super) struct State<T, R> {
     pub(super) errors: Vec<BatchError>,
     pub(super) idle: Line,
     pub(super) adders: Line,
+    /// Callers that have waited for room too long: while there are any, nobody else opens a batch.
+    pub(super) turns: Turns,
     pub(super) watchers: Line,
     pub(super) pausing: Line,
 }
@@ -77,6 +79,7 @@ impl<T, R> Shared<T, R> {
             errors: Vec::new(),
             idle: Line::new(),
             adders: Line::new(),
+            turns: Turns::new(),
             watchers: Line::new(),
             pausing: Line::new(),
         };
@@ -94,7 +97,7 @@ impl<T, R> Shared<T, R> {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        self.state.lock().stats
+        look(&self.state, |state| state.stats)
     }
 
     pub(super) fn is_closed(&self) -> bool {

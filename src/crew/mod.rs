@@ -26,7 +26,7 @@ use crate::error::{TryError, WaitError};
 use crate::sync::{Arc, Mutex, MutexGuard, lazy_static, thread};
 use crate::until::Until;
 use crate::wait::context::Context;
-use crate::wait::{Line, Place, Slot, Wake, context, spin_until};
+use crate::wait::{Line, Place, Slot, Wake, context, look, spin_until};
 
 /// How long an idle helper stays: long enough for a program that opens scopes in a loop, short enough that
 /// one that does not is rid of its threads before anybody wonders about them.
@@ -215,8 +215,12 @@ pub(crate) fn join_idle(limit: Until<'_>) -> Result<(), WaitError> {
 
 /// How many threads there are now.
 pub(crate) fn figures() -> Figures {
-    let state = CREW.state.lock();
-    Figures { alive: state.alive.len(), idle: state.idle.len(), started: state.started }
+    let of = |state: &mut State| Figures {
+        alive: state.alive.len(),
+        idle: state.idle.len(),
+        started: state.started,
+    };
+    look(&CREW.state, of)
 }
 
 impl State {

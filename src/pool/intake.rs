@@ -30,7 +30,7 @@ use super::staff::{Call, Staff};
 use crate::error::TryError;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, sized};
-use crate::wait::Line;
+use crate::wait::{Line, Turn, Turns, look};
 
 /// Places that a desk is lent at once: one slow submit in so many.
 const LENT: usize = sized(32, 2);
@@ -68,6 +68,10 @@ impl<T> End<T> {
 
 pub(super) struct Tail {
     pub(super) posted: VecDeque<Parcel>,
+    /// What was queued though there was no room. It takes no place, so that it does not keep others out.
+    pub(super) beyond: VecDeque<Parcel>,
+    /// Submitters that have waited too long: while there are any, nobody else gets a place.
+    pub(super) turns: Turns,
     /// What `ready_count` was once, not lower than it is.
     pub(super) ready_seen: usize,
     peak: usize,
@@ -89,6 +93,8 @@ impl Intake {
     pub(super) fn new(capacity: usize, staff: Staff) -> Self {
         let tail = Tail {
             posted: VecDeque::new(),
+            beyond: VecDeque::new(),
+            turns: Turns::new(),
             ready_seen: 0,
             peak: 0,
             closed: false,
@@ -116,13 +122,20 @@ impl Intake {
     /// Queues what `make` makes, which it is asked for only if there is room. The [`Call`] is the caller's to
     /// answer.
     #[inline]
-    pub(super) fn try_post(&self, make: impl FnOnce() -> Parcel) -> Result<Option<Call>, TryError> {
+    pub(super) fn try_post(
+        &self,
+        make: impl FnOnce() -> Parcel,
+        turn: Option<Turn>,
+    ) -> Result<Option<Call>, TryError> {
         let mut tail = self.tail.lock();
         if tail.closed {
             return Err(TryError::Closed);
         }
         let places = self.capacity - self.lent.load(Relaxed);
         if tail.posted.len() + tail.ready_seen >= places && self.recount(&mut tail) >= places {
+            return Err(TryError::WouldBlock);
+        }
+        if !tail.turns.admits(turn) {
             return Err(TryError::WouldBlock);
         }
         Ok(self.post(tail, make()))
@@ -150,7 +163,8 @@ impl Intake {
         let queued = self.recount(&mut tail);
         let lend = || {
             let lent = self.lent.load(Relaxed) + LENT;
-            let free = lent <= self.capacity / LENDABLE && queued + lent <= self.capacity;
+            let free =
+                lent <= self.capacity / LENDABLE && queued + lent <= self.capacity && tail.turns.admits(None);
             if free {
                 self.lent.store(lent, Relaxed);
             }
@@ -163,28 +177,41 @@ impl Intake {
             }
             Err(make) => {
                 drop(tail);
-                self.try_post(make)
+                self.try_post(make, None)
             }
         }
     }
 
     /// Queues a parcel though there may be no room; gives it back if the pool is closed.
     pub(super) fn post_beyond(&self, parcel: Parcel) -> Result<Option<Call>, Parcel> {
-        let tail = self.tail.lock();
-        if tail.closed { Err(parcel) } else { Ok(self.post(tail, parcel)) }
+        let mut tail = self.tail.lock();
+        if tail.closed {
+            return Err(parcel);
+        }
+        tail.beyond.push_back(parcel);
+        self.note_count(&tail);
+        let queued = self.recount(&mut tail);
+        tail.note_peak(queued);
+        Ok(tail.staff.call())
     }
 
     #[inline]
     fn post(&self, mut tail: MutexGuard<'_, Tail>, parcel: Parcel) -> Option<Call> {
         tail.posted.push_back(parcel);
-        self.tail.count.store(tail.posted.len(), Relaxed);
+        self.note_count(&tail);
         if tail.posted.len() + tail.ready_seen > tail.peak {
             tail.peak = tail.peak.max(self.recount(&mut tail));
         }
         tail.staff.call()
     }
 
-    /// How many are queued: exactly, or more than there are by those that are being taken this moment.
+    /// To be called where the tail's tasks have become more or fewer.
+    #[inline]
+    pub(super) fn note_count(&self, tail: &Tail) {
+        self.tail.count.store(tail.posted.len() + tail.beyond.len(), Relaxed);
+    }
+
+    /// How many are queued in places: exactly, or more than there are by those that are being taken this moment.
     fn recount(&self, tail: &mut Tail) -> usize {
         tail.ready_seen = self.head.count.load(Relaxed);
         tail.posted.len() + tail.ready_seen
@@ -202,6 +229,7 @@ impl Intake {
         // may be seen too, where the caller does not hold the head's lock; then somebody is called for nothing.
         // Desks are looked at only if somebody could be called; where none holds a task, the next will be told of.
         !tail.posted.is_empty()
+            || !tail.beyond.is_empty()
             || self.head.count.load(Relaxed) > 0
             || (tail.staff.could_call() && tail.desks.iter().any(|desk| desk.watch()))
     }
@@ -250,6 +278,7 @@ impl Intake {
         let mut tail = self.tail.lock();
         let mut all: Vec<Parcel> = head.ready.drain(..).collect();
         all.extend(tail.posted.drain(..));
+        all.extend(tail.beyond.drain(..));
         tail.desks.iter().for_each(|desk| all.extend(desk.drain()));
         self.head.count.store(0, Relaxed);
         self.tail.count.store(0, Relaxed);
@@ -271,7 +300,7 @@ impl Intake {
 
     /// How things stand, at one moment.
     pub(super) fn figures(&self) -> Figures {
-        self.tail.lock().figures(self)
+        look(&self.tail.lock, |tail| tail.figures(self))
     }
 
     /// The same for `Debug`, which never waits.
@@ -301,7 +330,8 @@ pub(super) struct Figures {
 impl Tail {
     /// What is queued at the two ends and on the desks; the most that there ever was is kept.
     fn note_peak(&mut self, at_the_ends: usize) -> usize {
-        let queued = at_the_ends + self.desks.iter().map(|desk| desk.count()).sum::<usize>();
+        let queued =
+            at_the_ends + self.beyond.len() + self.desks.iter().map(|desk| desk.count()).sum::<usize>();
         self.peak = self.peak.max(queued);
         queued
     }

@@ -122,7 +122,8 @@ use worker::Shared;
 /// pool goes onto the desk of the worker that runs it, which takes it in its order, and before the queue; but after
 /// every 61 tasks a worker looks first at the queue or at another's desk, each in turn, and one that has nothing left
 /// takes from wherever there is something. Submitters that wait for room are called first come, first served; one that
-/// comes by at the right moment may be faster.
+/// comes by at the right moment may be faster, but not for ever: while a submitter waits that has lost 32 times, nobody
+/// else gets a place in the queue.
 ///
 /// # Ordering
 /// What was done before a submit is visible to the task, and what the task did is visible after `join`.

@@ -59,7 +59,7 @@ impl Intake {
         burst::give_back(&mut head.ready);
         self.head.count.store(head.ready.len(), Relaxed);
         // Any of them will do, and the first has waited longest; it is told to look, not handed the room, so
-        // one that comes by at the right moment may be faster.
+        // one that comes by at the right moment may be faster, until the first takes a turn.
         head.submitters.next()
     }
 
@@ -106,9 +106,14 @@ impl Intake {
 
     /// Takes a task from wherever there is one, and says whom that lets in.
     fn find(&self, head: &mut Head, tail: &mut Tail, turn: usize) -> Option<(Parcel, Option<Wake>)> {
-        let sources = tail.desks.len() + 1;
+        let sources = tail.desks.len() + 2;
         (turn..turn + sources).find_map(|source| match (source % sources).checked_sub(1) {
-            Some(desk) => Some((tail.desks[desk].take()?, None)),
+            Some(desk) if desk < tail.desks.len() => Some((tail.desks[desk].take()?, None)),
+            Some(_) => {
+                let parcel = tail.beyond.pop_front()?;
+                self.note_count(tail);
+                Some((parcel, None))
+            }
             None => {
                 let parcel = self.advance(head, tail)?;
                 Some((parcel, self.took(head)))
@@ -125,7 +130,7 @@ impl Intake {
                 mem::swap(&mut tail.posted, &mut head.ready);
             }
             tail.ready_seen = head.ready.len();
-            self.tail.count.store(0, Relaxed);
+            self.note_count(tail);
         }
         head.ready.pop_front()
     }
@@ -135,7 +140,7 @@ impl Intake {
     fn clear(&self, desk: &Desk, tail: &mut Tail) {
         let (tasks, places) = desk.clear();
         tail.posted.extend(tasks);
-        self.tail.count.store(tail.posted.len(), Relaxed);
+        self.note_count(tail);
         self.lent.store(self.lent.load(Relaxed) - places, Relaxed);
     }
 
@@ -161,9 +166,10 @@ impl Intake {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
         if tail.staff.is_standing_in()
-            && let Some(parcel) = head.ready.pop_front().or_else(|| tail.posted.pop_front())
+            && let Some(parcel) =
+                head.ready.pop_front().or_else(|| tail.posted.pop_front()).or_else(|| tail.beyond.pop_front())
         {
-            self.tail.count.store(tail.posted.len(), Relaxed);
+            self.note_count(&tail);
             drop(tail);
             let room = self.took(&mut head);
             drop(head);

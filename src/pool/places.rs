@@ -1,16 +1,49 @@
 //! Where threads wait for a pool: for room in its queue, and for its end.
 
+use std::cell::Cell;
+
 use super::intake::Intake;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::wait::{Place, Slot};
+use crate::wait::{Place, Slot, Turn};
 
-/// Where submitters wait for room.
-pub(super) struct Room<'a>(pub(super) &'a Intake);
+/// Where a submitter waits for room.
+pub(super) struct Room<'a> {
+    intake: &'a Intake,
+    turn: Cell<Option<Turn>>,
+}
+
+impl<'a> Room<'a> {
+    pub(super) fn new(intake: &'a Intake) -> Self {
+        Room { intake, turn: Cell::new(None) }
+    }
+
+    pub(super) fn turn(&self) -> Option<Turn> {
+        self.turn.get()
+    }
+
+    #[cold]
+    fn end(&self, turn: Turn) {
+        self.intake.tail.lock().turns.end(turn);
+        // Whoever kept off because of the turn is in the line, though there may be room: or has not looked yet, and
+        // then finds the turn ended, because it looks under this lock too.
+        let wakes = self.intake.head.lock().submitters.take_all();
+        drop(wakes);
+    }
+}
+
+impl Drop for Room<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(turn) = self.turn.get() {
+            self.end(turn);
+        }
+    }
+}
 
 impl Place for Room<'_> {
     fn looks_ready(&self) -> bool {
-        let intake = self.0;
+        let intake = self.intake;
         let queued = intake.tail.count.load(Relaxed) + intake.head.count.load(Relaxed);
         queued + intake.lent.load(Relaxed) < intake.capacity
     }
@@ -18,16 +51,24 @@ impl Place for Room<'_> {
     fn join(&self) -> Option<Arc<Slot>> {
         // Whoever takes a task holds the head's lock: it comes after this, and finds the slot, or came before,
         // and is counted here. Nobody need wait for room in a closed pool.
-        let mut head = self.0.head.lock();
-        let tail = self.0.tail.lock();
-        let taken = tail.posted.len() + self.0.lent.load(Relaxed);
+        let mut head = self.intake.head.lock();
+        let tail = self.intake.tail.lock();
+        let taken = tail.posted.len() + self.intake.lent.load(Relaxed);
+        let admitted = tail.turns.admits(self.turn());
         drop(tail);
-        let full = taken + head.ready.len() >= self.0.capacity;
-        (full && !head.closed).then(|| head.submitters.join())
+        let full = taken + head.ready.len() >= self.intake.capacity;
+        let wait = (full || !admitted) && !head.closed;
+        // Who takes a task calls one submitter: that is to be the one who alone may use the room.
+        let first = admitted && self.turn().is_some();
+        wait.then(|| if first { head.submitters.join_first() } else { head.submitters.join() })
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
-        self.0.head.lock().submitters.leave(slot);
+        self.intake.head.lock().submitters.leave(slot);
+    }
+
+    fn take_turn(&self) {
+        self.turn.set(Some(self.intake.tail.lock().turns.take()));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::crew::nested;
 use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::Turn;
 
 impl Pool {
     /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes. A panic goes
@@ -210,10 +211,20 @@ impl Shared {
         load: &mut Option<L>,
         pack: impl Fn(L) -> Parcel,
     ) -> Result<(), TryError> {
+        self.try_post_in_turn(load, pack, None)
+    }
+
+    #[inline]
+    fn try_post_in_turn<L>(
+        self: &Arc<Self>,
+        load: &mut Option<L>,
+        pack: impl Fn(L) -> Parcel,
+        turn: Option<Turn>,
+    ) -> Result<(), TryError> {
         let make = || pack(load.take().expect("an attempt that fails takes nothing"));
         let call = Desk::with_own(self.address(), |own| match own {
             Some(desk) => self.intake.try_keep(desk, make),
-            None => self.intake.try_post(make),
+            None => self.intake.try_post(make, turn),
         });
         self.answer(call?);
         Ok(())
@@ -229,7 +240,8 @@ impl Shared {
         limit: Until<'_>,
     ) -> Result<(), WaitError> {
         if !self.is_inside() {
-            return limit.retry(&Room(&self.intake), || self.try_post(load, &pack));
+            let room = Room::new(&self.intake);
+            return limit.retry(&room, || self.try_post_in_turn(load, &pack, room.turn()));
         }
         limit.check_token()?;
         match self.try_post(load, &pack) {

@@ -24,6 +24,13 @@ impl Line {
         slot
     }
 
+    /// Makes a slot and puts it at the front, for one whose turn it is.
+    pub(crate) fn join_first(&mut self) -> Arc<Slot> {
+        let slot = Slot::new();
+        self.slots.push_front(Arc::clone(&slot));
+        slot
+    }
+
     /// Takes out a slot whose owner gave up. It is not there if a granter has taken it out: then the grant
     /// failed, or the owner has it.
     ///

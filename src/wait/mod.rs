@@ -36,8 +36,10 @@
 mod blocking;
 pub(crate) mod context;
 mod line;
+mod look;
 mod slot;
 mod spin;
+mod turns;
 
 use crate::sync::Arc;
 
@@ -53,9 +55,15 @@ pub(crate) trait Place {
 
     /// Leaves the line.
     fn leave(&self, slot: &Arc<Slot>);
+
+    /// The caller has lost to others [too often](turns::PATIENCE): where they could be faster for ever, it
+    /// [takes a turn](Turns) that ends with its wait.
+    fn take_turn(&self) {}
 }
 
 pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, observers, unobserved, work_for};
 pub(crate) use line::Line;
+pub(crate) use look::look;
 pub(crate) use slot::{Outcome, Slot, Wake};
 pub(crate) use spin::{spin_until, spin_within};
+pub(crate) use turns::{PATIENCE, Turn, Turns};

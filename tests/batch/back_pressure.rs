@@ -129,3 +129,29 @@ fn backlog_bounds_batches_that_are_full_by_weight_too() {
         assert_eq!(batcher.close().stats.processed, 3);
     });
 }
+
+#[test]
+fn heavy_item_gets_in_while_light_ones_come_without_end() {
+    within_a_minute(|| {
+        let batcher =
+            Batcher::builder().max_items(64).max_weight(8).backlog(1).weigh(|weight: &usize| *weight);
+        let batcher = Arc::new(batcher.build(|_: &mut Batch<usize>| Ok::<(), Infallible>(())).unwrap());
+        let stop = Arc::new(AtomicBool::new(false));
+        let light: Vec<_> = (0..3)
+            .map(|_| {
+                let (batcher, stop) = (Arc::clone(&batcher), Arc::clone(&stop));
+                thread::spawn(move || {
+                    while !stop.load(SeqCst) {
+                        batcher.add(1).unwrap();
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            batcher.add(8).unwrap();
+        }
+        stop.store(true, SeqCst);
+        light.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(batcher.close().is_clean());
+    });
+}

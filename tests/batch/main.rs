@@ -16,8 +16,9 @@ mod tickets;
 mod under_load;
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;

@@ -110,3 +110,32 @@ fn abort_in_the_middle_gives_each_item_back_that_was_not_processed() {
         }
     });
 }
+
+#[test]
+fn adders_get_on_beside_a_thread_that_polls_the_stats() {
+    within_a_minute(|| {
+        let batcher = Arc::new(
+            Batcher::builder().max_items(100).build(|_: &mut Batch<u32>| Ok::<(), Infallible>(())).unwrap(),
+        );
+        let stop = Arc::new(AtomicBool::new(false));
+        let poller = thread::spawn({
+            let (batcher, stop) = (Arc::clone(&batcher), Arc::clone(&stop));
+            move || {
+                while !stop.load(SeqCst) {
+                    let stats = batcher.stats();
+                    assert_eq!(stats.added, stats.waiting + stats.processing + stats.processed);
+                }
+            }
+        });
+        let adders: Vec<_> = (0..2)
+            .map(|_| {
+                let batcher = Arc::clone(&batcher);
+                thread::spawn(move || (0..50_000).for_each(|item| batcher.add(item).unwrap()))
+            })
+            .collect();
+        adders.into_iter().for_each(|thread| thread.join().unwrap());
+        stop.store(true, SeqCst);
+        poller.join().unwrap();
+        assert_eq!(batcher.close().stats.processed, 100_000);
+    });
+}
