@@ -142,7 +142,7 @@ fn acquiring_none_succeeds_whoever_waits_until_closed() {
         limiter.acquire(1).unwrap();
         let waiter = waits(&limiter, 1, &CancelToken::new());
         assert_eq!((limiter.acquire(0), limiter.try_acquire(0)), (Ok(()), Ok(())));
-        assert_eq!(limiter.delay(0), Some(Duration::ZERO));
+        assert_eq!((limiter.is_closed(), limiter.delay(0)), (false, Some(Duration::ZERO)));
         assert!(limiter.close());
         assert!(!limiter.close());
         assert_eq!(waiter.join().unwrap(), Err(WaitError::Closed));
@@ -707,6 +707,17 @@ fn keys_have_each_their_own_bucket() {
     assert_eq!(limiter.acquire("c", 3), Err(WaitError::Impossible));
     assert_eq!((limiter.available("a"), limiter.available("b"), limiter.available("c")), (0, 1, 2));
     assert_eq!(limiter.try_acquire(&"a".to_owned(), 3), Err(TryError::Impossible));
+}
+
+#[test]
+fn keyed_limiter_that_is_made_of_a_used_one_has_full_buckets() {
+    let clock = Clock::manual();
+    let used = KeyedLimiter::<u8>::new(1, SECOND).with_clock(&clock);
+    assert_eq!(used.try_acquire(&1, 1), Ok(()));
+    let larger = used.with_burst(2);
+    assert_eq!((larger.len(), larger.try_acquire(&1, 2)), (0, Ok(())));
+    let on_another_clock = larger.with_clock(&Clock::manual());
+    assert_eq!((on_another_clock.len(), on_another_clock.try_acquire(&1, 2)), (0, Ok(())));
 }
 
 #[test]
