@@ -25,6 +25,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::error::{TryError, WaitError};
+use crate::panics::{self, FirstPanic};
 use crate::sync::{Arc, Mutex, time};
 use crate::until::Until;
 use crate::wait::{Outcome, Place, Slot};
@@ -156,10 +157,15 @@ impl Clock {
     /// Calls `callback` at `at`: on the thread that advances the clock, or on the crate's alarm thread. At
     /// once, on this thread, if the instant has passed.
     pub(crate) fn call_at(&self, at: Instant, callback: impl FnOnce() + Send + 'static) -> Option<Alarm> {
-        let callback = Box::new(callback);
         match &self.manual {
-            None => Some(Alarm::System { _alarm: time::schedule(at, callback) }),
-            Some(manual) => manual.set(at, Ring::Call(callback)),
+            None => {
+                // Nobody waits for the alarm thread who could be told, and it rings the alarms of others.
+                let contained = Box::new(move || {
+                    panics::contain(callback);
+                });
+                Some(Alarm::System { _alarm: time::schedule(at, contained) })
+            }
+            Some(manual) => manual.set(at, Ring::Call(Box::new(callback))),
         }
     }
 }
@@ -216,8 +222,8 @@ impl ManualClock {
     /// with such a deadline are cancelled before this returns.
     ///
     /// # Panics
-    /// If the time would not fit into an [`Instant`]. A callback's panic is passed on, after all alarms that
-    /// were due before it have rung; those after it ring at the next call.
+    /// If the time would not fit into an [`Instant`]. A callback's panic is passed on, after everything that was due
+    /// has rung; of several, the first.
     #[track_caller]
     pub fn advance(&self, duration: Duration) {
         let target = {
@@ -228,12 +234,17 @@ impl ManualClock {
                 .unwrap_or_else(|| panic!("{duration:?} from now is past the end of time"));
             state.now
         };
+        let mut panicked = FirstPanic::new();
         while let Some(ring) = self.take_due(target) {
             match ring {
                 Ring::Slot(slot, outcome) => drop(slot.end(outcome)),
-                Ring::Call(callback) => callback(),
+                // A sleeper that is late by this call must not sleep on because of somebody else's callback.
+                Ring::Call(callback) => {
+                    panicked.call(callback);
+                }
             }
         }
+        panicked.resume();
     }
 
     /// Waits until at least `count` threads sleep with a deadline on this clock: the point at which a test

@@ -54,6 +54,8 @@ pub mod error;
 #[forbid(unsafe_code)]
 mod inside;
 #[forbid(unsafe_code)]
+mod panics;
+#[forbid(unsafe_code)]
 pub mod until;
 #[forbid(unsafe_code)]
 mod wait;

@@ -5,6 +5,7 @@ use std::fmt;
 use super::node::{Callback, Node, Watcher};
 use super::watchers::Key;
 use super::{CancelToken, Cause};
+use crate::panics;
 use crate::sync::{Arc, thread};
 
 /// A slot's registration with a token, for the time of one sleep.
@@ -56,7 +57,8 @@ impl CallbackGuard {
 impl Drop for CallbackGuard {
     fn drop(&mut self) {
         if let Some((node, key)) = self.registration.take() {
-            drop(node.forget(key));
+            // The callback is the caller's, to be dropped as well as to be called.
+            panics::drop_here(node.forget(key));
         }
     }
 }
@@ -83,9 +85,9 @@ impl DropGuard {
 impl Drop for DropGuard {
     fn drop(&mut self) {
         if let Some(token) = &self.token {
-            // While a panic passes by, a second one out of a callback would end the process.
+            // While a panic unwinds, a second one that leaves this destructor would end the process.
             if thread::panicking() {
-                std::mem::forget(token.node.cancel(Cause::Requested));
+                panics::discard(token.node.cancel(Cause::Requested));
             } else {
                 token.cancel();
             }

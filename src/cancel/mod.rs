@@ -8,7 +8,6 @@ mod watchers;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
-use std::panic;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -18,6 +17,7 @@ pub use guards::{CallbackGuard, DropGuard};
 
 use crate::clock::Clock;
 use crate::error::{Cancelled, WaitError};
+use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::{Outcome, Slot};
@@ -70,9 +70,10 @@ use node::{Node, Watcher};
 /// other way round.
 ///
 /// # Panics
-/// A panic of a callback is passed on to whoever cancelled, after everybody else has been told. At a deadline
-/// nobody asked for the callback, so its panic ends with the panic hook's message; on a manual clock it goes to
-/// whoever advances it.
+/// A panic of a callback is passed on to whoever cancelled, after everybody else has been told; of several the
+/// first. At a deadline nobody asked for the callback, so its panic ends with the panic hook's message; on a manual
+/// clock it goes to whoever advances it. A callback that is never called is dropped with its guard, or with the last
+/// token, and there its captures may panic.
 ///
 /// # Ordering
 /// What a thread did before it cancelled is visible to who sees the token cancelled.
@@ -162,7 +163,7 @@ impl CancelToken {
     /// Cancels for a reason that another token had.
     pub(crate) fn cancel_for(&self, cause: Cause) {
         if let Some(payload) = self.node.cancel(cause) {
-            panic::resume_unwind(payload);
+            panics::resume(payload);
         }
     }
 

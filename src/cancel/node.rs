@@ -16,10 +16,8 @@
 //! A child keeps its parent alive, a parent knows its children by [`Weak`] references, and a node that is
 //! dropped leaves its parent's list. So a long-lived parent holds no trace of the children that are gone.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::mem;
-use std::panic;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -28,13 +26,12 @@ use super::cause::Cause;
 use super::watchers::{Key, Watchers};
 use crate::clock::{Alarm, Clock};
 use crate::error::Cancelled;
+use crate::panics::{self, FirstPanic, Payload};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::wait::{Outcome, Slot};
 
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
-/// What a callback panicked with.
-pub(super) type Payload = Box<dyn Any + Send>;
 
 pub(super) struct Node {
     /// How far it has come: [`LIVE`], [`ENDING`] or [`CANCELLED`]. Changes under the lock, after `cause`; saves the lock
@@ -68,6 +65,13 @@ struct State {
     /// Cancels the node at its deadline; set when the first watcher comes that does not look at the clock
     /// itself.
     alarm: Option<Alarm>,
+}
+
+impl Drop for State {
+    /// Drops callbacks that were kept and that nobody calls any more.
+    fn drop(&mut self) {
+        panics::drop_each(mem::take(&mut self.watchers).in_order());
+    }
 }
 
 /// Somebody who must hear of the cancellation.
@@ -119,7 +123,7 @@ impl Node {
         match above.watch(Watcher::Child(Arc::downgrade(self))) {
             Ok(key) => link.set((Arc::clone(above), key)).unwrap_or_else(|_| unreachable!("set once")),
             // It is new, so there is no callback yet that could panic.
-            Err(_) => drop(self.cancel(above.cause().unwrap_or(Cause::Requested))),
+            Err(_) => panics::discard(self.cancel(above.cause().unwrap_or(Cause::Requested))),
         }
     }
 
@@ -173,13 +177,14 @@ impl Node {
 
     /// Cancels the node and everything below it, and tells everybody, each once. The first cause stays.
     ///
-    /// Returns the payload if a callback panicked: everybody has been told all the same. Goes down the tree
-    /// with a list instead of recursion: a chain of tokens may be deeper than the stack.
+    /// Returns the first payload if callbacks panicked: everybody has been told all the same, and nothing of the
+    /// caller's unwinds this loop. Goes down the tree with a list instead of recursion: a chain of tokens may be
+    /// deeper than the stack.
     #[must_use = "a callback's panic goes to whoever cancelled, or is let go on purpose"]
     pub(super) fn cancel(self: &Arc<Self>, cause: Cause) -> Option<Payload> {
         // Most tokens have nobody below, and then nothing is allocated.
         let mut below = Vec::new();
-        let mut panicked = None;
+        let mut panicked = FirstPanic::new();
         let mut next = Some(Arc::clone(self));
         while let Some(node) = next {
             for watcher in node.end(&cause) {
@@ -188,14 +193,13 @@ impl Node {
                     Watcher::Child(child) => below.extend(child.upgrade()),
                     // A callback that panics must not keep the others from hearing.
                     Watcher::Call(callback) => {
-                        let result = panic::catch_unwind(panic::AssertUnwindSafe(callback));
-                        panicked = panicked.or(result.err());
+                        panicked.call(callback);
                     }
                 }
             }
             next = below.pop();
         }
-        panicked
+        panicked.into_payload()
     }
 
     /// Cancels the node because its deadline has passed.
@@ -203,8 +207,7 @@ impl Node {
     /// A callback's panic ends here, after the panic hook has reported it: whoever finds the deadline passed
     /// may be in the middle of a wait, with others in line behind, and has not asked for the callback.
     fn expire(self: &Arc<Self>) {
-        // Forgotten, because dropping a payload may panic too.
-        mem::forget(self.cancel(Cause::DeadlinePassed));
+        panics::discard(self.cancel(Cause::DeadlinePassed));
     }
 
     /// Writes the cause, and takes out everybody who must be told; nobody if it was there already.
@@ -273,16 +276,12 @@ impl Node {
         let ring = move || {
             let payload = node.upgrade().and_then(|node| node.cancel(Cause::DeadlinePassed));
             if let Some(payload) = payload {
-                panic::resume_unwind(payload);
+                panics::resume(payload);
             }
         };
         // A panic goes to whoever advances a manual clock and dies on the alarm thread. If the alarm rings on
         // the spot it ends here, for the reason that `expire` gives.
-        let set = panic::AssertUnwindSafe(|| self.clock.call_at(deadline, ring));
-        let alarm = panic::catch_unwind(set).unwrap_or_else(|payload| {
-            mem::forget(payload);
-            None
-        });
+        let alarm = panics::contain(|| self.clock.call_at(deadline, ring)).flatten();
         let mut state = self.state.lock();
         let unneeded = match state.cause {
             Some(_) => alarm,

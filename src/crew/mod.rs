@@ -17,12 +17,12 @@ pub(crate) mod nested;
 
 use std::io;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 pub(crate) use behalf::Behalf;
 
 use crate::error::{TryError, WaitError};
+use crate::panics;
 use crate::sync::{Arc, Mutex, MutexGuard, lazy_static, thread};
 use crate::until::Until;
 use crate::wait::context::Context;
@@ -127,9 +127,7 @@ fn work(crew: &Crew, number: usize, first: Call) {
     let mut next = Some(first);
     while let Some(call) = next {
         // A helper outlives whatever it is called for.
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call)) {
-            mem::forget(payload);
-        }
+        panics::contain(call);
         next = wait_for_call(crew);
     }
     let mut state = crew.state.lock();

@@ -4,8 +4,8 @@
 //! although nobody sleeps: the `done()` channel and the callbacks of a token that has a deadline.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::time::Instant;
-use std::{mem, panic};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -37,7 +37,8 @@ static ALARMS: Alarms = Alarms {
 #[derive(Debug)]
 pub(crate) struct Alarm(Key);
 
-/// Calls `callback` once, from a thread of the crate's own, at `at` or soon after.
+/// Calls `callback` once, from a thread of the crate's own, at `at` or soon after. It must not panic: the thread
+/// rings for everybody. [`Clock`](crate::clock::Clock), the only caller, contains what is the user's.
 pub(crate) fn schedule(at: Instant, callback: Callback) -> Alarm {
     let mut state = ALARMS.state.lock();
     let key = (at, state.next_serial);
@@ -69,11 +70,10 @@ fn run() {
             continue;
         }
         let callback = state.due.remove(&key);
-        // The callback is not ours: it runs with no lock held, and a panic in it (which the panic hook has
-        // reported) must not silence the alarms of others.
+        // The callback leads to code that is not ours: it runs with no lock held.
         parking_lot::MutexGuard::unlocked(&mut state, || {
             if let Some(callback) = callback {
-                let _ = panic::catch_unwind(panic::AssertUnwindSafe(callback));
+                callback();
             }
         });
     }
