@@ -8,6 +8,7 @@
 use super::CallError;
 use super::table::Flight;
 use crate::inside::this_thread;
+use crate::panics;
 use crate::sync::{Arc, Mutex};
 
 /// A thread, and the call that it waits for.
@@ -56,7 +57,7 @@ impl<K, V> Drop for Note<'_, K, V> {
         let place = notes.iter().position(|(thread, _)| *thread == this);
         let note = place.map(|place| notes.swap_remove(place));
         drop(notes);
-        // The call's last reference may be this one: its key and value are the caller's to drop.
-        drop(note);
+        // The call's last reference may be this one, and its key and value are the caller's.
+        panics::discard(note);
     }
 }

@@ -8,10 +8,10 @@ use std::borrow::Borrow;
 use std::error::Error;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::panic::{self, AssertUnwindSafe};
 
 use crate::error::{Rejected, TryError, WaitError, panic_text};
 use crate::inside::this_thread;
+use crate::panics;
 use crate::sync::Arc;
 use crate::until::{Limit, Until};
 use circle::Waits;
@@ -78,7 +78,8 @@ use table::{Boarding, Flight, Table};
 /// If the closure panics, its leader gets its own payload, as if it had called the closure itself. A payload
 /// cannot be cloned, so who waited gets [`CallError::Panicked`] with its text. The next call for the key
 /// starts anew. If `V`'s `clone` panics, that happens to whoever cloned: the leader, for the one clone that
-/// those who wait share, or a waiter for its own.
+/// those who wait share, or a waiter for its own. Where the key's clone, or a result that was shared, panics when it is
+/// dropped, that ends with the panic hook's message: nobody loses a result by it.
 ///
 /// None of the caller's code runs under a lock: not the closure, and neither `Hash`, `Eq`, `Clone` nor `Drop`
 /// of keys and values.
@@ -178,7 +179,10 @@ where
     {
         match self.board(key) {
             Boarding::Leads(flight) => Ok(self.lead(flight, f)),
-            Boarding::UnderWay(_) => Err(Rejected::new(f, TryError::WouldBlock)),
+            Boarding::UnderWay(flight) => {
+                panics::discard(flight);
+                Err(Rejected::new(f, TryError::WouldBlock))
+            }
         }
     }
 
@@ -207,12 +211,16 @@ where
             match self.board(key) {
                 Boarding::Leads(flight) => return Ok(self.lead(flight, f)),
                 Boarding::UnderWay(flight) if flight.leader == this_thread() => {
+                    panics::discard(flight);
                     return Err(CallError::WouldDeadlock);
                 }
                 Boarding::UnderWay(flight) => {
                     let running = running.get_or_insert_with(|| limit.start());
                     // None: it ended between the look and the wait. Look again, and perhaps lead.
-                    if let Some(result) = self.follow(&flight, running, limit.is_unlimited()) {
+                    let result = self.follow(&flight, running, limit.is_unlimited());
+                    // The key and the value in it are the leader's and shared; this may be the last reference.
+                    panics::discard(flight);
+                    if let Some(result) = result {
                         return result;
                     }
                 }
@@ -251,20 +259,28 @@ where
 
     fn lead(&self, flight: Arc<Flight<K, V>>, f: impl FnOnce() -> V) -> V {
         // What the closure leaves behind is the caller's concern: the payload goes on to it.
-        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        let result = panics::catch(f);
         let landing = Landing::new(flight, |flight| self.table.end(flight));
-        match result {
-            Ok(value) => {
-                if landing.is_awaited() {
-                    landing.publish(Ok(value.clone()));
-                }
-                value
+        let (value, shared) = match result {
+            Ok(value) if landing.is_awaited() => {
+                let shared = panics::catch(|| landing.publish(Ok(value.clone())));
+                (Some(value), shared)
             }
+            Ok(value) => (Some(value), Ok(())),
             Err(payload) => {
                 landing.publish(Err(panic_text(&*payload).into()));
-                drop(landing);
-                panic::resume_unwind(payload)
+                (None, Err(payload))
             }
+        };
+        // Wakes those who wait, and drops the key's clone, which is ours: its panic is not the leader's.
+        panics::discard(landing);
+        match (value, shared) {
+            (Some(value), Ok(())) => value,
+            (value, Err(payload)) => {
+                panics::discard(value);
+                panics::resume(payload)
+            }
+            (None, Ok(())) => unreachable!("a call without a value has panicked"),
         }
     }
 

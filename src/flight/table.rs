@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 
 use super::CallError;
 use crate::inside::this_thread;
+use crate::panics;
 use crate::sync::{Arc, Mutex, OnceLock, sized};
 use crate::wait::{Line, Slot};
 
@@ -87,8 +88,15 @@ impl<K, V> Table<K, V> {
                 found
             };
             match found {
-                None => return Boarding::Leads(new),
-                Some(flight) if is_key(&flight.key) => return Boarding::UnderWay(flight),
+                None => {
+                    panics::discard_each(strangers);
+                    return Boarding::Leads(new);
+                }
+                Some(flight) if is_key(&flight.key) => {
+                    panics::discard(new);
+                    panics::discard_each(strangers);
+                    return Boarding::UnderWay(flight);
+                }
                 Some(flight) => strangers.push(flight),
             }
         }
@@ -98,11 +106,15 @@ impl<K, V> Table<K, V> {
     pub(super) fn find(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Arc<Flight<K, V>>> {
         let mut strangers = Vec::new();
         loop {
-            let flight = self.shard(hash).lock().next(hash, &strangers)?;
-            if is_key(&flight.key) {
-                return Some(flight);
+            let found = self.shard(hash).lock().next(hash, &strangers);
+            match found {
+                Some(flight) if !is_key(&flight.key) => strangers.push(flight),
+                found => {
+                    // Of calls that have ended meanwhile, these may be the last references.
+                    panics::discard_each(strangers);
+                    return found;
+                }
             }
-            strangers.push(flight);
         }
     }
 

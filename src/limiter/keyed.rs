@@ -11,6 +11,7 @@ use crossbeam_utils::CachePadded;
 use super::RateLimiter;
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
+use crate::panics;
 use crate::sync::{Arc, Mutex, sized};
 use crate::until::Until;
 
@@ -48,7 +49,8 @@ use crate::until::Until;
 /// As [`RateLimiter`].
 ///
 /// # Panics
-/// None of the caller's code runs under a lock: neither `Hash`, `Eq`, `Clone` nor `Drop` of keys.
+/// None of the caller's code runs under a lock: neither `Hash`, `Eq`, `Clone` nor `Drop` of keys. If the drop of a key
+/// that is forgotten by the way panics, that ends with the panic hook's message.
 ///
 /// # Fairness
 /// First come, first served for each key.
@@ -155,8 +157,15 @@ impl<K, S> KeyedLimiter<K, S> {
     }
 
     /// Forgets every idle key now; says how many. It is never necessary.
+    ///
+    /// # Panics
+    /// If the drop of a key does, when all are forgotten.
     pub fn forget_idle(&self) -> usize {
-        self.shards.iter().map(|shard| swept(shard).len()).sum()
+        let mut forgotten = Vec::new();
+        self.shards.iter().for_each(|shard| forgotten.extend(swept(shard)));
+        let count = forgotten.len();
+        panics::drop_each(forgotten);
+        count
     }
 }
 
@@ -264,11 +273,15 @@ where
             match entered {
                 Ok(sweep_is_due) => {
                     if sweep_is_due {
-                        drop(swept(self.shard(hash)));
+                        // Other keys: their drop is nothing to who asked for this one.
+                        panics::discard_each(swept(self.shard(hash)));
                     }
                     return new;
                 }
-                Err(found) if found.key.borrow() == key => return found,
+                Err(found) if found.key.borrow() == key => {
+                    panics::discard(new);
+                    return found;
+                }
                 Err(stranger) => strangers.push(stranger),
             }
         }

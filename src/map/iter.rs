@@ -8,6 +8,7 @@ use hashbrown::{HashTable, hash_table};
 
 use super::ShardedMap;
 use super::shard::Pair;
+use crate::panics::{self, FirstPanic};
 use crate::sync::thread;
 
 /// Clones of what is in a map; made by [`iter`](ShardedMap::iter), [`keys`](ShardedMap::keys) and
@@ -78,7 +79,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
 
 impl<K, V, S> ShardedMap<K, V, S> {
     pub(super) fn into_tables(self) -> Vec<HashTable<Pair<K, V>>> {
-        self.shards.into_iter().map(|shard| shard.into_inner().into_inner().pairs).collect()
+        self.shards.into_iter().map(|shard| shard.into_inner().into_inner().take_all()).collect()
     }
 }
 
@@ -114,14 +115,18 @@ impl<K, V, S> Iterator for Drain<'_, K, V, S> {
 impl<K, V, S> Drop for Drain<'_, K, V, S> {
     fn drop(&mut self) {
         // The call that was refused is being unwound; a second panic would end the program.
-        if thread::panicking() && self.map.is_entered() {
-            return;
-        }
-        // Not item by item: a table is dropped as a whole, after unlocking.
-        for index in self.next..self.map.shards() {
+        let shards = match thread::panicking() && self.map.is_entered() {
+            true => 0..0,
+            false => self.next..self.map.shards(),
+        };
+        let mut panicked = FirstPanic::new();
+        panicked.call(|| panics::drop_each(self.taken.by_ref()));
+        for index in shards {
+            // Dropped after unlocking.
             let taken = self.map.write_at(index).take_all();
-            drop(taken);
+            panicked.call(|| panics::drop_each(taken));
         }
+        panicked.resume();
     }
 }
 
@@ -130,6 +135,13 @@ impl<K, V> IntoIter<K, V> {
         let tables = map.into_tables();
         let left = tables.iter().map(HashTable::len).sum();
         IntoIter { shards: tables.into_iter(), current: HashTable::new().into_iter(), left }
+    }
+}
+
+impl<K, V> Drop for IntoIter<K, V> {
+    fn drop(&mut self) {
+        let tables = self.shards.by_ref().flatten();
+        panics::drop_each(self.current.by_ref().chain(tables));
     }
 }
 

@@ -9,6 +9,7 @@ use hashbrown::hash_table;
 use super::ShardedMap;
 use super::entry::{Entry, OccupiedEntry, VacantEntry};
 use super::shard::Pair;
+use crate::panics;
 
 impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     /// Gives a clone of the value. Wrap what is dear to clone in an `Arc`, or use [`with`](ShardedMap::with).
@@ -77,8 +78,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         shard.make_room(|key| self.hash(key));
         match shard.entry(hash, &key) {
             hash_table::Entry::Occupied(mut pair) => {
-                // The key that is not needed is an argument, and so dropped after the guard.
-                Some(mem::replace(&mut pair.get_mut().value, value))
+                let before = mem::replace(&mut pair.get_mut().value, value);
+                drop(shard); // before the key that is not needed
+                Some(panics::drop_before(key, before))
             }
             hash_table::Entry::Vacant(place) => {
                 place.insert(Pair { key, value });
@@ -98,7 +100,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.remove_entry(key).map(|(_, value)| value)
+        self.remove_entry(key).map(|(key, value)| panics::drop_before(key, value))
     }
 
     /// Takes the key and the value out.
@@ -153,7 +155,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         }
         let (pair, _) = found.remove();
         drop(shard); // before the key
-        Some(pair.value)
+        Some(panics::drop_before(pair.key, pair.value))
     }
 
     /// Lends the value to `f` to be changed, and returns what `f` does; `None` if there is no such key.

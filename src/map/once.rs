@@ -24,13 +24,13 @@
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
-use std::panic::{self, AssertUnwindSafe};
 
 use super::ShardedMap;
 use super::running::{InLine, Initialiser};
 use super::shard::Pair;
 use crate::error::{Rejected, WaitError};
 use crate::inside::this_thread;
+use crate::panics;
 use crate::sync::Arc;
 use crate::until::{Limit, Until};
 use crate::wait::{Slot, Wake};
@@ -268,19 +268,41 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
     /// Makes the value. If that fails, the turn is handed on: before a panic goes on, so that no lock is taken
     /// by a thread that unwinds, which loom does not bear.
     fn run<E>(self, init: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
-        let value = match panic::catch_unwind(AssertUnwindSafe(init)) {
-            Ok(result) => result?,
+        let value = match panics::catch(init) {
+            Ok(Ok(value)) => value,
+            Ok(Err(error)) => {
+                drop(self);
+                return Err(error);
+            }
             Err(payload) => {
                 drop(self);
-                panic::resume_unwind(payload);
+                panics::resume(payload)
             }
         };
-        let kept = value.clone();
-        Ok(self.finish(kept).unwrap_or(value))
+        let mut kept = None;
+        let finished = panics::catch(|| {
+            kept = Some(value.clone());
+            self.finish(&mut kept)
+        });
+        drop(self);
+        // The clone was put in, or is not wanted; and so the value, if another is there.
+        panics::discard(kept);
+        match finished {
+            Ok(None) => Ok(value),
+            Ok(Some(there)) => {
+                panics::discard(value);
+                Ok(there)
+            }
+            Err(payload) => {
+                panics::discard(value);
+                panics::resume(payload)
+            }
+        }
     }
 
-    /// Puts the value in, and wakes those who wait for it. If the key is there by now, returns its value.
-    fn finish(self, value: V) -> Option<V> {
+    /// Puts the value in, and wakes those who wait for it. If the key is there by now, returns its value, and leaves the
+    /// other where it is.
+    fn finish(&self, value: &mut Option<V>) -> Option<V> {
         let mut shard = self.map.write(self.hash);
         let at = shard.running.position(self.serial).expect("only its turn takes an initialiser out");
         // Here and in the next line is the last of the caller's code: if it panics, nothing has changed, and the turn is
@@ -293,15 +315,17 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         }
         // Under the lock, so that who joins the line is ended with it or finds no line any more.
         let wakes: Vec<Wake> = line.into_iter().filter_map(|waiter| waiter.slot.end(Ok(()))).collect();
-        let refused = if there.is_none() {
-            shard.insert_unique(self.hash, Pair { key, value });
-            None
-        } else {
-            Some((key, value))
+        let refused = match there {
+            None => {
+                let value = value.take().expect("it is put in once");
+                shard.insert_unique(self.hash, Pair { key, value });
+                None
+            }
+            Some(_) => Some(key),
         };
         drop(shard);
         drop(wakes);
-        drop(refused);
+        panics::discard(refused);
         there
     }
 }
@@ -315,6 +339,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> Drop for Turn<'_, K, V, S> {
         let given_up = wake.is_none().then(|| shard.running.list.swap_remove(at));
         drop(shard);
         drop(wake);
-        drop(given_up);
+        // The key, in a destructor that may run while the closure's own panic is on its way.
+        panics::discard(given_up);
     }
 }

@@ -11,12 +11,13 @@
 //! which made reads of 100,000 `u64` a third slower than the table that fits the cache.
 
 use std::borrow::Borrow;
-use std::mem;
+use std::mem::{self, needs_drop};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::{Entry, OccupiedEntry};
 
 use super::running::Running;
+use crate::panics;
 
 /// A table with no more buckets than this is never rebuilt to save memory.
 const SMALL: usize = 64;
@@ -39,6 +40,15 @@ pub(super) struct Pair<K, V> {
 pub(super) struct Shard<K, V> {
     pub(super) pairs: HashTable<Pair<K, V>>,
     pub(super) running: Running<K>,
+}
+
+impl<K, V> Drop for Shard<K, V> {
+    /// Drops each entry: a table by itself leaves out those after one that panics.
+    fn drop(&mut self) {
+        if needs_drop::<Pair<K, V>>() {
+            panics::drop_each(self.pairs.drain());
+        }
+    }
 }
 
 impl<K, V> Shard<K, V> {

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use super::ShardedMap;
 use super::iter::{Drain, Iter};
+use crate::panics::{self, FirstPanic};
 
 impl<K, V, S> ShardedMap<K, V, S> {
     /// How many entries there are: the sum of the shards' counts, each taken at its moment.
@@ -54,14 +55,17 @@ impl<K, V, S> ShardedMap<K, V, S> {
     /// Removes everything and gives its memory back. What is inserted meanwhile stays if its shard was done.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map.
+    /// If called from a closure that runs under a lock of this map; and if the drop of an entry does, when everything
+    /// is removed and dropped.
     #[track_caller]
     pub fn clear(&self) {
+        let mut panicked = FirstPanic::new();
         for index in 0..self.shards() {
             // Taken in a statement of its own, so that it is dropped after unlocking.
             let taken = self.write_at(index).take_all();
-            drop(taken);
+            panicked.call(|| panics::drop_each(taken));
         }
+        panicked.resume();
     }
 
     /// Lends every entry to `f`, a shard at a time, without copying anything.
@@ -217,18 +221,22 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     /// `keep` runs under the shard's lock; what is removed is dropped after unlocking.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `keep` does, with those gone that it
-    /// had said no to.
+    /// If called from a closure that runs under a lock of this map; when `keep` does, with those gone that it had said
+    /// no to; and if the drop of a removed entry does, with all of its shard dropped that were to be.
     #[track_caller]
     pub fn retain(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         for index in 0..self.shards() {
-            let mut removed = Vec::new();
-            // Made after the list, and so unlocked before the list is dropped, also when `keep` panics.
+            let (mut removed, mut panicked) = (Vec::new(), FirstPanic::new());
             let mut shard = self.write_at(index);
-            removed.extend(shard.pairs.extract_if(|pair| !keep(&pair.key, &mut pair.value)));
-            if !removed.is_empty() {
-                shard.shrink_if_sparse(|key| self.hash(key));
-            }
+            panicked.call(|| {
+                removed.extend(shard.pairs.extract_if(|pair| !keep(&pair.key, &mut pair.value)));
+                if !removed.is_empty() {
+                    shard.shrink_if_sparse(|key| self.hash(key));
+                }
+            });
+            drop(shard);
+            panicked.call(|| panics::drop_each(removed));
+            panicked.resume();
         }
     }
 }

@@ -59,7 +59,7 @@ impl<T> Drop for SendEnd<T> {
 impl<T> Drop for ReceiveEnd<T> {
     fn drop(&mut self) {
         // Nobody will come for these.
-        drop(self.0.close_and_drain());
+        crate::panics::drop_each(self.0.close_and_drain());
     }
 }
 

@@ -17,6 +17,7 @@ pub use handles::{Receiver, Sender, bounded};
 pub use iter::{Iter, Rest};
 
 use crate::error::{Closed, Rejected, TryError, WaitError};
+use crate::panics;
 use crate::sync::{Mutex, sized};
 use crate::until::Until;
 use crate::wait::Line;
@@ -76,7 +77,8 @@ const BATCH: usize = sized(32, 2);
 /// limit passes is success, however late the sleeper wakes up; one that arrives later is for the next in line.
 ///
 /// # Panics
-/// Nothing of the caller's runs under the queue's locks: iterators are advanced and items dropped outside.
+/// Nothing of the caller's runs under the queue's locks: iterators are advanced and items dropped outside. A queue
+/// that is dropped drops each of its items, also if one of them panics; the first panic goes on when all are dropped.
 ///
 /// # Fairness
 /// Sleepers are woken first come, first served. A thread that is awake may still take what a sleeper was
@@ -198,6 +200,9 @@ impl<T> BoundedQueue<T> {
     ///
     /// # Errors
     /// [`Closed`], with an iterator over the items that were not put in.
+    ///
+    /// # Panics
+    /// If `items` does, when the items that it gave before have been put in.
     pub fn push_all<I: IntoIterator<Item = T>>(
         &self,
         items: I,
@@ -211,6 +216,10 @@ impl<T> BoundedQueue<T> {
     /// # Errors
     /// With an iterator over the items that were not put in: [`WaitError::TimedOut`],
     /// [`WaitError::Cancelled`], or [`WaitError::Closed`].
+    ///
+    /// # Panics
+    /// If `items` does, when the items that it gave before have been put in; those that do not get in, because the
+    /// limit has passed or the queue is closed, are dropped.
     pub fn push_all_until<'a, I: IntoIterator<Item = T>>(
         &self,
         items: I,
@@ -224,17 +233,31 @@ impl<T> BoundedQueue<T> {
         }
         loop {
             // The caller's iterator runs here, outside the locks.
-            batch.extend(items.by_ref().take(BATCH.min(self.capacity)));
-            while !batch.is_empty() {
-                if let Err(error) = limit.retry(&Room(self), || self.push_some(&mut batch)) {
-                    return Err(Rejected::new(Rest::new(batch, items), error));
+            let advanced = panics::catch(|| batch.extend(items.by_ref().take(BATCH.min(self.capacity))));
+            let pushed = self.push_batch(&mut batch, limit);
+            let next = match advanced {
+                Ok(()) if pushed.is_ok() => panics::catch(|| items.next()),
+                other => other.map(|()| None),
+            };
+            match (next, pushed) {
+                (Err(payload), _) => {
+                    panics::discard_each(batch);
+                    panics::discard(items);
+                    panics::resume(payload)
                 }
-            }
-            batch.extend(items.next());
-            if batch.is_empty() {
-                return Ok(());
+                (Ok(_), Err(error)) => return Err(Rejected::new(Rest::new(batch, items), error)),
+                (Ok(None), Ok(())) => return Ok(()),
+                (Ok(next), Ok(())) => batch.extend(next),
             }
         }
+    }
+
+    /// Puts a batch in, and waits for room; leaves what it could not put in.
+    fn push_batch(&self, batch: &mut VecDeque<T>, limit: Until<'_>) -> Result<(), WaitError> {
+        while !batch.is_empty() {
+            limit.retry(&Room(self), || self.push_some(batch))?;
+        }
+        Ok(())
     }
 
     /// Puts in what fits of a batch that is not empty.
@@ -378,7 +401,7 @@ impl<T> BoundedQueue<T> {
 impl<T> Drop for BoundedQueue<T> {
     /// Drops what was not popped.
     fn drop(&mut self) {
-        drop(self.close_and_drain());
+        panics::drop_each(self.close_and_drain());
     }
 }
 
