@@ -1,15 +1,14 @@
 //! A bound on how long a caller waits for a function, and a handle to what still runs then.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
 use crate::cancel::{CancelToken, Cause};
 use crate::clock::Clock;
 use crate::crew::{self, Behalf};
 use crate::error::{Rejected, WaitError};
+use crate::panics::{self, Payload};
 use crate::promise::Promise;
 use crate::sync::{Arc, Mutex};
 use crate::until::{Limit, Until};
@@ -131,7 +130,7 @@ where
 
 /// The function's value, or its panic, which finds nothing of ours to unwind through.
 fn deliver<R>(result: Outcome<R>) -> R {
-    result.unwrap_or_else(|payload| panic::resume_unwind(payload))
+    result.unwrap_or_else(|payload| panics::resume(payload))
 }
 
 /// Why the function is told to stop: for the reason that the limit's token had, or for the time.
@@ -179,7 +178,7 @@ pub enum Error<F, R> {
 /// A function that still runs, or ended after its limit; from [`Error::Late`].
 ///
 /// Its token is cancelled. Dropping the handle lets the function run on by itself; its result is dropped when it comes,
-/// and of a panic the panic hook has told.
+/// and of a panic, its own or that of the drop, the panic hook has told.
 #[must_use = "dropping the handle loses the result of what still runs"]
 pub struct Running<R> {
     job: Arc<dyn Runs<R>>,
@@ -201,7 +200,7 @@ struct Bound {
 }
 
 /// A value, or the payload of a panic.
-type Outcome<R> = Result<R, Box<dyn Any + Send>>;
+type Outcome<R> = Result<R, Payload>;
 
 /// How a function has ended.
 struct Ended<R> {
@@ -224,7 +223,7 @@ where
     fn run(&self) {
         let Some(f) = self.f.lock().take() else { return };
         self.promise.begin();
-        let result = panic::catch_unwind(AssertUnwindSafe(|| f(&self.token)));
+        let result = panics::catch(|| f(&self.token));
         // Looked at here, as soon as the function has ended: how long its result is on its way to the caller says
         // nothing about it. The limit's own token, because the function may have cancelled the one it was handed.
         let late = self.bound.passed();
@@ -248,8 +247,16 @@ where
         }
         // It cancels itself; here for a time on another clock, and so that all have heard by the return. The one who
         // cancels the parent may be on its way to this child still, so the reason goes with it: the first holds.
-        self.token.cancel_for(cause);
+        // A callback's panic ends here, as it does where the deadline finds the token: the caller is to get the handle.
+        panics::contain(|| self.token.cancel_for(cause));
         Error::Late(Rejected::new(Running { job: self }, error))
+    }
+}
+
+impl<F, R> Drop for Job<F, R> {
+    /// Drops a result or a payload that nobody receives, on whichever thread is the last.
+    fn drop(&mut self) {
+        panics::discard(self.promise.take());
     }
 }
 

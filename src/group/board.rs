@@ -17,7 +17,6 @@
 
 use std::fmt;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
 use super::Unfinished;
@@ -26,6 +25,7 @@ use super::state::{State, Task};
 use crate::crew::{self, Behalf, nested};
 use crate::error::{TryError, WaitError};
 use crate::inside;
+use crate::panics;
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;
 use crate::wait::{Blocking, Place, Slot, observed_by};
@@ -124,13 +124,10 @@ impl Board {
         }
     }
 
-    /// Runs a task and drops what it holds. A panic in a drop is the caller's, and the task has ended all
-    /// the same.
+    /// Runs a task and drops what it holds. Tasks catch the panics of the caller's function; what is left is the
+    /// drop of a result that nobody waits for, and the task has ended all the same.
     fn run(task: Task) -> bool {
-        panic::catch_unwind(AssertUnwindSafe(task)).unwrap_or_else(|payload| {
-            mem::forget(payload);
-            true
-        })
+        panics::contain(task).unwrap_or(true)
     }
 
     /// What an owner does who waits for as long as it takes: takes tasks, and when there are none for it, waits for
@@ -176,12 +173,8 @@ impl Board {
             if finished && uncalled.is_empty() {
                 return;
             }
-            for closer in uncalled {
-                Board::run(Box::new(move || {
-                    drop(closer);
-                    true
-                }));
-            }
+            // Not under the lock: what they hold may use the group when it is dropped.
+            panics::discard_each(uncalled);
         }
     }
 

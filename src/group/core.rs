@@ -1,17 +1,15 @@
 //! What a scope and a group that is owned have in common: tasks, a token, and what failed.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
+use std::mem;
 
 use super::board::Board;
 use super::callers::Callers;
 use super::state::Task;
 use crate::cancel::{CallbackGuard, CancelToken};
+use crate::panics::{self, Payload};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex};
-
-pub(super) type Payload = Box<dyn Any + Send>;
 
 pub(super) struct Core<E> {
     pub(super) board: Arc<Board>,
@@ -48,9 +46,13 @@ impl<E> Core<E> {
     /// result finds the reason.
     pub(super) fn run<R>(&self, f: impl FnOnce(&CancelToken) -> Result<R, E>, keep: impl FnOnce(R)) -> bool {
         if self.token.is_cancelled() {
+            // What the function holds may panic when it is dropped, as it may when it runs.
+            if let Err(payload) = panics::catch(|| drop(f)) {
+                self.fail(Failure::Panic(payload));
+            }
             return false;
         }
-        match panic::catch_unwind(AssertUnwindSafe(|| f(&self.token))) {
+        match panics::catch(|| f(&self.token)) {
             Ok(Ok(result)) => keep(result),
             Ok(Err(error)) => self.fail(Failure::Error(error)),
             Err(payload) => self.fail(Failure::Panic(payload)),
@@ -63,7 +65,6 @@ impl<E> Core<E> {
     /// Of panics only one that comes first is kept: it is what the owner gets, and only once.
     pub(super) fn fail(&self, failure: Failure<E>) {
         let stops = matches!(failure, Failure::Panic(_)) || !self.keeps_going.load(Relaxed);
-        // A payload that is not kept is dropped outside the lock.
         let later = {
             let mut failures = self.failures.lock();
             match failure {
@@ -74,10 +75,13 @@ impl<E> Core<E> {
                 }
             }
         };
-        if stops {
-            self.token.cancel();
+        // A callback of the token may panic: that is for whoever ends the task, when nothing is left to do here.
+        let stopped = if stops { panics::catch(|| self.token.cancel()) } else { Ok(()) };
+        // A payload that is not kept is dropped outside the lock.
+        panics::discard(later);
+        if let Err(payload) = stopped {
+            panics::resume(payload);
         }
-        drop(later);
     }
 
     pub(super) fn keep_going(&self) {
@@ -96,6 +100,12 @@ impl<E> Core<E> {
         let mut failures = self.failures.lock();
         let errors = failures.extract_if(.., is_error).filter_map(Failure::into_error);
         errors.collect()
+    }
+
+    /// Drops the failures that are left, where a panic has nobody to go to.
+    pub(super) fn discard_failures(&self) {
+        let left = self.with_failures(mem::take);
+        panics::discard_each(left);
     }
 
     /// What is made of the failures so far, under their lock.
@@ -124,10 +134,17 @@ impl<E> Core<E> {
 
     /// A closer that does `f`, whose panic is a task's.
     pub(super) fn closer<R>(&self, f: impl FnOnce() -> R) -> bool {
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(f()))) {
+        if let Err(payload) = panics::catch(|| drop(f())) {
             self.fail(Failure::Panic(payload));
         }
         true
+    }
+}
+
+impl<E> Drop for Core<E> {
+    /// Drops the errors that nobody has taken.
+    fn drop(&mut self) {
+        panics::drop_each(self.with_failures(mem::take));
     }
 }
 

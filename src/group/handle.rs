@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Cancelled, Rejected, TryError, WaitError};
+use crate::panics;
 use crate::promise::Promise;
 use crate::sync::Arc;
 use crate::until::Until;
@@ -30,7 +31,8 @@ use crate::until::Until;
 ///
 /// # Cancellation
 /// A result that was there before the limit passed is success, however late the joiner wakes up. After a time-out
-/// the handle is in the error. Dropping the handle lets the task go on; its result is dropped when it comes.
+/// the handle is in the error. Dropping the handle lets the task go on; its result is dropped when it comes, and if
+/// that panics, the panic ends with the panic hook's message, on whichever thread it was.
 #[must_use = "dropping the handle drops the task's result; `spawn` is for tasks without one"]
 pub struct Handle<R> {
     promise: Arc<Promise<R>>,
@@ -113,6 +115,13 @@ impl<R> Handle<R> {
     /// True once the task has ended, or will not start any more.
     pub fn is_finished(&self) -> bool {
         self.promise.has_ended()
+    }
+}
+
+impl<R> Drop for Handle<R> {
+    /// Drops a result that is there and that nobody has taken. One that comes later is dropped by the task's thread.
+    fn drop(&mut self) {
+        panics::discard(self.promise.take());
     }
 }
 

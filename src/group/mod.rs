@@ -38,8 +38,6 @@ mod state;
 #[forbid(unsafe_code)]
 mod yard;
 
-use std::panic::{self, AssertUnwindSafe};
-
 pub(crate) use callers::{Callers, Help};
 pub use error::{Error, Threads, Unfinished};
 pub use handle::Handle;
@@ -51,9 +49,10 @@ pub(crate) use yard::{Yard, yard};
 use crate::cancel::CancelToken;
 use crate::crew;
 use crate::error::{Rejected, WaitError};
+use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
-use core::{Failure, Payload};
+use core::Failure;
 
 /// Runs `body`, which may spawn tasks that borrow from the stack, and returns when all of them have ended.
 ///
@@ -154,16 +153,15 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
 {
     let scope = Scope::new(callers, token);
-    let result = panic::catch_unwind(AssertUnwindSafe(|| body(&scope)));
+    let result = panics::catch(|| body(&scope));
     // Nothing from here on may unwind past `finish`: until it returns, tasks borrow from `scope` and from
     // the caller's stack. Cancelling runs callbacks, which are the caller's code.
     let (value, panicked) = match result {
         Ok(Ok(value)) => (Some(value), None),
-        Ok(Err(error)) => (None, stop(|| scope.core.fail(Failure::Error(error)))),
+        Ok(Err(error)) => (None, panics::catch(|| scope.core.fail(Failure::Error(error))).err()),
+        // The owner's own panic before all: one of a callback, while it is passed on, is told by the panic hook alone.
         Err(payload) => {
-            if let Some(later) = stop(|| scope.core.token.cancel()) {
-                std::mem::forget(later);
-            }
+            panics::contain(|| scope.core.token.cancel());
             (None, Some(payload))
         }
     };
@@ -171,19 +169,29 @@ where
     scope.core.board.finish_for_good();
     std::mem::forget(guard);
     let (skipped, failure) = (scope.core.board.skipped(), scope.core.take_first());
+    // Nothing of the caller's is left to be dropped while its panic or its error is on the way.
+    scope.core.discard_failures();
     match (panicked, failure, value) {
-        // The owner's own panic before all; what comes from a callback while it unwinds is dropped.
-        (Some(payload), _, _) | (None, Some(Failure::Panic(payload)), _) => panic::resume_unwind(payload),
-        (None, Some(Failure::Error(error)), _) => Err(Error::Failed(error)),
-        (None, _, Some(_)) if skipped => Err(Error::Cancelled),
+        (Some(payload), failure, value) => {
+            panics::discard(failure);
+            panics::discard(value);
+            panics::resume(payload)
+        }
+        (None, Some(Failure::Panic(payload)), value) => {
+            panics::discard(value);
+            panics::resume(payload)
+        }
+        (None, Some(Failure::Error(error)), value) => {
+            panics::discard(value);
+            Err(Error::Failed(error))
+        }
+        (None, _, Some(value)) if skipped => {
+            panics::discard(value);
+            Err(Error::Cancelled)
+        }
         (None, _, Some(value)) => Ok(value),
         (None, _, None) => unreachable!("a body without a value has failed or panicked"),
     }
-}
-
-/// Stops the rest by `f`, and returns the payload if a callback of the token panics over it.
-fn stop(f: impl FnOnce()) -> Option<Payload> {
-    panic::catch_unwind(AssertUnwindSafe(f)).err()
 }
 
 /// How many threads this crate has for scopes, groups and time-outs. They are started when they are needed, are called

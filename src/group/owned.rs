@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 
 use super::core::{Core, Failure};
 use super::handle::Handle;
@@ -10,7 +9,8 @@ use super::spawner::Spawner;
 use super::{Error, Unfinished};
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError, WaitError};
-use crate::sync::{Arc, thread};
+use crate::panics::{self, FirstPanic};
+use crate::sync::Arc;
 use crate::until::Until;
 
 /// How the tasks of a [`Group`] have ended. The error is shared, because each wait returns it.
@@ -251,7 +251,7 @@ impl<E: Send + Sync + 'static> Group<E> {
         });
         match first {
             Some(Failure::Error(error)) => Err(Error::Failed(error)),
-            Some(Failure::Panic(payload)) => panic::resume_unwind(payload),
+            Some(Failure::Panic(payload)) => panics::resume(payload),
             Some(Failure::Told) => panic!("a task of the group panicked, and an earlier wait was told of it"),
             None if self.core().board.skipped() => Err(Error::Cancelled),
             None => Ok(()),
@@ -264,7 +264,7 @@ impl<E> Drop for Group<E> {
     /// was told of resumes here, unless another is passing by.
     fn drop(&mut self) {
         let core = self.core();
-        let cancelled = panic::catch_unwind(AssertUnwindSafe(|| core.token.cancel()));
+        let cancelled = panics::catch(|| core.token.cancel());
         if !core.board.is_inside() {
             core.board.finish();
         }
@@ -272,15 +272,15 @@ impl<E> Drop for Group<E> {
             Some(panic @ Failure::Panic(_)) => Some(mem::replace(panic, Failure::Told)),
             _ => None,
         });
-        let payload = match unread {
-            Some(Failure::Panic(payload)) => Some(payload),
-            _ => cancelled.err(),
-        };
-        match payload {
-            Some(payload) if thread::panicking() => mem::forget(payload),
-            Some(payload) => panic::resume_unwind(payload),
-            None => {}
+        // A task's panic before one of a callback.
+        let mut panicked = FirstPanic::new();
+        if let Some(Failure::Panic(payload)) = unread {
+            panicked.keep(payload);
         }
+        if let Err(payload) = cancelled {
+            panicked.keep(payload);
+        }
+        panicked.resume();
     }
 }
 

@@ -5,11 +5,11 @@
 //! spawned from: a pipeline's stages are put together by types, and name it.
 
 use std::marker::PhantomData;
-use std::panic::{self, AssertUnwindSafe};
 
 use super::board::Board;
 use super::callers::Callers;
 use super::erase::{self, NoUnwind};
+use crate::panics;
 use crate::sync::{Arc, Mutex};
 
 /// Where tasks that live for `'a` are spawned.
@@ -70,15 +70,23 @@ pub(crate) fn yard<'a, R>(
     stop: impl FnOnce(),
 ) -> R {
     let yard = Yard::empty(callers);
-    let result = panic::catch_unwind(AssertUnwindSafe(|| body(&yard)));
-    let stopped = panic::catch_unwind(AssertUnwindSafe(stop));
+    let result = panics::catch(|| body(&yard));
+    let stopped = panics::catch(stop);
     let guard = NoUnwind;
     yard.close();
     std::mem::forget(guard);
     match (result, stopped) {
         (Ok(result), Ok(())) => result,
-        // The body's own panic before one of a callback that ran while stopping.
-        (Err(payload), _) | (Ok(_), Err(payload)) => panic::resume_unwind(payload),
+        // The body's own panic before one of a callback that ran while stopping. What is not passed on is dropped
+        // before the unwinding begins.
+        (Err(payload), stopped) => {
+            panics::discard(stopped);
+            panics::resume(payload)
+        }
+        (Ok(result), Err(payload)) => {
+            panics::discard(result);
+            panics::resume(payload)
+        }
     }
 }
 

@@ -16,7 +16,6 @@
 //! One mutex orders everything here.
 
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 
 use super::parcel::Load;
 use super::report::count;
@@ -24,6 +23,7 @@ use super::task::{Panic, TaskError};
 use super::worker::Seat;
 use crate::cancel::CancelToken;
 use crate::inside::this_thread;
+use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::wait::{Line, Place, Slot};
 
@@ -123,10 +123,12 @@ impl<F, R> Job<F, R> {
     }
 }
 
-/// Hands the panic of a task that nobody joins to the pool's hook. Other results are dropped.
+/// Hands the panic of a task that nobody joins to the pool's hook. Other results are dropped, and a panic of that drop
+/// ends here: whether it comes on a worker or on the thread that drops the handle is decided by who is faster.
 pub(super) fn report_unjoined<R>(result: Option<Result<R, TaskError>>, seat: &Seat) {
-    if let Some(Err(TaskError::Panicked(panic))) = result {
-        seat.report(panic);
+    match result {
+        Some(Err(TaskError::Panicked(panic))) => seat.report(panic),
+        other => panics::discard(other),
     }
 }
 
@@ -137,7 +139,7 @@ where
 {
     fn run(&self, seat: &Seat) {
         let Some(f) = self.claim(|| Stage::Running(this_thread())) else { return };
-        let result = panic::catch_unwind(AssertUnwindSafe(|| (self.call)(f, self.token.as_ref())));
+        let result = panics::catch(|| (self.call)(f, self.token.as_ref()));
         match &result {
             Ok(_) => count(&seat.tally().completed),
             Err(_) => count(&seat.tally().panicked),
@@ -155,8 +157,10 @@ where
             let wakes = self.state.lock().joiners.take_all();
             drop(wakes);
         }
-        // The closure is dropped here, under no lock: its captures are the caller's.
-        claimed.is_some()
+        let revokes = claimed.is_some();
+        // Under no lock, and contained: whoever cancels is to hear whether that was in time.
+        panics::discard(claimed);
+        revokes
     }
 
     fn stop(&self) {
@@ -232,7 +236,7 @@ pub(super) struct Errand<F>(pub(super) F);
 
 impl<F: FnOnce() + Send + 'static> Load for Errand<F> {
     fn run(self, seat: &Seat) {
-        match panic::catch_unwind(AssertUnwindSafe(self.0)) {
+        match panics::catch(self.0) {
             Ok(()) => count(&seat.tally().completed),
             Err(payload) => {
                 count(&seat.tally().panicked);

@@ -20,10 +20,11 @@ use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
 
 use super::worker::Seat;
+use crate::panics;
 
 /// What can be put into a parcel.
 pub(super) trait Load: Send + 'static {
-    /// Does the work, and counts it where `seat` counts. No panic comes out of it but that of a drop.
+    /// Does the work, and counts it where `seat` counts. No panic comes out of it but that of a drop of captures.
     fn run(self, seat: &Seat);
 
     /// True while nobody has claimed it by another way.
@@ -113,6 +114,11 @@ impl Parcel {
         // above. It holds nothing that would have to be dropped.
         unsafe { store.as_mut_ptr().cast::<L>().write(load) };
         Parcel { table: const { &TableOf::<L>::TABLE }, store }
+    }
+
+    /// Drops the load, contained: for one that will not run, where nobody is there to panic to.
+    pub(super) fn discard(self) {
+        panics::discard(self);
     }
 
     /// Runs the load.

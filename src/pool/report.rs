@@ -66,7 +66,11 @@ pub struct Unstarted {
 impl Unstarted {
     /// `None` if the task was claimed while it was in the queue.
     pub(super) fn of(mut parcel: Parcel, pool: &Arc<Shared>) -> Option<Self> {
-        parcel.is_waiting().then(|| Unstarted { parcel: Some(parcel), pool: Arc::clone(pool) })
+        if !parcel.is_waiting() {
+            parcel.discard();
+            return None;
+        }
+        Some(Unstarted { parcel: Some(parcel), pool: Arc::clone(pool) })
     }
 
     /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's hook
@@ -75,7 +79,7 @@ impl Unstarted {
         if let Some(parcel) = self.parcel.take() {
             // It may join others that nobody has started, as on a worker.
             let _inside = self.pool.enter();
-            parcel.run(self.pool.visitor());
+            self.pool.run(parcel, self.pool.visitor());
         }
     }
 }
@@ -84,6 +88,8 @@ impl Drop for Unstarted {
     fn drop(&mut self) {
         if let Some(mut parcel) = self.parcel.take() {
             parcel.revoke(self.pool.visitor());
+            // A report has many of these: one that panics must not keep the others from being cancelled.
+            parcel.discard();
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::panic::{self, AssertUnwindSafe};
 use std::{fmt, mem};
 
 use super::job::report_unjoined;
@@ -13,6 +12,7 @@ use super::task::{Panic, TaskError};
 use super::worker::{Seat, Shared};
 use crate::burst;
 use crate::error::{Closed, Rejected, TryError, WaitError};
+use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 use crate::wait::{Line, Place, Slot};
@@ -226,7 +226,7 @@ where
     R: Send + 'static,
 {
     fn run(self, seat: &Seat) {
-        let result = panic::catch_unwind(AssertUnwindSafe(self.f));
+        let result = panics::catch(self.f);
         match &result {
             Ok(_) => count(&seat.tally().completed),
             Err(_) => count(&seat.tally().panicked),

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::{fmt, panic};
+use std::fmt;
 
 use super::job::{Joinable, Runs, report_unjoined};
 use super::knot;
@@ -10,6 +10,7 @@ use super::worker::Shared;
 use crate::crew::nested;
 use crate::error::{Rejected, TryError, WaitError};
 use crate::inside::{self, this_thread};
+use crate::panics::{self, Payload};
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 
@@ -45,7 +46,7 @@ pub enum TaskError {
 /// Can be sent and shared, whatever the payload is, so it fits into any error type.
 pub struct Panic {
     message: String,
-    payload: Mutex<Box<dyn Any + Send>>,
+    payload: Mutex<Payload>,
 }
 
 impl<R> Task<R> {
@@ -133,7 +134,7 @@ impl<R> Task<R> {
     /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its token is
     /// cancelled if it was submitted [with one](super::Pool::submit_with).
     ///
-    /// The closure is dropped at once. Its place in the queue is free when a worker comes to it.
+    /// The closure is dropped at once; if that panics, the panic ends with the panic hook's message. Its place in the queue is free when a worker comes to it.
     pub fn cancel(&self) -> bool {
         let revoked = self.job.revoke(self.pool.visitor());
         self.job.stop();
@@ -147,7 +148,7 @@ impl<R> Task<R> {
 }
 
 impl Panic {
-    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+    pub(crate) fn new(payload: Payload) -> Self {
         let message = payload
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -169,7 +170,7 @@ impl Panic {
 
     /// Goes on panicking on this thread, without another message from the panic hook.
     pub fn resume(self) -> ! {
-        panic::resume_unwind(self.into_payload())
+        panics::resume(self.into_payload())
     }
 }
 

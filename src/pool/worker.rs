@@ -1,7 +1,6 @@
 //! What the threads of a pool share, and what each does from its first moment to its last.
 
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::intake::{Figures, Intake};
@@ -16,6 +15,7 @@ use crate::crew;
 use crate::error::{Rejected, TryError, WaitError};
 use crate::group::{Callers, Help};
 use crate::inside::{self, Entered, Inside};
+use crate::panics::{contain, discard};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, sized, thread};
 use crate::until::Until;
@@ -78,17 +78,10 @@ impl Seat {
     pub(super) fn report(&self, panic: Panic) {
         let Some(hook) = &self.on_panic else {
             // The payload may panic when it is dropped: that is the caller's, and no worker's end.
-            contain(|| drop(panic));
+            discard(panic);
             return;
         };
         contain(|| hook(panic));
-    }
-}
-
-/// Runs code of the caller's that has nobody to panic to: the panic hook has reported it.
-fn contain(f: impl FnOnce()) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        std::mem::forget(payload);
     }
 }
 
