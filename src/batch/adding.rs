@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::shared::{Shared, State};
 use super::ticket::{Round, Ticket};
 use crate::error::{Rejected, TryError, WaitError};
+use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::{Place, Slot, Turn};
@@ -21,7 +22,7 @@ impl<T, R> Shared<T, R> {
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new(item, error));
         }
-        let weight = self.weight(&item);
+        let (item, weight) = self.weighed(item);
         match self.attempt(item, weight, ticket, None) {
             Ok(ticket) => Ok(ticket),
             Err(Rejected { value, error: TryError::WouldBlock }) => {
@@ -63,7 +64,7 @@ impl<T, R> Shared<T, R> {
         item: T,
         ticket: bool,
     ) -> Result<Option<Ticket<T, R>>, Rejected<T, TryError>> {
-        let weight = self.weight(&item);
+        let (item, weight) = self.weighed(item);
         self.attempt(item, weight, ticket, None)
     }
 
@@ -74,8 +75,17 @@ impl<T, R> Shared<T, R> {
             && (state.turns.admits(turn) || state.backlog.fits_open(weight, &self.limits))
     }
 
-    fn weight(&self, item: &T) -> usize {
-        self.weigh.as_ref().map_or(1, |weigh| weigh(item))
+    /// The item with what it weighs. If the caller's function panics, the item is dropped before that goes on.
+    #[inline]
+    fn weighed(&self, item: T) -> (T, usize) {
+        let Some(weigh) = &self.weigh else { return (item, 1) };
+        match panics::catch(|| weigh(&item)) {
+            Ok(weight) => (item, weight),
+            Err(payload) => {
+                panics::discard(item);
+                panics::resume(payload)
+            }
+        }
     }
 
     #[inline]

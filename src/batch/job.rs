@@ -4,17 +4,16 @@
 //! result, the retry policy, the hook, and the drop of the items.
 
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use super::backlog::Filling;
 use super::failure::{BatchError, Failed};
 use super::items::Batch;
-use super::report::contain;
 use super::shared::Shared;
 use super::ticket::{Answer, Round};
 use super::verdict::{BoxedError, Outcome, Verdict};
 use crate::inside::Inside;
+use crate::panics::{self, Payload, contain};
 use crate::pool::Panic;
 use crate::sync::Arc;
 use crate::wait::context::{self, Context};
@@ -34,15 +33,13 @@ pub(super) fn work<T, V: Verdict>(
         let mut job = Job::new(shared, filling);
         job.run(&mut handler);
         let mut items = job.batch.items;
-        // An item's drop is the caller's, and may panic; the list's memory goes with it then.
-        let emptied = contain(|| {
-            items.clear();
-            items
-        });
-        shared.end(number, emptied.unwrap_or_default());
+        // An item's drop is the caller's, and may panic: each by itself, for of two that panic in one drop of the list the
+        // second would end the process.
+        panics::discard_each(items.drain(..));
+        shared.end(number, items);
     }
     // So is what the handler captured. It may use the batcher, and is still inside it.
-    contain(|| drop(handler));
+    panics::discard(handler);
     drop(inside);
     shared.thread_leaves();
     context::with(Context::leave);
@@ -63,10 +60,22 @@ enum Failure {
 }
 
 impl Failure {
+    fn panicked(payload: Payload) -> Self {
+        Failure::All(BatchError::Panicked(Arc::new(Panic::new(payload))))
+    }
+
     fn of(&self, place: usize) -> &BatchError {
         match self {
             Failure::All(error) => error,
             Failure::Each(errors) => &errors[place],
+        }
+    }
+
+    /// Drops the errors, of which these may be the last references: they are the caller's.
+    fn discard(self) {
+        match self {
+            Failure::All(error) => panics::discard(error),
+            Failure::Each(errors) => panics::discard_each(errors),
         }
     }
 
@@ -96,14 +105,19 @@ impl<'a, T, R> Job<'a, T, R> {
             let pauses = self.pauses(&failure);
             // Where the errors differ, some items may be retried and others not.
             let leaves: Vec<bool> = pauses.iter().map(Option::is_none).collect();
-            let Some(pause) = pauses.into_iter().flatten().max() else { return self.give_up(&failure) };
-            if let Failure::Each(errors) = failure
+            let Some(pause) = pauses.into_iter().flatten().max() else {
+                self.give_up(&failure);
+                return failure.discard();
+            };
+            if let Failure::Each(errors) = &failure
                 && leaves.contains(&true)
             {
-                let left =
-                    errors.into_iter().zip(&leaves).filter_map(|(error, leaves)| leaves.then_some(error));
-                self.split_off(&leaves).give_up(&Failure::Each(left.collect()));
+                let left = errors.iter().zip(&leaves).filter_map(|(error, leaves)| leaves.then_some(error));
+                let left = Failure::Each(left.cloned().collect());
+                self.split_off(&leaves).give_up(&left);
+                left.discard();
             }
+            failure.discard();
             if self.shared.pause(pause) {
                 return self.hand_back();
             }
@@ -117,26 +131,24 @@ impl<'a, T, R> Job<'a, T, R> {
         handler: &mut impl FnMut(&mut Batch<T>) -> V,
     ) -> Option<Failure> {
         let Job { batch, tickets, .. } = self;
-        let judged = panic::catch_unwind(AssertUnwindSafe(|| match handler(batch).outcome() {
-            Outcome::All(result, clone) => Judged::Well(share(result, clone, tickets)),
-            Outcome::Failed(error) => Judged::Badly(BatchError::failed(error)),
-            Outcome::Each(results) => Judged::Each(results),
-        }));
-        match judged {
-            Ok(Judged::Well(answers)) => {
-                let count = self.batch.count();
-                self.succeed(count, answers);
-                None
-            }
-            Ok(Judged::Badly(error)) => Some(Failure::All(error)),
-            Ok(Judged::Each(results)) if results.len() == self.batch.count() => self.sort_out(results),
-            Ok(Judged::Each(results)) => {
+        match panics::catch(|| handler(batch).outcome()) {
+            Ok(Outcome::All(result, clone)) => match share(result, clone, tickets) {
+                Ok(answers) => {
+                    let count = self.batch.count();
+                    self.succeed(count, answers);
+                    None
+                }
+                Err(payload) => Some(Failure::panicked(payload)),
+            },
+            Ok(Outcome::Failed(error)) => Some(Failure::All(BatchError::failed(error))),
+            Ok(Outcome::Each(results)) if results.len() == self.batch.count() => self.sort_out(results),
+            Ok(Outcome::Each(results)) => {
                 let (found, wanted) = (results.len(), self.batch.count());
-                contain(|| drop(results));
+                panics::discard_each(results);
                 let text = format!("the handler returned {found} results for {wanted} items");
-                Some(Failure::All(BatchError::Panicked(Arc::new(Panic::new(Box::new(text))))))
+                Some(Failure::panicked(Box::new(text)))
             }
-            Err(payload) => Some(Failure::All(BatchError::Panicked(Arc::new(Panic::new(payload))))),
+            Err(payload) => Some(Failure::panicked(payload)),
         }
     }
 
@@ -160,7 +172,8 @@ impl<'a, T, R> Job<'a, T, R> {
             }
         }
         done.succeed(place, answers);
-        contain(|| drop((done, unwanted)));
+        panics::discard_each(unwanted);
+        panics::discard_each(done.batch.items);
         (!errors.is_empty()).then_some(Failure::Each(errors))
     }
 
@@ -249,20 +262,26 @@ impl<'a, T, R> Job<'a, T, R> {
     }
 }
 
-/// What the handler said, as far as it is known without a look at the items.
-enum Judged<T, R> {
-    Well(Answers<T, R>),
-    Badly(BatchError),
-    Each(Vec<Result<R, BoxedError>>),
-}
-
-/// One result for all tickets: clones, and the original for the last.
-fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Answers<T, R> {
-    let Some(((_, last), others)) = tickets.split_last() else { return Vec::new() };
+/// One result for all tickets: clones, and the original for the last. If a clone panics, nobody gets any.
+fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Result<Answers<T, R>, Payload> {
+    let Some(((_, last), others)) = tickets.split_last() else {
+        // Nobody wants it.
+        panics::discard(result);
+        return Ok(Vec::new());
+    };
     let mut answers = Vec::with_capacity(tickets.len());
-    answers.extend(others.iter().map(|&(_, number)| (number, Ok(clone(&result)))));
+    for &(_, number) in others {
+        match panics::catch(|| clone(&result)) {
+            Ok(copy) => answers.push((number, Ok(copy))),
+            Err(payload) => {
+                panics::discard(result);
+                panics::discard_each(answers);
+                return Err(payload);
+            }
+        }
+    }
     answers.push((*last, Ok(result)));
-    answers
+    Ok(answers)
 }
 
 /// What the ticket of an item is told that went back to whoever aborted.

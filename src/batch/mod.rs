@@ -24,6 +24,7 @@ pub use verdict::Verdict;
 
 use crate::crew;
 use crate::error::{Rejected, TryError, WaitError};
+use crate::panics;
 use crate::sync::{Arc, Mutex, thread};
 use crate::until::Until;
 use shared::Shared;
@@ -313,7 +314,9 @@ impl<T, R> Batcher<T, R> {
 impl<T, R> Drop for Batcher<T, R> {
     /// Closes the batcher as [`Batcher::close`] does.
     fn drop(&mut self) {
-        drop(self.close());
+        let report = self.close();
+        panics::discard_each(report.errors);
+        panics::drop_each(report.unprocessed);
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a batcher has done, and what it gives back.
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 
 use super::failure::{BatchError, Failed};
 use super::items::Reason;
+use crate::panics::contain;
 use crate::sync::Arc;
 
 /// What a batcher does and has done; see [`Batcher::stats`](super::Batcher::stats). All of it is of one moment.
@@ -104,17 +104,5 @@ impl<T> Hook<T> {
 impl<T> Clone for Hook<T> {
     fn clone(&self) -> Self {
         Hook(Arc::clone(&self.0))
-    }
-}
-
-/// Runs code of the caller's that has nobody to panic to: the panic hook has reported it.
-pub(super) fn contain<R>(f: impl FnOnce() -> R) -> Option<R> {
-    match panic::catch_unwind(AssertUnwindSafe(f)) {
-        Ok(result) => Some(result),
-        // A payload may panic when it is dropped, too.
-        Err(payload) => {
-            std::mem::forget(payload);
-            None
-        }
     }
 }

@@ -18,6 +18,7 @@
 //! makes one of two: that thread or another is called to take it. So with an idle thread there is none of these
 //! things that nobody has been called for; and with none idle, whoever ends a batch looks for the next.
 
+use std::mem;
 use std::time::Duration;
 
 use super::backlog::{Backlog, Limits};
@@ -25,6 +26,7 @@ use super::failure::BatchError;
 use super::report::{Hook, Stats};
 use crate::clock::Clock;
 use crate::inside;
+use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::wait::{Line, Turns, look};
 
@@ -58,6 +60,14 @@ pub(super) struct State<T, R> {
     pub(super) turns: Turns,
     pub(super) watchers: Line,
     pub(super) pausing: Line,
+}
+
+impl<T, R> Drop for State<T, R> {
+    /// Drops what no report has taken, on whichever thread is the last to leave.
+    fn drop(&mut self) {
+        panics::discard_each(mem::take(&mut self.errors));
+        panics::discard_each(mem::take(&mut self.returned));
+    }
 }
 
 impl<T, R> Shared<T, R> {

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::backlog::Filling;
 use super::failure::{BatchError, Failed};
-use super::report::{Report, Stats, contain};
+use super::report::{Report, Stats};
 use super::shared::Shared;
 use super::ticket::{Answer, Round};
+use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::Slot;
@@ -106,10 +107,12 @@ impl<T, R> Shared<T, R> {
     pub(super) fn settle(&self, round: Option<&Arc<Round<T, R>>>, answers: Vec<(usize, Answer<T, R>)>) {
         let Some(round) = round else { return };
         for unheard in round.settle(answers) {
-            if let Err(Failed { value, error }) = unheard
-                && !matches!(error, BatchError::Aborted)
-            {
-                self.tell(Failed::new(value.into_iter().collect(), error));
+            match unheard {
+                Err(Failed { value, error }) if !matches!(error, BatchError::Aborted) => {
+                    self.tell(Failed::new(value.into_iter().collect(), error));
+                }
+                // A result whose ticket is gone, on the batcher's thread: it has other batches to see to.
+                result_or_aborted => panics::discard(result_or_aborted),
             }
         }
     }
@@ -117,7 +120,10 @@ impl<T, R> Shared<T, R> {
     pub(super) fn tell(&self, failed: Failed<Vec<T>>) {
         match &self.hook {
             Some(hook) => hook.tell(failed),
-            None => drop(contain(|| drop(failed))),
+            None => {
+                panics::discard_each(failed.value);
+                panics::discard(failed.error);
+            }
         }
     }
 

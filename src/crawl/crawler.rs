@@ -1,6 +1,5 @@
 //! Crawls: one to wait for, or one to watch.
 
-use std::panic;
 use std::{error, fmt};
 
 use url::Url;
@@ -16,6 +15,7 @@ use super::settings::Settings;
 use crate::cancel::CancelToken;
 use crate::error::WaitError;
 use crate::latch::WaitGroup;
+use crate::panics;
 use crate::pool::{self, Pool};
 use crate::queue::BoundedQueue;
 use crate::sync::Arc;
@@ -266,8 +266,9 @@ impl Crawl {
     /// With a callback's panic.
     pub fn finish(mut self) -> Report {
         let cut_off = self.end();
-        if let Some(payload) = self.engine.panic.lock().take() {
-            panic::resume_unwind(payload);
+        let panicked = self.engine.panic.lock().take();
+        if let Some(payload) = panicked {
+            panics::resume(payload);
         }
         let engine = Arc::clone(&self.engine);
         drop(self);

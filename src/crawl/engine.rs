@@ -1,9 +1,7 @@
 //! What the workers of one crawl share, and what they do with a page.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use url::Url;
@@ -19,6 +17,7 @@ use super::robots::{Robots, Rules};
 use super::scope::Scope;
 use super::settings::Settings;
 use crate::cancel::CancelToken;
+use crate::panics::{self, Payload};
 use crate::queue::BoundedQueue;
 use crate::sync::{Arc, Mutex, RwLock, time};
 
@@ -55,7 +54,7 @@ pub(super) struct Engine {
     /// On the system's clock, which progress is shown by.
     begun_here: Instant,
     /// The first panic of a callback.
-    pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
+    pub(super) panic: Mutex<Option<Payload>>,
     nothing: Vec<String>,
 }
 
@@ -114,9 +113,11 @@ impl Engine {
             self.sample();
             // A page whose errand panics is put back by its turn; the panic is the callbacks', since a fetcher's
             // is caught where it is called, so the crawl ends and its owner gets it.
-            let errand = AssertUnwindSafe(|| self.errand(turn, worker));
-            if let Err(payload) = catch_unwind(errand) {
-                self.panic.lock().get_or_insert(payload);
+            if let Err(payload) = panics::catch(|| self.errand(turn, worker)) {
+                let mut first = self.panic.lock();
+                let later = if first.is_none() { first.replace(payload) } else { Some(payload) };
+                drop(first);
+                panics::discard(later);
                 self.token.cancel_because("a callback panicked");
             }
         }
@@ -202,10 +203,10 @@ impl Engine {
 
     /// Asks the fetcher, whose panic is an answer too.
     pub(super) fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
-        let call = AssertUnwindSafe(|| self.fetch.fetch(request));
-        catch_unwind(call).unwrap_or_else(|payload| {
+        panics::catch(|| self.fetch.fetch(request)).unwrap_or_else(|payload| {
             let text = payload.downcast_ref::<String>().cloned();
             let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            panics::discard(payload);
             Err(FetchError::new(ErrorKind::Panicked, text.unwrap_or_default()))
         })
     }

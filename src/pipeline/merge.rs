@@ -1,14 +1,13 @@
 //! Fan-in: as items come, one input after the other, or in the order of the items.
 
-use std::any::Any;
 use std::cmp::Ordering;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 
 use super::gate::{Cancellable, Gate};
 use super::stage::{Run, Site, Stage};
 use crate::cancel::CancelToken;
 use crate::error::WaitError;
+use crate::panics::{self, Payload};
 use crate::queue::{Receiver, Sender, bounded};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering as Memory};
@@ -23,7 +22,7 @@ pub struct Merge<S> {
 }
 
 /// What an input sends: an item, or what it panicked with.
-type Sent<T> = Result<T, Box<dyn Any + Send>>;
+type Sent<T> = Result<T, Payload>;
 
 impl<S: Stage> Stage for Merge<S> {
     type Item = S::Item;
@@ -60,14 +59,16 @@ fn pump<T, I: Iterator<Item = T>>(
     cut: &AtomicBool,
 ) {
     loop {
-        let sent = match panic::catch_unwind(AssertUnwindSafe(|| input.next())) {
+        let sent = match panics::catch(|| input.next()) {
             Ok(Some(item)) => {
-                let sent = sender.push_until(Ok(item), gate.shut()).is_ok();
-                if !sent {
+                let sent = sender.push_until(Ok(item), gate.shut());
+                let is_sent = sent.is_ok();
+                if !is_sent {
                     // An item is missing now. Relaxed: the queue's lock, by which the end is told, orders it.
                     cut.store(true, Memory::Relaxed);
                 }
-                sent
+                panics::discard(sent);
+                is_sent
             }
             Ok(None) => {
                 if gate.is_cut() {
@@ -77,7 +78,7 @@ fn pump<T, I: Iterator<Item = T>>(
             }
             Err(payload) => {
                 // Nobody reads any more if it fails.
-                drop(sender.push_until(Err(payload), gate.shut()));
+                panics::discard(sender.push_until(Err(payload), gate.shut()));
                 false
             }
         };
@@ -86,8 +87,8 @@ fn pump<T, I: Iterator<Item = T>>(
         }
     }
     // Its threads have ended before the end is told.
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(input))) {
-        drop(sender.push_until(Err(payload), gate.shut()));
+    if let Err(payload) = panics::catch(|| drop(input)) {
+        panics::discard(sender.push_until(Err(payload), gate.shut()));
     }
 }
 
@@ -123,7 +124,7 @@ impl<T, G: Gate> Iterator for Merging<T, G> {
             Ok(Ok(item)) => Some(item),
             Ok(Err(payload)) => {
                 self.finish(false);
-                panic::resume_unwind(payload)
+                panics::resume(payload)
             }
             Err(WaitError::Closed) => {
                 let cut = self.cut.load(Memory::Relaxed);
@@ -138,6 +139,9 @@ impl<T, G> Drop for Merging<T, G> {
     /// Stops the inputs. Whoever runs the pipeline waits for their threads.
     fn drop(&mut self) {
         self.token.cancel();
+        // From here on, who has something to send keeps it. A payload that is here is nobody's.
+        let unread = self.receiver.close_and_drain().into_iter();
+        panics::drop_each(unread.filter_map(|sent| sent.map_err(panics::discard).ok()));
     }
 }
 

@@ -1,8 +1,6 @@
 //! A pipeline into a crossbeam channel, for `select!`.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
@@ -12,6 +10,7 @@ use super::sinks::Output;
 use super::stage::Run;
 use crate::cancel::CancelToken;
 use crate::group::Yard;
+use crate::panics::{self, Payload};
 use crate::sync::{Arc, Mutex};
 
 /// What drives a pipeline into a channel; made by [`Pipeline::into_channel`]. Dropping it stops the pipeline.
@@ -22,7 +21,7 @@ pub struct Pump<G: Gate> {
     end: Arc<Mutex<Option<End<G>>>>,
 }
 
-type End<G> = Result<<G as Gate>::Of<()>, Box<dyn Any + Send>>;
+type End<G> = Result<<G as Gate>::Of<()>, Payload>;
 
 impl<S, G> Pipeline<S, G>
 where
@@ -68,7 +67,7 @@ where
         let stop = output.root().clone();
         let (token, place) = (stop.clone(), Arc::clone(&end));
         yard.spawn(move || {
-            let sent = panic::catch_unwind(AssertUnwindSafe(|| send(output, &sender, &token)));
+            let sent = panics::catch(|| send(output, &sender, &token));
             *place.lock() = Some(sent);
         });
         (receiver, Pump { yard, stop, end })
@@ -103,7 +102,7 @@ impl<G: Gate> Pump<G> {
         let end = self.end.lock().take();
         match end.expect("the yard is closed when its task has ended, and nobody else takes the end") {
             Ok(outcome) => outcome,
-            Err(payload) => panic::resume_unwind(payload),
+            Err(payload) => panics::resume(payload),
         }
     }
 }
@@ -112,6 +111,9 @@ impl<G: Gate> Drop for Pump<G> {
     fn drop(&mut self) {
         self.stop.cancel();
         self.yard.close();
+        // Nobody has asked how it ended.
+        let unread = self.end.lock().take();
+        panics::discard(unread);
     }
 }
 

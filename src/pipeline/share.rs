@@ -8,6 +8,7 @@ use std::fmt;
 use super::gate::Gate;
 use super::stage::{Run, Site, Stage};
 use crate::error::{TryError, WaitError};
+use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 use crate::wait::{Line, Place, Slot};
@@ -63,16 +64,22 @@ impl<I> Held<'_, I> {
         self.baton.put(self.input.take(), None);
     }
 
-    /// Drops the input, then tells everybody.
+    /// Drops the input, then tells everybody, also if the drop panics.
     fn end(mut self, cut: bool) {
-        drop(self.input.take());
+        let input = self.input.take();
+        let dropped = panics::catch(|| drop(input));
         self.baton.put(None, Some(cut));
+        if let Err(payload) = dropped {
+            panics::resume(payload);
+        }
     }
 }
 
 impl<I> Drop for Held<'_, I> {
     fn drop(&mut self) {
-        if self.input.is_some() {
+        if let Some(input) = self.input.take() {
+            // The input has panicked, and unwinds this thread.
+            panics::discard(input);
             self.baton.put(None, Some(false));
         }
     }

@@ -9,6 +9,7 @@ use super::steps::{Pass, Stepped, Steps};
 use super::{Pipeline, Plan};
 use crate::cancel::CancelToken;
 use crate::group::{self, Yard};
+use crate::panics::FirstPanic;
 use crate::sync::Arc;
 
 impl<S, G: Gate> Pipeline<S, G> {
@@ -209,10 +210,13 @@ impl<I: Iterator, G: Gate> Iterator for Output<I, G> {
 
 impl<I: Iterator, G: Gate> Drop for Output<I, G> {
     fn drop(&mut self) {
-        self.items = None;
-        self.root.cancel();
+        let mut panicked = FirstPanic::new();
+        let items = self.items.take();
+        panicked.call(|| drop(items));
+        panicked.call(|| self.root.cancel());
         // Workers that were asked for and have not come are called off here.
         self.yard.close();
+        panicked.resume();
     }
 }
 

@@ -13,6 +13,7 @@ use super::gate::Gate;
 use super::share::Cuttable;
 use super::stage::{Run, Site, Stage};
 use crate::error::{TryError, WaitError};
+use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 use crate::wait::{Line, Place, Slot, Wake};
@@ -117,7 +118,9 @@ impl<I: Iterator, R> Splitter<I, R> {
         buffer.items.extend(item.take());
         let wakes = state.waiting.take_all();
         drop(state);
-        drop((wakes, unwanted));
+        drop(wakes);
+        // The output that it was for is gone; the one whose thread this is has nothing to do with it.
+        panics::discard(unwanted);
         Ok(())
     }
 
@@ -186,7 +189,10 @@ impl<I: Iterator, R> Drop for End<I, R> {
         let wakes: Vec<Wake> = state.waiting.take_all();
         drop(state);
         drop(wakes);
-        drop((unread, input));
+        let mut panicked = panics::FirstPanic::new();
+        panicked.call(|| drop(input));
+        panicked.call(|| panics::drop_each(unread));
+        panicked.resume();
     }
 }
 
@@ -217,7 +223,8 @@ struct Hand<'s, I: Iterator, R> {
 
 impl<I: Iterator, R> Drop for Hand<'_, I, R> {
     fn drop(&mut self) {
-        if self.input.is_some() {
+        if let Some(input) = self.input.take() {
+            panics::discard(input);
             self.splitter.put_back(None, Some(false));
         }
     }
@@ -246,8 +253,13 @@ where
                 if cut {
                     self.gate.cut();
                 }
-                drop(hand.input.take());
+                // The others are told, also if the drop panics.
+                let input = hand.input.take();
+                let dropped = panics::catch(|| drop(input));
                 splitter.put_back(None, Some(cut));
+                if let Err(payload) = dropped {
+                    panics::resume(payload);
+                }
                 return None;
             };
             let outputs = splitter.state.lock().outputs.len();

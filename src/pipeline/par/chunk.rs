@@ -11,10 +11,10 @@
 //! | left over | some | no | whoever comes first |
 //! | done | none | no | the consumer, until the outputs are gone |
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::mem;
 
+use crate::panics::{self, Payload};
 use crate::sync::{Arc, Mutex};
 
 /// What became of an item.
@@ -24,7 +24,20 @@ pub(super) enum Out<U> {
     /// This, and it is the last that counts: an error.
     Last(U),
     /// The function, or the input, panicked.
-    Panic(Box<dyn Any + Send>),
+    Panic(Payload),
+}
+
+impl<U> Out<U> {
+    /// Drops outputs that nobody takes, as [`panics::drop_each`] does. A payload is nobody's then.
+    pub(super) fn drop_each(outputs: VecDeque<Self>) {
+        panics::drop_each(outputs.into_iter().filter_map(|output| match output {
+            Out::Item(item) | Out::Last(item) => Some(item),
+            Out::Panic(payload) => {
+                panics::discard(payload);
+                None
+            }
+        }));
+    }
 }
 
 pub(super) struct Chunk<T, U>(Mutex<Contents<T, U>>);
@@ -76,7 +89,7 @@ impl<T, U> Chunk<T, U> {
     }
 
     /// One that holds a panic of the input.
-    pub(super) fn of_panic(payload: Box<dyn Any + Send>) -> Arc<Self> {
+    pub(super) fn of_panic(payload: Payload) -> Arc<Self> {
         let chunk = Chunk::new(VecDeque::new(), false, false);
         chunk.0.lock().outputs.push_back(Out::Panic(payload));
         chunk.0.lock().owned = false;
@@ -94,6 +107,12 @@ impl<T, U> Chunk<T, U> {
 
     pub(super) fn try_lock(&self) -> Option<crate::sync::MutexGuard<'_, Contents<T, U>>> {
         self.0.try_lock()
+    }
+
+    /// Takes out all that is there.
+    pub(super) fn empty(&self) -> (VecDeque<T>, VecDeque<Out<U>>) {
+        let mut contents = self.0.lock();
+        (mem::take(&mut contents.inputs), mem::take(&mut contents.outputs))
     }
 
     /// Takes inputs over for a worker, at most `most`: from a reader what it has read, from an owner half of what it has

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::resume_unwind;
 
 use super::chunk::Out;
 use super::works::{Who, Works};
 use crate::error::{TryError, WaitError};
+use crate::panics::{self, FirstPanic};
 use crate::pipeline::gate::Gate;
 use crate::sync::Arc;
 use crate::until::Until;
@@ -94,7 +94,7 @@ where
             Out::Panic(payload) => {
                 self.finish(false);
                 join(&self.works);
-                resume_unwind(payload)
+                panics::resume(payload)
             }
         }
     }
@@ -270,7 +270,15 @@ where
         let mut state = self.works.state.lock();
         let (input, chunks) = (state.input.take(), std::mem::take(&mut state.chunks));
         drop(state);
-        drop((input, chunks));
+        let mut panicked = FirstPanic::new();
+        panicked.call(|| drop(input));
+        panicked.call(|| Out::drop_each(std::mem::take(&mut self.ready)));
+        for chunk in chunks {
+            let (inputs, outputs) = chunk.empty();
+            panicked.call(|| panics::drop_each(inputs));
+            panicked.call(|| Out::drop_each(outputs));
+        }
+        panicked.resume();
     }
 }
 

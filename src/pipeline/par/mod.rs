@@ -13,6 +13,7 @@ pub(super) use iter::Parallel;
 
 use super::gate::{Cancellable, Gate};
 use super::stage::{Run, Site, Stage};
+use crate::panics::Held;
 use crate::sync::{Arc, Mutex};
 use window::Window;
 use works::{BOUND_PER_WORKER, Rules, State, Works};
@@ -89,7 +90,7 @@ impl<S, F, U> ParMap<S, F, U> {
         let works = Works {
             state: Mutex::new(State::new(input, consumer_reads || site.lent)),
             window: Window::new(self.bound),
-            f: self.f,
+            f: Held::new(self.f),
             gate: inside,
             rules,
             yard: Arc::clone(&site.yard),

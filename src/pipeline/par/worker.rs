@@ -1,22 +1,20 @@
 //! What those who read and compute do.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 
 use super::chunk::{Chunk, Out};
 use super::works::{Job, State, Who, Works};
 use crate::clock::Clock;
 use crate::error::TryError;
+use crate::panics::{self, Payload};
 use crate::pipeline::figures::{Spent, measured};
 use crate::pipeline::gate::Gate;
 use crate::sync::{Arc, MutexGuard};
 use crate::until::Until;
 use crate::wait::{Place, Slot};
 
-type Payload = Box<dyn Any + Send>;
-/// Outputs of a chunk, and inputs, that are dropped where no lock is held.
+/// Inputs of chunks, that are dropped where no lock is held.
 type Dropped<T> = Vec<std::collections::VecDeque<T>>;
 
 /// How reading ended.
@@ -102,14 +100,14 @@ where
         let mut end = End::No;
         while count < quota {
             // Asked before each item, and not under a lock: the input is the caller's code.
-            match panic::catch_unwind(AssertUnwindSafe(|| input.next())) {
+            match panics::catch(|| input.next()) {
                 Ok(Some(item)) => {
                     count += 1;
                     let mut contents = chunk.lock();
                     // `fail` says so, if something before this chunk has ended everything.
                     if !contents.being_read {
                         drop(contents);
-                        drop(item);
+                        panics::discard(item);
                         break;
                     }
                     contents.inputs.push_back(item);
@@ -134,8 +132,11 @@ where
             End::No => Some(input),
             // What it holds is gone, and its threads have ended, before anybody hears of the end.
             End::Yes | End::Panic(_) => {
-                if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(input))) {
-                    end = End::Panic(payload);
+                if let Err(payload) = panics::catch(|| drop(input)) {
+                    match end {
+                        End::Panic(_) => panics::discard(payload),
+                        End::Yes | End::No => end = End::Panic(payload),
+                    }
                 }
                 None
             }
@@ -166,11 +167,11 @@ where
         state.read += count;
         let failed = state.ended.is_some();
         let mut wakes = Vec::new();
-        let mut unwanted = None;
+        let (mut unwanted, mut late) = (None, None);
         match (input, end) {
             (Some(input), _) if failed => unwanted = Some(input),
             (Some(input), _) => state.input = Some(input),
-            (None, _) if failed => {}
+            (None, end) if failed => late = Some(end),
             (None, end) => {
                 if let End::Panic(payload) = end {
                     state.chunks.push_back(Chunk::of_panic(payload));
@@ -192,7 +193,10 @@ where
         let consumer = if left { state.consumer.take_all() } else { Vec::new() };
         self.call(state);
         drop((wakes, consumer));
-        drop((unwanted, rejected));
+        // Something before has ended everything, and is what the consumer gets.
+        panics::discard(unwanted);
+        panics::discard(late);
+        panics::discard_each(rejected);
         seat
     }
 
@@ -203,12 +207,12 @@ where
         let mut output = None;
         while let Some(item) = self.exchange(chunk, output.take()) {
             if !self.gate.is_open() {
-                drop(item);
+                panics::discard(item);
                 self.abandon(chunk);
                 break;
             }
             count += 1;
-            match panic::catch_unwind(AssertUnwindSafe(|| (self.f)(item))) {
+            match panics::catch(|| (self.f)(item)) {
                 Ok(result) if (self.rules.is_last)(&result) => {
                     self.fail(chunk, Out::Last(result));
                     break;
@@ -257,7 +261,7 @@ where
         contents.owned = false;
         drop(contents);
         drop(state);
-        drop(left);
+        panics::discard_each(left);
     }
 
     /// An item of the chunk has ended everything: what comes after it is not begun, what comes before it is. Where
@@ -276,7 +280,10 @@ where
         let consumer = if wanted { state.consumer.take_all() } else { Vec::new() };
         drop(state);
         drop((wakes, consumer));
-        drop((input, dropped));
+        // What ended everything is what the consumer gets; and this thread, whose seat is still to be given back,
+        // must not unwind.
+        panics::discard(input);
+        panics::discard_each(dropped.into_iter().flatten());
     }
 
     fn later_inputs(

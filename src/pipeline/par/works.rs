@@ -6,7 +6,8 @@
 //! computes the item that it waits for, if nobody does and a seat is free: so the first item of a run waits for no
 //! thread to wake up.
 //!
-//! None of the caller's code (the input, the function, drops) runs under a lock.
+//! None of the caller's code (the input, the function, drops) runs under a lock, and no panic of it unwinds a thread
+//! that is counted here: it would be waited for, and its seat lost.
 //!
 //! # Invariants
 //! With the lock of the state free:
@@ -26,6 +27,7 @@ use std::time::Duration;
 use super::chunk::{Chunk, Claim};
 use super::window::Window;
 use crate::group::Yard;
+use crate::panics::Held;
 use crate::pipeline::figures::Meter;
 use crate::pipeline::gate::Cancellable;
 use crate::sync::{Arc, Mutex, MutexGuard, model, sized};
@@ -48,7 +50,7 @@ pub(super) struct Rules<U> {
 pub(super) struct Works<'a, I: Iterator, F, U> {
     pub(super) state: Mutex<State<I, U>>,
     pub(super) window: Window,
-    pub(super) f: F,
+    pub(super) f: Held<F>,
     /// Shut to stop everybody; the input has the same.
     pub(super) gate: Cancellable,
     pub(super) rules: Rules<U>,
