@@ -139,16 +139,16 @@ mod tests {
     #[test]
     fn yard_whose_body_panics_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
-        let result: Result<(), _> = panic::catch_unwind(AssertUnwindSafe(|| {
+        let result: Result<(), _> = panics::catch(|| {
             yard(
                 nobody(),
                 |yard| {
                     yard.spawn(|| ran.store(true, Relaxed));
-                    panic::resume_unwind(Box::new("the body's"))
+                    panics::resume(Box::new("the body's"))
                 },
                 || (),
             )
-        }));
+        });
         assert_eq!(result.unwrap_err().downcast_ref(), Some(&"the body's"));
         assert!(ran.load(Relaxed));
     }
@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn yard_that_panics_when_it_stops_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
-        let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            let stop = || panic::resume_unwind(Box::new("a callback's"));
+        let result = panics::catch(|| {
+            let stop = || panics::resume(Box::new("a callback's"));
             yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), stop);
-        }));
+        });
         assert_eq!(result.unwrap_err().downcast_ref(), Some(&"a callback's"));
         assert!(ran.load(Relaxed));
     }
