@@ -15,9 +15,10 @@ use crate::wait::{Outcome, PATIENCE, Place, Slot, spin_within};
 /// | you pass | the wait ends at the latest |
 /// |---|---|
 /// | `Duration` | that long after the call began to wait, by the system's clock |
+/// | `Option<Duration>` | that long after, or never if `None`: for a time-out that a caller may set |
 /// | `Instant` | at that instant of the system's clock |
 /// | `&CancelToken` | when the token is cancelled or its deadline passes |
-/// | `(&CancelToken, Duration)` or `(&CancelToken, Instant)` | at the first of the two, by the token's clock |
+/// | `(&CancelToken, Duration)`, `(&CancelToken, Option<Duration>)` or `(&CancelToken, Instant)` | at the first of the two, by the token's clock |
 /// | `(&Clock, Duration)` or `(&Clock, Instant)` | at that time of that clock |
 /// | [`Until::forever()`] | never |
 ///
@@ -329,6 +330,12 @@ impl From<Duration> for Until<'_> {
     }
 }
 
+impl From<Option<Duration>> for Until<'_> {
+    fn from(duration: Option<Duration>) -> Self {
+        duration.map_or(Until::forever(), Until::from)
+    }
+}
+
 impl From<Instant> for Until<'_> {
     fn from(instant: Instant) -> Self {
         Until::time(Time::At(instant))
@@ -343,6 +350,12 @@ impl<'a> From<&'a CancelToken> for Until<'a> {
 
 impl<'a> From<(&'a CancelToken, Duration)> for Until<'a> {
     fn from((token, duration): (&'a CancelToken, Duration)) -> Self {
+        Until::from(duration).or_cancelled(token)
+    }
+}
+
+impl<'a> From<(&'a CancelToken, Option<Duration>)> for Until<'a> {
+    fn from((token, duration): (&'a CancelToken, Option<Duration>)) -> Self {
         Until::from(duration).or_cancelled(token)
     }
 }

@@ -96,7 +96,7 @@ fn asking_for_more_than_there_is_takes_what_is_there_or_is_told() {
             );
             panics_with(number, "a rate", || RateLimiter::new(number as u64, HOUR));
             panics_with(number, "a burst", || RateLimiter::new(1, HOUR).with_burst(number as u64));
-            panics_with(number, "a new burst", || limiter.resize(number as u64));
+            panics_with(number, "a new burst", || limiter.set_burst(number as u64));
             panics_with(number, "a keyed rate", || KeyedLimiter::<u8>::new(number as u64, HOUR));
         }
     });

@@ -347,7 +347,7 @@ fn smaller_burst_refuses_who_waits_for_more_and_serves_the_next() {
         let token = CancelToken::new();
         let large = waits(&limiter, 4, &token);
         let small = waits(&limiter, 2, &token);
-        limiter.resize(2);
+        limiter.set_burst(2);
         assert_eq!(large.join().unwrap(), Err(WaitError::Impossible));
         assert_eq!(small.join().unwrap(), Ok(()));
         // Three were there, two could stay, and those are taken.
@@ -360,13 +360,13 @@ fn smaller_burst_refuses_who_waits_for_more_and_serves_the_next() {
 #[test]
 fn larger_burst_is_filled_as_time_passes() {
     let (clock, limiter) = manual(1, SECOND, 1);
-    limiter.resize(3);
+    limiter.set_burst(3);
     assert_eq!((limiter.available(), limiter.delay(3)), (1, Some(SECOND * 2)));
     clock.advance(HOUR);
     assert_eq!(limiter.available(), 3);
-    limiter.resize(0);
+    limiter.set_burst(0);
     assert_eq!((limiter.available(), limiter.try_acquire(1)), (0, Err(TryError::Impossible)));
-    limiter.resize(1);
+    limiter.set_burst(1);
     assert_eq!(limiter.delay(1), Some(SECOND));
 }
 
@@ -524,7 +524,7 @@ fn step(
         }
         _ => {
             let burst = dice.roll(6) as u64;
-            limiter.resize(burst);
+            limiter.set_burst(burst);
             naive.burst = burst.into();
             let (stay, refused): (Vec<_>, _) =
                 naive.line.drain(..).partition(|(_, count)| *count <= u128::from(burst));

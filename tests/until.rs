@@ -158,3 +158,26 @@ fn no_clock_is_needed_where_nothing_waits() {
     assert_eq!(queue.push_until(1, Until::forever()), Ok(()));
     assert_eq!(queue.pop_until(Duration::MAX), Ok(1));
 }
+
+#[test]
+fn optional_time_is_a_limit_or_none() {
+    within_a_minute(|| {
+        let queue = BoundedQueue::<u8>::new(1);
+        let token = CancelToken::new();
+        for time_out in [Some(Duration::ZERO), Some(Duration::from_millis(1))] {
+            assert_eq!(queue.pop_until(time_out), Err(WaitError::TimedOut));
+            assert_eq!(queue.pop_until((&token, time_out)), Err(WaitError::TimedOut));
+        }
+        let never: Option<Duration> = None;
+        std::thread::scope(|s| {
+            let waits = s.spawn(|| queue.pop_until(never));
+            until_figure(&queue, "waiting_to_pop", 1);
+            queue.push(7).unwrap();
+            assert_eq!(waits.join().unwrap(), Ok(7));
+            let cancelled = s.spawn(|| queue.pop_until((&token, never)));
+            until_figure(&queue, "waiting_to_pop", 1);
+            token.cancel();
+            assert_eq!(cancelled.join().unwrap(), Err(WaitError::Cancelled));
+        });
+    });
+}

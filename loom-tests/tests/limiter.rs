@@ -181,7 +181,7 @@ fn a_token_that_a_smaller_burst_frees_reaches_one_who_joins() {
             let limiter = Arc::clone(&limiter);
             thread::spawn(move || limiter.acquire(count))
         });
-        limiter.resize(2);
+        limiter.set_burst(2);
         // Nobody uses the limiter from here on but the two.
         assert_eq!(waiter.join().unwrap(), Ok(()));
         assert_eq!(in_the_way.join().unwrap(), Err(WaitError::Impossible));

@@ -270,7 +270,7 @@ impl RateLimiter {
     /// # Panics
     /// If `burst` is above [`RateLimiter::MAX`].
     #[track_caller]
-    pub fn resize(&self, burst: u64) {
+    pub fn set_burst(&self, burst: u64) {
         check_burst(burst);
         self.with_plan(|plan, now, wakes| plan.set_burst(now, burst, wakes));
     }
