@@ -185,3 +185,24 @@ fn two_leaders_that_wait_for_each_other_are_told() {
         assert_eq!(flight.in_flight(), 0);
     });
 }
+
+/// A thread that leads one call waits in it for another's; whose leader then waits for the first. That call has ended
+/// by then, so there is no circle, whether or not the thread that waited for it is awake already.
+///
+/// Fails if a wait for a call that has ended still counts (edit `flight-ended-call-closes-a-circle`).
+#[test]
+fn a_wait_for_a_call_that_has_ended_closes_no_circle() {
+    model::check(|| {
+        let flight = Arc::new(SingleFlight::<u8, u8>::new());
+        let outer = thread::spawn({
+            let flight = Arc::clone(&flight);
+            move || flight.call(&1, || flight.call(&2, || 20).unwrap()).unwrap()
+        });
+        let second = flight.call(&2, || 21).unwrap();
+        // This thread leads nothing, so nobody can wait for it.
+        let first = flight.call(&1, || 10).unwrap();
+        let others = outer.join().unwrap();
+        assert!([20, 21].contains(&second), "{second}");
+        assert!([10, 20, 21].contains(&first) && [10, 20, 21].contains(&others), "{first}, {others}");
+    });
+}

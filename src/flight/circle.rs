@@ -33,17 +33,19 @@ impl<K, V> Waits<K, V> {
     pub(super) fn note(&self, flight: &Arc<Flight<K, V>>) -> Result<Option<Note<'_, K, V>>, CallError> {
         let this = this_thread();
         let mut notes = self.notes.lock();
-        let mut leader = flight.leader;
+        let mut next = flight;
         // A thread waits for one call at a time, and no circle was ever closed, so this comes to an end.
-        while let Some((_, next)) = notes.iter().find(|(thread, _)| *thread == leader) {
+        loop {
+            // It has ended, and who waits for it is about to find out: also this thread, which has joined them
+            // already, and whose leader may have gone on to wait for another.
             if next.outcome.get().is_some() {
-                // It has ended, and the thread that waited for it is about to find out.
                 break;
             }
-            leader = next.leader;
-            if leader == this {
+            if next.leader == this {
                 return Err(CallError::WouldDeadlock);
             }
+            let Some((_, call)) = notes.iter().find(|(thread, _)| *thread == next.leader) else { break };
+            next = call;
         }
         notes.push((this, Arc::clone(flight)));
         Ok(Some(Note { waits: self }))
