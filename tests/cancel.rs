@@ -315,6 +315,22 @@ fn drop_guard_cancels_however_its_scope_ends() {
 }
 
 #[test]
+fn callbacks_panic_leaves_a_drop_guard_unless_another_is_under_way() {
+    let token = CancelToken::new();
+    token.on_cancel(|| std::panic::resume_unwind(Box::new("the callback's"))).keep();
+    let ended = catch_unwind(AssertUnwindSafe(|| drop(token.drop_guard())));
+    assert_eq!(ended.unwrap_err().downcast_ref(), Some(&"the callback's"));
+    let token = CancelToken::new();
+    token.on_cancel(|| std::panic::resume_unwind(Box::new("the callback's"))).keep();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let _guard = token.drop_guard();
+        std::panic::resume_unwind(Box::new("the scope's"));
+    }));
+    assert_eq!(ended.unwrap_err().downcast_ref(), Some(&"the scope's"));
+    assert!(token.is_cancelled());
+}
+
+#[test]
 fn token_is_cancelled_at_its_deadline_and_not_before() {
     let clock = Clock::manual();
     let token = CancelToken::with_clock(&clock).child_until(HOUR);

@@ -172,3 +172,57 @@ fn additions_of_a_thread_at_its_end_are_counted() {
         }
     });
 }
+
+/// Adds at the end of its thread, after that has given its number back.
+struct Lingers {
+    striped: Arc<StripedCounter>,
+    given_back: Arc<Latch>,
+    others_count: Arc<Latch>,
+}
+
+/// Enough that two threads which wrote to one place would lose some.
+const MANY: i64 = 4_000_000;
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        self.given_back.count_down();
+        self.others_count.wait();
+        (0..MANY).for_each(|_| self.striped.increment());
+    }
+}
+
+thread_local! {
+    static LINGERS: RefCell<Option<Lingers>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn thread_at_its_end_shares_no_place_with_the_next_that_gets_its_number() {
+    within_a_minute(|| {
+        let striped = Arc::new(StripedCounter::new());
+        let (given_back, others_count) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(2)));
+        let ends = thread::spawn({
+            let (striped, given_back, others_count) =
+                (Arc::clone(&striped), Arc::clone(&given_back), Arc::clone(&others_count));
+            move || {
+                // Before the number is drawn: what was made last is dropped first.
+                LINGERS.set(Some(Lingers { striped: Arc::clone(&striped), given_back, others_count }));
+                striped.increment();
+            }
+        });
+        // Two, for another test may get the number instead of one of them.
+        let others = [(); 2].map(|()| {
+            let (striped, given_back, others_count) =
+                (Arc::clone(&striped), Arc::clone(&given_back), Arc::clone(&others_count));
+            thread::spawn(move || {
+                given_back.wait();
+                striped.increment();
+                others_count.count_down();
+                others_count.wait();
+                (0..MANY).for_each(|_| striped.increment());
+            })
+        });
+        ends.join().unwrap();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(striped.sum(), 3 * (MANY + 1));
+    });
+}

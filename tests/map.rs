@@ -5,6 +5,7 @@ mod common;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::ops::ControlFlow::{Break, Continue};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -395,6 +396,26 @@ mod whole {
         drop(drain);
         assert!(map.is_empty());
         assert_eq!(Arc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn drain_that_a_panic_drops_removes_the_rest() {
+        let map: ShardedMap<u32, u32> = (0..100).map(|n| (n, n)).collect();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            let _drain = map.drain();
+            resume_unwind(Box::new("on purpose"));
+        }));
+        assert!(ended.is_err() && map.is_empty());
+    }
+
+    #[test]
+    fn drain_that_is_dropped_under_a_lock_of_its_map_is_refused() {
+        let map: ShardedMap<u32, u32> = (0..100).map(|n| (n, n)).collect();
+        let mut drain = Some(map.drain());
+        let ended = catch_unwind(AssertUnwindSafe(|| map.update(&7, |_| drop(drain.take()))));
+        assert!(ended.is_err());
+        // Not a part of it, either.
+        assert_eq!(map.len(), 100);
     }
 
     #[test]
