@@ -14,7 +14,13 @@
 //! ```
 //!
 //! `SELVEDGE_MUTANT_SEED` chooses another sample, `SELVEDGE_MUTANT_BUDGET` how many seconds of tests a mutant
-//! of the sample may cost of each of the two suites (40). The mutants of `by-hand.txt` are tried with every sample.
+//! of the sample may cost of each of the two suites (40), `SELVEDGE_MUTANT_MINUTES` after how many minutes no
+//! further mutant is begun: the score is then over those that were tried. The mutants of `by-hand.txt` are tried
+//! with every sample.
+//!
+//! A test that turns red kills a mutant only if it is green without the mutant right after, and red with it once
+//! more; one that does not end, only if it ends soon without the mutant. So neither a busy machine nor a test that fails
+//! now and then adds to the score.
 //!
 //! # Reading a survivor
 //! A survivor is printed with its place, its line and the line that it would be. It says one of these:
@@ -46,17 +52,34 @@ use suite::{End, Test};
 use tree::{Program, Suite, Tree};
 
 /// How many mutants a sample has.
-const SAMPLE: usize = 400;
+const SAMPLE: u64 = 400;
 
 /// Seconds of tests, by their own time, that a mutant of a sample may cost.
 const BUDGET: u64 = 40;
 
+/// Minutes that no run takes.
+const FOREVER: u64 = 1_000_000;
+
+/// The kind of the mutants in `by-hand.txt`.
+const BY_HAND: &str = "by hand";
+
+/// What noticed a mutant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Test,
+    Model,
+    /// It does not end.
+    Time,
+}
+
 /// What became of a mutant.
 enum Fate {
-    /// By a test.
-    Killed(String),
+    /// By what, and its name.
+    Killed(By, String),
     /// So many tests, of so many that reach it.
     Survived(usize, usize),
+    /// The time was up.
+    Open,
 }
 
 impl Fate {
@@ -66,6 +89,7 @@ impl Fate {
             (Some(Fate::Survived(tried, all)), Fate::Survived(more, of)) => {
                 Fate::Survived(tried + more, all + of)
             }
+            (Some(Fate::Open), _) => Fate::Open,
             (_, fate) => fate,
         }
     }
@@ -84,21 +108,29 @@ fn main() -> ExitCode {
         mutants.iter().for_each(|mutant| println!("{}", show(mutant)));
         return ExitCode::SUCCESS;
     }
+    let begun = Instant::now();
     let chosen = tree.weave(&sources, &mutants, |ids| choose(&mutants, ids, argument.as_deref()));
     // A sample is woven whole even if only a part of it is tried, so that it need not be built anew.
-    let tried = |id: &usize| argument.as_ref().is_none_or(|text| show(&mutants[*id]).contains(text));
-    let chosen: Vec<usize> = chosen.into_iter().filter(tried).collect();
+    let count = usize::try_from(number("SELVEDGE_MUTANTS", SAMPLE)).unwrap_or(usize::MAX);
+    let tried = |(nth, id): &(usize, usize)| match &argument {
+        Some(text) => show(&mutants[*id]).contains(text),
+        None => *nth < count || mutants[*id].kind == BY_HAND,
+    };
+    let chosen: Vec<usize> = chosen.into_iter().enumerate().filter(tried).map(|(_, id)| id).collect();
     let budget = if argument.is_some() { u64::MAX } else { number("SELVEDGE_MUTANT_BUDGET", BUDGET) };
+    let minutes = number("SELVEDGE_MUTANT_MINUTES", FOREVER).min(FOREVER);
     let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
-    for suite in [Suite::Tests, Suite::Models] {
-        let left = |id: &usize| !matches!(fates.get(id), Some(Fate::Killed(_)));
+    // The models get the last third.
+    for (suite, seconds) in [(Suite::Tests, 40 * minutes), (Suite::Models, 60 * minutes)] {
+        let left = |id: &usize| !matches!(fates.get(id), Some(Fate::Killed(..) | Fate::Open));
         let left: Vec<usize> = chosen.iter().copied().filter(left).collect();
         if left.is_empty() {
             break;
         }
         let programs = tree.build(suite);
         let tests = suite::measure(&programs, &root.join("target/mutants/reached"));
-        let trial = Trial { mutants: &mutants, programs: &programs, tests: &tests, budget };
+        let until = begun + Duration::from_secs(seconds);
+        let trial = Trial { mutants: &mutants, programs: &programs, tests: &tests, budget, until };
         for (id, fate) in left.iter().zip(trial.of_all(&left)) {
             let before = fates.remove(id);
             fates.insert(*id, fate.after(before));
@@ -124,13 +156,14 @@ fn show(mutant: &Mutant) -> String {
 /// The mutants to weave: the sample, and those that are asked for. The sample are those with the lowest of
 /// the numbers that their text and the seed make, so it stays what it is while other lines change.
 fn choose(mutants: &[Mutant], ids: Vec<usize>, argument: Option<&str>) -> Vec<usize> {
-    let (count, seed) = (number("SELVEDGE_MUTANTS", SAMPLE as u64), number("SELVEDGE_MUTANT_SEED", 1));
+    let count = number("SELVEDGE_MUTANTS", SAMPLE).max(SAMPLE);
+    let seed = number("SELVEDGE_MUTANT_SEED", 1);
     let mut ranked: Vec<(u64, usize)> = ids.into_iter().map(|id| (rank(seed, &mutants[id]), id)).collect();
-    println!("{} mutants may compile; a sample of {count}, seed {seed}", ranked.len());
+    println!("{} mutants may compile; a sample of {count} is woven, seed {seed}", ranked.len());
     ranked.sort_unstable();
     let sample = usize::try_from(count).unwrap_or(usize::MAX);
     let asked = |id: usize| {
-        mutants[id].kind == "by hand" || argument.is_some_and(|text| show(&mutants[id]).contains(text))
+        mutants[id].kind == BY_HAND || argument.is_some_and(|text| show(&mutants[id]).contains(text))
     };
     let chosen = ranked.into_iter().enumerate().filter(|(nth, (_, id))| *nth < sample || asked(*id));
     chosen.map(|(_, (_, id))| id).collect()
@@ -150,17 +183,21 @@ struct Trial<'a> {
     programs: &'a [Program],
     tests: &'a [Test],
     budget: u64,
+    /// When no further mutant is begun.
+    until: Instant,
 }
 
 impl Trial<'_> {
     fn of_all(&self, chosen: &[usize]) -> Vec<Fate> {
         let (done, begun) = (AtomicUsize::new(0), Instant::now());
         suite::in_parallel(chosen, |_, id| {
-            let fate = self.of(*id);
+            let fate = if Instant::now() < self.until { self.of(*id) } else { Fate::Open };
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             let what = match &fate {
-                Fate::Killed(by) => format!("killed by {by}"),
+                Fate::Killed(By::Time, name) => format!("killed by {name}, which does not end"),
+                Fate::Killed(_, name) => format!("killed by {name}"),
                 Fate::Survived(tried, all) => format!("LEFT by {tried} of {all}"),
+                Fate::Open => return fate,
             };
             eprintln!(
                 "{done}/{} {} s {what}: {}",
@@ -195,11 +232,8 @@ impl Trial<'_> {
             }
             for (program, (time, names)) in batches {
                 let program = &self.programs[program];
-                let patience = Duration::from_secs(10) + 5 * time;
-                match suite::run(program, &names, &id.to_string(), patience).0 {
-                    End::Green => {}
-                    End::Red(test) => return Fate::Killed(format!("{} {test}", program.name)),
-                    End::Hang => return Fate::Killed(format!("{}, which does not end", program.name)),
+                if let Some((by, test)) = killed(program, &names, id, time) {
+                    return Fate::Killed(by, format!("{} {test}", program.name));
                 }
             }
         }
@@ -215,12 +249,54 @@ impl Trial<'_> {
     }
 }
 
+/// Runs some tests of a program with a mutant: which test noticed.
+///
+/// What turned red must be green without the mutant and red once more with it, of two times; what does not end must end
+/// in half of the time without it.
+fn killed(program: &Program, names: &[String], id: usize, time: Duration) -> Option<(By, String)> {
+    // Far more than they took by themselves.
+    let patience = Duration::from_secs(6) + 8 * time;
+    let mutant = id.to_string();
+    let red = match suite::run(program, names, &mutant, patience).0 {
+        End::Green => return None,
+        End::Hang => None,
+        End::Red(test) => Some(test),
+    };
+    let again = match &red {
+        Some(Some(test)) => std::slice::from_ref(test),
+        _ => names,
+    };
+    let (control, took) = suite::run(program, again, suite::NO_MUTANT, patience);
+    let sound = matches!(control, End::Green)
+        && match red {
+            None => took * 2 < patience,
+            Some(_) => [(); 2]
+                .iter()
+                .any(|()| !matches!(suite::run(program, again, &mutant, patience).0, End::Green)),
+        };
+    let (first, more) = (&again[0], again.len() - 1);
+    let test = if more == 0 { first.clone() } else { format!("{first} or one of {more} others") };
+    if !sound {
+        eprintln!("not counted, for it is not so each time: {} {test}", program.name);
+        return None;
+    }
+    let by = match red {
+        None => By::Time,
+        Some(_) if program.name.starts_with("loom/") => By::Model,
+        Some(_) => By::Test,
+    };
+    Some((by, test))
+}
+
 fn report(mutants: &[Mutant], known: &Known, fates: &BTreeMap<usize, Fate>, stale: &[String]) -> ExitCode {
     let (mut lines, mut argued) = (Vec::new(), 0);
     for (id, fate) in fates {
         let mutant = &mutants[*id];
         match fate {
-            Fate::Killed(_) => {}
+            Fate::Killed(..) if known.argues(mutant) => {
+                lines.push(format!("argued equivalent, but killed\n{}\n", show(mutant)));
+            }
+            Fate::Killed(..) | Fate::Open => {}
             Fate::Survived(..) if known.argues(mutant) => argued += 1,
             Fate::Survived(_, 0) => lines.push(format!("reached by no test\n{}\n", show(mutant))),
             Fate::Survived(tried, all) => {
@@ -228,14 +304,20 @@ fn report(mutants: &[Mutant], known: &Known, fates: &BTreeMap<usize, Fate>, stal
             }
         }
     }
-    let survived = lines.len();
-    let killed = fates.len() - survived - argued;
+    let count = |is: &dyn Fn(&Fate) -> bool| fates.values().filter(|fate| is(fate)).count();
+    let by = |what: By| count(&|fate| matches!(fate, Fate::Killed(by, _) if *by == what));
+    let [tests, models, time] = [By::Test, By::Model, By::Time].map(by);
+    let killed = tests + models + time;
+    let open = count(&|fate| matches!(fate, Fate::Open));
+    let survived = fates.len() - open - killed - argued;
     let score = 100.0 * killed as f64 / (killed + survived).max(1) as f64;
     lines.push(format!(
-        "{} mutants: {killed} killed, {survived} survived, {argued} argued equivalent; {score:.1} %",
-        fates.len(),
+        "{} mutants tried: {killed} killed ({tests} by tests, {models} by models, {time} that do not end), \
+         {survived} survived, {argued} argued equivalent; {score:.1} %; no time for {open}",
+        fates.len() - open,
     ));
+    let faults = survived + open + stale.len();
     lines.extend(stale.iter().map(|entry| format!("equivalent.txt: no such mutant: {entry}")));
     println!("{}", lines.join("\n"));
-    if survived == 0 && stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

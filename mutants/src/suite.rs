@@ -25,6 +25,9 @@ const START: Duration = Duration::from_secs(600);
 /// Address space of a test program, in KiB: a mutant may ask for all there is.
 const ADDRESS_SPACE: u32 = 12_000_000;
 
+/// A switch with which every original runs: no mutant has this number.
+pub(crate) const NO_MUTANT: &str = "4294967294";
+
 /// A test, after it was measured.
 #[derive(Clone)]
 pub(crate) struct Test {
@@ -39,8 +42,8 @@ pub(crate) struct Test {
 /// How a run ended.
 pub(crate) enum End {
     Green,
-    /// The test that was red, or the program if it ended otherwise.
-    Red(String),
+    /// The test that was red, if the program could still say so.
+    Red(Option<String>),
     Hang,
 }
 
@@ -159,7 +162,7 @@ pub(crate) fn run(program: &Program, tests: &[String], switch: &str, patience: D
             Ok(line) => {
                 if let Some(test) = line.strip_suffix(" ... FAILED") {
                     kill(child);
-                    return (End::Red(test.trim_start_matches("test ").to_owned()), begun.elapsed());
+                    return (End::Red(Some(test.trim_start_matches("test ").to_owned())), begun.elapsed());
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -171,7 +174,7 @@ pub(crate) fn run(program: &Program, tests: &[String], switch: &str, patience: D
     }
     match child.wait() {
         Ok(status) if status.success() => (End::Green, begun.elapsed()),
-        _ => (End::Red("that ended".to_owned()), begun.elapsed()),
+        _ => (End::Red(None), begun.elapsed()),
     }
 }
 

@@ -352,5 +352,9 @@ pub(crate) fn by_hand(source: &Source, old: &str, new: &str) -> Mutant {
         Ok(syn::Expr::While(_) | syn::Expr::If(_) | syn::Expr::ForLoop(_)) | Err(_) => find::How::Statement,
         Ok(_) => find::How::Expression,
     };
-    find::describe(&source.file, &source.text, ("by hand", how, start..start + old.len(), new.to_owned()))
+    find::describe(
+        &source.file,
+        &source.text,
+        (crate::BY_HAND, how, start..start + old.len(), new.to_owned()),
+    )
 }
