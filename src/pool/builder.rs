@@ -82,7 +82,8 @@ impl Builder {
     /// many as the machine has processors.
     ///
     /// The fewest are started at once and stay. Another is started as soon as a task is queued that nobody is free
-    /// for, and leaves when it had nothing to do for the time of [`keep_alive`](Builder::keep_alive).
+    /// for, and leaves when it had nothing to do for the time of [`keep_alive`](Builder::keep_alive). A task that nests
+    /// more than 64 joins or scopes goes on on [further threads](super::Pool#blocking), one at work at a time.
     pub fn workers(mut self, workers: impl Into<Workers>) -> Self {
         self.workers = workers.into();
         self
