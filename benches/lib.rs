@@ -43,8 +43,9 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 14] = [
+pub const SECTIONS: [&str; 15] = [
     "queue",
+    "monitor",
     "semaphore",
     "cancel",
     "wakeup",
@@ -67,6 +68,7 @@ pub const SECTIONS: [&str; 14] = [
 pub fn cells(section: &str) -> Vec<Cell> {
     match section {
         "queue" => cells::queue::all(),
+        "monitor" => cells::monitor::all(),
         "semaphore" => cells::semaphore::all(),
         "cancel" => cells::cancel::all(),
         "wakeup" => cells::wakeup::all(),

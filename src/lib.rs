@@ -7,7 +7,7 @@
 //! | floor | module | what is there |
 //! |---|---|---|
 //! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
-//! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; and, private, the one place where threads sleep |
+//! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; [`Monitor`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
 //! | 2 | [`counter`], [`limiter`] | [`Counter`] and [`StripedCounter`], [`RateLimiter`] |
@@ -35,8 +35,8 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
 
-// Unsafe code is in three files, `queue/ring.rs`, `pool/parcel.rs` and `group/erase.rs`, one trick each; it is
-// denied at the root and forbidden wherever it is not let in below.
+// Unsafe code is in four files, `queue/ring.rs`, `pool/parcel.rs`, `group/erase.rs` and `wait/monitor/borrowed.rs`, one
+// trick each; it is denied at the root and forbidden wherever it is not let in below.
 
 // Floor 0
 #[forbid(unsafe_code)]
@@ -57,7 +57,6 @@ mod inside;
 mod panics;
 #[forbid(unsafe_code)]
 pub mod until;
-#[forbid(unsafe_code)]
 mod wait;
 
 // Floor 2
@@ -122,3 +121,4 @@ pub use pool::{Pool, Task};
 pub use queue::BoundedQueue;
 pub use semaphore::Semaphore;
 pub use until::Until;
+pub use wait::{Monitor, MonitorGuard};

@@ -8,6 +8,7 @@ pub(crate) mod flight;
 pub(crate) mod group;
 pub(crate) mod limiter;
 pub(crate) mod map;
+pub(crate) mod monitor;
 pub(crate) mod pipeline;
 pub(crate) mod pool;
 pub(crate) mod pool_at_rest;

@@ -12,4 +12,5 @@ pub(crate) mod limits;
 pub(crate) mod maps;
 pub(crate) mod plain;
 pub(crate) mod streams;
+pub(crate) mod turns;
 pub(crate) mod workers;

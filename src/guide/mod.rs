@@ -15,6 +15,11 @@
 #![doc = include_str!("map.md")]
 #![doc = include_str!("limiter.md")]
 #![doc = include_str!("batch.md")]
+#![doc = include_str!("monitor.md")]
+//! ```
+#![doc = include_str!("priority_queue.rs")]
+#![doc = include_str!("priority_queue_in_use.rs")]
+//! ```
 #![doc = include_str!("signals.md")]
 #![doc = include_str!("polling.md")]
 #![doc = include_str!("races.md")]

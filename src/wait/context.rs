@@ -1,11 +1,12 @@
 //! What the crate knows of the thread that it runs on.
 //!
-//! Which pools and groups the thread works for, who hears of its sleeps, and whether it is one of the crate's own.
+//! Which pools and groups the thread works for, who hears of its sleeps, which monitors it has locked, and whether it is
+//! one of the crate's own.
 //! All of it is one thread-local *without a destructor*: a thread that is on its way out runs the destructors of its
 //! other thread-locals, these may call anything of this crate, and find the context as it was. With a destructor it
 //! would be gone by then, depending on which thread-local was used first, and the call would abort the process.
 //!
-//! What has no destructor must not own memory. So the two lists are emptied by the guards that filled them, and
+//! What has no destructor must not own memory. So the lists are emptied by the guards that filled them, and
 //! what they have allocated is freed by [`Tidy`], a thread-local with a destructor that nothing depends on; once
 //! that has gone, the guard that empties a list frees it.
 
@@ -19,6 +20,7 @@ use crate::sync::thread_local;
 pub(crate) struct Context {
     inside: List<usize>,
     observers: RefCell<ManuallyDrop<Observers>>,
+    held: List<usize>,
     is_helper: Cell<bool>,
     is_leaving: Cell<bool>,
     /// [`Tidy`] has gone: whoever empties a list frees it.
@@ -32,6 +34,7 @@ thread_local! {
         Context {
             inside: RefCell::new(ManuallyDrop::new(Vec::new())),
             observers: RefCell::new(ManuallyDrop::new(Vec::new())),
+            held: RefCell::new(ManuallyDrop::new(Vec::new())),
             is_helper: Cell::new(false),
             is_leaving: Cell::new(false),
             is_tidied: Cell::new(false),
@@ -63,6 +66,13 @@ impl Context {
         self.with_list(&self.observers, f)
     }
 
+    /// The monitors that the thread has locked, by their addresses; almost always none or one.
+    #[inline]
+    pub(crate) fn with_held<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
+        self.with_list(&self.held, f)
+    }
+
+    #[inline]
     fn with_list<T, R>(&self, list: &List<T>, f: impl FnOnce(&mut Vec<T>) -> R) -> R {
         let mut list = list.borrow_mut();
         let (was_empty, result) = (list.is_empty(), f(&mut list));
@@ -105,6 +115,7 @@ impl Drop for Tidy {
             // Frees what is empty.
             context.with_inside(|_| ());
             context.with_observers(|_| ());
+            context.with_held(|_| ());
         });
     }
 }

@@ -33,12 +33,20 @@
 //!
 //! Models in `loom-tests/tests/`: `cancel.rs`, `latch.rs`, `semaphore.rs` and `queue.rs`, which all sleep here.
 
+#[forbid(unsafe_code)]
 mod blocking;
+#[forbid(unsafe_code)]
 pub(crate) mod context;
+#[forbid(unsafe_code)]
 mod line;
+#[forbid(unsafe_code)]
 mod look;
+mod monitor;
+#[forbid(unsafe_code)]
 mod slot;
+#[forbid(unsafe_code)]
 mod spin;
+#[forbid(unsafe_code)]
 mod turns;
 
 use crate::sync::Arc;
@@ -64,6 +72,7 @@ pub(crate) trait Place {
 pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, observers, unobserved, work_for};
 pub(crate) use line::Line;
 pub(crate) use look::look;
+pub use monitor::{Monitor, MonitorGuard};
 pub(crate) use slot::{Outcome, Slot, Wake};
 pub(crate) use spin::{spin_until, spin_within};
 pub(crate) use turns::{PATIENCE, Turn, Turns};
