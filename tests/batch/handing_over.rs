@@ -199,3 +199,24 @@ fn threads_have_the_batchers_name() {
         assert!(format!("{batcher:?}").contains("\"disk\""));
     });
 }
+
+#[test]
+fn batch_that_is_full_calls_one_idle_thread() {
+    within_a_minute(|| {
+        const THREADS: usize = 3;
+        let (tell, told) = channel();
+        let handler = move |_: &mut Batch<u32>| tell.send(thread::current().id()).unwrap();
+        let batcher = ageless().max_items(1).build_concurrent(THREADS, handler).unwrap();
+        let mut handled = Vec::new();
+        for item in 0..300 {
+            until_idle(&batcher, THREADS);
+            batcher.add(item).unwrap();
+            handled.push(told.recv().unwrap());
+        }
+        // The one that has been idle longest, which takes its place at the end again. One that was called for nothing
+        // would come back before the one that had work.
+        for turns in handled.windows(THREADS) {
+            assert_eq!(HashSet::<_>::from_iter(turns).len(), THREADS, "{handled:?}");
+        }
+    });
+}
