@@ -14,7 +14,10 @@ use crate::weave::{self, Place};
 
 /// Source that is not mutated: the crawler and its program, the model side of the door (its litmus tests are
 /// its own), the tests that stand in `src`, and what is documentation only.
-const LEFT_OUT: &[&str] = &["src/crawl/", "src/bin/", "src/sync/model/", "src/guide/", "src/lib.rs"];
+const LEFT_OUT: &[&str] = &["src/crawl/", "src/bin/", "src/sync/model/", "src/guide/", ROOT];
+
+/// Of the crate.
+const ROOT: &str = "src/lib.rs";
 
 /// Test files about the crawler, which takes longer to build than all else.
 const CRAWLER: &str = "crawl";
@@ -58,7 +61,9 @@ impl Tree {
                 || file.starts_with("tests/crawl")
                 || file.ends_with(&format!("tests/{CRAWLER}.rs"));
             let wanted = ["src/", "tests/", "loom-tests/", "README.md", "CHANGELOG.md", "Cargo.lock"];
-            if !of_crawler && wanted.iter().any(|start| file.starts_with(start)) {
+            // Written otherwise: to write them as they are first would have cargo build all anew.
+            let woven = is_mutated(&file) || file == ROOT;
+            if !of_crawler && !woven && wanted.iter().any(|start| file.starts_with(start)) {
                 // A file that is deleted but not committed is listed all the same.
                 if let Ok(text) = fs::read_to_string(root.join(&file)) {
                     let text = if file.starts_with("tests/") { without_crawler(&text) } else { text };
@@ -68,8 +73,8 @@ impl Tree {
         }
         tree.remove_strangers();
         tree.write("Cargo.toml", tree.manifest().as_bytes());
-        let library = fs::read_to_string(root.join("src/lib.rs")).expect("the crate has a root");
-        tree.write("src/lib.rs", (library + "\nmod mutation;\n").as_bytes());
+        let library = fs::read_to_string(root.join(ROOT)).expect("the crate has a root");
+        tree.write(ROOT, (library + "\nmod mutation;\n").as_bytes());
         tree.write("src/mutation.rs", include_bytes!("switch.rs"));
         tree
     }
@@ -130,10 +135,7 @@ impl Tree {
     pub(crate) fn sources(&self) -> Vec<Source> {
         let mut files = self.listed();
         files.sort();
-        let wanted = files.into_iter().filter(|file| {
-            let out = LEFT_OUT.iter().any(|out| file.starts_with(out)) || file.ends_with("tests.rs");
-            file.starts_with("src/") && file.ends_with(".rs") && !out
-        });
+        let wanted = files.into_iter().filter(|file| is_mutated(file));
         wanted
             .filter_map(|file| {
                 let text = fs::read_to_string(self.root.join(&file)).ok()?;
@@ -245,6 +247,11 @@ impl Tree {
         });
         built.collect()
     }
+}
+
+fn is_mutated(file: &str) -> bool {
+    let out = LEFT_OUT.iter().any(|out| file.starts_with(out)) || file.ends_with("tests.rs");
+    file.starts_with("src/") && file.ends_with(".rs") && !out
 }
 
 /// A test file without its tests of the crawler.
