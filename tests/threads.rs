@@ -19,15 +19,20 @@ fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many of our threads the operating system has; `None` where it does not tell.
+/// How many of our helpers the operating system has; `None` where it does not tell.
 fn in_the_system() -> Option<usize> {
+    named("selvedge-helper")
+}
+
+/// How many threads the operating system has whose names begin so; `None` where it does not tell.
+fn named(start: &str) -> Option<usize> {
     let tasks = std::fs::read_dir("/proc/self/task").ok()?;
     let name = |task: std::io::Result<std::fs::DirEntry>| {
         // A thread may end while we look.
         std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
     };
     // The system keeps 15 characters of a name.
-    Some(tasks.filter_map(name).filter(|name| name.starts_with("selvedge-helper")).count())
+    Some(tasks.filter_map(name).filter(|name| name.starts_with(start)).count())
 }
 
 /// Tasks that all run at once, so that each has a thread.
@@ -176,5 +181,20 @@ fn tasks_go_on_while_somebody_joins_the_threads() {
         });
         assert!(ended);
         assert_eq!(threads().alive, 0);
+    });
+}
+
+#[test]
+fn deadline_rings_although_the_thread_for_alarms_has_ended() {
+    let _turn = turn();
+    within_a_minute(|| {
+        for _ in 0..3 {
+            let (rings, rung) = channel();
+            let token = CancelToken::new().child_until(Duration::from_millis(1));
+            token.on_cancel(move || rings.send(()).unwrap()).keep();
+            rung.recv().unwrap();
+            // With nothing left to ring it ends; the next alarm needs another.
+            eventually("nobody waits for alarms", || named("selvedge-alarms").is_none_or(|count| count == 0));
+        }
     });
 }
