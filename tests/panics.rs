@@ -391,7 +391,7 @@ fn panic_of_a_stage_comes_to_the_sink_and_to_the_pump() {
         let stage = |n: i32| if n == 3 { panic::panic_any("third") } else { n };
         let sink = catch_unwind(|| Pipeline::source(0..9).par_map(2, stage).count());
         assert_eq!(message(&*sink.unwrap_err()), "third");
-        let (_items, pump) = Pipeline::source(0..9).map(stage).into_channel(9);
+        let (_items, pump) = Pipeline::source(0..9).map(stage).into_channel(9).unwrap();
         let joined = catch_unwind(AssertUnwindSafe(|| pump.join()));
         assert_eq!(message(&*joined.unwrap_err()), "third");
     });

@@ -205,12 +205,12 @@ mod times_and_channels {
     #[test]
     fn channel_carries_the_items_and_the_pump_tells_the_end() {
         within_a_minute(|| {
-            let (numbers, pump) = Pipeline::source(0..100).par_map(2, |n| n).into_channel(3);
+            let (numbers, pump) = Pipeline::source(0..100).par_map(2, |n| n).into_channel(3).unwrap();
             assert!(numbers.iter().eq(0..100));
             pump.join();
 
             let stop = CancelToken::new();
-            let (numbers, pump) = Pipeline::source(0..).cancelled_by(&stop).into_channel(1);
+            let (numbers, pump) = Pipeline::source(0..).cancelled_by(&stop).into_channel(1).unwrap();
             assert_eq!(numbers.recv(), Ok(0));
             stop.cancel();
             while numbers.recv().is_ok() {}
@@ -222,7 +222,8 @@ mod times_and_channels {
                         panic_any("pumped")
                     }
                 })
-                .into_channel(1);
+                .into_channel(1)
+                .unwrap();
             assert_eq!(numbers.iter().count(), 3);
             let told = catch_unwind(AssertUnwindSafe(|| pump.join()));
             assert_eq!(message(&*told.unwrap_err()), "pumped");
@@ -235,11 +236,11 @@ mod times_and_channels {
             let marker = Arc::new(());
             let held = Arc::clone(&marker);
             let endless = Pipeline::source(0..).map(move |_| Arc::strong_count(&held)).buffered(2);
-            let (numbers, pump) = endless.into_channel(1);
+            let (numbers, pump) = endless.into_channel(1).unwrap();
             assert!(numbers.recv().is_ok());
             drop(pump);
             assert_eq!(Arc::strong_count(&marker), 1);
-            let (numbers, pump) = Pipeline::source(0..).buffered(2).into_channel(1);
+            let (numbers, pump) = Pipeline::source(0..).buffered(2).into_channel(1).unwrap();
             drop(numbers);
             pump.join();
         });

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use common::{HOUR, eventually, within_a_minute};
 use selvedge::error::WaitError;
 use selvedge::group::{self, Group, join_threads, threads};
-use selvedge::{CancelToken, Latch, timeout};
+use selvedge::{CancelToken, Latch, Pipeline, timeout};
 
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -195,6 +196,91 @@ fn deadline_rings_although_the_thread_for_alarms_has_ended() {
             rung.recv().unwrap();
             // With nothing left to ring it ends; the next alarm needs another.
             eventually("nobody waits for alarms", || named("selvedge-alarms").is_none_or(|count| count == 0));
+        }
+    });
+}
+
+/// The most threads alive at once, looked at after each of `rounds`.
+fn peak(rounds: usize, mut round: impl FnMut()) -> usize {
+    // None that an earlier test has left.
+    join_threads(HOUR).unwrap();
+    (0..rounds)
+        .map(|_| {
+            round();
+            threads().alive
+        })
+        .max()
+        .unwrap_or_default()
+}
+
+/// Threads that have given their result and been preempted before they are free: another is started meanwhile. Several
+/// at once are rare, and their number does not grow with the rounds.
+const PREEMPTED: usize = 5;
+
+/// Does `f` while two threads use all the processors that they get.
+fn beside_busy_threads<R>(f: impl FnOnce() -> R) -> R {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| {
+                while !over.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let result = f();
+        over.store(true, Relaxed);
+        result
+    })
+}
+
+fn scope_of_one_task() {
+    let result = group::scope(&CancelToken::new(), |g| {
+        g.spawn(|_| Ok::<(), ()>(()));
+        Ok(())
+    });
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn scopes_of_one_task_in_a_row_share_their_threads() {
+    let _turn = turn();
+    within_a_minute(|| {
+        let most = peak(50_000, scope_of_one_task);
+        assert!(most <= 3, "{most} threads for one task at a time");
+        let most = beside_busy_threads(|| peak(1_000, scope_of_one_task));
+        assert!(most <= PREEMPTED + 3, "{most} threads for one task at a time, beside busy threads");
+    });
+}
+
+#[test]
+fn short_pipelines_in_a_row_share_their_threads() {
+    let _turn = turn();
+    within_a_minute(|| {
+        let most = peak(5_000, || {
+            assert_eq!(Pipeline::source(0..4).par_map(2, |n| n).count(), 4);
+        });
+        // Two workers at once, one more that reads, and one that is on its way.
+        assert!(most <= PREEMPTED + 5, "{most} threads for two workers");
+    });
+}
+
+#[test]
+fn time_outs_in_a_row_share_their_threads() {
+    let _turn = turn();
+    within_a_minute(|| {
+        let most = peak(5_000, || timeout::run(HOUR, |_| ()).unwrap());
+        assert!(most <= PREEMPTED + 3, "{most} threads for one function at a time");
+    });
+}
+
+#[test]
+fn task_of_a_body_that_waits_gets_a_thread_after_any_number_that_did_not_need_one() {
+    let _turn = turn();
+    within_a_minute(|| {
+        for rounds in (0..40).map(|n| n % 7) {
+            (0..rounds).for_each(|_| scope_of_one_task());
+            meet(2);
         }
     });
 }

@@ -1,9 +1,23 @@
 //! Threads that are started when they are needed, and kept a while for the next call.
 //!
 //! Starting a thread costs 100 µs and more, waking one 30 to 45 µs, so a helper that has nothing to do waits
-//! for another call before it goes. A call is handed to the helper that went idle last, whose memory is the
-//! warmest, and to a new thread if none is idle: nobody ever waits for a helper to become free, so helpers may
-//! block for as long as they like.
+//! for another call before it goes. If no helper is idle another is started: nobody ever waits for a helper to become
+//! free, so helpers may block for as long as they like.
+//!
+//! # Calls
+//! A call is not handed to a certain helper but put into a queue, and a helper is made to *come*: woken, the one that
+//! went idle last, whose memory is the warmest, or started. Whoever comes takes the oldest call. Until then the
+//! caller may [take it back](take_back), and the helper that was to come for it is there for the next: a program that
+//! opens short scopes in a loop, and does their tasks itself before a helper could come, keeps one helper on its way
+//! and not one for each scope.
+//!
+//! # Invariant
+//! With the lock free: there are no more calls than helpers that are coming, except for calls whose thread the system
+//! has refused; those were told so. Whoever adds a call makes it so, and a helper that takes one leaves it so.
+//!
+//! # A thread that the system refuses
+//! The call stays in the queue until its caller takes it back, so the next helper that becomes free comes for it.
+//! If the call were dropped, work would lie there beside an idle helper: the one that has just ended the task before.
 //!
 //! One mutex orders everything here. A waiting helper's slot decides between a call and its time-out.
 //!
@@ -15,6 +29,7 @@
 mod behalf;
 pub(crate) mod nested;
 
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::time::Duration;
@@ -23,7 +38,8 @@ pub(crate) use behalf::Behalf;
 
 use crate::error::{TryError, WaitError};
 use crate::panics;
-use crate::sync::{Arc, Mutex, MutexGuard, lazy_static, thread};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, lazy_static, model, thread, time};
 use crate::until::Until;
 use crate::wait::context::Context;
 use crate::wait::{Line, Place, Slot, Wake, context, look, spin_until};
@@ -36,16 +52,26 @@ type Call = Box<dyn FnOnce() + Send>;
 type Handle = thread::JoinHandle<()>;
 
 lazy_static! {
-    static ref CREW: Arc<Crew> = Arc::new(Crew { state: Mutex::new(State::default()) });
+    static ref CREW: Arc<Crew> = Arc::new(Crew { state: Mutex::default(), oldest: AtomicU64::new(0) });
 }
 
 struct Crew {
     state: Mutex<State>,
+    /// The oldest call's number, 0 if there is none; for the look-out, which takes no lock. Relaxed: written under the
+    /// lock, and who sees it takes the lock.
+    oldest: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
-    idle: Vec<Idle>,
+    /// Calls that nobody has taken, oldest first.
+    calls: VecDeque<(u64, Call)>,
+    /// The number of the call that was added last. The first is 1.
+    last_call: u64,
+    /// Helpers that will look at the calls: woken, started, or looking out.
+    coming: usize,
+    /// Helpers that sleep; the one that lay down last is woken first.
+    idle: Vec<Arc<Slot>>,
     /// Threads that were ever started; the next one's number.
     started: usize,
     /// Those that have not left, by their numbers; `None` while the starter has not put the handle there.
@@ -58,13 +84,6 @@ struct State {
     joiners: Line,
 }
 
-/// A helper that waits.
-struct Idle {
-    slot: Arc<Slot>,
-    /// Empty if it is sent away.
-    call: Arc<Mutex<Option<Call>>>,
-}
-
 /// How many there are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
@@ -73,27 +92,93 @@ pub(crate) struct Figures {
     pub(crate) started: usize,
 }
 
+/// A call that was added, for which nobody has been made to come yet.
+#[must_use = "a helper was promised to come"]
+pub(crate) struct Called {
+    /// What [`take_back`] knows the call by.
+    pub(crate) number: u64,
+    need: Need,
+}
+
+/// What must be done outside all locks so that a helper comes.
+enum Need {
+    Nothing,
+    Wake(Wake),
+    Start,
+}
+
 /// Lets a helper run `f`.
 ///
 /// # Errors
-/// If no helper is idle and the operating system refuses another thread.
+/// If no helper is to be had, because the operating system refuses another thread.
 pub(crate) fn call(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let f: Call = Box::new(f);
-    let mut state = CREW.state.lock();
-    while let Some(idle) = state.idle.pop() {
-        // A helper whose time ran out has ended its slot itself; it is on its way out and takes no call.
-        if let Some(wake) = idle.slot.end(Ok(())) {
-            *idle.call.lock() = Some(f);
-            drop(state);
-            drop(wake);
-            return Ok(());
+    let called = add(f);
+    let number = called.number;
+    called.send().or_else(|error| match take_back(number) {
+        // A helper has become free.
+        None => Ok(()),
+        Some(call) => {
+            drop(call);
+            Err(error)
         }
-    }
-    start(state, f)
+    })
 }
 
+/// Adds a call. The caller may hold a lock, and [sends](Called::send) for a helper when it has unlocked.
+pub(crate) fn add(f: impl FnOnce() + Send + 'static) -> Called {
+    let f: Call = Box::new(f);
+    let mut state = CREW.state.lock();
+    state.last_call += 1;
+    let number = state.last_call;
+    state.calls.push_back((number, f));
+    CREW.show_oldest(&state);
+    Called { number, need: state.need() }
+}
+
+/// Takes back a call that no helper has taken.
+///
+/// The helper that was to come for it stays on its way, and takes the next call.
+pub(crate) fn take_back(number: u64) -> Option<Call> {
+    let mut state = CREW.state.lock();
+    // The latest are taken back first more often than not.
+    let at = state.calls.iter().rposition(|(other, _)| *other == number)?;
+    let (_, call) = state.calls.remove(at)?;
+    CREW.show_oldest(&state);
+    Some(call)
+}
+
+/// Asks again for a helper for a call whose thread was refused.
+///
+/// # Errors
+/// As [`Called::send`].
 #[cold]
-fn start(mut state: MutexGuard<'_, State>, f: Call) -> io::Result<()> {
+pub(crate) fn call_again(number: u64) -> io::Result<()> {
+    let need = CREW.state.lock().need();
+    Called { number, need }.send()
+}
+
+impl Called {
+    /// Makes a helper come.
+    ///
+    /// # Errors
+    /// If the operating system refuses a thread and nobody else is coming for the call. It stays in the queue, for a
+    /// helper that becomes free.
+    pub(crate) fn send(self) -> io::Result<()> {
+        match self.need {
+            Need::Nothing => Ok(()),
+            Need::Wake(wake) => {
+                drop(wake);
+                Ok(())
+            }
+            Need::Start => start().or_else(|error| if waits(self.number) { Err(error) } else { Ok(()) }),
+        }
+    }
+}
+
+/// Starts a helper, which counts as coming already.
+#[cold]
+fn start() -> io::Result<()> {
+    let mut state = CREW.state.lock();
     let number = state.started;
     state.started += 1;
     state.alive.push((number, None));
@@ -101,7 +186,7 @@ fn start(mut state: MutexGuard<'_, State>, f: Call) -> io::Result<()> {
     // In a model statics end with the main thread, and helpers may outlive it.
     let crew = Arc::clone(&CREW);
     let builder = thread::Builder::new().name(format!("selvedge-helper-{number}"));
-    let spawned = builder.spawn(move || work(&crew, number, f));
+    let spawned = builder.spawn(move || work(&crew, number));
     let mut state = CREW.state.lock();
     match spawned {
         Ok(handle) => {
@@ -110,9 +195,13 @@ fn start(mut state: MutexGuard<'_, State>, f: Call) -> io::Result<()> {
                 Some((_, place)) => *place = Some(handle),
                 None => state.left.push(handle),
             }
+            drop(state);
+            // There are threads again.
+            time::retry_refused();
             Ok(())
         }
         Err(error) => {
+            state.coming -= 1;
             let wakes = state.leave(number);
             drop(state);
             drop(wakes);
@@ -121,14 +210,20 @@ fn start(mut state: MutexGuard<'_, State>, f: Call) -> io::Result<()> {
     }
 }
 
-/// What a helper does from its first call on.
-fn work(crew: &Crew, number: usize, first: Call) {
+/// Whether a call whose thread the system has refused is in the queue, and not every call there has a helper coming.
+#[cold]
+fn waits(number: u64) -> bool {
+    let state = CREW.state.lock();
+    state.calls.len() > state.coming && state.calls.iter().any(|(other, _)| *other == number)
+}
+
+/// What a helper does from its first to its last moment.
+fn work(crew: &Crew, number: usize) {
     context::with(Context::become_helper);
-    let mut next = Some(first);
-    while let Some(call) = next {
+    while let Some(call) = next_call(crew) {
         // A helper outlives whatever it is called for.
         panics::contain(call);
-        next = wait_for_call(crew);
+        crew.state.lock().coming += 1;
     }
     let mut state = crew.state.lock();
     let before = mem::take(&mut state.left);
@@ -139,28 +234,61 @@ fn work(crew: &Crew, number: usize, first: Call) {
     context::with(Context::leave);
 }
 
-fn wait_for_call(crew: &Crew) -> Option<Call> {
-    let mut state = crew.state.lock();
-    if state.closing > 0 {
-        return None;
-    }
-    let slot = Slot::new();
-    let call = Arc::new(Mutex::new(None));
-    state.idle.push(Idle { slot: Arc::clone(&slot), call: Arc::clone(&call) });
-    drop(state);
-    // A program that opens scope after scope calls again within microseconds: a scope of one task went from
-    // 5.3 to 3.1 µs by this look-out, one of 1,000 from 161 to 96 (bench `group`).
-    spin_until(|| slot.has_ended());
-    // Ended by `call` or `send_idle_away`, which take the helper out of the list, or by time.
-    match Until::from(KEEP_ALIVE).start().sleep(&slot) {
-        // The caller writes the call after it ended the slot, and both under the crew's lock.
-        Ok(()) => {
-            let _written = crew.state.lock();
-            call.lock().take()
+/// The next call for a helper that is coming; `None` if it is to leave.
+fn next_call(crew: &Crew) -> Option<Call> {
+    loop {
+        crew.look_out();
+        let mut state = crew.state.lock();
+        state.coming -= 1;
+        if let Some((_, call)) = state.calls.pop_front() {
+            crew.show_oldest(&state);
+            let need = state.need();
+            drop(state);
+            // Only after the system has refused a thread is there a need: those who called for it have been told, so
+            // a second refusal is nothing new.
+            let _ = Called { number: 0, need }.send();
+            return Some(call);
         }
-        Err(_) => {
-            crew.state.lock().idle.retain(|idle| !Arc::ptr_eq(&idle.slot, &slot));
-            None
+        if state.closing > 0 {
+            return None;
+        }
+        let slot = Slot::new();
+        state.idle.push(Arc::clone(&slot));
+        drop(state);
+        // Ended by `need` or `send_idle_away`, which take the helper out of the list and count it as coming, or by
+        // time. If it is not in the list any more, it was called just then.
+        if Until::from(KEEP_ALIVE).start().sleep(&slot).is_err() {
+            let mut state = crew.state.lock();
+            let before = state.idle.len();
+            state.idle.retain(|other| !Arc::ptr_eq(other, &slot));
+            if state.idle.len() < before {
+                return None;
+            }
+        }
+    }
+}
+
+impl Crew {
+    /// Looks out for a call that stays a moment, before the helper sleeps. It counts as coming meanwhile, so that
+    /// a call costs no wake-up.
+    ///
+    /// A call that has just been added is left alone: most callers are about to do the work themselves, and a helper
+    /// that takes it from under their hands costs them more than it does for them.
+    fn look_out(&self) {
+        let mut seen = 0;
+        spin_until(|| {
+            let oldest = self.oldest.load(Relaxed);
+            let stays = oldest != 0 && oldest == seen;
+            seen = oldest;
+            stays
+        });
+    }
+
+    /// To be called after each change of the calls.
+    fn show_oldest(&self, state: &State) {
+        // Nobody looks out in a model, where each operation multiplies the schedules.
+        if !model::IS_MODEL {
+            self.oldest.store(state.calls.front().map_or(0, |(number, _)| *number), Relaxed);
         }
     }
 }
@@ -222,6 +350,20 @@ pub(crate) fn figures() -> Figures {
 }
 
 impl State {
+    /// Makes the invariant hold: counts another helper as coming if there are too few, and says how it is to be made
+    /// to come.
+    fn need(&mut self) -> Need {
+        if self.calls.len() <= self.coming {
+            return Need::Nothing;
+        }
+        self.coming += 1;
+        match self.idle.pop() {
+            // One whose time is up has ended its wait itself, and comes without being woken.
+            Some(slot) => slot.end(Ok(())).map_or(Need::Nothing, Need::Wake),
+            None => Need::Start,
+        }
+    }
+
     /// A thread leaves, or was not started after all. Wakes who waits until nobody is left.
     fn leave(&mut self, number: usize) -> Vec<Wake> {
         if let Some(at) = self.alive.iter().position(|(other, _)| *other == number) {
@@ -232,7 +374,8 @@ impl State {
     }
 
     fn send_idle_away(&mut self) -> Vec<Wake> {
-        self.idle.drain(..).filter_map(|idle| idle.slot.end(Ok(()))).collect()
+        self.coming += self.idle.len();
+        self.idle.drain(..).filter_map(|slot| slot.end(Ok(()))).collect()
     }
 }
 

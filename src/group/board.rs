@@ -7,21 +7,31 @@
 //! # Who is called
 //! At most one helper is *on its way* at a time. It is called when a task is posted, and when it arrives and
 //! takes a task while others are left, it calls the next before it begins. So a thousand small tasks do not
-//! cost a thousand wake-ups: whoever is awake takes the next one. And still every task gets a thread even if
-//! all of them block, because of
+//! cost a thousand wake-ups: whoever is awake takes the next one. Who takes the last one takes back the call of a
+//! helper that has not come by then. And still every task gets a thread even if all of them block, because of
 //!
 //! # Invariant
 //! With the lock free: if a task is posted that the limit allows to run, then a helper is on its way, or somebody
-//! who waits is taking tasks. It is made by `call_if_needed`, before each unlocking that could break it: a post, a
-//! raised limit, and a task that falls asleep.
+//! who waits is taking tasks, or no thread is to be had. It is made by `settle`, before each unlocking that could
+//! break it: a post, a raised limit, a task that is taken, and one that falls asleep.
+//!
+//! # No thread to be had
+//! Then whoever ends a task takes the next, and who waits for the group takes them all; those who wait elsewhere for
+//! what a task does are told by a token ([`Board::tell_of_refusal`]). The call stays with the crew, whose next free
+//! helper comes for it, and the next post asks for a thread again.
+//!
+//! # Lock order
+//! The board's, then the crew's.
 
 use std::fmt;
+use std::io;
 use std::mem;
 use std::time::Instant;
 
 use super::Unfinished;
 use super::callers::Callers;
-use super::state::{State, Task};
+use super::state::{Helper, State, Task};
+use crate::cancel::CancelToken;
 use crate::crew::{self, Behalf, nested};
 use crate::error::{TryError, WaitError};
 use crate::inside;
@@ -43,11 +53,45 @@ impl Board {
         Board { callers, behalf: Behalf::current(), state: Mutex::new(State::new()) }
     }
 
-    /// Posts a task; false if it needed another thread and none was to be had.
-    pub(super) fn post(board: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> bool {
+    /// Posts a task.
+    ///
+    /// # Errors
+    /// If it needed another thread and none was to be had; it is posted all the same.
+    pub(super) fn post(board: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> io::Result<()> {
         let mut state = board.state.lock();
         state.post(name, task);
-        Board::call_if_needed(board, state)
+        Board::settle(board, state)
+    }
+
+    /// Posts a task without calling anybody; [`call`](Board::call) must follow. Returns the task's number.
+    pub(super) fn put(&self, task: Task) -> usize {
+        self.state.lock().post(None, task)
+    }
+
+    /// Takes back a task that nobody has taken.
+    pub(super) fn withdraw(board: &Arc<Self>, number: usize) -> Option<Task> {
+        let mut state = board.state.lock();
+        let task = state.withdraw(number)?;
+        let wakes = state.wake_if_finished();
+        let _ = Board::settle(board, state);
+        drop(wakes);
+        Some(task)
+    }
+
+    /// Calls a helper if one is needed.
+    ///
+    /// # Errors
+    /// If none was to be had.
+    pub(super) fn call(board: &Arc<Self>) -> io::Result<()> {
+        Board::settle(board, board.state.lock())
+    }
+
+    /// Cancels `token` when a helper was called from now on and is not to be had.
+    pub(super) fn tell_of_refusal(&self, token: CancelToken) {
+        let mut state = self.state.lock();
+        // Of those who have left meanwhile nobody listens.
+        state.refusals.retain(|token| !token.is_cancelled());
+        state.refusals.push(token);
     }
 
     /// Keeps a place for a task, if the limit has one.
@@ -59,30 +103,87 @@ impl Board {
         let mut state = board.state.lock();
         state.give_back_place();
         state.post(None, task);
-        Board::call_if_needed(board, state);
+        let _ = Board::settle(board, state);
     }
 
     pub(super) fn limit(board: &Arc<Self>, limit: usize) {
         let mut state = board.state.lock();
         state.limit = limit;
-        Board::call_if_needed(board, state);
+        let _ = Board::settle(board, state);
     }
 
-    /// Unlocks, and calls a helper if there is something for it to do and none is on its way. False if there was
-    /// none to be had.
-    fn call_if_needed(board: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
-        if state.helper_on_its_way || !state.has_work() {
-            return true;
+    /// Unlocks. Calls a helper if there is something for it to do and none is on its way, and takes the call back if
+    /// one is and there is nothing left.
+    ///
+    /// # Errors
+    /// If there was none to be had. Whoever ends a task takes the next; if nobody runs one, who waits for the group
+    /// does.
+    fn settle(board: &Arc<Self>, mut state: MutexGuard<'_, State>) -> io::Result<()> {
+        match (state.has_work(), state.helper, &board.callers) {
+            (true, None, None) => Board::call_crew(board, state),
+            (true, None, Some(callers)) => {
+                state.helper = Some(Helper::Lent);
+                drop(state);
+                let ticket = Ticket(Some(Arc::clone(board)));
+                // Dropped if no thread is to be had.
+                match Arc::clone(callers).call(Box::new(move || ticket.arrive())) {
+                    true => Ok(()),
+                    false => Err(io::ErrorKind::WouldBlock.into()),
+                }
+            }
+            (true, Some(Helper::Refused(number)), _) => {
+                let helper = Helper::Crew(number);
+                state.helper = Some(helper);
+                drop(state);
+                crew::call_again(number).inspect_err(|_| board.is_refused(helper))
+            }
+            (false, Some(Helper::Crew(number) | Helper::Refused(number)), _) => {
+                let call = crew::take_back(number);
+                if call.is_some() {
+                    state.helper = None;
+                }
+                drop(state);
+                // It holds a reference to the board, which is not the last.
+                drop(call);
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        state.helper_on_its_way = true;
+    }
+
+    fn call_crew(board: &Arc<Self>, mut state: MutexGuard<'_, State>) -> io::Result<()> {
+        let called = crew::add({
+            let board = Arc::clone(board);
+            move || Board::arrive(&board)
+        });
+        // Under this lock, so that whoever finds nothing left to do finds the call too.
+        let helper = Helper::Crew(called.number);
+        state.helper = Some(helper);
         drop(state);
-        let ticket = Ticket(Some(Arc::clone(board)));
-        // If no thread is to be had, the ticket is dropped. Whoever ends a task takes the next; if nobody runs
-        // one, who waits for the group does.
-        match &board.callers {
-            None => crew::call(move || ticket.arrive()).is_ok(),
-            Some(callers) => Arc::clone(callers).call(Box::new(move || ticket.arrive())),
+        called.send().inspect_err(|_| board.is_refused(helper))
+    }
+
+    /// The helper that was called is not to be had.
+    #[cold]
+    fn is_refused(&self, helper: Helper) {
+        let mut state = self.state.lock();
+        // The call may have been taken back, and another made.
+        if state.helper == Some(helper) {
+            state.helper = match helper {
+                Helper::Crew(number) | Helper::Refused(number) => Some(Helper::Refused(number)),
+                Helper::Lent => None,
+            };
         }
+        // Who waits takes the task instead.
+        let (wakes, tokens) = (state.waiting.take_all(), mem::take(&mut state.refusals));
+        drop(state);
+        drop(wakes);
+        tokens.iter().for_each(CancelToken::cancel);
+    }
+
+    /// What a helper does, on the thread that has come.
+    fn arrive(board: &Arc<Self>) {
+        board.behalf.run(|| Board::as_worker(board, || Board::help(board)));
     }
 
     /// Does `f` as one who runs this board's tasks: inside the group, and its sleeps are counted.
@@ -105,14 +206,14 @@ impl Board {
     /// What a helper does when it arrives.
     fn help(board: &Arc<Self>) {
         let mut state = board.state.lock();
-        state.helper_on_its_way = false;
+        state.helper = None;
         Board::take_all(board, state);
     }
 
     /// Takes tasks until there are none for this thread.
     fn take_all<'a>(board: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
         while let Some((number, task)) = state.take() {
-            Board::call_if_needed(board, state);
+            let _ = Board::settle(board, state);
             let ran = Board::run(task);
             state = board.state.lock();
             let wakes = state.end(number, ran);
@@ -186,11 +287,18 @@ impl Board {
 
     /// Waits until nothing is posted and nothing runs, at most until `limit`. Takes no task, because a task may
     /// outlast the limit: by the invariant, helpers take them all.
-    pub(super) fn wait_until(&self, limit: Until<'_>) -> Result<(), WaitError> {
+    ///
+    /// If no thread was to be had they do not; then one is asked for again, and a wait without a limit takes the tasks.
+    pub(super) fn wait_until(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         if self.is_inside() {
             return Err(WaitError::Impossible);
         }
+        if limit.is_unlimited() {
+            self.finish();
+            return Ok(());
+        }
+        let _ = Board::call(self);
         limit.retry(&Ended(self), || match self.state.lock().is_finished() {
             true => Ok(()),
             false => Err(TryError::WouldBlock),
@@ -236,25 +344,21 @@ impl Board {
     }
 }
 
-/// A helper on its way. It arrives, or is dropped by whoever could not or would not send it.
+/// A helper on its way that is lent. It arrives, or is dropped by whoever could not or would not send it.
 struct Ticket(Option<Arc<Board>>);
 
 impl Ticket {
     fn arrive(mut self) {
         let board = self.0.take().expect("only this empties it, and consumes it");
-        board.behalf.run(|| Board::as_worker(&board, || Board::help(&board)));
+        Board::arrive(&board);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let Some(board) = self.0.take() else { return };
-        let mut state = board.state.lock();
-        state.helper_on_its_way = false;
-        // Who waits takes the task instead.
-        let wakes = state.waiting.take_all();
-        drop(state);
-        drop(wakes);
+        if let Some(board) = self.0.take() {
+            board.is_refused(Helper::Lent);
+        }
     }
 }
 
@@ -265,7 +369,7 @@ impl Blocking for Board {
         let sleeps = state.falls_asleep(deadline);
         // Without a limit, whoever took the task has called the next helper.
         if sleeps && state.is_limited() {
-            Board::call_if_needed(&self, state);
+            let _ = Board::settle(&self, state);
         }
         sleeps
     }

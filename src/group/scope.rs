@@ -39,7 +39,7 @@ impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
     where
         F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
     {
-        Board::post(&self.core.board, None, self.task(f));
+        let _ = Board::post(&self.core.board, None, self.task(f));
     }
 
     /// Like [`spawn`](Scope::spawn); the name is what [`wait_until`](Scope::wait_until) tells of a task that runs.
@@ -47,7 +47,7 @@ impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
     where
         F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
     {
-        Board::post(&self.core.board, Some(Arc::from(name)), self.task(f));
+        let _ = Board::post(&self.core.board, Some(Arc::from(name)), self.task(f));
     }
 
     /// Spawns a task if fewer than the [limit](Scope::limit)'s number are there, running or waiting.
@@ -76,7 +76,7 @@ impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
             maker.begin();
             self.core.run(f, move |result| maker.keep(result))
         }));
-        Board::post(&self.core.board, None, task);
+        let _ = Board::post(&self.core.board, None, task);
         handle
     }
 

@@ -44,7 +44,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, Closed));
         }
-        Board::post(&self.core.board, None, self.task(f));
+        let _ = Board::post(&self.core.board, None, self.task(f));
         Ok(())
     }
 
@@ -59,7 +59,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, Closed));
         }
-        Board::post(&self.core.board, Some(Arc::from(name)), self.task(f));
+        let _ = Board::post(&self.core.board, Some(Arc::from(name)), self.task(f));
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
             maker.begin();
             core.run(|token| f(token).map_err(Arc::new), move |result| maker.keep(result))
         });
-        Board::post(&self.core.board, None, task);
+        let _ = Board::post(&self.core.board, None, task);
         Ok(handle)
     }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::Unfinished;
 use crate::burst;
+use crate::cancel::CancelToken;
 use crate::sync::{Arc, time};
 use crate::wait::{Line, Wake};
 
@@ -36,7 +37,9 @@ pub(super) struct State {
     /// Places that `try_spawn` keeps between its look and its post.
     reserved: usize,
     pub(super) limit: usize,
-    pub(super) helper_on_its_way: bool,
+    pub(super) helper: Option<Helper>,
+    /// Cancelled when a helper turns out not to be had.
+    pub(super) refusals: Vec<CancelToken>,
     /// Some task was not started.
     pub(super) skipped: bool,
     /// The number of the next task.
@@ -49,6 +52,17 @@ pub(super) struct State {
     pub(super) closing: usize,
     /// Those who wait for the tasks that others run.
     pub(super) waiting: Line,
+}
+
+/// The helper that is on its way to a board.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Helper {
+    /// The crew's, by the number of the call, which can be taken back.
+    Crew(u64),
+    /// None is on its way, because the system has refused a thread: the call waits for one of the crew to become free.
+    Refused(u64),
+    /// Somebody else's.
+    Lent,
 }
 
 struct Posted {
@@ -72,7 +86,8 @@ impl State {
             quiet_since: None,
             reserved: 0,
             limit: usize::MAX,
-            helper_on_its_way: false,
+            helper: None,
+            refusals: Vec::new(),
             skipped: false,
             spawned: 0,
             closers: Vec::new(),
@@ -82,10 +97,19 @@ impl State {
         }
     }
 
-    pub(super) fn post(&mut self, name: Option<Arc<str>>, task: Task) {
-        let label = Label { number: self.spawned, name };
+    /// Posts a task; its number.
+    pub(super) fn post(&mut self, name: Option<Arc<str>>, task: Task) -> usize {
+        let number = self.spawned;
         self.spawned += 1;
-        self.posted.push_back(Posted { label, task });
+        self.posted.push_back(Posted { label: Label { number, name }, task });
+        number
+    }
+
+    /// Takes back a task that was posted, if nobody has taken it.
+    pub(super) fn withdraw(&mut self, number: usize) -> Option<Task> {
+        // They lie in the order of their numbers.
+        let at = self.posted.binary_search_by_key(&number, |posted| posted.label.number).ok()?;
+        self.posted.remove(at).map(|posted| posted.task)
     }
 
     /// Keeps a place for a task, if the limit has one.

@@ -4,11 +4,13 @@
 //! yard is shared by reference count instead, so the tasks' lifetime can be a parameter of the type that is
 //! spawned from: a pipeline's stages are put together by types, and name it.
 
+use std::io;
 use std::marker::PhantomData;
 
 use super::board::Board;
 use super::callers::Callers;
 use super::erase::{self, NoUnwind};
+use crate::cancel::CancelToken;
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 
@@ -26,22 +28,51 @@ impl<'a> Yard<'a> {
         Arc::new(Yard { board: Arc::new(Board::new(callers)), closed: Mutex::new(false), tasks: PhantomData })
     }
 
-    /// Lets a thread run `task` soon; drops it if the yard is closed. False if no thread is to be had now: then it
-    /// runs when another task ends, or at the end.
-    pub(crate) fn spawn(&self, task: impl FnOnce() + Send + 'a) -> bool {
+    /// Lets a thread run `task` soon; drops it if the yard is closed.
+    ///
+    /// # Errors
+    /// If no thread is to be had now: then the task runs when another task ends, or at the end.
+    pub(crate) fn spawn(&self, task: impl FnOnce() + Send + 'a) -> io::Result<()> {
+        match self.put(task) {
+            Some(_) => Board::call(&self.board),
+            None => Ok(()),
+        }
+    }
+
+    /// Like [`spawn`](Yard::spawn), for a task that is [withdrawn](Yard::withdraw) if no thread is to be had: the
+    /// task's number, or `None` if the yard is closed.
+    pub(crate) fn offer(&self, task: impl FnOnce() + Send + 'a) -> Option<usize> {
+        let number = self.put(task)?;
+        // Who offers it has a token to be told by.
+        let _ = Board::call(&self.board);
+        Some(number)
+    }
+
+    /// Drops the task of that number; false if a thread has taken it.
+    pub(crate) fn withdraw(&self, number: usize) -> bool {
+        Board::withdraw(&self.board, number).map(panics::drop_here).is_some()
+    }
+
+    /// Posts a task; its number, or `None` if the yard is closed, and the task is dropped.
+    fn put(&self, task: impl FnOnce() + Send + 'a) -> Option<usize> {
         let task = erase::lifetime(Box::new(move || {
             task();
             true
         }));
-        // Held while it is posted: nothing comes after `close`.
+        // Held while it is posted: nothing comes after `close`. Not while a thread is called, which may take long,
+        // and may run others' tasks.
         let closed = self.closed.lock();
         if *closed {
             drop(closed);
-            return true;
+            return None;
         }
-        let comes = Board::post(&self.board, None, task);
-        drop(closed);
-        comes
+        Some(self.board.put(task))
+    }
+
+    /// Cancels `token` if a thread that was called for the yard's tasks, from now on, is not to be had; whoever
+    /// waits for what one of the tasks brings does the work then.
+    pub(crate) fn tell_of_refusal(&self, token: CancelToken) {
+        self.board.tell_of_refusal(token);
     }
 
     /// Takes no more tasks, runs those that nobody has started, and waits until the others have ended and are
@@ -123,7 +154,7 @@ mod tests {
                 drop(held);
             }
         };
-        assert!(yard.spawn(task));
+        assert!(yard.spawn(task).is_ok());
         assert_eq!(Arc::strong_count(&held), 1);
     }
 
@@ -131,7 +162,8 @@ mod tests {
     #[test]
     fn yard_that_returns_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
-        yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), || ());
+        let told = yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), || ());
+        assert!(told.is_err(), "no thread is to be had");
         assert!(ran.load(Relaxed));
     }
 
@@ -143,7 +175,7 @@ mod tests {
             yard(
                 nobody(),
                 |yard| {
-                    yard.spawn(|| ran.store(true, Relaxed));
+                    let _ = yard.spawn(|| ran.store(true, Relaxed));
                     panics::resume(Box::new("the body's"))
                 },
                 || (),
@@ -159,7 +191,7 @@ mod tests {
         let ran = AtomicBool::new(false);
         let result = panics::catch(|| {
             let stop = || panics::resume(Box::new("a callback's"));
-            yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), stop);
+            let _ = yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), stop);
         });
         assert_eq!(result.unwrap_err().downcast_ref(), Some(&"a callback's"));
         assert!(ran.load(Relaxed));

@@ -25,6 +25,8 @@ impl Pipeline<Nothing> {
     /// An input that is silent holds nobody up. The end comes when every input has ended, a panic of one stops all.
     /// If the inputs have tokens, that of the first counts.
     /// On a [pool](Pipeline::on) it needs as many workers as there are inputs; those that get none do not run.
+    /// If the operating system refuses a thread, the thread that pulls advances the inputs that none has taken, an item of
+    /// each in turn. While it waits for one of them, the others are left to threads that become free.
     ///
     /// ```
     /// use selvedge::Pipeline;

@@ -1,16 +1,18 @@
 //! Fan-in: as items come, one input after the other, or in the order of the items.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::fmt;
 
 use super::gate::{Cancellable, Gate};
 use super::stage::{Run, Site, Stage};
 use crate::cancel::CancelToken;
 use crate::error::WaitError;
-use crate::panics::{self, Payload};
+use crate::group::Yard;
+use crate::panics::{self, FirstPanic, Payload};
 use crate::queue::{Receiver, Sender, bounded};
-use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering as Memory};
+use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 
 /// See [`Pipeline::merge`](super::Pipeline::merge).
@@ -35,74 +37,115 @@ where
     S::Item: Send + 'a,
     G: Gate,
 {
-    type Iter = Merging<S::Item, G>;
+    type Iter = Merging<'a, S::Iter, G>;
 
     fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
         let token = gate.token().unwrap_or(&site.root).child();
+        let alone = token.child();
+        site.yard.tell_of_refusal(alone.clone());
         let cut = Arc::new(AtomicBool::new(false));
         let (sender, receiver) = bounded(self.bound);
+        let mut offered = VecDeque::new();
         for stage in self.inputs {
             let inside = Cancellable::new(token.clone());
-            let input = stage.run(site, inside.clone());
-            let (sender, cut) = (sender.clone(), Arc::clone(&cut));
-            site.yard.spawn(move || pump(input, &sender, &inside, &cut));
+            let items = stage.run(site, inside.clone());
+            let input = Input { items, sender: sender.clone(), gate: inside, cut: Arc::clone(&cut) };
+            let input = Arc::new(Mutex::new(Some(input)));
+            let place = Arc::clone(&input);
+            // If no thread is to be had, `alone` is cancelled.
+            let task = site.yard.offer(move || {
+                let input = place.lock().take();
+                if let Some(input) = input {
+                    input.pump();
+                }
+            });
+            offered.extend(task.map(|task| Offered { task, input }));
         }
-        Merging { receiver, token, cut, gate, finished: false }
+        let yard = Arc::clone(&site.yard);
+        Merging { receiver, token, cut, gate, yard, alone, offered, own: VecDeque::new(), finished: false }
     }
 }
 
-/// Sends what an input has. The last sender to be dropped closes the queue.
-fn pump<T, I: Iterator<Item = T>>(
-    mut input: I,
-    sender: &Sender<Sent<T>>,
-    gate: &Cancellable,
-    cut: &AtomicBool,
-) {
-    loop {
-        let sent = match panics::catch(|| input.next()) {
-            Ok(Some(item)) => {
-                let sent = sender.push_until(Ok(item), gate.shut());
-                let is_sent = sent.is_ok();
-                if !is_sent {
-                    // An item is missing now. Relaxed: the queue's lock, by which the end is told, orders it.
-                    cut.store(true, Memory::Relaxed);
-                }
-                panics::discard(sent);
-                is_sent
-            }
+/// An input, on the thread that advances it.
+struct Input<I: Iterator> {
+    items: I,
+    /// The last sender to be dropped closes the queue.
+    sender: Sender<Sent<I::Item>>,
+    gate: Cancellable,
+    cut: Arc<AtomicBool>,
+}
+
+/// An input that was offered to the yard's threads.
+struct Offered<I: Iterator> {
+    /// The number of the task that pumps it.
+    task: usize,
+    /// Emptied by that task, or by the consumer once it has withdrawn the task.
+    input: Arc<Mutex<Option<Input<I>>>>,
+}
+
+impl<I: Iterator> Input<I> {
+    /// The next item, the end, or what it panicked with.
+    fn next(&mut self) -> Option<Sent<I::Item>> {
+        match panics::catch(|| self.items.next()) {
+            Ok(Some(item)) => Some(Ok(item)),
             Ok(None) => {
-                if gate.is_cut() {
-                    cut.store(true, Memory::Relaxed);
+                if self.gate.is_cut() {
+                    // An item is missing now. Relaxed: the queue's lock, by which the end is told, orders it.
+                    self.cut.store(true, Memory::Relaxed);
                 }
-                false
+                None
             }
-            Err(payload) => {
-                // Nobody reads any more if it fails.
-                panics::discard(sender.push_until(Err(payload), gate.shut()));
-                false
-            }
-        };
-        if !sent {
-            break;
+            Err(payload) => Some(Err(payload)),
         }
     }
-    // Its threads have ended before the end is told.
-    if let Err(payload) = panics::catch(|| drop(input)) {
-        panics::discard(sender.push_until(Err(payload), gate.shut()));
+
+    /// Drops the items, whose threads have ended then; gives back what that panicked with.
+    fn end(self) -> Option<Payload> {
+        let Input { items, .. } = self;
+        panics::catch(|| drop(items)).err()
+    }
+
+    /// Sends what there is.
+    fn pump(mut self) {
+        while let Some(sent) = self.next() {
+            let panicked = sent.is_err();
+            // Nobody reads any more if this fails.
+            let pushed = self.sender.push_until(sent, self.gate.shut());
+            let is_taken = pushed.is_ok();
+            if !is_taken && !panicked {
+                self.cut.store(true, Memory::Relaxed);
+            }
+            panics::discard(pushed);
+            if !is_taken || panicked {
+                break;
+            }
+        }
+        // Its threads have ended before the end is told.
+        let (sender, gate) = (self.sender.clone(), self.gate.clone());
+        if let Some(payload) = self.end() {
+            panics::discard(sender.push_until(Err(payload), gate.shut()));
+        }
     }
 }
 
 #[doc(hidden)]
-pub struct Merging<T, G> {
-    receiver: Receiver<Sent<T>>,
+pub struct Merging<'a, I: Iterator, G> {
+    receiver: Receiver<Sent<I::Item>>,
     token: CancelToken,
     cut: Arc<AtomicBool>,
     gate: G,
+    yard: Arc<Yard<'a>>,
+    /// A child of the token that is cancelled when a thread for an input is not to be had.
+    alone: CancelToken,
+    /// Inputs that no thread may have taken.
+    offered: VecDeque<Offered<I>>,
+    /// Those for which no thread was to be had: this one advances them, one after the other.
+    own: VecDeque<Input<I>>,
     finished: bool,
 }
 
-impl<T, G: Gate> Merging<T, G> {
-    fn finish(&mut self, cut: bool) -> Option<T> {
+impl<I: Iterator, G: Gate> Merging<'_, I, G> {
+    fn finish(&mut self, cut: bool) -> Option<I::Item> {
         self.finished = true;
         self.token.cancel();
         if cut {
@@ -110,42 +153,115 @@ impl<T, G: Gate> Merging<T, G> {
         }
         None
     }
+
+    fn hand_out(&mut self, sent: Sent<I::Item>) -> I::Item {
+        sent.unwrap_or_else(|payload| {
+            self.finish(false);
+            panics::resume(payload)
+        })
+    }
+
+    /// Takes over an input that no thread has taken, once a thread was refused.
+    ///
+    /// One that a thread has taken is left to it, although it may not have begun: it may be silent until another has
+    /// run, and that other is then for this thread. And no more than one at a time, because the next may be for a
+    /// thread that has done with an earlier one.
+    fn take_over(&mut self) {
+        while let Some(Offered { task, input }) = self.offered.pop_front() {
+            if self.yard.withdraw(task) {
+                // It is its turn: those that this thread advances already are an item ahead of it.
+                if let Some(input) = input.lock().take() {
+                    self.own.push_front(input);
+                }
+                break;
+            }
+        }
+    }
+
+    /// The next item of those inputs that this thread advances, or of the others if one is there.
+    fn advance(&mut self) -> Option<I::Item> {
+        while let Some(mut input) = self.own.pop_front() {
+            // In turn, so that neither side keeps the other waiting.
+            if let Ok(sent) = self.receiver.try_pop() {
+                self.own.push_back(input);
+                return Some(self.hand_out(sent));
+            }
+            match input.next() {
+                Some(Ok(item)) => {
+                    self.own.push_back(input);
+                    return Some(item);
+                }
+                Some(Err(payload)) => {
+                    panics::discard(input.end());
+                    return Some(self.hand_out(Err(payload)));
+                }
+                None => {
+                    if let Some(payload) = input.end() {
+                        return Some(self.hand_out(Err(payload)));
+                    }
+                }
+            }
+        }
+        None
+    }
 }
 
-impl<T, G: Gate> Iterator for Merging<T, G> {
-    type Item = T;
+impl<I: Iterator, G: Gate> Iterator for Merging<'_, I, G> {
+    type Item = I::Item;
 
-    fn next(&mut self) -> Option<T> {
-        if self.finished {
-            return None;
-        }
-        let limit = self.gate.token().map_or_else(Until::forever, Until::from);
-        match self.receiver.pop_until(limit) {
-            Ok(Ok(item)) => Some(item),
-            Ok(Err(payload)) => {
-                self.finish(false);
-                panics::resume(payload)
+    fn next(&mut self) -> Option<I::Item> {
+        loop {
+            if self.finished {
+                return None;
             }
-            Err(WaitError::Closed) => {
-                let cut = self.cut.load(Memory::Relaxed);
-                self.finish(cut)
+            let is_alone = !self.offered.is_empty() && self.alone.is_cancelled();
+            if is_alone && !self.token.is_cancelled() {
+                self.take_over();
             }
-            Err(_) => self.finish(true),
+            if let Some(item) = self.advance() {
+                return Some(item);
+            }
+            let limit = match self.offered.is_empty() {
+                true => self.gate.token().map_or_else(Until::forever, Until::from),
+                false => Until::from(&self.alone),
+            };
+            match self.receiver.pop_until(limit) {
+                Ok(sent) => return Some(self.hand_out(sent)),
+                Err(WaitError::Closed) => {
+                    let cut = self.cut.load(Memory::Relaxed);
+                    return self.finish(cut);
+                }
+                // `alone`, which is cancelled with the token too.
+                Err(_) if !self.offered.is_empty() && !self.token.is_cancelled() => {}
+                Err(_) => return self.finish(true),
+            }
         }
     }
 }
 
-impl<T, G> Drop for Merging<T, G> {
+impl<I: Iterator, G> Drop for Merging<'_, I, G> {
     /// Stops the inputs. Whoever runs the pipeline waits for their threads.
     fn drop(&mut self) {
         self.token.cancel();
         // From here on, who has something to send keeps it. A payload that is here is nobody's.
-        let unread = self.receiver.close_and_drain().into_iter();
-        panics::drop_each(unread.filter_map(|sent| sent.map_err(panics::discard).ok()));
+        let unread = self.receiver.close_and_drain();
+        let mut first = FirstPanic::new();
+        for sent in unread {
+            match sent {
+                Ok(item) => {
+                    first.call(|| drop(item));
+                }
+                Err(payload) => panics::discard(payload),
+            }
+        }
+        for input in self.own.drain(..) {
+            first.call(|| drop(input));
+        }
+        first.resume();
     }
 }
 
-impl<T, G> fmt::Debug for Merging<T, G> {
+impl<I: Iterator, G> fmt::Debug for Merging<'_, I, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Merging").field("finished", &self.finished).finish_non_exhaustive()
     }

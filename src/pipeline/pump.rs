@@ -1,6 +1,7 @@
 //! A pipeline into a crossbeam channel, for `select!`.
 
 use std::fmt;
+use std::io;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
@@ -9,6 +10,7 @@ use super::gate::Gate;
 use super::sinks::Output;
 use super::stage::Run;
 use crate::cancel::CancelToken;
+use crate::error::Rejected;
 use crate::group::Yard;
 use crate::panics::{self, Payload};
 use crate::sync::{Arc, Mutex};
@@ -36,11 +38,15 @@ where
     ///
     /// When the receiver is dropped the pipeline stops with the next item that it would send.
     ///
+    /// # Errors
+    /// If the operating system refuses the thread, with the pipeline as an iterator: whoever has it may pull the items
+    /// on a thread of their own.
+    ///
     /// ```
     /// use crossbeam_channel::select;
     /// use selvedge::Pipeline;
     ///
-    /// let (words, pump) = Pipeline::source(["warp", "weft"]).map(str::len).into_channel(1);
+    /// let (words, pump) = Pipeline::source(["warp", "weft"]).map(str::len).into_channel(1).unwrap();
     /// let mut total = 0;
     /// loop {
     ///     select! {
@@ -56,8 +62,12 @@ where
     ///
     /// # Panics
     /// If so many items do not fit into memory.
+    #[allow(clippy::type_complexity, reason = "the parts are named where they are explained")]
     #[track_caller]
-    pub fn into_channel(self, capacity: usize) -> (Receiver<S::Item>, Pump<G>) {
+    pub fn into_channel(
+        self,
+        capacity: usize,
+    ) -> Result<(Receiver<S::Item>, Pump<G>), Rejected<<Self as IntoIterator>::IntoIter, io::Error>> {
         // The channel is allocated at once, an item and a number each; if that fails, the process ends.
         let fits = Vec::<(S::Item, usize)>::new().try_reserve_exact(capacity);
         assert!(fits.is_ok(), "a channel of capacity {capacity} does not fit into memory");
@@ -65,12 +75,24 @@ where
         let (yard, end) = (Yard::owned(None), Arc::new(Mutex::new(None)));
         let output = self.into_iter();
         let stop = output.root().clone();
-        let (token, place) = (stop.clone(), Arc::clone(&end));
-        yard.spawn(move || {
+        // Until the thread has come, or does not.
+        let parcel = Arc::new(Mutex::new(Some((output, sender))));
+        let (token, place, taken) = (stop.clone(), Arc::clone(&end), Arc::clone(&parcel));
+        let spawned = yard.spawn(move || {
+            let Some((output, sender)) = taken.lock().take() else { return };
             let sent = panics::catch(|| send(output, &sender, &token));
+            // Before the sender is dropped: who sees the channel's end finds the pipeline's.
             *place.lock() = Some(sent);
         });
-        (receiver, Pump { yard, stop, end })
+        if let Err(error) = spawned {
+            let unsent = parcel.lock().take();
+            if let Some((output, _)) = unsent {
+                // Takes back the task, which has nothing to do any more.
+                yard.close();
+                return Err(Rejected::new(output, error));
+            }
+        }
+        Ok((receiver, Pump { yard, stop, end }))
     }
 }
 

@@ -70,6 +70,11 @@ impl Seat {
         }
     }
 
+    /// True if no worker ever has this seat: see [`Shared::visitor`].
+    fn is_visitors(&self) -> bool {
+        self.name.is_empty()
+    }
+
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -321,8 +326,12 @@ impl Callers for Shared {
 struct Assistance(Help);
 
 impl Load for Assistance {
-    fn run(self, _: &Seat) {
-        (self.0)();
+    fn run(self, seat: &Seat) {
+        // One who stands in for a worker that the system refused is no help: it may be the owner of the scope, or the
+        // reader of the pipeline, and has other things to do. Dropped, the help counts as not to be had.
+        if !seat.is_visitors() {
+            (self.0)();
+        }
     }
 
     fn is_waiting(&self) -> bool {

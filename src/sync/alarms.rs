@@ -2,10 +2,17 @@
 //!
 //! A sleeping thread needs none of this: it sleeps until its own deadline. Alarms are for what must happen
 //! although nobody sleeps: the `done()` channel and the callbacks of a token that has a deadline.
+//!
+//! The system may refuse that thread. The callers cannot do its work, since they do not wait; and there is no error
+//! to return from a call that has succeeded otherwise. So the alarm stays set, and the thread is asked for again
+//! whenever an alarm is set or taken back, whenever a thread of the program goes to sleep in this crate, and when
+//! the system has given the crate another thread: callbacks come late then, but none is lost.
 
 use std::collections::BTreeMap;
 use std::mem;
 use std::time::Instant;
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -18,6 +25,9 @@ struct Alarms {
     state: Mutex<State>,
     /// Rung when the first deadline changed. One thread at most waits on it.
     first_changed: Condvar,
+    /// The system has refused the thread, and alarms are set. Relaxed: who sees it looks again under the lock, and
+    /// one that does not see it yet leaves it to the next.
+    refused: AtomicBool,
 }
 
 struct State {
@@ -31,6 +41,7 @@ struct State {
 static ALARMS: Alarms = Alarms {
     state: Mutex::new(State { due: BTreeMap::new(), next_serial: 0, running: false }),
     first_changed: Condvar::new(),
+    refused: AtomicBool::new(false),
 };
 
 /// An alarm that was set; dropping it takes it back.
@@ -46,14 +57,41 @@ pub(crate) fn schedule(at: Instant, callback: Callback) -> Alarm {
     let is_first = state.due.first_key_value().is_none_or(|(first, _)| key < *first);
     state.due.insert(key, callback);
     if !mem::replace(&mut state.running, true) {
-        std::thread::Builder::new()
-            .name("selvedge-alarms".into())
-            .spawn(run)
-            .expect("the thread that rings deadlines could not be started");
+        drop(state);
+        start();
     } else if is_first {
         ALARMS.first_changed.notify_one();
     }
     Alarm(key)
+}
+
+/// Starts the thread, which counts as running already.
+fn start() {
+    let started = std::thread::Builder::new().name("selvedge-alarms".into()).spawn(run);
+    if started.is_err() {
+        // Under the lock, so that nobody relies on a thread that does not come.
+        let mut state = ALARMS.state.lock();
+        state.running = false;
+        ALARMS.refused.store(true, Relaxed);
+    }
+}
+
+/// Asks for the thread again, if the system has refused it.
+#[inline]
+pub(crate) fn retry_refused() {
+    if ALARMS.refused.load(Relaxed) {
+        retry();
+    }
+}
+
+#[cold]
+fn retry() {
+    let mut state = ALARMS.state.lock();
+    ALARMS.refused.store(false, Relaxed);
+    if !state.due.is_empty() && !mem::replace(&mut state.running, true) {
+        drop(state);
+        start();
+    }
 }
 
 fn run() {
@@ -88,5 +126,6 @@ impl Drop for Alarm {
         }
         drop(state);
         drop(removed);
+        retry_refused();
     }
 }

@@ -91,7 +91,7 @@ mod alarms;
 pub mod time {
     pub use std::time::Instant;
 
-    pub(crate) use super::alarms::{Alarm, schedule};
+    pub(crate) use super::alarms::{Alarm, retry_refused, schedule};
 
     /// The time now.
     #[inline]

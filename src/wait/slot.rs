@@ -49,6 +49,8 @@ impl Slot {
     /// Sleeps until the wait is ended, at the latest at an instant of the system's clock, as it says for that
     /// case; tells those who [observe](blocking) this thread, if it must sleep.
     pub(crate) fn sleep(&self, latest: Option<(Instant, Outcome)>) -> Outcome {
+        // Whoever is to end this sleep may be a callback that waits for a thread.
+        time::retry_refused();
         let mut observers = blocking::observers();
         if observers.is_empty() || self.has_ended() {
             return self.wait(latest);

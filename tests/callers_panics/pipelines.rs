@@ -238,10 +238,10 @@ fn channel_of_a_pipeline_is_disconnected_by_each_panic_and_its_handle_has_the_pa
     row(|| {
         let touchies = Touchies::default();
         let source = Source(0..100_u32, touchies.make());
-        let (items, pump) = Pipeline::source(source).par_map(2, touchy_at).into_channel(1);
+        let (items, pump) = Pipeline::source(source).par_map(2, touchy_at).into_channel(1).unwrap();
         assert_eq!(items.iter().count(), 50);
         assert_eq!(panic_of(|| pump.join()), "the function");
-        let (items, pump) = Pipeline::source(0..100_u32).par_map(2, touchy_at).into_channel(1);
+        let (items, pump) = Pipeline::source(0..100_u32).par_map(2, touchy_at).into_channel(1).unwrap();
         assert_eq!(items.iter().count(), 50);
         drop(pump);
         assert_eq!(touchies.dropped(), 1);

@@ -1,5 +1,6 @@
 //! A test that runs itself in another process: for what ends a process, or is the whole process's.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,13 +19,31 @@ pub(crate) fn case() -> Option<String> {
 /// that fail or hang, with what they have said.
 #[track_caller]
 pub(crate) fn run_all<'c>(test: &str, cases: impl IntoIterator<Item = &'c str>) {
-    let failed: Vec<String> = cases.into_iter().filter_map(|case| run(test, case)).collect();
+    run_each(test, cases, || Command::new(program()));
+}
+
+/// The same, with 4 GiB of address space for each process.
+#[track_caller]
+pub(crate) fn run_all_limited<'c>(test: &str, cases: impl IntoIterator<Item = &'c str>) {
+    run_each(test, cases, || {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -v 4194304 && exec \"$0\" \"$@\""]).arg(program());
+        shell
+    });
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().expect("the program that runs has a path")
+}
+
+#[track_caller]
+fn run_each<'c>(test: &str, cases: impl IntoIterator<Item = &'c str>, command: impl Fn() -> Command) {
+    let failed: Vec<String> = cases.into_iter().filter_map(|case| run(test, case, command())).collect();
     assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
 }
 
-fn run(test: &str, case: &str) -> Option<String> {
-    let program = std::env::current_exe().expect("the program that runs has a path");
-    let mut child = Command::new(program)
+fn run(test: &str, case: &str, mut command: Command) -> Option<String> {
+    let mut child = command
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(CASE, case)
         .stdout(Stdio::piped())

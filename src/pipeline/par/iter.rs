@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::chunk::Out;
 use super::works::{Who, Works};
+use crate::cancel::CancelToken;
 use crate::error::{TryError, WaitError};
 use crate::panics::{self, FirstPanic};
 use crate::pipeline::gate::Gate;
@@ -24,6 +25,8 @@ where
     works: Arc<Works<'a, I, F, U>>,
     /// Of those who pull.
     gate: G,
+    /// Cancelled when a worker is not to be had; `None` if this thread does what there is to do anyhow.
+    alone: Option<CancelToken>,
     /// Taken out of the chunks, not handed out yet.
     ready: VecDeque<Out<U>>,
     finished: bool,
@@ -44,8 +47,8 @@ where
     U: Send + 'a,
     G: Gate,
 {
-    pub(super) fn new(works: Works<'a, I, F, U>, gate: G) -> Self {
-        Parallel { works: Arc::new(works), gate, ready: VecDeque::new(), finished: false }
+    pub(super) fn new(works: Works<'a, I, F, U>, gate: G, alone: Option<CancelToken>) -> Self {
+        Parallel { works: Arc::new(works), gate, alone, ready: VecDeque::new(), finished: false }
     }
 
     /// The next output, if it comes before `limit`.
@@ -63,14 +66,17 @@ where
             if let Some(out) = self.ready.pop_front() {
                 return Ok(Some(self.hand_out(out)));
             }
-            let Parallel { works, ready, .. } = self;
+            let Parallel { works, ready, alone, .. } = self;
             let outlet = Outlet { works };
-            // The token of the stages above, which is cancelled with whatever stops the pipeline.
-            let limit = limit.or_cancelled(works.gate.shut());
+            // The token of the stages above, which is cancelled with whatever stops the pipeline, or a child of it.
+            let limit = limit.or_cancelled(alone.as_ref().unwrap_or(works.gate.shut()));
             match limit.retry(&outlet, || refill(works, ready)) {
                 Ok(Found::Something) => {}
                 Ok(Found::End(cut)) => return Ok(self.finish(cut)),
                 Err(WaitError::TimedOut) => return Err(WaitError::TimedOut),
+                Err(_) if works.gate.is_open() && alone.take().is_some() => {
+                    works.state.lock().consumer_reads = true;
+                }
                 Err(_) => return Ok(self.finish(true)),
             }
         }

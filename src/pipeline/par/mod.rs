@@ -87,8 +87,15 @@ impl<S, F, U> ParMap<S, F, U> {
         let meter = site.figures.as_ref().map(|figures| figures.meter(name));
         let rules =
             Rules { workers: self.workers, bound: self.bound, ordered: self.ordered, is_last: self.is_last };
+        let consumer_reads = consumer_reads || site.lent;
+        // A worker may be asked for and never come, because the system refuses it while the thread that was to call
+        // it does other things. The consumer is told by this token.
+        let alone = (!consumer_reads).then(|| inside.shut().child());
+        if let Some(alone) = &alone {
+            site.yard.tell_of_refusal(alone.clone());
+        }
         let works = Works {
-            state: Mutex::new(State::new(input, consumer_reads || site.lent)),
+            state: Mutex::new(State::new(input, consumer_reads)),
             window: Window::new(self.bound),
             f: Held::new(self.f),
             gate: inside,
@@ -96,7 +103,7 @@ impl<S, F, U> ParMap<S, F, U> {
             yard: Arc::clone(&site.yard),
             meter,
         };
-        Parallel::new(works, gate)
+        Parallel::new(works, gate, alone)
     }
 }
 

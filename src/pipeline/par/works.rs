@@ -281,7 +281,7 @@ where
         state.workers += 1;
         drop(state);
         let works = Arc::clone(self);
-        if !self.yard.spawn(move || works.work()) {
+        if self.yard.spawn(move || works.work()).is_err() {
             // No thread is to be had: then whoever pulls does it all.
             self.state.lock().consumer_reads = true;
         }
