@@ -182,11 +182,12 @@ const CASES: &[(&str, fn())] = &[
         assert_eq!(receiver.iter().count(), 1);
     }),
     ("semaphore, latch, wait group", || {
-        let (semaphore, latch, members) = (Semaphore::new(0), Latch::new(1), WaitGroup::new());
+        let (semaphore, latch, members) = (Semaphore::new(1), Latch::new(1), WaitGroup::new());
+        let held = semaphore.acquire().unwrap();
         assert!(semaphore.acquire_until(SHORT).is_err() && latch.wait_until(SHORT).is_err());
         let member = members.join();
         thread::scope(|s| {
-            s.spawn(|| (semaphore.resize(1), latch.count_down(), drop(member)));
+            s.spawn(|| (drop(held), latch.count_down(), drop(member)));
             drop(semaphore.acquire().unwrap());
             latch.wait();
             members.wait();
