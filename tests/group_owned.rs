@@ -120,6 +120,26 @@ fn limit_whose_tasks_wait_for_what_only_a_queued_one_brings_does_not_hang() {
 }
 
 #[test]
+fn task_that_runs_takes_a_place_of_the_limit() {
+    within_a_minute(|| {
+        let (group, gate, runs) = (group::<()>(), Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+        group.limit(2);
+        let (waits, starts) = (Arc::clone(&gate), Arc::clone(&runs));
+        let first = group.try_spawn(move |_| {
+            starts.count_down();
+            Ok(waits.wait())
+        });
+        assert!(first.is_ok());
+        runs.wait();
+        let waits = Arc::clone(&gate);
+        assert!(group.try_spawn(move |_| Ok(waits.wait())).is_ok());
+        assert_eq!(group.try_spawn(|_| Ok(())).unwrap_err().error, TryError::WouldBlock);
+        gate.count_down();
+        assert_eq!(group.wait(), Ok(()));
+    });
+}
+
+#[test]
 fn trying_to_spawn_beyond_the_limit_or_after_the_cancel_gives_the_closure_back() {
     within_a_minute(|| {
         let (group, gate) = (group::<()>(), Arc::new(Latch::new(1)));

@@ -322,6 +322,16 @@ mod parallel {
     }
 
     #[test]
+    fn pipeline_that_ends_early_reads_no_further_and_promises_no_more() {
+        let read = AtomicUsize::new(0);
+        let source = (0..100).inspect(|_| _ = read.fetch_add(1, SeqCst));
+        let mut items = Pipeline::source(source).take_while(|n| *n < 3).into_iter();
+        assert_eq!(items.size_hint(), (0, Some(100)));
+        assert_eq!(items.by_ref().collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!((items.size_hint(), items.next(), read.load(SeqCst)), ((0, Some(0)), None, 4));
+    }
+
+    #[test]
     fn pool_of_one_worker_runs_a_pipeline_from_inside_its_own_task() {
         within_a_minute(|| {
             let pool = Arc::new(Pool::builder().workers(1).queue(1).build().unwrap());

@@ -26,6 +26,22 @@ mod branches {
     }
 
     #[test]
+    fn outputs_of_an_input_that_ends_by_itself_are_not_cancelled() {
+        within_a_minute(|| {
+            let stop = CancelToken::new();
+            let shared = Pipeline::source(0..10).cancelled_by(&stop).fan_out(2);
+            let split = Pipeline::source(0..10).cancelled_by(&stop).fan_out_by(2, 10, |n| *n);
+            let copies = Pipeline::source(0..10).cancelled_by(&stop).broadcast(2, 10);
+            let counts = [
+                shared.into_iter().map(|output| output.count()).collect::<Result<Vec<_>, _>>(),
+                split.into_iter().map(|output| output.count()).collect(),
+                copies.into_iter().map(|output| output.count()).collect(),
+            ];
+            assert_eq!(counts, [Ok(vec![10, 0]), Ok(vec![5, 5]), Ok(vec![10, 10])]);
+        });
+    }
+
+    #[test]
     fn shared_items_come_out_once_over_many_threads() {
         within_a_minute(|| {
             let outputs = Pipeline::source(0..5_000_u64).par_map(2, |n| n).fan_out(4);

@@ -282,6 +282,17 @@ fn figures_are_never_higher_than_the_truth() {
 }
 
 #[test]
+fn peak_that_nobody_looked_at_is_remembered() {
+    within_a_minute(|| {
+        let (pool, gate) = busy(8);
+        (0..5).for_each(|_| pool.execute(|| ()).unwrap());
+        gate.count_down();
+        pool.shutdown();
+        assert_eq!((pool.stats().peak_queued, pool.stats().queued), (5, 0));
+    });
+}
+
+#[test]
 fn peaks_are_what_was_reached() {
     within_a_minute(|| {
         let (pool, gate) = busy(8);

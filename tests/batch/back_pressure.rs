@@ -40,6 +40,7 @@ fn add_that_gives_up_gets_its_item_back() {
         stop.cancel();
         let refused = adder.join().unwrap();
         assert_eq!((refused.value, refused.error), (3, WaitError::Cancelled));
+        assert_eq!(figure(&batcher, "adding"), Some(0));
         gate.count_down();
         assert_eq!(batcher.close().stats.added, 2);
     });
