@@ -11,9 +11,7 @@ use selvedge::batch::Batch;
 use selvedge::error::{TryError, WaitError};
 use selvedge::limiter::KeyedLimiter;
 use selvedge::queue::bounded;
-use selvedge::{
-    Batcher, BoundedQueue, Latch, Pipeline, Pool, RateLimiter, Semaphore, ShardedMap, StripedCounter,
-};
+use selvedge::{Batcher, BoundedQueue, Latch, Pipeline, Pool, RateLimiter, Semaphore, ShardedMap};
 
 /// More than any address space, a size that overflows only when it is multiplied, and one that does not.
 const ABSURD: [usize; 4] = [usize::MAX, usize::MAX / 4, 1 << 62, 1 << 50];

@@ -716,7 +716,7 @@ fn keyed_limiter_that_is_made_of_a_used_one_has_full_buckets() {
     assert_eq!(used.try_acquire(&1, 1), Ok(()));
     let larger = used.with_burst(2);
     assert_eq!((larger.len(), larger.try_acquire(&1, 2)), (0, Ok(())));
-    let on_another_clock = larger.with_clock(&Clock::manual());
+    let on_another_clock = larger.with_clock(Clock::manual());
     assert_eq!((on_another_clock.len(), on_another_clock.try_acquire(&1, 2)), (0, Ok(())));
 }
 

@@ -147,7 +147,11 @@ fn tasks() {
             .unwrap();
         for _ in 0..count {
             let done = Arc::clone(&done);
-            group.spawn(move |_| Ok(done.count_down())).unwrap();
+            let counts = move |_: &CancelToken| {
+                done.count_down();
+                Ok(())
+            };
+            group.spawn(counts).unwrap();
         }
         drop(opens);
         done.wait();

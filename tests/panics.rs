@@ -482,7 +482,7 @@ fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
     let limiter = RateLimiter::new(1, second);
     assert_blames_caller!(limiter.set_rate(7, Duration::ZERO), "7 tokens", "period of 0");
     assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);
-    assert_blames_caller!(limiter.resize(u64::MAX), u64::MAX, most);
+    assert_blames_caller!(limiter.set_burst(u64::MAX), u64::MAX, most);
     assert_eq!((limiter.rate(), limiter.burst(), limiter.available()), ((1, second), 1, 1));
 }
 

@@ -84,7 +84,10 @@ mod tests {
     fn scope_that_returns_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
         let result = scope_on(Arc::new(Nobody), &CancelToken::new(), |g| {
-            g.spawn(|_| Ok::<_, ()>(ran.store(true, Relaxed)));
+            g.spawn(|_| {
+                ran.store(true, Relaxed);
+                Ok::<_, ()>(())
+            });
             Ok(())
         });
         assert_eq!(result, Ok(()));
@@ -103,7 +106,8 @@ mod tests {
                 g.spawn(move |stop| {
                     begins.count_down();
                     stop.clone().wait();
-                    Ok(ends.store(true, Relaxed))
+                    ends.store(true, Relaxed);
+                    Ok(())
                 });
                 started.wait();
                 panic::resume_unwind(Box::new("the body's"))
@@ -119,7 +123,11 @@ mod tests {
     fn task_that_the_drop_of_an_uncalled_closer_spawns_is_run() {
         let ran = AtomicBool::new(false);
         let result = scope_on(Arc::new(Nobody), &CancelToken::new(), |g| {
-            let held = OnDrop(|| g.spawn(|_| Ok::<_, ()>(ran.store(true, Relaxed))));
+            let runs = |_: &CancelToken| {
+                ran.store(true, Relaxed);
+                Ok::<_, ()>(())
+            };
+            let held = OnDrop(move || g.spawn(runs));
             g.on_stop(move || drop(held));
             Ok(())
         });

@@ -28,8 +28,11 @@ impl<T: Ord + Send> PriorityQueue<T> {
             if state.closed {
                 return Some(Err(Closed));
             }
-            let has_room = state.heap.len() < state.capacity;
-            has_room.then(|| Ok(state.heap.extend(item.take())))
+            if state.heap.len() == state.capacity {
+                return None;
+            }
+            state.heap.extend(item.take());
+            Some(Ok(()))
         });
         let ended = pushed.and_then(|pushed| pushed.map_err(WaitError::from));
         // Whatever ended the wait, an item that was not pushed is still here.

@@ -18,6 +18,7 @@ pub(crate) fn look<T, R>(mutex: &Mutex<T>, read: impl FnOnce(&mut T) -> R) -> R 
     result
 }
 
+#[allow(clippy::reversed_empty_ranges, reason = "in a model the count is 0")]
 fn lock_politely<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     for _ in 0..ATTEMPTS {
         if let Some(guard) = mutex.try_lock() {

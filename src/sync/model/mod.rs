@@ -28,7 +28,7 @@ pub use once::Lazy as __Lazy;
 macro_rules! __lazy_static {
     ($($(#[$attribute:meta])* $vis:vis static ref $name:ident: $type:ty = $value:expr;)*) => {$(
         $(#[$attribute])*
-        #[allow(non_camel_case_types, missing_debug_implementations)]
+        #[allow(non_camel_case_types, missing_debug_implementations, clippy::upper_case_acronyms)]
         $vis struct $name { __private: () }
         $(#[$attribute])*
         $vis static $name: $name = $name { __private: () };

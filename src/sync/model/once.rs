@@ -105,6 +105,7 @@ pub struct Lazy<T> {
 }
 
 impl<T> Lazy<T> {
+    #[allow(clippy::new_without_default, reason = "a function's name is wanted, for a static")]
     #[track_caller]
     pub fn new() -> Self {
         Lazy { cell: OnceLock::new(), is_poisoned: StdBool::new(false) }
