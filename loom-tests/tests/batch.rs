@@ -359,3 +359,47 @@ fn the_handler_may_close_its_own_batcher() {
         assert_eq!(batcher.close().stats.processed, 1);
     });
 }
+
+/// Three adders' worth of items for one place: whoever was woken for room and found it taken has the next turn, is the
+/// one who is called, and gets in.
+///
+/// Fails if a turn admits nobody (edit `turns-admit-nobody`), if whose turn it is waits behind the others (edit
+/// `batch-turn-waits-behind`), or if its turn lasts when it is in (edit `turns-never-end`).
+#[test]
+fn an_adder_that_has_lost_too_often_gets_in() {
+    model::check(|| {
+        let seen = Seen::default();
+        let batcher = Arc::new(ageless().max_items(1).backlog(1).build(seen.handler()).unwrap());
+        batcher.add(1).unwrap();
+        let adder = thread::spawn({
+            let batcher = Arc::clone(&batcher);
+            move || batcher.add(9).unwrap()
+        });
+        (2..4).for_each(|n| batcher.add(n).unwrap());
+        adder.join().unwrap();
+        assert_eq!(batcher.close().stats.processed, 4);
+        assert_eq!(seen.batches(), 4);
+    });
+}
+
+/// Whose turn it is gives up, while another keeps off because of it: that one gets in.
+///
+/// Fails if the end of a turn calls nobody (edit `batch-ended-turn-calls-nobody`), or if a turn lasts when its owner
+/// has given up (edit `turns-never-end`).
+#[test]
+fn an_adder_that_gives_its_turn_up_lets_the_others_in() {
+    model::check(|| {
+        let (seen, stop) = (Seen::default(), CancelToken::new());
+        let batcher = Arc::new(ageless().max_items(1).backlog(1).build(seen.handler()).unwrap());
+        batcher.add(1).unwrap();
+        let adder = thread::spawn({
+            let (batcher, stop) = (Arc::clone(&batcher), stop.clone());
+            move || batcher.add_until(9, &stop).is_ok()
+        });
+        batcher.add(2).unwrap();
+        stop.cancel();
+        batcher.add(3).unwrap();
+        let added = adder.join().unwrap();
+        assert_eq!(batcher.close().stats.processed, 3 + usize::from(added));
+    });
+}

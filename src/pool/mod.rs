@@ -107,9 +107,10 @@ use worker::Shared;
 /// a scope counts as inside. A waiter never runs a task other than the one it waits for. Tasks that run inside each
 /// other on one stack are at most 64: a join or a scope below goes on on a thread of the crate's own, which stands in
 /// for the one that waits for it, and a submit goes into the queue though that is full. So a chain of 1,000 joins
-/// sleeps on about 16 threads besides the worker's; they are no workers, and neither counted nor limited. What is left is a task that
-/// waits, in a queue or on a latch, for what only a queued task would do, when every worker does so: give the
-/// pool [spares](Builder::spares).
+/// sleeps on about 16 threads besides the worker's; they are no workers, and neither counted nor limited.
+///
+/// What is left is a task that waits, in a queue or on a latch, for what only a queued task would do, when every worker
+/// does so: give the pool [spares](Builder::spares).
 ///
 /// # Cancellation
 /// [`Task::cancel`] takes back a task that has not started. `abort` takes them all back. What runs is not

@@ -45,7 +45,10 @@ impl Place for Room<'_> {
     fn looks_ready(&self) -> bool {
         let intake = self.intake;
         let queued = intake.tail.count.load(Relaxed) + intake.head.count.load(Relaxed);
-        queued + intake.lent.load(Relaxed) < intake.capacity
+        let room = queued + intake.lent.load(Relaxed) < intake.capacity;
+        // Whoever keeps off must not look, try, and lose its patience in no time. A lock is dear for a guess, so it
+        // is taken only where an attempt would take it next.
+        room && intake.tail.lock.try_lock().is_some_and(|tail| tail.turns.admits(self.turn()))
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
