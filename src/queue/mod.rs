@@ -82,7 +82,10 @@ const BATCH: usize = sized(32, 2);
 ///
 /// # Fairness
 /// Sleepers are woken first come, first served. A thread that is awake may still take what a sleeper was
-/// woken for; the sleeper then queues again. That is what keeps a busy queue off the system's scheduler.
+/// woken for; the sleeper then queues again, behind the others. That is what keeps a busy queue off the
+/// system's scheduler. How often one may lose so is not bounded: where others push or pop in a loop without a
+/// pause, a thread that waits may do so long. If each must be served after a bounded number of others, let
+/// producers hold a permit of a [`Semaphore`](crate::Semaphore), which is handed over in order, while they push.
 ///
 /// # Ordering
 /// What a thread did before it pushed an item is visible to the thread that pops it. What was done before
