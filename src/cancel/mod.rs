@@ -247,6 +247,9 @@ impl CancelToken {
     /// Keep it short: the crate has one alarm thread, and a callback that blocks there makes every later
     /// deadline with a callback wait. No lock is held while `f` runs, so it may use this token and anything else. Dropping the guard takes
     /// the callback back; it does not wait for one that runs.
+    ///
+    /// If the operating system refuses the alarm thread, a deadline's callbacks are late: the thread is asked for again
+    /// whenever an alarm is set or taken back, a thread sleeps in this crate, or another thread could be started.
     pub fn on_cancel(&self, f: impl FnOnce() + Send + 'static) -> CallbackGuard {
         CallbackGuard::new(&self.node, Box::new(f))
     }
@@ -260,7 +263,8 @@ impl CancelToken {
     /// A channel that is disconnected when the token is cancelled, for crossbeam's `select!`.
     ///
     /// It never receives a message. A token with a deadline, on the system's clock, gets an alarm on the
-    /// crate's alarm thread with the first call.
+    /// crate's alarm thread with the first call. If the operating system refuses that thread, the channel may be
+    /// disconnected late, like the callbacks of [`on_cancel`](CancelToken::on_cancel).
     ///
     /// ```
     /// use crossbeam_channel::{never, select};
