@@ -9,6 +9,7 @@ pub(crate) mod group;
 pub(crate) mod limiter;
 pub(crate) mod map;
 pub(crate) mod monitor;
+pub(crate) mod neighbours;
 pub(crate) mod pipeline;
 pub(crate) mod pool;
 pub(crate) mod pool_at_rest;

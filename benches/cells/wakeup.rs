@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Cell;
+use crate::cells::neighbours;
 use crate::rivals::alarms::{Alarm, Crossbeam, ParkingLot, Selvedge, Std};
 use crate::team::{self, Part};
 
@@ -14,7 +15,9 @@ use crate::team::{self, Part};
 const SETTLE: Duration = Duration::from_micros(300);
 
 pub(crate) fn all() -> Vec<Cell> {
-    vec![cell("1 sleeping thread", 1), cell("8 sleeping threads", 8)]
+    let mut cells = vec![cell("1 sleeping thread", 1), cell("8 sleeping threads", 8)];
+    cells.extend(neighbours::all());
+    cells
 }
 
 fn cell(name: &str, sleepers: usize) -> Cell {
