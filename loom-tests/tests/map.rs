@@ -210,3 +210,22 @@ fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
         assert!(figures(&map).contains("running: 0, waiting: 0"), "{map:?}");
     });
 }
+
+/// A thread makes a value and in that waits for another's; whose maker then wants the first. Its own value is made by
+/// then, so there is no circle, whether or not the thread that waited for it is awake already.
+///
+/// Fails if a value that is made still counts as its maker's (edit `map-made-value-closes-a-circle`).
+#[test]
+fn a_wait_for_a_value_that_is_made_closes_no_circle() {
+    model::check(|| {
+        let map = Arc::new(Map::with_shards_and_hasher(2, Default::default()));
+        let outer = thread::spawn({
+            let map = Arc::clone(&map);
+            move || map.get_or_insert_with(1, || 1 + map.get_or_insert_with(4, || 10))
+        });
+        let inner = map.get_or_insert_with(4, || 10);
+        // This thread makes nothing any more, so nobody can wait for it.
+        let first = map.get_or_insert_with(1, || 11);
+        assert_eq!((inner, first, outer.join().unwrap()), (10, 11, 11));
+    });
+}
