@@ -284,6 +284,7 @@ fn figures_are_never_higher_than_the_truth() {
 #[test]
 fn peak_that_nobody_looked_at_is_remembered() {
     within_a_minute(|| {
+        assert_eq!(Pool::builder().workers(1).build().unwrap().stats().peak_queued, 0);
         let (pool, gate) = busy(8);
         (0..5).for_each(|_| pool.execute(|| ()).unwrap());
         gate.count_down();
