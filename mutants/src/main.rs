@@ -89,7 +89,8 @@ impl Fate {
             (Some(Fate::Survived(tried, all)), Fate::Survived(more, of)) => {
                 Fate::Survived(tried + more, all + of)
             }
-            (Some(Fate::Open), _) => Fate::Open,
+            // No model was asked: it has survived up to here, or the score would be better the less time there is.
+            (Some(before), Fate::Open) => before,
             (_, fate) => fate,
         }
     }
