@@ -390,7 +390,9 @@ impl fmt::Debug for ManualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("ManualClock");
         if let Some(state) = self.manual.state.try_lock() {
-            out.field("now", &state.now).field("alarms", &state.alarms.len());
+            out.field("now", &state.now)
+                .field("alarms", &state.alarms.len())
+                .field("counting", &state.counting.len());
         }
         out.finish_non_exhaustive()
     }

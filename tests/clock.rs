@@ -372,6 +372,7 @@ fn who_counts_sleepers_within_a_limit_is_told_of_its_end_and_counts_not_itself()
         assert_eq!(clock.wait_for_sleepers_until(1, Duration::from_millis(20)), Err(WaitError::TimedOut));
         clock.advance(HOUR);
         assert_eq!(counts.join().unwrap(), Err(WaitError::TimedOut));
+        assert_eq!(figure(&clock, "counting"), Some(0));
         stop.cancel();
         assert_eq!(clock.wait_for_sleepers_until(1, &stop), Err(WaitError::Cancelled));
     });

@@ -135,6 +135,18 @@ fn dropped_unstarted_task_tells_its_handle_that_it_was_cancelled() {
 }
 
 #[test]
+fn dropped_unstarted_task_is_counted_as_cancelled_whatever_its_size() {
+    within_a_minute(|| {
+        let (pool, gate) = busy(10);
+        let (small, large) = ([0_u8; 1], [0_u8; 1_000]);
+        pool.execute(move || _ = std::hint::black_box(small)).unwrap();
+        pool.execute(move || _ = std::hint::black_box(large)).unwrap();
+        drop(abort(&pool, &gate).unstarted);
+        assert_eq!(pool.stats().cancelled, 2);
+    });
+}
+
+#[test]
 fn abort_leaves_out_what_was_cancelled() {
     within_a_minute(|| {
         let (pool, gate) = busy(10);
