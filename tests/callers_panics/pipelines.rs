@@ -329,3 +329,18 @@ fn cancelled_pipeline_drops_what_it_has_and_says_so() {
         }
     });
 }
+
+#[test]
+fn panic_of_an_item_that_an_output_has_not_read_reaches_whoever_drops_it() {
+    row(|| {
+        let touchies = Touchies::default();
+        let source = Pipeline::source((0..32_u32).map(|n| (n, touchies.make())));
+        let mut outputs = source.fan_out_by(2, 32, |(n, _)| *n).into_iter().map(IntoIterator::into_iter);
+        let (read, unread) = (outputs.next().unwrap(), outputs.next().unwrap());
+        for item in read {
+            assert_eq!(panic_of(|| drop(item)), "a value's drop");
+        }
+        assert!(touchies.dropped() < 32, "the hasher sent everything one way");
+        assert_eq!((panic_of(|| drop(unread)).as_str(), touchies.dropped()), ("a value's drop", 32));
+    });
+}
