@@ -241,6 +241,23 @@ mod parallel {
     }
 
     #[test]
+    fn window_of_64_items_a_worker_is_there_unless_another_is_set() {
+        within_a_minute(|| {
+            let read = Arc::new(AtomicUsize::new(0));
+            let source = {
+                let read = Arc::clone(&read);
+                (0..).inspect(move |_| _ = read.fetch_add(1, SeqCst))
+            };
+            let mut outputs = Pipeline::source(source).par_map(2, |n: usize| n).into_iter();
+            assert_eq!(outputs.next(), Some(0));
+            eventually("the window is nearly full", || read.load(SeqCst) > 64);
+            (0..1_000).for_each(|_| std::thread::yield_now());
+            // One was taken; workers read several at a time, when there is room for all of them.
+            assert!(read.load(SeqCst) <= 2 * 64 + 1);
+        });
+    }
+
+    #[test]
     fn live_items_are_at_most_the_sum_of_the_bounds() {
         within_a_minute(|| {
             let census = Arc::new(Census::default());

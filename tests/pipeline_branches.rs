@@ -42,6 +42,23 @@ mod branches {
     }
 
     #[test]
+    fn merge_keeps_64_items_unless_it_is_told_otherwise() {
+        within_a_minute(|| {
+            let read = Arc::new(AtomicUsize::new(0));
+            let inputs = [0, 1].map(|_| {
+                let read = Arc::clone(&read);
+                Pipeline::source((0..).inspect(move |_: &u64| _ = read.fetch_add(1, SeqCst)))
+            });
+            let mut merged = Pipeline::merge(inputs).into_iter();
+            assert!(merged.next().is_some());
+            // Beside those that wait: one that was taken, and one in the hand of each input's thread.
+            eventually("there is no more room", || read.load(SeqCst) >= 64 + 1 + 2);
+            (0..1_000).for_each(|_| thread::yield_now());
+            assert_eq!(read.load(SeqCst), 64 + 1 + 2);
+        });
+    }
+
+    #[test]
     fn shared_items_come_out_once_over_many_threads() {
         within_a_minute(|| {
             let outputs = Pipeline::source(0..5_000_u64).par_map(2, |n| n).fan_out(4);

@@ -181,6 +181,23 @@ mod cancel {
     }
 
     #[test]
+    fn flattened_items_are_all_there_unless_it_is_cancelled_among_them() {
+        within_a_minute(|| {
+            let stop = CancelToken::new();
+            let pairs = |n: u32| [n, n + 10];
+            let all: Result<Vec<_>, _> = Pipeline::source(0..2).cancelled_by(&stop).flat_map(pairs).collect();
+            assert_eq!(all, Ok(vec![0, 10, 1, 11]));
+            // In the middle of what one input became.
+            let mut taken = Vec::new();
+            let ended = Pipeline::source(0..2).cancelled_by(&stop).flat_map(pairs).for_each(|n| {
+                taken.push(n);
+                stop.cancel();
+            });
+            assert_eq!((ended, taken), (Err(Cancelled), vec![0]));
+        });
+    }
+
+    #[test]
     fn end_that_was_reached_is_success_although_it_was_cancelled() {
         within_a_minute(|| {
             let stop = CancelToken::new();
