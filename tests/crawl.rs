@@ -318,7 +318,8 @@ fn a_reader_that_stops_reading_holds_the_crawl_up_and_finishing_reads_the_rest()
         assert!(crawl.next().is_some());
         // One read, two unread in the queue, one in each worker's hand.
         eventually("both workers stand with a page in hand", || crawl.progress().counts.fetched == 5);
-        assert_eq!(crawl.next_until(Duration::ZERO).unwrap().unwrap().depth, 1);
+        // One is there without waiting; which one depends on who of the two came to the queue first.
+        assert!(crawl.next_until(Duration::ZERO).unwrap().is_some());
         assert_eq!(crawl.finish().fetched(), 100);
     });
 }
