@@ -362,14 +362,14 @@
 //! ```compile_fail,E0597
 //! use selvedge::Pipeline;
 //! let words = vec![String::from("warp")];
-//! let (items, pump) = Pipeline::source(&words).into_channel(1);
+//! let (items, pump) = Pipeline::source(&words).into_channel(1).unwrap();
 //! assert_eq!(items.iter().count(), 1);
 //! pump.join();
 //! ```
 //! ```
 //! use selvedge::Pipeline;
 //! let words = vec![String::from("warp")];
-//! let (items, pump) = Pipeline::source(words).into_channel(1);
+//! let (items, pump) = Pipeline::source(words).into_channel(1).unwrap();
 //! assert_eq!(items.iter().count(), 1);
 //! pump.join();
 //! ```

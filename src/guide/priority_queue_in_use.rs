@@ -3,7 +3,9 @@ let stop = selvedge::CancelToken::new();
 let queue = PriorityQueue::new(2);
 std::thread::scope(|s| {
     let producer = s.spawn(|| (1..=3).try_for_each(|item| queue.push(item)));
-    while queue.pop_until(&stop).unwrap() != 3 {} // the third item waits for room
+    // The third item waits for room.
+    let sum: i32 = (0..3).map(|_| queue.pop_until(&stop).unwrap()).sum();
+    assert_eq!(sum, 6);
     producer.join().unwrap().unwrap();
 });
 queue.close();
