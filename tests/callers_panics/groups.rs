@@ -1,7 +1,5 @@
 //! `group::scope`, `Group` with its handles and closers, and `timeout::run`.
 
-use std::time::Duration;
-
 use selvedge::group::{self, Error, Group, Scope};
 use selvedge::{CancelToken, Clock, Latch, Pool, timeout};
 
@@ -288,11 +286,16 @@ fn what_a_dropped_handle_would_have_had_panics_to_nobody() {
         for panics in [false, true] {
             let end = Arc::new(Latch::new(1));
             let (values, ends) = (touchies.clone(), Arc::clone(&end));
-            let late = timeout::run(Duration::from_millis(1), move |_| {
+            // The function ends its own limit, so that it has started by then.
+            let limit = CancelToken::new();
+            let passes = limit.clone();
+            let late = timeout::run(&limit, move |_| {
+                passes.cancel();
                 ends.wait();
                 if panics { blow("late") } else { values.make() }
             });
             let running = late.err().unwrap().into_running();
+            assert!(running.is_some());
             drop(running);
             end.count_down();
         }
