@@ -10,7 +10,7 @@
 //!
 //! # Cost
 //! Linux, 2 processors. How late a wait of 1 ms ends beside a spinning thread on each, 800 of each kind, bench `wakeup`,
-//! cells "beside neighbours" (as they are measured there; all other load had little weight):
+//! cells "beside neighbours" (measured by a program of its own with their code, not yet by the bench):
 //!
 //! | | p50 | p99 |
 //! |---|---|---|

@@ -29,11 +29,12 @@ mod guard;
 mod held;
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use guard::MonitorGuard;
 
 use crate::error::WaitError;
+use crate::panics::{self, Payload};
 use crate::sync::Mutex;
 use crate::until::Until;
 use borrowed::{Attempt, Waiting};
@@ -136,7 +137,7 @@ pub(super) struct Inner<S> {
 /// A waiter's closure, and what came of it.
 struct Pending<F, R> {
     attempt: F,
-    outcome: Option<std::thread::Result<R>>,
+    outcome: Option<Result<R, Payload>>,
 }
 
 impl<S> Monitor<S> {
@@ -210,7 +211,7 @@ impl<S> Monitor<S> {
         // A success and an end of the limit may tie; then the result is there, and wins (invariant 3).
         match (pending.outcome, ended) {
             (Some(Ok(result)), _) => Ok(result),
-            (Some(Err(payload)), _) => panic::resume_unwind(payload),
+            (Some(Err(payload)), _) => panics::resume(payload),
             (None, ended) => Err(ended.expect_err("a slot is granted after its result was written")),
         }
     }
@@ -264,7 +265,7 @@ where
 {
     fn attempt(&mut self, state: &mut S) -> bool {
         // The panic is the waiter's, on whichever thread this runs, and comes when the lock is free.
-        let attempt = panic::catch_unwind(AssertUnwindSafe(|| (self.attempt)(state)));
+        let attempt = panics::catch(|| (self.attempt)(state));
         self.outcome = attempt.transpose();
         self.outcome.is_some()
     }
