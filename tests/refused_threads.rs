@@ -189,6 +189,29 @@ const CASES: &[(&str, fn())] = &[
         });
         assert_eq!(healed, Ok(()));
     }),
+    ("join in a body", || {
+        let refusal = Refusal::begin();
+        let here = thread::current().id();
+        let stop = CancelToken::new();
+        let result = group::scope(&stop, |g| {
+            let first = g.submit(|_| Ok::<_, ()>(thread::current().id()));
+            let second = g.submit(|_| Ok(first.join() == Ok(here)));
+            assert_eq!(second.join(), Ok(true));
+            g.limit(1);
+            let third = g.submit(|_| Ok(3));
+            let never = g.submit(|_| Ok(4));
+            assert!(never.join_until(SOON).is_err());
+            Ok(third.join())
+        });
+        assert_eq!(result, Ok(Ok(3)));
+        let group = Group::<()>::new(&stop);
+        assert_eq!(group.submit(move |_| Ok(thread::current().id() == here)).unwrap().join(), Ok(true));
+        let task = group.submit(|_| Ok(5)).unwrap();
+        drop(refusal);
+        // A join with a limit asks for a thread again.
+        assert_eq!(task.join_until(HOUR).unwrap(), Ok(5));
+        assert_eq!(group.wait(), Ok(()));
+    }),
     ("scope on a pool", || {
         let pool = Pool::builder().workers(..=1).build().unwrap();
         let refusal = Refusal::begin();

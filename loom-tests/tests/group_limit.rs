@@ -124,6 +124,86 @@ fn a_result_wakes_its_joiner() {
     });
 }
 
+/// A body joins a task, and the system has no thread for it: its one thread waits for that very task. The body runs it.
+///
+/// Fails if a joiner leaves its task to others (edit `group-joiner-runs-nothing`).
+#[test]
+fn a_join_runs_the_task_if_no_thread_is_to_be_had() {
+    model::check(|| {
+        thread::refuse_after(1);
+        let brought = Latch::new(1);
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.spawn(|_| {
+                brought.wait();
+                Ok(())
+            });
+            let brings = g.submit(|_| {
+                brought.count_down();
+                Ok(7)
+            });
+            Ok::<_, ()>(brings.join())
+        });
+        assert_eq!(result, Ok(Ok(7)));
+    });
+}
+
+/// As before, but a limit holds the joined task up until the other one sleeps: the joiner is told then that no thread
+/// is to be had.
+///
+/// Fails if it does not ask to be told (edit `group-joiner-is-not-told`), or does not look again after it has asked
+/// (edit `group-joiner-looks-once`).
+#[test]
+fn a_join_under_a_limit_runs_the_task_once_no_thread_is_to_be_had() {
+    model::check(|| {
+        thread::refuse_after(1);
+        let (started, brought) = (Latch::new(1), Latch::new(1));
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.limit(1);
+            g.spawn(|_| {
+                started.count_down();
+                brought.wait();
+                Ok(())
+            });
+            let brings = g.submit(|_| {
+                brought.count_down();
+                Ok(7)
+            });
+            // Now it is the other one that the limit allows.
+            started.wait();
+            Ok::<_, ()>(brings.join())
+        });
+        assert_eq!(result, Ok(Ok(7)));
+    });
+}
+
+/// A thread that is no part of the scope joins a task of it, and runs it: the scope does not return before.
+///
+/// Fails if a task that its joiner runs does not count as present (edit `group-joined-task-is-absent`): it would use what
+/// the scope's caller has freed.
+#[test]
+fn a_scope_waits_for_the_joiner_that_runs_its_task() {
+    model::check(|| {
+        thread::refuse_after(0);
+        // 0: not begun, 1: begun, 2: ended, 3: the scope has returned.
+        let at_work = Arc::new(AtomicUsize::new(0));
+        let mut joiner = None;
+        let result = group::scope(&CancelToken::new(), |g| {
+            let work = Arc::clone(&at_work);
+            let handle = g.submit(move |_| {
+                work.fetch_add(1, Ordering::AcqRel);
+                work.fetch_add(1, Ordering::AcqRel);
+                Ok::<_, ()>(7)
+            });
+            joiner = Some(thread::spawn(move || handle.join()));
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+        assert_eq!(at_work.swap(3, Ordering::AcqRel), 2, "it has run, once");
+        assert_eq!(joiner.unwrap().join().unwrap(), Ok(7));
+        assert_eq!(at_work.load(Ordering::Acquire), 3, "it ran afterwards");
+    });
+}
+
 /// The joiner of a task that fails is told, and finds the failure written down.
 ///
 /// Fails if it is not told (edit `group-failed-task-tells-nobody`), or told before (edit `group-tells-before-it-fails`).

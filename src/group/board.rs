@@ -16,7 +16,8 @@
 //! break it: a post, a raised limit, a task that is taken, and one that falls asleep.
 //!
 //! # No thread to be had
-//! Then whoever ends a task takes the next, and who waits for the group takes them all; those who wait elsewhere for
+//! Then whoever ends a task takes the next, and who waits for the group takes them all; a [handle](super::Handle)'s
+//! joiner takes the one that it waits for, which it does with a thread to be had, too; those who wait elsewhere for
 //! what a task does are told by a token ([`Board::tell_of_refusal`]). The call stays with the crew, whose next free
 //! helper comes for it, and the next post asks for a thread again.
 //!
@@ -61,6 +62,14 @@ impl Board {
         let mut state = board.state.lock();
         state.post(name, task);
         Board::settle(board, state)
+    }
+
+    /// Like [`post`](Board::post), for a task that is joined: its number.
+    pub(super) fn post_joined(board: &Arc<Self>, task: Task) -> usize {
+        let mut state = board.state.lock();
+        let number = state.post(None, task);
+        let _ = Board::settle(board, state);
+        number
     }
 
     /// Posts a task without calling anybody; [`call`](Board::call) must follow. Returns the task's number.
@@ -212,17 +221,57 @@ impl Board {
 
     /// Takes tasks until there are none for this thread.
     fn take_all<'a>(board: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
-        while let Some((number, task)) = state.take() {
-            let _ = Board::settle(board, state);
-            let ran = Board::run(task);
-            state = board.state.lock();
-            let wakes = state.end(number, ran);
-            if !wakes.is_empty() {
-                drop(state);
-                drop(wakes);
-                state = board.state.lock();
+        while let Some(taken) = state.take() {
+            state = Board::perform(board, state, taken);
+        }
+    }
+
+    /// Runs a task that was taken with the lock held, and gives the lock back.
+    fn perform<'a>(
+        board: &'a Arc<Self>,
+        state: MutexGuard<'a, State>,
+        (number, task): (usize, Task),
+    ) -> MutexGuard<'a, State> {
+        let _ = Board::settle(board, state);
+        let ran = Board::run(task);
+        let mut state = board.state.lock();
+        let wakes = state.end(number, ran);
+        if wakes.is_empty() {
+            return state;
+        }
+        drop(state);
+        drop(wakes);
+        board.state.lock()
+    }
+
+    /// What a thread does that is about to wait for the end of one task: it runs the task if nobody has started it and
+    /// the limit allows it. It waits for nothing else, so it runs no other task.
+    ///
+    /// Says whether the task is left for a helper because of the limit.
+    pub(super) fn run_joined(board: &Arc<Self>, number: usize) -> bool {
+        let state = board.state.lock();
+        if !state.admits(number) {
+            return state.has(number);
+        }
+        drop(state);
+        // In the place of the helper that is on its way: the thread need not be the group's maker.
+        let run = move |board: &Arc<Self>| {
+            let take = || {
+                let mut state = board.state.lock();
+                if let Some(taken) = state.take_this(number) {
+                    drop(Board::perform(board, state, taken));
+                }
+            };
+            board.behalf.run(|| Board::as_worker(board, take));
+        };
+        match nested::enter() {
+            Some(_nested) => run(board),
+            None => {
+                let board = Arc::clone(board);
+                nested::run_elsewhere(Arc::new(move || run(&board)));
             }
         }
+        false
     }
 
     /// Runs a task and drops what it holds. Tasks catch the panics of the caller's function; what is left is the

@@ -37,7 +37,7 @@ impl Drop for NoUnwind {
 /// | | edits of `loom-tests/breaks` | noticed by |
 /// |---|---|---|
 /// | 1 | `group-task-goes-past-the-board`, `group-closer-goes-past-the-board` | models |
-/// | 2 | `group-wait-overlooks-the-posted`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer`, `group-late-closer-is-kept` | models |
+/// | 2 | `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer`, `group-late-closer-is-kept` | models |
 /// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns`, `group-unwinding-goes-on` | the tests below |
 /// | 4 | `group-end-leaves-closers`, and the programs of `lifetimes.rs` that must not compile | a model, doc-tests |
 /// | yard | `yard-does-not-close`, `yard-does-not-wait`, `yard-unwinds-past-its-tasks`, `yard-unwinds-when-it-stops` | the tests in `yard.rs` |

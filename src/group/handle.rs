@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::board::Board;
+use super::state::Task;
+use crate::cancel::CancelToken;
 use crate::error::{Cancelled, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::promise::Promise;
@@ -26,8 +29,10 @@ use crate::until::Until;
 /// ```
 ///
 /// # Blocking
-/// Until the task has ended; whoever ends it wakes the joiner. A task of a group with a limit that joins one which
-/// has not started does not wait for ever: see [`Scope::limit`](super::Scope::limit).
+/// Until the task has ended; whoever ends it wakes the joiner. A join without a limit runs the task on this thread if no
+/// other has started it and the group's own [limit](super::Scope::limit) allows it to run: it costs no thread, and it
+/// ends though the system refuses one. A task of a group with a limit that joins one which has not started does not
+/// wait for ever: see [`Scope::limit`](super::Scope::limit).
 ///
 /// # Cancellation
 /// A result that was there before the limit passed is success, however late the joiner wakes up. After a time-out
@@ -36,17 +41,26 @@ use crate::until::Until;
 #[must_use = "dropping the handle drops the task's result; `spawn` is for tasks without one"]
 pub struct Handle<R> {
     promise: Arc<Promise<R>>,
+    /// Where the task is posted, and its number there.
+    board: Arc<Board>,
+    number: usize,
 }
 
 /// The task's side: says that there is no result, if it is dropped without one.
 pub(super) struct Maker<R>(Arc<Promise<R>>);
 
-pub(super) fn pair<R>() -> (Handle<R>, Maker<R>) {
-    let promise = Arc::new(Promise::new());
-    (Handle { promise: Arc::clone(&promise) }, Maker(promise))
-}
-
 impl<R> Maker<R> {
+    pub(super) fn new() -> Self {
+        Maker(Arc::new(Promise::new()))
+    }
+
+    /// Posts the task that this one's result comes from.
+    pub(super) fn post(self, board: &Arc<Board>, task: impl FnOnce(Self) -> Task) -> Handle<R> {
+        let promise = Arc::clone(&self.0);
+        let number = Board::post_joined(board, task(self));
+        Handle { promise, board: Arc::clone(board), number }
+    }
+
     pub(super) fn begin(&self) {
         self.0.begin();
     }
@@ -105,10 +119,43 @@ impl<R> Handle<R> {
         if self.promise.is_this_threads() {
             return Err(Rejected::new(self, WaitError::Impossible));
         }
-        match limit.into().retry(&*self.promise, || self.promise.take()) {
+        match self.take_until(limit.into()) {
             Ok(result) => Ok(Ok(result)),
             Err(WaitError::Closed) => Ok(Err(Cancelled)),
             Err(error) => Err(Rejected::new(self, error)),
+        }
+    }
+
+    fn take_until(&self, limit: Until<'_>) -> Result<R, WaitError> {
+        if !self.promise.has_ended() {
+            if limit.is_unlimited() {
+                return self.take();
+            }
+            // It runs no task, as that might outlast the limit; but if a thread was refused, one is asked for again.
+            let _ = Board::call(&self.board);
+        }
+        limit.retry(&*self.promise, || self.promise.take())
+    }
+
+    /// Takes the result, and runs the task for it if no other thread has started it.
+    fn take(&self) -> Result<R, WaitError> {
+        let run = || Board::run_joined(&self.board, self.number);
+        let take = || self.promise.take();
+        // A helper has it, or this thread has run it.
+        if !run() {
+            return Until::forever().retry(&*self.promise, take);
+        }
+        // The group's limit holds the task up. A helper takes it when it may run; if none is to be had then, this thread
+        // is told. It looks again after it has asked to be told, so neither can be missed.
+        loop {
+            let refused = CancelToken::new();
+            let _leaves = refused.drop_guard();
+            self.board.tell_of_refusal(refused.clone());
+            let limit = if run() { Until::from(&refused) } else { Until::forever() };
+            match limit.retry(&*self.promise, take) {
+                Err(WaitError::Cancelled) => {}
+                ended => return ended,
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::board::Board;
 use super::callers::Callers;
 use super::core::Core;
-use super::handle::{self, Handle};
+use super::handle::{Handle, Maker};
 use super::state::Task;
 use super::{Unfinished, erase};
 use crate::cancel::CancelToken;
@@ -71,13 +71,12 @@ impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
         F: FnOnce(&CancelToken) -> Result<R, E> + Send + 'scope,
         R: Send + 'scope,
     {
-        let (handle, maker) = handle::pair();
-        let task = erase::lifetime(Box::new(move || {
-            maker.begin();
-            self.core.run(f, move |result| maker.keep(result))
-        }));
-        let _ = Board::post(&self.core.board, None, task);
-        handle
+        Maker::new().post(&self.core.board, |maker| {
+            erase::lifetime(Box::new(move || {
+                maker.begin();
+                self.core.run(f, move |result| maker.keep(result))
+            }))
+        })
     }
 
     /// From here on starts a task only while fewer than `limit` run. Those that run go on, those that are spawned

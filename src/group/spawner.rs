@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::board::Board;
 use super::core::Core;
-use super::handle::{self, Handle};
+use super::handle::{Handle, Maker};
 use super::state::Task;
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError};
@@ -93,14 +93,13 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, Closed));
         }
-        let (handle, maker) = handle::pair();
         let core = Arc::clone(&self.core);
-        let task = Box::new(move || {
-            maker.begin();
-            core.run(|token| f(token).map_err(Arc::new), move |result| maker.keep(result))
-        });
-        let _ = Board::post(&self.core.board, None, task);
-        Ok(handle)
+        Ok(Maker::new().post(&self.core.board, |maker| {
+            Box::new(move || {
+                maker.begin();
+                core.run(|token| f(token).map_err(Arc::new), move |result| maker.keep(result))
+            })
+        }))
     }
 
     /// The group's token.

@@ -107,8 +107,7 @@ impl State {
 
     /// Takes back a task that was posted, if nobody has taken it.
     pub(super) fn withdraw(&mut self, number: usize) -> Option<Task> {
-        // They lie in the order of their numbers.
-        let at = self.posted.binary_search_by_key(&number, |posted| posted.label.number).ok()?;
+        let at = self.position(number)?;
         self.posted.remove(at).map(|posted| posted.task)
     }
 
@@ -137,13 +136,39 @@ impl State {
         if !self.has_work() {
             return None;
         }
-        let Posted { label, task } = self.posted.pop_front()?;
+        let posted = self.posted.pop_front()?;
+        Some(self.start(posted))
+    }
+
+    /// Takes down the task of that number, if nobody has and the limit allows it to run.
+    pub(super) fn take_this(&mut self, number: usize) -> Option<(usize, Task)> {
+        let at = self.position(number).filter(|_| self.has_work())?;
+        let posted = self.posted.remove(at)?;
+        Some(self.start(posted))
+    }
+
+    /// The task of that number is posted, and the limit allows it to run.
+    pub(super) fn admits(&self, number: usize) -> bool {
+        self.has_work() && self.position(number).is_some()
+    }
+
+    /// The task of that number is posted.
+    pub(super) fn has(&self, number: usize) -> bool {
+        self.position(number).is_some()
+    }
+
+    /// Where a posted task is: they lie in the order of their numbers.
+    fn position(&self, number: usize) -> Option<usize> {
+        self.posted.binary_search_by_key(&number, |posted| posted.label.number).ok()
+    }
+
+    fn start(&mut self, Posted { label, task }: Posted) -> (usize, Task) {
         burst::give_back(&mut self.posted);
         let number = label.number;
         self.running.push(label);
         self.awake += 1;
         self.quiet_since = None;
-        Some((number, task))
+        (number, task)
     }
 
     /// A task has ended and is gone. Wakes those who wait if it was the last. (If others are posted, whoever ran
