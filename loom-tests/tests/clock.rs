@@ -5,6 +5,7 @@ use selvedge_loom as selvedge;
 use std::time::Duration;
 
 use selvedge::error::WaitError;
+use selvedge::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{BoundedQueue, CancelToken, Clock};
 
@@ -50,9 +51,14 @@ fn each_sleeper_counts_once_whatever_ends_its_sleep() {
             let (queue, token) = (Arc::clone(&queue), token.clone());
             move || queue.pop_until((&token, HOUR * 2))
         });
+        let last_comes = Arc::new(AtomicBool::new(false));
         let counting = thread::spawn({
-            let clock = clock.clone();
-            move || clock.wait_for_sleepers(2)
+            let (clock, last_comes) = (clock.clone(), Arc::clone(&last_comes));
+            move || {
+                clock.wait_for_sleepers(2);
+                // Relaxed: whoever counts has had the clock's lock after the sleeper.
+                assert!(last_comes.load(Relaxed));
+            }
         });
         clock.wait_for_sleepers(1);
         // The second sleeper is this thread, which nobody advances until the other has counted two.
@@ -63,6 +69,7 @@ fn each_sleeper_counts_once_whatever_ends_its_sleep() {
                 clock.advance(HOUR);
             }
         });
+        last_comes.store(true, Relaxed);
         token.wait();
         assert_eq!(both.join().unwrap(), Err(WaitError::Cancelled));
         advancer.join().unwrap();
