@@ -3,6 +3,7 @@
 use selvedge_loom as selvedge;
 
 use selvedge::error::{Cancelled, WaitError};
+use selvedge::group::Group;
 use selvedge::semaphore::OwnedPermit;
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, model, thread};
@@ -352,5 +353,91 @@ fn a_child_until_another_token_is_cancelled_with_it() {
         sleeper.join().unwrap();
         assert!(!parent.is_cancelled());
         assert_eq!(watchers(&parent), "0");
+    });
+}
+
+/// A group's token, which is loose until somebody sleeps on it, wakes its sleeper wherever the parent's cancel falls.
+///
+/// Fails if a node is taken for tied before it is in its parent's list (edit `cancel-tied-before-it-is-listed`).
+#[test]
+fn a_loose_token_that_is_slept_on_while_its_parent_is_cancelled_wakes_the_sleeper() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let group = Group::<()>::new(&parent);
+        let sleeper = thread::spawn({
+            let token = group.token().clone();
+            move || token.wait()
+        });
+        parent.cancel();
+        assert!(group.token().is_cancelled());
+        sleeper.join().unwrap();
+    });
+}
+
+/// A loose token that was seen cancelled stays so, while another thread ties it, and it has its parent's cause.
+///
+/// Fails if a look at a loose token tells of the parent's end without ending the token (edit
+/// `cancel-loose-is-not-ended`).
+#[test]
+fn a_loose_token_that_was_seen_cancelled_stays_cancelled() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let group = Group::<()>::new(&parent);
+        let sleeper = thread::spawn({
+            let token = group.token().clone();
+            move || token.wait()
+        });
+        let canceller = thread::spawn({
+            let parent = parent.clone();
+            move || parent.cancel_because("parent")
+        });
+        if group.token().is_cancelled() {
+            assert!(group.token().is_cancelled());
+            group.token().cancel_because("later");
+        }
+        canceller.join().unwrap();
+        sleeper.join().unwrap();
+        assert_eq!(group.token().cause().unwrap().to_string(), "parent");
+    });
+}
+
+/// Two threads that sleep on a loose token at once tie it once: both are woken, and the parent forgets it when it is
+/// gone.
+///
+/// Fails if the thread that comes second leaves its entry in the parent's list (edit `cancel-tied-twice`).
+#[test]
+fn a_loose_token_that_is_tied_by_two_is_in_the_list_once() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let group = Group::<()>::new(&parent);
+        let tie = |token: CancelToken| drop(token.on_cancel(|| ()));
+        let other = thread::spawn({
+            let token = group.token().clone();
+            move || tie(token)
+        });
+        tie(group.token().clone());
+        other.join().unwrap();
+        assert_eq!(watchers(&parent), "1");
+        drop(group);
+        assert_eq!(watchers(&parent), "0");
+    });
+}
+
+/// A loose token that is cancelled after its parent has the parent's cause, whoever ties it meanwhile.
+///
+/// Fails if whoever cancels a loose token does not look at the parent (edit `cancel-loose-overlooks-its-parent`).
+#[test]
+fn a_loose_token_that_is_cancelled_after_its_parent_has_the_parents_cause() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let group = Group::<()>::new(&parent);
+        let sleeper = thread::spawn({
+            let token = group.token().clone();
+            move || token.wait()
+        });
+        parent.cancel_because("parent");
+        group.token().cancel_because("token");
+        assert_eq!(group.token().cause().unwrap().to_string(), "parent");
+        sleeper.join().unwrap();
     });
 }

@@ -112,6 +112,12 @@ impl CancelToken {
         CancelToken { node: Node::child(&self.node, None) }
     }
 
+    /// A child that its parent knows of only once somebody must be told of its end: half the price where nobody ever
+    /// must.
+    pub(crate) fn loose_child(&self) -> Self {
+        CancelToken { node: Node::loose_child(&self.node) }
+    }
+
     /// Makes a child that is also cancelled when `limit` passes, with the cause
     /// [`Cause::DeadlinePassed`]. Its deadline is never later than this token's.
     ///

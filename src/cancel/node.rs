@@ -12,9 +12,13 @@
 //! price is that for a moment a parent is cancelled and its child not yet; the child is by the time the
 //! call that cancelled the parent returns.
 //!
+//! A scope's token is in nobody's list at first: see [`loose`].
+//!
 //! # Who keeps whom
 //! A child keeps its parent alive, a parent knows its children by [`Weak`] references, and a node that is
 //! dropped leaves its parent's list. So a long-lived parent holds no trace of the children that are gone.
+
+mod loose;
 
 use std::convert::Infallible;
 use std::mem;
@@ -34,14 +38,16 @@ use crate::wait::{Outcome, Slot};
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Node {
-    /// How far it has come: [`LIVE`], [`ENDING`] or [`CANCELLED`]. Changes under the lock, after `cause`; saves the lock
-    /// to those who only ask.
+    /// How far it has come: [`LOOSE`], [`LIVE`], [`ENDING`] or [`CANCELLED`]. Changes under the lock, after `cause`;
+    /// saves the lock to those who only ask.
     stage: AtomicUsize,
     pub(super) clock: Clock,
     /// Never later than the parent's.
     pub(super) deadline: Option<Instant>,
-    /// Empty at the root, or if the parent was cancelled already.
-    parent: OnceLock<Link>,
+    /// `None` at the root.
+    parent: Option<Arc<Node>>,
+    /// The key in the parent's list; empty if the node is not in it.
+    key: OnceLock<Key>,
     /// A second token to be cancelled with, from the limit of `child_until`.
     also: OnceLock<Link>,
     state: Mutex<State>,
@@ -49,6 +55,8 @@ pub(super) struct Node {
 }
 
 const LIVE: usize = 0;
+/// Live, and in no list: whoever looks at the node looks at its parent.
+const LOOSE: usize = 3;
 /// `done` is about to be disconnected: whoever asks waits for the lock, that is until it is. So nobody sees the node
 /// cancelled and `done` not yet disconnected, nor the other way round.
 const ENDING: usize = 1;
@@ -84,15 +92,16 @@ pub(super) enum Watcher {
 
 impl Node {
     pub(super) fn root(clock: Clock) -> Arc<Node> {
-        Arc::new(Node::new(clock, None))
+        Arc::new(Node::new(clock, None, None, LIVE))
     }
 
-    fn new(clock: Clock, deadline: Option<Instant>) -> Node {
+    fn new(clock: Clock, deadline: Option<Instant>, parent: Option<Arc<Node>>, stage: usize) -> Node {
         Node {
-            stage: AtomicUsize::new(LIVE),
+            stage: AtomicUsize::new(stage),
             clock,
             deadline,
-            parent: OnceLock::new(),
+            parent,
+            key: OnceLock::new(),
             also: OnceLock::new(),
             state: Mutex::new(State { cause: None, watchers: Watchers::default(), done: None, alarm: None }),
             done: OnceLock::new(),
@@ -105,25 +114,32 @@ impl Node {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let node = Arc::new(Node::new(parent.clock.clone(), deadline));
-        node.follow(parent, &node.parent);
+        let node = Arc::new(Node::new(parent.clock.clone(), deadline, Some(Arc::clone(parent)), LIVE));
+        if let Some(key) = node.enter(parent) {
+            node.key.set(key).unwrap_or_else(|_| unreachable!("set once"));
+        }
         node
     }
 
     /// Lets the node be cancelled with a second one as well, once in its life.
     pub(super) fn follow_also(self: &Arc<Self>, other: &Arc<Node>) {
-        self.follow(other, &self.also);
+        if let Some(key) = self.enter(other) {
+            self.also.set((Arc::clone(other), key)).unwrap_or_else(|_| unreachable!("set once"));
+        }
     }
 
     /// Enters the list of the node `above`, or is cancelled with its cause if that has been.
     ///
     /// The node is whole before anybody above hears of it: an [`Arc::new_cyclic`] would be one allocation's
     /// work less, but until it returns a canceller's `upgrade` fails, and the child would be missed.
-    fn follow(self: &Arc<Self>, above: &Arc<Node>, link: &OnceLock<Link>) {
+    fn enter(self: &Arc<Self>, above: &Arc<Node>) -> Option<Key> {
         match above.watch(Watcher::Child(Arc::downgrade(self))) {
-            Ok(key) => link.set((Arc::clone(above), key)).unwrap_or_else(|_| unreachable!("set once")),
+            Ok(key) => Some(key),
             // It is new, so there is no callback yet that could panic.
-            Err(_) => panics::discard(self.cancel(above.cause().unwrap_or(Cause::Requested))),
+            Err(_) => {
+                panics::discard(self.cancel(above.cause().unwrap_or(Cause::Requested)));
+                None
+            }
         }
     }
 
@@ -145,6 +161,7 @@ impl Node {
         // Acquire pairs with the release store in `end`: who sees the node cancelled sees what the canceller did before.
         match self.stage.load(Ordering::Acquire) {
             LIVE => false,
+            LOOSE => self.is_cancelled_above(),
             ENDING => self.is_cancelled_for_certain(),
             _ => true,
         }
@@ -158,7 +175,9 @@ impl Node {
 
     /// As far as can be seen without waiting.
     pub(super) fn looks_cancelled(&self) -> bool {
-        self.stage.load(Ordering::Acquire) == CANCELLED
+        let above = || self.parent.as_ref().is_some_and(|parent| parent.looks_cancelled());
+        let stage = self.stage.load(Ordering::Acquire);
+        stage == CANCELLED || stage == LOOSE && above()
     }
 
     #[cold]
@@ -183,6 +202,8 @@ impl Node {
     #[must_use = "a callback's panic goes to whoever cancelled, or is let go on purpose"]
     pub(super) fn cancel(self: &Arc<Self>, cause: Cause) -> Option<Payload> {
         // Most tokens have nobody below, and then nothing is allocated.
+        // A loose node whose parent was cancelled before has the parent's cause.
+        self.was_cancelled();
         let mut below = Vec::new();
         let mut panicked = FirstPanic::new();
         let mut next = Some(Arc::clone(self));
@@ -236,6 +257,7 @@ impl Node {
 
     /// Registers a watcher, or gives it back if the node was cancelled.
     pub(super) fn watch(self: &Arc<Self>, watcher: Watcher) -> Result<Key, Watcher> {
+        self.tie();
         // A child has the deadline itself, and a sleeper looks at the system's clock itself.
         match watcher {
             Watcher::Call(_) => self.set_alarm(),
@@ -296,6 +318,7 @@ impl Node {
         if let Some(done) = self.done.get() {
             return done;
         }
+        self.tie();
         self.set_alarm();
         let (sender, receiver) = crossbeam_channel::bounded(0);
         let mut state = self.state.lock();
@@ -312,6 +335,19 @@ impl Node {
         if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
     }
 
+    fn leave_parent(&mut self) -> Option<Arc<Node>> {
+        let parent = self.parent.take()?;
+        Some(match self.key.take() {
+            Some(key) => Node::leave((parent, key)),
+            None => parent,
+        })
+    }
+
+    fn leave((node, key): Link) -> Arc<Node> {
+        drop(node.forget(key));
+        node
+    }
+
     /// Watchers now: threads, callbacks and children. `None` if the lock was held.
     pub(super) fn watchers(&self) -> Option<usize> {
         self.state.try_lock().map(|state| state.watchers.len())
@@ -323,12 +359,11 @@ impl Drop for Node {
     /// them may be longer than the stack is deep.
     fn drop(&mut self) {
         let mut above: Vec<Link> = self.also.take().into_iter().collect();
-        let mut next = self.parent.take();
-        while let Some((node, key)) = next.or_else(|| above.pop()) {
-            drop(node.forget(key));
+        let mut next = self.leave_parent();
+        while let Some(node) = next.or_else(|| above.pop().map(Node::leave)) {
             next = Arc::into_inner(node).and_then(|mut node| {
                 above.extend(node.also.take());
-                node.parent.take()
+                node.leave_parent()
             });
         }
     }

@@ -33,7 +33,7 @@ impl<E> Core<E> {
     pub(super) fn new(callers: Option<Arc<dyn Callers>>, token: &CancelToken) -> Self {
         Core {
             board: Arc::new(Board::new(callers)),
-            token: token.child(),
+            token: token.loose_child(),
             failures: Mutex::new(Vec::new()),
             keeps_going: AtomicBool::new(false),
             watch: Mutex::new(None),
