@@ -4,9 +4,10 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use common::{HOUR, within_a_minute};
-use selvedge::{BoundedQueue, CancelToken, Pool, Semaphore, group};
+use selvedge::{BoundedQueue, CancelToken, Latch, Pool, Semaphore, group};
 
 /// Set in the process that is interrupted.
 const CHILD: &str = "SELVEDGE_TEST_INTERRUPTED";
@@ -53,14 +54,25 @@ fn sleep_until_interrupted() {
     let semaphore = Semaphore::new(1);
     let _held = semaphore.acquire().unwrap();
     let pool = Pool::builder().workers(1).build().unwrap();
-    let task = pool.submit_with(|token| token.sleep(HOUR).is_err()).unwrap();
+    // A task that the signal finds before it has begun never begins.
+    let begun = Arc::new(Latch::new(5));
+    let task = pool.submit_with({
+        let begun = Arc::clone(&begun);
+        move |token| {
+            begun.count_down();
+            token.sleep(HOUR).is_err()
+        }
+    });
+    let task = task.unwrap();
+    let begin = || begun.count_down();
     let woken = group::scope(&stop, |g| {
         let sleepers = [
-            g.submit(|token| Ok::<_, ()>(token.sleep(HOUR).is_err())),
-            g.submit(|_| Ok(queue.pop_until((&stop, HOUR)).is_err())),
-            g.submit(|_| Ok(semaphore.acquire_until(&stop).is_err())),
-            g.submit(|_| Ok(stop.wait_until(HOUR).is_ok())),
+            g.submit(|token| Ok::<_, ()>((begin(), token.sleep(HOUR).is_err()).1)),
+            g.submit(|_| Ok((begin(), queue.pop_until((&stop, HOUR)).is_err()).1)),
+            g.submit(|_| Ok((begin(), semaphore.acquire_until(&stop).is_err()).1)),
+            g.submit(|_| Ok((begin(), stop.wait_until(HOUR).is_ok()).1)),
         ];
+        begun.wait();
         println!("asleep");
         stop.wait();
         task.cancel();
