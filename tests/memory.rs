@@ -5,6 +5,7 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
@@ -12,9 +13,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{HOUR, within_a_minute};
+use selvedge::batch::Batch;
 use selvedge::group::Group;
 use selvedge::limiter::KeyedLimiter;
-use selvedge::{CancelToken, Clock, Latch, Pool, ShardedMap, SingleFlight};
+use selvedge::{
+    Batcher, BoundedQueue, CancelToken, Clock, Latch, Monitor, Pool, RateLimiter, Semaphore, ShardedMap,
+    SingleFlight, WaitGroup,
+};
 
 /// The system's allocator, with a count of the bytes that live.
 struct Counting;
@@ -161,11 +166,153 @@ fn tasks() {
     group.wait().unwrap();
 }
 
+/// After many waits that ended by time, no more lives than after a few: each has taken itself out of the line.
+#[track_caller]
+fn leaves_nothing(what: &str, mut wait: impl FnMut(Duration) -> bool) {
+    const WAITS: usize = 3_000;
+    // Long enough to get as far as a sleep, and too short for one.
+    let mut give_up = |waits| (0..waits).for_each(|_| assert!(wait(Duration::from_micros(20)), "{what}"));
+    give_up(10);
+    let before = BYTES.load(SeqCst);
+    give_up(WAITS);
+    let kept = BYTES.load(SeqCst) - before;
+    assert!(kept < 16 * WAITS as isize, "{what} keeps {kept} bytes of {WAITS} waits");
+}
+
+fn waits() {
+    let (empty, full) = (BoundedQueue::<u8>::new(1), BoundedQueue::new(1));
+    full.push(0).unwrap();
+    leaves_nothing("pop", |soon| empty.pop_until(soon).is_err());
+    leaves_nothing("push", |soon| full.push_until(0, soon).is_err());
+    let semaphore = Semaphore::new(0);
+    leaves_nothing("acquire", |soon| semaphore.acquire_until(soon).is_err());
+    let (latch, members) = (Arc::new(Latch::new(1)), WaitGroup::new());
+    let member = members.join();
+    leaves_nothing("a latch", |soon| latch.wait_until(soon).is_err());
+    leaves_nothing("a wait group", |soon| members.wait_until(soon).is_err());
+    drop(member);
+    let (token, clock) = (CancelToken::new(), Clock::manual());
+    leaves_nothing("a token", |soon| token.wait_until(soon).is_err());
+    leaves_nothing("a clock", |soon| clock.wait_for_sleepers_until(1, soon).is_err());
+    let monitor = Monitor::new(());
+    leaves_nothing("a monitor", |soon| monitor.wait_until(soon, |()| None::<()>).is_err());
+    let limiter = RateLimiter::new(0, HOUR);
+    leaves_nothing("a limiter", |soon| limiter.acquire_until(1, soon).is_err());
+    handles(&latch);
+}
+
+/// Locks a monitor when it is dropped.
+struct AtExit(Arc<Monitor<()>>);
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        drop(self.0.lock());
+    }
+}
+
+thread_local! {
+    static AT_EXIT: RefCell<Option<AtExit>> = const { RefCell::new(None) };
+}
+
+/// Threads that use a monitor, also in the destructor of a thread-local that outlives the crate's own.
+fn threads() {
+    const THREADS: usize = 1_000;
+    let monitor = Arc::new(Monitor::new(()));
+    for at_exit in [false, true] {
+        let use_it = |threads| {
+            for _ in 0..threads {
+                let monitor = Arc::clone(&monitor);
+                let thread = thread::spawn(move || {
+                    if at_exit {
+                        AT_EXIT.with(|last| last.replace(Some(AtExit(Arc::clone(&monitor)))));
+                    }
+                    drop(monitor.lock());
+                });
+                thread.join().unwrap();
+            }
+        };
+        use_it(10);
+        let before = BYTES.load(SeqCst);
+        use_it(THREADS);
+        let kept = BYTES.load(SeqCst) - before;
+        assert!(
+            kept < 16 * THREADS as isize,
+            "{THREADS} threads leave {kept} bytes behind, at exit: {at_exit}"
+        );
+    }
+}
+
+/// Of what has begun and waits for `gate`.
+fn handles(gate: &Arc<Latch>) {
+    let begun = Arc::new(Latch::new(5));
+    let work = || {
+        let (gate, begun) = (Arc::clone(gate), Arc::clone(&begun));
+        move || {
+            begun.count_down();
+            gate.wait();
+        }
+    };
+    let pool = Pool::builder().workers(1).queue(1).build().unwrap();
+    let results = pool.results::<()>();
+    let mut running = Some(pool.submit(work()).unwrap());
+    let handles = {
+        let mut work = Some(work());
+        move |_: &mut Batch<u8>| {
+            if let Some(work) = work.take() {
+                work();
+            }
+            Ok::<(), std::convert::Infallible>(())
+        }
+    };
+    let batcher = Batcher::builder().max_items(1).build(handles).unwrap();
+    let mut ticket = Some(batcher.submit(0).unwrap());
+    let (flight, map) = (Arc::new(SingleFlight::<u8, ()>::new()), Arc::new(ShardedMap::<u8, ()>::new()));
+    let leader = thread::spawn({
+        let (flight, work) = (Arc::clone(&flight), work());
+        move || flight.call(&1, work).unwrap()
+    });
+    let initialiser = thread::spawn({
+        let (map, work) = (Arc::clone(&map), work());
+        move || map.get_or_insert_with(1, work)
+    });
+    let group = Group::<()>::new(&CancelToken::new());
+    let grouped = work();
+    let submitted = group.submit(move |_| {
+        grouped();
+        Ok(())
+    });
+    let mut joined = Some(submitted.unwrap());
+    begun.wait();
+    results.submit(|| ()).unwrap();
+    leaves_nothing("a full pool", |soon| pool.execute_until(|| (), soon).is_err());
+    leaves_nothing("results", |soon| results.next_until(soon).is_err());
+    leaves_nothing("a task", |soon| {
+        let rejected = running.take().unwrap().join_until(soon).unwrap_err();
+        running.replace(rejected.value).is_none()
+    });
+    leaves_nothing("a ticket", |soon| {
+        let rejected = ticket.take().unwrap().wait_until(soon).unwrap_err();
+        ticket.replace(rejected.value).is_none()
+    });
+    leaves_nothing("a handle", |soon| {
+        let rejected = joined.take().unwrap().join_until(soon).unwrap_err();
+        joined.replace(rejected.value).is_none()
+    });
+    leaves_nothing("a flight", |soon| flight.call_until(&1, soon, || ()).is_err());
+    leaves_nothing("a map", |soon| map.get_or_insert_with_until(1, soon, || ()).is_err());
+    gate.count_down();
+    leader.join().unwrap();
+    initialiser.join().unwrap();
+    group.wait().unwrap();
+}
+
 #[test]
 fn burst_is_given_back_though_something_stays() {
     within_a_minute(|| {
         tokens();
         tables();
         tasks();
+        waits();
+        threads();
     });
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -30,6 +31,29 @@ fn attempt_that_succeeds_at_once_does_not_wait() {
     assert_eq!(purse.wait_until(Duration::ZERO, take(3)), Ok(3));
     assert_eq!(purse.wait_until(Duration::ZERO, take(1)), Err(WaitError::TimedOut));
     assert_eq!(purse.into_inner(), 0);
+}
+
+#[test]
+fn thread_that_holds_one_monitor_waits_for_another_that_is_locked() {
+    within_a_minute(|| {
+        let (one, other) = (Monitor::new(1), Arc::new(Monitor::new(2)));
+        let (locked, is_locked) = channel();
+        let (tried, is_tried) = channel::<()>();
+        let holder = thread::spawn({
+            let other = Arc::clone(&other);
+            move || {
+                let _held = other.lock();
+                locked.send(()).unwrap();
+                // Whoever waits for the lock cannot say so; whoever is refused it would.
+                is_tried.recv_timeout(Duration::from_millis(50)).is_ok()
+            }
+        });
+        is_locked.recv().unwrap();
+        let held = one.lock();
+        let sum = *held + *other.lock();
+        let _ = tried.send(());
+        assert_eq!((sum, holder.join().unwrap()), (3, false));
+    });
 }
 
 #[test]
@@ -266,7 +290,7 @@ fn ten_thousand_steps_pass_between_threads_that_want_different_things() {
                 })
             });
             // By hand: that a scope of std's joins is not seen by ThreadSanitizer.
-            threads.map(|thread| thread.join().unwrap());
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
         });
         assert_eq!(turn.into_inner(), 10_000);
     });

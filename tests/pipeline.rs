@@ -145,6 +145,34 @@ mod parallel {
     }
 
     #[test]
+    fn room_that_the_consumer_makes_is_filled_before_it_runs_dry() {
+        within_a_minute(|| {
+            let (read, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let (reads, dones) = (Arc::clone(&read), Arc::clone(&done));
+            let (gate, waits) = (Arc::new(Latch::new(1)), Arc::new(AtomicUsize::new(0)));
+            let opens = Arc::clone(&gate);
+            let mut outputs = Pipeline::source(0..1_000)
+                .inspect(move |_| _ = reads.fetch_add(1, SeqCst))
+                .par_map(1, move |n| {
+                    // The consumer takes the first output alone, and all others at once.
+                    if n > 0 && waits.fetch_add(1, SeqCst) == 0 {
+                        opens.wait();
+                    }
+                    dones.fetch_add(1, SeqCst);
+                    n
+                })
+                .bound(64)
+                .into_iter();
+            assert_eq!(outputs.next(), Some(0));
+            gate.count_down();
+            eventually("the window is full", || done.load(SeqCst) == 65);
+            assert_eq!(outputs.by_ref().take(40).count(), 40);
+            // Nobody asks for the next output, and 23 are left.
+            eventually("the reader goes on", || read.load(SeqCst) >= 41 + 48);
+        });
+    }
+
+    #[test]
     fn unordered_outputs_are_the_same_ones() {
         within_a_minute(|| {
             for (workers, bound) in [(1, 1), (2, 3), (8, 64)] {

@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
 use common::{eventually, message, within_a_minute};
 use selvedge::error::Cancelled;
@@ -38,6 +41,42 @@ mod branches {
                 copies.into_iter().map(|output| output.count()).collect(),
             ];
             assert_eq!(counts, [Ok(vec![10, 0]), Ok(vec![5, 5]), Ok(vec![10, 10])]);
+        });
+    }
+
+    #[test]
+    fn shared_input_that_panics_is_dropped_before_another_output_ends() {
+        /// Waits in its drop, a while, for an output that has ended too early.
+        struct Held(Receiver<()>, Arc<AtomicBool>);
+
+        impl Drop for Held {
+            fn drop(&mut self) {
+                let _ = self.0.recv_timeout(Duration::from_millis(50));
+                self.1.store(true, SeqCst);
+            }
+        }
+
+        within_a_minute(|| {
+            let (ended, early) = channel();
+            let dropped = Arc::new(AtomicBool::new(false));
+            let held = Held(early, Arc::clone(&dropped));
+            let panics = iter::from_fn(move || {
+                let _ = &held;
+                panic_any(7)
+            });
+            let outputs = Pipeline::source(panics).map(|n: u32| n).fan_out(2);
+            thread::scope(|s| {
+                for output in outputs {
+                    let (ended, dropped) = (ended.clone(), &dropped);
+                    s.spawn(move || {
+                        if catch_unwind(AssertUnwindSafe(|| output.count())).is_ok() {
+                            let is_dropped = dropped.load(SeqCst);
+                            let _ = ended.send(());
+                            assert!(is_dropped);
+                        }
+                    });
+                }
+            });
         });
     }
 

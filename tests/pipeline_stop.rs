@@ -251,9 +251,10 @@ mod cancel {
         within_a_minute(|| {
             for parallel in [1, 3] {
                 let stop = CancelToken::new();
-                let late = AtomicUsize::new(0);
+                // While the cancel goes down the tokens, the pipeline's own may be the last to hear of it.
+                let (cancelled, late) = (AtomicBool::new(false), AtomicUsize::new(0));
                 let check = |n: u32| {
-                    late.fetch_add(usize::from(stop.is_cancelled()), SeqCst);
+                    late.fetch_add(usize::from(cancelled.load(SeqCst)), SeqCst);
                     n
                 };
                 // The stage itself cancels, so "after" is exact for the stages behind it.
@@ -262,6 +263,7 @@ mod cancel {
                     .map(|n| {
                         if n == 100 {
                             stop.cancel();
+                            cancelled.store(true, SeqCst);
                         }
                         n
                     })
@@ -293,23 +295,28 @@ mod cancel {
     fn silent_queue_and_channel_do_not_hide_a_cancel() {
         within_a_minute(|| {
             let stop = CancelToken::new();
-            let (_sender, silent) = bounded::<u32>(1);
-            let (_other, quiet) = crossbeam_channel::bounded::<u32>(1);
+            let [(_one, first), (_two, second)] = [(); 2].map(|()| {
+                let (sender, queue) = bounded(1);
+                sender.push(0).unwrap();
+                (sender, queue)
+            });
+            let (other, quiet) = crossbeam_channel::bounded(1);
+            other.send(0).unwrap();
+            // Each has had an item, so all that it does is to wait for the next.
+            let had = AtomicUsize::new(0);
+            let hear = |_: &u32| _ = had.fetch_add(1, SeqCst);
             thread::scope(|s| {
                 let runs = [
-                    s.spawn({
-                        let silent = silent.clone();
-                        || Pipeline::queue(silent).cancelled_by(&stop).map(|n| n).count()
+                    s.spawn(|| Pipeline::queue(first).cancelled_by(&stop).inspect(hear).map(|n| n).count()),
+                    s.spawn(|| {
+                        Pipeline::receiver(quiet).cancelled_by(&stop).filter(|_| true).inspect(hear).count()
                     }),
-                    s.spawn({
-                        let quiet = quiet.clone();
-                        || Pipeline::receiver(quiet).cancelled_by(&stop).filter(|_| true).count()
-                    }),
-                    s.spawn({
-                        let silent = silent.clone();
-                        || Pipeline::queue(silent).par_map(2, |n| n).buffered(1).cancelled_by(&stop).count()
+                    s.spawn(|| {
+                        let items = Pipeline::queue(second).inspect(hear);
+                        items.par_map(2, |n| n).buffered(1).cancelled_by(&stop).count()
                     }),
                 ];
+                eventually("each has had its item", || had.load(SeqCst) == 3);
                 stop.cancel();
                 for run in runs {
                     assert_eq!(run.join().unwrap(), Err(Cancelled));

@@ -65,8 +65,8 @@ use node::{Node, Watcher};
 ///
 /// # Cancellation
 /// It is final and happens once; the first cause stays. Everybody who waits on the token, and every child
-/// that it had, has been told by the time the call that cancelled it returns. A second canceller does not
-/// wait for the first. A token that is seen cancelled has a [`done`](CancelToken::done) that is disconnected, and the
+/// that it had, has been told by the time the call that cancelled it returns; until then the token may be seen
+/// cancelled and a child not yet. A second canceller does not wait for the first. A token that is seen cancelled has a [`done`](CancelToken::done) that is disconnected, and the
 /// other way round.
 ///
 /// # Panics

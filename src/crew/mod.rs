@@ -28,6 +28,8 @@
 
 mod behalf;
 pub(crate) mod nested;
+#[cfg(all(test, not(any(loom, selvedge_loom))))]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
@@ -170,7 +172,10 @@ impl Called {
                 drop(wake);
                 Ok(())
             }
-            Need::Start => start().or_else(|error| if waits(self.number) { Err(error) } else { Ok(()) }),
+            Need::Start => start().or_else(|error| match CREW.state.lock().has_none_for(self.number) {
+                true => Err(error),
+                false => Ok(()),
+            }),
         }
     }
 }
@@ -208,13 +213,6 @@ fn start() -> io::Result<()> {
             Err(error)
         }
     }
-}
-
-/// Whether a call whose thread the system has refused is in the queue, and not every call there has a helper coming.
-#[cold]
-fn waits(number: u64) -> bool {
-    let state = CREW.state.lock();
-    state.calls.len() > state.coming && state.calls.iter().any(|(other, _)| *other == number)
 }
 
 /// What a helper does from its first to its last moment.
@@ -362,6 +360,11 @@ impl State {
             Some(slot) => slot.end(Ok(())).map_or(Need::Nothing, Need::Wake),
             None => Need::Start,
         }
+    }
+
+    /// Whether a call whose thread the system has refused is in the queue, and not every call there has a helper coming.
+    fn has_none_for(&self, number: u64) -> bool {
+        self.calls.len() > self.coming && self.calls.iter().any(|(other, _)| *other == number)
     }
 
     /// A thread leaves, or was not started after all. Wakes who waits until nobody is left.

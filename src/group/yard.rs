@@ -60,10 +60,9 @@ impl<'a> Yard<'a> {
             true
         }));
         // Held while it is posted: nothing comes after `close`. Not while a thread is called, which may take long,
-        // and may run others' tasks.
+        // and may run others' tasks; nor while a task that came too late is dropped, which was declared first.
         let closed = self.closed.lock();
         if *closed {
-            drop(closed);
             return None;
         }
         Some(self.board.put(task))
