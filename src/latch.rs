@@ -32,6 +32,9 @@ use crate::wait::{Line, Place, Slot};
 /// # Cancellation
 /// A latch that opens before the limit passes is success, however late the sleeper wakes up.
 ///
+/// # Fairness
+/// All who wait go on at once: nobody is overtaken.
+///
 /// # Ordering
 /// What a thread did before it counted down is visible after `wait`.
 ///
@@ -124,6 +127,9 @@ impl fmt::Debug for Latch {
 ///
 /// # Cancellation
 /// If the last member leaves before the limit passes, that is success, however late the sleeper wakes up.
+///
+/// # Fairness
+/// All who wait go on at once: nobody is overtaken.
 ///
 /// # Ordering
 /// What a member did before it left is visible after `wait`.

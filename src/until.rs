@@ -137,8 +137,9 @@ impl<'a> Until<'a> {
         }
     }
 
+    /// The rest of [`retry`](Until::retry), after the first attempt has failed.
     #[cold]
-    fn retry_slowly<R>(
+    pub(crate) fn retry_slowly<R>(
         self,
         place: &(impl Place + ?Sized),
         mut attempt: impl FnMut() -> Result<R, TryError>,

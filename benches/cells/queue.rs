@@ -10,7 +10,7 @@ use crate::rivals::channels::{
 use crate::team::{self, Part, share};
 
 /// Producers, consumers, capacity.
-const SHAPES: [(usize, usize, usize); 13] = [
+const SHAPES: [(usize, usize, usize); 14] = [
     (1, 1, 1),
     (1, 1, 16),
     (1, 1, 128),
@@ -20,6 +20,7 @@ const SHAPES: [(usize, usize, usize); 13] = [
     (2, 2, 16),
     (2, 2, 128),
     (2, 2, 1024),
+    (4, 4, 1),
     (4, 4, 16),
     (4, 4, 128),
     (8, 8, 16),

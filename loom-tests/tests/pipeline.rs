@@ -227,6 +227,22 @@ fn two_outputs_that_share_an_input_both_end() {
     });
 }
 
+/// Two outputs that take turns at an input: each item goes to one of them, and one that kept off because of the other's
+/// turn goes on when that ends.
+///
+/// Fails if the end of a turn calls nobody (edit `pipeline-baton-turn-ends-unheard`), or if turns last (edit
+/// `turns-never-end`).
+#[test]
+fn two_outputs_that_take_turns_both_end() {
+    model::check(|| {
+        let mut outputs = Pipeline::source(0..3).fan_out(2).into_iter();
+        let (mine, theirs) = (outputs.next().unwrap(), outputs.next().unwrap());
+        let other = thread::spawn(move || theirs.count());
+        let count = mine.count();
+        assert_eq!(count + other.join().unwrap(), 3);
+    });
+}
+
 /// Two outputs by key: an item that one of them routes to the other wakes it, though the first goes on to wait for more.
 ///
 /// Fails if an item that is put into another's buffer wakes nobody (edit `pipeline-route-wakes-nobody`).

@@ -356,6 +356,27 @@ fn the_last_result_tells_every_reader() {
     });
 }
 
+/// Readers that take turns: each result is read once, and both readers are told of the end, also one that kept off
+/// because of the other's turn.
+///
+/// Fails if the end of a turn calls nobody (edit `pool-result-turn-ends-unheard`), or if turns last (edit
+/// `turns-never-end`).
+#[test]
+fn readers_that_take_turns_both_hear_of_the_end() {
+    model::check(|| {
+        let pool = Box::leak(Box::new(pool(1, 2)));
+        let results = Arc::new(pool.results());
+        (0..2).for_each(|_| assert!(results.submit(|| ()).is_ok()));
+        let other = thread::spawn({
+            let results = Arc::clone(&results);
+            move || std::iter::from_fn(|| results.next()).count()
+        });
+        let own = std::iter::from_fn(|| results.next()).count();
+        assert_eq!(own + other.join().unwrap(), 2);
+        pool.shutdown();
+    });
+}
+
 /// An abort races a task of a stream: it is in the results once, done or cancelled.
 ///
 /// Fails if one that was taken back is not (edit `pool-aborted-result-is-missing`).

@@ -369,3 +369,200 @@ fn dropping_the_receiver_ends_the_producer_and_the_items() {
         assert_eq!(std::sync::Arc::strong_count(&item), 1);
     });
 }
+
+/// How many `Debug` says sleep there; 0 while a lock is held, too.
+fn asleep(queue: &BoundedQueue<u32>, field: &str) -> usize {
+    let text = format!("{queue:?}");
+    let number = text.split_once(&format!("{field}: ")).and_then(|(_, rest)| rest.chars().next());
+    number.and_then(|digit| digit.to_digit(10)).unwrap_or(0) as usize
+}
+
+/// A producer that was woken for room and found it taken, once in a model, has a turn: nobody else gets the next room.
+///
+/// Fails if a turn keeps nobody off (edit `queue-push-turn-keeps-nobody-off`).
+#[test]
+fn nobody_pushes_before_a_producer_that_has_lost_too_often() {
+    model::check(|| {
+        let queue = queue(1);
+        queue.push(0).unwrap();
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(9).unwrap()
+        });
+        if asleep(&queue, "waiting_to_push") == 1 {
+            queue.pop().unwrap();
+            let overtaken = queue.try_push(1).is_ok();
+            if overtaken && asleep(&queue, "waiting_to_push") == 1 {
+                // It sleeps again, so it has lost, and this room is for it.
+                queue.pop().unwrap();
+                assert_eq!(queue.try_push(2).unwrap_err().error, TryError::WouldBlock);
+            }
+        }
+        while queue.pop() != Ok(9) {}
+        producer.join().unwrap();
+    });
+}
+
+/// The same for a consumer.
+///
+/// Fails if a turn keeps nobody off (edit `queue-pop-turn-keeps-nobody-off`).
+#[test]
+fn nobody_pops_before_a_consumer_that_has_lost_too_often() {
+    model::check(|| {
+        let queue = queue(1);
+        let consumer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop().unwrap()
+        });
+        if asleep(&queue, "waiting_to_pop") == 1 {
+            queue.push(1).unwrap();
+            let overtaken = queue.try_pop().is_ok();
+            if overtaken && asleep(&queue, "waiting_to_pop") == 1 {
+                queue.push(2).unwrap();
+                assert_eq!(queue.try_pop(), Err(TryError::WouldBlock));
+            }
+        }
+        // One that is left, or this one.
+        let _ = queue.try_push(3);
+        consumer.join().unwrap();
+    });
+}
+
+/// A producer whose turn it is is the one whom a pop calls, although another waited before it.
+///
+/// Fails if whose turn it is waits behind the others (edit `queue-push-turn-waits-behind`), if a turn admits nobody (edit
+/// `turns-admit-nobody`), or if it lasts when its owner is in (edit `turns-never-end`).
+#[test]
+fn a_pop_calls_the_producer_whose_turn_it_is() {
+    model::check(|| {
+        let queue = queue(1);
+        queue.push(1).unwrap();
+        let producers = [vec![9], vec![2, 3]].map(|items| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || items.into_iter().for_each(|item| queue.push(item).unwrap()))
+        });
+        let sum: u32 = (0..4).map(|_| queue.pop().unwrap()).sum();
+        assert_eq!(sum, 15);
+        producers.map(|producer| producer.join().unwrap());
+    });
+}
+
+/// A consumer whose turn it is is the one whom a push calls, although another waited before it.
+///
+/// Fails if whose turn it is waits behind the others (edit `queue-pop-turn-waits-behind`).
+#[test]
+fn a_push_calls_the_consumer_whose_turn_it_is() {
+    model::check(|| {
+        let queue = queue(1);
+        let consumers = [1, 2].map(|count| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || (0..count).map(|_| queue.pop().unwrap()).sum::<u32>())
+        });
+        (1..4).for_each(|item| queue.push(item).unwrap());
+        let sums = consumers.map(|consumer| consumer.join().unwrap());
+        assert_eq!(sums.iter().sum::<u32>(), 6);
+    });
+}
+
+/// A producer gives its turn up while another keeps off because of it, though there is room: that one gets in.
+///
+/// Fails if the end of a turn calls nobody (edit `queue-push-turn-ends-unheard`), or if it lasts when its owner has given
+/// up (edit `turns-never-end`).
+#[test]
+fn a_producer_that_gives_its_turn_up_lets_the_others_in() {
+    model::check(|| {
+        let (queue, stop) = (queue(1), CancelToken::new());
+        queue.push(0).unwrap();
+        let other = thread::spawn({
+            let (queue, stop) = (Arc::clone(&queue), stop.clone());
+            move || {
+                queue.pop().unwrap();
+                // If not, the other's item is there, or was, and the other takes it.
+                if queue.try_push(1).is_ok() {
+                    queue.pop().unwrap();
+                }
+                stop.cancel();
+                queue.push(2).unwrap();
+            }
+        });
+        let pushed = queue.push_until(9, &stop).is_ok();
+        let item = queue.pop().unwrap();
+        assert!(item == 2 || pushed);
+        other.join().unwrap();
+    });
+}
+
+/// A consumer gives its turn up while another keeps off because of it, though there is an item: that one gets it.
+///
+/// Fails if the end of a turn calls nobody (edit `queue-pop-turn-ends-unheard`), or if it lasts when its owner has given
+/// up (edit `turns-never-end`).
+#[test]
+fn a_consumer_that_gives_its_turn_up_lets_the_others_in() {
+    model::check(|| {
+        let (queue, stop) = (queue(1), CancelToken::new());
+        let other = thread::spawn({
+            let (queue, stop) = (Arc::clone(&queue), stop.clone());
+            move || {
+                queue.push(1).unwrap();
+                let _ = queue.try_pop();
+                queue.push(2).unwrap();
+                stop.cancel();
+                queue.pop().unwrap()
+            }
+        });
+        let popped = queue.pop_until(&stop);
+        if popped == Ok(2) {
+            queue.push(3).unwrap();
+        }
+        let rest = other.join().unwrap();
+        assert_eq!(rest, if popped == Ok(2) { 3 } else { 2 });
+    });
+}
+
+/// Once the queue is closed, what is left is for whoever comes, though somebody has a turn.
+///
+/// Fails if turns still count then (edit `queue-turns-outlast-close`).
+#[test]
+fn nobody_keeps_off_what_is_left_in_a_closed_queue() {
+    model::check(|| {
+        let queue = queue(1);
+        let other = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.push(1).unwrap();
+                let overtook = queue.try_pop().is_ok();
+                queue.push(2).unwrap();
+                queue.close();
+                let last = queue.try_pop();
+                assert_ne!(last, Err(TryError::WouldBlock));
+                (overtook, last.is_ok())
+            }
+        });
+        let first = queue.pop();
+        let (overtook, last) = other.join().unwrap();
+        assert_eq!(usize::from(first.is_ok()) + usize::from(overtook) + usize::from(last), 2 - queue.len());
+    });
+}
+
+/// A turn that ends after the queue was closed opens it to nobody.
+///
+/// Fails if pushes are let in again (edit `queue-turn-ends-and-opens`).
+#[test]
+fn a_turn_that_ends_in_a_closed_queue_lets_nobody_push() {
+    model::check(|| {
+        let queue = queue(1);
+        queue.push(0).unwrap();
+        let other = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.pop().unwrap();
+                let _ = queue.try_push(1);
+                queue.close();
+            }
+        });
+        let pushed = queue.push(9).is_ok();
+        other.join().unwrap();
+        assert_eq!(queue.try_push(2).unwrap_err().error, TryError::Closed);
+        assert_eq!(queue.iter().filter(|item| *item == 9).count(), usize::from(pushed));
+    });
+}

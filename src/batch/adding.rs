@@ -150,9 +150,8 @@ impl<T, R> Place for Room<'_, T, R> {
         // all call those in the line.
         let mut state = self.shared.state.lock();
         let wait = !self.is_worth_a_try(&state);
-        // Whose turn it is must be among those whom `next` calls.
-        let first = self.turn.get().is_some() && state.turns.admits(self.turn.get());
-        wait.then(|| if first { state.adders.join_first() } else { state.adders.join() })
+        let first = state.turns.is_of(self.turn.get());
+        wait.then(|| state.adders.join_in_turn(first))
     }
 
     fn leave(&self, slot: &Arc<Slot>) {

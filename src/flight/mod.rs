@@ -84,6 +84,9 @@ use table::{Boarding, Flight, Table};
 /// None of the caller's code runs under a lock: not the closure, and neither `Hash`, `Eq`, `Clone` nor `Drop`
 /// of keys and values.
 ///
+/// # Fairness
+/// All who wait for one call get its result at once, and none of them waits for a second.
+///
 /// # Ordering
 /// What the leader did in its closure is visible to everybody who gets its result.
 ///

@@ -71,7 +71,8 @@ type Place = (Arc<Slot>, Option<Instant>);
 /// that nobody can foresee is waited for.
 ///
 /// # Fairness
-/// First come, first served. A call for few does not overtake one for many, nor does `try_acquire`.
+/// First come, first served: none of those who come later goes first. A call for few does not overtake one for many, nor
+/// does `try_acquire`.
 ///
 /// # Ordering
 /// None: tokens do not come back, so nobody hands anything on. Of two calls that both succeed the one that

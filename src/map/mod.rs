@@ -98,8 +98,9 @@ use shard::{Shard, TooMany};
 /// - `len` may be a number that the map never held at any one moment. It is exact if nobody changes the map.
 ///
 /// # Fairness
-/// Threads that wait for one key's closure are served in the order in which they came, if it fails. Shard locks
-/// are parking_lot's: a newcomer may overtake for half a millisecond, and readers do not starve a writer.
+/// Threads that wait for one key's closure all get its value; if it fails, the one that came first runs its own next, and
+/// none of those who come later goes before. Shard locks are parking_lot's: a newcomer may overtake for half a
+/// millisecond, and readers do not starve a writer.
 ///
 /// # Ordering
 /// What a thread did before it changed a key is visible to who sees the change.

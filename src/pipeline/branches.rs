@@ -90,7 +90,8 @@ where
     S: Run<'static, G>,
     G: Gate,
 {
-    /// Shares the items among `outputs` pipelines: each item goes to one of them, whichever asks first.
+    /// Shares the items among `outputs` pipelines: each item goes to one of them, whichever asks first. One that waits
+    /// while others are faster is next when it has lost 32 times.
     ///
     /// Nothing is read ahead, so an output that nobody reads strands nothing, and one that is dropped neither. The
     /// stages before this call run on whoever asks, one at a time: put a [`buffered`](Pipeline::buffered) or

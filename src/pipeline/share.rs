@@ -3,6 +3,7 @@
 //! There is no thread and no buffer. The outputs pass the input around like a baton: who finds it free advances it,
 //! outside the lock, and puts it back.
 
+use std::cell::Cell;
 use std::fmt;
 
 use super::gate::Gate;
@@ -11,7 +12,7 @@ use crate::error::{TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot};
+use crate::wait::{Line, Place, Slot, Turn, Turns};
 
 /// An input that is advanced by one at a time.
 pub(super) struct Baton<I> {
@@ -24,21 +25,32 @@ struct State<I> {
     /// True if the end came because the pipeline was cancelled.
     ended: Option<bool>,
     waiting: Line,
+    /// Outputs that have lost too often: while there are any, nobody else gets the input.
+    turns: Turns,
 }
 
 impl<I> Baton<I> {
     pub(super) fn new(input: I) -> Arc<Self> {
-        let state = State { input: Some(Box::new(input)), ended: None, waiting: Line::new() };
+        let state =
+            State { input: Some(Box::new(input)), ended: None, waiting: Line::new(), turns: Turns::new() };
         Arc::new(Baton { state: Mutex::new(state) })
     }
 
-    fn try_take(&self) -> Result<Held<'_, I>, TryError> {
+    fn take(&self, limit: Until<'_>) -> Result<Held<'_, I>, WaitError> {
+        let hand = Hand { baton: self, turn: Cell::new(None) };
+        limit.retry(&hand, || self.try_take(hand.turn.get()))
+    }
+
+    fn try_take(&self, turn: Option<Turn>) -> Result<Held<'_, I>, TryError> {
         let mut state = self.state.lock();
-        match state.input.take() {
-            Some(input) => Ok(Held { baton: self, input: Some(input) }),
-            None if state.ended.is_some() => Err(TryError::Closed),
-            None => Err(TryError::WouldBlock),
+        if state.ended.is_some() {
+            return Err(TryError::Closed);
         }
+        if !state.turns.admits(turn) {
+            return Err(TryError::WouldBlock);
+        }
+        let input = state.input.take().ok_or(TryError::WouldBlock)?;
+        Ok(Held { baton: self, input: Some(input) })
     }
 
     fn put(&self, input: Option<Box<I>>, ended: Option<bool>) {
@@ -85,19 +97,48 @@ impl<I> Drop for Held<'_, I> {
     }
 }
 
-impl<I> Place for Baton<I> {
+/// Where an output waits for the input. It takes turns, because one that asks again at once would always be faster.
+struct Hand<'b, I> {
+    baton: &'b Baton<I>,
+    turn: Cell<Option<Turn>>,
+}
+
+impl<I> Hand<'_, I> {
+    fn is_worth_a_try(&self, state: &State<I>) -> bool {
+        state.ended.is_some() || (state.input.is_some() && state.turns.admits(self.turn.get()))
+    }
+}
+
+impl<I> Place for Hand<'_, I> {
     fn looks_ready(&self) -> bool {
-        self.state.try_lock().is_some_and(|state| state.input.is_some() || state.ended.is_some())
+        self.baton.state.try_lock().is_some_and(|state| self.is_worth_a_try(&state))
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
-        // Ended by `put`, under this lock.
-        let mut state = self.state.lock();
-        (state.input.is_none() && state.ended.is_none()).then(|| state.waiting.join())
+        // Ended by `put`, or by the end of a turn, under this lock.
+        let mut state = self.baton.state.lock();
+        let first = state.turns.is_of(self.turn.get());
+        (!self.is_worth_a_try(&state)).then(|| state.waiting.join_in_turn(first))
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
-        self.state.lock().waiting.leave(slot);
+        self.baton.state.lock().waiting.leave(slot);
+    }
+
+    fn take_turn(&self) {
+        self.turn.set(Some(self.baton.state.lock().turns.take()));
+    }
+}
+
+impl<I> Drop for Hand<'_, I> {
+    fn drop(&mut self) {
+        let Some(turn) = self.turn.get() else { return };
+        let mut state = self.baton.state.lock();
+        state.turns.end(turn);
+        // Whoever kept off because of the turn is in the line, though the input may be there.
+        let wakes = state.waiting.take_all();
+        drop(state);
+        drop(wakes);
     }
 }
 
@@ -135,7 +176,7 @@ impl<I: Cuttable, G: Gate> Iterator for Sharing<I, G> {
 
     fn next(&mut self) -> Option<I::Item> {
         let limit = self.gate.token().map_or_else(Until::forever, Until::from);
-        match limit.retry(&*self.baton, || self.baton.try_take()) {
+        match self.baton.take(limit) {
             Ok(mut held) => {
                 let input = held.input.as_mut()?;
                 let item = input.next();

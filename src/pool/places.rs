@@ -57,13 +57,11 @@ impl Place for Room<'_> {
         let mut head = self.intake.head.lock();
         let tail = self.intake.tail.lock();
         let taken = tail.posted.len() + self.intake.lent.load(Relaxed);
-        let admitted = tail.turns.admits(self.turn());
+        let (admitted, first) = (tail.turns.admits(self.turn()), tail.turns.is_of(self.turn()));
         drop(tail);
         let full = taken + head.ready.len() >= self.intake.capacity;
         let wait = (full || !admitted) && !head.closed;
-        // Who takes a task calls one submitter: that is to be the one who alone may use the room.
-        let first = admitted && self.turn().is_some();
-        wait.then(|| if first { head.submitters.join_first() } else { head.submitters.join() })
+        wait.then(|| head.submitters.join_in_turn(first))
     }
 
     fn leave(&self, slot: &Arc<Slot>) {

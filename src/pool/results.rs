@@ -15,7 +15,7 @@ use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot};
+use crate::wait::{Line, Place, Slot, Turn, Turns};
 
 /// Submits tasks whose results come back in the order in which they end: made by
 /// [`Pool::results`](super::Pool::results).
@@ -47,6 +47,12 @@ use crate::wait::{Line, Place, Slot};
 /// nothing has ended and something is still to end. From inside a task of the same pool they may wait for
 /// themselves, unless the pool has [spares](super::Builder::spares).
 ///
+/// # Fairness
+/// Several threads may read; they are woken first come, first served, and one that is awake may be faster. A reader that
+/// has lost 32 times has a turn: until it has its result or gives up, nobody else gets one, and `try_next` is refused.
+/// Turns are served in order. So a reader is served after a bounded number of others. Those who wait for room to submit
+/// are served as the [pool](super::Pool)'s are.
+///
 /// # Panics
 /// A task's panic is its result. One that is in the stream when it is dropped, or ends later, goes to the pool's
 /// [hook](super::Builder::on_panic).
@@ -76,6 +82,8 @@ struct State<R> {
     /// Tasks that were submitted and have not ended.
     under_way: usize,
     readers: Line,
+    /// Readers that have lost too often: while there are any, nobody else gets a result.
+    turns: Turns,
     /// Nobody will read any more.
     dropped: bool,
 }
@@ -87,6 +95,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
             submitted: 0,
             under_way: 0,
             readers: Line::new(),
+            turns: Turns::new(),
             dropped: false,
         };
         Results { pool, inbox: Arc::new(Inbox { state: Mutex::new(state) }) }
@@ -146,20 +155,12 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
         self.next_until(Until::forever()).unwrap_or(None)
     }
 
-    /// Takes the next result if there is one now.
+    /// Takes the next result if there is one now, and no reader has a [turn](Results#fairness).
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`] if none has ended and some are still to end.
+    /// [`TryError::WouldBlock`] if none has ended and some are still to end, or if another reader has a turn.
     pub fn try_next(&self) -> Result<Option<Ended<R>>, TryError> {
-        let mut state = self.inbox.state.lock();
-        match state.ended.pop_front() {
-            Some(ended) => {
-                burst::give_back(&mut state.ended);
-                Ok(Some(ended))
-            }
-            None if state.under_way == 0 => Ok(None),
-            None => Err(TryError::WouldBlock),
-        }
+        self.inbox.take(None)
     }
 
     /// Like [`next`](Results::next), and waits at most until `limit`.
@@ -167,7 +168,8 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
     pub fn next_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Option<Ended<R>>, WaitError> {
-        limit.into().retry(&*self.inbox, || self.try_next())
+        let reader = Reader { inbox: &self.inbox, turn: Cell::new(None) };
+        limit.into().retry(&reader, || self.inbox.take(reader.turn.get()))
     }
 
     /// Results that can be read now.
@@ -268,6 +270,20 @@ impl<R> Drop for Receipt<R> {
 }
 
 impl<R> Inbox<R> {
+    /// Takes a result for one with that turn, or none.
+    fn take(&self, turn: Option<Turn>) -> Result<Option<Ended<R>>, TryError> {
+        let mut state = self.state.lock();
+        if state.ended.is_empty() && state.under_way == 0 {
+            return Ok(None);
+        }
+        if !state.turns.admits(turn) {
+            return Err(TryError::WouldBlock);
+        }
+        let ended = state.ended.pop_front().ok_or(TryError::WouldBlock)?;
+        burst::give_back(&mut state.ended);
+        Ok(Some(ended))
+    }
+
     fn receive(&self, number: usize, result: Result<R, TaskError>) -> Option<Result<R, TaskError>> {
         let mut state = self.state.lock();
         state.under_way -= 1;
@@ -284,19 +300,55 @@ impl<R> Inbox<R> {
     }
 }
 
-impl<R> Place for Inbox<R> {
+/// Where a reader waits for a result. One lock orders everything: results, readers and their turns.
+struct Reader<'a, R> {
+    inbox: &'a Inbox<R>,
+    turn: Cell<Option<Turn>>,
+}
+
+impl<R> State<R> {
+    /// True if one with that turn, or none, need not wait: there is a result for it, or none will come.
+    fn is_worth_a_try(&self, turn: Option<Turn>) -> bool {
+        match self.ended.is_empty() {
+            true => self.under_way == 0,
+            false => self.turns.admits(turn),
+        }
+    }
+}
+
+impl<R> Place for Reader<'_, R> {
     fn looks_ready(&self) -> bool {
-        self.state.try_lock().is_some_and(|state| !state.ended.is_empty() || state.under_way == 0)
+        self.inbox.state.try_lock().is_some_and(|state| state.is_worth_a_try(self.turn.get()))
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
-        // `receive` adds a result under this lock, and takes readers out of the line.
-        let mut state = self.state.lock();
-        (state.ended.is_empty() && state.under_way > 0).then(|| state.readers.join())
+        // `receive` adds a result under this lock, turns are ended under it, and both take readers out of the line.
+        let mut state = self.inbox.state.lock();
+        if state.is_worth_a_try(self.turn.get()) {
+            return None;
+        }
+        let first = state.turns.is_of(self.turn.get());
+        Some(state.readers.join_in_turn(first))
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
-        self.state.lock().readers.leave(slot);
+        self.inbox.state.lock().readers.leave(slot);
+    }
+
+    fn take_turn(&self) {
+        self.turn.set(Some(self.inbox.state.lock().turns.take()));
+    }
+}
+
+impl<R> Drop for Reader<'_, R> {
+    fn drop(&mut self) {
+        let Some(turn) = self.turn.get() else { return };
+        let mut state = self.inbox.state.lock();
+        state.turns.end(turn);
+        // Whoever kept off because of the turn is in the line, though there may be a result, or none will come.
+        let wakes = state.readers.take_all();
+        drop(state);
+        drop(wakes);
     }
 }
 

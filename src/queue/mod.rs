@@ -6,27 +6,22 @@ mod handles;
 mod iter;
 #[forbid(unsafe_code)]
 mod places;
+#[forbid(unsafe_code)]
+mod pop;
+#[forbid(unsafe_code)]
+mod push;
 #[allow(unsafe_code)]
 mod ring;
-
-use std::collections::VecDeque;
 
 use crossbeam_utils::CachePadded;
 
 pub use handles::{Receiver, Sender, bounded};
 pub use iter::{Iter, Rest};
 
-use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::panics;
-use crate::sync::{Mutex, sized};
-use crate::until::Until;
-use crate::wait::Line;
-use places::{Items, Room};
+use crate::sync::Mutex;
+use crate::wait::{Line, NextTurn, Turns};
 use ring::{Gauge, Head, Tail};
-
-/// Items that `push_all` collects before it takes the lock once for all of them: 32 at a time cost a tenth
-/// of one at a time (bench `queue`), and more bring nothing further.
-const BATCH: usize = sized(32, 2);
 
 /// Hands items from threads that produce to threads that consume, first in, first out, and makes producers
 /// wait while `capacity` items are on their way.
@@ -83,9 +78,11 @@ const BATCH: usize = sized(32, 2);
 /// # Fairness
 /// Sleepers are woken first come, first served. A thread that is awake may still take what a sleeper was
 /// woken for; the sleeper then queues again, behind the others. That is what keeps a busy queue off the
-/// system's scheduler. How often one may lose so is not bounded: where others push or pop in a loop without a
-/// pause, a thread that waits may do so long. If each must be served after a bounded number of others, let
-/// producers hold a permit of a [`Semaphore`](crate::Semaphore), which is handed over in order, while they push.
+/// system's scheduler. A thread that has lost so 32 times takes a turn: until it has what it waits for, or gives up,
+/// nobody else gets room (if it pushes) or items (if it pops), and the `try_` calls of others are refused with
+/// [`WouldBlock`](crate::error::TryError::WouldBlock). Turns are served in the order in which they were taken. So a call
+/// that waits loses 32 times at most, and then lets those go first who took their turns before it. Once the queue is
+/// closed, turns do not count: what is left is for whoever comes.
 ///
 /// # Ordering
 /// What a thread did before it pushed an item is visible to the thread that pops it. What was done before
@@ -106,18 +103,25 @@ pub struct BoundedQueue<T> {
     head: CachePadded<Mutex<HeadSide<T>>>,
     gauge: Gauge<T>,
     capacity: usize,
+    /// Whose turn it is to push, and to pop, for those who look without the locks.
+    next_push: NextTurn,
+    next_pop: NextTurn,
 }
 
 /// What the producers' lock guards.
 ///
-/// The lines are crossed: a consumer that found the queue empty waits *here*, because a producer comes by
+/// The lines are crossed, and the turns are not: a consumer that found the queue empty waits *here*, because a producer comes by
 /// with this lock in its hand. So the side that changes something already holds the lock that its waiters
 /// went to sleep under, and there is no window between them and no second lock on the fast path. Only
 /// [`close`](BoundedQueue::close) holds both locks.
 struct TailSide<T> {
     ring: Tail<T>,
     poppers: Line,
+    /// Producers that have lost too often: while there are any, nobody else may push.
+    turns: Turns,
     closed: bool,
+    /// Closed, or somebody has a turn: one look for both, where all who push come by.
+    restricted: bool,
 }
 
 /// What the consumers' lock guards. Its `closed` is set under the other lock too, so it also says that the ring
@@ -125,7 +129,11 @@ struct TailSide<T> {
 struct HeadSide<T> {
     ring: Head<T>,
     pushers: Line,
+    /// Consumers that have lost too often: while there are any, nobody else may pop, unless the queue is closed.
+    turns: Turns,
     closed: bool,
+    /// Somebody has a turn, and the queue is not closed.
+    restricted: bool,
 }
 
 impl<T> BoundedQueue<T> {
@@ -141,214 +149,24 @@ impl<T> BoundedQueue<T> {
         let (tail, head) = ring::ring(capacity);
         BoundedQueue {
             gauge: tail.gauge(),
-            tail: CachePadded::new(Mutex::new(TailSide { ring: tail, poppers: Line::new(), closed: false })),
-            head: CachePadded::new(Mutex::new(HeadSide { ring: head, pushers: Line::new(), closed: false })),
+            tail: CachePadded::new(Mutex::new(TailSide {
+                ring: tail,
+                poppers: Line::new(),
+                turns: Turns::new(),
+                closed: false,
+                restricted: false,
+            })),
+            head: CachePadded::new(Mutex::new(HeadSide {
+                ring: head,
+                pushers: Line::new(),
+                turns: Turns::new(),
+                closed: false,
+                restricted: false,
+            })),
+            next_push: NextTurn::new(),
+            next_pop: NextTurn::new(),
             capacity,
         }
-    }
-
-    /// Puts an item in, and waits for room as long as it takes.
-    ///
-    /// # Errors
-    /// [`Closed`], with the item, if the queue is or becomes closed.
-    pub fn push(&self, item: T) -> Result<(), Rejected<T, Closed>> {
-        self.push_until(item, Until::forever()).map_err(only_closed)
-    }
-
-    /// Puts an item in if there is room now.
-    ///
-    /// # Errors
-    /// With the item: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`] if it is closed.
-    #[inline]
-    pub fn try_push(&self, item: T) -> Result<(), Rejected<T, TryError>> {
-        let mut tail = self.tail.lock();
-        if tail.closed {
-            return Err(Rejected::new(item, TryError::Closed));
-        }
-        match tail.ring.push(item) {
-            Ok(()) => {
-                let wake = tail.poppers.next();
-                drop(tail);
-                drop(wake);
-                Ok(())
-            }
-            Err(item) => Err(Rejected::new(item, TryError::WouldBlock)),
-        }
-    }
-
-    /// Puts an item in, and waits for room at most until `limit`.
-    ///
-    /// # Errors
-    /// With the item: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`].
-    #[inline]
-    pub fn push_until<'a>(&self, item: T, limit: impl Into<Until<'a>>) -> Result<(), Rejected<T, WaitError>> {
-        let mut waiting = Some(item);
-        let attempt = || {
-            let item = waiting.take().expect("an attempt that fails puts the item back");
-            self.try_push(item).map_err(|rejected| {
-                waiting = Some(rejected.value);
-                rejected.error
-            })
-        };
-        limit.into().retry(&Room(self), attempt).map_err(|error| {
-            let item = waiting.take().expect("an attempt that fails puts the item back");
-            Rejected::new(item, error)
-        })
-    }
-
-    /// Puts all of `items` in, in order and many under one lock, and waits for room as long as it takes.
-    /// Items of other producers may come in between.
-    ///
-    /// `items` is advanced up to 33 items ahead of what has been put in, and outside the queue's locks.
-    ///
-    /// # Errors
-    /// [`Closed`], with an iterator over the items that were not put in.
-    ///
-    /// # Panics
-    /// If `items` does, when the items that it gave before have been put in.
-    pub fn push_all<I: IntoIterator<Item = T>>(
-        &self,
-        items: I,
-    ) -> Result<(), Rejected<Rest<I::IntoIter>, Closed>> {
-        self.push_all_until(items, Until::forever()).map_err(only_closed)
-    }
-
-    /// Like [`push_all`](BoundedQueue::push_all), and waits for room at most until `limit`, counted anew
-    /// each time that it must wait.
-    ///
-    /// # Errors
-    /// With an iterator over the items that were not put in: [`WaitError::TimedOut`],
-    /// [`WaitError::Cancelled`], or [`WaitError::Closed`].
-    ///
-    /// # Panics
-    /// If `items` does, when the items that it gave before have been put in; those that do not get in, because the
-    /// limit has passed or the queue is closed, are dropped.
-    pub fn push_all_until<'a, I: IntoIterator<Item = T>>(
-        &self,
-        items: I,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<(), Rejected<Rest<I::IntoIter>, WaitError>> {
-        let limit = limit.into();
-        let mut items = items.into_iter().fuse();
-        let mut batch = VecDeque::new();
-        if let Err(error) = limit.check_token() {
-            return Err(Rejected::new(Rest::new(batch, items), error));
-        }
-        loop {
-            // The caller's iterator runs here, outside the locks.
-            let advanced = panics::catch(|| batch.extend(items.by_ref().take(BATCH.min(self.capacity))));
-            let pushed = self.push_batch(&mut batch, limit);
-            let next = match advanced {
-                Ok(()) if pushed.is_ok() => panics::catch(|| items.next()),
-                other => other.map(|()| None),
-            };
-            match (next, pushed) {
-                (Err(payload), _) => {
-                    panics::discard_each(batch);
-                    panics::discard(items);
-                    panics::resume(payload)
-                }
-                (Ok(_), Err(error)) => return Err(Rejected::new(Rest::new(batch, items), error)),
-                (Ok(None), Ok(())) => return Ok(()),
-                (Ok(next), Ok(())) => batch.extend(next),
-            }
-        }
-    }
-
-    /// Puts a batch in, and waits for room; leaves what it could not put in.
-    fn push_batch(&self, batch: &mut VecDeque<T>, limit: Until<'_>) -> Result<(), WaitError> {
-        while !batch.is_empty() {
-            limit.retry(&Room(self), || self.push_some(batch))?;
-        }
-        Ok(())
-    }
-
-    /// Puts in what fits of a batch that is not empty.
-    fn push_some(&self, batch: &mut VecDeque<T>) -> Result<(), TryError> {
-        let mut tail = self.tail.lock();
-        if tail.closed {
-            return Err(TryError::Closed);
-        }
-        let count = tail.ring.push_many(batch);
-        let wakes = tail.poppers.take(count);
-        drop(tail);
-        drop(wakes);
-        if count == 0 { Err(TryError::WouldBlock) } else { Ok(()) }
-    }
-
-    /// Takes the first item, and waits for one as long as it takes.
-    ///
-    /// # Errors
-    /// [`Closed`] once the queue is closed and empty.
-    pub fn pop(&self) -> Result<T, Closed> {
-        self.pop_until(Until::forever()).map_err(|_| Closed)
-    }
-
-    /// Takes the first item if there is one now.
-    ///
-    /// # Errors
-    /// [`TryError::WouldBlock`] if the queue is empty, [`TryError::Closed`] if it is closed as well.
-    #[inline]
-    pub fn try_pop(&self) -> Result<T, TryError> {
-        let mut head = self.head.lock();
-        match head.ring.pop() {
-            Some(item) => {
-                let wake = head.pushers.next();
-                drop(head);
-                drop(wake);
-                Ok(item)
-            }
-            None if head.closed => Err(TryError::Closed),
-            None => Err(TryError::WouldBlock),
-        }
-    }
-
-    /// Takes the first item, and waits for one at most until `limit`.
-    ///
-    /// # Errors
-    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once the queue is closed
-    /// and empty.
-    #[inline]
-    pub fn pop_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<T, WaitError> {
-        limit.into().retry(&Items(self), || self.try_pop())
-    }
-
-    /// Takes what is there, first to last and at most `max` items, under one lock; waits for the first one
-    /// as long as it takes. With `max` 0 it takes nothing and returns at once.
-    ///
-    /// # Errors
-    /// [`Closed`] once the queue is closed and empty.
-    pub fn pop_many(&self, max: usize) -> Result<Vec<T>, Closed> {
-        self.pop_many_until(max, Until::forever()).map_err(|_| Closed)
-    }
-
-    /// Like [`pop_many`](BoundedQueue::pop_many), without waiting.
-    ///
-    /// # Errors
-    /// [`TryError::WouldBlock`] if the queue is empty, [`TryError::Closed`] if it is closed as well.
-    pub fn try_pop_many(&self, max: usize) -> Result<Vec<T>, TryError> {
-        if max == 0 {
-            return Ok(Vec::new());
-        }
-        let mut head = self.head.lock();
-        let items = head.ring.pop_many(max);
-        let wakes = head.pushers.take(items.len());
-        let closed = head.closed;
-        drop(head);
-        drop(wakes);
-        match items.is_empty() {
-            false => Ok(items),
-            true if closed => Err(TryError::Closed),
-            true => Err(TryError::WouldBlock),
-        }
-    }
-
-    /// Like [`pop_many`](BoundedQueue::pop_many), and waits for the first item at most until `limit`.
-    ///
-    /// # Errors
-    /// As [`pop_until`](BoundedQueue::pop_until).
-    pub fn pop_many_until<'a>(&self, max: usize, limit: impl Into<Until<'a>>) -> Result<Vec<T>, WaitError> {
-        limit.into().retry(&Items(self), || self.try_pop_many(max))
     }
 
     /// Pops until the queue is closed and empty.
@@ -367,6 +185,8 @@ impl<T> BoundedQueue<T> {
         // queue closed, from whichever side, finds it closed from the other. Nobody takes them in the other order.
         let mut head = self.head.lock();
         (tail.closed, head.closed) = (true, true);
+        // From here on pushes fail, and what is left is for whoever comes.
+        (tail.restricted, head.restricted) = (true, false);
         let wakes = [tail.poppers.take_all(), head.pushers.take_all()];
         drop(head);
         drop(tail);
@@ -406,9 +226,4 @@ impl<T> Drop for BoundedQueue<T> {
     fn drop(&mut self) {
         panics::drop_each(self.close_and_drain());
     }
-}
-
-/// An unlimited wait ends only in one way.
-fn only_closed<V>(rejected: Rejected<V, WaitError>) -> Rejected<V, Closed> {
-    Rejected::new(rejected.value, Closed)
 }

@@ -159,10 +159,15 @@ impl<T> Tail<T> {
         self.shared.tail.store(self.tail, Release);
     }
 
+    /// Items that are in it now, or more.
+    pub(super) fn len(&mut self) -> usize {
+        self.shared.capacity - self.free(self.shared.capacity)
+    }
+
     /// True if there is nothing in it; exact, because only this end fills it and the other end's position is
     /// never ahead of this one's.
     pub(super) fn is_empty(&mut self) -> bool {
-        self.free(self.shared.capacity) == self.shared.capacity
+        self.len() == 0
     }
 }
 

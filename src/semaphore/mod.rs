@@ -60,9 +60,9 @@ use turnstile::Turnstile;
 /// first holds; no permit is lost.
 ///
 /// # Fairness
-/// First come, first served among all who wait; a call finds permits only if nobody waits. That costs a
-/// wake-up a permit when more threads want in than there is room for, which a semaphore that lets newcomers
-/// overtake saves (bench `semaphore`).
+/// First come, first served among all who wait: none of those who come later goes first. A call finds permits only if
+/// nobody waits. That costs a wake-up a permit when more threads want in than there is room for, which a semaphore that
+/// lets newcomers overtake saves (bench `semaphore`).
 ///
 /// # Ordering
 /// What a thread did before it gave a permit back is visible to the thread that gets it next.

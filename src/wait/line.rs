@@ -31,6 +31,12 @@ impl Line {
         slot
     }
 
+    /// Makes a slot: at the front for one whose turn it [`is`](super::Turns), because whoever has something to give calls
+    /// one, and that is to be the one who alone may take it.
+    pub(crate) fn join_in_turn(&mut self, is: bool) -> Arc<Slot> {
+        if is { self.join_first() } else { self.join() }
+    }
+
     /// Takes out a slot whose owner gave up. It is not there if a granter has taken it out: then the grant
     /// failed, or the owner has it.
     ///

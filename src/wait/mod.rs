@@ -75,4 +75,4 @@ pub(crate) use look::look;
 pub use monitor::{Monitor, MonitorGuard};
 pub(crate) use slot::{Outcome, Slot, Wake};
 pub(crate) use spin::{spin_until, spin_within};
-pub(crate) use turns::{PATIENCE, Turn, Turns};
+pub(crate) use turns::{NextTurn, PATIENCE, Turn, Turns};

@@ -8,6 +8,8 @@
 
 use std::collections::VecDeque;
 
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 /// Lost attempts after which a waiter takes a turn. Each has cost it a wake-up or a look-out, so turns cost little
 /// beside that; and a queue that many threads fight over is not slowed down by them.
 pub(crate) const PATIENCE: usize = crate::sync::sized(32, 1);
@@ -16,16 +18,16 @@ pub(crate) const PATIENCE: usize = crate::sync::sized(32, 1);
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     order: VecDeque<Turn>,
-    next: u64,
+    last: usize,
 }
 
-/// A waiter's turn.
+/// A waiter's turn. Its number is not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn(u64);
+pub(crate) struct Turn(usize);
 
 impl Turns {
     pub(crate) const fn new() -> Self {
-        Turns { order: VecDeque::new(), next: 0 }
+        Turns { order: VecDeque::new(), last: 0 }
     }
 
     /// True if nobody comes before the one who has this turn, or none.
@@ -37,14 +39,61 @@ impl Turns {
         }
     }
 
+    /// True if it is the turn of whoever has this one.
+    pub(crate) fn is_of(&self, turn: Option<Turn>) -> bool {
+        turn.is_some() && self.admits(turn)
+    }
+
+    /// True if nobody has a turn.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     pub(crate) fn take(&mut self) -> Turn {
-        let turn = Turn(self.next);
-        self.next += 1;
+        self.last = self.last.wrapping_add(1).max(1);
+        let turn = Turn(self.last);
         self.order.push_back(turn);
         turn
     }
 
     pub(crate) fn end(&mut self, turn: Turn) {
         self.order.retain(|other| *other != turn);
+    }
+}
+
+/// Whose turn it is, for those who do not hold the lock that the [`Turns`] are under.
+///
+/// # Orderings
+/// Relaxed, because it publishes nothing: who trusts an old one makes an attempt in vain, or keeps off. Before a
+/// thread sleeps because it must keep off, it looks here under the lock that the sleepers are under. Whoever ends a
+/// turn [notes](NextTurn::note) it here first, and takes that lock afterwards to wake them. So if the thread has not
+/// seen the end of the turn, its slot is found.
+#[derive(Debug)]
+pub(crate) struct NextTurn(AtomicUsize);
+
+impl NextTurn {
+    pub(crate) fn new() -> Self {
+        NextTurn(AtomicUsize::new(0))
+    }
+
+    /// To be called under the lock of the turns when they have changed.
+    pub(crate) fn note(&self, turns: &Turns) {
+        self.0.store(turns.order.front().map_or(0, |first| first.0), Relaxed);
+    }
+
+    /// Like [`Turns::admits`].
+    pub(crate) fn admits(&self, turn: Option<Turn>) -> bool {
+        let next = self.0.load(Relaxed);
+        next == 0 || turn.is_some_and(|turn| next == turn.0)
+    }
+
+    /// True if nobody has a turn.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+
+    /// True if it is the turn of whoever has this one.
+    pub(crate) fn is_of(&self, turn: Option<Turn>) -> bool {
+        turn.is_some_and(|turn| self.0.load(Relaxed) == turn.0)
     }
 }

@@ -1,0 +1,112 @@
+//! Taking items out.
+
+use super::BoundedQueue;
+use super::places::Items;
+use crate::error::{Closed, TryError, WaitError};
+use crate::until::Until;
+use crate::wait::Turn;
+
+impl<T> BoundedQueue<T> {
+    /// Takes the first item, and waits for one as long as it takes.
+    ///
+    /// # Errors
+    /// [`Closed`] once the queue is closed and empty.
+    pub fn pop(&self) -> Result<T, Closed> {
+        self.pop_until(Until::forever()).map_err(|_| Closed)
+    }
+
+    /// Takes the first item if there is one now, and nobody has a [turn](BoundedQueue#fairness).
+    ///
+    /// # Errors
+    /// [`TryError::WouldBlock`] if the queue is empty or somebody else has a turn, [`TryError::Closed`] if it is empty
+    /// and closed.
+    #[inline]
+    pub fn try_pop(&self) -> Result<T, TryError> {
+        self.pop_in_turn(None)
+    }
+
+    /// Takes the first item, and waits for one at most until `limit`.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once the queue is closed
+    /// and empty.
+    #[inline]
+    pub fn pop_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<T, WaitError> {
+        let limit = limit.into();
+        // A token that was cancelled before the call takes nothing, though there is an item.
+        limit.check_token()?;
+        match self.pop_in_turn(None) {
+            Ok(item) => Ok(item),
+            Err(TryError::WouldBlock) => self.pop_slowly(limit),
+            Err(_) => Err(WaitError::Closed),
+        }
+    }
+
+    /// Waits for an item. Apart, because the waiter's turn costs those who need not wait a nanosecond.
+    #[cold]
+    fn pop_slowly(&self, limit: Until<'_>) -> Result<T, WaitError> {
+        let items = Items::new(self);
+        limit.retry_slowly(&items, || self.pop_in_turn(items.turn()))
+    }
+
+    #[inline]
+    fn pop_in_turn(&self, turn: Option<Turn>) -> Result<T, TryError> {
+        let mut head = self.head.lock();
+        head.admit(turn)?;
+        match head.ring.pop() {
+            Some(item) => {
+                let wake = head.pushers.next();
+                drop(head);
+                drop(wake);
+                Ok(item)
+            }
+            None if head.closed => Err(TryError::Closed),
+            None => Err(TryError::WouldBlock),
+        }
+    }
+
+    /// Takes what is there, first to last and at most `max` items, under one lock; waits for the first one
+    /// as long as it takes. With `max` 0 it takes nothing and returns at once.
+    ///
+    /// # Errors
+    /// [`Closed`] once the queue is closed and empty.
+    pub fn pop_many(&self, max: usize) -> Result<Vec<T>, Closed> {
+        self.pop_many_until(max, Until::forever()).map_err(|_| Closed)
+    }
+
+    /// Like [`pop_many`](BoundedQueue::pop_many), without waiting.
+    ///
+    /// # Errors
+    /// [`TryError::WouldBlock`] if the queue is empty or somebody else has a [turn](BoundedQueue#fairness),
+    /// [`TryError::Closed`] if it is empty and closed.
+    pub fn try_pop_many(&self, max: usize) -> Result<Vec<T>, TryError> {
+        self.pop_many_in_turn(max, None)
+    }
+
+    /// Like [`pop_many`](BoundedQueue::pop_many), and waits for the first item at most until `limit`.
+    ///
+    /// # Errors
+    /// As [`pop_until`](BoundedQueue::pop_until).
+    pub fn pop_many_until<'a>(&self, max: usize, limit: impl Into<Until<'a>>) -> Result<Vec<T>, WaitError> {
+        let items = Items::new(self);
+        limit.into().retry(&items, || self.pop_many_in_turn(max, items.turn()))
+    }
+
+    fn pop_many_in_turn(&self, max: usize, turn: Option<Turn>) -> Result<Vec<T>, TryError> {
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        let mut head = self.head.lock();
+        head.admit(turn)?;
+        let items = head.ring.pop_many(max);
+        let wakes = head.pushers.take(items.len());
+        let closed = head.closed;
+        drop(head);
+        drop(wakes);
+        match items.is_empty() {
+            false => Ok(items),
+            true if closed => Err(TryError::Closed),
+            true => Err(TryError::WouldBlock),
+        }
+    }
+}
