@@ -13,7 +13,6 @@
 //! [`TryError`] and [`WaitError`] have a variant for it, and the unlimited form of such a call fails with
 //! [`WaitError`] too.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
@@ -131,12 +130,6 @@ impl<T, E: fmt::Debug> fmt::Debug for Rejected<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejected").field("error", &self.error).finish_non_exhaustive()
     }
-}
-
-/// What a panic said, if it was text.
-pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a payload that is not text")
 }
 
 impl Error for Closed {}

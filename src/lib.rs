@@ -100,6 +100,8 @@ mod unwind;
 pub mod guide;
 
 #[cfg(doctest)]
+mod first_tries;
+#[cfg(doctest)]
 mod lifetimes;
 
 /// The README's examples, as tests.

@@ -30,10 +30,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Goes on panicking with a payload, without another message of the panic hook.
 pub(crate) use std::panic::resume_unwind as resume;
 
+/// What a panic said, if its payload is text.
+pub(crate) use crate::sync::failure::text;
 use crate::sync::thread;
 
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// What a panic said, for a message.
+pub(crate) fn said(payload: &(dyn Any + Send)) -> &str {
+    text(payload).unwrap_or("a payload that is not text")
+}
 
 /// Runs code of the caller's; `Err` is what it panicked with.
 ///

@@ -17,7 +17,7 @@ use selvedge::{BoundedQueue, CancelToken, Clock, Latch};
 /// Runs a scope under a token of its own.
 fn run<'env, T, E, F>(body: F) -> Result<T, Error<E>>
 where
-    E: Send,
+    E: Send + 'env,
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
 {
     scope(&CancelToken::new(), body)

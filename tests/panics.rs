@@ -318,7 +318,7 @@ fn panics_of_scopes_task_and_body_come_back_with_their_payloads() {
         }));
         assert_eq!(message(&*task.unwrap_err()), "the task's");
         let body = catch_unwind(AssertUnwindSafe(|| {
-            group::scope::<(), (), _>(&CancelToken::new(), |_| panic!("the body's"))
+            group::scope::<Result<(), ()>, (), _>(&CancelToken::new(), |_| panic!("the body's"))
         }));
         assert_eq!(message(&*body.unwrap_err()), "the body's");
     });

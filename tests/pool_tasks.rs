@@ -265,3 +265,16 @@ fn cancelled_handle_says_that_it_is_finished_and_the_queue_passes_it_over() {
         assert_eq!((report.completed, report.cancelled), (3, 1));
     });
 }
+
+#[test]
+fn panic_reads_like_what_was_said() {
+    within_a_minute(|| {
+        let pool = Pool::builder().workers(1).build().unwrap();
+        let said = |task: fn()| match pool.submit(task).unwrap().join() {
+            Err(TaskError::Panicked(panic)) => panic.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said(|| panic!("the disk is {}", "full")), "the disk is full");
+        assert_eq!(said(|| std::panic::panic_any(7_u8)), "a payload that is not text");
+    });
+}

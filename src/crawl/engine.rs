@@ -204,10 +204,9 @@ impl Engine {
     /// Asks the fetcher, whose panic is an answer too.
     pub(super) fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
         panics::catch(|| self.fetch.fetch(request)).unwrap_or_else(|payload| {
-            let text = payload.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let text = panics::text(&*payload).unwrap_or_default().to_owned();
             panics::discard(payload);
-            Err(FetchError::new(ErrorKind::Panicked, text.unwrap_or_default()))
+            Err(FetchError::new(ErrorKind::Panicked, text))
         })
     }
 

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 
-use crate::error::{Rejected, TryError, WaitError, panic_text};
+use crate::error::{Rejected, TryError, WaitError};
 use crate::inside::this_thread;
 use crate::panics;
 use crate::sync::Arc;
@@ -271,7 +271,7 @@ where
             }
             Ok(value) => (Some(value), Ok(())),
             Err(payload) => {
-                landing.publish(Err(panic_text(&*payload).into()));
+                landing.publish(Err(panics::said(&*payload).into()));
                 (None, Err(payload))
             }
         };

@@ -108,10 +108,10 @@ impl Board {
         self.state.lock().reserve()
     }
 
-    pub(super) fn post_reserved(board: &Arc<Self>, task: Task) {
+    pub(super) fn post_reserved(board: &Arc<Self>, name: Option<Arc<str>>, task: Task) {
         let mut state = board.state.lock();
         state.give_back_place();
-        state.post(None, task);
+        state.post(name, task);
         let _ = Board::settle(board, state);
     }
 

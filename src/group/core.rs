@@ -24,9 +24,10 @@ pub(super) struct Core<E> {
 
 pub(super) enum Failure<E> {
     Error(E),
-    Panic(Payload),
-    /// A panic that an owner was told of.
-    Told,
+    /// With the name of the task, if it has one.
+    Panic(Payload, Option<Arc<str>>),
+    /// A panic that an owner was told of, and the name of the task if it has one.
+    Told(Option<Arc<str>>),
 }
 
 impl<E> Core<E> {
@@ -44,18 +45,23 @@ impl<E> Core<E> {
     ///
     /// Whatever `keep` holds is dropped after a failure was written down: who finds out by it that there is no
     /// result finds the reason.
-    pub(super) fn run<R>(&self, f: impl FnOnce(&CancelToken) -> Result<R, E>, keep: impl FnOnce(R)) -> bool {
+    pub(super) fn run<R>(
+        &self,
+        name: Option<Arc<str>>,
+        f: impl FnOnce(&CancelToken) -> Result<R, E>,
+        keep: impl FnOnce(R),
+    ) -> bool {
         if self.token.is_cancelled() {
             // What the function holds may panic when it is dropped, as it may when it runs.
             if let Err(payload) = panics::catch(|| drop(f)) {
-                self.fail(Failure::Panic(payload));
+                self.fail(Failure::Panic(payload, name));
             }
             return false;
         }
         match panics::catch(|| f(&self.token)) {
             Ok(Ok(result)) => keep(result),
             Ok(Err(error)) => self.fail(Failure::Error(error)),
-            Err(payload) => self.fail(Failure::Panic(payload)),
+            Err(payload) => self.fail(Failure::Panic(payload, name)),
         }
         true
     }
@@ -64,11 +70,11 @@ impl<E> Core<E> {
     ///
     /// Of panics only one that comes first is kept: it is what the owner gets, and only once.
     pub(super) fn fail(&self, failure: Failure<E>) {
-        let stops = matches!(failure, Failure::Panic(_)) || !self.keeps_going.load(Relaxed);
+        let stops = matches!(failure, Failure::Panic(..)) || !self.keeps_going.load(Relaxed);
         let later = {
             let mut failures = self.failures.lock();
             match failure {
-                Failure::Panic(_) if !failures.is_empty() => Some(failure),
+                Failure::Panic(..) if !failures.is_empty() => Some(failure),
                 first_or_error => {
                     failures.push(first_or_error);
                     None
@@ -135,7 +141,7 @@ impl<E> Core<E> {
     /// A closer that does `f`, whose panic is a task's.
     pub(super) fn closer<R>(&self, f: impl FnOnce() -> R) -> bool {
         if let Err(payload) = panics::catch(|| drop(f())) {
-            self.fail(Failure::Panic(payload));
+            self.fail(Failure::Panic(payload, None));
         }
         true
     }
@@ -149,10 +155,19 @@ impl<E> Drop for Core<E> {
 }
 
 impl<E> Failure<E> {
+    /// Leaves that it was told, and returns what was there.
+    pub(super) fn tell(&mut self) -> Self {
+        let name = match self {
+            Failure::Panic(_, name) | Failure::Told(name) => name.clone(),
+            Failure::Error(_) => None,
+        };
+        mem::replace(self, Failure::Told(name))
+    }
+
     fn into_error(self) -> Option<E> {
         match self {
             Failure::Error(error) => Some(error),
-            Failure::Panic(_) | Failure::Told => None,
+            Failure::Panic(..) | Failure::Told(_) => None,
         }
     }
 }

@@ -100,7 +100,7 @@ mod tests {
     fn scope_whose_body_panics_has_waited_for_a_task_that_runs() {
         let (started, ended) = (Arc::new(Latch::new(1)), Arc::new(AtomicBool::new(false)));
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            scope::<(), (), _>(&CancelToken::new(), |g| {
+            scope::<Result<(), ()>, (), _>(&CancelToken::new(), |g| {
                 // Nothing that the task has is borrowed, so that it may outlive the scope if it must.
                 let (begins, ends) = (Arc::clone(&started), Arc::clone(&ended));
                 g.spawn(move |stop| {

@@ -9,7 +9,7 @@
 //! | at most so many at once | [`Scope::limit`], [`Scope::try_spawn`] |
 //! | to wake what waits without the token | [`Scope::on_stop`] |
 //! | all errors, and nobody stopped by one | [`Scope::keep_going`], [`Scope::take_errors`], [`Group::errors`] |
-//! | to know who still runs | [`Scope::spawn_named`], [`Scope::wait_until`] |
+//! | to know who still runs | [`Scope::spawn_named`], [`Scope::try_spawn_named`], [`Scope::wait_until`] |
 //! | tasks that spawn tasks | the [`Scope`] that they borrow, or a [`Spawner`] |
 //!
 //! None of these threads exists in the child of a `fork` that does not `exec`: a program that forks like that does so
@@ -30,6 +30,8 @@ mod handle;
 #[forbid(unsafe_code)]
 mod owned;
 #[forbid(unsafe_code)]
+mod returns;
+#[forbid(unsafe_code)]
 mod scope;
 #[forbid(unsafe_code)]
 mod spawner;
@@ -42,6 +44,7 @@ pub(crate) use callers::{Callers, Help};
 pub use error::{Error, Threads, Unfinished};
 pub use handle::Handle;
 pub use owned::{Group, Outcome};
+pub use returns::{BodyResult, TaskResult};
 pub use scope::Scope;
 pub use spawner::Spawner;
 pub(crate) use yard::{Yard, yard};
@@ -68,15 +71,32 @@ use core::Failure;
 ///
 /// let words = ["warp", "weft", "selvedge"];
 /// let lengths = std::sync::Mutex::new(Vec::new());
+/// group::scope(&CancelToken::new(), |g| {
+///     for word in &words {
+///         g.spawn(|_| lengths.lock().unwrap().push(word.len()));
+///     }
+/// })?;
+/// assert_eq!(lengths.into_inner().unwrap().iter().sum::<usize>(), 16);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Tasks that can fail return a `Result`, and then the body does, with the same error:
+/// ```
+/// use selvedge::{CancelToken, group};
+///
+/// fn check(word: &str) -> Result<(), String> {
+///     if word.is_ascii() { Ok(()) } else { Err(format!("{word:?} is not plain")) }
+/// }
+///
+/// let words = ["warp", "weft", "selvedge"];
 /// let count = group::scope(&CancelToken::new(), |g| {
 ///     for word in &words {
-///         g.spawn(|_| Ok(lengths.lock().unwrap().push(word.len())));
+///         g.spawn(|_| check(word));
 ///     }
-///     Ok::<_, String>(words.len())
+///     Ok(words.len())
 /// })?;
 /// assert_eq!(count, 3);
-/// assert_eq!(lengths.into_inner().unwrap().iter().sum::<usize>(), 16);
-/// # Ok::<(), group::Error<String>>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// One fails, and the one that would have slept for an hour is woken:
@@ -94,7 +114,7 @@ use core::Failure;
 ///
 /// # Errors
 /// The first error that a task or `body` returned; [`Error::Cancelled`] if a task was not started because
-/// `token` was cancelled. If the token was cancelled and yet everything ran and succeeded, success wins.
+/// `token` was cancelled, which is the only one if nothing can fail. If the token was cancelled and yet everything ran and succeeded, success wins.
 ///
 /// # Blocking
 /// It blocks until every task has ended. Spawning never blocks. The thread that called `scope` runs tasks
@@ -121,39 +141,42 @@ use core::Failure;
 /// # Instead
 /// `std::thread::scope` if tasks are few, long, and do not fail; `rayon::scope` for CPU-bound work that
 /// splits itself.
-pub fn scope<'env, T, E, F>(token: &CancelToken, body: F) -> Result<T, Error<E>>
+pub fn scope<'env, R, E, F>(token: &CancelToken, body: F) -> Result<R::Value, Error<E>>
 where
-    E: Send,
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
+    R: BodyResult<E>,
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> R,
 {
     scope_with(None, token, body)
 }
 
 /// [`scope`] with helpers from elsewhere: those that `callers` sends run the tasks, and the thread that calls
 /// this runs them too once `body` is done, so it ends though `callers` never sends anybody.
-pub(crate) fn scope_on<'env, T, E, F>(
+pub(crate) fn scope_on<'env, R, E, F>(
     callers: Arc<dyn Callers>,
     token: &CancelToken,
     body: F,
-) -> Result<T, Error<E>>
+) -> Result<R::Value, Error<E>>
 where
-    E: Send,
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
+    R: BodyResult<E>,
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> R,
 {
     scope_with(Some(callers), token, body)
 }
 
-fn scope_with<'env, T, E, F>(
+fn scope_with<'env, R, E, F>(
     callers: Option<Arc<dyn Callers>>,
     token: &CancelToken,
     body: F,
-) -> Result<T, Error<E>>
+) -> Result<R::Value, Error<E>>
 where
-    E: Send,
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
+    R: BodyResult<E>,
+    E: Send + 'env,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> R,
 {
     let scope = Scope::new(callers, token);
-    let result = panics::catch(|| body(&scope));
+    let result = panics::catch(|| body(&scope).into_result());
     // Nothing from here on may unwind past `finish`: until it returns, tasks borrow from `scope` and from
     // the caller's stack. Cancelling runs callbacks, which are the caller's code.
     let (value, panicked) = match result {
@@ -177,7 +200,7 @@ where
             panics::discard(value);
             panics::resume(payload)
         }
-        (None, Some(Failure::Panic(payload)), value) => {
+        (None, Some(Failure::Panic(payload, _)), value) => {
             panics::discard(value);
             panics::resume(payload)
         }
@@ -214,8 +237,7 @@ pub fn threads() -> Threads {
 /// use selvedge::{CancelToken, group};
 ///
 /// let result = group::scope(&CancelToken::new(), |g| {
-///     g.spawn(|_| Ok::<_, ()>(()));
-///     Ok(())
+///     g.spawn(|_| println!("a task"));
 /// });
 /// assert_eq!(result, Ok(()));
 /// group::join_threads(Duration::from_secs(60)).unwrap();

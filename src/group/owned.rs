@@ -1,12 +1,12 @@
 //! Tasks that belong together and outlive the call that spawned them.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::mem;
 
 use super::core::{Core, Failure};
 use super::handle::Handle;
 use super::spawner::Spawner;
-use super::{Error, Unfinished};
+use super::{Error, TaskResult, Unfinished};
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::panics::{self, FirstPanic};
@@ -14,7 +14,7 @@ use crate::sync::Arc;
 use crate::until::Until;
 
 /// How the tasks of a [`Group`] have ended. The error is shared, because each wait returns it.
-pub type Outcome<E> = Result<(), Error<Arc<E>>>;
+pub type Outcome<E = Infallible> = Result<(), Error<Arc<E>>>;
 
 /// Runs children for as long as you like, cancels them together, and waits until they have ended: what a server
 /// does with its connections, or a program with its background work.
@@ -59,7 +59,21 @@ pub type Outcome<E> = Result<(), Error<Arc<E>>>;
 /// assert_eq!((late.error, late.value.running), (WaitError::TimedOut, vec!["reader".to_owned()]));
 /// group.cancel();
 /// assert!(!matches!(group.wait_until(Duration::from_secs(60)), Err(_)));
-/// assert!(group.spawn(|_| Ok(())).is_err()); // nothing runs after the cancel
+/// assert!(group.spawn(|_| ()).is_err()); // nothing runs after the cancel
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Where no task can fail, `Group` alone is the type:
+/// ```
+/// use selvedge::{CancelToken, Group};
+///
+/// struct Server {
+///     connections: Group,
+/// }
+///
+/// let server = Server { connections: Group::new(&CancelToken::new()) };
+/// server.connections.spawn(|_| println!("served"))?;
+/// server.connections.wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -89,7 +103,7 @@ pub type Outcome<E> = Result<(), Error<Arc<E>>>;
 /// [`scope`](super::scope()) if the tasks can end where they were spawned; a [`Pool`](crate::Pool) if they are many,
 /// short, and do not belong together; a [`WaitGroup`](crate::WaitGroup) for threads of your own.
 #[must_use = "dropping the group cancels its tasks and waits for them"]
-pub struct Group<E> {
+pub struct Group<E = Infallible> {
     spawner: Spawner<E>,
 }
 
@@ -105,14 +119,15 @@ impl<E> Group<E> {
 }
 
 impl<E: Send + Sync + 'static> Group<E> {
-    /// Spawns a task. Never blocks.
+    /// Spawns a task, which returns `()` or a `Result`. Never blocks.
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the group is cancelled. A task that was accepted while it was being
     /// cancelled may not start; then `wait` fails with [`Error::Cancelled`].
-    pub fn spawn<F>(&self, f: F) -> Result<(), Rejected<F, Closed>>
+    pub fn spawn<F, R>(&self, f: F) -> Result<(), Rejected<F, Closed>>
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
     {
         self.spawner.spawn(f)
     }
@@ -121,9 +136,10 @@ impl<E: Send + Sync + 'static> Group<E> {
     ///
     /// # Errors
     /// As [`spawn`](Group::spawn).
-    pub fn spawn_named<F>(&self, name: &str, f: F) -> Result<(), Rejected<F, Closed>>
+    pub fn spawn_named<F, R>(&self, name: &str, f: F) -> Result<(), Rejected<F, Closed>>
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
     {
         self.spawner.spawn_named(name, f)
     }
@@ -132,21 +148,35 @@ impl<E: Send + Sync + 'static> Group<E> {
     ///
     /// # Errors
     /// With the closure: [`TryError::WouldBlock`] if the limit is reached, [`TryError::Closed`].
-    pub fn try_spawn<F>(&self, f: F) -> Result<(), Rejected<F, TryError>>
+    pub fn try_spawn<F, R>(&self, f: F) -> Result<(), Rejected<F, TryError>>
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
     {
         self.spawner.try_spawn(f)
+    }
+
+    /// Like [`try_spawn`](Group::try_spawn), with a name as in [`spawn_named`](Group::spawn_named).
+    ///
+    /// # Errors
+    /// As [`try_spawn`](Group::try_spawn).
+    pub fn try_spawn_named<F, R>(&self, name: &str, f: F) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
+    {
+        self.spawner.try_spawn_named(name, f)
     }
 
     /// Spawns a task that has a result, which the [`Handle`] waits for. Its error or panic is the group's.
     ///
     /// # Errors
     /// As [`spawn`](Group::spawn).
-    pub fn submit<F, R>(&self, f: F) -> Result<Handle<R>, Rejected<F, Closed>>
+    pub fn submit<F, R>(&self, f: F) -> Result<Handle<R::Value>, Rejected<F, Closed>>
     where
-        F: FnOnce(&CancelToken) -> Result<R, E> + Send + 'static,
-        R: Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E>,
+        R::Value: Send + 'static,
     {
         self.spawner.submit(f)
     }
@@ -237,7 +267,7 @@ impl<E: Send + Sync + 'static> Group<E> {
     pub fn errors(&self) -> Vec<Arc<E>> {
         let error = |failure: &Failure<Arc<E>>| match failure {
             Failure::Error(error) => Some(Arc::clone(error)),
-            Failure::Panic(_) | Failure::Told => None,
+            Failure::Panic(..) | Failure::Told(_) => None,
         };
         self.core().with_failures(|failures| failures.iter().filter_map(error).collect())
     }
@@ -247,12 +277,17 @@ impl<E: Send + Sync + 'static> Group<E> {
         let first = self.core().with_failures(|failures| match failures.first_mut() {
             None => None,
             Some(Failure::Error(error)) => Some(Failure::Error(Arc::clone(error))),
-            Some(panic) => Some(mem::replace(panic, Failure::Told)),
+            Some(panic) => Some(panic.tell()),
         });
         match first {
             Some(Failure::Error(error)) => Err(Error::Failed(error)),
-            Some(Failure::Panic(payload)) => panics::resume(payload),
-            Some(Failure::Told) => panic!("a task of the group panicked, and an earlier wait was told of it"),
+            Some(Failure::Panic(payload, _)) => panics::resume(payload),
+            Some(Failure::Told(Some(name))) => {
+                panic!("the task {name:?} of the group panicked, and an earlier wait was told of it")
+            }
+            Some(Failure::Told(None)) => {
+                panic!("a task of the group panicked, and an earlier wait was told of it")
+            }
             None if self.core().board.skipped() => Err(Error::Cancelled),
             None => Ok(()),
         }
@@ -269,12 +304,12 @@ impl<E> Drop for Group<E> {
             core.board.finish();
         }
         let unread = core.with_failures(|failures| match failures.first_mut() {
-            Some(panic @ Failure::Panic(_)) => Some(mem::replace(panic, Failure::Told)),
+            Some(panic @ Failure::Panic(..)) => Some(panic.tell()),
             _ => None,
         });
         // A task's panic before one of a callback.
         let mut panicked = FirstPanic::new();
-        if let Some(Failure::Panic(payload)) = unread {
+        if let Some(Failure::Panic(payload, _)) = unread {
             panicked.keep(payload);
         }
         if let Err(payload) = cancelled {

@@ -8,7 +8,7 @@ use super::callers::Callers;
 use super::core::Core;
 use super::handle::{Handle, Maker};
 use super::state::Task;
-use super::{Unfinished, erase};
+use super::{TaskResult, Unfinished, erase};
 use crate::cancel::CancelToken;
 use crate::error::{Rejected, TryError, WaitError};
 use crate::sync::Arc;
@@ -17,64 +17,79 @@ use crate::until::Until;
 /// Where tasks are spawned that borrow from the stack; [`scope`](super::scope()) lends it to its body.
 ///
 /// A task gets the scope's token. It may spawn others by the scope that its closure borrows.
-pub struct Scope<'scope, 'env: 'scope, E> {
+///
+/// `E` is the error of its tasks. That it outlives `'env` is no restriction, since the scope returns it; it is said so
+/// that the compiler knows it of an `E` like `Box<dyn Error + Send + Sync>`, and does not ask borrows for `'static`.
+pub struct Scope<'scope, 'env: 'scope, E: 'env> {
     pub(super) core: Core<E>,
     /// Invariant, as in `std::thread::Scope`: a longer borrow must not pass for a shorter one.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
-impl<E> Scope<'_, '_, E> {
+impl<'env, E: 'env> Scope<'_, 'env, E> {
     pub(super) fn new(callers: Option<Arc<dyn Callers>>, token: &CancelToken) -> Self {
         Scope { core: Core::new(callers, token), scope: PhantomData, env: PhantomData }
     }
 }
 
-impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
-    /// Spawns a task. Never blocks.
+impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
+    /// Spawns a task, which returns `()` or a `Result`. Never blocks.
     ///
     /// It is not started if the scope is cancelled first. If the operating system refuses a thread, the
     /// task runs when another ends, or on the thread that waits for the scope.
-    pub fn spawn<F>(&'scope self, f: F)
+    pub fn spawn<F, R>(&'scope self, f: F)
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
+        F: FnOnce(&CancelToken) -> R + Send + 'scope,
+        R: TaskResult<E, Value = ()>,
     {
-        let _ = Board::post(&self.core.board, None, self.task(f));
+        self.post(None, f);
     }
 
     /// Like [`spawn`](Scope::spawn); the name is what [`wait_until`](Scope::wait_until) tells of a task that runs.
-    pub fn spawn_named<F>(&'scope self, name: &str, f: F)
+    pub fn spawn_named<F, R>(&'scope self, name: &str, f: F)
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
+        F: FnOnce(&CancelToken) -> R + Send + 'scope,
+        R: TaskResult<E, Value = ()>,
     {
-        let _ = Board::post(&self.core.board, Some(Arc::from(name)), self.task(f));
+        self.post(Some(Arc::from(name)), f);
     }
 
     /// Spawns a task if fewer than the [limit](Scope::limit)'s number are there, running or waiting.
     ///
     /// # Errors
     /// [`TryError::WouldBlock`] with the closure if the limit is reached. Never without a limit.
-    pub fn try_spawn<F>(&'scope self, f: F) -> Result<(), Rejected<F, TryError>>
+    pub fn try_spawn<F, R>(&'scope self, f: F) -> Result<(), Rejected<F, TryError>>
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
+        F: FnOnce(&CancelToken) -> R + Send + 'scope,
+        R: TaskResult<E, Value = ()>,
     {
-        if !self.core.board.reserve() {
-            return Err(Rejected::new(f, TryError::WouldBlock));
-        }
-        Board::post_reserved(&self.core.board, self.task(f));
-        Ok(())
+        self.try_post(|| None, f)
+    }
+
+    /// Like [`try_spawn`](Scope::try_spawn), with a name as in [`spawn_named`](Scope::spawn_named).
+    ///
+    /// # Errors
+    /// As [`try_spawn`](Scope::try_spawn).
+    pub fn try_spawn_named<F, R>(&'scope self, name: &str, f: F) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'scope,
+        R: TaskResult<E, Value = ()>,
+    {
+        self.try_post(|| Some(Arc::from(name)), f)
     }
 
     /// Spawns a task that has a result, which the [`Handle`] waits for. Its error or panic is the scope's.
-    pub fn submit<F, R>(&'scope self, f: F) -> Handle<R>
+    pub fn submit<F, R>(&'scope self, f: F) -> Handle<R::Value>
     where
-        F: FnOnce(&CancelToken) -> Result<R, E> + Send + 'scope,
-        R: Send + 'scope,
+        F: FnOnce(&CancelToken) -> R + Send + 'scope,
+        R: TaskResult<E>,
+        R::Value: Send + 'scope,
     {
         Maker::new().post(&self.core.board, |maker| {
             erase::lifetime(Box::new(move || {
                 maker.begin();
-                self.core.run(f, move |result| maker.keep(result))
+                self.core.run(None, |token| f(token).into_result(), move |result| maker.keep(result))
             }))
         })
     }
@@ -203,16 +218,44 @@ impl<'scope, 'env, E: Send> Scope<'scope, 'env, E> {
         self.core.take_errors()
     }
 
-    /// The closure with what catches its end around it, and without its lifetime.
-    fn task<F>(&'scope self, f: F) -> Task
+    fn post<F, R>(&'scope self, name: Option<Arc<str>>, f: F)
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'scope,
+        F: FnOnce(&CancelToken) -> R + Send + 'scope,
+        R: TaskResult<E, Value = ()>,
     {
-        erase::lifetime(Box::new(move || self.core.run(f, |()| ())))
+        let task = self.task(name.clone(), f);
+        let _ = Board::post(&self.core.board, name, task);
+    }
+
+    fn try_post<F, R>(
+        &'scope self,
+        name: impl FnOnce() -> Option<Arc<str>>,
+        f: F,
+    ) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'scope,
+        R: TaskResult<E, Value = ()>,
+    {
+        if !self.core.board.reserve() {
+            return Err(Rejected::new(f, TryError::WouldBlock));
+        }
+        let name = name();
+        let task = self.task(name.clone(), f);
+        Board::post_reserved(&self.core.board, name, task);
+        Ok(())
+    }
+
+    /// The closure with what catches its end around it, and without its lifetime.
+    fn task<F, R>(&'scope self, name: Option<Arc<str>>, f: F) -> Task
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'scope,
+        R: TaskResult<E, Value = ()>,
+    {
+        erase::lifetime(Box::new(move || self.core.run(name, |token| f(token).into_result(), |()| ())))
     }
 }
 
-impl<E> fmt::Debug for Scope<'_, '_, E> {
+impl<'env, E: 'env> fmt::Debug for Scope<'_, 'env, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
             .field("board", &self.core.board)

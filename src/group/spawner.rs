@@ -1,7 +1,9 @@
 //! Spawning tasks that own what they use.
 
+use std::convert::Infallible;
 use std::fmt;
 
+use super::TaskResult;
 use super::board::Board;
 use super::core::Core;
 use super::handle::{Handle, Maker};
@@ -28,67 +30,68 @@ use crate::sync::Arc;
 /// group.wait()?; // for the parts too
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Spawner<E> {
+pub struct Spawner<E = Infallible> {
     pub(super) core: Arc<Core<Arc<E>>>,
 }
 
 impl<E: Send + Sync + 'static> Spawner<E> {
-    /// Spawns a task. Never blocks.
+    /// Spawns a task, which returns `()` or a `Result`. Never blocks.
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the group is cancelled.
-    pub fn spawn<F>(&self, f: F) -> Result<(), Rejected<F, Closed>>
+    pub fn spawn<F, R>(&self, f: F) -> Result<(), Rejected<F, Closed>>
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
     {
-        if self.core.token.is_cancelled() {
-            return Err(Rejected::new(f, Closed));
-        }
-        let _ = Board::post(&self.core.board, None, self.task(f));
-        Ok(())
+        self.post(|| None, f)
     }
 
     /// Like [`spawn`](Spawner::spawn); the name is what a wait that ends early tells of a task that runs.
     ///
     /// # Errors
     /// As [`spawn`](Spawner::spawn).
-    pub fn spawn_named<F>(&self, name: &str, f: F) -> Result<(), Rejected<F, Closed>>
+    pub fn spawn_named<F, R>(&self, name: &str, f: F) -> Result<(), Rejected<F, Closed>>
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
     {
-        if self.core.token.is_cancelled() {
-            return Err(Rejected::new(f, Closed));
-        }
-        let _ = Board::post(&self.core.board, Some(Arc::from(name)), self.task(f));
-        Ok(())
+        self.post(|| Some(Arc::from(name)), f)
     }
 
     /// Spawns a task if fewer than the [limit](super::Group::limit)'s number are there, running or waiting.
     ///
     /// # Errors
     /// With the closure: [`TryError::WouldBlock`] if the limit is reached, [`TryError::Closed`].
-    pub fn try_spawn<F>(&self, f: F) -> Result<(), Rejected<F, TryError>>
+    pub fn try_spawn<F, R>(&self, f: F) -> Result<(), Rejected<F, TryError>>
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
     {
-        if self.core.token.is_cancelled() {
-            return Err(Rejected::new(f, TryError::Closed));
-        }
-        if !self.core.board.reserve() {
-            return Err(Rejected::new(f, TryError::WouldBlock));
-        }
-        Board::post_reserved(&self.core.board, self.task(f));
-        Ok(())
+        self.try_post(|| None, f)
+    }
+
+    /// Like [`try_spawn`](Spawner::try_spawn), with a name as in [`spawn_named`](Spawner::spawn_named).
+    ///
+    /// # Errors
+    /// As [`try_spawn`](Spawner::try_spawn).
+    pub fn try_spawn_named<F, R>(&self, name: &str, f: F) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
+    {
+        self.try_post(|| Some(Arc::from(name)), f)
     }
 
     /// Spawns a task that has a result, which the [`Handle`] waits for. Its error or panic is the group's.
     ///
     /// # Errors
     /// As [`spawn`](Spawner::spawn).
-    pub fn submit<F, R>(&self, f: F) -> Result<Handle<R>, Rejected<F, Closed>>
+    pub fn submit<F, R>(&self, f: F) -> Result<Handle<R::Value>, Rejected<F, Closed>>
     where
-        F: FnOnce(&CancelToken) -> Result<R, E> + Send + 'static,
-        R: Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E>,
+        R::Value: Send + 'static,
     {
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, Closed));
@@ -97,7 +100,8 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         Ok(Maker::new().post(&self.core.board, |maker| {
             Box::new(move || {
                 maker.begin();
-                core.run(|token| f(token).map_err(Arc::new), move |result| maker.keep(result))
+                let run = |token: &CancelToken| f(token).into_result().map_err(Arc::new);
+                core.run(None, run, move |result| maker.keep(result))
             })
         }))
     }
@@ -107,12 +111,46 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         &self.core.token
     }
 
-    fn task<F>(&self, f: F) -> Task
+    fn post<F, R>(&self, name: impl FnOnce() -> Option<Arc<str>>, f: F) -> Result<(), Rejected<F, Closed>>
     where
-        F: FnOnce(&CancelToken) -> Result<(), E> + Send + 'static,
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
+    {
+        if self.core.token.is_cancelled() {
+            return Err(Rejected::new(f, Closed));
+        }
+        let name = name();
+        let _ = Board::post(&self.core.board, name.clone(), self.task(name, f));
+        Ok(())
+    }
+
+    fn try_post<F, R>(
+        &self,
+        name: impl FnOnce() -> Option<Arc<str>>,
+        f: F,
+    ) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
+    {
+        if self.core.token.is_cancelled() {
+            return Err(Rejected::new(f, TryError::Closed));
+        }
+        if !self.core.board.reserve() {
+            return Err(Rejected::new(f, TryError::WouldBlock));
+        }
+        let name = name();
+        Board::post_reserved(&self.core.board, name.clone(), self.task(name, f));
+        Ok(())
+    }
+
+    fn task<F, R>(&self, name: Option<Arc<str>>, f: F) -> Task
+    where
+        F: FnOnce(&CancelToken) -> R + Send + 'static,
+        R: TaskResult<E, Value = ()>,
     {
         let core = Arc::clone(&self.core);
-        Box::new(move || core.run(|token| f(token).map_err(Arc::new), |()| ()))
+        Box::new(move || core.run(name, |token| f(token).into_result().map_err(Arc::new), |()| ()))
     }
 }
 

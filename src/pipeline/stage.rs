@@ -11,7 +11,8 @@ use crate::sync::Arc;
 
 /// A part of a pipeline as it is described: from the source up to some stage.
 ///
-/// You meet it in bounds only; the stages are this crate's, and a [`Pipeline`](super::Pipeline)'s methods make them.
+/// You meet it in bounds only; the stages are this crate's, and a [`Pipeline`](super::Pipeline)'s methods make them. A
+/// function that returns a pipeline names [`Run`] instead, which says that the pipeline can be set to work.
 pub trait Stage {
     /// What comes out of it.
     type Item;
@@ -22,6 +23,24 @@ pub trait Stage {
 /// Stages without a thread boundary implement it for every `'a`, whatever they borrow; those with one only for
 /// lifetimes that their functions and items outlive. So a pipeline of the former can be iterated over, fanned out
 /// and sent around while it borrows, and one of the latter while it owns.
+///
+/// It is what a function that returns a pipeline promises of it:
+/// ```
+/// use selvedge::pipeline::{Free, Pipeline, Run};
+///
+/// fn squares(last: u32) -> Pipeline<impl Run<'static, Free, Item = u32>> {
+///     Pipeline::source(1..=last).par_map(2, |n| n * n)
+/// }
+///
+/// assert_eq!(squares(4).filter(|n| n % 2 == 0).collect::<Vec<_>>(), [4, 16]);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a pipeline of `{Self}` cannot be set to work here",
+    label = "this sets the pipeline to work",
+    note = "a function that returns a pipeline promises that it runs: `Pipeline<impl Run<'static, Free, Item = T>>`, \
+            or `Pipeline<impl Run<'static, Cancellable, Item = T>, Cancellable>` under a token",
+    note = "otherwise an item or a function is missing a bound: what goes to other threads must be `Send`"
+)]
 pub trait Run<'a, G: Gate>: Stage {
     #[doc(hidden)]
     type Iter: Iterator<Item = Self::Item>;

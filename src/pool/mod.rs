@@ -38,7 +38,7 @@ pub use task::{Panic, Task, TaskError};
 
 use crate::cancel::CancelToken;
 use crate::error::{Rejected, WaitError};
-use crate::group::{self, Callers, Scope};
+use crate::group::{self, BodyResult, Callers, Scope};
 use crate::sync::Arc;
 use crate::until::Until;
 use worker::Shared;
@@ -223,27 +223,26 @@ impl Pool {
     /// is none. On a pool that is shut down, this thread runs them all.
     ///
     /// ```
-    /// use selvedge::{CancelToken, Pool, group};
+    /// use selvedge::{CancelToken, Pool};
     ///
     /// let pool = Pool::builder().workers(2).build()?;
     /// let mut numbers = [1, 2, 3, 4];
-    /// let result: Result<(), group::Error<String>> = pool.scope(&CancelToken::new(), |s| {
+    /// pool.scope(&CancelToken::new(), |s| {
     ///     for number in &mut numbers {
-    ///         s.spawn(move |_| Ok(*number *= 10));
+    ///         s.spawn(move |_| *number *= 10);
     ///     }
-    ///     Ok(())
-    /// });
-    /// assert_eq!(result, Ok(()));
+    /// })?;
     /// assert_eq!(numbers, [10, 20, 30, 40]);
-    /// # Ok::<(), selvedge::pool::BuildError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// As [`group::scope`].
-    pub fn scope<'env, T, E, F>(&self, token: &CancelToken, body: F) -> Result<T, group::Error<E>>
+    pub fn scope<'env, R, E, F>(&self, token: &CancelToken, body: F) -> Result<R::Value, group::Error<E>>
     where
-        E: Send,
-        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
+        R: BodyResult<E>,
+        E: Send + 'env,
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> R,
     {
         group::scope_on(self.callers(), token, body)
     }

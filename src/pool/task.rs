@@ -149,12 +149,7 @@ impl<R> Task<R> {
 
 impl Panic {
     pub(crate) fn new(payload: Payload) -> Self {
-        let message = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| payload.downcast_ref::<&str>().copied())
-            .unwrap_or("a payload that is not text")
-            .to_owned();
+        let message = panics::said(&*payload).to_owned();
         Panic { message, payload: Mutex::new(payload) }
     }
 
@@ -184,6 +179,13 @@ impl<R> Drop for Task<R> {
 impl<R> fmt::Debug for Task<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").field("finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Panic {
+    /// What the panic [said](Panic::message).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

@@ -37,13 +37,15 @@ impl Failure {
     }
 }
 
+/// What a panic said, if its payload is text. The rest of the crate has it as `panics::text`.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
+    let owned = payload.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| payload.downcast_ref::<&str>().copied())
+}
+
 /// What a panic said.
 pub(super) fn said(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("a panic without a message")
+    text(payload).unwrap_or("a panic without a message")
 }
 
 impl fmt::Debug for Failure {

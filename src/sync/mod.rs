@@ -73,7 +73,7 @@
 //! object lives as long as its execution. Without `--cfg loom` nothing is explored, which [`model::check`] says on the
 //! standard error stream.
 
-mod failure;
+pub(crate) mod failure;
 #[cfg(any(loom, selvedge_loom))]
 #[path = "model/mod.rs"]
 mod side;

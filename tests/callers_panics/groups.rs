@@ -34,7 +34,7 @@ fn bodys_panic_goes_before_all_and_what_is_left_is_dropped_before_it() {
     row(|| {
         let touchies = Touchies::default();
         let told = panic_of(|| {
-            group::scope::<(), _, _>(&CancelToken::new(), |g| {
+            group::scope::<Result<(), _>, _, _>(&CancelToken::new(), |g| {
                 g.keep_going();
                 for _ in 0..3 {
                     let error = touchies.make();
