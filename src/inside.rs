@@ -64,11 +64,6 @@ pub(crate) fn is_inside(pool: usize) -> bool {
     context::with(|context| context.with_inside(|inside| inside.contains(&pool))).unwrap_or(false)
 }
 
-/// True if this thread is inside any pool.
-pub(crate) fn is_anywhere() -> bool {
-    context::with(|context| context.with_inside(|inside| !inside.is_empty())).unwrap_or(false)
-}
-
 /// A number that no other living thread has; a tenth of the cost of asking for the thread's id.
 #[inline]
 pub(crate) fn this_thread() -> usize {

@@ -82,8 +82,6 @@ mod crew;
 pub mod group;
 pub mod pool;
 #[forbid(unsafe_code)]
-mod promise;
-#[forbid(unsafe_code)]
 pub mod timeout;
 
 // Floor 4

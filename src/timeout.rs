@@ -7,11 +7,11 @@ use std::time::Instant;
 use crate::cancel::{CancelToken, Cause};
 use crate::clock::Clock;
 use crate::crew::{self, Behalf};
-use crate::error::{Rejected, WaitError};
+use crate::error::{JoinError, Panic, Rejected, WaitError};
 use crate::panics::{self, Payload};
-use crate::promise::Promise;
-use crate::sync::{Arc, Mutex};
+use crate::sync::Arc;
 use crate::until::{Limit, Until};
+use crate::wait::{OneShot, graph};
 
 /// Runs `f` on another thread and waits for it, at most until `limit`.
 ///
@@ -50,7 +50,7 @@ use crate::until::{Limit, Until};
 /// assert_eq!(late.reason(), WaitError::TimedOut);
 /// if let Some(running) = late.into_running() { // or it had not even started, and does not now
 ///     sends.send("at last").unwrap();
-///     assert_eq!(running.join(), "at last");
+///     assert_eq!(running.join().unwrap(), "at last");
 /// }
 /// ```
 ///
@@ -72,7 +72,7 @@ use crate::until::{Limit, Until};
 ///
 /// let late = timeout::run(Duration::from_millis(2), |stop| stop.sleep(Duration::from_secs(60))).unwrap_err();
 /// if let Some(running) = late.into_running() { // it had started
-///     assert_eq!(running.join(), Err(Cancelled)); // what it returned when it was told to stop
+///     assert_eq!(running.join(), Ok(Err(Cancelled))); // what it returned when it was told to stop
 /// }
 /// ```
 ///
@@ -104,7 +104,7 @@ where
     }
     let (token, wait) = (token_within(&limit), Until::from_here(&limit));
     let bound = Bound::new(&limit);
-    let job = Arc::new(Job { f: Mutex::new(Some(f)), token, bound, promise: Promise::new() });
+    let job = Arc::new(Job { end: OneShot::new(f), token, bound });
     let called = crew::call({
         let (job, behalf) = (Arc::clone(&job), Behalf::current());
         move || behalf.run(|| job.run())
@@ -112,7 +112,7 @@ where
     if called.is_err() {
         job.run();
     }
-    let waited = wait.retry(&job.promise, || job.promise.look(|ended| ended.late));
+    let waited = wait.retry(&job.end, || job.end.look(|ended| ended.late));
     // Whether the wait ended by the function or by the limit, it is the function's own end that decides.
     let late = waited.unwrap_or_else(Some);
     let result = match job.take_in_time() {
@@ -135,8 +135,12 @@ fn deliver<R>(result: Outcome<R>) -> R {
 
 /// Why the function is told to stop: for the reason that the limit's token had, or for the time.
 fn cause_of(error: WaitError, limit: &Limit<'_>) -> Cause {
-    let cancelled = limit.token().filter(|_| error == WaitError::Cancelled).and_then(CancelToken::cause);
-    cancelled.unwrap_or(Cause::DeadlinePassed)
+    match error {
+        WaitError::TimedOut => Cause::DeadlinePassed,
+        WaitError::Cancelled => limit.token().and_then(CancelToken::cause).unwrap_or(Cause::DeadlinePassed),
+        // The caller has given up a wait that could never end.
+        _ => Cause::Requested,
+    }
 }
 
 impl Bound {
@@ -186,10 +190,9 @@ pub struct Running<R> {
 
 /// A function, until it is claimed; and its end, until that is taken.
 struct Job<F, R> {
-    f: Mutex<Option<F>>,
+    end: OneShot<F, Ended<R>>,
     token: CancelToken,
     bound: Bound,
-    promise: Promise<Ended<R>>,
 }
 
 /// The limit, for the thread that runs the function.
@@ -211,7 +214,13 @@ struct Ended<R> {
 
 /// What a handle knows of a job.
 trait Runs<R>: Send + Sync {
-    fn promise(&self) -> &Promise<Ended<R>>;
+    /// Waits for the function to end.
+    fn wait(&self, limit: Until<'_>) -> Result<(), WaitError>;
+
+    /// Takes its result, if it has ended.
+    fn take(&self) -> Option<Outcome<R>>;
+
+    fn is_finished(&self) -> bool;
 }
 
 impl<F, R> Job<F, R>
@@ -221,28 +230,27 @@ where
 {
     /// Runs the function, unless it was taken back.
     fn run(&self) {
-        let Some(f) = self.f.lock().take() else { return };
-        self.promise.begin();
+        let Some(f) = self.end.claim() else { return };
+        let _owing = graph::owe();
         let result = panics::catch(|| f(&self.token));
         // Looked at here, as soon as the function has ended: how long its result is on its way to the caller says
         // nothing about it. The limit's own token, because the function may have cancelled the one it was handed.
         let late = self.bound.passed();
-        self.promise.keep(Ended { result, late });
+        self.end.keep(Ended { result, late });
     }
 
     /// The result, if the function has ended before its limit passed.
     fn take_in_time(&self) -> Option<Outcome<R>> {
-        match self.promise.look(|ended| ended.late) {
-            Ok(None) => self.promise.take().ok().map(|ended| ended.result),
+        match self.end.look(|ended| ended.late) {
+            Ok(None) => self.take(),
             _ => None,
         }
     }
 
     /// The limit has passed, and the function did not end before.
     fn give_up(self: Arc<Self>, error: WaitError, cause: Cause) -> Error<F, R> {
-        // Whoever takes the function out has it for himself, so it starts before this or never.
-        let unstarted = self.f.lock().take();
-        if let Some(f) = unstarted {
+        // Whoever claims the function has it alone, so it starts before this or never.
+        if let Some(f) = self.end.claim() {
             return Error::NotStarted(Rejected::new(f, error));
         }
         // It cancels itself; here for a time on another clock, and so that all have heard by the return. The one who
@@ -256,7 +264,7 @@ where
 impl<F, R> Drop for Job<F, R> {
     /// Drops a result or a payload that nobody receives, on whichever thread is the last.
     fn drop(&mut self) {
-        panics::discard(self.promise.take());
+        panics::discard(self.end.take());
     }
 }
 
@@ -265,67 +273,72 @@ where
     F: Send,
     R: Send,
 {
-    fn promise(&self) -> &Promise<Ended<R>> {
-        &self.promise
+    fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
+        self.end.wait(limit)
+    }
+
+    fn take(&self) -> Option<Outcome<R>> {
+        self.end.take().ok().map(|ended| ended.result)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.end.is_finished()
     }
 }
 
 impl<R> Running<R> {
-    /// Waits for the function to end and returns its result.
+    /// Waits for the function to end and takes its result.
     ///
-    /// # Panics
-    /// As the function did, with its payload; or if the function itself calls it.
-    #[track_caller]
-    pub fn join(self) -> R {
-        assert!(!self.job.promise().is_this_threads(), "a function joins itself: it would wait for ever");
+    /// # Errors
+    /// [`JoinError::Panicked`] with the payload, or [`JoinError::WouldDeadlock`] if the function waits, itself or through
+    /// others, for this thread.
+    pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
-            Err(_) => unreachable!("a forever limit does not end"),
+            Err(_) => Err(JoinError::WouldDeadlock), // a forever limit does not end
         }
     }
 
-    /// Like [`join`](Running::join), and waits at most until `limit`.
+    /// Like [`join`](Running::join), and waits at most until `limit`. The outer result says whether the function ended,
+    /// the inner one how.
     ///
     /// # Errors
-    /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Impossible`] if the function
-    /// itself calls it.
-    ///
-    /// # Panics
-    /// As the function did, with its payload.
-    pub fn join_until<'a>(self, limit: impl Into<Until<'a>>) -> Result<R, Rejected<Self, WaitError>> {
-        let promise = self.job.promise();
-        if promise.is_this_threads() {
-            return Err(Rejected::new(self, WaitError::Impossible));
-        }
-        match limit.into().retry(promise, || promise.take()) {
-            Ok(ended) => {
-                drop(self);
-                Ok(deliver(ended.result))
-            }
+    /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function
+    /// waits for this thread.
+    pub fn join_until<'a>(
+        self,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<Result<R, JoinError>, Rejected<Self, WaitError>> {
+        match self.wait_until(limit) {
+            Ok(()) => Ok(self.take().expect("it has ended, and nobody else takes its result")),
             Err(error) => Err(Rejected::new(self, error)),
         }
+    }
+
+    /// Waits for the function to end, at most until `limit`, and leaves its result.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function waits for this
+    /// thread.
+    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
+        self.job.wait(limit.into())
     }
 
     /// Takes the function's result if it has ended.
     ///
     /// # Errors
     /// The handle itself, if it has not.
-    ///
-    /// # Panics
-    /// As the function did, with its payload.
-    pub fn try_join(self) -> Result<R, Self> {
-        match self.job.promise().take() {
-            Ok(ended) => {
-                drop(self);
-                Ok(deliver(ended.result))
-            }
-            Err(_) => Err(self),
-        }
+    pub fn try_join(self) -> Result<Result<R, JoinError>, Self> {
+        self.take().ok_or(self)
     }
 
     /// True once the function has ended.
     pub fn is_finished(&self) -> bool {
-        self.job.promise().has_ended()
+        self.job.is_finished()
+    }
+
+    fn take(&self) -> Option<Result<R, JoinError>> {
+        Some(self.job.take()?.map_err(|payload| JoinError::Panicked(Panic::new(payload))))
     }
 }
 
@@ -368,9 +381,13 @@ impl<F, R> Error<F, R> {
     /// As the function did, with its payload, if it panicked after the limit.
     pub fn into_value(self) -> Result<R, Self> {
         match self {
-            Error::Late(Rejected { value, error }) => {
-                value.try_join().map_err(|running| Error::Late(Rejected::new(running, error)))
-            }
+            Error::Late(Rejected { value, error }) => match value.job.take() {
+                Some(result) => {
+                    drop(value);
+                    Ok(deliver(result))
+                }
+                None => Err(Error::Late(Rejected::new(value, error))),
+            },
             not_started => Err(not_started),
         }
     }

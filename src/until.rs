@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::clock::{Clock, Sleeper};
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
-use crate::wait::{Outcome, PATIENCE, Place, Slot, spin_within};
+use crate::wait::{Outcome, PATIENCE, Place, Slot, graph, spin_within};
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///
@@ -132,8 +132,7 @@ impl<'a> Until<'a> {
         match attempt() {
             Ok(done) => Ok(done),
             Err(TryError::WouldBlock) => self.retry_slowly(place, attempt),
-            Err(TryError::Closed) => Err(WaitError::Closed),
-            Err(TryError::Impossible) => Err(WaitError::Impossible),
+            Err(other) => Err(other.for_good()),
         }
     }
 
@@ -153,6 +152,7 @@ impl<'a> Until<'a> {
             if !limit.look_out(|| place.looks_ready()) {
                 // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
                 if let Some(slot) = place.join() {
+                    let _edge = limit.enter_graph(&slot, place);
                     // The tie was decided in the slot: a grant that came first is success, however late this
                     // thread wakes up; one that would have come later has gone to the next in line.
                     if let Err(ended) = limit.sleep(&slot) {
@@ -170,8 +170,7 @@ impl<'a> Until<'a> {
                         place.take_turn();
                     }
                 }
-                Err(TryError::Closed) => return Err(WaitError::Closed),
-                Err(TryError::Impossible) => return Err(WaitError::Impossible),
+                Err(other) => return Err(other.for_good()),
             }
         }
     }
@@ -204,6 +203,12 @@ impl<'a> Limit<'a> {
 
     pub(crate) fn token(&self) -> Option<&'a CancelToken> {
         self.token
+    }
+
+    /// Writes down what this thread is about to wait for, unless the limit may end the wait.
+    fn enter_graph(&self, slot: &Arc<Slot>, place: &(impl Place + ?Sized)) -> Option<graph::Edge> {
+        let unlimited = self.token.is_none() && self.deadline.is_none();
+        if unlimited { graph::enter(|| place.awaited(), slot, !place.must_stay()) } else { None }
     }
 
     /// Sleeps in `slot` until it is granted or the limit ends it.

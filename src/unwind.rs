@@ -17,7 +17,7 @@ use crate::latch::{Latch, Member, WaitGroup};
 use crate::limiter::{KeyedLimiter, RateLimiter};
 use crate::map::{self, ShardedMap};
 use crate::pipeline::{Figures, Gate, Pump};
-use crate::pool::{Builder, Panic, Pool, Results, Task, Unstarted};
+use crate::pool::{Builder, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
 use crate::semaphore::Semaphore;
 use crate::timeout::Running;
@@ -81,8 +81,6 @@ impl<R> RefUnwindSafe for Results<'_, R> {}
 impl UnwindSafe for Unstarted {}
 impl RefUnwindSafe for Unstarted {}
 // The payload is only ever moved out whole.
-impl UnwindSafe for Panic {}
-impl RefUnwindSafe for Panic {}
 
 impl<E> UnwindSafe for Scope<'_, '_, E> {}
 impl<E> RefUnwindSafe for Scope<'_, '_, E> {}

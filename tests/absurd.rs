@@ -83,14 +83,14 @@ fn asking_for_more_than_there_is_takes_what_is_there_or_is_told() {
             assert_eq!(queue.pop_many_until(number, Duration::ZERO), Err(WaitError::TimedOut));
 
             let semaphore = Semaphore::new(3);
-            assert_eq!(semaphore.try_acquire_many(number).err(), Some(TryError::Impossible));
-            assert_eq!(semaphore.acquire_many(number).err(), Some(WaitError::Impossible));
+            assert_eq!(semaphore.try_acquire_many(number).err(), Some(TryError::InsufficientCapacity));
+            assert_eq!(semaphore.acquire_many(number).err(), Some(WaitError::InsufficientCapacity));
 
             let limiter = RateLimiter::new(3, HOUR);
-            assert_eq!(limiter.try_acquire(number as u64), Err(TryError::Impossible));
+            assert_eq!(limiter.try_acquire(number as u64), Err(TryError::InsufficientCapacity));
             assert_eq!(
                 (limiter.acquire(number as u64), limiter.delay(number as u64)),
-                (Err(WaitError::Impossible), None)
+                (Err(WaitError::InsufficientCapacity), None)
             );
             panics_with(number, "a rate", || RateLimiter::new(number as u64, HOUR));
             panics_with(number, "a burst", || RateLimiter::new(1, HOUR).with_burst(number as u64));

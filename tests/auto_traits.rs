@@ -11,16 +11,14 @@ use std::rc::Rc;
 use selvedge::batch::{self, Batch, BatchError, Failed, Reason, Ticket};
 use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
 use selvedge::crawl;
-use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
-use selvedge::flight::{CallError, SingleFlight};
+use selvedge::error::{Cancelled, Closed, JoinError, Panic, Rejected, TryError, WaitError, WouldDeadlock};
+use selvedge::flight::SingleFlight;
 use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
 use selvedge::latch::Member;
 use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
 use selvedge::map;
 use selvedge::pipeline::{Cancellable, Figures, Flow, Free, Pump, StageFigures};
-use selvedge::pool::{
-    BuildError, Builder, Panic, Report, Results, ResultsIter, Stats, TaskError, Unstarted, Workers,
-};
+use selvedge::pool::{BuildError, Builder, Report, Results, ResultsIter, Stats, Unstarted, Workers};
 use selvedge::queue::{Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::timeout::{self, Running};
@@ -176,14 +174,14 @@ fn errors_fit_where_errors_go() {
         Cancelled => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TryError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         WaitError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        CallError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        WouldDeadlock => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Rejected<u8, WaitError> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Cause => "Send Sync Unpin",
         BuildError => "Send Sync Unpin",
         batch::BuildError => "Send Sync Unpin",
         BatchError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Failed<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        TaskError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        JoinError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Panic => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         group::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         timeout::Error<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -18,7 +18,7 @@ fn every_reason_is_a_sentence_of_its_own() {
         Closed.to_string(),
         Cancelled.to_string(),
         TryError::WouldBlock.to_string(),
-        TryError::Impossible.to_string(),
+        TryError::InsufficientCapacity.to_string(),
         WaitError::TimedOut.to_string(),
         WaitError::WouldDeadlock.to_string(),
     ];
@@ -33,7 +33,7 @@ fn same_reason_reads_the_same_in_every_type() {
     assert_eq!(TryError::Closed.to_string(), Closed.to_string());
     assert_eq!(WaitError::Closed.to_string(), Closed.to_string());
     assert_eq!(WaitError::Cancelled.to_string(), Cancelled.to_string());
-    assert_eq!(WaitError::Impossible.to_string(), TryError::Impossible.to_string());
+    assert_eq!(WaitError::InsufficientCapacity.to_string(), TryError::InsufficientCapacity.to_string());
 }
 
 #[test]

@@ -13,8 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Dice, HOUR, eventually, message, within_a_minute};
-use selvedge::error::TryError;
-use selvedge::flight::CallError;
+use selvedge::error::{JoinError, TryError, WaitError};
 use selvedge::{CancelToken, Clock, Latch, SingleFlight};
 
 type Flight = SingleFlight<u32, String>;
@@ -122,8 +121,16 @@ fn error_reaches_everybody() {
     });
 }
 
+/// The text of the panic that a waiter was told of.
+fn text(error: JoinError) -> String {
+    match error {
+        JoinError::Panicked(panic) => panic.message().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Lets a call for 1 with one waiter panic with `payload`; returns what each of the two got.
-fn panic_with(payload: Box<dyn Any + Send>) -> (Box<dyn Any + Send>, CallError) {
+fn panic_with(payload: Box<dyn Any + Send>) -> (Box<dyn Any + Send>, String) {
     let flight = Arc::new(Flight::new());
     let mut other = None;
     let led = catch_unwind(AssertUnwindSafe(|| {
@@ -137,22 +144,19 @@ fn panic_with(payload: Box<dyn Any + Send>) -> (Box<dyn Any + Send>, CallError) 
     let waited = other.unwrap().join().unwrap().unwrap_err();
     assert_eq!(flight.in_flight(), 0);
     assert_eq!(flight.call(&1, || "anew".into()), Ok("anew".into()));
-    (led.unwrap_err(), waited)
+    (led.unwrap_err(), text(waited))
 }
 
 #[test]
 fn panicking_closure_gives_the_leader_its_payload_and_the_others_its_text() {
     within_a_minute(|| {
         let (payload, told) = panic_with(Box::new("on purpose"));
-        assert_eq!(
-            (message(&*payload), told),
-            ("on purpose".into(), CallError::Panicked("on purpose".into()))
-        );
+        assert_eq!((message(&*payload).as_str(), told.as_str()), ("on purpose", "on purpose"));
         let (payload, told) = panic_with(Box::new(format!("purpose {}", 2)));
-        assert_eq!((message(&*payload), told), ("purpose 2".into(), CallError::Panicked("purpose 2".into())));
+        assert_eq!((message(&*payload).as_str(), told.as_str()), ("purpose 2", "purpose 2"));
         let (payload, told) = panic_with(Box::new(7_u32));
         assert_eq!(payload.downcast_ref(), Some(&7_u32));
-        assert_eq!(told, CallError::Panicked("a payload that is not text".into()));
+        assert_eq!(told, "a payload that is not text");
     });
 }
 
@@ -181,7 +185,7 @@ fn panicking_clone_hangs_nobody() {
         }));
         assert_eq!(message(&*led.unwrap_err()), "no clone");
         let told = other.unwrap().join().unwrap();
-        assert_eq!(told, CallError::Panicked("the result could not be cloned".into()));
+        assert_eq!(text(told), "the result could not be cloned");
         assert!(flight.call(&1, || Unclonable).is_ok());
     });
 }
@@ -258,13 +262,14 @@ fn waiter_that_gives_up_leaves_the_call_to_go_on() {
         wait_for_waiters(&flight, 3);
         clock.wait_for_sleepers(1);
         clock.advance(HOUR);
-        assert_eq!(late.join().unwrap(), Err(CallError::TimedOut));
+        let late = late.join().unwrap().unwrap_err();
+        assert_eq!(late.error, WaitError::TimedOut);
         token.cancel();
-        assert_eq!(stopped.join().unwrap(), Err(CallError::Cancelled));
+        assert_eq!(stopped.join().unwrap().unwrap_err().error, WaitError::Cancelled);
         wait_for_waiters(&flight, 1);
         end.count_down();
         assert_eq!(leader.join().unwrap(), "first 1");
-        assert_eq!(patient.join().unwrap(), Ok("first 1".into()));
+        assert_eq!(patient.join().unwrap().unwrap(), Ok("first 1".into()));
     });
 }
 
@@ -272,7 +277,8 @@ fn waiter_that_gives_up_leaves_the_call_to_go_on() {
 fn cancelled_token_runs_nothing() {
     let (flight, token) = (Flight::new(), CancelToken::new());
     token.cancel();
-    assert_eq!(flight.call_until(&1, &token, || unreachable!()), Err(CallError::Cancelled));
+    let rejected = flight.call_until(&1, &token, || "mine".to_owned()).unwrap_err();
+    assert_eq!((rejected.error, (rejected.value)()), (WaitError::Cancelled, "mine".to_owned()));
     assert_eq!(flight.in_flight(), 0);
 }
 
@@ -281,11 +287,13 @@ fn limit_in_the_past_leads_if_nobody_does_and_is_timed_out_if_somebody_does() {
     within_a_minute(|| {
         let (flight, end) = (Arc::new(Flight::new()), Arc::new(Latch::new(1)));
         let past = Instant::now();
-        assert_eq!(flight.call_until(&1, past, || "led".into()), Ok("led".into()));
-        assert_eq!(flight.call_until(&1, Duration::ZERO, || "led".into()), Ok("led".into()));
+        assert_eq!(flight.call_until(&1, past, || "led".into()).unwrap(), Ok("led".into()));
+        assert_eq!(flight.call_until(&1, Duration::ZERO, || "led".into()).unwrap(), Ok("led".into()));
         let leader = under_way(&flight, 1, &end);
-        assert_eq!(flight.call_until(&1, past, || unreachable!()), Err(CallError::TimedOut));
-        assert_eq!(flight.call_until(&1, Duration::ZERO, || unreachable!()), Err(CallError::TimedOut));
+        let late = flight.call_until(&1, past, || unreachable!()).unwrap_err();
+        assert_eq!(late.error, WaitError::TimedOut);
+        let late = flight.call_until(&1, Duration::ZERO, || unreachable!()).unwrap_err();
+        assert_eq!(late.error, WaitError::TimedOut);
         assert_eq!(flight.waiting(), 0);
         end.count_down();
         leader.join().unwrap();
@@ -344,7 +352,7 @@ fn call_for_its_own_key_from_inside_is_told_so() {
         assert_eq!(flight.call(&1, || format!("{:?}", inner())), Ok("WouldDeadlock".into()));
         let deep = || flight.call(&2, || format!("{:?}", inner())).unwrap();
         assert_eq!(flight.call(&1, deep), Ok("WouldDeadlock".into()));
-        let limited = || flight.call_until(&1, HOUR, || unreachable!()).unwrap_err();
+        let limited = || flight.call_until(&1, HOUR, || unreachable!()).unwrap_err().error;
         assert_eq!(flight.call(&1, || format!("{:?}", limited())), Ok("WouldDeadlock".into()));
         let tries = || flight.try_call(&1, || unreachable!()).unwrap_err().error;
         assert_eq!(flight.call(&1, || format!("{:?}", tries())), Ok("WouldBlock".into()));
@@ -355,7 +363,7 @@ fn call_for_its_own_key_from_inside_is_told_so() {
 fn calls_that_wait_for_each_other_in_a_circle_are_told_so() {
     within_a_minute(|| {
         const THREADS: usize = 5;
-        let flight = Arc::new(SingleFlight::<usize, Vec<CallError>>::new());
+        let flight = Arc::new(SingleFlight::<usize, Vec<JoinError>>::new());
         let all_lead = Arc::new(Latch::new(THREADS));
         let threads: Vec<_> = (0..THREADS)
             .map(|key| {
@@ -375,7 +383,7 @@ fn calls_that_wait_for_each_other_in_a_circle_are_told_so() {
             .collect();
         // The one that closed the circle was told, and its result went round to all others.
         for thread in threads {
-            assert_eq!(thread.join().unwrap(), [CallError::WouldDeadlock]);
+            assert_eq!(thread.join().unwrap(), [JoinError::WouldDeadlock]);
         }
     });
 }
@@ -413,7 +421,7 @@ fn those_who_waited_keep_nothing_of_the_call() {
 #[test]
 fn circle_with_a_limit_ends_by_it() {
     within_a_minute(|| {
-        let (flight, clock) = (Arc::new(SingleFlight::<u8, Option<CallError>>::new()), Clock::manual());
+        let (flight, clock) = (Arc::new(SingleFlight::<u8, Option<WaitError>>::new()), Clock::manual());
         let both_lead = Arc::new(Latch::new(2));
         let limited = thread::spawn({
             let (flight, clock, both_lead) = (Arc::clone(&flight), clock.clone(), Arc::clone(&both_lead));
@@ -421,7 +429,10 @@ fn circle_with_a_limit_ends_by_it() {
                 flight.call(&1, || {
                     both_lead.count_down();
                     both_lead.wait();
-                    flight.call_until(&2, (clock.clock(), HOUR), || unreachable!()).err()
+                    flight
+                        .call_until(&2, (clock.clock(), HOUR), || unreachable!())
+                        .err()
+                        .map(|late| late.error)
                 })
             }
         });
@@ -434,8 +445,8 @@ fn circle_with_a_limit_ends_by_it() {
         });
         clock.wait_for_sleepers(1);
         clock.advance(HOUR);
-        assert_eq!(limited.join().unwrap(), Ok(Some(CallError::TimedOut)));
-        assert_eq!(unlimited.join().unwrap(), Ok(Some(CallError::TimedOut)));
+        assert_eq!(limited.join().unwrap(), Ok(Some(WaitError::TimedOut)));
+        assert_eq!(unlimited.join().unwrap(), Ok(Some(WaitError::TimedOut)));
     });
 }
 
@@ -549,11 +560,9 @@ fn calls_of_one_key_never_overlap_and_give_nothing_out_of_date() {
 
 #[test]
 fn errors_say_what_to_do() {
-    let text = CallError::Panicked("on purpose".into()).to_string();
-    assert!(text.contains("panicked") && text.contains("on purpose"));
-    assert!(CallError::WouldDeadlock.to_string().contains("another key"));
-    assert!(CallError::TimedOut.to_string().contains("timed out"));
-    assert!(CallError::Cancelled.to_string().contains("cancelled"));
+    let flight = Flight::new();
+    let told = flight.call(&1, || flight.call(&1, || unreachable!()).unwrap_err().to_string());
+    assert_eq!(told.unwrap(), "it would wait for itself: what it waits for waits for this thread");
 }
 
 #[test]

@@ -361,7 +361,7 @@ fn task_that_waits_for_its_own_group_is_told_at_once() {
         });
         let (said, error) = task.unwrap().join().unwrap();
         assert!(said.contains("its own group"), "{said}");
-        assert_eq!(error, WaitError::Impossible);
+        assert_eq!(error, WaitError::WouldDeadlock);
         assert!(group.wait().is_ok());
     });
 }

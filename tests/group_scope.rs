@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{HOUR, message, within_a_minute};
-use selvedge::error::{Cancelled, TryError, WaitError};
+use selvedge::error::{JoinError, TryError, WaitError};
 use selvedge::group::{Error, Handle, Scope, scope};
 use selvedge::{BoundedQueue, CancelToken, Clock, Latch};
 
@@ -104,7 +104,7 @@ mod limits {
     #[test]
     fn task_that_joins_a_queued_one_ends_at_a_limit_of_one() {
         within_a_minute(|| {
-            let result = run::<_, Cancelled, _>(|g| {
+            let result = run::<_, JoinError, _>(|g| {
                 g.limit(1);
                 let outer = g.submit(move |_| {
                     let inner = g.submit(|_| Ok(20));
@@ -410,7 +410,7 @@ mod results {
     fn results_come_in_the_order_of_spawning_whatever_order_the_tasks_end_in() {
         within_a_minute(|| {
             let turns: Vec<Latch> = (0..5).map(|_| Latch::new(1)).collect();
-            let result = run::<_, Cancelled, _>(|g| {
+            let result = run::<_, JoinError, _>(|g| {
                 let handles: Vec<Handle<usize>> = (0..4)
                     .map(|n| {
                         let turns = &turns;
@@ -446,7 +446,7 @@ mod results {
             for _ in 0..200 {
                 let result = run::<(), _, _>(|g| {
                     let handle = g.submit(|_| Err::<u8, _>("task"));
-                    assert_eq!(handle.join(), Err(Cancelled));
+                    assert_eq!(handle.join(), Err(JoinError::Cancelled));
                     assert!(g.token().is_cancelled());
                     Err("body")
                 });
@@ -464,7 +464,10 @@ mod results {
                     let panics =
                         g.submit(|_| -> Result<u8, _> { std::panic::resume_unwind(Box::new("payload")) });
                     let queued = g.submit(|_| Ok(1));
-                    assert_eq!((panics.join(), queued.join()), (Err(Cancelled), Err(Cancelled)));
+                    assert_eq!(
+                        (panics.join(), queued.join()),
+                        (Err(JoinError::Cancelled), Err(JoinError::Cancelled))
+                    );
                     Ok(())
                 })
             }));
@@ -526,7 +529,7 @@ mod results {
                 placed.count_down();
                 Ok(())
             });
-            assert_eq!(result, Err(Error::Failed(WaitError::Impossible)));
+            assert_eq!(result, Err(Error::Failed(WaitError::WouldDeadlock)));
         });
     }
 }
@@ -621,7 +624,7 @@ mod waits {
                 g.spawn(move |_| g.wait_until(HOUR).map_err(|refused| refused.error));
                 Ok(())
             });
-            assert_eq!(result, Err(Error::Failed(WaitError::Impossible)));
+            assert_eq!(result, Err(Error::Failed(WaitError::WouldDeadlock)));
             let result = catch_unwind(AssertUnwindSafe(|| {
                 run::<_, (), _>(|g| {
                     // From within a scope inside the task, too: the task waits for that.

@@ -50,7 +50,7 @@ fn burst_is_there_at_the_start_and_refills_evenly() {
     assert_eq!(limiter.available(), 1);
     assert_eq!(limiter.try_acquire(1), Ok(()));
     clock.advance(HOUR);
-    assert_eq!((limiter.available(), limiter.try_acquire(9)), (8, Err(TryError::Impossible)));
+    assert_eq!((limiter.available(), limiter.try_acquire(9)), (8, Err(TryError::InsufficientCapacity)));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn burst_is_a_periods_tokens_unless_another_is_asked_for() {
         assert_eq!(keyed.available(&1), tokens);
     }
     let empty = RateLimiter::new(0, SECOND);
-    assert_eq!((empty.try_acquire(1), empty.try_acquire(0)), (Err(TryError::Impossible), Ok(())));
+    assert_eq!((empty.try_acquire(1), empty.try_acquire(0)), (Err(TryError::InsufficientCapacity), Ok(())));
 }
 
 #[test]
@@ -126,12 +126,12 @@ fn rate_that_divides_nothing_does_not_drift() {
 fn more_than_the_burst_is_impossible_at_once() {
     let (_clock, limiter) = manual(5, SECOND, 3);
     for count in [4, 5, u64::MAX] {
-        assert_eq!(limiter.acquire(count), Err(WaitError::Impossible));
-        assert_eq!(limiter.try_acquire(count), Err(TryError::Impossible));
-        assert_eq!(limiter.acquire_until(count, Duration::MAX), Err(WaitError::Impossible));
+        assert_eq!(limiter.acquire(count), Err(WaitError::InsufficientCapacity));
+        assert_eq!(limiter.try_acquire(count), Err(TryError::InsufficientCapacity));
+        assert_eq!(limiter.acquire_until(count, Duration::MAX), Err(WaitError::InsufficientCapacity));
         assert_eq!(limiter.delay(count), None);
     }
-    assert_eq!(RateLimiter::new(5, SECOND).with_burst(0).acquire(1), Err(WaitError::Impossible));
+    assert_eq!(RateLimiter::new(5, SECOND).with_burst(0).acquire(1), Err(WaitError::InsufficientCapacity));
     assert_eq!(limiter.available(), 3);
 }
 
@@ -348,7 +348,7 @@ fn smaller_burst_refuses_who_waits_for_more_and_serves_the_next() {
         let large = waits(&limiter, 4, &token);
         let small = waits(&limiter, 2, &token);
         limiter.set_burst(2);
-        assert_eq!(large.join().unwrap(), Err(WaitError::Impossible));
+        assert_eq!(large.join().unwrap(), Err(WaitError::InsufficientCapacity));
         assert_eq!(small.join().unwrap(), Ok(()));
         // Three were there, two could stay, and those are taken.
         assert_eq!((limiter.burst(), limiter.delay(1)), (2, Some(SECOND)));
@@ -365,7 +365,7 @@ fn larger_burst_is_filled_as_time_passes() {
     clock.advance(HOUR);
     assert_eq!(limiter.available(), 3);
     limiter.set_burst(0);
-    assert_eq!((limiter.available(), limiter.try_acquire(1)), (0, Err(TryError::Impossible)));
+    assert_eq!((limiter.available(), limiter.try_acquire(1)), (0, Err(TryError::InsufficientCapacity)));
     limiter.set_burst(1);
     assert_eq!(limiter.delay(1), Some(SECOND));
 }
@@ -458,7 +458,7 @@ impl Naive {
 
     fn take(&mut self, count: u128) -> Result<(), TryError> {
         match count * self.period {
-            _ if count > self.burst => Err(TryError::Impossible),
+            _ if count > self.burst => Err(TryError::InsufficientCapacity),
             _ if count == 0 => Ok(()),
             needed if self.line.is_empty() && needed <= self.level => {
                 self.level -= needed;
@@ -531,7 +531,7 @@ fn step(
             naive.line = stay;
             for (id, _) in refused {
                 let (_, waiter) = waiters[id].take().unwrap();
-                assert_eq!(waiter.join().unwrap(), Err(WaitError::Impossible));
+                assert_eq!(waiter.join().unwrap(), Err(WaitError::InsufficientCapacity));
             }
             naive.level = naive.level.min(naive.burst * naive.period);
             naive.fill(0);
@@ -704,9 +704,9 @@ fn keys_have_each_their_own_bucket() {
     assert_eq!((limiter.delay("a", 1), limiter.delay("b", 1)), (Some(SECOND), Some(Duration::ZERO)));
     assert_eq!(limiter.acquire("b", 1), Ok(()));
     assert_eq!(limiter.acquire_until("a", 1, Duration::ZERO), Err(WaitError::TimedOut));
-    assert_eq!(limiter.acquire("c", 3), Err(WaitError::Impossible));
+    assert_eq!(limiter.acquire("c", 3), Err(WaitError::InsufficientCapacity));
     assert_eq!((limiter.available("a"), limiter.available("b"), limiter.available("c")), (0, 1, 2));
-    assert_eq!(limiter.try_acquire(&"a".to_owned(), 3), Err(TryError::Impossible));
+    assert_eq!(limiter.try_acquire(&"a".to_owned(), 3), Err(TryError::InsufficientCapacity));
 }
 
 #[test]

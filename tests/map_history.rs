@@ -73,7 +73,7 @@ fn apply(op: Op, map: &mut ShardedMap<u8, u16>, model: &mut HashMap<u8, u16>) {
             assert_eq!(map.update(&key, update), model.get_mut(&key).map(update));
         }
         Op::GetOrInsert(key, value) => {
-            assert_eq!(map.get_or_insert_with(key, || value), *model.entry(key).or_insert(value));
+            assert_eq!(map.get_or_insert_with(key, || value), Ok(*model.entry(key).or_insert(value)));
         }
         Op::TryInsert(key, value) => {
             let expected = match (model.get(&key), value) {
@@ -81,7 +81,7 @@ fn apply(op: Op, map: &mut ShardedMap<u8, u16>, model: &mut HashMap<u8, u16>) {
                 (None, Err(())) => Err(()),
                 (None, Ok(value)) => Ok(*model.entry(key).or_insert(value)),
             };
-            assert_eq!(map.get_or_try_insert_with(key, || value), expected);
+            assert_eq!(map.get_or_try_insert_with(key, || value), Ok(expected));
         }
         Op::Toggle(key, value) => {
             let removed = map.entry(key, |entry| match entry {
@@ -229,7 +229,7 @@ impl Subject for ShardedMap<u8, u32> {
                 *value += n;
                 *value
             }),
-            Call::GetOrInsert(value) => Some(self.get_or_insert_with(key, || value)),
+            Call::GetOrInsert(value) => self.get_or_insert_with(key, || value).ok(),
             Call::Toggle(value) => self.entry(key, |entry| match entry {
                 Entry::Occupied(place) => Some(place.remove()),
                 Entry::Vacant(place) => {

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use common::{HOUR, message, until_figure, within_a_minute};
-use selvedge::error::{Rejected, WaitError};
+use selvedge::error::{Rejected, WaitError, WouldDeadlock};
 use selvedge::map::Entry;
 use selvedge::{CancelToken, Clock, ShardedMap};
 
@@ -25,10 +25,11 @@ fn maker(map: &Map, key: &'static str) -> (Sender<Made>, JoinHandle<Made>) {
     let (begins, begun) = channel();
     let map = Arc::clone(map);
     let maker = thread::spawn(move || {
-        map.get_or_try_insert_with(key, || {
+        let made = map.get_or_try_insert_with(key, || {
             begins.send(()).unwrap();
             told.recv().unwrap_or_else(|_| resume_unwind(Box::new("on purpose")))
-        })
+        });
+        made.unwrap()
     });
     begun.recv().unwrap();
     (tell, maker)
@@ -40,9 +41,9 @@ mod once {
     #[test]
     fn value_that_is_there_is_returned_and_no_closure_runs() {
         let map = ShardedMap::from([("k", 1)]);
-        assert_eq!(map.get_or_insert_with("k", || unreachable!()), 1);
-        assert_eq!(map.get_or_try_insert_with("k", || Err("unused")), Ok(1));
-        assert_eq!(map.get_or_insert_with("l", || 2), 2);
+        assert_eq!(map.get_or_insert_with("k", || unreachable!()), Ok(1));
+        assert_eq!(map.get_or_try_insert_with("k", || Err("unused")), Ok(Ok(1)));
+        assert_eq!(map.get_or_insert_with("l", || 2), Ok(2));
         assert_eq!(map.get("l"), Some(2));
     }
 
@@ -61,7 +62,7 @@ mod once {
                                 thread::yield_now();
                                 thread
                             });
-                            assert_eq!(map.get("k"), Some(value));
+                            assert_eq!(map.get("k"), value.ok());
                         });
                     }
                 });
@@ -76,7 +77,7 @@ mod once {
             // One shard, so that every key shares it with the one that is being made.
             let map: Map = Arc::new(ShardedMap::with_shards(1));
             let (tell, maker) = maker(&map, "slow");
-            assert_eq!(map.get_or_insert_with("quick", || 1), 1);
+            assert_eq!(map.get_or_insert_with("quick", || 1), Ok(1));
             assert_eq!(map.insert("other", 2), None);
             assert_eq!((map.get("slow"), map.len()), (None, 2));
             assert_eq!(map.remove("slow"), None);
@@ -98,7 +99,7 @@ mod once {
             until_figure(&map, "waiting", 3);
             tell.send(Ok(7)).unwrap();
             assert_eq!(maker.join().unwrap(), Ok(7));
-            assert_eq!(waiters.map(|waiter| waiter.join().unwrap()), [7; 3]);
+            assert_eq!(waiters.map(|waiter| waiter.join().unwrap()), [Ok(7); 3]);
             until_figure(&map, "running", 0);
         });
     }
@@ -113,10 +114,11 @@ mod once {
                 let waiter = {
                     let (map, order) = (Arc::clone(&map), Arc::clone(&order));
                     thread::spawn(move || {
-                        map.get_or_try_insert_with("k", || {
+                        let made = map.get_or_try_insert_with("k", || {
                             assert_eq!(order.fetch_add(1, SeqCst), place, "out of turn");
                             if place < 1 { Err("failed too") } else { Ok(10) }
-                        })
+                        });
+                        made.unwrap()
                     })
                 };
                 until_figure(&map, "waiting", place + 1);
@@ -142,18 +144,18 @@ mod once {
             until_figure(&map, "waiting", 1);
             drop(tell); // the maker panics
             assert!(maker.join().is_err());
-            assert_eq!(waiter.join().unwrap(), 2);
+            assert_eq!(waiter.join().unwrap(), Ok(2));
         });
     }
 
     #[test]
     fn closure_that_fails_with_nobody_waiting_leaves_nothing_behind() {
         let map = ShardedMap::<&str, u32>::new();
-        assert_eq!(map.get_or_try_insert_with("k", || Err("no")), Err("no"));
+        assert_eq!(map.get_or_try_insert_with("k", || Err("no")), Ok(Err("no")));
         let payload = catch_unwind(|| map.get_or_insert_with("k", || resume_unwind(Box::new("on purpose"))));
         assert!(payload.is_err());
         until_figure(&map, "running", 0);
-        assert_eq!((map.len(), map.get_or_insert_with("k", || 1)), (0, 1));
+        assert_eq!((map.len(), map.get_or_insert_with("k", || 1)), (0, Ok(1)));
     }
 
     #[test]
@@ -162,7 +164,7 @@ mod once {
             let map = Map::default();
             let (tell, maker) = maker(&map, "k");
             assert_eq!(map.insert("k", 1), None);
-            assert_eq!(map.get_or_insert_with("k", || unreachable!()), 1);
+            assert_eq!(map.get_or_insert_with("k", || unreachable!()), Ok(1));
             tell.send(Ok(2)).unwrap();
             assert_eq!(maker.join().unwrap(), Ok(1));
             assert_eq!(map.get("k"), Some(1));
@@ -172,12 +174,13 @@ mod once {
     #[test]
     fn closure_may_use_its_map_for_other_keys() {
         let map = ShardedMap::<u32, u64>::with_shards(1);
-        fn fibonacci(map: &ShardedMap<u32, u64>, n: u32) -> u64 {
-            map.get_or_insert_with(n, || {
-                if n < 2 { n.into() } else { fibonacci(map, n - 1) + fibonacci(map, n - 2) }
-            })
+        fn fibonacci(map: &ShardedMap<u32, u64>, n: u32) -> Result<u64, WouldDeadlock> {
+            map.get_or_try_insert_with(n, || match n {
+                0 | 1 => Ok(n.into()),
+                _ => Ok(fibonacci(map, n - 1)? + fibonacci(map, n - 2)?),
+            })?
         }
-        assert_eq!(fibonacci(&map, 60), 1_548_008_755_920);
+        assert_eq!(fibonacci(&map, 60), Ok(1_548_008_755_920));
         assert_eq!(map.len(), 61);
     }
 }
@@ -185,17 +188,17 @@ mod once {
 mod circles {
     use super::*;
 
+    type Asked = Result<u32, WaitError>;
+
     /// Two threads, each in the closure of its own key, ask for the other's; returns what each got or was told.
-    fn crossed(a: &Map, b: &Map, ask: impl Fn(&Map, &'static str) -> u32 + Sync) -> [Result<u32, String>; 2] {
+    fn crossed(a: &Map, b: &Map, ask: impl Fn(&Map, &'static str) -> Asked + Sync) -> [Asked; 2] {
         let both_are_inside = Barrier::new(2);
         let cross = |mine: (&Map, &'static str), other: (&Map, &'static str)| {
-            let made = catch_unwind(AssertUnwindSafe(|| {
-                mine.0.get_or_insert_with(mine.1, || {
-                    both_are_inside.wait();
-                    ask(other.0, other.1) + 1
-                })
-            }));
-            made.map_err(|payload| message(&*payload))
+            let made = mine.0.get_or_try_insert_with(mine.1, || {
+                both_are_inside.wait();
+                Ok(ask(other.0, other.1)? + 1)
+            });
+            made?
         };
         thread::scope(|s| {
             let there = s.spawn(|| cross((a, "a"), (b, "b")));
@@ -203,14 +206,13 @@ mod circles {
         })
     }
 
-    fn one_is_told([here, there]: [Result<u32, String>; 2]) {
+    fn one_is_told([here, there]: [Asked; 2]) {
         let (made, told) = match (here, there) {
             (Ok(made), Err(told)) | (Err(told), Ok(made)) => (made, told),
             both => panic!("{both:?}"),
         };
         // Who was not told ran its own closure for the other's key.
-        assert_eq!(made, 101);
-        assert!(told.contains("make values in one order"), "{told}");
+        assert_eq!((made, told), (101, WaitError::WouldDeadlock));
     }
 
     #[test]
@@ -218,7 +220,7 @@ mod circles {
         within_a_minute(|| {
             for _ in 0..20 {
                 let map = Map::default();
-                one_is_told(crossed(&map, &map, |map, key| map.get_or_insert_with(key, || 100)));
+                one_is_told(crossed(&map, &map, |map, key| Ok(map.get_or_insert_with(key, || 100)?)));
                 until_figure(&map, "running", 0);
             }
         });
@@ -228,7 +230,7 @@ mod circles {
     fn circle_through_two_maps_is_seen_too() {
         within_a_minute(|| {
             let (a, b) = (Map::default(), Map::default());
-            one_is_told(crossed(&a, &b, |map, key| map.get_or_insert_with(key, || 100)));
+            one_is_told(crossed(&a, &b, |map, key| Ok(map.get_or_insert_with(key, || 100)?)));
         });
     }
 
@@ -238,7 +240,7 @@ mod circles {
             let map = Map::default();
             let ask = |map: &Map, key| {
                 let limit = Duration::from_millis(20);
-                map.get_or_insert_with_until(key, limit, || 100).unwrap_or(0)
+                Ok(map.get_or_insert_with_until(key, limit, || 100).unwrap_or(0))
             };
             let results = crossed(&map, &map, ask);
             assert!(results.iter().all(|result| result.is_ok()), "{results:?}");
@@ -293,7 +295,7 @@ mod limits {
             assert_eq!(front.join().unwrap(), Err(WaitError::Cancelled));
             tell.send(Err("failed")).unwrap();
             assert_eq!(maker.join().unwrap(), Err("failed"));
-            assert_eq!(behind.join().unwrap(), 2);
+            assert_eq!(behind.join().unwrap(), Ok(2));
         });
     }
 
@@ -432,11 +434,14 @@ mod reentry {
     fn closure_that_asks_for_the_value_it_is_making_is_told() {
         within_a_minute(|| {
             let map = ShardedMap::<u8, u8>::new();
-            let payload = catch_unwind(AssertUnwindSafe(|| {
-                map.get_or_insert_with(1, || map.get_or_insert_with(1, || 1))
-            }));
-            assert!(message(&*payload.unwrap_err()).contains("the value that it is making"));
-            assert_eq!((map.get(&1), map.get_or_insert_with(1, || 2)), (None, 2));
+            let told = map.get_or_try_insert_with(1, || map.get_or_insert_with(1, || 1));
+            assert_eq!(told, Ok(Err(WouldDeadlock)));
+            let limited = map.get_or_insert_with(1, || {
+                let refused = map.get_or_insert_with_until(1, HOUR, || 1).unwrap_err();
+                assert_eq!((refused.value.0, refused.error), (1, WaitError::WouldDeadlock));
+                2
+            });
+            assert_eq!((limited, map.get(&1)), (Ok(2), Some(2)));
         });
     }
 

@@ -291,7 +291,7 @@ fn handles(gate: &Arc<Latch>) {
         running.replace(rejected.value).is_none()
     });
     leaves_nothing("a ticket", |soon| {
-        let rejected = ticket.take().unwrap().wait_until(soon).unwrap_err();
+        let rejected = ticket.take().unwrap().join_until(soon).unwrap_err();
         ticket.replace(rejected.value).is_none()
     });
     leaves_nothing("a handle", |soon| {
@@ -302,7 +302,7 @@ fn handles(gate: &Arc<Latch>) {
     leaves_nothing("a map", |soon| map.get_or_insert_with_until(1, soon, || ()).is_err());
     gate.count_down();
     leader.join().unwrap();
-    initialiser.join().unwrap();
+    initialiser.join().unwrap().unwrap();
     group.wait().unwrap();
 }
 

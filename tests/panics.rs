@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::{HOUR, message, within_a_minute};
 use selvedge::batch::Batch;
 use selvedge::crawl::{Crawler, MemorySite};
+use selvedge::error::JoinError;
 use selvedge::limiter::{KeyedLimiter, Ticker};
 use selvedge::queue::bounded;
 use selvedge::sync::model;
@@ -193,13 +194,13 @@ fn waits_of_tasks_for_themselves_are_refused() {
 }
 
 #[test]
-fn task_that_joins_itself_is_refused() {
+fn task_that_joins_itself_is_told() {
     within_a_minute(|| {
         let group = Group::<()>::new(&CancelToken::new());
         let (sends, own) = channel::<group::Handle<()>>();
         let task = group.submit(move |_| {
             let own = own.recv().unwrap();
-            assert_blames_caller!(own.join(), "joins itself");
+            assert_eq!(own.join(), Err(JoinError::WouldDeadlock));
             Ok(())
         });
         sends.send(task.unwrap()).unwrap();
@@ -216,7 +217,7 @@ fn panic_of_a_function_under_a_time_out_comes_to_the_caller() {
 }
 
 #[test]
-fn late_function_that_joins_itself_is_refused_and_its_panic_comes_at_the_join() {
+fn late_function_that_joins_itself_is_told_and_its_panic_comes_at_the_join() {
     within_a_minute(|| {
         let stop = CancelToken::new();
         let (sends, own) = channel::<timeout::Running<()>>();
@@ -231,7 +232,7 @@ fn late_function_that_joins_itself_is_refused_and_its_panic_comes_at_the_join() 
             let late = timeout::run(&stop, move |_| {
                 starts.send(()).unwrap();
                 let own: timeout::Running<()> = own.recv().unwrap();
-                assert_blames_caller!(own.join(), "joins itself");
+                assert_eq!(own.join(), Err(JoinError::WouldDeadlock));
                 tells.send(()).unwrap();
             });
             sends.send(late.unwrap_err().into_running().unwrap()).unwrap();
@@ -247,7 +248,10 @@ fn late_function_that_joins_itself_is_refused_and_its_panic_comes_at_the_join() 
         });
         gate.count_down();
         let running = late.unwrap_err().into_running().unwrap();
-        let told = catch_unwind(AssertUnwindSafe(|| running.join()));
+        let told = catch_unwind(AssertUnwindSafe(|| match running.join() {
+            Err(JoinError::Panicked(panic)) => panic.resume(),
+            other => other,
+        }));
         assert_eq!(message(&*told.unwrap_err()), "the function's");
     });
 }
@@ -348,7 +352,7 @@ fn panic_of_a_batchs_handler_or_weight_goes_to_its_ticket_or_adder_alone() {
         let batcher = Batcher::builder().max_items(1).weigh(weigh);
         let handler = |batch: &mut Batch<u8>| assert!(batch.is_empty(), "{} of {}", 3, 4);
         let batcher = batcher.build(handler).unwrap();
-        let said = batcher.submit(1).unwrap().wait().unwrap_err().to_string();
+        let said = batcher.submit(1).unwrap().join().unwrap_err().to_string();
         assert!(said.contains("3 of 4"), "{said}");
         let weighed = catch_unwind(AssertUnwindSafe(|| batcher.add(0))).unwrap_err();
         assert_eq!(message(&*weighed), "no weight");
@@ -420,33 +424,6 @@ fn call_on_a_map_from_its_own_closure_is_refused_on_the_line_that_makes_it() {
     };
     assert_eq!(map.update(&1, get), Some(()));
     assert_eq!(map.len(), 1);
-}
-
-#[test]
-fn closure_that_waits_for_its_own_value_is_refused_on_the_line_that_waits() {
-    let map = ShardedMap::<u8, u8>::new();
-    let made = map.get_or_insert_with(1, || {
-        assert_blames_caller!(map.get_or_insert_with(1, || 1), "the value that it is making");
-        2
-    });
-    assert_eq!(made, 2);
-}
-
-#[test]
-fn closure_that_closes_a_circle_of_waits_is_refused_on_the_line_that_waits() {
-    within_a_minute(|| {
-        let map = Arc::new(ShardedMap::<u8, u8>::new());
-        let mut other = None;
-        let made = map.get_or_insert_with(1, || {
-            let theirs = Arc::clone(&map);
-            let wants_1 = move || theirs.get_or_insert_with(2, || theirs.get_or_insert_with(1, || 10));
-            other = Some(std::thread::spawn(wants_1));
-            common::until_figure(&map, "waiting", 1);
-            assert_blames_caller!(map.get_or_insert_with(2, || 20), "wait for each other", "in one order");
-            1
-        });
-        assert_eq!((made, other.unwrap().join().unwrap()), (1, 1));
-    });
 }
 
 #[test]

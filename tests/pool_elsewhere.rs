@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use common::pools::{abort, busy, occupy, pool, submit_panic};
 use common::{HOUR, eventually, until_figure, within_a_minute};
+use selvedge::error::JoinError;
 use selvedge::error::{Closed, TryError, WaitError};
-use selvedge::pool::TaskError;
 use selvedge::{CancelToken, Latch, Pool};
 
 /// conc: structured pools that hand panics on.
@@ -28,7 +28,7 @@ mod conc {
             let pool = pool(1, 100);
             let tasks: Vec<_> = (0..100_usize).map(|id| submit_panic(&pool, id)).collect();
             for (id, task) in tasks.into_iter().enumerate() {
-                let Err(TaskError::Panicked(panic)) = task.join() else { panic!("{id} had none") };
+                let Err(JoinError::Panicked(panic)) = task.join() else { panic!("{id} had none") };
                 let resumed = catch_unwind(AssertUnwindSafe(|| panic.resume())).unwrap_err();
                 assert_eq!(resumed.downcast_ref(), Some(&id));
             }

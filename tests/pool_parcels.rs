@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use common::pools::{abort, busy};
 use common::within_a_minute;
 use selvedge::Pool;
-use selvedge::pool::TaskError;
+use selvedge::error::JoinError;
 
 /// Captures of `SIZE` bytes, or the next multiple of the alignment of `A`. They know what is in them.
 #[repr(C)]
@@ -91,7 +91,7 @@ impl<A: Send + 'static, const SIZE: usize> Fates<A, SIZE> {
     fn submitted(pool: &Pool) {
         assert_eq!(pool.submit(Self::closure()).unwrap().join().unwrap(), SIZE);
         drop(pool.submit(Self::closure()).unwrap());
-        assert!(matches!(pool.submit(Self::panicking()).unwrap().join(), Err(TaskError::Panicked(_))));
+        assert!(matches!(pool.submit(Self::panicking()).unwrap().join(), Err(JoinError::Panicked(_))));
         let results = pool.results();
         results.submit(Self::closure()).unwrap();
         assert!(results.into_iter().all(|(_, ended)| ended.unwrap() == SIZE));
@@ -112,7 +112,7 @@ impl<A: Send + 'static, const SIZE: usize> Fates<A, SIZE> {
         let mut unstarted = abort(full, gate).unstarted.into_iter();
         unstarted.next().unwrap().run();
         drop(unstarted);
-        assert!(matches!(results.next(), Some((0, Err(TaskError::Cancelled)))));
+        assert!(matches!(results.next(), Some((0, Err(JoinError::Cancelled)))));
         assert_eq!((full.submit(Self::closure()).unwrap_err().value)(), SIZE);
     }
 

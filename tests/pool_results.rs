@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use common::pools::{abort, busy, occupy, pool};
 use common::{HOUR, message, until_figure, within_a_minute};
+use selvedge::error::JoinError;
 use selvedge::error::{Closed, TryError, WaitError};
-use selvedge::pool::TaskError;
 use selvedge::{CancelToken, Latch, Pool, group};
 
 #[test]
@@ -87,10 +87,10 @@ fn panic_and_cancel_are_results_and_carry_their_number() {
         unstarted.next_back().unwrap().run();
         drop(unstarted);
         match results.next() {
-            Some((1, Err(TaskError::Panicked(panic)))) => assert_eq!(panic.message(), "two"),
+            Some((1, Err(JoinError::Panicked(panic)))) => assert_eq!(panic.message(), "two"),
             other => panic!("{other:?}"),
         }
-        assert!(matches!(results.next(), Some((0, Err(TaskError::Cancelled)))));
+        assert!(matches!(results.next(), Some((0, Err(JoinError::Cancelled)))));
         assert!(results.next().is_none());
     });
 }

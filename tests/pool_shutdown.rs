@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use common::pools::{abort, busy, occupy, pool, submit_panic};
 use common::{HOUR, eventually, until_figure, within_a_minute};
+use selvedge::error::JoinError;
 use selvedge::error::{Closed, WaitError};
-use selvedge::pool::TaskError;
 use selvedge::{CancelToken, Clock, Pool, Task};
 
 #[test]
@@ -124,12 +124,12 @@ fn dropped_unstarted_task_tells_its_handle_that_it_was_cancelled() {
         let task = pool.submit(|| 1).unwrap();
         let panics = submit_panic(&pool, "here");
         let mut unstarted = abort(&pool, &gate).unstarted.into_iter();
-        let joiner = thread::spawn(move || matches!(task.join(), Err(TaskError::Cancelled)));
+        let joiner = thread::spawn(move || matches!(task.join(), Err(JoinError::Cancelled)));
         drop(unstarted.next());
         assert!(joiner.join().unwrap());
         // A panic of one that is run goes to its handle, not here.
         unstarted.next().unwrap().run();
-        assert!(matches!(panics.join(), Err(TaskError::Panicked(_))));
+        assert!(matches!(panics.join(), Err(JoinError::Panicked(_))));
         assert_eq!((pool.stats().cancelled, pool.stats().panicked), (1, 1));
     });
 }
@@ -156,7 +156,7 @@ fn abort_leaves_out_what_was_cancelled() {
         assert_eq!((report.cancelled, report.unstarted.len()), (1, 1));
         assert!(two.cancel());
         report.unstarted.into_iter().for_each(|unstarted| unstarted.run());
-        assert!(matches!(two.join(), Err(TaskError::Cancelled)));
+        assert!(matches!(two.join(), Err(JoinError::Cancelled)));
         assert_eq!(pool.stats().cancelled, 2);
     });
 }
@@ -190,7 +190,7 @@ fn abort_inside_a_task_returns_at_once_with_what_was_queued() {
         let report = task.join().unwrap();
         assert_eq!((report.unstarted.len(), &report.running[..]), (1, &["test-0".to_owned()][..]));
         drop(report);
-        assert!(matches!(queued.join(), Err(TaskError::Cancelled)));
+        assert!(matches!(queued.join(), Err(JoinError::Cancelled)));
         pool.shutdown();
     });
 }

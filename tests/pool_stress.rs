@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use common::Dice;
 use common::rounds::{current, limit, meddle, rounds, tokens};
-use selvedge::pool::{Panic, Report, Task, TaskError};
+use selvedge::error::{JoinError, Panic};
+use selvedge::pool::{Report, Task};
 use selvedge::{BoundedQueue, CancelToken, Latch, Pool, group};
 
 /// What has become of the closures of a round.
@@ -125,10 +126,10 @@ impl Scene {
         assert_eq!((result, sum.into_inner()), (Ok(()), count));
     }
 
-    fn joined(&self, result: Result<(), TaskError>) {
+    fn joined(&self, result: Result<(), JoinError>) {
         match result {
-            Ok(()) | Err(TaskError::Cancelled) => {}
-            Err(TaskError::Panicked(_)) => _ = self.log.told.fetch_add(1, SeqCst),
+            Ok(()) | Err(JoinError::Cancelled) => {}
+            Err(JoinError::Panicked(_)) => _ = self.log.told.fetch_add(1, SeqCst),
             Err(other) => panic!("{other:?}"),
         }
     }

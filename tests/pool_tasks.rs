@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::pools::{Tells, busy, occupy, pool, submit_panic};
 use common::{HOUR, eventually, until_figure, within_a_minute};
 use selvedge::error::WaitError;
-use selvedge::pool::{Panic, TaskError};
+use selvedge::error::{JoinError, Panic};
 use selvedge::{CancelToken, Clock, Latch, Pool};
 
 #[test]
@@ -32,7 +32,7 @@ fn panic_goes_to_the_handle_and_the_worker_lives_on() {
         let pool = pool(1, 4);
         for payload in ["one", "two"] {
             let task = submit_panic(&pool, payload);
-            let Err(TaskError::Panicked(panic)) = task.join() else { panic!() };
+            let Err(JoinError::Panicked(panic)) = task.join() else { panic!() };
             assert_eq!(panic.message(), payload);
             assert_eq!(*panic.into_payload().downcast::<&str>().unwrap(), payload);
         }
@@ -47,7 +47,7 @@ fn resumed_panic_has_its_payload() {
     within_a_minute(|| {
         let pool = pool(1, 1);
         let task = submit_panic(&pool, 77u8);
-        let Err(TaskError::Panicked(panic)) = task.join() else { panic!() };
+        let Err(JoinError::Panicked(panic)) = task.join() else { panic!() };
         assert!(!panic.message().is_empty());
         let resumed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| panic.resume()));
         assert_eq!(resumed.unwrap_err().downcast_ref(), Some(&77u8));
@@ -65,7 +65,7 @@ fn cancelled_task_never_runs_and_drops_its_closure_at_once() {
         assert!(task.cancel());
         assert_eq!(told.try_recv(), Ok(1));
         assert!(!task.cancel() && task.is_finished());
-        assert!(matches!(task.join(), Err(TaskError::Cancelled)));
+        assert!(matches!(task.join(), Err(JoinError::Cancelled)));
         gate.count_down();
         let report = pool.shutdown();
         assert_eq!((report.completed, report.cancelled), (1, 1));
@@ -187,9 +187,9 @@ fn task_error_reads_as_a_sentence_and_crosses_threads_as_an_error() {
         let pool = pool(1, 4);
         let task = submit_panic(&pool, String::from("no disk"));
         let error: Box<dyn std::error::Error + Send + Sync> = task.join().unwrap_err().into();
-        assert_eq!(error.to_string(), "the task panicked: no disk");
-        assert!(TaskError::Cancelled.to_string().contains("cancelled"));
-        assert!(TaskError::WouldDeadlock.to_string().contains("never end"));
+        assert_eq!(error.to_string(), "the work panicked: no disk");
+        assert!(JoinError::Cancelled.to_string().contains("cancelled"));
+        assert!(JoinError::WouldDeadlock.to_string().contains("wait for itself"));
     });
 }
 
@@ -271,7 +271,7 @@ fn panic_reads_like_what_was_said() {
     within_a_minute(|| {
         let pool = Pool::builder().workers(1).build().unwrap();
         let said = |task: fn()| match pool.submit(task).unwrap().join() {
-            Err(TaskError::Panicked(panic)) => panic.to_string(),
+            Err(JoinError::Panicked(panic)) => panic.to_string(),
             other => panic!("{other:?}"),
         };
         assert_eq!(said(|| panic!("the disk is {}", "full")), "the disk is full");

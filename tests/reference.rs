@@ -69,7 +69,7 @@ mod semaphore {
     #[test]
     fn more_than_the_total_is_an_error_and_not_a_hang() {
         within_a_minute(|| {
-            assert_eq!(Semaphore::new(2).acquire_many(3).unwrap_err(), WaitError::Impossible);
+            assert_eq!(Semaphore::new(2).acquire_many(3).unwrap_err(), WaitError::InsufficientCapacity);
         });
     }
 }

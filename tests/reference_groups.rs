@@ -39,7 +39,7 @@ mod time_out {
     fn ours(limit: Duration, f: Function) -> Result<Ended, Rest> {
         timeout::run(limit, move |token| f(token)).map_err(|error| {
             let running = error.into_running();
-            running.map(|running| Box::new(move || Running::join(running)) as Box<dyn FnOnce() -> _>)
+            running.map(|running| Box::new(move || Running::join(running).unwrap()) as Box<dyn FnOnce() -> _>)
         })
     }
 
@@ -123,7 +123,8 @@ mod time_out {
                 });
                 timeout::run((clock.clock(), deadline), move |token| token.sleep(three))
             });
-            let ended = result.or_else(|error| error.into_running().map(Running::join).ok_or("not started"));
+            let ended = result
+                .or_else(|error| error.into_running().map(|late| late.join().unwrap()).ok_or("not started"));
             assert!(ended.unwrap().is_err(), "it was woken after two");
             assert_eq!(clock.now(), deadline);
         });

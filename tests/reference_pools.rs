@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::pools::pool;
 use common::within_a_minute;
 use selvedge::error::Closed;
-use selvedge::pool::TaskError;
+use selvedge::error::JoinError;
 use selvedge::{CancelToken, Latch, Pool, group};
 
 /// Its examples, drained to the end.
@@ -247,7 +247,7 @@ mod worker_pool {
             let bad = pool.submit(|| -> u8 { std::panic::resume_unwind(Box::new("bad")) }).unwrap();
             let good = pool.submit(|| 7).unwrap();
             assert_eq!(good.join().unwrap(), 7);
-            let Err(TaskError::Panicked(panic)) = bad.join() else { panic!("it should have panicked") };
+            let Err(JoinError::Panicked(panic)) = bad.join() else { panic!("it should have panicked") };
             assert_eq!(panic.message(), "bad");
             assert_eq!((pool.stats().workers, pool.shutdown().panicked), (1, 1));
         });

@@ -261,7 +261,7 @@ const CASES: &[(&str, fn())] = &[
         let refusal = Refusal::begin();
         assert!(matches!(build(), Err(batch::BuildError::Spawn(_))));
         drop(refusal);
-        assert!(build().unwrap().submit(1).unwrap().wait().is_ok());
+        assert!(build().unwrap().submit(1).unwrap().join().is_ok());
     }),
     ("par_map", || {
         let stop = CancelToken::new();

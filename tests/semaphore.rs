@@ -24,12 +24,12 @@ fn permits_come_back_when_their_guard_is_dropped() {
 #[test]
 fn more_than_the_total_is_impossible_at_once() {
     let semaphore = Arc::new(Semaphore::new(2));
-    assert_eq!(semaphore.acquire_many(3).unwrap_err(), WaitError::Impossible);
-    assert_eq!(semaphore.try_acquire_many(3).unwrap_err(), TryError::Impossible);
-    assert_eq!(semaphore.acquire_many_until(3, HOUR).unwrap_err(), WaitError::Impossible);
-    assert_eq!(semaphore.acquire_many_until(usize::MAX, HOUR).unwrap_err(), WaitError::Impossible);
-    assert_eq!(semaphore.acquire_many_owned_until(3, HOUR).unwrap_err(), WaitError::Impossible);
-    assert_eq!(Semaphore::new(0).acquire().unwrap_err(), WaitError::Impossible);
+    assert_eq!(semaphore.acquire_many(3).unwrap_err(), WaitError::InsufficientCapacity);
+    assert_eq!(semaphore.try_acquire_many(3).unwrap_err(), TryError::InsufficientCapacity);
+    assert_eq!(semaphore.acquire_many_until(3, HOUR).unwrap_err(), WaitError::InsufficientCapacity);
+    assert_eq!(semaphore.acquire_many_until(usize::MAX, HOUR).unwrap_err(), WaitError::InsufficientCapacity);
+    assert_eq!(semaphore.acquire_many_owned_until(3, HOUR).unwrap_err(), WaitError::InsufficientCapacity);
+    assert_eq!(Semaphore::new(0).acquire().unwrap_err(), WaitError::InsufficientCapacity);
     assert_eq!(semaphore.available(), 2);
 }
 
@@ -234,7 +234,7 @@ fn forgotten_permits_leave_the_total() {
     assert_eq!((semaphore.available(), semaphore.total()), (1, 2));
     drop(permit);
     assert_eq!((semaphore.available(), semaphore.total()), (2, 2));
-    assert_eq!(semaphore.try_acquire_many(3).unwrap_err(), TryError::Impossible);
+    assert_eq!(semaphore.try_acquire_many(3).unwrap_err(), TryError::InsufficientCapacity);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn forgetting_tells_a_waiter_that_can_no_longer_be_served() {
         });
         until_figure(&semaphore, "waiting", 1);
         held.forget();
-        assert_eq!(wants_both.join().unwrap(), Err(WaitError::Impossible));
+        assert_eq!(wants_both.join().unwrap(), Err(WaitError::InsufficientCapacity));
         assert_eq!((semaphore.available(), semaphore.total()), (1, 1));
     });
 }
@@ -322,7 +322,7 @@ fn resizing_down_tells_a_waiter_that_can_no_longer_be_served_and_serves_the_next
         });
         until_figure(&semaphore, "waiting", 2);
         semaphore.resize(2);
-        assert_eq!(large.join().unwrap(), Err(WaitError::Impossible));
+        assert_eq!(large.join().unwrap(), Err(WaitError::InsufficientCapacity));
         assert_eq!(small.join().unwrap(), Ok(()));
         drop(held);
         assert_eq!(semaphore.available(), 2);
@@ -332,7 +332,7 @@ fn resizing_down_tells_a_waiter_that_can_no_longer_be_served_and_serves_the_next
 #[test]
 fn semaphore_made_with_none_gets_its_permits_by_resize() {
     let semaphore = Semaphore::new(0);
-    assert_eq!(semaphore.try_acquire().unwrap_err(), TryError::Impossible);
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryError::InsufficientCapacity);
     semaphore.resize(1);
     assert!(semaphore.try_acquire().is_ok());
 }

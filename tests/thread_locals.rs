@@ -122,7 +122,7 @@ const CASES: &[(&str, fn())] = &[
         let result = group::scope(&CancelToken::new(), |g| {
             g.limit(1);
             g.spawn(|_| {
-                Ok::<_, ()>(assert_eq!(g.wait_until(SHORT).unwrap_err().error, WaitError::Impossible))
+                Ok::<_, ()>(assert_eq!(g.wait_until(SHORT).unwrap_err().error, WaitError::WouldDeadlock))
             });
             Ok(())
         });
@@ -149,7 +149,7 @@ const CASES: &[(&str, fn())] = &[
     }),
     ("batcher", || {
         let batcher = Batcher::builder().build(|_: &mut Batch<u8>| ()).unwrap();
-        assert!(batcher.submit(1).unwrap().wait().is_ok());
+        assert!(batcher.submit(1).unwrap().join().is_ok());
         batcher.add(2).unwrap();
         batcher.flush().unwrap();
         assert_eq!(batcher.close().stats.processed, 2);
@@ -212,7 +212,7 @@ const CASES: &[(&str, fn())] = &[
     }),
     ("maps, flights, counters", || {
         let map = ShardedMap::new();
-        assert_eq!(map.get_or_insert_with(1, || 2), 2);
+        assert_eq!(map.get_or_insert_with(1, || 2), Ok(2));
         map.update(&1, |value| *value += 1);
         assert_eq!(SingleFlight::new().call(&1, || 7).unwrap(), 7);
         let counter = StripedCounter::new();
@@ -347,7 +347,7 @@ const LAST_HANDLES: &[(&str, fn())] = &[
         let (sends, gone) = channel();
         timeout::run(Duration::from_secs(60), move |_| {
             let told = AtExit(Some(|| {
-                assert_eq!(group::join_threads(SHORT).unwrap_err().error, WaitError::Impossible);
+                assert_eq!(group::join_threads(SHORT).unwrap_err().error, WaitError::WouldDeadlock);
             }));
             keep_in_thread_local(told, sends);
         })

@@ -125,7 +125,7 @@ fn joining_the_threads_from_one_of_them_is_refused_at_once() {
     let _turn = turn();
     within_a_minute(|| {
         let refused = timeout::run(HOUR, |_| join_threads(HOUR).unwrap_err()).unwrap();
-        assert_eq!(refused.error, WaitError::Impossible);
+        assert_eq!(refused.error, WaitError::WouldDeadlock);
         assert!(refused.to_string().contains("wait for itself"), "{refused}");
         assert!(refused.value.alive >= 1);
     });

@@ -9,8 +9,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{HOUR, eventually, message, within_a_minute};
-use selvedge::error::{Cancelled, WaitError};
+use common::{HOUR, eventually, within_a_minute};
+use selvedge::error::{Cancelled, JoinError, WaitError};
 use selvedge::timeout::{self, Error, Running};
 use selvedge::{CancelToken, Clock, Latch, Pool, Until};
 
@@ -106,7 +106,7 @@ fn token_is_cancelled_at_the_limit_and_wakes_the_function() {
         let (woken, cancelled, by_deadline) = hears.recv().unwrap();
         assert_eq!((woken, cancelled), (Err(Cancelled), true));
         assert!(by_deadline);
-        assert_eq!(running.expect("it was late").join(), Err(Cancelled));
+        assert_eq!(running.expect("it was late").join(), Ok(Err(Cancelled)));
     });
 }
 
@@ -118,7 +118,7 @@ fn function_that_ends_because_of_the_limit_is_always_late() {
             let error = timeout::run(limit, |token| token.sleep(HOUR)).unwrap_err();
             assert_eq!(error.reason(), WaitError::TimedOut, "round {round}");
             if let Some(running) = error.into_running() {
-                assert_eq!(running.join(), Err(Cancelled));
+                assert_eq!(running.join(), Ok(Err(Cancelled)));
             }
             // On a clock that stands still until the function sleeps, it has started for certain.
             let error = run_late_error(|token| token.sleep(HOUR * 9));
@@ -145,7 +145,7 @@ fn function_that_heeds_the_callers_cancel_is_always_late() {
             });
             let error = error.unwrap_err();
             assert!(matches!(&error, Error::Late(late) if late.error == WaitError::Cancelled), "{error:?}");
-            error.into_running().unwrap().join();
+            error.into_running().unwrap().join().unwrap();
         }
     });
 }
@@ -165,7 +165,7 @@ fn function_that_ends_at_the_deadlines_instant_is_late_and_a_nanosecond_before_i
                 Ok(value) => assert_eq!(value, 7),
                 Err(error) => assert_eq!(
                     (error.reason(), error.into_running().unwrap().join()),
-                    (WaitError::TimedOut, 7)
+                    (WaitError::TimedOut, Ok(7))
                 ),
             }
         }
@@ -225,7 +225,7 @@ fn function_on_another_clock_than_its_token_is_told_too() {
             };
             let error = timeout::run(limit, function).unwrap_err();
             assert_eq!(error.reason(), WaitError::TimedOut);
-            error.into_running().unwrap().join();
+            error.into_running().unwrap().join().unwrap();
         });
         assert!(!token.is_cancelled(), "the caller's own");
     });
@@ -248,7 +248,7 @@ fn callers_token_reaches_the_function() {
             });
             let cause = result.or_else(|error| {
                 assert_eq!(error.reason(), WaitError::Cancelled);
-                error.into_running().map(Running::join).ok_or("it has started")
+                error.into_running().map(|late| late.join().unwrap()).ok_or("it has started")
             });
             assert_eq!(cause.unwrap(), "enough");
         });
@@ -270,7 +270,7 @@ fn what_still_runs_is_joined_by_its_handle() {
         assert_eq!(late.error, WaitError::TimedOut);
         assert!(format!("{:?}", late.value).contains("Running"));
         gate.count_down();
-        assert_eq!(late.value.join_until(HOUR).unwrap(), "side effects and all");
+        assert_eq!(late.value.join_until(HOUR).unwrap().unwrap(), "side effects and all");
     });
 }
 
@@ -284,8 +284,10 @@ fn panic_after_the_limit_comes_at_the_join() {
             std::panic::resume_unwind(Box::new("late"))
         });
         gate.count_down();
-        let told = catch_unwind(AssertUnwindSafe(|| running.unwrap().join()));
-        assert_eq!(message(&*told.unwrap_err()), "late");
+        match running.unwrap().join() {
+            Err(JoinError::Panicked(panic)) => assert_eq!(panic.message(), "late"),
+            other => panic!("{other:?}"),
+        }
     });
 }
 
@@ -329,7 +331,7 @@ fn success_at_the_deadline_is_success_or_in_the_handle_and_never_lost() {
                     successes += 1;
                     assert_eq!(value, round);
                 }
-                Err(Error::Late(late)) => assert_eq!(late.value.join(), round),
+                Err(Error::Late(late)) => assert_eq!(late.value.join(), Ok(round)),
                 Err(Error::NotStarted(back)) => assert_eq!((back.value)(&CancelToken::new()), round),
             }
         }
@@ -355,7 +357,7 @@ fn time_that_passes_while_the_function_returns_loses_nothing() {
             });
             match result {
                 Ok(value) => assert_eq!(value, 7),
-                Err(error) => assert_eq!(error.into_running().map(Running::join), Some(7)),
+                Err(error) => assert_eq!(error.into_running().map(Running::join), Some(Ok(7))),
             }
         }
     });
@@ -371,7 +373,7 @@ fn function_that_joins_itself_is_told() {
             tells.send(refused.error).unwrap();
         });
         sends.send(running.unwrap()).unwrap();
-        assert_eq!(hears.recv(), Ok(WaitError::Impossible));
+        assert_eq!(hears.recv(), Ok(WaitError::WouldDeadlock));
     });
 }
 
@@ -388,14 +390,14 @@ fn time_outs_inside_each_other_end_at_the_first_limit() {
             if let Err(error) = inner {
                 assert_eq!(error.reason(), WaitError::Cancelled);
                 match error.into_running() {
-                    Some(running) => running.join(),
+                    Some(running) => running.join().unwrap(),
                     // The outer limit passed before it could; nor does it now.
                     None => never_started.store(true, SeqCst),
                 }
             }
         });
         if let Some(running) = running {
-            running.join();
+            running.join().unwrap();
         }
         eventually("the inner one was stopped", || inner_stopped.load(SeqCst));
     });

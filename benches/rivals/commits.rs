@@ -55,7 +55,7 @@ impl Log for selvedge::Batcher<Record> {
     }
 
     fn commit(&self, record: Record) {
-        self.submit(record).expect("nobody closes it").wait().expect("the disk works");
+        self.submit(record).expect("nobody closes it").join().expect("the disk works");
     }
 }
 

@@ -71,7 +71,7 @@ fn the_age_of_the_first_item_wakes_a_sleeping_thread() {
         let batcher = Batcher::builder().max_age(HOUR).clock(&clock).build(seen.handler()).unwrap();
         let ticket = batcher.submit(1).unwrap();
         clock.advance(HOUR);
-        assert!(ticket.wait().is_ok());
+        assert!(ticket.join().is_ok());
         assert_eq!(seen.items(), [1]);
     });
 }
@@ -92,7 +92,7 @@ fn a_later_item_does_not_prolong_the_age() {
             move || batcher.add(2).unwrap()
         });
         clock.advance(HOUR);
-        assert!(ticket.wait().is_ok());
+        assert!(ticket.join().is_ok());
         later.join().unwrap();
         assert_eq!(batcher.close().stats.processed, 2);
     });
@@ -115,7 +115,7 @@ fn the_age_is_watched_while_another_batch_is_taken() {
         batcher.add(2).unwrap();
         let ticket = batcher.submit(1).unwrap();
         clock.advance(HOUR);
-        assert!(ticket.wait().is_ok());
+        assert!(ticket.join().is_ok());
     });
 }
 
@@ -212,9 +212,9 @@ fn each_ticket_gets_the_result_of_its_own_batch() {
         let batcher = Arc::new(Batcher::builder().max_age(Duration::ZERO).build(handler).unwrap());
         let other = thread::spawn({
             let batcher = Arc::clone(&batcher);
-            move || assert_eq!(batcher.submit(1).unwrap().wait().unwrap(), 10)
+            move || assert_eq!(batcher.submit(1).unwrap().join().unwrap(), 10)
         });
-        assert_eq!(batcher.submit(2).unwrap().wait().unwrap(), 20);
+        assert_eq!(batcher.submit(2).unwrap().join().unwrap(), 20);
         assert!(committed.load(SeqCst) >= 1);
         other.join().unwrap();
         assert_eq!(committed.load(SeqCst), 2);
@@ -236,12 +236,12 @@ fn a_panicking_handler_tells_its_tickets_and_goes_on() {
         let other = thread::spawn({
             let batcher = Arc::clone(&batcher);
             move || {
-                let failed = batcher.submit(0).unwrap().wait().unwrap_err();
+                let failed = batcher.submit(0).unwrap().join().unwrap_err();
                 assert!(matches!(failed.error, BatchError::Panicked(_)));
                 assert_eq!(failed.value, Some(0));
             }
         });
-        assert!(batcher.submit(1).unwrap().wait().is_ok());
+        assert!(batcher.submit(1).unwrap().join().is_ok());
         other.join().unwrap();
         assert_eq!(batcher.close().stats.panicked, 1);
     });
@@ -261,11 +261,11 @@ fn a_waiter_that_gives_up_keeps_the_answer_for_later() {
             let stop = stop.clone();
             move || stop.cancel()
         });
-        let answer = match ticket.wait_until(&stop) {
+        let answer = match ticket.join_until(&stop) {
             Ok(answer) => answer,
             Err(back) => {
                 assert_eq!(back.error, WaitError::Cancelled);
-                back.value.wait()
+                back.value.join()
             }
         };
         assert_eq!(answer.unwrap(), 7);
@@ -328,7 +328,7 @@ fn an_abort_takes_back_what_waits_for_a_retry() {
         let builder = ageless().max_items(1).retry(|_, _| Some(Duration::MAX));
         let batcher = Arc::new(builder.build(handler).unwrap());
         let ticket = batcher.submit(1).unwrap();
-        let waiter = thread::spawn(move || matches!(ticket.wait().unwrap_err().error, BatchError::Aborted));
+        let waiter = thread::spawn(move || matches!(ticket.join().unwrap_err().error, BatchError::Cancelled));
         let report = batcher.abort();
         assert_eq!((report.unprocessed, report.stats.aborted), (vec![1], 1));
         assert!(waiter.join().unwrap());

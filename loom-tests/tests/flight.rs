@@ -5,7 +5,7 @@ use selvedge_loom as selvedge;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use selvedge::flight::CallError;
+use selvedge::error::{JoinError, WaitError};
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, Clock, Latch, SingleFlight};
@@ -59,7 +59,11 @@ fn a_leaders_panic_reaches_the_leader_and_the_waiters() {
             Err(payload) => assert_eq!(payload.downcast_ref(), Some(&"on purpose")),
         }
         let told = other.join().unwrap();
-        assert!(told == Ok(7) || told == Err(CallError::Panicked("on purpose".into())), "{told:?}");
+        match &told {
+            Ok(result) => assert_eq!(*result, 7),
+            Err(JoinError::Panicked(panic)) => assert_eq!(panic.message(), "on purpose"),
+            Err(other) => panic!("{other:?}"),
+        }
         assert_eq!((flight.in_flight(), flight.waiting()), (0, 0));
     });
 }
@@ -76,7 +80,8 @@ fn a_waiter_gives_up_while_the_call_goes_on() {
             let hasty = thread::spawn({
                 let (flight, clock, gone) = (Arc::clone(&flight), clock.clone(), Arc::clone(&gone));
                 move || {
-                    let result = flight.call_until(&1, (clock.clock(), HOUR), || 9);
+                    let result =
+                        flight.call_until(&1, (clock.clock(), HOUR), || 9).map_err(|late| late.error);
                     gone.count_down();
                     result
                 }
@@ -89,7 +94,7 @@ fn a_waiter_gives_up_while_the_call_goes_on() {
             clock.advance(HOUR);
             // Only because it gave up.
             gone.wait();
-            assert_eq!(hasty.join().unwrap(), Err(CallError::TimedOut));
+            assert_eq!(hasty.join().unwrap(), Err(WaitError::TimedOut));
             PATIENT.with(|place| *place.borrow_mut() = Some(patient));
             7
         });
@@ -105,11 +110,11 @@ std::thread_local! {
     /// Carries a handle out of the closure; a model runs on one thread of the system.
     static PATIENT: std::cell::RefCell<Option<Patient>> = const { std::cell::RefCell::new(None) };
 }
-type Patient = thread::JoinHandle<Result<usize, CallError>>;
+type Patient = thread::JoinHandle<Result<usize, JoinError>>;
 
 /// A result and a cancel meet: the waiter has the one or the other, and leaves nothing behind.
 ///
-/// Fails if the result is published after the wake (edit `flight-wakes-before-it-publishes`).
+/// Fails if the result is kept after those who wait were woken (edit `one-shot-wakes-before-it-keeps`).
 #[test]
 fn a_result_that_meets_a_cancel_is_the_one_or_the_other() {
     model::check(|| {
@@ -122,8 +127,8 @@ fn a_result_that_meets_a_cancel_is_the_one_or_the_other() {
         let led = flight.call(&1, || 7).unwrap();
         canceller.join().unwrap();
         match waiter.join().unwrap() {
-            Ok(result) => assert!(result == led || result == 8),
-            Err(error) => assert_eq!(error, CallError::Cancelled),
+            Ok(result) => assert!(result == Ok(led) || result == Ok(8)),
+            Err(rejected) => assert_eq!(rejected.error, WaitError::Cancelled),
         }
         assert_eq!((flight.in_flight(), flight.waiting()), (0, 0));
     });
@@ -168,19 +173,19 @@ fn a_forgotten_call_and_a_new_one_end_each_by_itself() {
 
 /// Two leaders that wait for each other: one of them is told, and nobody hangs.
 ///
-/// Fails if a wait is not noted (edit `flight-notes-no-wait`).
+/// Fails if a wait is not written down (edit `graph-writes-no-edge`).
 #[test]
 fn two_leaders_that_wait_for_each_other_are_told() {
     model::check(|| {
-        let flight = Arc::new(SingleFlight::<u8, Option<CallError>>::new());
-        let lead = |flight: Arc<SingleFlight<u8, Option<CallError>>>, key: u8| {
+        let flight = Arc::new(SingleFlight::<u8, Option<JoinError>>::new());
+        let lead = |flight: Arc<SingleFlight<u8, Option<JoinError>>>, key: u8| {
             move || flight.call(&key, || flight.call(&(3 - key), || None).unwrap_or_else(Some)).unwrap()
         };
         let other = thread::spawn(lead(Arc::clone(&flight), 1));
         let mine = lead(Arc::clone(&flight), 2)();
         let others = other.join().unwrap();
         for told in [mine, others].into_iter().flatten() {
-            assert_eq!(told, CallError::WouldDeadlock);
+            assert_eq!(told, JoinError::WouldDeadlock);
         }
         assert_eq!(flight.in_flight(), 0);
     });
@@ -189,7 +194,7 @@ fn two_leaders_that_wait_for_each_other_are_told() {
 /// A thread that leads one call waits in it for another's; whose leader then waits for the first. That call has ended
 /// by then, so there is no circle, whether or not the thread that waited for it is awake already.
 ///
-/// Fails if a wait for a call that has ended still counts (edit `flight-ended-call-closes-a-circle`).
+/// Fails if what has ended still counts as its claimant's (edit `one-shot-ended-closes-a-circle`).
 #[test]
 fn a_wait_for_a_call_that_has_ended_closes_no_circle() {
     model::check(|| {

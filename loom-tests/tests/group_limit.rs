@@ -2,7 +2,7 @@
 
 use selvedge_loom as selvedge;
 
-use selvedge::error::{Cancelled, WaitError};
+use selvedge::error::{JoinError, WaitError};
 use selvedge::group::{self, Group};
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, model, thread};
@@ -112,7 +112,7 @@ fn no_closer_runs_after_the_scope_has_returned() {
 
 /// The joiner of a task gets its result.
 ///
-/// Fails if a result wakes nobody (edit `promise-keeps-without-waking`).
+/// Fails if a result wakes nobody (edit `one-shot-keeps-without-waking`).
 #[test]
 fn a_result_wakes_its_joiner() {
     model::check(|| {
@@ -212,7 +212,7 @@ fn the_joiner_of_a_failed_task_is_told_after_the_failure() {
     model::check(|| {
         let result = group::scope(&CancelToken::new(), |g| {
             let handle = g.submit(|_| Err::<u8, _>("task"));
-            assert_eq!(handle.join(), Err(Cancelled));
+            assert_eq!(handle.join(), Err(JoinError::Cancelled));
             Err::<(), _>("body")
         });
         assert_eq!(result, Err(group::Error::Failed("task")));

@@ -184,7 +184,7 @@ fn a_token_that_a_smaller_burst_frees_reaches_one_who_joins() {
         limiter.set_burst(2);
         // Nobody uses the limiter from here on but the two.
         assert_eq!(waiter.join().unwrap(), Ok(()));
-        assert_eq!(in_the_way.join().unwrap(), Err(WaitError::Impossible));
+        assert_eq!(in_the_way.join().unwrap(), Err(WaitError::InsufficientCapacity));
         assert_eq!(limiter.available(), 0);
     });
 }

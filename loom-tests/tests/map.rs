@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use selvedge::error::WouldDeadlock;
 use selvedge::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, Clock, ShardedMap};
@@ -48,7 +49,7 @@ fn a_value_that_two_threads_want_is_made_once() {
     model::check(|| {
         let shared = Arc::new((map(), AtomicUsize::new(0)));
         let want = |shared: &(Arc<Map>, AtomicUsize)| {
-            shared.0.get_or_insert_with(1, || shared.1.fetch_add(1, AcqRel))
+            shared.0.get_or_insert_with(1, || shared.1.fetch_add(1, AcqRel)).unwrap()
         };
         let other = thread::spawn({
             let shared = Arc::clone(&shared);
@@ -70,8 +71,8 @@ fn a_value_that_is_made_reaches_all_who_wait() {
             let map = Arc::clone(&map);
             thread::spawn(move || map.get_or_insert_with(1, || 7))
         });
-        assert_eq!(map.get_or_insert_with(1, || 7), 7);
-        assert_eq!(others.map(|other| other.join().unwrap()), [7, 7]);
+        assert_eq!(map.get_or_insert_with(1, || 7), Ok(7));
+        assert_eq!(others.map(|other| other.join().unwrap()), [Ok(7); 2]);
     });
 }
 
@@ -89,16 +90,16 @@ fn a_closure_that_panics_hands_its_turn_on() {
         let made = catch_unwind(AssertUnwindSafe(|| {
             map.get_or_insert_with(1, || resume_unwind(Box::new("on purpose")))
         }));
-        assert_eq!(waiter.join().unwrap(), 2);
+        assert_eq!(waiter.join().unwrap(), Ok(2));
         // Or the waiter was first, and nothing panicked.
-        assert!(made.is_err() || made.is_ok_and(|value| value == 2));
+        assert!(made.is_err() || made.is_ok_and(|value| value == Ok(2)));
         assert_eq!(map.get(&1), Some(2));
     });
 }
 
 /// The first in line gives up while the closure fails: the turn goes past it, to the next.
 ///
-/// Fails if a turn is handed to who has given up (edit `map-turn-goes-to-the-gone`).
+/// Fails if a turn is handed to who has given up (edit `one-shot-passes-on-to-the-gone`).
 #[test]
 fn a_turn_passes_over_who_has_given_up() {
     model::check(|| {
@@ -110,12 +111,13 @@ fn a_turn_passes_over_who_has_given_up() {
         });
         let patient = thread::spawn({
             let map = Arc::clone(&map);
-            move || map.get_or_insert_with(1, || 2)
+            move || map.get_or_insert_with(1, || 2).unwrap()
         });
         let failed = map.get_or_try_insert_with(1, || {
             clock.advance(HOUR);
             Err(())
         });
+        let failed = failed.unwrap();
         let (hasty, patient) = (hasty.join().unwrap(), patient.join().unwrap());
         assert_eq!(map.get(&1), Some(patient));
         assert!(hasty.is_none_or(|value| value == patient));
@@ -138,7 +140,7 @@ fn a_turn_that_was_handed_over_is_taken_though_the_limit_has_passed() {
         });
         let patient = thread::spawn({
             let map = Arc::clone(&map);
-            move || map.get_or_insert_with(1, || 2)
+            move || map.get_or_insert_with(1, || 2).unwrap()
         });
         let _ = map.get_or_try_insert_with(1, || Err(()));
         token.cancel();
@@ -156,7 +158,7 @@ fn a_value_that_is_removed_while_it_is_made_is_there_or_was_taken() {
     model::check(|| {
         let shared = Arc::new((map(), AtomicUsize::new(0)));
         let want = |shared: &(Arc<Map>, AtomicUsize)| {
-            shared.0.get_or_insert_with(1, || shared.1.fetch_add(1, AcqRel))
+            shared.0.get_or_insert_with(1, || shared.1.fetch_add(1, AcqRel)).unwrap()
         };
         let others = [(); 2].map(|()| {
             let shared = Arc::clone(&shared);
@@ -178,7 +180,7 @@ fn a_value_that_is_inserted_while_one_is_made_stays() {
         let map = map();
         let maker = thread::spawn({
             let map = Arc::clone(&map);
-            move || map.get_or_insert_with(1, || 10)
+            move || map.get_or_insert_with(1, || 10).unwrap()
         });
         let before = map.insert(1, 20);
         let made = maker.join().unwrap();
@@ -189,16 +191,16 @@ fn a_value_that_is_inserted_while_one_is_made_stays() {
 
 /// Two closures want the value that the other makes: one of them is told, and the other gets its value.
 ///
-/// Fails if a wait is not written down (edit `map-circle-is-not-seen`), or if what was noted is looked at after the
-/// own note is made and not together with it (edit `map-circle-is-looked-at-too-early`).
+/// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through before the own
+/// edge is there and not together with it (edit `graph-looks-too-early`).
 #[test]
 fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
     model::check(|| {
         // In two shards, so that no shard's lock orders the two.
         let map = Arc::new(Map::with_shards_and_hasher(2, Default::default()));
         let crossed = |map: &Map, mine: u8, other: u8| {
-            let make = || map.get_or_insert_with(mine, || 1 + map.get_or_insert_with(other, || 1));
-            catch_unwind(AssertUnwindSafe(make)).is_ok()
+            let made = map.get_or_try_insert_with(mine, || Ok(1 + map.get_or_insert_with(other, || 1)?));
+            made.unwrap() != Err(WouldDeadlock)
         };
         let there = thread::spawn({
             let map = Arc::clone(&map);
@@ -214,18 +216,18 @@ fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
 /// A thread makes a value and in that waits for another's; whose maker then wants the first. Its own value is made by
 /// then, so there is no circle, whether or not the thread that waited for it is awake already.
 ///
-/// Fails if a value that is made still counts as its maker's (edit `map-made-value-closes-a-circle`).
+/// Fails if what has ended still counts as its claimant's (edit `one-shot-ended-closes-a-circle`).
 #[test]
 fn a_wait_for_a_value_that_is_made_closes_no_circle() {
     model::check(|| {
         let map = Arc::new(Map::with_shards_and_hasher(2, Default::default()));
         let outer = thread::spawn({
             let map = Arc::clone(&map);
-            move || map.get_or_insert_with(1, || 1 + map.get_or_insert_with(4, || 10))
+            move || map.get_or_insert_with(1, || 1 + map.get_or_insert_with(4, || 10).unwrap()).unwrap()
         });
-        let inner = map.get_or_insert_with(4, || 10);
+        let inner = map.get_or_insert_with(4, || 10).unwrap();
         // This thread makes nothing any more, so nobody can wait for it.
-        let first = map.get_or_insert_with(1, || 11);
+        let first = map.get_or_insert_with(1, || 11).unwrap();
         assert_eq!((inner, first, outer.join().unwrap()), (10, 11, 11));
     });
 }

@@ -2,7 +2,7 @@
 
 use selvedge_loom as selvedge;
 
-use selvedge::pool::TaskError;
+use selvedge::error::JoinError;
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, Mutex, model, thread};
 use selvedge::{CancelToken, Latch, Pool, Task, group};
@@ -41,7 +41,7 @@ fn a_submit_that_races_a_shutdown_is_run_or_refused() {
 
 /// The last task races the last worker's going: who joins is woken.
 ///
-/// Fails if the end of a task wakes nobody (edit `pool-end-wakes-nobody`).
+/// Fails if the end of a task wakes nobody (edit `one-shot-keeps-without-waking`).
 #[test]
 fn the_end_of_a_task_wakes_its_joiner() {
     model::check(|| {
@@ -91,7 +91,7 @@ fn a_cancel_that_races_the_start_decides_once() {
         let revoked = task.cancel();
         match task.join() {
             Ok(()) => assert!(!revoked && runs.load(Ordering::Relaxed) == 1),
-            Err(TaskError::Cancelled) => assert!(revoked && runs.load(Ordering::Relaxed) == 0),
+            Err(JoinError::Cancelled) => assert!(revoked && runs.load(Ordering::Relaxed) == 0),
             Err(other) => panic!("{other}"),
         }
     });
@@ -150,7 +150,7 @@ fn a_panic_goes_to_the_handle_and_the_worker_lives_on() {
         let bad = pool.submit(|| std::panic::resume_unwind(Box::new("on purpose"))).unwrap();
         let good = pool.submit(|| 7).unwrap();
         match bad.join() {
-            Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "on purpose"),
+            Err(JoinError::Panicked(panic)) => assert_eq!(panic.message(), "on purpose"),
             other => panic!("{other:?}"),
         }
         assert_eq!(good.join().unwrap(), 7);
@@ -250,7 +250,7 @@ fn a_shutdown_wakes_a_sleeping_submitter() {
 
 /// A panic that races the drop of its handle reaches the hook, and only once.
 ///
-/// Fails if the end of a task nobody has a handle of is kept for one (edit `pool-detached-panic-is-kept`).
+/// Fails if the end of a task nobody has a handle of is kept for one (edit `one-shot-detached-result-is-kept`).
 #[test]
 fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
     model::check(|| {
@@ -268,7 +268,7 @@ fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
 
 /// Of two running tasks that join each other one is told that it would wait for ever, and then both end.
 ///
-/// Fails if the circle is not seen (edit `pool-circle-is-not-seen`).
+/// Fails if the circle is not seen (edit `graph-writes-no-edge`).
 #[test]
 fn of_two_tasks_that_join_each_other_one_is_told() {
     model::check(|| {
@@ -282,7 +282,7 @@ fn of_two_tasks_that_join_each_other_one_is_told() {
             let handles = Arc::clone(&handles);
             let joins = move || {
                 let other = handles.lock()[1 - own].take().expect("it was put there");
-                matches!(other.join(), Err(TaskError::WouldDeadlock))
+                matches!(other.join(), Err(JoinError::WouldDeadlock))
             };
             places[own] = Some(pool.submit(joins).unwrap());
         }
@@ -391,7 +391,7 @@ fn an_aborted_task_is_in_the_results_as_cancelled() {
         drop(report);
         match results.next() {
             Some((0, Ok(()))) => assert!(ran),
-            Some((0, Err(TaskError::Cancelled))) => assert!(!ran),
+            Some((0, Err(JoinError::Cancelled))) => assert!(!ran),
             other => panic!("{other:?}"),
         }
         assert!(results.next().is_none());

@@ -226,7 +226,7 @@ fn a_map_that_is_asked_and_then_told_loses_updates_and_makes_twice() {
         let fetches = Arc::new(AtomicUsize::new(0));
         let visit = |map: &ShardedMap<u8, u32, OneHash>, fetches: &AtomicUsize| {
             map.entry(1, |entry| *entry.or_insert(0) += 1);
-            map.get_or_insert_with(2, || fetches.fetch_add(1, Ordering::SeqCst) as u32);
+            map.get_or_insert_with(2, || fetches.fetch_add(1, Ordering::SeqCst) as u32).unwrap();
         };
         let other = thread::spawn({
             let (map, fetches) = (Arc::clone(&map), Arc::clone(&fetches));

@@ -260,7 +260,7 @@ fn shrinking_below_what_a_waiter_wants_ends_its_wait() {
             move || semaphore.acquire_many(2).map(drop)
         });
         semaphore.resize(1);
-        assert_eq!(waiter.join().unwrap(), Err(WaitError::Impossible));
+        assert_eq!(waiter.join().unwrap(), Err(WaitError::InsufficientCapacity));
         drop(held);
         assert_eq!(semaphore.available(), 1);
     });

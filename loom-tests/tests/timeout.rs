@@ -2,7 +2,7 @@
 
 use selvedge_loom as selvedge;
 
-use selvedge::error::WaitError;
+use selvedge::error::{JoinError, WaitError};
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::timeout::{self, Error, Running};
@@ -20,7 +20,7 @@ fn advance(clock: &selvedge::ManualClock) -> thread::JoinHandle<()> {
 /// The result is returned, or is in the handle of what was late, or the function has not started and comes back:
 /// exactly one of them, whenever the limit passes.
 ///
-/// Fails if a result wakes nobody (edit `promise-keeps-without-waking`), or if what has not started when the limit
+/// Fails if a result wakes nobody (edit `one-shot-keeps-without-waking`), or if what has not started when the limit
 /// passes is left to start later (edit `timeout-leaves-what-has-not-started`).
 #[test]
 fn a_result_is_returned_or_in_the_handle_or_the_function_comes_back() {
@@ -42,7 +42,7 @@ fn a_result_is_returned_or_in_the_handle_or_the_function_comes_back() {
                 assert_eq!(Arc::strong_count(&started), 1, "it is kept by somebody who may start it");
             }
             Err(Error::Late(late)) => {
-                assert_eq!((late.error, late.value.join()), (WaitError::TimedOut, 7));
+                assert_eq!((late.error, late.value.join()), (WaitError::TimedOut, Ok(7)));
             }
         }
         advancer.join().unwrap();
@@ -63,7 +63,7 @@ fn the_limit_wakes_the_function() {
             Ok(()) => unreachable!("only the limit ends it"),
             Err(error) => {
                 if let Some(running) = error.into_running() {
-                    running.join();
+                    let _ = running.join();
                 }
             }
         }
@@ -87,7 +87,7 @@ fn what_heeds_the_limit_is_late() {
             Err(error) => {
                 assert_eq!(error.reason(), WaitError::TimedOut);
                 if let Some(running) = error.into_running() {
-                    running.join();
+                    let _ = running.join();
                 }
             }
         }
@@ -108,7 +108,11 @@ fn a_panic_comes_at_the_call_or_at_the_join() {
         });
         let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let result: Result<(), _> = timeout::run(&stop, |_| std::panic::resume_unwind(Box::new(7_u32)));
-            result.or_else(|error| error.into_running().map(Running::join).ok_or(()))
+            result.or_else(|error| match error.into_running().map(Running::join) {
+                Some(Err(JoinError::Panicked(panic))) => panic.resume(),
+                Some(other) => panic!("{other:?}"),
+                None => Err(()),
+            })
         }));
         match told {
             Ok(result) => assert_eq!(result, Err(()), "it has not started"),

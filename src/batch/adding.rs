@@ -8,6 +8,7 @@ use crate::error::{Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::graph::Awaited;
 use crate::wait::{Place, Slot, Turn};
 
 impl<T, R> Shared<T, R> {
@@ -29,7 +30,7 @@ impl<T, R> Shared<T, R> {
                 self.add_slowly(value, weight, ticket, limit)
             }
             Err(Rejected { value, error: TryError::Closed }) => Err(Rejected::new(value, WaitError::Closed)),
-            Err(Rejected { value, .. }) => Err(Rejected::new(value, WaitError::Impossible)),
+            Err(Rejected { value, .. }) => Err(Rejected::new(value, WaitError::InsufficientCapacity)),
         }
     }
 
@@ -97,7 +98,7 @@ impl<T, R> Shared<T, R> {
         turn: Option<Turn>,
     ) -> Result<Option<Ticket<T, R>>, Rejected<T, TryError>> {
         if weight > self.limits.weight {
-            return Err(Rejected::new(item, TryError::Impossible));
+            return Err(Rejected::new(item, TryError::InsufficientCapacity));
         }
         let mut state = self.state.lock();
         if state.closed {
@@ -122,7 +123,9 @@ impl<T, R> Shared<T, R> {
         let batch = state.backlog.last_mut();
         let number = batch.tickets.len();
         batch.tickets.push(batch.items.len() - 1);
-        let round = batch.round.get_or_insert_with(|| Round::new(self.hook.clone(), self.address()));
+        let round = batch
+            .round
+            .get_or_insert_with(|| Round::new(self.hook.clone(), self.address(), Arc::clone(&self.handlers)));
         Ticket::new(Arc::clone(round), number)
     }
 }
@@ -160,6 +163,10 @@ impl<T, R> Place for Room<'_, T, R> {
 
     fn take_turn(&self) {
         self.turn.set(Some(self.shared.state.lock().turns.take()));
+    }
+
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        Some(Arc::clone(&self.shared.handlers) as Arc<dyn Awaited>)
     }
 }
 

@@ -72,7 +72,7 @@ impl<T: Send + 'static> Builder<T> {
     /// The most that the items of a batch may [weigh](Builder::weigh) together; without it, there is no such limit.
     ///
     /// No batch is ever heavier. An item that does not fit into the open batch begins another; one that is heavier
-    /// than this by itself is refused with [`Impossible`](crate::error::WaitError::Impossible). To let it go alone
+    /// than this by itself is refused with [`Impossible`](crate::error::WaitError::InsufficientCapacity). To let it go alone
     /// instead, weigh it as this much at most.
     pub fn max_weight(mut self, weight: usize) -> Self {
         self.limits.weight = weight;
@@ -131,7 +131,7 @@ impl<T: Send + 'static> Builder<T> {
     ///     })?;
     /// batcher.add("a")?;
     /// let b = batcher.submit("b")?;
-    /// assert!(b.wait().is_ok());
+    /// assert!(b.join().is_ok());
     /// assert_eq!(batcher.stats().retries, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -3,19 +3,22 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::pool::Panic;
+use crate::error::Panic;
 use crate::sync::Arc;
 
-/// Why an item has no result. A clone is the same failure: a batch has one, and each of its items is told.
+/// Why an item has no result: what a [`JoinError`](crate::error::JoinError) says, and the handler's own error.
+///
+/// A clone is the same failure: a batch has one, and each of its items is told.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum BatchError {
     /// The handler returned this error, and the [retries](super::Builder::retry) are used up.
     Failed(Arc<dyn Error + Send + Sync>),
     /// The handler panicked.
-    Panicked(Arc<Panic>),
+    Panicked(Panic),
     /// The batcher was [aborted](super::Batcher::abort) before the item was processed.
-    Aborted,
-    /// The ticket was waited for by the batcher's own handler, which would have to end first.
+    Cancelled,
+    /// The ticket was waited for by the batcher's own handler, or by a thread that the handler waits for.
     WouldDeadlock,
 }
 
@@ -34,7 +37,7 @@ impl BatchError {
     /// let batcher = Batcher::builder()
     ///     .max_items(1)
     ///     .build(|_: &mut Batch<u32>| Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull)))?;
-    /// let failed = batcher.submit(1)?.wait().unwrap_err();
+    /// let failed = batcher.submit(1)?.join().unwrap_err();
     /// assert_eq!(failed.error.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::StorageFull);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -55,7 +58,7 @@ impl fmt::Debug for BatchError {
         match self {
             BatchError::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
             BatchError::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message()).finish(),
-            BatchError::Aborted => f.write_str("Aborted"),
+            BatchError::Cancelled => f.write_str("Cancelled"),
             BatchError::WouldDeadlock => f.write_str("WouldDeadlock"),
         }
     }
@@ -66,9 +69,9 @@ impl fmt::Display for BatchError {
         match self {
             BatchError::Failed(error) => error.fmt(f),
             BatchError::Panicked(panic) => write!(f, "the batch's handler panicked: {}", panic.message()),
-            BatchError::Aborted => f.write_str("the batcher was aborted before the item was processed"),
+            BatchError::Cancelled => f.write_str("the batcher was aborted before the item was processed"),
             BatchError::WouldDeadlock => {
-                f.write_str("the ticket was waited for inside the handler: it could never end")
+                f.write_str("it would wait for itself: the batch waits for this thread")
             }
         }
     }

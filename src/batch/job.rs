@@ -12,11 +12,12 @@ use super::items::Batch;
 use super::shared::Shared;
 use super::ticket::{Answer, Round};
 use super::verdict::{BoxedError, Outcome, Verdict};
+use crate::error::Panic;
 use crate::inside::Inside;
 use crate::panics::{self, Payload, contain};
-use crate::pool::Panic;
 use crate::sync::Arc;
 use crate::wait::context::{self, Context};
+use crate::wait::graph;
 
 /// By the numbers of their tickets.
 type Answers<T, R> = Vec<(usize, Answer<T, R>)>;
@@ -28,6 +29,8 @@ pub(super) fn work<T, V: Verdict>(
     mut handler: impl FnMut(&mut Batch<T>) -> V,
 ) {
     let inside = Inside::of(shared.address()).enter();
+    shared.handlers.begin();
+    let _owing = graph::owe();
     while let Some(filling) = shared.next(thread) {
         let number = filling.number;
         let mut job = Job::new(shared, filling);
@@ -61,7 +64,7 @@ enum Failure {
 
 impl Failure {
     fn panicked(payload: Payload) -> Self {
-        Failure::All(BatchError::Panicked(Arc::new(Panic::new(payload))))
+        Failure::All(BatchError::Panicked(Panic::new(payload)))
     }
 
     fn of(&self, place: usize) -> &BatchError {
@@ -91,6 +94,9 @@ impl Failure {
 impl<'a, T, R> Job<'a, T, R> {
     fn new(shared: &'a Shared<T, R>, filling: Filling<T, R>) -> Self {
         let reason = filling.due.expect("only what is due is taken");
+        if let Some(round) = &filling.round {
+            round.begin();
+        }
         Job {
             shared,
             batch: Batch::new(filling.items, reason, filling.weight),
@@ -286,7 +292,7 @@ fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Res
 
 /// What the ticket of an item is told that went back to whoever aborted.
 fn aborted<T, R>() -> Answer<T, R> {
-    Err(Failed::new(None, BatchError::Aborted))
+    Err(Failed::new(None, BatchError::Cancelled))
 }
 
 /// Tells the tickets of a batch that was never begun, and gives its items back.

@@ -5,6 +5,7 @@ mod backlog;
 mod builder;
 mod ending;
 mod failure;
+mod handlers;
 mod items;
 mod job;
 mod report;
@@ -79,7 +80,7 @@ use shared::Shared;
 ///     for record in ["one\n", "two\n", "three\n"] {
 ///         let log = &log;
 ///         s.spawn(move || {
-///             let end = log.submit(record).unwrap().wait().unwrap();
+///             let end = log.submit(record).unwrap().join().unwrap();
 ///             assert!(end >= record.len() as u64);   // it is on disk now
 ///         });
 ///     }
@@ -92,7 +93,7 @@ use shared::Shared;
 ///
 /// # Blocking
 /// `add` and `submit` wait while the [backlog](Builder::backlog) is full; a thread that takes a batch calls those who
-/// wait. [`Ticket::wait`] waits for the end of one batch, `flush` for the end of all that was added before it,
+/// wait. [`Ticket::join`] waits for the end of one batch, `flush` for the end of all that was added before it,
 /// `close` and drop for everything. `try_add`, `try_submit` and `stats` never wait.
 ///
 /// From inside the handler (and on threads that it waits for in a scope) nothing of this deadlocks: `add` succeeds
@@ -117,7 +118,7 @@ use shared::Shared;
 ///
 /// # Ordering
 /// What was done before an item was added is visible to the handler, and what the handler did is visible after
-/// [`Ticket::wait`], `flush` and `close`. With one batch in flight, the handler sees what it did for earlier batches.
+/// [`Ticket::join`], `flush` and `close`. With one batch in flight, the handler sees what it did for earlier batches.
 ///
 /// # Proof
 /// Models in `loom-tests/tests/batch.rs`. They assume that the operating system starts every thread that `build`
@@ -151,7 +152,7 @@ impl<T, R> Batcher<T, R> {
     /// Adds an item whose result nobody waits for; waits for room as long as it takes.
     ///
     /// # Errors
-    /// With the item: [`WaitError::Closed`]; [`WaitError::Impossible`] if it is heavier than a batch may be;
+    /// With the item: [`WaitError::Closed`]; [`WaitError::InsufficientCapacity`] if it is heavier than a batch may be;
     /// [`WaitError::WouldDeadlock`] inside the handler, if there is no room.
     #[inline]
     pub fn add(&self, item: T) -> Result<(), Rejected<T, WaitError>> {
@@ -161,7 +162,7 @@ impl<T, R> Batcher<T, R> {
     /// Adds an item if there is room now.
     ///
     /// # Errors
-    /// With the item: [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::Impossible`].
+    /// With the item: [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_add(&self, item: T) -> Result<(), Rejected<T, TryError>> {
         self.shared.try_add(item, false).map(drop)
@@ -253,7 +254,7 @@ impl<T, R> Batcher<T, R> {
 
     /// Takes no more items, takes back those that no handler works on, waits for the handlers that run, and joins the
     /// threads. A batch that waits for a retry, or whose handler fails from then on, is taken back too. Tickets of what
-    /// was taken back get [`BatchError::Aborted`].
+    /// was taken back get [`BatchError::Cancelled`].
     ///
     /// From inside the handler it returns at once, as [`close`](Batcher::close) does.
     pub fn abort(&self) -> Report<T> {

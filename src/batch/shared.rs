@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use super::backlog::{Backlog, Limits};
 use super::failure::BatchError;
+use super::handlers::Handlers;
 use super::report::{Hook, Stats};
 use crate::clock::Clock;
 use crate::inside;
@@ -40,6 +41,7 @@ pub(super) struct Shared<T, R> {
     pub(super) retry: Option<Policy>,
     pub(super) hook: Option<Hook<T>>,
     pub(super) clock: Clock,
+    pub(super) handlers: Arc<Handlers>,
 }
 
 pub(super) struct State<T, R> {
@@ -93,7 +95,8 @@ impl<T, R> Shared<T, R> {
             watchers: Line::new(),
             pausing: Line::new(),
         };
-        Arc::new(Shared { state: Mutex::new(state), limits, weigh, retry, hook, clock })
+        let handlers = Arc::default();
+        Arc::new(Shared { state: Mutex::new(state), limits, weigh, retry, hook, clock, handlers })
     }
 
     /// The batcher's name among those that a thread can be inside.

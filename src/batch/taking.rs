@@ -108,7 +108,7 @@ impl<T, R> Shared<T, R> {
         let Some(round) = round else { return };
         for unheard in round.settle(answers) {
             match unheard {
-                Err(Failed { value, error }) if !matches!(error, BatchError::Aborted) => {
+                Err(Failed { value, error }) if !matches!(error, BatchError::Cancelled) => {
                     self.tell(Failed::new(value.into_iter().collect(), error));
                 }
                 // A result whose ticket is gone, on the batcher's thread: it has other batches to see to.
@@ -129,10 +129,12 @@ impl<T, R> Shared<T, R> {
 
     /// Counts a thread that is to be started, or gives up that it has started.
     pub(super) fn thread_starts(&self) {
+        self.handlers.expect_one();
         self.state.lock().threads += 1;
     }
 
     pub(super) fn thread_leaves(&self) {
+        self.handlers.leave();
         let mut state = self.state.lock();
         state.threads -= 1;
         let wakes = state.watchers.take_all();

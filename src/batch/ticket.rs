@@ -4,11 +4,13 @@ use std::fmt;
 use std::mem;
 
 use super::failure::{BatchError, Failed};
+use super::handlers::{Handlers, Processed};
 use super::report::Hook;
 use crate::error::{Rejected, TryError, WaitError};
-use crate::inside;
+use crate::inside::{self, this_thread};
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
+use crate::wait::graph::{Awaited, Owner};
 use crate::wait::{Line, Place, Slot};
 
 /// How an item ended: its result, or the item and the reason why there is none.
@@ -29,22 +31,22 @@ pub type Answer<T, R> = Result<R, Failed<Option<T>>>;
 ///     .max_items(2)
 ///     .build(|batch: &mut Batch<u32>| Ok::<u32, std::io::Error>(batch.iter().sum()))?;
 /// let (one, two) = (batcher.submit(1)?, batcher.submit(2)?);
-/// assert_eq!(one.wait()?, 3);                          // of both, because they were in one batch
-/// assert_eq!(two.wait_until(Duration::from_secs(60))??, 3);
+/// assert_eq!(one.join()?, 3);                          // of both, because they were in one batch
+/// assert_eq!(two.join_until(Duration::from_secs(60))??, 3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Waiting consumes the ticket, so nobody can wait twice:
+/// Joining consumes the ticket, so nobody can join twice:
 /// ```compile_fail,E0382
 /// # use selvedge::{Batcher, batch::Batch};
 /// let batcher = Batcher::builder().build(|_: &mut Batch<u32>| ()).unwrap();
 /// let ticket = batcher.submit(1).unwrap();
-/// let once = ticket.wait();
-/// let twice = ticket.wait();
+/// let once = ticket.join();
+/// let twice = ticket.join();
 /// ```
 ///
 /// # Blocking
-/// [`wait`](Ticket::wait) blocks until the handler has returned and no retry is left, or the batcher was aborted. The
+/// [`join`](Ticket::join) blocks until the handler has returned and no retry is left, or the batcher was aborted. The
 /// batcher's thread wakes all who wait for one batch together.
 ///
 /// # Cancellation
@@ -60,6 +62,9 @@ pub(super) struct Round<T, R> {
     state: Mutex<State<T, R>>,
     /// Where failures go whose ticket was dropped.
     hook: Option<Hook<T>>,
+    /// The thread that has taken the batch.
+    owner: Arc<Owner>,
+    handlers: Arc<Handlers>,
     /// The batcher's name among those that a thread can be inside.
     address: usize,
 }
@@ -79,9 +84,14 @@ enum Stand<T, R> {
 }
 
 impl<T, R> Round<T, R> {
-    pub(super) fn new(hook: Option<Hook<T>>, address: usize) -> Arc<Self> {
+    pub(super) fn new(hook: Option<Hook<T>>, address: usize, handlers: Arc<Handlers>) -> Arc<Self> {
         let state = Mutex::new(State { answers: Vec::new(), waiting: Line::new() });
-        Arc::new(Round { state, hook, address })
+        Arc::new(Round { state, hook, owner: Owner::new(None), handlers, address })
+    }
+
+    /// The calling thread has taken the batch.
+    pub(super) fn begin(&self) {
+        self.owner.set(this_thread());
     }
 
     /// Makes answers known and wakes those who wait; gives back the answers that nobody waits for any more.
@@ -140,13 +150,14 @@ impl<T, R> Ticket<T, R> {
     ///
     /// # Errors
     /// [`Failed`], with the item unless the handler took it: the handler's error or panic, or
-    /// [`BatchError::Aborted`]. [`BatchError::WouldDeadlock`] at once from inside the batcher's own handler, while
-    /// the result is not known: the item is processed all the same.
-    pub fn wait(self) -> Answer<T, R> {
-        match self.wait_until(Until::forever()) {
+    /// [`BatchError::Cancelled`]. [`BatchError::WouldDeadlock`] at once from inside the batcher's own handler, while
+    /// the result is not known, and where the batch waits, itself or through others, for this thread: the item is
+    /// processed all the same.
+    pub fn join(self) -> Answer<T, R> {
+        match self.join_until(Until::forever()) {
             Ok(answer) => answer,
-            // A forever limit does not end by itself.
-            Err(_would_deadlock) => Err(Failed::new(None, BatchError::WouldDeadlock)),
+            // A forever limit does not end.
+            Err(_) => Err(Failed::new(None, BatchError::WouldDeadlock)),
         }
     }
 
@@ -154,31 +165,37 @@ impl<T, R> Ticket<T, R> {
     ///
     /// # Errors
     /// The ticket itself, if it is not.
-    pub fn try_wait(self) -> Result<Answer<T, R>, Self> {
+    pub fn try_join(self) -> Result<Answer<T, R>, Self> {
         self.round.take(self.number).ok_or(self)
     }
 
-    /// Like [`wait`](Ticket::wait), and waits at most until `limit`. The outer result says whether the item was
+    /// Like [`join`](Ticket::join), and waits at most until `limit`. The outer result says whether the item was
     /// processed, the inner one how.
     ///
     /// # Errors
-    /// With the ticket: [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] at once
-    /// from inside the batcher's own handler, while the result is not known.
-    pub fn wait_until<'a>(
+    /// With the ticket: [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as in
+    /// [`join`](Ticket::join).
+    pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
     ) -> Result<Answer<T, R>, Rejected<Self, WaitError>> {
+        match self.wait_until(limit) {
+            Ok(()) => Ok(self.round.take(self.number).expect("it is known, and nobody else takes it")),
+            Err(error) => Err(Rejected::new(self, error)),
+        }
+    }
+
+    /// Waits for the item to be processed, at most until `limit`, and leaves its result.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as in [`join`](Ticket::join).
+    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
-        let attempt = || self.round.take(self.number).ok_or(TryError::WouldBlock);
-        let waited = match limit.check_token() {
-            Err(error) => Err(error),
-            Ok(()) => match attempt() {
-                Ok(answer) => Ok(answer),
-                Err(_) if inside::is_inside(self.round.address) => Err(WaitError::WouldDeadlock),
-                Err(_) => limit.retry(&self, attempt),
-            },
-        };
-        waited.map_err(|error| Rejected::new(self, error))
+        limit.check_token()?;
+        if !self.is_finished() && inside::is_inside(self.round.address) {
+            return Err(WaitError::WouldDeadlock);
+        }
+        limit.retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
     /// True once the result is known.
@@ -200,6 +217,11 @@ impl<T, R> Place for Ticket<T, R> {
 
     fn leave(&self, slot: &Arc<Slot>) {
         self.round.state.lock().waiting.leave(slot);
+    }
+
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        let (owner, handlers) = (Arc::clone(&self.round.owner), Arc::clone(&self.round.handlers));
+        Some(Arc::new(Processed { owner, handlers }))
     }
 }
 

@@ -102,7 +102,11 @@ impl Robots {
             }
             Ok(rules)
         });
-        asked.unwrap_or(Err(Again::No))
+        match asked {
+            Ok(Ok(rules)) => rules,
+            // The asker panicked, or the crawl was stopped.
+            _ => Err(Again::No),
+        }
     }
 
     fn known(&self, host: &str) -> Option<Arc<Rules>> {

@@ -311,11 +311,11 @@ pub(crate) fn join(thread: thread::JoinHandle<()>) {
 /// nobody is left, at most until `limit`.
 ///
 /// # Errors
-/// [`WaitError::Impossible`] on a helper, which would wait for itself.
+/// [`WaitError::WouldDeadlock`] on a helper, which would wait for itself.
 pub(crate) fn join_idle(limit: Until<'_>) -> Result<(), WaitError> {
     limit.check_token()?;
     if context::with(Context::is_helper) == Some(true) {
-        return Err(WaitError::Impossible);
+        return Err(WaitError::WouldDeadlock);
     }
     let crew = Arc::clone(&CREW);
     let away = {

@@ -10,8 +10,10 @@
 use std::cell::Cell;
 
 use super::Behalf;
+use crate::inside::this_thread;
 use crate::sync::{Arc, sized, thread_local};
 use crate::until::Until;
+use crate::wait::graph::{self, Owner};
 use crate::wait::{Slot, unobserved};
 
 /// Tasks inside each other on one stack.
@@ -75,9 +77,11 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
     let behalf = Behalf::whole();
     let end = End(Slot::new());
     let slot = Arc::clone(&end.0);
+    let owner = Owner::new(None);
     let called = super::call({
-        let f = Arc::clone(&f);
+        let (f, owner) = (Arc::clone(&f), Arc::clone(&owner));
         move || {
+            owner.set(this_thread());
             let _end = end;
             let f = f; // goes before the end is told
             behalf.run(|| f());
@@ -85,7 +89,12 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
     });
     match called {
         // Ended by the guard, which the helper drops whatever becomes of `f`.
-        Ok(()) => drop(unobserved(|| Until::forever().start().sleep(&slot))),
+        Ok(()) => {
+            // Until then this thread stands for what the helper runs: it must not be told of a circle, which whoever
+            // closes it inside is.
+            let _edge = graph::enter(|| Some(owner), &slot, false);
+            let _ = unobserved(|| Until::forever().start().sleep(&slot));
+        }
         Err(_) => {
             let _nested = enter_anyway();
             f();

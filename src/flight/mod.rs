@@ -1,22 +1,20 @@
 //! One call a key at a time, however many want its result.
 
-mod circle;
-mod landing;
 mod table;
 
 use std::borrow::Borrow;
-use std::error::Error;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 
-use crate::error::{Rejected, TryError, WaitError};
-use crate::inside::this_thread;
+use crate::error::{JoinError, Panic, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::Arc;
-use crate::until::{Limit, Until};
-use circle::Waits;
-use landing::Landing;
+use crate::until::Until;
+use crate::wait::graph;
 use table::{Boarding, Flight, Table};
+
+/// What followers get if the leader's clone for them panics.
+const UNSHARED: &str = "the result could not be cloned";
 
 /// Keeps a hundred threads that want the same thing from fetching it a hundred times: one of them makes the
 /// call, the others wait for it and get a clone of its result.
@@ -65,9 +63,9 @@ use table::{Boarding, Flight, Table};
 /// The leader itself waits for nobody: it runs its closure.
 ///
 /// Waiting for oneself would never end, so it is told instead: a closure that calls for its own key, and
-/// calls without a limit that wait for each other in a circle, get [`CallError::WouldDeadlock`]. The circle
-/// must be within one `SingleFlight`, and its calls on the leaders' own threads; a thread that a closure
-/// starts and waits for is not known to belong to it.
+/// calls without a limit that wait for each other in a circle, also through [tasks and others](crate::error::WouldDeadlock)
+/// of this crate, get [`JoinError::WouldDeadlock`]. A thread that a closure starts with `std::thread` and waits for is not
+/// known to belong to it.
 ///
 /// # Cancellation
 /// A limit is for waiting. A waiter that gives up leaves the call to go on for the others; a leader's closure
@@ -76,7 +74,7 @@ use table::{Boarding, Flight, Table};
 ///
 /// # Panics
 /// If the closure panics, its leader gets its own payload, as if it had called the closure itself. A payload
-/// cannot be cloned, so who waited gets [`CallError::Panicked`] with its text. The next call for the key
+/// cannot be cloned, so who waited gets [`JoinError::Panicked`] with its text. The next call for the key
 /// starts anew. If `V`'s `clone` panics, that happens to whoever cloned: the leader, for the one clone that
 /// those who wait share, or a waiter for its own. Where the key's clone, or a result that was shared, panics when it is
 /// dropped, that ends with the panic hook's message: nobody loses a result by it.
@@ -101,22 +99,7 @@ use table::{Boarding, Flight, Table};
 /// A map with `get_or_insert_with` if the result should be kept; `OnceLock` if there is one key.
 pub struct SingleFlight<K, V, S = RandomState> {
     table: Table<K, V>,
-    waits: Waits<K, V>,
     hasher: S,
-}
-
-/// Why a caller that did not lead has no result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// The closure of the call that was waited for panicked, with this text. Calling again makes a new call.
-    Panicked(Arc<str>),
-    /// The call under way waits for this thread, so waiting for it would never end. Give the inner call
-    /// another key, or make it outside the closure.
-    WouldDeadlock,
-    /// The time of the limit ran out. The call goes on.
-    TimedOut,
-    /// The token of the limit was cancelled, or its own deadline passed. The call goes on.
-    Cancelled,
 }
 
 impl<K, V> SingleFlight<K, V> {
@@ -129,7 +112,7 @@ impl<K, V> SingleFlight<K, V> {
 impl<K, V, S> SingleFlight<K, V, S> {
     /// Makes one that hashes its keys with `hasher`.
     pub fn with_hasher(hasher: S) -> Self {
-        SingleFlight { table: Table::new(), waits: Waits::new(), hasher }
+        SingleFlight { table: Table::new(), hasher }
     }
 
     /// Calls that are under way, forgotten ones included.
@@ -155,16 +138,20 @@ where
     /// The key may be borrowed: `&str` for a `String`. It is cloned by who leads.
     ///
     /// # Errors
-    /// [`CallError::Panicked`] or [`CallError::WouldDeadlock`].
+    /// [`JoinError::Panicked`], of the call that was waited for, or [`JoinError::WouldDeadlock`]: give the inner call another
+    /// key, or make it outside the closure.
     ///
     /// # Panics
     /// If `f` runs and panics.
-    pub fn call<Q>(&self, key: &Q, f: impl FnOnce() -> V) -> Result<V, CallError>
+    pub fn call<Q>(&self, key: &Q, f: impl FnOnce() -> V) -> Result<V, JoinError>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        self.call_until(key, Until::forever(), f)
+        match self.call_until(key, Until::forever(), f) {
+            Ok(result) => result,
+            Err(_) => Err(JoinError::WouldDeadlock), // a forever limit does not end
+        }
     }
 
     /// Runs `f` if no call for `key` is under way; never waits for another's.
@@ -190,42 +177,47 @@ where
     }
 
     /// Like [`call`](SingleFlight::call), and waits at most until `limit` for another's result. The limit does
-    /// not end `f` if that runs here.
+    /// not end `f` if that runs here. The outer result says whether the call ended, the inner one how.
     ///
     /// # Errors
-    /// Each [`CallError`].
+    /// With `f`: [`WaitError::TimedOut`] or [`WaitError::Cancelled`], and the call goes on;
+    /// [`WaitError::WouldDeadlock`] if it waits for this thread. Inside, [`JoinError::Panicked`].
     ///
     /// # Panics
     /// If `f` runs and panics.
-    pub fn call_until<'l, Q>(
+    pub fn call_until<'l, Q, F>(
         &self,
         key: &Q,
         limit: impl Into<Until<'l>>,
-        f: impl FnOnce() -> V,
-    ) -> Result<V, CallError>
+        f: F,
+    ) -> Result<Result<V, JoinError>, Rejected<F, WaitError>>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        F: FnOnce() -> V,
     {
         let limit = limit.into();
-        limit.check_token()?;
-        let mut running = None;
+        if let Err(error) = limit.check_token() {
+            return Err(Rejected::new(f, error));
+        }
+        let mut started = None;
         loop {
-            match self.board(key) {
-                Boarding::Leads(flight) => return Ok(self.lead(flight, f)),
-                Boarding::UnderWay(flight) if flight.leader == this_thread() => {
-                    panics::discard(flight);
-                    return Err(CallError::WouldDeadlock);
-                }
-                Boarding::UnderWay(flight) => {
-                    let running = running.get_or_insert_with(|| limit.start());
-                    // None: it ended between the look and the wait. Look again, and perhaps lead.
-                    let result = self.follow(&flight, running, limit.is_unlimited());
-                    // The key and the value in it are the leader's and shared; this may be the last reference.
-                    panics::discard(flight);
-                    if let Some(result) = result {
-                        return result;
-                    }
+            let flight = match self.board(key) {
+                Boarding::Leads(flight) => return Ok(Ok(self.lead(flight, f))),
+                Boarding::UnderWay(flight) => flight,
+            };
+            let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
+            let waited = flight.end.wait(limit);
+            let shared = flight.end.look(Arc::clone);
+            // The key in it is the leader's; this may be the last reference.
+            panics::discard(flight);
+            match (waited, shared) {
+                (Ok(()), Ok(shared)) => return Ok(follow(shared)),
+                // It ended before this thread began to wait, and kept nothing. Look again, and perhaps lead.
+                (Ok(()), Err(_)) => {}
+                (Err(error), shared) => {
+                    panics::discard(shared);
+                    return Err(Rejected::new(f, error));
                 }
             }
         }
@@ -261,22 +253,35 @@ where
     }
 
     fn lead(&self, flight: Arc<Flight<K, V>>, f: impl FnOnce() -> V) -> V {
+        let owing = graph::owe();
         // What the closure leaves behind is the caller's concern: the payload goes on to it.
         let result = panics::catch(f);
-        let landing = Landing::new(flight, |flight| self.table.end(flight));
+        drop(owing);
+        self.table.end(&flight);
+        let end = &flight.end;
         let (value, shared) = match result {
-            Ok(value) if landing.is_awaited() => {
-                let shared = panics::catch(|| landing.publish(Ok(value.clone())));
-                (Some(value), shared)
+            // A result that nobody waits for is not cloned. Whoever comes now finds that there is none.
+            Ok(value) if !end.is_awaited() => {
+                end.abandon();
+                (Some(value), Ok(()))
             }
-            Ok(value) => (Some(value), Ok(())),
+            Ok(value) => match panics::catch(|| value.clone()) {
+                Ok(clone) => {
+                    end.keep(Arc::new(Ok(clone)));
+                    (Some(value), Ok(()))
+                }
+                Err(payload) => {
+                    end.keep(Arc::new(Err(UNSHARED.to_owned())));
+                    (Some(value), Err(payload))
+                }
+            },
             Err(payload) => {
-                landing.publish(Err(panics::said(&*payload).into()));
+                end.keep(Arc::new(Err(panics::said(&*payload).to_owned())));
                 (None, Err(payload))
             }
         };
-        // Wakes those who wait, and drops the key's clone, which is ours: its panic is not the leader's.
-        panics::discard(landing);
+        // The key's clone, and perhaps the shared result, are ours: their panic is not the leader's.
+        panics::discard(flight);
         match (value, shared) {
             (Some(value), Ok(())) => value,
             (value, Err(payload)) => {
@@ -286,32 +291,17 @@ where
             (None, Ok(())) => unreachable!("a call without a value has panicked"),
         }
     }
+}
 
-    /// Waits for another's result; `None` if the call had ended before this thread could join those who wait.
-    fn follow(
-        &self,
-        flight: &Arc<Flight<K, V>>,
-        limit: &Limit<'_>,
-        unlimited: bool,
-    ) -> Option<Result<V, CallError>> {
-        let slot = self.table.join(flight)?;
-        // A circle is one only if nobody in it would give up.
-        let note = if unlimited { self.waits.note(flight) } else { Ok(None) };
-        let ended = note.and_then(|_note| {
-            if limit.check().is_ok() {
-                limit.look_out(|| slot.has_ended());
-            }
-            // Granted by the landing, which comes after the call whatever becomes of it.
-            Ok(limit.sleep(&slot)?)
-        });
-        Some(match ended {
-            Ok(()) => flight.result(),
-            Err(error) => {
-                self.table.leave(flight, &slot);
-                Err(error)
-            }
-        })
-    }
+/// A follower's own clone of what the leader left.
+fn follow<V: Clone>(shared: Arc<Result<V, String>>) -> Result<V, JoinError> {
+    let result = panics::catch(|| match &*shared {
+        Ok(value) => Ok(value.clone()),
+        Err(text) => Err(JoinError::Panicked(Panic::told(text))),
+    });
+    // It may be the last reference, and the drop of the leader's clone is not this caller's.
+    panics::discard(shared);
+    result.unwrap_or_else(|payload| panics::resume(payload))
 }
 
 impl<K, V, S: Default> Default for SingleFlight<K, V, S> {
@@ -328,29 +318,3 @@ impl<K, V, S> fmt::Debug for SingleFlight<K, V, S> {
         out.finish_non_exhaustive()
     }
 }
-
-impl From<WaitError> for CallError {
-    fn from(error: WaitError) -> Self {
-        match error {
-            WaitError::TimedOut => CallError::TimedOut,
-            WaitError::WouldDeadlock => CallError::WouldDeadlock,
-            // A flight is not closed, and nothing is asked of it that it does not have.
-            WaitError::Cancelled | WaitError::Closed | WaitError::Impossible => CallError::Cancelled,
-        }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallError::Panicked(text) => write!(f, "the call that was waited for panicked: {text}"),
-            CallError::WouldDeadlock => f.write_str(
-                "the call waits for this thread: make the inner call with another key, or outside",
-            ),
-            CallError::TimedOut => WaitError::TimedOut.fmt(f),
-            CallError::Cancelled => WaitError::Cancelled.fmt(f),
-        }
-    }
-}
-
-impl Error for CallError {}

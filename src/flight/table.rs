@@ -1,8 +1,8 @@
-//! Which calls are under way, and who waits for each.
+//! Which calls are under way.
 //!
-//! The lock of a shard orders everything here but the outcomes. A call is in its shard from before its closure
-//! starts until after it ended; who finds it there may join those who wait for it, under the same lock under
-//! which the leader takes them all out. So whoever joined is told, and whoever came too late knows.
+//! The lock of a shard orders everything here. A call is in its shard from before its closure starts until after it
+//! ended; who finds it there may wait for its [`OneShot`]. The leader takes it out before it ends that one, so a caller
+//! that finds it ended may look again.
 //!
 //! Keys are the caller's, so they are compared, cloned and dropped with no lock held. A shard compares
 //! hashes only. Calls with the right hash are taken out one by one and compared outside; one that turns out
@@ -12,11 +12,10 @@ use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
-use super::CallError;
 use crate::inside::this_thread;
 use crate::panics;
-use crate::sync::{Arc, Mutex, OnceLock, sized};
-use crate::wait::{Line, Slot};
+use crate::sync::{Arc, Mutex, sized};
+use crate::wait::OneShot;
 
 /// Enough that eight threads on as many keys seldom meet.
 const SHARDS: usize = sized(16, 1);
@@ -36,17 +35,14 @@ struct Entry<K, V> {
     hash: u64,
     /// Nobody joins it any more.
     forgotten: bool,
-    waiting: Line,
 }
 
 /// A call.
 pub(super) struct Flight<K, V> {
     key: K,
     hash: u64,
-    /// The thread whose closure runs.
-    pub(super) leader: usize,
-    /// What those who wait get. It stays empty if nobody does.
-    pub(super) outcome: OnceLock<Result<V, Arc<str>>>,
+    /// The leader's closure is its own; those who wait share the result, or what the closure panicked with.
+    pub(super) end: OneShot<(), Arc<Result<V, String>>>,
 }
 
 pub(super) enum Boarding<K, V> {
@@ -75,7 +71,7 @@ impl<K, V> Table<K, V> {
         if let Some(flight) = self.find(hash, &is_key) {
             return Boarding::UnderWay(flight);
         }
-        let new = Arc::new(Flight { key: key(), hash, leader: this_thread(), outcome: OnceLock::new() });
+        let new = Arc::new(Flight { key: key(), hash, end: OneShot::claimed_by(this_thread()) });
         let mut strangers = Vec::new();
         loop {
             // The look and the entry are one critical section, so of two that find nobody one enters.
@@ -118,34 +114,21 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Joins those who wait for `flight`; `None` if it has ended or was forgotten.
-    pub(super) fn join(&self, flight: &Arc<Flight<K, V>>) -> Option<Arc<Slot>> {
-        let mut shard = self.shard(flight.hash).lock();
-        let entry = shard.entry(flight).filter(|entry| !entry.forgotten)?;
-        Some(entry.waiting.join())
-    }
-
-    /// Leaves those who wait for `flight`.
-    pub(super) fn leave(&self, flight: &Arc<Flight<K, V>>, slot: &Arc<Slot>) {
-        if let Some(entry) = self.shard(flight.hash).lock().entry(flight) {
-            entry.waiting.leave(slot);
-        }
-    }
-
-    /// Lets nobody join `flight` any more; false if it had ended or was forgotten before.
+    /// Lets nobody find `flight` any more; false if it had ended or was forgotten before.
     pub(super) fn forget(&self, flight: &Arc<Flight<K, V>>) -> bool {
         let mut shard = self.shard(flight.hash).lock();
         let entry = shard.entry(flight).filter(|entry| !entry.forgotten);
         entry.map(|entry| entry.forgotten = true).is_some()
     }
 
-    /// Takes `flight` out, and gives those who wait for it.
-    pub(super) fn end(&self, flight: &Arc<Flight<K, V>>) -> Line {
+    /// Takes `flight` out.
+    pub(super) fn end(&self, flight: &Arc<Flight<K, V>>) {
         let mut shard = self.shard(flight.hash).lock();
         let place = shard.entries.iter().position(|entry| Arc::ptr_eq(&entry.flight, flight));
         let entry = shard.entries.swap_remove(place.expect("its leader alone takes a call out"));
         drop(shard);
-        entry.waiting
+        // Not the last reference: the leader has one.
+        drop(entry);
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -174,7 +157,7 @@ impl<K, V> Shard<K, V> {
 
     fn enter(&mut self, flight: Arc<Flight<K, V>>) {
         let hash = flight.hash;
-        self.entries.push(Entry { flight, hash, forgotten: false, waiting: Line::new() });
+        self.entries.push(Entry { flight, hash, forgotten: false });
     }
 
     fn entry(&mut self, flight: &Arc<Flight<K, V>>) -> Option<&mut Entry<K, V>> {
@@ -182,14 +165,6 @@ impl<K, V> Shard<K, V> {
     }
 
     fn waiting(&self) -> usize {
-        self.entries.iter().map(|entry| entry.waiting.len()).sum()
-    }
-}
-
-impl<K, V: Clone> Flight<K, V> {
-    /// The result, for one who waited and was granted it.
-    pub(super) fn result(&self) -> Result<V, CallError> {
-        let outcome = self.outcome.get().expect("a landing publishes before it grants");
-        outcome.clone().map_err(CallError::Panicked)
+        self.entries.iter().map(|entry| entry.flight.end.waiting()).sum()
     }
 }

@@ -39,6 +39,7 @@ use crate::inside;
 use crate::panics;
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;
+use crate::wait::graph::{self, Awaited, Needs};
 use crate::wait::{Blocking, Place, Slot, observed_by};
 
 pub(super) struct Board {
@@ -198,6 +199,7 @@ impl Board {
     /// Does `f` as one who runs this board's tasks: inside the group, and its sleeps are counted.
     fn as_worker(board: &Arc<Self>, f: impl FnOnce()) {
         let _inside = inside::enter(board.key());
+        let _owing = graph::owe();
         let _observed = observed_by(Arc::clone(board) as Arc<dyn Blocking>);
         f();
     }
@@ -294,7 +296,7 @@ impl Board {
                 continue;
             }
             drop(state);
-            let waited = Until::forever().retry(&**self, || self.look());
+            let waited = Until::forever().retry(&Finish(self), || self.look());
             debug_assert!(waited.is_ok(), "a forever limit does not end");
         }
     }
@@ -341,7 +343,7 @@ impl Board {
     pub(super) fn wait_until(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         if self.is_inside() {
-            return Err(WaitError::Impossible);
+            return Err(WaitError::WouldDeadlock);
         }
         if limit.is_unlimited() {
             self.finish();
@@ -432,21 +434,41 @@ impl Blocking for Board {
     }
 }
 
-impl Place for Board {
+/// The end of all tasks, for one who takes those that are left.
+struct Finish<'a>(&'a Arc<Board>);
+
+impl Place for Finish<'_> {
     fn looks_ready(&self) -> bool {
-        self.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
+        self.0.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
         // Ended by the helper that ends the last task, under this lock. Tasks that are posted meanwhile are
         // the helpers': by the invariant, one of them is on its way.
-        let mut state = self.state.lock();
+        let mut state = self.0.state.lock();
         let wait = !state.has_work() && !state.is_finished();
         wait.then(|| state.waiting.join())
     }
 
     fn leave(&self, slot: &Arc<Slot>) {
-        self.state.lock().waiting.leave(slot);
+        self.0.state.lock().waiting.leave(slot);
+    }
+
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        Some(Arc::clone(self.0) as Arc<dyn Awaited>)
+    }
+
+    /// A scope does not return before its tasks have ended.
+    fn must_stay(&self) -> bool {
+        true
+    }
+}
+
+/// For the wait-for graph: the group ends when each of its tasks has.
+impl Awaited for Board {
+    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+        threads.extend(self.state.lock().threads());
+        Needs::All
     }
 }
 

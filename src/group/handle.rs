@@ -5,11 +5,11 @@ use std::fmt;
 use super::board::Board;
 use super::state::Task;
 use crate::cancel::CancelToken;
-use crate::error::{Cancelled, Rejected, TryError, WaitError};
+use crate::error::{JoinError, Rejected, TryError, WaitError};
 use crate::panics;
-use crate::promise::Promise;
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::OneShot;
 
 /// Waits for one task of a [`Scope`](super::Scope) or a [`Group`](super::Group), and takes its result.
 ///
@@ -40,57 +40,55 @@ use crate::until::Until;
 /// that panics, the panic ends with the panic hook's message, on whichever thread it was.
 #[must_use = "dropping the handle drops the task's result; `spawn` is for tasks without one"]
 pub struct Handle<R> {
-    promise: Arc<Promise<R>>,
+    /// The closure is kept elsewhere, with those of tasks that have no handle.
+    end: Arc<OneShot<(), R>>,
     /// Where the task is posted, and its number there.
     board: Arc<Board>,
     number: usize,
 }
 
 /// The task's side: says that there is no result, if it is dropped without one.
-pub(super) struct Maker<R>(Arc<Promise<R>>);
+pub(super) struct Maker<R>(Arc<OneShot<(), R>>);
 
 impl<R> Maker<R> {
     pub(super) fn new() -> Self {
-        Maker(Arc::new(Promise::new()))
+        Maker(Arc::new(OneShot::new(())))
     }
 
     /// Posts the task that this one's result comes from.
     pub(super) fn post(self, board: &Arc<Board>, task: impl FnOnce(Self) -> Task) -> Handle<R> {
-        let promise = Arc::clone(&self.0);
+        let end = Arc::clone(&self.0);
         let number = Board::post_joined(board, task(self));
-        Handle { promise, board: Arc::clone(board), number }
+        Handle { end, board: Arc::clone(board), number }
     }
 
     pub(super) fn begin(&self) {
-        self.0.begin();
+        self.0.claim();
     }
 
     pub(super) fn keep(&self, result: R) {
-        self.0.keep(result);
+        // Here, and not with the last reference, if nobody will ask for it any more.
+        panics::discard(self.0.keep(result));
     }
 }
 
 impl<R> Drop for Maker<R> {
     fn drop(&mut self) {
-        self.0.give_up();
+        self.0.abandon();
     }
 }
 
 impl<R> Handle<R> {
-    /// Waits for the task to end and takes its result.
+    /// Waits for the task to end and takes its result. If no other thread has started the task, it runs here.
     ///
     /// # Errors
-    /// [`Cancelled`] if there is none: the task failed or panicked, or was not started because its group was
-    /// cancelled. The group has the reason.
-    ///
-    /// # Panics
-    /// If the task that it waits for is the one that calls it.
-    #[track_caller]
-    pub fn join(self) -> Result<R, Cancelled> {
-        assert!(!self.promise.is_this_threads(), "a task joins itself: it would wait for ever");
+    /// [`JoinError::Cancelled`] if there is none: the task failed or panicked, or was not started because its group was
+    /// cancelled. The group has the reason, and the panic. [`JoinError::WouldDeadlock`] if the task waits, itself or
+    /// through others, for this thread.
+    pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
-            Err(_) => unreachable!("a forever limit does not end"),
+            Err(_) => Err(JoinError::WouldDeadlock), // a forever limit does not end
         }
     }
 
@@ -98,11 +96,11 @@ impl<R> Handle<R> {
     ///
     /// # Errors
     /// The handle itself, if it has not.
-    pub fn try_join(self) -> Result<Result<R, Cancelled>, Self> {
-        match self.promise.take() {
+    pub fn try_join(self) -> Result<Result<R, JoinError>, Self> {
+        match self.end.take() {
             Ok(result) => Ok(Ok(result)),
             Err(TryError::WouldBlock) => Err(self),
-            Err(_) => Ok(Err(Cancelled)),
+            Err(_) => Ok(Err(JoinError::Cancelled)),
         }
     }
 
@@ -111,39 +109,41 @@ impl<R> Handle<R> {
     ///
     /// # Errors
     /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
-    /// [`WaitError::Impossible`] if the task that it waits for is the one that calls it.
+    /// [`WaitError::WouldDeadlock`] if the task waits for this thread.
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
-    ) -> Result<Result<R, Cancelled>, Rejected<Self, WaitError>> {
-        if self.promise.is_this_threads() {
-            return Err(Rejected::new(self, WaitError::Impossible));
-        }
-        match self.take_until(limit.into()) {
-            Ok(result) => Ok(Ok(result)),
-            Err(WaitError::Closed) => Ok(Err(Cancelled)),
+    ) -> Result<Result<R, JoinError>, Rejected<Self, WaitError>> {
+        match self.wait_until(limit) {
+            Ok(()) => Ok(self.end.take().map_err(|_| JoinError::Cancelled)),
             Err(error) => Err(Rejected::new(self, error)),
         }
     }
 
-    fn take_until(&self, limit: Until<'_>) -> Result<R, WaitError> {
-        if !self.promise.has_ended() {
+    /// Waits for the task to end, at most until `limit`, and leaves its result. Without a limit it runs the task if no other
+    /// thread has started it, as [`join`](Handle::join) does.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or [`WaitError::WouldDeadlock`] if the
+    /// task waits for this thread.
+    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
+        let limit = limit.into();
+        if !self.end.is_finished() {
             if limit.is_unlimited() {
-                return self.take();
+                return self.wait();
             }
             // It runs no task, as that might outlast the limit; but if a thread was refused, one is asked for again.
             let _ = Board::call(&self.board);
         }
-        limit.retry(&*self.promise, || self.promise.take())
+        self.end.wait(limit)
     }
 
-    /// Takes the result, and runs the task for it if no other thread has started it.
-    fn take(&self) -> Result<R, WaitError> {
+    /// Waits for the end, and runs the task for it if no other thread has started it.
+    fn wait(&self) -> Result<(), WaitError> {
         let run = || Board::run_joined(&self.board, self.number);
-        let take = || self.promise.take();
         // A helper has it, or this thread has run it.
         if !run() {
-            return Until::forever().retry(&*self.promise, take);
+            return self.end.wait(Until::forever());
         }
         // The group's limit holds the task up. A helper takes it when it may run; if none is to be had then, this thread
         // is told. It looks again after it has asked to be told, so neither can be missed.
@@ -152,7 +152,7 @@ impl<R> Handle<R> {
             let _leaves = refused.drop_guard();
             self.board.tell_of_refusal(refused.clone());
             let limit = if run() { Until::from(&refused) } else { Until::forever() };
-            match limit.retry(&*self.promise, take) {
+            match self.end.wait(limit) {
                 Err(WaitError::Cancelled) => {}
                 ended => return ended,
             }
@@ -161,14 +161,14 @@ impl<R> Handle<R> {
 
     /// True once the task has ended, or will not start any more.
     pub fn is_finished(&self) -> bool {
-        self.promise.has_ended()
+        self.end.is_finished()
     }
 }
 
 impl<R> Drop for Handle<R> {
     /// Drops a result that is there and that nobody has taken. One that comes later is dropped by the task's thread.
     fn drop(&mut self) {
-        panics::discard(self.promise.take());
+        panics::discard(self.end.detach());
     }
 }
 

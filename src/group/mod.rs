@@ -245,7 +245,7 @@ pub fn threads() -> Threads {
 /// ```
 ///
 /// # Errors
-/// With how many are left: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Impossible`] if this is
+/// With how many are left: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if this is
 /// called on one of them, which would wait for itself.
 pub fn join_threads<'a>(limit: impl Into<Until<'a>>) -> Result<(), Rejected<Threads, WaitError>> {
     crew::join_idle(limit.into()).map_err(|error| Rejected::new(threads(), error))

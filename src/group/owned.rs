@@ -248,7 +248,7 @@ impl<E: Send + Sync + 'static> Group<E> {
     ///
     /// # Errors
     /// With who has not ended: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
-    /// [`WaitError::Impossible`] if one of the group's own tasks calls it.
+    /// [`WaitError::WouldDeadlock`] if one of the group's own tasks calls it.
     ///
     /// # Panics
     /// As [`wait`](Group::wait).

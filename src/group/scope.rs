@@ -191,7 +191,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     ///
     /// # Errors
     /// With who has not ended: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
-    /// [`WaitError::Impossible`] if a task of the scope calls it.
+    /// [`WaitError::WouldDeadlock`] if a task of the scope calls it.
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), Rejected<Unfinished, WaitError>> {
         let ended = self.core.board.wait_until(limit.into());
         ended.map_err(|error| Rejected::new(self.core.board.unfinished(), error))

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::Unfinished;
 use crate::burst;
 use crate::cancel::CancelToken;
+use crate::inside::this_thread;
 use crate::sync::{Arc, time};
 use crate::wait::{Line, Wake};
 
@@ -29,7 +30,7 @@ const NAP: Duration = Duration::from_secs(3);
 pub(super) struct State {
     posted: VecDeque<Posted>,
     /// Taken down, and not dropped yet.
-    running: Vec<Label>,
+    running: Vec<Running>,
     /// Threads that run tasks, or help those who do, and do not sleep.
     awake: usize,
     /// When a nap began with nothing begun or ended since.
@@ -68,6 +69,12 @@ pub(super) enum Helper {
 struct Posted {
     label: Label,
     task: Task,
+}
+
+struct Running {
+    label: Label,
+    /// Where it runs.
+    thread: usize,
 }
 
 /// How a task is called: by its name, or by its number if it has none.
@@ -165,7 +172,7 @@ impl State {
     fn start(&mut self, Posted { label, task }: Posted) -> (usize, Task) {
         burst::give_back(&mut self.posted);
         let number = label.number;
-        self.running.push(label);
+        self.running.push(Running { label, thread: this_thread() });
         self.awake += 1;
         self.quiet_since = None;
         (number, task)
@@ -175,7 +182,7 @@ impl State {
     /// this one takes the next, so nobody need be called.)
     pub(super) fn end(&mut self, number: usize, ran: bool) -> Vec<Wake> {
         // As many as there are threads at most, and the youngest end first more often than not.
-        let at = self.running.iter().rposition(|label| label.number == number);
+        let at = self.running.iter().rposition(|running| running.label.number == number);
         self.running.swap_remove(at.expect("it was taken"));
         self.awake -= 1;
         self.quiet_since = None;
@@ -215,6 +222,11 @@ impl State {
         until < now + NAP && now < quiet_since + NAP
     }
 
+    /// The threads that run tasks.
+    pub(super) fn threads(&self) -> impl Iterator<Item = usize> {
+        self.running.iter().map(|running| running.thread)
+    }
+
     /// Tasks posted and running.
     pub(super) fn figures(&self) -> (usize, usize) {
         (self.posted.len(), self.running.len())
@@ -225,7 +237,7 @@ impl State {
             Some(name) => name.to_string(),
             None => format!("task {}", label.number),
         };
-        let mut running: Vec<&Label> = self.running.iter().collect();
+        let mut running: Vec<&Label> = self.running.iter().map(|running| &running.label).collect();
         running.sort_by_key(|label| label.number);
         Unfinished { running: running.into_iter().map(name).collect(), waiting: self.posted.len() }
     }

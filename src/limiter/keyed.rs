@@ -177,7 +177,7 @@ where
     /// Waits for `count` tokens of `key` as long as it takes, and takes them.
     ///
     /// # Errors
-    /// [`WaitError::Impossible`] at once if `count` is above the burst.
+    /// [`WaitError::InsufficientCapacity`] at once if `count` is above the burst.
     pub fn acquire<Q>(&self, key: &Q, count: u64) -> Result<(), WaitError>
     where
         K: Borrow<Q>,
@@ -189,7 +189,7 @@ where
     /// Takes `count` tokens of `key` if they are there and nobody waits for that key.
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`] or [`TryError::Impossible`].
+    /// [`TryError::WouldBlock`] or [`TryError::InsufficientCapacity`].
     pub fn try_acquire<Q>(&self, key: &Q, count: u64) -> Result<(), TryError>
     where
         K: Borrow<Q>,
@@ -202,7 +202,7 @@ where
     ///
     /// # Errors
     /// [`WaitError::TimedOut`], at once if the tokens would come later than the limit ends;
-    /// [`WaitError::Cancelled`]; or [`WaitError::Impossible`].
+    /// [`WaitError::Cancelled`]; or [`WaitError::InsufficientCapacity`].
     pub fn acquire_until<'a, Q>(
         &self,
         key: &Q,

@@ -54,7 +54,7 @@ type Place = (Arc<Slot>, Option<Instant>);
 /// assert_eq!(limiter.acquire_until(1, Duration::ZERO), Err(WaitError::TimedOut));
 /// clock.advance(Duration::from_nanos(1));
 /// assert_eq!(limiter.try_acquire(1), Ok(()));
-/// assert_eq!(limiter.acquire(4), Err(WaitError::Impossible)); // never four at once
+/// assert_eq!(limiter.acquire(4), Err(WaitError::InsufficientCapacity)); // never four at once
 /// ```
 ///
 /// # Blocking
@@ -142,7 +142,7 @@ impl RateLimiter {
     /// Waits for `count` tokens together as long as it takes, and takes them. 0 succeeds at once.
     ///
     /// # Errors
-    /// [`WaitError::Closed`] if the limiter is or becomes closed; [`WaitError::Impossible`] at once if `count`
+    /// [`WaitError::Closed`] if the limiter is or becomes closed; [`WaitError::InsufficientCapacity`] at once if `count`
     /// is above the burst, and also when that is made less while the call waits.
     pub fn acquire(&self, count: u64) -> Result<(), WaitError> {
         self.acquire_until(count, Until::forever())
@@ -151,7 +151,7 @@ impl RateLimiter {
     /// Takes `count` tokens if they are there and nobody waits.
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::Impossible`].
+    /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_acquire(&self, count: u64) -> Result<(), TryError> {
         self.with_plan(|plan, now, _| plan.take(now, count))
@@ -161,7 +161,7 @@ impl RateLimiter {
     ///
     /// # Errors
     /// [`WaitError::TimedOut`], at once if the tokens would come later than the limit ends;
-    /// [`WaitError::Cancelled`]; [`WaitError::Closed`] and [`WaitError::Impossible`] as in
+    /// [`WaitError::Cancelled`]; [`WaitError::Closed`] and [`WaitError::InsufficientCapacity`] as in
     /// [`acquire`](RateLimiter::acquire).
     #[inline]
     pub fn acquire_until<'a>(&self, count: u64, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
@@ -170,8 +170,7 @@ impl RateLimiter {
         match self.try_acquire(count) {
             Ok(()) => Ok(()),
             Err(TryError::WouldBlock) => self.wait(count, &limit.on_clock(&self.clock).start()),
-            Err(TryError::Closed) => Err(WaitError::Closed),
-            Err(TryError::Impossible) => Err(WaitError::Impossible),
+            Err(other) => Err(other.for_good()),
         }
     }
 
@@ -266,7 +265,7 @@ impl RateLimiter {
     }
 
     /// Changes the burst. The tokens that are there stay, up to the new burst; more room is filled as time
-    /// passes. Who waits for more than the new burst gets [`WaitError::Impossible`].
+    /// passes. Who waits for more than the new burst gets [`WaitError::InsufficientCapacity`].
     ///
     /// # Panics
     /// If `burst` is above [`RateLimiter::MAX`].

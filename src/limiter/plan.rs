@@ -59,7 +59,7 @@ impl Plan {
     pub(super) fn refusal(&self, count: u64) -> Option<WaitError> {
         match () {
             () if self.closed => Some(WaitError::Closed),
-            () if count > self.bucket.burst => Some(WaitError::Impossible),
+            () if count > self.bucket.burst => Some(WaitError::InsufficientCapacity),
             () => None,
         }
     }
@@ -68,7 +68,7 @@ impl Plan {
     pub(super) fn take(&mut self, now: Nanos, count: u64) -> Result<(), TryError> {
         match self.refusal(count) {
             Some(WaitError::Closed) => Err(TryError::Closed),
-            Some(_) => Err(TryError::Impossible),
+            Some(_) => Err(TryError::InsufficientCapacity),
             // Nothing to wait for, whoever else waits.
             None if count == 0 => Ok(()),
             None if self.bucket.take(self.bucket.ticks(now), count) => Ok(()),
@@ -157,7 +157,7 @@ impl Plan {
 
     pub(super) fn set_burst(&mut self, now: Nanos, burst: u64, wakes: &mut Wakes) {
         self.settle(now, wakes);
-        self.refuse(WaitError::Impossible, |count| count > burst, wakes);
+        self.refuse(WaitError::InsufficientCapacity, |count| count > burst, wakes);
         self.replan(wakes, |bucket| bucket.set_burst(bucket.ticks(now), burst));
         self.settle(now, wakes);
     }

@@ -1,6 +1,5 @@
 //! A hash map that many threads read and change at once.
 
-mod circle;
 mod entry;
 mod iter;
 mod keyed;

@@ -6,7 +6,7 @@
 //! | from | by | to |
 //! |---|---|---|
 //! | no initialiser | a thread that finds neither value nor initialiser | that thread runs its closure |
-//! | one runs | a thread that finds it | it joins the line of those who wait |
+//! | one runs | a thread that finds it | it waits for the [turn](MakersTurn) |
 //! | one runs | its closure returns a value | the value is in the table, no initialiser, all who wait look again |
 //! | one runs | its closure fails or panics, nobody waits | no initialiser |
 //! | one runs | its closure fails or panics, somebody waits | the first in line runs its own closure |
@@ -14,10 +14,12 @@
 //! # Invariants
 //! 1. The list is changed under the shard's write lock, and so is the table: who finds neither value nor
 //!    initialiser becomes the initialiser in the same critical section, so there is never a second one.
-//! 2. Who runs has a [`Turn`], whose drop hands the turn on: no end of the closure, and no panic of a key's `Eq`
+//! 2. Who runs has a [`Turn`], whose drop passes the turn on: no end of the closure, and no panic of a key's `Eq`
 //!    or a value's `Clone`, leaves an initialiser behind that nobody runs.
-//! 3. A turn is handed to a slot that took it: one whose owner has given up refuses, and the next is asked.
+//! 3. A turn is passed to a slot that took it: one whose owner has given up refuses, and the next is asked.
 //!    The owner of a slot that took it runs, whatever became of its limit meanwhile.
+//! 4. The turn is passed on, or found to have nobody to be passed to, under the shard's lock, and ended after the value
+//!    was put in. Whoever finds an initialiser there and comes to wait too late finds its turn ended, and looks again.
 //!
 //! `insert` does not look at the list. If it puts the key in while an initialiser runs, that value stays, the
 //! initialiser's is dropped, and everybody gets the one that stayed.
@@ -26,34 +28,29 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 
 use super::ShardedMap;
-use super::running::{InLine, Initialiser};
+use super::running::MakersTurn;
 use super::shard::Pair;
-use crate::error::{Rejected, WaitError};
+use crate::error::{Rejected, TryError, WaitError, WouldDeadlock};
 use crate::inside::this_thread;
 use crate::panics;
 use crate::sync::Arc;
-use crate::until::{Limit, Until};
-use crate::wait::{Slot, Wake};
-
-const OWN: &str = "the closure of a `get_or_insert_with` asks for the value that it is making, and would wait for \
-                   itself: make the value without looking it up";
-const CIRCLE: &str = "the closure of a `get_or_insert_with` asks for a value whose closure waits for the one that it is \
-                      making, and the two would wait for each other: make values in one order, or limit the wait \
-                      with `get_or_insert_with_until`";
+use crate::until::Until;
+use crate::wait::graph;
 
 /// What a thread that wants the value finds.
 enum Found<'a, K: Eq + Hash, V, S: BuildHasher> {
     Value(V),
     /// Nobody makes it: now this thread does.
     Nobody(Turn<'a, K, V, S>),
-    /// Another thread makes it, and this one is in line. The key comes back.
+    /// Another thread makes it. The key comes back.
     Somebody {
         key: K,
-        place: InLine,
+        serial: u64,
+        turn: Arc<MakersTurn>,
     },
 }
 
-/// The right and the duty to make a value, or to hand that on.
+/// The right and the duty to make a value, or to pass that on.
 struct Turn<'a, K: Eq + Hash, V, S: BuildHasher> {
     map: &'a ShardedMap<K, V, S>,
     hash: u64,
@@ -73,10 +70,13 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// # Blocking
     /// Until the closure that another thread runs for this key has ended.
     ///
+    /// # Errors
+    /// [`WouldDeadlock`] if `init`, of this call or of another thread's, waits for the value that it is making: it asks the
+    /// map for the same key in the same way, or for one whose closure waits for the first. Make values in one order, and
+    /// without looking them up. (A circle that a wait with a limit is part of is not looked for: it opens by itself.)
+    ///
     /// # Panics
-    /// If `init` does. If it asks the map for the same key in the same way, or if the closures of several threads
-    /// would wait for each other in a circle: the one that would close it panics. (A circle that a wait with a limit
-    /// is part of is not looked for: it opens by itself.) If called from a closure that runs under a lock of this map.
+    /// If `init` does. If called from a closure that runs under a lock of this map.
     ///
     /// # Examples
     /// ```
@@ -90,30 +90,40 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// });
     /// std::thread::scope(|s| {
     ///     for _ in 0..4 {
-    ///         s.spawn(|| assert_eq!(fetch("/x"), "the page at /x"));
+    ///         s.spawn(|| assert_eq!(fetch("/x").unwrap(), "the page at /x"));
     ///     }
     /// });
     /// assert_eq!(fetches.into_inner(), 1);
     /// ```
     #[track_caller]
-    pub fn get_or_insert_with(&self, key: K, init: impl FnOnce() -> V) -> V {
-        let Ok(value) = self.get_or_try_insert_with(key, || Ok::<V, Infallible>(init()));
-        value
+    pub fn get_or_insert_with(&self, key: K, init: impl FnOnce() -> V) -> Result<V, WouldDeadlock> {
+        let Ok(value) = self.get_or_try_insert_with(key, || Ok::<V, Infallible>(init()))?;
+        Ok(value)
     }
 
     /// [`get_or_insert_with`](ShardedMap::get_or_insert_with) for a closure that may fail.
     ///
     /// # Errors
-    /// That of `init`, if it was this call's closure that ran. The next in line then runs its own: an error is
-    /// not shared.
+    /// Outside, [`WouldDeadlock`]. Inside, that of `init`, if it was this call's closure that ran; the next in line then
+    /// runs its own, since an error is not shared.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
     #[track_caller]
-    pub fn get_or_try_insert_with<E>(&self, key: K, init: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
+    pub fn get_or_try_insert_with<E>(
+        &self,
+        key: K,
+        init: impl FnOnce() -> Result<V, E>,
+    ) -> Result<Result<V, E>, WouldDeadlock> {
         match self.get_or_make(key, Until::forever(), init) {
-            Ok(result) => result,
-            Err(_) => unreachable!("a wait without a limit ends by what it waits for"),
+            Ok(result) => Ok(result),
+            Err(rejected) => {
+                // Contained: the caller hears why, not how its key or its closure is dropped.
+                let (key, init) = rejected.value;
+                panics::discard(key);
+                panics::discard(init);
+                Err(WouldDeadlock) // a forever limit does not end
+            }
         }
     }
 
@@ -121,8 +131,9 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// until `limit`. The limit does not bound this call's own closure: hand the token to it.
     ///
     /// # Errors
-    /// The key and the closure come back with [`WaitError::TimedOut`] or [`WaitError::Cancelled`]. A token that
-    /// was cancelled before the call gets nothing, though the value may be there.
+    /// The key and the closure come back with [`WaitError::TimedOut`], [`WaitError::Cancelled`] or, if the value is made by
+    /// a closure that this call is made from, [`WaitError::WouldDeadlock`]. A token that was cancelled before the call gets
+    /// nothing, though the value may be there.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
@@ -192,83 +203,72 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     ) -> Result<Result<V, E>, Rejected<(K, F), WaitError>> {
         let mut started = None;
         loop {
-            let place = match self.look(hash, key, !limit.is_unlimited()) {
+            let (serial, turn) = match self.look(hash, key) {
                 Found::Value(value) => return Ok(Ok(value)),
                 Found::Nobody(turn) => return Ok(turn.run(init)),
-                Found::Somebody { key: same, place } => {
+                Found::Somebody { key: same, serial, turn } => {
                     key = same;
-                    place
+                    (serial, turn)
                 }
             };
-            let limit = started.get_or_insert_with(|| limit.start());
-            if let Err(error) = wait(&place.slot, limit) {
-                self.give_up(hash, &place);
-                return Err(Rejected::new((key, init), error));
+            if turn.is_claimed_here() {
+                return Err(Rejected::new((key, init), WaitError::WouldDeadlock));
             }
-            if let Some(turn) = self.turn_of_this_thread(hash, place) {
-                return Ok(turn.run(init));
+            let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
+            match limit.retry(&*turn, || end_of(&turn)) {
+                Ok(Ended::Passed) => return Ok(Turn { map: self, hash, serial }.run(init)),
+                // Made: it is there, unless somebody has removed it by now. Or nobody was left to pass it on to.
+                Ok(Ended::Over) => {}
+                Err(error) => return Err(Rejected::new((key, init), error)),
             }
-            // Made: it is there, unless somebody has removed it by now.
         }
     }
 
-    /// Finds the value, or makes this thread the one that makes it, or puts it in line.
+    /// Finds the value, or makes this thread the one that makes it, or says where to wait.
     #[track_caller]
-    fn look(&self, hash: u64, key: K, limited: bool) -> Found<'_, K, V, S> {
+    fn look(&self, hash: u64, key: K) -> Found<'_, K, V, S> {
         let mut shard = self.write(hash);
         if let Some(pair) = shard.find(hash, &key) {
             return Found::Value(pair.value.clone());
         }
-        let Some(initialiser) = shard.running.of_key(hash, &key) else {
-            let serial = shard.running.begin(hash, key);
-            return Found::Nobody(Turn { map: self, hash, serial });
-        };
-        let is_own = initialiser.thread == this_thread();
-        // In the critical section in which the initialiser was found: it is taken out, or handed on, under this lock,
-        // by one who then ends the slot.
-        let place = if is_own { None } else { initialiser.join(limited) };
-        drop(shard);
-        match place {
-            Some(place) => Found::Somebody { key, place },
-            None if is_own => panic!("{OWN}"),
-            None => panic!("{CIRCLE}"),
-        }
-    }
-
-    /// The turn that this thread was woken to take; `None` if the value was made.
-    fn turn_of_this_thread(&self, hash: u64, place: InLine) -> Option<Turn<'_, K, V, S>> {
-        let serial = place.serial;
-        drop(place); // this thread waits no more
-        let shard = self.read(hash);
-        let at = shard.running.position(serial)?;
-        // A thread that waits runs no initialiser, so this one was handed to it.
-        let mine = shard.running.list[at].thread == this_thread();
-        mine.then(|| Turn { map: self, hash, serial })
-    }
-
-    /// Leaves the line. Nothing was granted to the slot, or the wait would not have failed.
-    fn give_up(&self, hash: u64, place: &InLine) {
-        let mut shard = self.write(hash);
-        if let Some(at) = shard.running.position(place.serial) {
-            shard.running.list[at].line.retain(|waiter| !Arc::ptr_eq(&waiter.slot, &place.slot));
+        match shard.running.of_key(hash, &key) {
+            Some(initialiser) => {
+                let (serial, turn) = (initialiser.serial, initialiser.turn());
+                drop(shard);
+                Found::Somebody { key, serial, turn }
+            }
+            None => {
+                let serial = shard.running.begin(hash, key);
+                Found::Nobody(Turn { map: self, hash, serial })
+            }
         }
     }
 }
 
-/// Looks out a little, because many initialisers are short, and then sleeps: until the initialiser's end wakes
-/// all, or its failure wakes this one, or the limit comes first.
-fn wait(slot: &Arc<Slot>, limit: &Limit<'_>) -> Result<(), WaitError> {
-    if limit.check().is_ok() {
-        limit.look_out(|| slot.has_ended());
+/// What a wait for another thread's turn can end with.
+enum Ended {
+    /// It was passed to this thread.
+    Passed,
+    Over,
+}
+
+fn end_of(turn: &MakersTurn) -> Result<Ended, TryError> {
+    match turn.claimant() {
+        None => Ok(Ended::Over),
+        // It was another's when this thread began to wait.
+        Some(thread) if thread == this_thread() => Ok(Ended::Passed),
+        Some(_) => Err(TryError::WouldBlock),
     }
-    limit.sleep(slot)
 }
 
 impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
-    /// Makes the value. If that fails, the turn is handed on: before a panic goes on, so that no lock is taken
+    /// Makes the value. If that fails, the turn is passed on: before a panic goes on, so that no lock is taken
     /// by a thread that unwinds, which loom does not bear.
     fn run<E>(self, init: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
-        let value = match panics::catch(init) {
+        let owing = graph::owe();
+        let made = panics::catch(init);
+        drop(owing);
+        let value = match made {
             Ok(Ok(value)) => value,
             Ok(Err(error)) => {
                 drop(self);
@@ -309,12 +309,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         // handed on.
         let there = shard.find(self.hash, &shard.running.list[at].key).map(|pair| pair.value.clone());
         shard.make_room(|key| self.map.hash(key));
-        let Initialiser { key, runner, line, .. } = shard.running.list.swap_remove(at);
-        if let Some(runner) = runner {
-            runner.is_done();
-        }
-        // Under the lock, so that who joins the line is ended with it or finds no line any more.
-        let wakes: Vec<Wake> = line.into_iter().filter_map(|waiter| waiter.slot.end(Ok(()))).collect();
+        let (key, turn) = shard.running.list.swap_remove(at).end();
         let refused = match there {
             None => {
                 let value = value.take().expect("it is put in once");
@@ -323,19 +318,22 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
             }
             Some(_) => Some(key),
         };
+        // Wakes after unlocking. Whoever finds the turn ended finds the value, which was put in before.
         drop(shard);
-        drop(wakes);
+        if let Some(turn) = turn {
+            turn.keep(());
+        }
         panics::discard(refused);
         there
     }
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher> Drop for Turn<'_, K, V, S> {
-    /// Hands the turn on, unless the value was made.
+    /// Passes the turn on, unless the value was made.
     fn drop(&mut self) {
         let mut shard = self.map.write(self.hash);
         let Some(at) = shard.running.position(self.serial) else { return };
-        let wake = shard.running.list[at].hand_on();
+        let wake = shard.running.list[at].pass_on();
         let given_up = wake.is_none().then(|| shard.running.list.swap_remove(at));
         drop(shard);
         drop(wake);

@@ -1,12 +1,9 @@
-//! The initialisers that run for keys of one shard, and who waits for them. All of it is under the shard's lock;
-//! [`once`](super::once) has the rules.
+//! The initialisers that run for keys of one shard. All of it is under the shard's lock; [`once`](super::once) has the
+//! rules.
 
-use std::collections::VecDeque;
-
-use super::circle::{self, Noted, Runner};
 use crate::inside::this_thread;
 use crate::sync::Arc;
-use crate::wait::{Slot, Wake};
+use crate::wait::{OneShot, Wake};
 
 /// The initialisers of one shard.
 pub(super) struct Running<K> {
@@ -21,25 +18,15 @@ pub(super) struct Initialiser<K> {
     pub(super) serial: u64,
     hash: u64,
     pub(super) key: K,
-    /// Who makes it.
-    pub(super) thread: usize,
-    /// The same for those who follow a circle; made when the first waits.
-    pub(super) runner: Option<Arc<Runner>>,
-    pub(super) line: VecDeque<Waiter>,
+    /// Who began to make it.
+    thread: usize,
+    /// Where others wait for it, and who makes it since it was first passed on; made when the first waits.
+    turn: Option<Arc<MakersTurn>>,
 }
 
-pub(super) struct Waiter {
-    pub(super) thread: usize,
-    pub(super) slot: Arc<Slot>,
-}
-
-/// This thread's place in a line.
-pub(super) struct InLine {
-    pub(super) serial: u64,
-    pub(super) slot: Arc<Slot>,
-    /// Where the wait has no limit.
-    _noted: Option<Noted>,
-}
+/// The turn to make a value: claimed by whoever makes it, passed on if that fails, and ended by the value, which is in
+/// the table then.
+pub(super) type MakersTurn = OneShot<(), ()>;
 
 impl<K> Running<K> {
     pub(super) fn new() -> Self {
@@ -52,7 +39,8 @@ impl<K> Running<K> {
 
     /// How many run, and how many threads wait for one.
     pub(super) fn figures(&self) -> (usize, usize) {
-        (self.list.len(), self.list.iter().map(|it| it.line.len()).sum())
+        let waiting = |it: &Initialiser<K>| it.turn.as_ref().map_or(0, |turn| turn.waiting());
+        (self.list.len(), self.list.iter().map(waiting).sum())
     }
 
     pub(super) fn of_key(&mut self, hash: u64, key: &K) -> Option<&mut Initialiser<K>>
@@ -69,33 +57,25 @@ impl<K> Running<K> {
     pub(super) fn begin(&mut self, hash: u64, key: K) -> u64 {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let (thread, line) = (this_thread(), VecDeque::new());
-        self.list.push(Initialiser { serial, hash, key, thread, runner: None, line });
+        self.list.push(Initialiser { serial, hash, key, thread: this_thread(), turn: None });
         serial
     }
 }
 
 impl<K> Initialiser<K> {
-    /// Puts this thread in line; `None` if it would close a circle.
-    pub(super) fn join(&mut self, limited: bool) -> Option<InLine> {
-        let runner = self.runner.get_or_insert_with(|| Runner::new(self.thread));
-        let _noted = if limited { None } else { Some(circle::note(runner)?) };
-        let slot = Slot::new();
-        self.line.push_back(Waiter { thread: this_thread(), slot: Arc::clone(&slot) });
-        Some(InLine { serial: self.serial, slot, _noted })
+    /// Where to wait for the value, or for the turn to make it.
+    pub(super) fn turn(&mut self) -> Arc<MakersTurn> {
+        let turn = self.turn.get_or_insert_with(|| Arc::new(OneShot::claimed_by(self.thread)));
+        Arc::clone(turn)
     }
 
-    /// Gives the turn to the first in line that still waits.
-    pub(super) fn hand_on(&mut self) -> Option<Wake> {
-        while let Some(waiter) = self.line.pop_front() {
-            if let Some(wake) = waiter.slot.end(Ok(())) {
-                self.thread = waiter.thread;
-                if let Some(runner) = &self.runner {
-                    runner.pass_to(waiter.thread);
-                }
-                return Some(wake);
-            }
-        }
-        None
+    /// Gives the turn to the first that still waits.
+    pub(super) fn pass_on(&self) -> Option<Wake> {
+        self.turn.as_ref()?.pass_on()
+    }
+
+    /// The value is in the table: all who wait may look. The key comes back.
+    pub(super) fn end(self) -> (K, Option<Arc<MakersTurn>>) {
+        (self.key, self.turn)
     }
 }

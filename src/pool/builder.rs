@@ -8,9 +8,9 @@ use std::{fmt, io};
 use super::Pool;
 use super::intake::Intake;
 use super::staff::Staff;
-use super::task::Panic;
 use super::worker::{Habits, Shared};
 use crate::clock::Clock;
+use crate::error::Panic;
 use crate::sync::{Arc, thread};
 
 /// Describes a [`Pool`] before it is built; made by [`Pool::builder`].

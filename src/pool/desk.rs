@@ -25,6 +25,7 @@ use std::mem;
 use crossbeam_utils::CachePadded;
 
 use super::parcel::Parcel;
+use crate::inside::this_thread;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, thread_local};
 
@@ -32,6 +33,8 @@ use crate::sync::{Arc, Mutex, thread_local};
 pub(super) struct Desk(CachePadded<Parts>);
 
 struct Parts {
+    /// The thread that it belongs to.
+    worker: usize,
     drawer: Mutex<Drawer>,
     /// Tasks there. Relaxed: a hint, which publishes nothing; who must not miss one looks under the lock.
     count: AtomicUsize,
@@ -51,9 +54,15 @@ thread_local! {
 }
 
 impl Desk {
+    /// For the thread that calls it.
     pub(super) fn new() -> Arc<Self> {
         let drawer = Mutex::new(Drawer { tasks: VecDeque::new(), places: 0, tell: true });
-        Arc::new(Desk(CachePadded::new(Parts { drawer, count: AtomicUsize::new(0) })))
+        Arc::new(Desk(CachePadded::new(Parts { worker: this_thread(), drawer, count: AtomicUsize::new(0) })))
+    }
+
+    /// The thread that this desk belongs to.
+    pub(super) fn worker(&self) -> usize {
+        self.0.worker
     }
 
     /// Makes this desk the current thread's, until the guard is dropped.

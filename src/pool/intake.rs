@@ -30,6 +30,7 @@ use super::staff::{Call, Staff};
 use crate::error::TryError;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, sized};
+use crate::wait::graph::Needs;
 use crate::wait::{Line, Turn, Turns, look};
 
 /// Places that a desk is lent at once: one slow submit in so many.
@@ -76,6 +77,8 @@ pub(super) struct Tail {
     pub(super) ready_seen: usize,
     peak: usize,
     pub(super) closed: bool,
+    /// What was queued was taken out, and may be run by anybody.
+    drained: bool,
     pub(super) staff: Staff,
     /// The workers' own.
     pub(super) desks: Vec<Arc<Desk>>,
@@ -98,6 +101,7 @@ impl Intake {
             ready_seen: 0,
             peak: 0,
             closed: false,
+            drained: false,
             staff,
             desks: Vec::new(),
             closers: Line::new(),
@@ -276,6 +280,7 @@ impl Intake {
     pub(super) fn drain(&self) -> Vec<Parcel> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
+        tail.drained = true;
         let mut all: Vec<Parcel> = head.ready.drain(..).collect();
         all.extend(tail.posted.drain(..));
         all.extend(tail.beyond.drain(..));
@@ -296,6 +301,18 @@ impl Intake {
     /// True if no worker is there; for good, once the pool is closed.
     pub(super) fn is_deserted(&self) -> bool {
         self.tail.lock().staff.is_empty()
+    }
+
+    /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of them than there
+    /// are, so can one that does not exist yet.
+    pub(super) fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+        let tail = self.tail.lock();
+        let known = tail.staff.is_complete() && tail.staff.count() == tail.desks.len();
+        if !known || tail.drained {
+            return Needs::Nobody;
+        }
+        threads.extend(tail.desks.iter().map(|desk| desk.worker()));
+        Needs::One
     }
 
     /// How things stand, at one moment.

@@ -8,8 +8,6 @@ mod desk;
 mod intake;
 #[forbid(unsafe_code)]
 mod job;
-#[forbid(unsafe_code)]
-mod knot;
 #[allow(unsafe_code)]
 mod parcel;
 #[forbid(unsafe_code)]
@@ -34,7 +32,7 @@ use std::fmt;
 pub use builder::{BuildError, Builder, Workers};
 pub use report::{Report, Stats, Unstarted};
 pub use results::{Ended, Results, ResultsIter};
-pub use task::{Panic, Task, TaskError};
+pub use task::Task;
 
 use crate::cancel::CancelToken;
 use crate::error::{Rejected, WaitError};

@@ -3,19 +3,22 @@
 use std::cell::Cell;
 
 use super::intake::Intake;
+use super::worker::Shared;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::wait::graph::{Awaited, Needs};
 use crate::wait::{Place, Slot, Turn};
 
 /// Where a submitter waits for room.
 pub(super) struct Room<'a> {
+    pool: &'a Arc<Shared>,
     intake: &'a Intake,
     turn: Cell<Option<Turn>>,
 }
 
 impl<'a> Room<'a> {
-    pub(super) fn new(intake: &'a Intake) -> Self {
-        Room { intake, turn: Cell::new(None) }
+    pub(super) fn new(pool: &'a Arc<Shared>) -> Self {
+        Room { pool, intake: &pool.intake, turn: Cell::new(None) }
     }
 
     pub(super) fn turn(&self) -> Option<Turn> {
@@ -70,6 +73,19 @@ impl Place for Room<'_> {
 
     fn take_turn(&self) {
         self.turn.set(Some(self.intake.tail.lock().turns.take()));
+    }
+
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        Some(Arc::new(Taking(Arc::clone(self.pool))))
+    }
+}
+
+/// For the wait-for graph: that a worker takes a task, which makes room.
+struct Taking(Arc<Shared>);
+
+impl Awaited for Taking {
+    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+        self.0.intake.bringers(threads)
     }
 }
 

@@ -8,10 +8,9 @@ use super::job::report_unjoined;
 use super::parcel::{Load, Parcel};
 use super::report::count;
 use super::submit::refused;
-use super::task::{Panic, TaskError};
 use super::worker::{Seat, Shared};
 use crate::burst;
-use crate::error::{Closed, Rejected, TryError, WaitError};
+use crate::error::{Closed, JoinError, Panic, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
@@ -69,7 +68,7 @@ pub struct Results<'pool, R> {
 }
 
 /// The number of a task, in the order of submission, and how it ended.
-pub type Ended<R> = (usize, Result<R, TaskError>);
+pub type Ended<R> = (usize, Result<R, JoinError>);
 
 struct Inbox<R> {
     state: Mutex<State<R>>,
@@ -233,7 +232,7 @@ where
             Ok(_) => count(&seat.tally().completed),
             Err(_) => count(&seat.tally().panicked),
         }
-        let unread = self.receipt.hand_in(result.map_err(|payload| TaskError::Panicked(Panic::new(payload))));
+        let unread = self.receipt.hand_in(result.map_err(|payload| JoinError::Panicked(Panic::new(payload))));
         report_unjoined(unread, seat);
     }
 
@@ -256,7 +255,7 @@ struct Receipt<R> {
 
 impl<R> Receipt<R> {
     /// Tells the inbox; gives the result back if nobody reads there any more.
-    fn hand_in(mut self, result: Result<R, TaskError>) -> Option<Result<R, TaskError>> {
+    fn hand_in(mut self, result: Result<R, JoinError>) -> Option<Result<R, JoinError>> {
         self.inbox.take().and_then(|inbox| inbox.receive(self.number, result))
     }
 }
@@ -264,7 +263,7 @@ impl<R> Receipt<R> {
 impl<R> Drop for Receipt<R> {
     fn drop(&mut self) {
         if let Some(inbox) = self.inbox.take() {
-            drop(inbox.receive(self.number, Err(TaskError::Cancelled)));
+            drop(inbox.receive(self.number, Err(JoinError::Cancelled)));
         }
     }
 }
@@ -284,7 +283,7 @@ impl<R> Inbox<R> {
         Ok(Some(ended))
     }
 
-    fn receive(&self, number: usize, result: Result<R, TaskError>) -> Option<Result<R, TaskError>> {
+    fn receive(&self, number: usize, result: Result<R, JoinError>) -> Option<Result<R, JoinError>> {
         let mut state = self.state.lock();
         state.under_way -= 1;
         if state.dropped {

@@ -143,6 +143,16 @@ impl Staff {
         self.active() > self.max
     }
 
+    /// True if no thread can be added, whoever sleeps, and every one is a worker.
+    pub(super) fn is_complete(&self) -> bool {
+        self.workers >= self.max.saturating_add(self.spares) && self.stand_ins == 0
+    }
+
+    /// Threads that there are, those included that are being started.
+    pub(super) fn count(&self) -> usize {
+        self.workers
+    }
+
     /// True if there are more threads than may be.
     pub(super) fn is_overfull(&self) -> bool {
         self.workers > self.max + self.spares

@@ -231,7 +231,7 @@ impl Shared {
     }
 
     /// Like [`try_post`](Shared::try_post), and waits for room. A thread inside the pool does not wait, because
-    /// room may be what it would have to make itself: it runs the load.
+    /// room may be what it would have to make itself: it runs the load. So does one for which all workers wait.
     #[inline]
     pub(super) fn post<L>(
         self: &Arc<Self>,
@@ -240,18 +240,24 @@ impl Shared {
         limit: Until<'_>,
     ) -> Result<(), WaitError> {
         if !self.is_inside() {
-            let room = Room::new(&self.intake);
-            return limit.retry(&room, || self.try_post_in_turn(load, &pack, room.turn()));
+            let room = Room::new(self);
+            return match limit.retry(&room, || self.try_post_in_turn(load, &pack, room.turn())) {
+                // The workers wait for this thread, as if it were one of them.
+                Err(WaitError::WouldDeadlock) => Ok(self.run_unposted(load, &pack)),
+                posted => posted,
+            };
         }
         limit.check_token()?;
         match self.try_post(load, &pack) {
             Ok(()) => Ok(()),
             Err(TryError::Closed) => Err(WaitError::Closed),
-            Err(TryError::WouldBlock | TryError::Impossible) => {
-                self.run_nested(pack(load.take().expect("an attempt that fails takes nothing")));
-                Ok(())
-            }
+            Err(_) => Ok(self.run_unposted(load, &pack)),
         }
+    }
+
+    #[cold]
+    fn run_unposted<L>(self: &Arc<Self>, load: &mut Option<L>, pack: &impl Fn(L) -> Parcel) {
+        self.run_nested(pack(load.take().expect("an attempt that fails takes nothing")));
     }
 
     /// Runs a parcel inside the task that runs here. Where too many do so already, it goes into the queue although

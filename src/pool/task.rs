@@ -1,18 +1,16 @@
-//! The handle to a submitted closure, and how it can end.
+//! The handle to a submitted closure.
 
-use std::any::Any;
-use std::error::Error;
 use std::fmt;
 
 use super::job::{Joinable, Runs, report_unjoined};
-use super::knot;
 use super::worker::Shared;
 use crate::crew::nested;
-use crate::error::{Rejected, TryError, WaitError};
-use crate::inside::{self, this_thread};
-use crate::panics::{self, Payload};
-use crate::sync::{Arc, Mutex};
+use crate::error::{JoinError, Rejected, TryError, WaitError};
+use crate::inside::this_thread;
+use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::graph::{Awaited, Needs};
+use crate::wait::{Place, Slot};
 
 /// A submitted closure; gives its result to one who joins it.
 ///
@@ -31,24 +29,6 @@ pub struct Task<R> {
     pool: Arc<Shared>,
 }
 
-/// Why a task has no result.
-pub enum TaskError {
-    /// It panicked.
-    Panicked(Panic),
-    /// It was cancelled before it started, by its handle or by the pool's abort.
-    Cancelled,
-    /// It is joined by the thread that it runs on, or by a task that it waits for itself: waiting would never end.
-    WouldDeadlock,
-}
-
-/// What a task panicked with.
-///
-/// Can be sent and shared, whatever the payload is, so it fits into any error type.
-pub struct Panic {
-    message: String,
-    payload: Mutex<Payload>,
-}
-
 impl<R> Task<R> {
     pub(super) fn new(job: Arc<dyn Joinable<R>>, pool: Arc<Shared>) -> Self {
         Task { job, pool }
@@ -58,12 +38,12 @@ impl<R> Task<R> {
     /// started, instead of waiting for it.
     ///
     /// # Errors
-    /// [`TaskError::Panicked`] with the payload, [`TaskError::Cancelled`], or
-    /// [`TaskError::WouldDeadlock`] if the task joins itself, or one that joins it.
-    pub fn join(self) -> Result<R, TaskError> {
+    /// [`JoinError::Panicked`] with the payload; [`JoinError::Cancelled`], by its handle or by the pool's abort, before it
+    /// started; [`JoinError::WouldDeadlock`] if the task waits, itself or through others, for this thread.
+    pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
-            Err(_) => unreachable!("a forever limit does not end"),
+            Err(_) => Err(JoinError::WouldDeadlock), // a forever limit does not end
         }
     }
 
@@ -71,7 +51,7 @@ impl<R> Task<R> {
     ///
     /// # Errors
     /// The handle itself, if it has not.
-    pub fn try_join(self) -> Result<Result<R, TaskError>, Self> {
+    pub fn try_join(self) -> Result<Result<R, JoinError>, Self> {
         self.job.take_result().ok_or(self)
     }
 
@@ -80,36 +60,35 @@ impl<R> Task<R> {
     /// that takes; if the limit has passed already, it does not begin.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`], with the handle: the task goes on.
+    /// With the handle: [`WaitError::TimedOut`] or [`WaitError::Cancelled`], and the task goes on;
+    /// [`WaitError::WouldDeadlock`] if it waits for this thread.
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
-    ) -> Result<Result<R, TaskError>, Rejected<Self, WaitError>> {
-        let limit = limit.into();
-        if let Err(error) = limit.check_token() {
-            return Err(Rejected::new(self, error));
+    ) -> Result<Result<R, JoinError>, Rejected<Self, WaitError>> {
+        match self.wait_until(limit) {
+            Ok(()) => Ok(self.job.take_result().expect("it has ended, and nobody else takes its result")),
+            Err(error) => Err(Rejected::new(self, error)),
         }
+    }
+
+    /// Waits for the task to end, at most until `limit`, and leaves its result. A worker of the same pool runs it, as in
+    /// [`join_until`](Task::join_until).
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] if the task waits for this
+    /// thread.
+    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
+        let limit = limit.into();
+        limit.check_token()?;
         if self.pool.is_inside() && limit.start().check().is_ok() {
             // A worker that waits for a task in the queue might be the one that would have to run it.
             self.run();
         }
-        let attempt = || self.job.take_result().ok_or(TryError::WouldBlock);
-        if let Ok(result) = attempt() {
-            return Ok(result);
-        }
         if self.job.runs_on() == Some(this_thread()) {
-            return Ok(Err(TaskError::WouldDeadlock));
+            return Err(WaitError::WouldDeadlock);
         }
-        let mut note = None;
-        if limit.is_unlimited() && inside::is_anywhere() {
-            note = knot::note(Arc::clone(&self.job) as Arc<dyn Runs>);
-            if note.is_none() {
-                return Ok(Err(TaskError::WouldDeadlock));
-            }
-        }
-        let joined = limit.retry(&*self.job, attempt);
-        drop(note);
-        joined.map_err(|error| Rejected::new(self, error))
+        limit.retry(self, || if self.job.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
     /// Runs the task if nobody has claimed it: on this stack, or if too many tasks are there already, on another.
@@ -124,9 +103,6 @@ impl<R> Task<R> {
     #[cold]
     fn run_elsewhere(&self) {
         let job = Arc::clone(&self.job) as Arc<dyn Runs>;
-        // Whatever the limit is, because a task that this thread has begun is not left. If it waits for this thread
-        // it is claimed already.
-        let Some(_note) = knot::note(Arc::clone(&job)) else { return };
         let pool = Arc::clone(&self.pool);
         nested::run_elsewhere(Arc::new(move || job.run(pool.visitor())));
     }
@@ -147,25 +123,41 @@ impl<R> Task<R> {
     }
 }
 
-impl Panic {
-    pub(crate) fn new(payload: Payload) -> Self {
-        let message = panics::said(&*payload).to_owned();
-        Panic { message, payload: Mutex::new(payload) }
+impl<R> Place for Task<R> {
+    fn looks_ready(&self) -> bool {
+        self.job.end().looks_ready()
     }
 
-    /// What the panic said, if it was text.
-    pub fn message(&self) -> &str {
-        &self.message
+    fn join(&self) -> Option<Arc<Slot>> {
+        self.job.end().join()
     }
 
-    /// The payload, as `std::panic::catch_unwind` gives it.
-    pub fn into_payload(self) -> Box<dyn Any + Send> {
-        self.payload.into_inner()
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.job.end().leave(slot);
     }
 
-    /// Goes on panicking on this thread, without another message from the panic hook.
-    pub fn resume(self) -> ! {
-        panics::resume(self.into_payload())
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        let (job, pool) = (Arc::clone(&self.job) as Arc<dyn Runs>, Arc::clone(&self.pool));
+        Some(Arc::new(Started { job, pool }))
+    }
+}
+
+/// A task, for the wait-for graph: brought by the thread that runs it, or by any worker that can take it.
+struct Started {
+    job: Arc<dyn Runs>,
+    pool: Arc<Shared>,
+}
+
+impl Awaited for Started {
+    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+        match self.job.runs_on() {
+            Some(thread) => {
+                threads.push(thread);
+                Needs::One
+            }
+            None if self.job.is_waiting() => self.pool.intake.bringers(threads),
+            None => Needs::Nobody,
+        }
     }
 }
 
@@ -181,40 +173,3 @@ impl<R> fmt::Debug for Task<R> {
         f.debug_struct("Task").field("finished", &self.is_finished()).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for Panic {
-    /// What the panic [said](Panic::message).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl fmt::Debug for Panic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Panic").field(&self.message).finish()
-    }
-}
-
-impl fmt::Debug for TaskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TaskError::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message).finish(),
-            TaskError::Cancelled => f.write_str("Cancelled"),
-            TaskError::WouldDeadlock => f.write_str("WouldDeadlock"),
-        }
-    }
-}
-
-impl fmt::Display for TaskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TaskError::Panicked(panic) => write!(f, "the task panicked: {}", panic.message),
-            TaskError::Cancelled => f.write_str("the task was cancelled before it started"),
-            TaskError::WouldDeadlock => {
-                f.write_str("the task was joined by itself, or by one that it joins: it could never end")
-            }
-        }
-    }
-}
-
-impl Error for TaskError {}

@@ -9,10 +9,9 @@ use super::pickup::{Comes, Next};
 use super::places::Exit;
 use super::report::{Report, Stats, Tally, Totals, Unstarted};
 use super::staff::{Call, Staff};
-use super::task::Panic;
 use crate::clock::Clock;
 use crate::crew;
-use crate::error::{Rejected, TryError, WaitError};
+use crate::error::{Panic, Rejected, TryError, WaitError};
 use crate::group::{Callers, Help};
 use crate::inside::{self, Entered, Inside};
 use crate::panics::{contain, discard};
@@ -20,7 +19,7 @@ use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, sized, thread};
 use crate::until::Until;
 use crate::wait::context::{self, Context};
-use crate::wait::{Blocking, Slot, observed_by, unobserved};
+use crate::wait::{Blocking, Slot, graph, observed_by, unobserved};
 use crossbeam_utils::CachePadded;
 
 /// Tasks after which a worker does not take its own next, but looks round: at the queue and at everybody's desk in
@@ -182,6 +181,8 @@ impl Shared {
     /// What a worker does from its first to its last moment.
     fn work(self: &Arc<Self>, seat: &Seat) {
         let _inside = self.enter();
+        // Whoever waits for a task that is queued waits for the workers.
+        let _owing = graph::owe();
         if let Some(hook) = &self.habits.on_start {
             contain(|| hook());
         }

@@ -96,7 +96,7 @@ impl Semaphore {
     /// Waits for a permit as long as it takes.
     ///
     /// # Errors
-    /// [`WaitError::Closed`] if the semaphore is or becomes closed, [`WaitError::Impossible`] if it has no
+    /// [`WaitError::Closed`] if the semaphore is or becomes closed, [`WaitError::InsufficientCapacity`] if it has no
     /// permits in all.
     pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
         self.acquire_many(1)
@@ -105,7 +105,7 @@ impl Semaphore {
     /// Takes a permit if one is free and nobody waits for it.
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::Impossible`].
+    /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_>, TryError> {
         self.try_acquire_many(1)
@@ -123,7 +123,7 @@ impl Semaphore {
     /// Waits for `count` permits together as long as it takes.
     ///
     /// # Errors
-    /// [`WaitError::Closed`] if the semaphore is or becomes closed; [`WaitError::Impossible`] at once if
+    /// [`WaitError::Closed`] if the semaphore is or becomes closed; [`WaitError::InsufficientCapacity`] at once if
     /// `count` is more than it has in all, and also when it is resized to less while the call waits.
     #[inline]
     pub fn acquire_many(&self, count: usize) -> Result<Permit<'_>, WaitError> {
@@ -134,7 +134,7 @@ impl Semaphore {
     /// semaphore is closed, whoever waits.
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::Impossible`].
+    /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_acquire_many(&self, count: usize) -> Result<Permit<'_>, TryError> {
         self.turnstile.try_enter(count)?;
@@ -145,7 +145,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], [`WaitError::Closed`], or
-    /// [`WaitError::Impossible`] as in [`acquire_many`](Semaphore::acquire_many).
+    /// [`WaitError::InsufficientCapacity`] as in [`acquire_many`](Semaphore::acquire_many).
     #[inline]
     pub fn acquire_many_until<'l>(
         &self,
@@ -228,7 +228,7 @@ impl Semaphore {
     ///
     /// More serve those who wait at once. Fewer are taken from those that are free, and where that is not
     /// enough, from those that come back: nobody's permit is taken away. Who waits for more than the new
-    /// total gets [`WaitError::Impossible`].
+    /// total gets [`WaitError::InsufficientCapacity`].
     ///
     /// # Panics
     /// If `permits` is above [`Semaphore::MAX`].

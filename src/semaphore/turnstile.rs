@@ -87,7 +87,7 @@ impl Turnstile {
         let state = self.state.lock();
         match state.refusal(count) {
             Some(WaitError::Closed) => Err(TryError::Closed),
-            Some(_) => Err(TryError::Impossible),
+            Some(_) => Err(TryError::InsufficientCapacity),
             // Nothing to wait for, whoever else waits.
             None if count == 0 => Ok(()),
             None => Err(TryError::WouldBlock),
@@ -264,7 +264,7 @@ impl State {
         if self.closed {
             Some(WaitError::Closed)
         } else if count > self.total {
-            Some(WaitError::Impossible)
+            Some(WaitError::InsufficientCapacity)
         } else {
             None
         }

@@ -21,6 +21,7 @@ pub(crate) struct Context {
     inside: List<usize>,
     observers: RefCell<ManuallyDrop<Observers>>,
     held: List<usize>,
+    owes: Cell<usize>,
     is_helper: Cell<bool>,
     is_leaving: Cell<bool>,
     /// [`Tidy`] has gone: whoever empties a list frees it.
@@ -35,6 +36,7 @@ thread_local! {
             inside: RefCell::new(ManuallyDrop::new(Vec::new())),
             observers: RefCell::new(ManuallyDrop::new(Vec::new())),
             held: RefCell::new(ManuallyDrop::new(Vec::new())),
+            owes: Cell::new(0),
             is_helper: Cell::new(false),
             is_leaving: Cell::new(false),
             is_tidied: Cell::new(false),
@@ -83,6 +85,21 @@ impl Context {
             **list = Vec::new();
         }
         result
+    }
+
+    /// Others may wait for what this thread does now, once more.
+    pub(crate) fn owe(&self) {
+        self.owes.set(self.owes.get() + 1);
+    }
+
+    /// Takes one [`owe`](Context::owe) back.
+    pub(crate) fn settle(&self) {
+        self.owes.set(self.owes.get() - 1);
+    }
+
+    /// Whether somebody may wait for what this thread does now.
+    pub(crate) fn is_owing(&self) -> bool {
+        self.owes.get() > 0
     }
 
     /// Whether this is one of the [`crew`](crate::crew)'s threads.

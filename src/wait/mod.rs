@@ -38,10 +38,14 @@ mod blocking;
 #[forbid(unsafe_code)]
 pub(crate) mod context;
 #[forbid(unsafe_code)]
-mod line;
+pub(crate) mod graph;
+#[forbid(unsafe_code)]
+mod list;
 #[forbid(unsafe_code)]
 mod look;
 mod monitor;
+#[forbid(unsafe_code)]
+mod one_shot;
 #[forbid(unsafe_code)]
 mod slot;
 #[forbid(unsafe_code)]
@@ -67,12 +71,23 @@ pub(crate) trait Place {
     /// The caller has lost to others [too often](turns::PATIENCE): where they could be faster for ever, it
     /// [takes a turn](Turns) that ends with its wait.
     fn take_turn(&self) {}
+
+    /// What this thread would wait for, if certain threads alone can bring it.
+    fn awaited(&self) -> Option<Arc<dyn graph::Awaited>> {
+        None
+    }
+
+    /// The wait must not end before what is waited for: if it closes a circle, another wait in that is ended.
+    fn must_stay(&self) -> bool {
+        false
+    }
 }
 
 pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, observers, unobserved, work_for};
-pub(crate) use line::Line;
+pub(crate) use list::{Line, WaitList};
 pub(crate) use look::look;
 pub use monitor::{Monitor, MonitorGuard};
+pub(crate) use one_shot::OneShot;
 pub(crate) use slot::{Outcome, Slot, Wake};
 pub(crate) use spin::{spin_until, spin_within};
 pub(crate) use turns::{NextTurn, PATIENCE, Turn, Turns};

@@ -60,9 +60,9 @@ fn abort_gives_back_what_no_handler_works_on() {
         (2..4).for_each(|n| batcher.add(n).unwrap());
         let late = batcher.abort_until(Duration::ZERO).unwrap_err();
         assert_eq!(late.value.unprocessed, [1, 2, 3]);
-        assert!(matches!(waiting.wait().unwrap_err().error, BatchError::Aborted));
+        assert!(matches!(waiting.join().unwrap_err().error, BatchError::Cancelled));
         gate.count_down();
-        assert!(begun.wait().is_ok());
+        assert!(begun.join().is_ok());
         let report = batcher.abort();
         assert!(report.unprocessed.is_empty());
         assert_eq!((report.stats.processed, report.stats.aborted), (1, 3));
@@ -81,7 +81,7 @@ fn abort_takes_back_a_batch_that_waits_for_its_retry() {
         batcher.add(2).unwrap();
         let report = batcher.abort();
         assert_eq!((report.unprocessed, report.stats.aborted), (vec![0, 1, 2], 3));
-        assert!(matches!(ticket.wait().unwrap_err().error, BatchError::Aborted));
+        assert!(matches!(ticket.join().unwrap_err().error, BatchError::Cancelled));
     });
 }
 

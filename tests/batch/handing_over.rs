@@ -97,9 +97,9 @@ fn item_heavier_than_a_batch_may_be_is_refused_and_comes_back() {
     let (handler, _told) = telling();
     let batcher = ageless().max_weight(10).weigh(|n: &u32| *n as usize).build(handler).unwrap();
     let refused = batcher.add(11).unwrap_err();
-    assert_eq!((refused.value, refused.error), (11, WaitError::Impossible));
+    assert_eq!((refused.value, refused.error), (11, WaitError::InsufficientCapacity));
     let refused = batcher.try_add(12).unwrap_err();
-    assert_eq!((refused.value, refused.error), (12, TryError::Impossible));
+    assert_eq!((refused.value, refused.error), (12, TryError::InsufficientCapacity));
     assert_eq!(batcher.submit_until(13, HOUR).unwrap_err().value, 13);
     assert_eq!(batcher.close().stats.added, 0);
 }

@@ -87,9 +87,9 @@ fn flush_and_ticket_say_that_they_would_wait_for_themselves() {
             if batch[0] == 0 {
                 tell.send(batcher.flush()).unwrap();
                 let ticket = batcher.submit(1).unwrap();
-                let back = ticket.wait_until(HOUR).unwrap_err();
+                let back = ticket.join_until(HOUR).unwrap_err();
                 tell.send(Err(back.error)).unwrap();
-                let failed = back.value.wait().unwrap_err();
+                let failed = back.value.join().unwrap_err();
                 assert!(matches!(failed.error, BatchError::WouldDeadlock));
             }
         });

@@ -14,11 +14,11 @@ fn panic_of_the_handler_reaches_its_batchs_tickets_and_nobody_else() {
         let batcher = builder.build(touchy).unwrap();
         let [a, b, c, d] = [1, 0, 2, 3].map(|n| batcher.submit(n).unwrap());
         for (ticket, n) in [(a, 1), (b, 0)] {
-            let failed = ticket.wait().unwrap_err();
+            let failed = ticket.join().unwrap_err();
             let BatchError::Panicked(panic) = &failed.error else { panic!("{failed:?}") };
             assert_eq!((panic.message(), failed.value), ("a nought", Some(n)));
         }
-        assert!(c.wait().is_ok() && d.wait().is_ok());
+        assert!(c.join().is_ok() && d.join().is_ok());
         let report = batcher.close();
         assert_eq!((report.stats.processed, report.stats.panicked, report.stats.retries), (2, 2, 0));
         assert!(matches!(&report.errors[..], [BatchError::Panicked(_)]), "{report:?}");
@@ -39,7 +39,7 @@ fn panic_gives_items_without_a_ticket_to_the_hook() {
         };
         let failed = told.recv().unwrap();
         assert_eq!((failed.value, failed.error.to_string().contains("a nought")), (vec![5, 6], true));
-        assert!(ticket.wait().is_err());
+        assert!(ticket.join().is_err());
     });
 }
 
@@ -49,7 +49,7 @@ fn hook_that_panics_takes_nothing_with_it() {
         let builder = ageless().max_items(1).on_error(|_| panic!("in the hook"));
         let batcher = builder.build(touchy).unwrap();
         batcher.add(0).unwrap();
-        assert!(batcher.submit(1).unwrap().wait().is_ok());
+        assert!(batcher.submit(1).unwrap().join().is_ok());
     });
 }
 
@@ -65,7 +65,7 @@ fn clone_of_a_result_that_panics_fails_the_batch() {
         let batcher = ageless().max_items(2).build(|_: &mut Batch<u32>| Ok::<_, String>(Touchy)).unwrap();
         let tickets = [1, 2].map(|n| batcher.submit(n).unwrap());
         for ticket in tickets {
-            assert!(ticket.wait().err().unwrap().error.to_string().contains("in the clone"));
+            assert!(ticket.join().err().unwrap().error.to_string().contains("in the clone"));
         }
     });
 }
@@ -82,7 +82,7 @@ fn item_whose_drop_panics_takes_nothing_with_it() {
         let builder = Batcher::builder().max_items(1).max_age(Duration::MAX);
         let batcher = builder.build(|_: &mut Batch<Touchy>| ()).unwrap();
         for _ in 0..3 {
-            assert!(batcher.submit(Touchy).unwrap().wait().is_ok());
+            assert!(batcher.submit(Touchy).unwrap().join().is_ok());
         }
         assert_eq!(batcher.close().stats.processed, 3);
     });

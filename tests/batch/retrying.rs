@@ -19,11 +19,11 @@ fn failed_batch_is_retried_with_its_items_until_the_policy_gives_up() {
         let policy = |attempts, _: &BatchError| (attempts < 3).then_some(Duration::ZERO);
         let batcher = ageless().max_items(2).retry(policy).build(failing(2)).unwrap();
         let tickets = [1, 2].map(|n| batcher.submit(n).unwrap());
-        assert_eq!(tickets.map(|ticket| ticket.wait().unwrap()), [3, 3]);
+        assert_eq!(tickets.map(|ticket| ticket.join().unwrap()), [3, 3]);
         let batcher = ageless().max_items(2).retry(policy).build(failing(3)).unwrap();
         let tickets = [1, 2].map(|n| batcher.submit(n).unwrap());
         for (ticket, n) in tickets.into_iter().zip(1..) {
-            let failed = ticket.wait().unwrap_err();
+            let failed = ticket.join().unwrap_err();
             assert_eq!((failed.value, failed.error.to_string()), (Some(n), "attempt 3".to_owned()));
         }
         assert_eq!((batcher.stats().retries, batcher.stats().failed), (2, 2));
@@ -46,7 +46,7 @@ fn pause_before_a_retry_is_measured_on_the_clock() {
             assert_eq!(batcher.stats().retries, hours as usize);
             clock.advance(Duration::from_nanos(1));
         }
-        assert_eq!(ticket.wait().unwrap(), 3);
+        assert_eq!(ticket.join().unwrap(), 3);
     });
 }
 
@@ -69,7 +69,7 @@ fn only_items_that_failed_are_retried() {
         batcher.add(1).unwrap();
         let one = batcher.submit(1).unwrap();
         let two = batcher.submit(2).unwrap();
-        assert_eq!([one, two, three].map(|ticket| ticket.wait().unwrap()), [1, 2, 3]);
+        assert_eq!([one, two, three].map(|ticket| ticket.join().unwrap()), [1, 2, 3]);
         assert_eq!(told.try_iter().collect::<Vec<_>>(), [vec![3, 1, 1, 2], vec![3, 2], vec![3]]);
         assert_eq!((batcher.stats().retries, batcher.close().is_clean()), (2, true));
     });
@@ -93,8 +93,8 @@ fn policy_sees_the_error_and_may_give_up_on_some_items_only() {
         };
         let batcher = ageless().max_items(3).retry(policy).build(handler).unwrap();
         let [one, zero, two] = [1, 0, 2].map(|n| batcher.submit(n).unwrap());
-        assert_eq!((one.wait().unwrap(), two.wait().unwrap()), (2, 2));
-        assert_eq!(zero.wait().unwrap_err().value, Some(0));
+        assert_eq!((one.join().unwrap(), two.join().unwrap()), (2, 2));
+        assert_eq!(zero.join().unwrap_err().value, Some(0));
         assert_eq!((batcher.stats().processed, batcher.stats().failed), (2, 1));
     });
 }
@@ -116,7 +116,7 @@ fn items_that_are_put_back_are_retried() {
         let builder = ageless().max_items(2).retry(|_, _| Some(Duration::ZERO));
         let batcher = builder.build(handler).unwrap();
         let tickets = [1, 2].map(|n| batcher.submit(n).unwrap());
-        assert_eq!(tickets.map(|ticket| ticket.wait().unwrap()), [2, 2]);
+        assert_eq!(tickets.map(|ticket| ticket.join().unwrap()), [2, 2]);
     });
 }
 
@@ -125,7 +125,7 @@ fn policy_that_panics_gives_up() {
     within_a_minute(|| {
         let policy = |_, _: &BatchError| panic!("in the policy");
         let batcher = ageless().max_items(1).retry(policy).build(failing(9)).unwrap();
-        assert_eq!(batcher.submit(1).unwrap().wait().unwrap_err().value, Some(1));
-        assert_eq!(batcher.submit(2).unwrap().wait().unwrap_err().value, Some(2));
+        assert_eq!(batcher.submit(1).unwrap().join().unwrap_err().value, Some(1));
+        assert_eq!(batcher.submit(2).unwrap().join().unwrap_err().value, Some(2));
     });
 }

@@ -12,7 +12,7 @@ fn ticket_gets_the_result_of_its_own_items_batch() {
         };
         let batcher = ageless().max_items(2).build(handler).unwrap();
         let tickets = [1, 2, 3, 4].map(|n| batcher.submit(n).unwrap());
-        assert_eq!(tickets.map(|ticket| ticket.wait().unwrap()), [1, 1, 2, 2]);
+        assert_eq!(tickets.map(|ticket| ticket.join().unwrap()), [1, 1, 2, 2]);
     });
 }
 
@@ -28,9 +28,9 @@ fn result_for_each_item_goes_to_the_ticket_of_that_item() {
         let two = batcher.submit(2).unwrap();
         batcher.add(3).unwrap();
         let four = batcher.submit(4).unwrap();
-        assert_eq!(four.wait().unwrap(), 40);
-        assert_eq!(two.wait().unwrap(), 20);
-        let failed = one.wait().unwrap_err();
+        assert_eq!(four.join().unwrap(), 40);
+        assert_eq!(two.join().unwrap(), 20);
+        let failed = one.join().unwrap_err();
         assert_eq!((failed.value, failed.error.to_string()), (Some(1), "1 is odd".to_owned()));
         let report = batcher.close();
         assert_eq!((report.stats.processed, report.stats.failed, report.errors.len()), (3, 2, 2));
@@ -44,7 +44,7 @@ fn results_that_are_not_as_many_as_the_items_fail_the_batch() {
         let batcher = ageless().max_items(3).build(handler).unwrap();
         let tickets = [1, 2, 3].map(|n| batcher.submit(n).unwrap());
         for (ticket, n) in tickets.into_iter().zip(1..) {
-            let failed = ticket.wait().unwrap_err();
+            let failed = ticket.join().unwrap_err();
             assert!(failed.error.to_string().contains("1 results for 3 items"), "{failed}");
             assert_eq!(failed.value, Some(n));
         }
@@ -58,7 +58,7 @@ fn failed_batch_gives_every_ticket_its_item_and_the_same_error() {
         let batcher = ageless().max_items(2).build(handler).unwrap();
         let tickets = [1, 2].map(|n| batcher.submit(n).unwrap());
         for (ticket, n) in tickets.into_iter().zip(1..) {
-            let failed = ticket.wait().unwrap_err();
+            let failed = ticket.join().unwrap_err();
             let error = failed.error.downcast_ref::<io::Error>().unwrap();
             assert_eq!((failed.value, error.kind()), (Some(n), io::ErrorKind::StorageFull));
         }
@@ -74,7 +74,7 @@ fn items_that_the_handler_took_do_not_come_back() {
         };
         let builder = ageless().max_items(1).retry(|_, _| Some(Duration::ZERO));
         let batcher = builder.build(handler).unwrap();
-        let failed = batcher.submit(1).unwrap().wait().unwrap_err();
+        let failed = batcher.submit(1).unwrap().join().unwrap_err();
         assert_eq!((failed.value, failed.error.to_string()), (None, "gone".to_owned()));
         assert_eq!(batcher.close().stats.retries, 0);
     });
@@ -87,11 +87,11 @@ fn ticket_says_when_it_is_finished_and_gives_the_result_once() {
         let ticket = batcher.submit(1).unwrap();
         inside.wait();
         assert!(!ticket.is_finished());
-        let ticket = ticket.try_wait().unwrap_err();
+        let ticket = ticket.try_join().unwrap_err();
         gate.count_down();
         batcher.flush().unwrap();
         assert!(ticket.is_finished());
-        assert!(ticket.try_wait().unwrap().is_ok());
+        assert!(ticket.try_join().unwrap().is_ok());
     });
 }
 
@@ -102,21 +102,21 @@ fn wait_that_gives_up_gets_the_ticket_back_and_the_batch_goes_on() {
         let (stop, clock) = (CancelToken::new(), Clock::manual());
         let ticket = batcher.submit(1).unwrap();
         inside.wait();
-        let back = ticket.wait_until(Duration::ZERO).unwrap_err();
+        let back = ticket.join_until(Duration::ZERO).unwrap_err();
         assert_eq!(back.error, WaitError::TimedOut);
         let late = thread::spawn({
             let clock = clock.clone();
-            move || back.value.wait_until((clock.clock(), HOUR)).unwrap_err()
+            move || back.value.join_until((clock.clock(), HOUR)).unwrap_err()
         });
         clock.wait_for_sleepers(1);
         clock.advance(HOUR);
         let back = late.join().unwrap();
         assert_eq!(back.error, WaitError::TimedOut);
         stop.cancel();
-        let back = back.value.wait_until(&stop).unwrap_err();
+        let back = back.value.join_until(&stop).unwrap_err();
         assert_eq!(back.error, WaitError::Cancelled);
         gate.count_down();
-        assert!(back.value.wait().is_ok());
+        assert!(back.value.join().is_ok());
     });
 }
 
@@ -150,7 +150,7 @@ fn ticket_outlives_its_batcher() {
         let batcher = ageless().build(|_: &mut Batch<u32>| Ok::<_, String>(7)).unwrap();
         let ticket = batcher.submit(1).unwrap();
         drop(batcher);
-        assert_eq!(ticket.wait().unwrap(), 7);
+        assert_eq!(ticket.join().unwrap(), 7);
     });
 }
 
@@ -161,6 +161,6 @@ fn result_that_cannot_be_shared_or_cloned_goes_to_its_item() {
             batch.iter().map(|&n| Ok(Box::new(move || n) as Box<_>)).collect()
         };
         let batcher = ageless().max_items(1).build(handler).unwrap();
-        assert_eq!(batcher.submit(9).unwrap().wait().unwrap()(), 9);
+        assert_eq!(batcher.submit(9).unwrap().join().unwrap()(), 9);
     });
 }

@@ -15,7 +15,7 @@ impl Ends {
 
     /// Redeems a ticket: its item ended well, which the handler has noted, or comes back.
     fn note_answer(&self, ticket: Ticket<u32, u32>) {
-        if let Err(failed) = ticket.wait() {
+        if let Err(failed) = ticket.join() {
             self.note(failed.value);
         }
     }
@@ -47,7 +47,7 @@ fn adder(batcher: &Batcher<u32, u32>, ends: &Ends, items: std::ops::Range<u32>, 
             0 => batcher.add(item).unwrap(),
             1 => ends.note_answer(batcher.submit(item).unwrap()),
             2 => drop(batcher.submit(item).unwrap()),
-            _ => match batcher.submit(item).unwrap().try_wait() {
+            _ => match batcher.submit(item).unwrap().try_join() {
                 Ok(answer) => ends.note(answer.err().and_then(|failed| failed.value)),
                 Err(ticket) => drop(ticket),
             },

@@ -51,7 +51,7 @@ fn handler_that_panics_drops_or_returns_each_item_and_goes_on() {
         let batcher = of(2).build(|_: &mut Batch<Touchy>| -> () { blow("the handler") }).unwrap();
         assert!(batcher.add(touchies.make()).is_ok());
         let ticket = batcher.submit(touchies.make()).ok().unwrap();
-        let Failed { value, error } = ticket.wait().err().unwrap();
+        let Failed { value, error } = ticket.join().err().unwrap();
         let BatchError::Panicked(panic) = error else { panic!("{error}") };
         // The report has it too, which lets it go.
         assert_eq!(panic_of(|| drop(value)), "a value's drop");
@@ -60,7 +60,6 @@ fn handler_that_panics_drops_or_returns_each_item_and_goes_on() {
         assert_eq!((report.stats.panicked, touchies.dropped()), (2, 2));
         drop(report);
         drop(batcher);
-        let panic = Arc::into_inner(panic).expect("nobody else has it");
         assert_eq!(received(panic.into_payload()), "the handler");
     });
 }
@@ -78,7 +77,7 @@ fn errors_of_attempts_that_are_retried_panic_to_nobody() {
                 if attempts < 5 { Err(TouchyError(errors.make())) } else { Ok(()) }
             })
             .unwrap();
-        assert!(batcher.submit(1).unwrap().wait().is_ok());
+        assert!(batcher.submit(1).unwrap().join().is_ok());
         let stats = batcher.close().stats;
         assert_eq!((stats.retries, stats.processed, touchies.dropped()), (4, 1, 4));
     });
@@ -112,7 +111,7 @@ fn results_whose_tickets_are_gone_panic_to_nobody() {
         batcher.add(0).unwrap();
         drop(batcher.submit(1).unwrap());
         let kept = batcher.submit(2).unwrap();
-        let result = kept.wait().ok().unwrap();
+        let result = kept.join().ok().unwrap();
         assert!(batcher.flush().is_ok());
         assert_eq!(touchies.dropped(), 2);
         assert_eq!(panic_of(|| drop(result)), "a value's drop");
@@ -135,7 +134,7 @@ fn clone_of_a_result_that_panics_fails_the_batch_and_drops_the_result() {
             of(2).build(move |_: &mut Batch<u32>| Ok::<_, String>(Unclonable(results.make()))).unwrap();
         let [a, b] = [1, 2].map(|n| batcher.submit(n).unwrap());
         for ticket in [a, b] {
-            let failed = ticket.wait().err().unwrap();
+            let failed = ticket.join().err().unwrap();
             assert!(matches!(failed.error, BatchError::Panicked(_)));
             std::mem::forget(failed.error);
         }

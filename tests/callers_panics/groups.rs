@@ -1,5 +1,6 @@
 //! `group::scope`, `Group` with its handles and closers, and `timeout::run`.
 
+use selvedge::error::JoinError;
 use selvedge::group::{self, Error, Group, Scope};
 use selvedge::{CancelToken, Clock, Latch, Pool, timeout};
 
@@ -275,7 +276,10 @@ fn function_with_a_time_limit_panics_to_who_waits_or_to_the_handle() {
             late.join().unwrap()
         });
         end.count_down();
-        assert_eq!(panic_of(|| running.join()), "late");
+        match running.join() {
+            Err(JoinError::Panicked(panic)) => assert_eq!(received(panic.into_payload()), "late"),
+            other => panic!("{other:?}"),
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::thread;
 
-use selvedge::flight::CallError;
+use selvedge::error::JoinError;
 use selvedge::limiter::KeyedLimiter;
 use selvedge::{Clock, Latch, ShardedMap, SingleFlight};
 
@@ -175,7 +175,7 @@ fn value_that_comes_too_late_is_dropped_and_the_other_returned() {
             map.insert(1, None);
             Some(Arc::new(touchies.make()))
         });
-        assert!(got.is_none());
+        assert!(got.unwrap().is_none());
         assert_eq!((map.len(), touchies.dropped()), (1, 1));
     });
 }
@@ -229,7 +229,7 @@ fn result_that_cannot_be_cloned_leaves_nobody_waiting() {
             })
         });
         assert_eq!((told.as_str(), touchies.dropped()), ("a clone", 1));
-        assert!(matches!(waiter.join().unwrap(), Some(CallError::Panicked(_))));
+        assert!(matches!(waiter.join().unwrap(), Some(JoinError::Panicked(_))));
         let told = panic_of(|| flight.call(&1, || blow("the closure")));
         assert_eq!((told.as_str(), flight.in_flight()), ("the closure", 0));
     });

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use selvedge::pool::TaskError;
+use selvedge::error::JoinError;
 use selvedge::{Latch, Pool};
 
 use super::*;
@@ -33,7 +33,7 @@ fn tasks_that_panic_are_counted_and_no_worker_is_lost() {
             drop(pool.submit(|| blow("nobody joins")).unwrap());
         }
         let joined = pool.submit(|| blow("joined")).unwrap().join();
-        let Err(TaskError::Panicked(panic)) = joined else { panic!("{:?}", joined.err()) };
+        let Err(JoinError::Panicked(panic)) = joined else { panic!("{:?}", joined.err()) };
         assert_eq!(panic_of(|| panic.resume()), "joined");
         assert_eq!(pool.submit(|| 7).unwrap().join().unwrap(), 7);
         let report = pool.shutdown();
@@ -69,7 +69,7 @@ fn cancelled_closures_whose_drop_panics_are_cancelled_all_the_same() {
             let touchy = touchies.make();
             let task = pool.submit(move || drop(touchy)).unwrap();
             assert!(task.cancel());
-            assert!(matches!(task.join(), Err(TaskError::Cancelled)));
+            assert!(matches!(task.join(), Err(JoinError::Cancelled)));
         }
         gate.count_down();
         let report = pool.shutdown();
@@ -99,7 +99,7 @@ fn aborted_closures_whose_drop_panics_are_each_cancelled() {
         assert_eq!(report.unstarted.len(), 9);
         drop(report);
         assert_eq!(touchies.dropped(), 9);
-        assert!(tasks.into_iter().all(|task| matches!(task.join(), Err(TaskError::Cancelled))));
+        assert!(tasks.into_iter().all(|task| matches!(task.join(), Err(JoinError::Cancelled))));
         let told: Vec<_> = (&results).into_iter().map(|(number, result)| (number, result.is_err())).collect();
         assert_eq!(told, [(0, true), (1, true), (2, true)]);
         drop(results);
@@ -113,7 +113,7 @@ fn unstarted_task_that_is_run_panics_to_its_handle_or_the_hook() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&told);
         let hook =
-            move |panic: selvedge::pool::Panic| hears.lock().unwrap().push(received(panic.into_payload()));
+            move |panic: selvedge::error::Panic| hears.lock().unwrap().push(received(panic.into_payload()));
         let (gate, begun) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
         let pool = Pool::builder().workers(1).queue(10).on_panic(hook).build().unwrap();
         let (opens, begins) = (Arc::clone(&gate), Arc::clone(&begun));
@@ -135,7 +135,7 @@ fn unstarted_task_that_is_run_panics_to_its_handle_or_the_hook() {
             report.join().unwrap()
         });
         report.unstarted.into_iter().for_each(|task| task.run());
-        let Err(TaskError::Panicked(panic)) = task.join() else { panic!("it panicked") };
+        let Err(JoinError::Panicked(panic)) = task.join() else { panic!("it panicked") };
         assert_eq!(received(panic.into_payload()), "a task");
         assert_eq!((&*told.lock().unwrap(), touchies.dropped()), (&vec!["an errand".to_owned()], 1));
     });
@@ -148,7 +148,7 @@ fn stream_that_is_dropped_tells_the_hook_of_each_panic_among_results_that_panic(
         let hears = told.clone();
         let hook = move |panic| {
             hears.hear();
-            drop::<selvedge::pool::Panic>(panic); // its payload panics here, in the hook
+            drop::<selvedge::error::Panic>(panic); // its payload panics here, in the hook
         };
         let pool = Pool::builder().workers(1).on_panic(hook).build().unwrap();
         let results = pool.results();
@@ -168,7 +168,7 @@ fn hooks_of_workers_that_panic_take_no_worker_with_them() {
     row(|| {
         let builder =
             Pool::builder().workers(2).on_start(|| blow("at the start")).on_exit(|| blow("at the end"));
-        let hook = |panic: selvedge::pool::Panic| {
+        let hook = |panic: selvedge::error::Panic| {
             // Taken out first: a payload that panics while this hook's own panic unwinds would end the process.
             received(panic.into_payload());
             blow("in the hook")

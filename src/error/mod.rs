@@ -9,12 +9,26 @@
 //! A call that was handed something (an item, a closure) gives it back with the reason: it fails with
 //! [`Rejected`]`<T, E>`, where `E` is one of the three.
 //!
-//! What asks for an amount can also ask for more than will ever be there. Waiting would be a hang, so
-//! [`TryError`] and [`WaitError`] have a variant for it, and the unlimited form of such a call fails with
-//! [`WaitError`] too.
+//! A handle to somebody else's work has one more way to fail, [`JoinError`]: the work panicked, was cancelled before it
+//! began, or waits for this thread.
+//!
+//! # Waits that could never end
+//! Two variants say that no time would help. `InsufficientCapacity`: more was asked for than there will ever be, such as
+//! four permits of a semaphore of three. `WouldDeadlock`: what this thread would wait for waits, itself or through
+//! others, for this thread. Calls that can only fail in one of these ways fail with the type of the same name.
+//!
+//! The exception is a *lock* that this thread holds: [`Monitor::lock`](crate::Monitor::lock) and the calls of a
+//! [`ShardedMap`](crate::ShardedMap) from a closure that runs under its lock panic, the first time and on every run,
+//! since they return a guard or a value and the mistake is in the lines around them.
+//!
+//! All enums here are `#[non_exhaustive]`: match with a `_` arm, which treats an unknown reason as a failure.
+
+mod join;
 
 use std::error::Error;
 use std::fmt;
+
+pub use join::{JoinError, Panic};
 
 /// Nothing more goes in, and nothing is left to come out: it was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,19 +38,32 @@ pub struct Closed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cancelled;
 
+/// The wait could never end: what this thread would wait for waits, itself or through others, for this thread.
+///
+/// Which thread waits for which is written down when a thread goes to sleep without a time limit and without a token,
+/// and somebody may be waiting for that thread in turn. So a circle is found through any mixture of tasks, scopes,
+/// single flights, initialisers of a map, batches and functions with a time limit. Nothing is found, and so nothing
+/// is claimed, where anything else could end one of the waits: another worker of a pool, a limit, a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WouldDeadlock;
+
 /// Why a call that never waits did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TryError {
     /// It would have had to wait: full, empty, or all taken. Another moment may be better.
     WouldBlock,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
-    Impossible,
+    /// More was asked for than there will ever be.
+    InsufficientCapacity,
+    /// Waiting for it would never end, because it waits for this thread.
+    WouldDeadlock,
 }
 
 /// Why a wait ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WaitError {
     /// The time of the limit ran out.
     TimedOut,
@@ -44,9 +71,9 @@ pub enum WaitError {
     Cancelled,
     /// It was closed.
     Closed,
-    /// It can never succeed: more was asked for than there is in all, or it would wait for itself.
-    Impossible,
-    /// It would wait for what only this thread can bring, which is inside the thing that it waits for.
+    /// More was asked for than there will ever be.
+    InsufficientCapacity,
+    /// The wait would never end, because what is waited for waits for this thread.
     WouldDeadlock,
 }
 
@@ -99,7 +126,8 @@ impl fmt::Display for TryError {
         match self {
             TryError::WouldBlock => f.write_str("it would have to wait: try again, or use a call that waits"),
             TryError::Closed => Closed.fmt(f),
-            TryError::Impossible => f.write_str(IMPOSSIBLE),
+            TryError::InsufficientCapacity => f.write_str(INSUFFICIENT),
+            TryError::WouldDeadlock => WouldDeadlock.fmt(f),
         }
     }
 }
@@ -110,19 +138,23 @@ impl fmt::Display for WaitError {
             WaitError::TimedOut => f.write_str("timed out: the limit passed first"),
             WaitError::Cancelled => Cancelled.fmt(f),
             WaitError::Closed => Closed.fmt(f),
-            WaitError::Impossible => f.write_str(IMPOSSIBLE),
-            WaitError::WouldDeadlock => {
-                f.write_str("it would wait for itself: this thread is inside what it would wait for")
-            }
+            WaitError::InsufficientCapacity => f.write_str(INSUFFICIENT),
+            WaitError::WouldDeadlock => WouldDeadlock.fmt(f),
         }
     }
 }
 
-const IMPOSSIBLE: &str = "impossible: more was asked for than there is in all, or it would wait for itself";
+const INSUFFICIENT: &str = "insufficient capacity: more was asked for than there will ever be";
+
+impl fmt::Display for WouldDeadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it would wait for itself: what it waits for waits for this thread")
+    }
+}
 
 impl<T, E: fmt::Display> fmt::Display for Rejected<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not taken, {} (the value is in this error)", self.error)
+        write!(f, "not taken, {}", self.error)
     }
 }
 
@@ -134,12 +166,25 @@ impl<T, E: fmt::Debug> fmt::Debug for Rejected<T, E> {
 
 impl Error for Closed {}
 impl Error for Cancelled {}
+impl Error for WouldDeadlock {}
 impl Error for TryError {}
 impl Error for WaitError {}
 
 impl<T, E: Error + 'static> Error for Rejected<T, E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.error)
+    }
+}
+
+impl TryError {
+    /// Why a wait ends whose attempt failed for another reason than that it would block.
+    pub(crate) fn for_good(self) -> WaitError {
+        match self {
+            TryError::WouldBlock => unreachable!("an attempt that would block is made again"),
+            TryError::Closed => WaitError::Closed,
+            TryError::InsufficientCapacity => WaitError::InsufficientCapacity,
+            TryError::WouldDeadlock => WaitError::WouldDeadlock,
+        }
     }
 }
 
@@ -158,5 +203,17 @@ impl From<Closed> for WaitError {
 impl From<Cancelled> for WaitError {
     fn from(_: Cancelled) -> Self {
         WaitError::Cancelled
+    }
+}
+
+impl From<WouldDeadlock> for TryError {
+    fn from(_: WouldDeadlock) -> Self {
+        TryError::WouldDeadlock
+    }
+}
+
+impl From<WouldDeadlock> for WaitError {
+    fn from(_: WouldDeadlock) -> Self {
+        WaitError::WouldDeadlock
     }
 }

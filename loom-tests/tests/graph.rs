@@ -1,0 +1,116 @@
+//! Models of the wait-for graph: circles through any mixture of types are told, and nothing else is.
+
+use selvedge_loom as selvedge;
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+use selvedge::error::{JoinError, WouldDeadlock};
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{Latch, ShardedMap, SingleFlight};
+
+/// Of keys that are their own hashes.
+#[derive(Default)]
+struct Same(u64);
+
+impl Hasher for Same {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0 << 8 | u64::from(*byte));
+    }
+}
+
+type Map = ShardedMap<u8, u8, BuildHasherDefault<Same>>;
+type Flight = SingleFlight<u8, u8, BuildHasherDefault<Same>>;
+
+fn map() -> Arc<Map> {
+    Arc::new(Map::with_shards_and_hasher(1, Default::default()))
+}
+
+/// A call's closure wants a value of a map, and the closure that makes the value makes the call: one of them is told, and
+/// the other gets its result.
+///
+/// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through before the own
+/// edge is there and not together with it (edit `graph-looks-too-early`).
+#[test]
+fn two_leaders_of_different_types_that_wait_for_each_other_are_told() {
+    model::check(|| {
+        let (map, flight) = (map(), Arc::new(Flight::default()));
+        let maker = thread::spawn({
+            let (map, flight) = (Arc::clone(&map), Arc::clone(&flight));
+            move || map.get_or_try_insert_with(1, || flight.call(&2, || 20)).unwrap()
+        });
+        let mut told = None;
+        let led = flight.call(&2, || match map.get_or_insert_with(1, || 10) {
+            Ok(value) => value,
+            Err(WouldDeadlock) => {
+                told = Some(WouldDeadlock);
+                30
+            }
+        });
+        let made = maker.join().unwrap();
+        assert!(told.is_none() || made.is_ok(), "both were told");
+        assert!(led.is_ok(), "this thread waits for nobody outside its closure");
+        assert!(matches!(made, Ok(_) | Err(JoinError::WouldDeadlock)), "{made:?}");
+    });
+}
+
+/// A thread that waits for a value is passed the turn to make it, and its closure waits for another thread's: that it was
+/// a waiter closes no circle.
+///
+/// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
+#[test]
+fn a_turn_that_was_passed_on_closes_no_circle() {
+    model::check(|| {
+        let (map, flight) = (map(), Arc::new(Flight::default()));
+        let maker = thread::spawn({
+            let (map, flight) = (Arc::clone(&map), Arc::clone(&flight));
+            // It leads a call, so that it owes something while it waits.
+            move || flight.call(&7, || map.get_or_insert_with(1, || 2).unwrap()).unwrap()
+        });
+        // Fails, and passes the turn on to the other if that waits; which makes the value.
+        let _ = map.get_or_try_insert_with(1, || Err(()));
+        let seen = flight.call(&8, || map.get_or_insert_with(1, || 3).unwrap()).unwrap();
+        let made = maker.join().unwrap();
+        assert_eq!(Some(seen), map.get(&1));
+        assert_eq!(made, seen);
+    });
+}
+
+/// A call waits for a task that nobody has started; the worker that starts it calls for the same key. It is the claimant's
+/// by then, whenever that was.
+///
+/// Fails if a claim after the wait has begun is not seen (edit `one-shot-claim-is-not-seen`).
+#[test]
+fn a_task_that_is_claimed_after_the_wait_for_it_began_is_its_claimants() {
+    model::check(|| {
+        let map = map();
+        // A chain of two values: this thread makes 1 and wants 2, whose first maker fails and passes the turn on to one
+        // that wants 1.
+        let (begun, wants) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+        let fails = thread::spawn({
+            let (map, begun, wants) = (Arc::clone(&map), Arc::clone(&begun), Arc::clone(&wants));
+            move || {
+                map.get_or_try_insert_with(2, || {
+                    begun.count_down();
+                    wants.wait();
+                    Err(())
+                })
+            }
+        });
+        begun.wait();
+        let next = thread::spawn({
+            let map = Arc::clone(&map);
+            move || map.get_or_try_insert_with(2, || map.get_or_insert_with(1, || 10))
+        });
+        let made = map.get_or_try_insert_with(1, || {
+            wants.count_down();
+            map.get_or_insert_with(2, || 20)
+        });
+        let (made, next) = (made.unwrap(), next.join().unwrap().unwrap());
+        assert!(made.is_ok() || next.is_ok(), "both were told");
+        let _ = fails.join().unwrap();
+    });
+}

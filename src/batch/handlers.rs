@@ -1,0 +1,63 @@
+//! Which threads hand batches over, for the wait-for graph.
+
+use crate::inside::this_thread;
+use crate::sync::{Arc, Mutex};
+use crate::wait::graph::{Awaited, Needs, Owner};
+
+/// A batcher's threads. Apart from what they work on, whose types may borrow.
+#[derive(Default)]
+pub(super) struct Handlers(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    threads: Vec<usize>,
+    /// How many there will be.
+    expected: usize,
+}
+
+impl Handlers {
+    /// One more will begin.
+    pub(super) fn expect_one(&self) {
+        self.0.lock().expected += 1;
+    }
+
+    /// The calling thread is one of them from now on.
+    pub(super) fn begin(&self) {
+        self.0.lock().threads.push(this_thread());
+    }
+
+    /// One of them leaves, or has not begun at all.
+    pub(super) fn leave(&self) {
+        let mut known = self.0.lock();
+        known.expected -= 1;
+        known.threads.retain(|thread| *thread != this_thread());
+    }
+}
+
+/// That any of the threads takes a batch.
+impl Awaited for Handlers {
+    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+        let known = self.0.lock();
+        if known.threads.len() < known.expected {
+            // Whoever is about to begin may be the one.
+            return Needs::Nobody;
+        }
+        threads.extend(&known.threads);
+        Needs::One
+    }
+}
+
+/// That one batch is processed: by the thread that has taken it, or else by any.
+pub(super) struct Processed {
+    pub(super) owner: Arc<Owner>,
+    pub(super) handlers: Arc<Handlers>,
+}
+
+impl Awaited for Processed {
+    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+        match self.owner.bringers(threads) {
+            Needs::Nobody => self.handlers.bringers(threads),
+            needs => needs,
+        }
+    }
+}

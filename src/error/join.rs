@@ -1,0 +1,133 @@
+//! How somebody else's work can end without a result.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use super::{Cancelled, WouldDeadlock};
+use crate::panics::{self, Payload};
+use crate::sync::{Arc, Mutex};
+
+/// Why there is no result: what every handle's `join` fails with.
+///
+/// ```
+/// use selvedge::{Pool, error::JoinError};
+///
+/// let pool = Pool::builder().build()?;
+/// let task = pool.submit(|| -> u32 { panic!("no bread") })?;
+/// match task.join() {
+///     Ok(slices) => println!("{slices} slices"),
+///     Err(JoinError::Panicked(panic)) => assert_eq!(panic.message(), "no bread"),
+///     Err(other) => return Err(other.into()), // cancelled, or it would have waited for itself
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// It panicked.
+    Panicked(Panic),
+    /// It was cancelled before it started, or was stopped with all that it belongs to, which has the reason.
+    Cancelled,
+    /// Waiting for it would never end, because it waits, itself or through others, for this thread.
+    WouldDeadlock,
+}
+
+/// What somebody else's work panicked with.
+///
+/// Can be sent and shared, whatever the payload is, so it fits into any error type. Two are equal if their messages are.
+///
+/// A payload is one value, for one owner: of several clones, the first that takes it has it. The others have a payload
+/// that is the message.
+#[derive(Clone)]
+pub struct Panic {
+    message: Arc<str>,
+    payload: Option<Arc<Mutex<Option<Payload>>>>,
+}
+
+impl Panic {
+    pub(crate) fn new(payload: Payload) -> Self {
+        Panic { message: panics::said(&*payload).into(), payload: Some(Arc::new(Mutex::new(Some(payload)))) }
+    }
+
+    /// A panic whose payload went to somebody else.
+    pub(crate) fn told(message: &str) -> Self {
+        Panic { message: message.into(), payload: None }
+    }
+
+    /// What the panic said, if it was text.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The payload, as `std::panic::catch_unwind` gives it; the message, as a `String`, if somebody else has that.
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        let own = self.payload.and_then(|payload| payload.lock().take());
+        own.unwrap_or_else(|| Box::new(String::from(&*self.message)))
+    }
+
+    /// Goes on panicking on this thread, without another message from the panic hook.
+    pub fn resume(self) -> ! {
+        panics::resume(self.into_payload())
+    }
+}
+
+impl PartialEq for Panic {
+    fn eq(&self, other: &Self) -> bool {
+        self.message == other.message
+    }
+}
+
+impl Eq for Panic {}
+
+// A payload is only ever moved out, whole.
+impl UnwindSafe for Panic {}
+impl RefUnwindSafe for Panic {}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic").field(&self.message).finish()
+    }
+}
+
+impl fmt::Display for Panic {
+    /// What the panic [said](Panic::message).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message).finish(),
+            JoinError::Cancelled => f.write_str("Cancelled"),
+            JoinError::WouldDeadlock => f.write_str("WouldDeadlock"),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Panicked(panic) => write!(f, "the work panicked: {panic}"),
+            JoinError::Cancelled => f.write_str("the work was cancelled: it has no result"),
+            JoinError::WouldDeadlock => WouldDeadlock.fmt(f),
+        }
+    }
+}
+
+impl Error for JoinError {}
+
+impl From<Cancelled> for JoinError {
+    fn from(_: Cancelled) -> Self {
+        JoinError::Cancelled
+    }
+}
+
+impl From<WouldDeadlock> for JoinError {
+    fn from(_: WouldDeadlock) -> Self {
+        JoinError::WouldDeadlock
+    }
+}
