@@ -24,7 +24,7 @@
 
 use std::any::Any;
 use std::mem::{self, needs_drop};
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Goes on panicking with a payload, without another message of the panic hook.
@@ -114,7 +114,8 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     first.resume();
 }
 
-/// Something of the caller's in a type of ours that others share, dropped with it by [`drop_here`].
+/// Something of the caller's in a type of ours that others share, or in a frame of ours that the caller's own panic may
+/// unwind; dropped with it by [`drop_here`].
 #[derive(Debug)]
 pub(crate) struct Held<T>(Option<T>);
 
@@ -130,6 +131,13 @@ impl<T> Deref for Held<T> {
     #[inline]
     fn deref(&self) -> &T {
         self.0.as_ref().expect("only its drop empties it")
+    }
+}
+
+impl<T> DerefMut for Held<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("only its drop empties it")
     }
 }
 

@@ -110,7 +110,9 @@ use crate::sync::Arc;
 ///
 /// # Panics
 /// A panic in a stage, or in the source, reaches the sink in its place in the order, with its payload, when every
-/// thread has left. Nothing behind it was begun once it had happened.
+/// thread has left. Nothing behind it was begun once it had happened. If the source or an item panics, too, when it is
+/// dropped because of that, the first panic is the one that arrives; without another, a panic of such a drop arrives
+/// like a stage's.
 ///
 /// # Ordering
 /// What a stage did before it handed an item on is visible to the next.

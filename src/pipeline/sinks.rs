@@ -9,12 +9,12 @@ use super::steps::{Pass, Stepped, Steps};
 use super::{Pipeline, Plan};
 use crate::cancel::CancelToken;
 use crate::group::{self, Yard};
-use crate::panics::FirstPanic;
+use crate::panics::{self, FirstPanic, Held};
 use crate::sync::Arc;
 
 impl<S, G: Gate> Pipeline<S, G> {
     /// Sets the stages to work, lets `body` pull, and returns when every thread has left.
-    fn with<'a, R>(self, body: impl FnOnce(Steps<S::Iter, Pass, G>) -> R) -> G::Of<R>
+    fn with<'a, R>(self, body: impl FnOnce(&mut Steps<S::Iter, Pass, G>) -> R) -> G::Of<R>
     where
         S: Run<'a, G>,
     {
@@ -25,7 +25,10 @@ impl<S, G: Gate> Pipeline<S, G> {
         let lent = callers.is_some();
         let work = |yard: &Arc<Yard<'a>>| {
             let site = Site { yard: Arc::clone(yard), root: root.clone(), lent, figures };
-            body(stage.run(&site, gate.clone()))
+            // A panic of a stage or of the sink unwinds past it, and what it holds may panic when it is dropped.
+            let mut items = Held::new(stage.run(&site, gate.clone()));
+            let result = body(&mut items);
+            panics::drop_before(items, result)
         };
         let result = group::yard(callers, work, || root.cancel());
         gate.outcome(result)
@@ -48,7 +51,7 @@ impl<S, G: Gate> Pipeline<S, G> {
         S: Run<'a, G>,
         F: FnMut(S::Item) -> Result<(), E>,
     {
-        self.with(|mut items| items.try_for_each(&mut f))
+        self.with(|items| items.try_for_each(&mut f))
     }
 
     /// Folds every item into a value.
@@ -101,7 +104,7 @@ impl<S, G: Gate> Pipeline<S, G> {
     where
         S: Run<'a, G>,
     {
-        self.with(|mut items| body(&mut Feed { items: &mut items }))
+        self.with(|items| body(&mut Feed { items }))
     }
 }
 

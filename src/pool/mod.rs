@@ -116,7 +116,9 @@ use worker::Shared;
 ///
 /// # Panics
 /// A panic of a task is caught, counted, and handed to whoever joins it; if nobody does, to the pool's
-/// [hook](Builder::on_panic).
+/// [hook](Builder::on_panic). So are panics in the drop of a closure that is not run. A result that nobody takes is
+/// dropped on whichever thread is the last, where a panic of its drop ends with the panic hook's message. No panic costs
+/// a worker. A drop of the pool waits for its tasks and does not panic for them.
 ///
 /// # Fairness
 /// What is submitted from outside starts in the order in which it came into the queue. What a task submits to its own

@@ -40,6 +40,37 @@ fn panic_of_a_function_before_a_source_whose_drop_panics_reaches_the_sink() {
 }
 
 #[test]
+fn panic_of_a_stage_without_threads_before_a_source_whose_drop_panics_reaches_the_sink() {
+    row(|| {
+        for way in 0..8 {
+            let (token, touchies) = (CancelToken::new(), Touchies::default());
+            let plain = Pipeline::source(Source(0..100_u32, touchies.make()));
+            let told = match way {
+                0 => panic_of(|| plain.map(touchy_at).count()),
+                1 => panic_of(|| plain.cancelled_by(&token).map(touchy_at).collect::<Vec<_>>()),
+                2 => panic_of(|| plain.for_each(|n| drop(touchy_at(n)))),
+                3 => panic_of(|| plain.fold(0, |sum, n| sum + touchy_at(n))),
+                4 => panic_of(|| plain.try_for_each(|n| Ok::<_, ()>(drop(touchy_at(n))))),
+                5 => panic_of(|| plain.pull(|items| items.map(touchy_at).count())),
+                6 => panic_of(|| plain.map(touchy_at).into_iter().count()),
+                _ => panic_of(|| plain.map(touchy_at).chunks(3).map(|chunk| chunk.len()).count()),
+            };
+            assert_eq!((told.as_str(), touchies.dropped()), ("the function", 1));
+        }
+    });
+}
+
+#[test]
+fn source_whose_drop_panics_behind_a_result_drops_the_result_once() {
+    row(|| {
+        let (sources, results) = (Touchies::default(), Touchies::default());
+        let source = Source(0..1_u32, sources.make());
+        let told = panic_of(|| Pipeline::source(source).map(|_| results.make()).collect::<Vec<_>>());
+        assert_eq!((told.as_str(), sources.dropped(), results.dropped()), ("a value's drop", 1, 1));
+    });
+}
+
+#[test]
 fn error_before_a_source_whose_drop_panics_ends_the_pipeline() {
     row(|| {
         for round in 0..40 {
