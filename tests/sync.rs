@@ -9,9 +9,7 @@ use std::{env, panic};
 use common::within_a_minute;
 use selvedge::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use selvedge::sync::cell::UnsafeCell;
-use selvedge::sync::{
-    Arc, Condvar, Mutex, RwLock, Weak, hint, lazy_static, model, thread, thread_local, time,
-};
+use selvedge::sync::{Arc, Condvar, Mutex, RwLock, hint, lazy_static, model, thread, thread_local, time};
 
 lazy_static! {
     /// Made by whoever looks first.
@@ -126,6 +124,7 @@ fn cell_lends_its_value_for_reading_and_writing() {
 
 #[test]
 fn weak_reference_does_not_keep_its_value() {
+    use selvedge::sync::weak::{Arc, Weak};
     let strong = Arc::new(1);
     let weak: Weak<i32> = Arc::downgrade(&strong);
     assert_eq!(weak.upgrade().as_deref(), Some(&1));

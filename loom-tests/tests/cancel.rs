@@ -175,9 +175,11 @@ fn a_child_made_while_its_parent_is_cancelled_is_cancelled() {
     });
 }
 
-/// A child dropped while its parent is cancelled neither hangs nor harms its sibling.
+/// A child dropped while its parent is cancelled neither hangs nor harms its sibling, also if the canceller is the one
+/// that has the child's last handle.
 ///
-/// Fails if a dropped child takes back whatever now has its key (edit `cancel-forget-after-the-end`).
+/// Fails if a dropped child takes back whatever now has its key (edit `cancel-forget-after-the-end`), or if the canceller
+/// lets go of a child while it holds the parent's lock (edit `cancel-upgrades-under-the-lock`).
 #[test]
 fn a_child_dropped_while_its_parent_is_cancelled_is_forgotten() {
     model::check(|| {
@@ -439,5 +441,58 @@ fn a_loose_token_that_is_cancelled_after_its_parent_has_the_parents_cause() {
         group.token().cancel_because("token");
         assert_eq!(group.token().cause().unwrap().to_string(), "parent");
         sleeper.join().unwrap();
+    });
+}
+
+/// A callback that counts itself and opens a latch, on a token whose deadline may come at any time from now on.
+fn calls_at_a_deadline(calls: &Arc<AtomicUsize>, called: &Arc<Latch>) -> CancelToken {
+    let token = CancelToken::new().child_until(HOUR);
+    let (calls, called) = (Arc::clone(calls), Arc::clone(called));
+    token
+        .on_cancel(move || {
+            calls.fetch_add(1, Ordering::Relaxed);
+            called.count_down();
+        })
+        .keep();
+    token
+}
+
+/// The system refuses the thread that calls at deadlines, and has threads again later: whichever thread sleeps next asks
+/// for it, and the callback is called, once.
+///
+/// Fails if nobody remembers that the thread was refused (edit `alarms-refusal-is-forgotten`), or if it counts as
+/// running (edit `alarms-refused-counts-as-running`).
+#[test]
+fn a_callback_whose_thread_was_refused_is_called_once_there_are_threads() {
+    model::check(|| {
+        model::refuse_threads_after(0);
+        let (calls, called) = (Arc::new(AtomicUsize::new(0)), Arc::new(Latch::new(1)));
+        let token = calls_at_a_deadline(&calls, &called);
+        let sleeper = thread::spawn({
+            let called = Arc::clone(&called);
+            move || called.wait()
+        });
+        model::refuse_threads_after(usize::MAX);
+        called.wait();
+        sleeper.join().unwrap();
+        assert!(token.is_cancelled());
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// A second deadline is set while the thread that has served the first is about to leave: it is served, too.
+///
+/// Fails if the thread says later than it looks that it has left (edit `alarms-thread-leaves-unseen`).
+#[test]
+fn a_deadline_that_is_set_while_the_thread_leaves_is_served() {
+    model::check(|| {
+        // The threads are counted, none is refused.
+        model::refuse_threads_after(3);
+        let (calls, called) = (Arc::new(AtomicUsize::new(0)), Arc::new(Latch::new(2)));
+        let first = calls_at_a_deadline(&calls, &called);
+        let second = calls_at_a_deadline(&calls, &called);
+        called.wait();
+        assert!(first.is_cancelled() && second.is_cancelled());
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
     });
 }

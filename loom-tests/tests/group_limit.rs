@@ -97,9 +97,6 @@ fn no_closer_runs_after_the_scope_has_returned() {
                 at_work.store(1, Ordering::Release);
                 at_work.store(2, Ordering::Release);
             });
-            // A look, for loom's sake: it does not see that a token finds a child by a weak reference, so without an
-            // access to the token here it would not try a cancel between the registration and the scope's end.
-            let _ = stop.is_cancelled();
             Ok::<_, ()>(())
         });
         let seen = at_work.swap(3, Ordering::AcqRel);
@@ -130,7 +127,7 @@ fn a_result_wakes_its_joiner() {
 #[test]
 fn a_join_runs_the_task_if_no_thread_is_to_be_had() {
     model::check(|| {
-        thread::refuse_after(1);
+        model::refuse_threads_after(1);
         let brought = Latch::new(1);
         let result = group::scope(&CancelToken::new(), |g| {
             g.spawn(|_| {
@@ -155,7 +152,7 @@ fn a_join_runs_the_task_if_no_thread_is_to_be_had() {
 #[test]
 fn a_join_under_a_limit_runs_the_task_once_no_thread_is_to_be_had() {
     model::check(|| {
-        thread::refuse_after(1);
+        model::refuse_threads_after(1);
         let (started, brought) = (Latch::new(1), Latch::new(1));
         let result = group::scope(&CancelToken::new(), |g| {
             g.limit(1);
@@ -183,7 +180,7 @@ fn a_join_under_a_limit_runs_the_task_once_no_thread_is_to_be_had() {
 #[test]
 fn a_scope_waits_for_the_joiner_that_runs_its_task() {
     model::check(|| {
-        thread::refuse_after(0);
+        model::refuse_threads_after(0);
         // 0: not begun, 1: begun, 2: ended, 3: the scope has returned.
         let at_work = Arc::new(AtomicUsize::new(0));
         let mut joiner = None;
@@ -201,6 +198,94 @@ fn a_scope_waits_for_the_joiner_that_runs_its_task() {
         assert_eq!(at_work.swap(3, Ordering::AcqRel), 2, "it has run, once");
         assert_eq!(joiner.unwrap().join().unwrap(), Ok(7));
         assert_eq!(at_work.load(Ordering::Acquire), 3, "it ran afterwards");
+    });
+}
+
+/// The system refuses the thread for one scope's task, which its owner does, and has threads again: another scope gets
+/// one for its task.
+///
+/// Fails if the refused thread counts as coming (edit `crew-refused-counts-as-coming`).
+#[test]
+fn a_thread_that_was_refused_is_not_waited_for() {
+    model::check(|| {
+        model::refuse_threads_after(0);
+        let ran = Arc::new(AtomicUsize::new(0));
+        let refused = thread::spawn({
+            let ran = Arc::clone(&ran);
+            move || {
+                group::scope(&CancelToken::new(), |g| {
+                    g.spawn(|_| {
+                        ran.fetch_add(1, Ordering::AcqRel);
+                        Ok::<_, ()>(())
+                    });
+                    Ok(())
+                })
+            }
+        });
+        // The other comes here, or before it, or after it.
+        ran.fetch_add(0, Ordering::AcqRel);
+        model::refuse_threads_after(usize::MAX);
+        let done = Latch::new(1);
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.spawn(|_| {
+                done.count_down();
+                Ok::<_, ()>(())
+            });
+            done.wait();
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+        assert_eq!(refused.join().unwrap(), Ok(()));
+        assert_eq!(ran.load(Ordering::Acquire), 1);
+    });
+}
+
+/// An owner does a task before the helper comes that it called, and takes the call back; the next task, which the owner
+/// does not do, gets a helper all the same: the one that is on its way.
+///
+/// Fails if the scope takes the helper for coming to it still (edit `group-taken-back-helper-is-awaited`), or the helper
+/// is forgotten (edit `crew-take-back-forgets-the-helper`).
+#[test]
+fn a_helper_whose_call_was_taken_back_comes_for_the_next_task() {
+    model::check(|| {
+        let done = Latch::new(1);
+        let result = group::scope(&CancelToken::new(), |g| {
+            g.spawn(|_| Ok::<_, ()>(()));
+            g.wait();
+            g.spawn(|_| {
+                done.count_down();
+                Ok(())
+            });
+            done.wait();
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+    });
+}
+
+/// A group whose tasks get no thread: whoever waits runs them, each once.
+///
+/// Fails if a wait without a limit leaves them to helpers (edit `group-wait-runs-nothing`).
+#[test]
+fn a_group_without_threads_runs_its_tasks_where_it_is_waited_for() {
+    model::check(|| {
+        model::refuse_threads_after(0);
+        let group = Group::<()>::new(&CancelToken::new());
+        let runs = Arc::new(AtomicUsize::new(0));
+        let spawner = thread::spawn({
+            let (spawner, runs) = (group.spawner(), Arc::clone(&runs));
+            move || {
+                let counts = move |_: &CancelToken| {
+                    runs.fetch_add(1, Ordering::AcqRel);
+                    Ok(())
+                };
+                spawner.spawn(counts).is_ok()
+            }
+        });
+        let early = group.wait();
+        assert!(spawner.join().unwrap());
+        assert_eq!((early, group.wait()), (Ok(()), Ok(())));
+        assert_eq!(runs.load(Ordering::Acquire), 1);
     });
 }
 

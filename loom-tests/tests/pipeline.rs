@@ -266,3 +266,43 @@ fn an_item_that_is_routed_to_another_output_wakes_it() {
         assert_eq!(count + other.join().unwrap(), 1);
     });
 }
+
+/// The system has one thread, and a merge two inputs of which the first is silent until the second has run: whoever
+/// takes the items advances the one that no thread has taken.
+///
+/// Fails if the refusal is told to nobody (edit `group-refusal-tells-nobody`).
+#[test]
+fn a_merge_advances_the_input_that_gets_no_thread() {
+    model::check(|| {
+        model::refuse_threads_after(1);
+        let latch = Arc::new(Latch::new(1));
+        let inputs = [0, 1].map(|input| {
+            let latch = Arc::clone(&latch);
+            Pipeline::source(0..1).map(move |_| if input == 0 { latch.wait() } else { latch.count_down() })
+        });
+        assert_eq!(Pipeline::merge(inputs).capacity(2).count(), 2);
+    });
+}
+
+/// A worker that was asked for does not come, because the system refuses it: the consumer does the work.
+///
+/// Fails if the refusal is told to nobody (edit `group-refusal-tells-nobody`).
+#[test]
+fn a_parallel_map_without_a_thread_is_the_consumers() {
+    model::check(|| {
+        model::refuse_threads_after(0);
+        let stop = CancelToken::new();
+        let read = Arc::new(AtomicUsize::new(0));
+        // To race it: a cancel would be told.
+        let beside = thread::spawn({
+            let read = Arc::clone(&read);
+            move || read.fetch_add(0, Ordering::AcqRel) <= 2
+        });
+        let source = (0..2).inspect(move |_| {
+            read.fetch_add(1, Ordering::AcqRel);
+        });
+        let outputs = Pipeline::source(source).cancelled_by(&stop).par_map(1, |n| n + 10).bound(1);
+        assert_eq!(outputs.collect::<Vec<_>>(), Ok(vec![10, 11]));
+        assert!(beside.join().unwrap());
+    });
+}

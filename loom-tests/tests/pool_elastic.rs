@@ -159,7 +159,7 @@ fn an_idle_worker_leaves_when_the_pool_is_shut_down() {
 #[test]
 fn a_refused_thread_leaves_no_task_behind() {
     model::check(|| {
-        thread::refuse_after(1);
+        model::refuse_threads_after(1);
         // Without an end to its time, which would call the idle one too.
         let pool = Arc::new(Pool::builder().workers(1..=2).keep_alive(Duration::MAX).build().unwrap());
         let (started, gate) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
@@ -193,7 +193,7 @@ fn a_refused_thread_leaves_no_task_behind() {
 #[test]
 fn without_any_thread_the_submitters_run_the_tasks() {
     model::check(|| {
-        thread::refuse_after(0);
+        model::refuse_threads_after(0);
         let pool = Arc::new(pool(0..=1, 0));
         let other = thread::spawn({
             let pool = Arc::clone(&pool);

@@ -7,7 +7,7 @@
 use selvedge_loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use selvedge_loom::sync::cell::UnsafeCell;
 use selvedge_loom::sync::model::{self, check, find_failure};
-use selvedge_loom::sync::{Arc, Condvar, Mutex, OnceLock, RwLock, thread, time};
+use selvedge_loom::sync::{Arc, Condvar, Mutex, OnceLock, RwLock, thread, time, weak};
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex as Seen;
@@ -513,6 +513,49 @@ fn what_no_model_can_hold_is_refused_with_advice() {
         thread.join().unwrap();
     });
     assert!(mixed.contains("two mutexes"), "{mixed}");
+}
+
+/// The last handle may go away just before an upgrade, and just after.
+///
+/// Fails if a drop of a handle is no step (edit `model-weak-drop-is-no-step`). The litmus programs notice, too, if a drop
+/// publishes nothing (edit `model-weak-drop-publishes-nothing`), or if the last one does not acquire what the others
+/// have published (edit `model-weak-last-owner-acquires-nothing`).
+#[test]
+fn an_upgrade_races_the_last_drop() {
+    let race = |ends: fn(Option<weak::Arc<u32>>)| {
+        let strong = weak::Arc::new(7);
+        let weak = weak::Arc::downgrade(&strong);
+        let dropper = thread::spawn(move || drop(strong));
+        ends(weak.upgrade());
+        dropper.join().unwrap();
+    };
+    let gone = find_failure(move || race(|value| assert!(value.is_some(), "gone")));
+    assert_eq!(gone.unwrap().message(), "gone");
+    let there = find_failure(move || race(|value| assert!(value.is_none(), "still there")));
+    assert_eq!(there.unwrap().message(), "still there");
+    check(move || race(|value| assert!(value.is_none_or(|value| *value == 7))));
+}
+
+/// Values that keep each other are a leak, which ends the model.
+///
+/// Fails if nobody looks for it (edit `model-weak-leaks-unseen`).
+#[test]
+fn a_circle_of_handles_is_a_leak() {
+    struct Linked(Mutex<Option<weak::Arc<Linked>>>);
+    let circle = |closed: bool| {
+        let value = weak::Arc::new(Linked(Mutex::new(None)));
+        let other = weak::Arc::clone(&value);
+        let holder = thread::spawn(move || {
+            if closed {
+                *other.0.lock() = Some(weak::Arc::clone(&other))
+            }
+        });
+        drop(value);
+        holder.join().unwrap();
+    };
+    let leak = find_failure(move || circle(true)).unwrap();
+    assert!(leak.message().contains("leaked"), "{leak:?}");
+    check(move || circle(false));
 }
 
 /// A lock that is held in a panic cannot be locked again in a model: loom's are poisoned for good. Its panic is loud.

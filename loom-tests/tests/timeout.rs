@@ -121,3 +121,23 @@ fn a_panic_comes_at_the_call_or_at_the_join() {
         canceller.join().unwrap();
     });
 }
+
+/// The system refuses the thread: the function runs once, on its caller, or on a helper that became free just then.
+///
+/// Fails if the caller does not run it (edit `timeout-refused-is-left`).
+#[test]
+fn a_function_without_a_thread_runs_on_its_caller() {
+    model::check(|| {
+        // One for both.
+        model::refuse_threads_after(1);
+        let runs = Arc::new(AtomicUsize::new(0));
+        let call = |runs: &Arc<AtomicUsize>| {
+            let runs = Arc::clone(runs);
+            move || timeout::run(Until::forever(), move |_| runs.fetch_add(1, Ordering::AcqRel)).is_ok()
+        };
+        let other = thread::spawn(call(&runs));
+        assert!(call(&runs)());
+        assert!(other.join().unwrap());
+        assert_eq!(runs.load(Ordering::Acquire), 2);
+    });
+}

@@ -6,7 +6,8 @@ use super::node::{Callback, Node, Watcher};
 use super::watchers::Key;
 use super::{CancelToken, Cause};
 use crate::panics;
-use crate::sync::{Arc, thread};
+use crate::sync::thread;
+use crate::sync::weak::Arc;
 
 /// A slot's registration with a token, for the time of one sleep.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub struct CallbackGuard {
 
 impl CallbackGuard {
     pub(super) fn new(node: &Arc<Node>, callback: Callback) -> Self {
-        match node.watch(Watcher::Call(callback)) {
+        match Node::watch(node, Watcher::Call(callback)) {
             Ok(key) => CallbackGuard { registration: Some((Arc::clone(node), key)) },
             Err(Watcher::Call(callback)) => {
                 callback();
@@ -87,7 +88,7 @@ impl Drop for DropGuard {
         if let Some(token) = &self.token {
             // While a panic unwinds, a second one that leaves this destructor would end the process.
             if thread::panicking() {
-                panics::discard(token.node.cancel(Cause::Requested));
+                panics::discard(Node::cancel(&token.node, Cause::Requested));
             } else {
                 token.cancel();
             }

@@ -18,7 +18,7 @@ pub use guards::{CallbackGuard, DropGuard};
 use crate::clock::Clock;
 use crate::error::{Cancelled, WaitError};
 use crate::panics;
-use crate::sync::Arc;
+use crate::sync::{Arc, weak};
 use crate::until::Until;
 use crate::wait::{Outcome, Slot};
 use guards::Watch;
@@ -92,7 +92,7 @@ use node::{Node, Watcher};
 /// better by closing its queue.
 #[derive(Clone)]
 pub struct CancelToken {
-    node: Arc<Node>,
+    node: weak::Arc<Node>,
 }
 
 impl CancelToken {
@@ -142,7 +142,7 @@ impl CancelToken {
         let deadline = own.into_iter().chain(theirs).map(|(_, at)| at).min();
         let child = CancelToken { node: Node::child(&self.node, deadline) };
         if let Some(other) = limit.token() {
-            child.node.follow_also(&other.node);
+            Node::follow_also(&child.node, &other.node);
         }
         child
     }
@@ -168,7 +168,7 @@ impl CancelToken {
 
     /// Cancels for a reason that another token had.
     pub(crate) fn cancel_for(&self, cause: Cause) {
-        if let Some(payload) = self.node.cancel(cause) {
+        if let Some(payload) = Node::cancel(&self.node, cause) {
             panics::resume(payload);
         }
     }
@@ -176,7 +176,7 @@ impl CancelToken {
     /// True if the token was cancelled or its deadline has passed.
     #[inline]
     pub fn is_cancelled(&self) -> bool {
-        self.node.is_cancelled()
+        Node::is_cancelled(&self.node)
     }
 
     /// Asks whether to go on, in a form for `?`.
@@ -185,12 +185,12 @@ impl CancelToken {
     /// [`Cancelled`] if the token was cancelled or its deadline has passed.
     #[inline]
     pub fn check(&self) -> Result<(), Cancelled> {
-        self.node.check()
+        Node::check(&self.node)
     }
 
     /// Why the token was cancelled; `None` while it is not.
     pub fn cause(&self) -> Option<Cause> {
-        self.node.cause()
+        Node::cause(&self.node)
     }
 
     /// The instant at which the token cancels itself, on its [`clock`](CancelToken::clock).
@@ -287,12 +287,12 @@ impl CancelToken {
     ///
     /// In a model, do not wait on it: crossbeam's channels know nothing of loom.
     pub fn done(&self) -> &Receiver<Infallible> {
-        self.node.done()
+        Node::done(&self.node)
     }
 
     /// Ends the wait in `slot` with `outcome` when the token is cancelled: now, if it is.
     pub(crate) fn end_wait(&self, slot: &Arc<Slot>, outcome: Outcome) -> Option<Watch<'_>> {
-        match self.node.watch(Watcher::Slot(Arc::clone(slot), outcome)) {
+        match Node::watch(&self.node, Watcher::Slot(Arc::clone(slot), outcome)) {
             Ok(key) => Some(Watch::new(&self.node, key)),
             Err(_) => {
                 drop(slot.end(outcome));

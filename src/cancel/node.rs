@@ -32,7 +32,8 @@ use crate::clock::{Alarm, Clock};
 use crate::error::Cancelled;
 use crate::panics::{self, FirstPanic, Payload};
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Arc, Mutex, OnceLock, Weak};
+use crate::sync::weak::{Arc, Weak};
+use crate::sync::{self, Mutex, OnceLock};
 use crate::wait::{Outcome, Slot};
 
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
@@ -85,7 +86,7 @@ impl Drop for State {
 /// Somebody who must hear of the cancellation.
 pub(super) enum Watcher {
     /// A sleeping thread, and what it is told.
-    Slot(Arc<Slot>, Outcome),
+    Slot(sync::Arc<Slot>, Outcome),
     Call(Callback),
     Child(Weak<Node>),
 }
@@ -115,16 +116,16 @@ impl Node {
             (a, b) => a.or(b),
         };
         let node = Arc::new(Node::new(parent.clock.clone(), deadline, Some(Arc::clone(parent)), LIVE));
-        if let Some(key) = node.enter(parent) {
+        if let Some(key) = Node::enter(&node, parent) {
             node.key.set(key).unwrap_or_else(|_| unreachable!("set once"));
         }
         node
     }
 
     /// Lets the node be cancelled with a second one as well, once in its life.
-    pub(super) fn follow_also(self: &Arc<Self>, other: &Arc<Node>) {
-        if let Some(key) = self.enter(other) {
-            self.also.set((Arc::clone(other), key)).unwrap_or_else(|_| unreachable!("set once"));
+    pub(super) fn follow_also(node: &Arc<Self>, other: &Arc<Node>) {
+        if let Some(key) = Node::enter(node, other) {
+            node.also.set((Arc::clone(other), key)).unwrap_or_else(|_| unreachable!("set once"));
         }
     }
 
@@ -132,12 +133,12 @@ impl Node {
     ///
     /// The node is whole before anybody above hears of it: an [`Arc::new_cyclic`] would be one allocation's
     /// work less, but until it returns a canceller's `upgrade` fails, and the child would be missed.
-    fn enter(self: &Arc<Self>, above: &Arc<Node>) -> Option<Key> {
-        match above.watch(Watcher::Child(Arc::downgrade(self))) {
+    fn enter(node: &Arc<Self>, above: &Arc<Node>) -> Option<Key> {
+        match Node::watch(above, Watcher::Child(Arc::downgrade(node))) {
             Ok(key) => Some(key),
             // It is new, so there is no callback yet that could panic.
             Err(_) => {
-                panics::discard(self.cancel(above.cause().unwrap_or(Cause::Requested)));
+                panics::discard(Node::cancel(node, Node::cause(above).unwrap_or(Cause::Requested)));
                 None
             }
         }
@@ -145,13 +146,13 @@ impl Node {
 
     /// True if the node was cancelled or its deadline has passed, which cancels it.
     #[inline]
-    pub(super) fn is_cancelled(self: &Arc<Self>) -> bool {
-        if self.was_cancelled() {
+    pub(super) fn is_cancelled(node: &Arc<Self>) -> bool {
+        if node.was_cancelled() {
             return true;
         }
-        match self.deadline {
+        match node.deadline {
             None => false,
-            Some(deadline) => self.is_late(deadline),
+            Some(deadline) => Node::is_late(node, deadline),
         }
     }
 
@@ -181,17 +182,17 @@ impl Node {
     }
 
     #[cold]
-    fn is_late(self: &Arc<Self>, deadline: Instant) -> bool {
-        let late = self.clock.now() >= deadline;
+    fn is_late(node: &Arc<Self>, deadline: Instant) -> bool {
+        let late = node.clock.now() >= deadline;
         if late {
-            self.expire();
+            Node::expire(node);
         }
         late
     }
 
-    pub(super) fn cause(self: &Arc<Self>) -> Option<Cause> {
-        self.is_cancelled();
-        self.state.lock().cause.clone()
+    pub(super) fn cause(node: &Arc<Self>) -> Option<Cause> {
+        Node::is_cancelled(node);
+        node.state.lock().cause.clone()
     }
 
     /// Cancels the node and everything below it, and tells everybody, each once. The first cause stays.
@@ -200,13 +201,13 @@ impl Node {
     /// caller's unwinds this loop. Goes down the tree with a list instead of recursion: a chain of tokens may be
     /// deeper than the stack.
     #[must_use = "a callback's panic goes to whoever cancelled, or is let go on purpose"]
-    pub(super) fn cancel(self: &Arc<Self>, cause: Cause) -> Option<Payload> {
+    pub(super) fn cancel(node: &Arc<Self>, cause: Cause) -> Option<Payload> {
         // Most tokens have nobody below, and then nothing is allocated.
         // A loose node whose parent was cancelled before has the parent's cause.
-        self.was_cancelled();
+        node.was_cancelled();
         let mut below = Vec::new();
         let mut panicked = FirstPanic::new();
-        let mut next = Some(Arc::clone(self));
+        let mut next = Some(Arc::clone(node));
         while let Some(node) = next {
             for watcher in node.end(&cause) {
                 match watcher {
@@ -227,8 +228,8 @@ impl Node {
     ///
     /// A callback's panic ends here, after the panic hook has reported it: whoever finds the deadline passed
     /// may be in the middle of a wait, with others in line behind, and has not asked for the callback.
-    fn expire(self: &Arc<Self>) {
-        panics::discard(self.cancel(Cause::DeadlinePassed));
+    fn expire(node: &Arc<Self>) {
+        panics::discard(Node::cancel(node, Cause::DeadlinePassed));
     }
 
     /// Writes the cause, and takes out everybody who must be told; nobody if it was there already.
@@ -256,18 +257,18 @@ impl Node {
     }
 
     /// Registers a watcher, or gives it back if the node was cancelled.
-    pub(super) fn watch(self: &Arc<Self>, watcher: Watcher) -> Result<Key, Watcher> {
-        self.tie();
+    pub(super) fn watch(node: &Arc<Self>, watcher: Watcher) -> Result<Key, Watcher> {
+        Node::tie(node);
         // A child has the deadline itself, and a sleeper looks at the system's clock itself.
         match watcher {
-            Watcher::Call(_) => self.set_alarm(),
-            Watcher::Slot(..) if !self.clock.is_system() => self.set_alarm(),
+            Watcher::Call(_) => Node::set_alarm(node),
+            Watcher::Slot(..) if !node.clock.is_system() => Node::set_alarm(node),
             Watcher::Slot(..) | Watcher::Child(_) => {}
         }
-        if self.is_cancelled() {
+        if Node::is_cancelled(node) {
             return Err(watcher);
         }
-        let mut state = self.state.lock();
+        let mut state = node.state.lock();
         match state.cause {
             Some(_) => Err(watcher),
             None => Ok(state.watchers.insert(watcher)),
@@ -284,27 +285,27 @@ impl Node {
     }
 
     /// Sees to it that the node is cancelled at its deadline although nobody looks.
-    fn set_alarm(self: &Arc<Self>) {
-        let Some(deadline) = self.deadline else { return };
+    fn set_alarm(node: &Arc<Self>) {
+        let Some(deadline) = node.deadline else { return };
         {
-            let state = self.state.lock();
+            let state = node.state.lock();
             if state.cause.is_some() || state.alarm.is_some() {
                 return;
             }
         }
         // Set with no lock held, because an alarm whose time has come rings on the spot. Two threads may get
         // here at once; the second alarm replaces the first and is as good.
-        let node = Arc::downgrade(self);
+        let weak = Arc::downgrade(node);
         let ring = move || {
-            let payload = node.upgrade().and_then(|node| node.cancel(Cause::DeadlinePassed));
+            let payload = weak.upgrade().and_then(|node| Node::cancel(&node, Cause::DeadlinePassed));
             if let Some(payload) = payload {
                 panics::resume(payload);
             }
         };
         // A panic goes to whoever advances a manual clock and dies on the alarm thread. If the alarm rings on
         // the spot it ends here, for the reason that `expire` gives.
-        let alarm = panics::contain(|| self.clock.call_at(deadline, ring)).flatten();
-        let mut state = self.state.lock();
+        let alarm = panics::contain(|| node.clock.call_at(deadline, ring)).flatten();
+        let mut state = node.state.lock();
         let unneeded = match state.cause {
             Some(_) => alarm,
             None => mem::replace(&mut state.alarm, alarm),
@@ -314,25 +315,25 @@ impl Node {
     }
 
     /// A receiver that is disconnected when the node is cancelled, and never receives anything.
-    pub(super) fn done(self: &Arc<Self>) -> &Receiver<Infallible> {
-        if let Some(done) = self.done.get() {
+    pub(super) fn done(node: &Arc<Self>) -> &Receiver<Infallible> {
+        if let Some(done) = node.done.get() {
             return done;
         }
-        self.tie();
-        self.set_alarm();
+        Node::tie(node);
+        Node::set_alarm(node);
         let (sender, receiver) = crossbeam_channel::bounded(0);
-        let mut state = self.state.lock();
+        let mut state = node.state.lock();
         // The first receiver stays, so its sender is the one to keep; set under the lock, so that a
         // canceller either finds the sender or was here before.
-        if self.done.set(receiver).is_ok() && state.cause.is_none() {
+        if node.done.set(receiver).is_ok() && state.cause.is_none() {
             state.done = Some(sender);
         }
         drop(state);
-        self.done.get().expect("it was set above")
+        node.done.get().expect("it was set above")
     }
 
-    pub(super) fn check(self: &Arc<Self>) -> Result<(), Cancelled> {
-        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+    pub(super) fn check(node: &Arc<Self>) -> Result<(), Cancelled> {
+        if Node::is_cancelled(node) { Err(Cancelled) } else { Ok(()) }
     }
 
     fn leave_parent(&mut self) -> Option<Arc<Node>> {

@@ -10,7 +10,7 @@ use super::{Error, TaskResult, Unfinished};
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::panics::{self, FirstPanic};
-use crate::sync::Arc;
+use crate::sync::{Arc, weak};
 use crate::until::Until;
 
 /// How the tasks of a [`Group`] have ended. The error is shared, because each wait returns it.
@@ -110,7 +110,7 @@ pub struct Group<E = Infallible> {
 impl<E> Group<E> {
     /// Makes a group with no tasks, which is cancelled with `token`; its own token is a child of it.
     pub fn new(token: &CancelToken) -> Self {
-        Group { spawner: Spawner { core: Arc::new(Core::new(None, token)) } }
+        Group { spawner: Spawner { core: weak::Arc::new(Core::new(None, token)) } }
     }
 
     fn core(&self) -> &Core<Arc<E>> {
@@ -208,7 +208,7 @@ impl<E: Send + Sync + 'static> Group<E> {
     where
         F: FnOnce() -> R + Send + 'static,
     {
-        let core = Arc::downgrade(&self.spawner.core);
+        let core = weak::Arc::downgrade(&self.spawner.core);
         self.core().on_stop(Box::new(move || match core.upgrade() {
             Some(core) => core.closer(f),
             // Nobody is left who could wait on anything.

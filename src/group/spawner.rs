@@ -10,7 +10,7 @@ use super::handle::{Handle, Maker};
 use super::state::Task;
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError};
-use crate::sync::Arc;
+use crate::sync::{Arc, weak};
 
 /// Spawns tasks into a [`Group`](super::Group), and can be cloned, sent, and kept by the group's own tasks.
 ///
@@ -31,7 +31,7 @@ use crate::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Spawner<E = Infallible> {
-    pub(super) core: Arc<Core<Arc<E>>>,
+    pub(super) core: weak::Arc<Core<Arc<E>>>,
 }
 
 impl<E: Send + Sync + 'static> Spawner<E> {
@@ -96,7 +96,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, Closed));
         }
-        let core = Arc::clone(&self.core);
+        let core = weak::Arc::clone(&self.core);
         Ok(Maker::new().post(&self.core.board, |maker| {
             Box::new(move || {
                 maker.begin();
@@ -149,14 +149,14 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         F: FnOnce(&CancelToken) -> R + Send + 'static,
         R: TaskResult<E, Value = ()>,
     {
-        let core = Arc::clone(&self.core);
+        let core = weak::Arc::clone(&self.core);
         Box::new(move || core.run(name, |token| f(token).into_result().map_err(Arc::new), |()| ()))
     }
 }
 
 impl<E> Clone for Spawner<E> {
     fn clone(&self) -> Self {
-        Spawner { core: Arc::clone(&self.core) }
+        Spawner { core: weak::Arc::clone(&self.core) }
     }
 }
 

@@ -9,12 +9,12 @@
 //! the system has given the crate another thread: callbacks come late then, but none is lost.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::mem;
 use std::time::Instant;
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-use parking_lot::{Condvar, Mutex};
+use super::atomic::{AtomicBool, Ordering::Relaxed};
+use super::{Arc, Condvar, Mutex, lazy_static, thread, time};
 
 type Callback = Box<dyn FnOnce() + Send>;
 
@@ -30,6 +30,7 @@ struct Alarms {
     refused: AtomicBool,
 }
 
+#[derive(Default)]
 struct State {
     due: BTreeMap<Key, Callback>,
     next_serial: u64,
@@ -38,41 +39,54 @@ struct State {
     running: bool,
 }
 
-static ALARMS: Alarms = Alarms {
-    state: Mutex::new(State { due: BTreeMap::new(), next_serial: 0, running: false }),
-    first_changed: Condvar::new(),
-    refused: AtomicBool::new(false),
-};
+lazy_static! {
+    /// Shared, because in a model statics end with the main thread, which the alarms' may outlive.
+    static ref ALARMS: Arc<Alarms> = Arc::new(Alarms {
+        state: Mutex::default(),
+        first_changed: Condvar::new(),
+        refused: AtomicBool::new(false),
+    });
+}
 
 /// An alarm that was set; dropping it takes it back.
-#[derive(Debug)]
-pub(crate) struct Alarm(Key);
+pub(crate) struct Alarm {
+    key: Key,
+    alarms: Arc<Alarms>,
+}
 
 /// Calls `callback` once, from a thread of the crate's own, at `at` or soon after. It must not panic: the thread
 /// rings for everybody. [`Clock`](crate::clock::Clock), the only caller, contains what is the user's.
 pub(crate) fn schedule(at: Instant, callback: Callback) -> Alarm {
-    let mut state = ALARMS.state.lock();
+    let alarms = Arc::clone(&ALARMS);
+    let mut state = alarms.state.lock();
     let key = (at, state.next_serial);
     state.next_serial += 1;
     let is_first = state.due.first_key_value().is_none_or(|(first, _)| key < *first);
     state.due.insert(key, callback);
     if !mem::replace(&mut state.running, true) {
         drop(state);
-        start();
-    } else if is_first {
-        ALARMS.first_changed.notify_one();
+        start(&alarms);
+    } else {
+        if is_first {
+            alarms.first_changed.notify_one();
+        }
+        drop(state);
     }
-    Alarm(key)
+    Alarm { key, alarms }
 }
 
 /// Starts the thread, which counts as running already.
-fn start() {
-    let started = std::thread::Builder::new().name("selvedge-alarms".into()).spawn(run);
+fn start(alarms: &Arc<Alarms>) {
+    let builder = thread::Builder::new().name("selvedge-alarms".into());
+    let started = builder.spawn({
+        let alarms = Arc::clone(alarms);
+        move || run(&alarms)
+    });
     if started.is_err() {
         // Under the lock, so that nobody relies on a thread that does not come.
-        let mut state = ALARMS.state.lock();
+        let mut state = alarms.state.lock();
         state.running = false;
-        ALARMS.refused.store(true, Relaxed);
+        alarms.refused.store(true, Relaxed);
     }
 }
 
@@ -80,22 +94,22 @@ fn start() {
 #[inline]
 pub(crate) fn retry_refused() {
     if ALARMS.refused.load(Relaxed) {
-        retry();
+        retry(&ALARMS);
     }
 }
 
 #[cold]
-fn retry() {
-    let mut state = ALARMS.state.lock();
-    ALARMS.refused.store(false, Relaxed);
+fn retry(alarms: &Arc<Alarms>) {
+    let mut state = alarms.state.lock();
+    alarms.refused.store(false, Relaxed);
     if !state.due.is_empty() && !mem::replace(&mut state.running, true) {
         drop(state);
-        start();
+        start(alarms);
     }
 }
 
-fn run() {
-    let mut state = ALARMS.state.lock();
+fn run(alarms: &Alarms) {
+    let mut state = alarms.state.lock();
     loop {
         let Some((&key, _)) = state.due.first_key_value() else {
             state.running = false;
@@ -103,29 +117,37 @@ fn run() {
         };
         // The wait ends because the deadline came, or because `schedule` or `drop` changed the first one;
         // both do so under the lock that this thread holds until it sleeps, so neither can be missed.
-        if Instant::now() < key.0 {
-            ALARMS.first_changed.wait_until(&mut state, key.0);
+        if time::now() < key.0 {
+            alarms.first_changed.wait_until(&mut state, key.0);
             continue;
         }
         let callback = state.due.remove(&key);
         // The callback leads to code that is not ours: it runs with no lock held.
-        parking_lot::MutexGuard::unlocked(&mut state, || {
-            if let Some(callback) = callback {
-                callback();
-            }
-        });
+        drop(state);
+        if let Some(callback) = callback {
+            callback();
+        }
+        state = alarms.state.lock();
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        let mut state = ALARMS.state.lock();
-        let removed = state.due.remove(&self.0);
+        let mut state = self.alarms.state.lock();
+        let removed = state.due.remove(&self.key);
         if removed.is_some() && state.running {
-            ALARMS.first_changed.notify_one();
+            self.alarms.first_changed.notify_one();
         }
         drop(state);
         drop(removed);
-        retry_refused();
+        if self.alarms.refused.load(Relaxed) {
+            retry(&self.alarms);
+        }
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Alarm").field(&self.key).finish()
     }
 }

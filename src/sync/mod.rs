@@ -42,7 +42,9 @@
 //! - an atomic load sees every value that it may see, where loom alone loses some of them, and so does a
 //!   `compare_exchange` that fails;
 //! - [`thread::yield_now`] and [`hint::spin_loop`] may let nobody else run;
+//! - a drop and an upgrade of a [`weak`] reference count are points at which another thread may come first;
 //! - a look at a [`OnceLock`] or a [`lazy_static`] is a point at which another thread may come first;
+//! - [`model::refuse_threads_after`] lets the system have no more threads, and have some again;
 //! - what loom reports (a deadlock, a race, a leak) fails the model even where the code catches panics.
 //!
 //! A model may show more behaviours than the real side has, never fewer, but for the list below. A litmus suite holds
@@ -52,8 +54,8 @@
 //!
 //! # What a model does not show
 //!
-//! - That an [`Arc`]'s last owner went away just before [`Weak::upgrade`](Weak): both counts are std's on both sides,
-//!   and loom sees no step there.
+//! - What depends on which of several [`Arc`]s is the last, beyond the order of the steps around their drops: it is
+//!   std's on both sides, and its drop is no step, as that of a [`weak::Arc`] is.
 //! - That two threads each see a store which the other makes after its own look (load buffering), which the language
 //!   allows for relaxed accesses.
 //! - That time passes between two calls of [`time::now`] without anybody's wait expiring.
@@ -73,6 +75,7 @@
 //! object lives as long as its execution. Without `--cfg loom` nothing is explored, which [`model::check`] says on the
 //! standard error stream.
 
+mod alarms;
 pub(crate) mod failure;
 #[cfg(any(loom, selvedge_loom))]
 #[path = "model/mod.rs"]
@@ -83,13 +86,12 @@ mod side;
 
 pub use side::{
     Condvar, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult,
-    atomic, cell, hint, lazy_static, model, thread, thread_local, time,
+    atomic, cell, hint, lazy_static, model, thread, thread_local, time, weak,
 };
-/// std's reference count on both sides: loom's own has no `Weak` and multiplies the schedules to explore.
+/// std's reference count on both sides: a step at each drop would multiply the schedules to explore, and most
+/// of what is shared does not depend on them. What does, and whatever is referenced weakly, takes [`weak::Arc`].
 #[doc(no_inline)]
 pub use std::sync::Arc;
-/// std's weak reference on both sides.
-pub use std::sync::Weak;
 
 /// The loom that the model side is built on, for what this door does not cover.
 #[cfg(any(loom, selvedge_loom))]

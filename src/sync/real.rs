@@ -41,6 +41,27 @@ pub mod thread {
     }
 }
 
+/// Reference counts that can be referenced weakly, in a form that a model can see.
+///
+/// ```
+/// use selvedge::sync::weak::{Arc, Weak};
+///
+/// let strong = Arc::new(7);
+/// let weak: Weak<i32> = Arc::downgrade(&strong);
+/// assert_eq!(weak.upgrade().as_deref(), Some(&7));
+/// drop(strong);
+/// assert!(weak.upgrade().is_none());
+/// ```
+///
+/// Here they are std's. On the model side each drop and upgrade is a point at which another thread may come
+/// first, so that a model explores an upgrade against the last handle's drop. There they lack what only the compiler
+/// can give: an `Arc<T>` does not turn into an `Arc<dyn Trait>`, and a method cannot take `self: &Arc<Self>`, where an
+/// associated function can take `this: &Arc<Self>`.
+pub mod weak {
+    #[doc(no_inline)]
+    pub use std::sync::{Arc, Weak};
+}
+
 /// What a busy-wait tells the processor.
 pub mod hint {
     #[doc(no_inline)]
@@ -84,14 +105,11 @@ pub mod cell {
     }
 }
 
-#[path = "alarms.rs"]
-mod alarms;
-
 /// The operating system's time. [`Clock`](crate::Clock) is the only one that asks.
 pub mod time {
     pub use std::time::Instant;
 
-    pub(crate) use super::alarms::{Alarm, retry_refused, schedule};
+    pub(crate) use crate::sync::alarms::{Alarm, retry_refused, schedule};
 
     /// The time now.
     #[inline]
@@ -139,6 +157,13 @@ pub mod model {
     /// Does nothing here, where a thread's panic goes to whoever joins it anyway. In a model it ends the model
     /// unless this was called in its body.
     pub fn join_panics() {}
+
+    /// Does nothing here, where it is the operating system that refuses a thread. In a model, of the threads that
+    /// [`Builder::spawn`](crate::sync::thread::Builder::spawn) starts from now on the first `count` are to be had and the
+    /// others are refused, until it is called again: `0` refuses the next one, `usize::MAX` none. It holds for this
+    /// crate's own threads (helpers, workers, the one that rings at deadlines), and for one execution.
+    /// [`thread::spawn`](crate::sync::thread::spawn) never fails.
+    pub fn refuse_threads_after(_count: usize) {}
 
     /// Past the test harness, which shows nothing of a test that passes.
     fn say_that_nothing_is_explored() {

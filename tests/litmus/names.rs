@@ -18,7 +18,7 @@ const EXCUSED: [&str; 12] = [
     "Integer",
     "Primitive",
     "force",
-    "refuse_after",
+    "refuse_threads_after",
     // loom itself.
     "loom",
 ];

@@ -2,7 +2,8 @@
 
 use crate::door::atomic::AtomicU32;
 use crate::door::atomic::Ordering::Relaxed;
-use crate::door::{Arc, OnceLock, Weak, lazy_static};
+use crate::door::weak::{self as counted, Weak};
+use crate::door::{Arc, Mutex, OnceLock, lazy_static};
 use crate::threads::race;
 
 lazy_static! {
@@ -102,11 +103,10 @@ litmus! {
         );
         vec![a, b]
     };
-    /// A weak reference leads to the value as long as somebody owns it. The counts are std's, which loom does not see:
-    /// it does not explore that another thread's last reference goes away just before.
-    a_weak_reference_leads_to_its_value_or_not allowed [&[0], &[1]], hole [&[0]], => || {
-        let value = Arc::new(AtomicU32::new(1));
-        let weak: Weak<AtomicU32> = Arc::downgrade(&value);
+    /// A weak reference leads to the value as long as somebody owns it.
+    a_weak_reference_leads_to_its_value_or_not allowed [&[0], &[1]], => || {
+        let value = counted::Arc::new(AtomicU32::new(1));
+        let weak: Weak<AtomicU32> = counted::Arc::downgrade(&value);
         let (_, seen) = race(
             move || {
                 value.load(Relaxed);
@@ -116,4 +116,68 @@ litmus! {
         );
         vec![seen]
     };
+    /// Two that look for a value against the last owner's drop: each finds it or not, and it is dropped once.
+    two_weak_references_lead_to_a_value_that_is_dropped_once
+        allowed [&[0, 0, 1], &[0, 1, 1], &[1, 0, 1], &[1, 1, 1]],
+        => || {
+            let drops = Arc::new(AtomicU32::new(0));
+            let value = counted::Arc::new(OnDrop(Arc::clone(&drops), 1));
+            let look = |weak: Weak<OnDrop>| move || u32::from(weak.upgrade().is_some());
+            let weak = counted::Arc::downgrade(&value);
+            let (first, second) = (look(weak.clone()), look(weak));
+            let ((_, a), b) = race(move || race(move || drop(value), first), second);
+            vec![a, b, drops.load(Relaxed)]
+        };
+    /// Who comes to the last step first may drop the value or leave that to the other.
+    either_of_two_drops_the_value_whoever_came_first allowed [&[0, 1], &[0, 2], &[1, 1], &[1, 2]], => || {
+        let (steps, dropper) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let value = counted::Arc::new(Mutex::new(OnDrop(Arc::clone(&dropper), 0)));
+        let other = counted::Arc::clone(&value);
+        let own = |value: counted::Arc<Mutex<OnDrop>>, me: u32, steps: Arc<AtomicU32>| move || {
+            let place = steps.fetch_add(1, Relaxed);
+            if let Some(value) = counted::Arc::into_inner(value) {
+                value.into_inner().1 = me;
+            }
+            place
+        };
+        let (first, _) = race(own(value, 1, Arc::clone(&steps)), own(other, 2, steps));
+        vec![first, dropper.load(Relaxed)]
+    };
+    /// Who drops the value sees what the others did before they let go.
+    the_last_owner_sees_what_the_others_did allowed [&[0, 0], &[0, 1], &[1, 1]], => || {
+        let cell = Arc::new(AtomicU32::new(0));
+        let stored = Arc::clone(&cell);
+        let value = counted::Arc::new(());
+        let other = counted::Arc::clone(&value);
+        race(
+            move || {
+                stored.store(1, Relaxed);
+                drop(other);
+            },
+            move || {
+                let last = counted::Arc::into_inner(value).is_some();
+                vec![u32::from(last), cell.load(Relaxed)]
+            },
+        ).1
+    };
+    /// A clone is the same value, and keeps it.
+    a_clone_keeps_the_value allowed [&[1]], => || {
+        let value = counted::Arc::<u32>::default();
+        let other = value.clone();
+        let same = counted::Arc::ptr_eq(&value, &other)
+            && counted::Arc::as_ptr(&value) == counted::Arc::as_ptr(&other);
+        assert!(same, "two values");
+        let weak = counted::Arc::downgrade(&value);
+        let (_, seen) = race(move || drop(other), move || weak.upgrade().is_some());
+        vec![u32::from(seen && *value == 0)]
+    };
+}
+
+/// Counts its drop, or names who drops it.
+struct OnDrop(Arc<AtomicU32>, u32);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(self.1, Relaxed);
+    }
 }

@@ -12,39 +12,39 @@
 //! 4. The parent of a loose node is not loose, so a look goes up one step at most.
 
 use super::{CANCELLED, LIVE, LOOSE, Node};
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::sync::weak::Arc;
 
 impl Node {
     /// A child that enters its parent's list when somebody must be told of its end.
     pub(in crate::cancel) fn loose_child(parent: &Arc<Node>) -> Arc<Node> {
-        parent.tie();
+        Node::tie(parent);
         let (clock, above) = (parent.clock.clone(), Some(Arc::clone(parent)));
         Arc::new(Node::new(clock, parent.deadline, above, LOOSE))
     }
 
     /// Lets a loose node enter its parent's list, so that it is told.
     #[inline]
-    pub(super) fn tie(self: &Arc<Self>) {
+    pub(super) fn tie(node: &Arc<Self>) {
         // Relaxed: who sees an old value ties it again, and takes that back.
-        if self.stage.load(Ordering::Relaxed) == LOOSE {
-            self.tie_loose();
+        if node.stage.load(Ordering::Relaxed) == LOOSE {
+            Node::tie_loose(node);
         }
     }
 
     #[cold]
-    fn tie_loose(self: &Arc<Self>) {
-        let parent = self.parent.as_ref().expect("a loose node has a parent");
-        let Some(key) = self.enter(parent) else { return };
+    fn tie_loose(node: &Arc<Self>) {
+        let parent = node.parent.as_ref().expect("a loose node has a parent");
+        let Some(key) = Node::enter(node, parent) else { return };
         // Two threads may tie it at once: then it is in the list twice for a moment, and one of them leaves it.
-        if let Err(second) = self.key.set(key) {
+        if let Err(second) = node.key.set(key) {
             drop(parent.forget(second));
         }
         // Not before it is in the list: until then whoever looks at it must look at the parent. Relaxed: it publishes
         // nothing.
-        let state = self.state.lock();
+        let state = node.state.lock();
         if state.cause.is_none() {
-            self.stage.store(LIVE, Ordering::Relaxed);
+            node.stage.store(LIVE, Ordering::Relaxed);
         }
     }
 

@@ -11,6 +11,7 @@ mod condvar;
 mod locks;
 mod once;
 mod threads;
+mod weak_counts;
 
 pub use crate::__lazy_static as lazy_static;
 pub use crate::__thread_local as thread_local;
@@ -64,6 +65,7 @@ pub(super) const IS_MODEL: bool = true;
 /// Runs models under every schedule.
 pub mod model {
     pub use super::check::{IS_MODEL, check, find_failure, join_panics};
+    pub use super::threads::refuse_threads_after;
     pub use crate::sync::failure::{Failure, Policy};
 }
 
@@ -79,9 +81,17 @@ pub mod atomic {
 /// Threads of the model: at most five over its life, the main one counted.
 pub mod thread {
     pub use super::threads::{
-        Builder, JoinHandle, Thread, ThreadId, available_parallelism, current, panicking, refuse_after,
-        spawn, yield_now,
+        Builder, JoinHandle, Thread, ThreadId, available_parallelism, current, panicking, spawn, yield_now,
     };
+}
+
+/// Reference counts that can be referenced weakly; each drop and upgrade is a point at which another thread may come
+/// first.
+///
+/// They lack what only the compiler can give to std's: an `Arc<T>` does not turn into an `Arc<dyn Trait>`, and a method
+/// cannot take `self: &Arc<Self>`.
+pub mod weak {
+    pub use super::weak_counts::{Arc, Weak};
 }
 
 /// What a busy-wait tells the scheduler: that another thread must run first.
@@ -105,15 +115,20 @@ pub mod time {
 
     pub use std::time::Instant;
 
+    use crate::sync::alarms;
+
     std::thread_local! {
         /// The latest deadline that expired in this execution.
         static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
+        /// The real side's alarms are in use in this execution.
+        static ALARMS_ARE_SET: Cell<bool> = const { Cell::new(false) };
     }
 
     /// Begins an execution: time goes back to where every execution of every model begins.
     pub(super) fn restart() {
         static BASE: OnceLock<Instant> = OnceLock::new();
         NOW.set(Some(*BASE.get_or_init(Instant::now)));
+        ALARMS_ARE_SET.set(false);
     }
 
     /// The time now: the latest deadline that expired in this execution.
@@ -131,10 +146,20 @@ pub mod time {
 
     /// An alarm that was set; dropping it takes it back.
     #[derive(Debug)]
-    pub(crate) struct Alarm(std::sync::Arc<loom::sync::Mutex<bool>>);
+    pub(crate) enum Alarm {
+        /// Whether it was taken back.
+        AnyTime(std::sync::Arc<loom::sync::Mutex<bool>>),
+        /// As on the real side.
+        OfThread { _alarm: alarms::Alarm },
+    }
 
-    /// Calls `callback` once at any point from now on, from a thread of its own.
+    /// Calls `callback` once at any point from now on, from a thread of its own: what the real side's alarms come to, in
+    /// fewer steps. In a model that may refuse threads it is the real side's, whose thread may be refused.
     pub(crate) fn schedule(at: Instant, callback: Box<dyn FnOnce() + Send>) -> Alarm {
+        if super::threads::may_refuse() {
+            ALARMS_ARE_SET.set(true);
+            return Alarm::OfThread { _alarm: alarms::schedule(at, callback) };
+        }
         let taken_back = std::sync::Arc::new(loom::sync::Mutex::new(false));
         super::threads::spawn({
             let taken_back = std::sync::Arc::clone(&taken_back);
@@ -145,15 +170,22 @@ pub mod time {
                 }
             }
         });
-        Alarm(taken_back)
+        Alarm::AnyTime(taken_back)
     }
 
-    /// Nothing is refused to an alarm here.
-    pub(crate) fn retry_refused() {}
+    /// Asks for the alarms' thread again, if it was refused.
+    pub(crate) fn retry_refused() {
+        // A step only where one may be due: every thread that goes to sleep comes here.
+        if ALARMS_ARE_SET.get() {
+            alarms::retry_refused();
+        }
+    }
 
     impl Drop for Alarm {
         fn drop(&mut self) {
-            *self.0.lock().expect("loom's locks do not poison") = true;
+            if let Alarm::AnyTime(taken_back) = self {
+                *taken_back.lock().expect("loom's locks do not poison") = true;
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ std::thread_local! {
     static STARTED: Cell<usize> = const { Cell::new(1) };
     /// How many threads builders may still start in this execution.
     static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// Whether the model has said how many.
+    static MAY_REFUSE: Cell<bool> = const { Cell::new(false) };
     /// Whether a thread's panic goes to whoever joins it.
     static JOINED: Cell<bool> = const { Cell::new(false) };
 }
@@ -27,13 +29,21 @@ std::thread_local! {
 pub(super) fn restart() {
     STARTED.set(1);
     LEFT.set(usize::MAX);
+    MAY_REFUSE.set(false);
     JOINED.set(false);
 }
 
 /// Lets builders start so many more threads in this execution and refuses the rest, as a system does that has
-/// no more. [`spawn`] is not counted.
-pub fn refuse_after(count: usize) {
+/// no more: `0` refuses the next one. Called again it holds from there on: after `usize::MAX` there are threads again. It
+/// holds for this crate's own threads, too. [`spawn`] is not counted and never fails.
+pub fn refuse_threads_after(count: usize) {
     LEFT.set(count);
+    MAY_REFUSE.set(true);
+}
+
+/// Whether a thread may be refused in this execution.
+pub(super) fn may_refuse() -> bool {
+    MAY_REFUSE.get()
 }
 
 /// From here on a thread's panic goes to whoever joins it.
@@ -68,7 +78,7 @@ pub fn available_parallelism() -> usize {
     2
 }
 
-/// loom's builder, with an end to the threads that it starts: [`refuse_after`].
+/// loom's builder, with an end to the threads that it starts: [`refuse_threads_after`].
 #[derive(Debug)]
 pub struct Builder(loom::thread::Builder);
 
