@@ -149,26 +149,33 @@ mod parallel {
         within_a_minute(|| {
             let (read, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let (reads, dones) = (Arc::clone(&read), Arc::clone(&done));
-            let (gate, waits) = (Arc::new(Latch::new(1)), Arc::new(AtomicUsize::new(0)));
+            let gate = Arc::new(Latch::new(1));
             let opens = Arc::clone(&gate);
+            // A reader reads at most a quarter of the bound at once, and waits until there is room for it: with this
+            // bound it reads one item at a time, and the window is filled to the last place.
+            let bound = 7;
+            let pool = Pool::builder().workers(1).queue(1).build().unwrap();
             let mut outputs = Pipeline::source(0..1_000)
                 .inspect(move |_| _ = reads.fetch_add(1, SeqCst))
                 .par_map(1, move |n| {
                     // The consumer takes the first output alone, and all others at once.
-                    if n > 0 && waits.fetch_add(1, SeqCst) == 0 {
+                    if n == 1 {
                         opens.wait();
                     }
                     dones.fetch_add(1, SeqCst);
                     n
                 })
-                .bound(64)
+                .bound(bound)
+                .on(&pool)
                 .into_iter();
             assert_eq!(outputs.next(), Some(0));
             gate.count_down();
-            eventually("the window is full", || done.load(SeqCst) == 65);
-            assert_eq!(outputs.by_ref().take(40).count(), 40);
-            // Nobody asks for the next output, and 23 are left.
-            eventually("the reader goes on", || read.load(SeqCst) >= 41 + 48);
+            eventually("the window is full", || done.load(SeqCst) == 1 + bound);
+            // A worker that still looks out would see the room by itself.
+            eventually("the reader sleeps", || pool.stats().blocked == 1);
+            assert_eq!(outputs.by_ref().take(5).count(), 5);
+            // Nobody asks for the next output, and one is left at least.
+            eventually("the reader goes on", || read.load(SeqCst) == 6 + bound);
         });
     }
 
