@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use crate::error::{TryError, WaitError};
+use crate::error::WaitError;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot};
+use crate::wait::Line;
 
 /// Opens when it was counted down, and stays open: a start signal for many, or the end of a known number of
 /// steps.
@@ -248,7 +248,8 @@ impl Count {
     }
 
     fn wait_until(&self, limit: Until<'_>) -> Result<(), WaitError> {
-        limit.retry(self, || if self.get() == 0 { Ok(()) } else { Err(TryError::WouldBlock) })
+        // Whoever brings the count to 0 does so under this lock, and takes everybody out of the list.
+        limit.wait_until_ready(&self.state, |state| &mut state.waiting, |state| state.count == 0)
     }
 
     fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -263,22 +264,5 @@ impl Count {
 impl Default for Count {
     fn default() -> Self {
         Count::new(0)
-    }
-}
-
-impl Place for Count {
-    fn looks_ready(&self) -> bool {
-        // A lock for a guess is dear, but the look-out is short and ends by sleeping.
-        self.state.try_lock().is_some_and(|state| state.count == 0)
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Whoever brings the count to 0 holds this lock, and takes everybody out of the line.
-        let mut state = self.state.lock();
-        (state.count > 0).then(|| state.waiting.join())
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.state.lock().waiting.leave(slot);
     }
 }

@@ -364,7 +364,7 @@ fn the_handler_may_close_its_own_batcher() {
 /// one who is called, and gets in.
 ///
 /// Fails if a turn admits nobody (edit `turns-admit-nobody`), if whose turn it is waits behind the others (edit
-/// `batch-turn-waits-behind`), or if its turn lasts when it is in (edit `turns-never-end`).
+/// `turn-point-waits-behind`), or if its turn lasts when it is in (edit `turns-never-end`).
 #[test]
 fn an_adder_that_has_lost_too_often_gets_in() {
     model::check(|| {
@@ -384,7 +384,7 @@ fn an_adder_that_has_lost_too_often_gets_in() {
 
 /// Whose turn it is gives up, while another keeps off because of it: that one gets in.
 ///
-/// Fails if the end of a turn calls nobody (edit `batch-ended-turn-calls-nobody`), or if a turn lasts when its owner
+/// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`), or if a turn lasts when its owner
 /// has given up (edit `turns-never-end`).
 #[test]
 fn an_adder_that_gives_its_turn_up_lets_the_others_in() {

@@ -46,7 +46,7 @@ fn work(frontier: &Frontier<()>, token: &CancelToken, finished: &AtomicUsize) ->
 
 /// Two workers and a page that leads to another: both hear of the end, and when they do, both pages are settled.
 ///
-/// Fails if the end is not told to who sleeps (edit `crawl-end-wakes-nobody`), or if an empty line is taken for the
+/// Fails if a worker does not look for the end (edit `crawl-end-is-not-found`), or if an empty line is taken for the
 /// end while a page is out (edit `crawl-end-forgets-who-is-out`).
 #[test]
 fn the_end_is_told_to_all_and_not_before_the_last_page() {
@@ -70,7 +70,7 @@ fn the_end_is_told_to_all_and_not_before_the_last_page() {
 /// A page that is put back because of a cancel goes to nobody, also not to a worker that had asked before the cancel
 /// whether there was one.
 ///
-/// Fails if a worker does not look at its token under the lock (edit `crawl-take-looks-too-early`).
+/// Fails if a worker does not look at its token once it has a page (edit `crawl-cancelled-worker-begins`).
 #[test]
 fn a_page_that_a_cancel_brought_back_goes_to_nobody() {
     model::check(|| {
@@ -86,13 +86,13 @@ fn a_page_that_a_cancel_brought_back_goes_to_nobody() {
     });
 }
 
-/// A worker that is woken for a page and cancelled before it takes it: the page reaches the other, and the host
-/// lets in one at a time all along.
+/// A worker that is handed a page and cancelled before it begins: the page reaches the other, and the host lets in one
+/// at a time all along.
 ///
-/// Fails if who leaves passes nothing on (edit `crawl-leaves-with-the-wake-up`), or if a place at a host does not
+/// Fails if a worker that leaves keeps its page (edit `crawl-leaves-with-the-page`), or if a place at a host does not
 /// come back (edit `crawl-place-is-lost`).
 #[test]
-fn a_cancelled_worker_leaves_its_wake_up_to_another() {
+fn a_cancelled_worker_leaves_its_page_to_another() {
     model::check(|| {
         let frontier = frontier(&Clock::system(), &["a/1", "a/2"]);
         let (cancelled, stays) = (CancelToken::new(), CancelToken::new());
@@ -139,11 +139,11 @@ fn a_turn_that_is_dropped_gives_page_and_place_to_another() {
     });
 }
 
-/// The one with the alarm is cancelled: another sets it, and gets the page when its time comes.
+/// The worker that watches the time is cancelled: another watches, and gets the page when its time comes.
 ///
-/// Fails if nobody is woken to take the alarm over (edit `crawl-alarm-dies-with-its-owner`).
+/// Fails if nobody may watch after it (edit `crawl-watch-dies-with-its-owner`).
 #[test]
-fn an_alarm_is_taken_over_from_who_leaves() {
+fn the_time_is_watched_by_another_when_its_watcher_leaves() {
     model::check(|| {
         let clock = Clock::manual();
         let frontier = frontier(clock.clock(), &["a/1"]);
@@ -163,11 +163,11 @@ fn an_alarm_is_taken_over_from_who_leaves() {
     });
 }
 
-/// A page whose time comes before the one that the alarm is set for is not missed.
+/// A page whose time comes before the one that is watched for is not missed.
 ///
-/// Fails if the one with the alarm is not told (edit `crawl-alarm-is-not-set-anew`).
+/// Fails if the watcher goes on watching for the later one (edit `crawl-watches-for-the-later-moment`).
 #[test]
-fn an_earlier_moment_sets_the_alarm_anew() {
+fn an_earlier_moment_is_watched_for_instead() {
     model::check(|| {
         let clock = Clock::manual();
         let frontier = frontier(clock.clock(), &["a/1", "b/1"]);

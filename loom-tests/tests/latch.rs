@@ -32,7 +32,7 @@ fn the_last_count_down_wakes_every_waiter() {
 
 /// Two threads count down together: neither step is lost, and the waiter is woken.
 ///
-/// Fails if a waiter joins the line without looking at the count (edit `latch-join-without-looking`).
+/// Fails if a waiter joins the line without looking at the count (edit `point-joins-without-looking`).
 #[test]
 fn steps_taken_together_both_count() {
     model::check(|| {

@@ -230,7 +230,7 @@ fn two_outputs_that_share_an_input_both_end() {
 /// Two outputs that take turns at an input: each item goes to one of them, and one that kept off because of the other's
 /// turn goes on when that ends.
 ///
-/// Fails if the end of a turn calls nobody (edit `pipeline-baton-turn-ends-unheard`), or if turns last (edit
+/// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`), or if turns last (edit
 /// `turns-never-end`).
 #[test]
 fn two_outputs_that_take_turns_both_end() {

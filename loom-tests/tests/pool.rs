@@ -359,7 +359,7 @@ fn the_last_result_tells_every_reader() {
 /// Readers that take turns: each result is read once, and both readers are told of the end, also one that kept off
 /// because of the other's turn.
 ///
-/// Fails if the end of a turn calls nobody (edit `pool-result-turn-ends-unheard`), or if turns last (edit
+/// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`), or if turns last (edit
 /// `turns-never-end`).
 #[test]
 fn readers_that_take_turns_both_hear_of_the_end() {

@@ -1,7 +1,5 @@
 //! The side of those who add items. One mutex orders everything; see `shared.rs`.
 
-use std::cell::Cell;
-
 use super::shared::{Shared, State};
 use super::ticket::{Round, Ticket};
 use crate::error::{Rejected, TryError, WaitError};
@@ -9,7 +7,7 @@ use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::graph::Awaited;
-use crate::wait::{Place, Slot, Turn};
+use crate::wait::{Turn, TurnPoint};
 
 impl<T, R> Shared<T, R> {
     /// Adds an item, with a ticket or without; waits for room within the limit.
@@ -47,10 +45,13 @@ impl<T, R> Shared<T, R> {
             return Err(Rejected::new(item, WaitError::WouldDeadlock));
         }
         let mut item = Some(item);
-        let room = Room { shared: self, weight, turn: Cell::new(None) };
+        // Room is made by `next`, and closed by `close`: both under this lock, and both call those in the list.
+        let ready = |state: &State<T, R>, turn| state.closed || self.has_room(state, weight, turn);
+        let room = TurnPoint::new(&self.state, |state| (&mut state.adders, &mut state.turns), ready)
+            .brought_by(Arc::clone(&self.handlers) as Arc<dyn Awaited>);
         let added = limit.retry(&room, || {
             let value = item.take().expect("a refused item comes back");
-            self.attempt(value, weight, ticket, room.turn.get()).map_err(|refused| {
+            self.attempt(value, weight, ticket, room.turn()).map_err(|refused| {
                 item = Some(refused.value);
                 refused.error
             })
@@ -127,57 +128,5 @@ impl<T, R> Shared<T, R> {
             .round
             .get_or_insert_with(|| Round::new(self.hook.clone(), self.address(), Arc::clone(&self.handlers)));
         Ticket::new(Arc::clone(round), number)
-    }
-}
-
-/// Where a caller waits for room.
-struct Room<'a, T, R> {
-    shared: &'a Shared<T, R>,
-    weight: usize,
-    turn: Cell<Option<Turn>>,
-}
-
-impl<T, R> Room<'_, T, R> {
-    fn is_worth_a_try(&self, state: &State<T, R>) -> bool {
-        state.closed || self.shared.has_room(state, self.weight, self.turn.get())
-    }
-}
-
-impl<T, R> Place for Room<'_, T, R> {
-    fn looks_ready(&self) -> bool {
-        self.shared.state.try_lock().is_some_and(|state| self.is_worth_a_try(&state))
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Room is made by `next`, turns are ended by their owners, and closed by `close`: all under this lock, and
-        // all call those in the line.
-        let mut state = self.shared.state.lock();
-        let wait = !self.is_worth_a_try(&state);
-        let first = state.turns.is_of(self.turn.get());
-        wait.then(|| state.adders.join_in_turn(first))
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.shared.state.lock().adders.leave(slot);
-    }
-
-    fn take_turn(&self) {
-        self.turn.set(Some(self.shared.state.lock().turns.take()));
-    }
-
-    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
-        Some(Arc::clone(&self.shared.handlers) as Arc<dyn Awaited>)
-    }
-}
-
-impl<T, R> Drop for Room<'_, T, R> {
-    fn drop(&mut self) {
-        let Some(turn) = self.turn.get() else { return };
-        let mut state = self.shared.state.lock();
-        state.turns.end(turn);
-        // Whoever kept off because of the turn is in the line, though there may be room.
-        let wakes = state.adders.take_all();
-        drop(state);
-        drop(wakes);
     }
 }

@@ -5,10 +5,10 @@ use super::backlog::Filling;
 use super::items::Reason;
 use super::report::Report;
 use super::shared::{Shared, State, thread_name};
-use crate::error::{TryError, WaitError};
+use crate::error::WaitError;
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait::{Place, Slot, Wake};
+use crate::wait::Wake;
 
 impl<T, R> Shared<T, R> {
     /// Hands over what was added before, and waits until it has ended.
@@ -26,8 +26,8 @@ impl<T, R> Shared<T, R> {
         if self.is_inside() {
             return Err(WaitError::WouldDeadlock);
         }
-        let place = Watch { shared: self, until: |state: &State<T, R>| state.has_ended(end) };
-        limit.retry(&place, || place.attempt())
+        // A batch ends in `end`, under this lock, which calls everybody in the list.
+        limit.wait_until_ready(&self.state, |state| &mut state.watchers, |state| state.has_ended(end))
     }
 
     /// Closes; true if this call did.
@@ -58,8 +58,8 @@ impl<T, R> Shared<T, R> {
 
     /// Waits until all threads have left.
     pub(super) fn wait_for_threads(&self, limit: Until<'_>) -> Result<(), WaitError> {
-        let place = Watch { shared: self, until: |state: &State<T, R>| state.threads == 0 };
-        limit.retry(&place, || place.attempt())
+        // A thread ends in `thread_leaves`, as above.
+        limit.wait_until_ready(&self.state, |state| &mut state.watchers, |state| state.threads == 0)
     }
 
     /// What is known of the end so far, with what was taken back and is in no report yet.
@@ -90,33 +90,5 @@ impl<T, R> State<T, R> {
         let mut wakes = self.idle.take_all();
         wakes.extend(self.adders.take_all());
         wakes
-    }
-}
-
-/// Where a flush or a close waits.
-struct Watch<'a, T, R, F> {
-    shared: &'a Shared<T, R>,
-    until: F,
-}
-
-impl<T, R, F: Fn(&State<T, R>) -> bool> Watch<'_, T, R, F> {
-    fn attempt(&self) -> Result<(), TryError> {
-        if (self.until)(&self.shared.state.lock()) { Ok(()) } else { Err(TryError::WouldBlock) }
-    }
-}
-
-impl<T, R, F: Fn(&State<T, R>) -> bool> Place for Watch<'_, T, R, F> {
-    fn looks_ready(&self) -> bool {
-        self.shared.state.try_lock().is_some_and(|state| (self.until)(&state))
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // A batch ends in `end`, a thread in `thread_leaves`, under this lock; both call everybody in the line.
-        let mut state = self.shared.state.lock();
-        (!(self.until)(&state)).then(|| state.watchers.join())
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.shared.state.lock().watchers.leave(slot);
     }
 }

@@ -161,11 +161,6 @@ impl CancelToken {
         self.cancel_for(Cause::Error(Arc::from(error.into())));
     }
 
-    /// True if somebody has cancelled the token by now. Does not look at the deadline, so it runs nobody's code.
-    pub(crate) fn was_cancelled(&self) -> bool {
-        self.node.was_cancelled()
-    }
-
     /// Cancels for a reason that another token had.
     pub(crate) fn cancel_for(&self, cause: Cause) {
         if let Some(payload) = Node::cancel(&self.node, cause) {

@@ -38,13 +38,13 @@ use std::time::Duration;
 
 pub(crate) use behalf::Behalf;
 
-use crate::error::{TryError, WaitError};
+use crate::error::WaitError;
 use crate::panics;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, lazy_static, model, thread, time};
 use crate::until::Until;
 use crate::wait::context::Context;
-use crate::wait::{Line, Place, Slot, Wake, context, look, spin_until};
+use crate::wait::{Line, Slot, Wake, context, look, spin_until};
 
 /// How long an idle helper stays: long enough for a program that opens scopes in a loop, short enough that
 /// one that does not is rid of its threads before anybody wonders about them.
@@ -324,10 +324,9 @@ pub(crate) fn join_idle(limit: Until<'_>) -> Result<(), WaitError> {
         state.send_idle_away()
     };
     drop(away);
-    let joined = limit.retry(&*crew, || match crew.state.lock().alive.is_empty() {
-        true => Ok(()),
-        false => Err(TryError::WouldBlock),
-    });
+    // Ended by the last helper that leaves, under this lock.
+    let joined =
+        limit.wait_until_ready(&crew.state, |state| &mut state.joiners, |state| state.alive.is_empty());
     let mut state = crew.state.lock();
     state.closing -= 1;
     // The handles of those who have left, though some may still be there.
@@ -379,21 +378,5 @@ impl State {
     fn send_idle_away(&mut self) -> Vec<Wake> {
         self.coming += self.idle.len();
         self.idle.drain(..).filter_map(|slot| slot.end(Ok(()))).collect()
-    }
-}
-
-impl Place for Crew {
-    fn looks_ready(&self) -> bool {
-        self.state.try_lock().is_some_and(|state| state.alive.is_empty())
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Ended by the last helper that leaves, under this lock.
-        let mut state = self.state.lock();
-        (!state.alive.is_empty()).then(|| state.joiners.join())
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.state.lock().joiners.leave(slot);
     }
 }

@@ -3,7 +3,6 @@
 //! There is no thread and no buffer. The outputs pass the input around like a baton: who finds it free advances it,
 //! outside the lock, and puts it back.
 
-use std::cell::Cell;
 use std::fmt;
 
 use super::gate::Gate;
@@ -12,7 +11,7 @@ use crate::error::{TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot, Turn, Turns};
+use crate::wait::{Line, Turn, TurnPoint, Turns};
 
 /// An input that is advanced by one at a time.
 pub(super) struct Baton<I> {
@@ -37,8 +36,13 @@ impl<I> Baton<I> {
     }
 
     fn take(&self, limit: Until<'_>) -> Result<Held<'_, I>, WaitError> {
-        let hand = Hand { baton: self, turn: Cell::new(None) };
-        limit.retry(&hand, || self.try_take(hand.turn.get()))
+        // An output that asks again at once would always be faster, so they take turns. `put` is under this lock.
+        let hand = TurnPoint::new(
+            &self.state,
+            |state| (&mut state.waiting, &mut state.turns),
+            State::is_worth_a_try,
+        );
+        limit.retry(&hand, || self.try_take(hand.turn()))
     }
 
     fn try_take(&self, turn: Option<Turn>) -> Result<Held<'_, I>, TryError> {
@@ -97,48 +101,9 @@ impl<I> Drop for Held<'_, I> {
     }
 }
 
-/// Where an output waits for the input. It takes turns, because one that asks again at once would always be faster.
-struct Hand<'b, I> {
-    baton: &'b Baton<I>,
-    turn: Cell<Option<Turn>>,
-}
-
-impl<I> Hand<'_, I> {
-    fn is_worth_a_try(&self, state: &State<I>) -> bool {
-        state.ended.is_some() || (state.input.is_some() && state.turns.admits(self.turn.get()))
-    }
-}
-
-impl<I> Place for Hand<'_, I> {
-    fn looks_ready(&self) -> bool {
-        self.baton.state.try_lock().is_some_and(|state| self.is_worth_a_try(&state))
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Ended by `put`, or by the end of a turn, under this lock.
-        let mut state = self.baton.state.lock();
-        let first = state.turns.is_of(self.turn.get());
-        (!self.is_worth_a_try(&state)).then(|| state.waiting.join_in_turn(first))
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.baton.state.lock().waiting.leave(slot);
-    }
-
-    fn take_turn(&self) {
-        self.turn.set(Some(self.baton.state.lock().turns.take()));
-    }
-}
-
-impl<I> Drop for Hand<'_, I> {
-    fn drop(&mut self) {
-        let Some(turn) = self.turn.get() else { return };
-        let mut state = self.baton.state.lock();
-        state.turns.end(turn);
-        // Whoever kept off because of the turn is in the line, though the input may be there.
-        let wakes = state.waiting.take_all();
-        drop(state);
-        drop(wakes);
+impl<I> State<I> {
+    fn is_worth_a_try(&self, turn: Option<Turn>) -> bool {
+        self.ended.is_some() || (self.input.is_some() && self.turns.admits(turn))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::{TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot, Wake};
+use crate::wait::{Line, Point, Wake};
 
 /// Where an item goes.
 pub trait Route<T>: seal::Sealed {
@@ -134,36 +134,16 @@ impl<I: Iterator, R> Splitter<I, R> {
     }
 }
 
-/// A place to wait at: for whatever `index` waits for.
-struct Spot<'s, I: Iterator, R> {
-    splitter: &'s Splitter<I, R>,
-    index: usize,
-    for_room: bool,
-}
-
-impl<I: Iterator, R> Spot<'_, I, R> {
-    fn is_ready(&self, state: &State<I>) -> bool {
-        let buffer = &state.outputs[self.index];
-        match self.for_room {
-            true => buffer.gone || buffer.items.len() < self.splitter.capacity,
-            false => !buffer.items.is_empty() || state.input.is_some() || state.ended.is_some(),
-        }
-    }
-}
-
-impl<I: Iterator, R> Place for Spot<'_, I, R> {
-    fn looks_ready(&self) -> bool {
-        self.splitter.state.try_lock().is_some_and(|state| self.is_ready(&state))
+impl<I: Iterator> State<I> {
+    /// True if output `index` need not wait for an item or the input.
+    fn has_something(&self, index: usize) -> bool {
+        !self.outputs[index].items.is_empty() || self.input.is_some() || self.ended.is_some()
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Ended by whoever changes anything here, under this lock.
-        let mut state = self.splitter.state.lock();
-        (!self.is_ready(&state)).then(|| state.waiting.join())
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.splitter.state.lock().waiting.leave(slot);
+    /// True if nobody need wait for room in output `index`.
+    fn has_room(&self, index: usize, capacity: usize) -> bool {
+        let buffer = &self.outputs[index];
+        buffer.gone || buffer.items.len() < capacity
     }
 }
 
@@ -268,9 +248,10 @@ where
                     mine = Some(item);
                     return true;
                 }
-                let spot = Spot { splitter, index: to, for_room: true };
+                let has_room = |state: &State<I>| state.has_room(to, splitter.capacity);
+                let room = Point::new(&splitter.state, |state| &mut state.waiting, has_room);
                 let mut item = Some(item);
-                self.limit().retry(&spot, || splitter.try_put(to, &mut item)).is_ok()
+                self.limit().retry(&room, || splitter.try_put(to, &mut item)).is_ok()
             });
             if !routed {
                 self.gate.cut();
@@ -289,8 +270,10 @@ impl<I: Cuttable, R: Route<I::Item>, G: Gate> Iterator for Splitting<I, R, G> {
 
     fn next(&mut self) -> Option<I::Item> {
         let End { splitter, index } = &self.end;
-        let spot = Spot { splitter, index: *index, for_room: false };
-        match self.limit().retry(&spot, || splitter.look(*index)) {
+        // Ended by whoever changes anything here, under this lock.
+        let has_something = |state: &State<I>| state.has_something(*index);
+        let point = Point::new(&splitter.state, |state| &mut state.waiting, has_something);
+        match self.limit().retry(&point, || splitter.look(*index)) {
             Ok(Found::Item(item)) => Some(item),
             Ok(Found::Input(input)) => self.route(input),
             Err(WaitError::Closed) => {

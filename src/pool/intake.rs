@@ -27,9 +27,10 @@ use crossbeam_utils::CachePadded;
 use super::desk::Desk;
 use super::parcel::Parcel;
 use super::staff::{Call, Staff};
-use crate::error::TryError;
+use crate::error::{TryError, WaitError};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, sized};
+use crate::until::Until;
 use crate::wait::graph::Needs;
 use crate::wait::{Line, Turn, Turns, look};
 
@@ -298,9 +299,10 @@ impl Intake {
         self.tail.lock().closed
     }
 
-    /// True if no worker is there; for good, once the pool is closed.
-    pub(super) fn is_deserted(&self) -> bool {
-        self.tail.lock().staff.is_empty()
+    /// Waits until no worker is there; for good, once the pool is closed.
+    pub(super) fn wait_until_deserted(&self, limit: Until<'_>) -> Result<(), WaitError> {
+        // The last worker leaves under this lock, and takes everybody out of the list.
+        limit.wait_until_ready(&self.tail.lock, |tail| &mut tail.closers, |tail| tail.staff.is_empty())
     }
 
     /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of them than there

@@ -88,22 +88,3 @@ impl Awaited for Taking {
         self.0.intake.bringers(threads)
     }
 }
-
-/// Where those wait who close the pool: until no worker is there.
-pub(super) struct Exit<'a>(pub(super) &'a Intake);
-
-impl Place for Exit<'_> {
-    fn looks_ready(&self) -> bool {
-        self.0.tail.lock.try_lock().is_some_and(|tail| tail.staff.is_empty())
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // The last worker leaves under this lock, and takes everybody out of the line.
-        let mut tail = self.0.tail.lock();
-        (!tail.staff.is_empty()).then(|| tail.closers.join())
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.0.tail.lock().closers.leave(slot);
-    }
-}

@@ -14,7 +14,7 @@ use crate::error::{Closed, JoinError, Panic, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Place, Slot, Turn, Turns};
+use crate::wait::{Line, Turn, TurnPoint, Turns};
 
 /// Submits tasks whose results come back in the order in which they end: made by
 /// [`Pool::results`](super::Pool::results).
@@ -167,8 +167,13 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
     pub fn next_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Option<Ended<R>>, WaitError> {
-        let reader = Reader { inbox: &self.inbox, turn: Cell::new(None) };
-        limit.into().retry(&reader, || self.inbox.take(reader.turn.get()))
+        // `receive` adds a result under this lock, and takes a reader out of the list.
+        let reader = TurnPoint::new(
+            &self.inbox.state,
+            |state| (&mut state.readers, &mut state.turns),
+            State::is_worth_a_try,
+        );
+        limit.into().retry(&reader, || self.inbox.take(reader.turn()))
     }
 
     /// Results that can be read now.
@@ -299,12 +304,6 @@ impl<R> Inbox<R> {
     }
 }
 
-/// Where a reader waits for a result. One lock orders everything: results, readers and their turns.
-struct Reader<'a, R> {
-    inbox: &'a Inbox<R>,
-    turn: Cell<Option<Turn>>,
-}
-
 impl<R> State<R> {
     /// True if one with that turn, or none, need not wait: there is a result for it, or none will come.
     fn is_worth_a_try(&self, turn: Option<Turn>) -> bool {
@@ -312,42 +311,6 @@ impl<R> State<R> {
             true => self.under_way == 0,
             false => self.turns.admits(turn),
         }
-    }
-}
-
-impl<R> Place for Reader<'_, R> {
-    fn looks_ready(&self) -> bool {
-        self.inbox.state.try_lock().is_some_and(|state| state.is_worth_a_try(self.turn.get()))
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // `receive` adds a result under this lock, turns are ended under it, and both take readers out of the line.
-        let mut state = self.inbox.state.lock();
-        if state.is_worth_a_try(self.turn.get()) {
-            return None;
-        }
-        let first = state.turns.is_of(self.turn.get());
-        Some(state.readers.join_in_turn(first))
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.inbox.state.lock().readers.leave(slot);
-    }
-
-    fn take_turn(&self) {
-        self.turn.set(Some(self.inbox.state.lock().turns.take()));
-    }
-}
-
-impl<R> Drop for Reader<'_, R> {
-    fn drop(&mut self) {
-        let Some(turn) = self.turn.get() else { return };
-        let mut state = self.inbox.state.lock();
-        state.turns.end(turn);
-        // Whoever kept off because of the turn is in the line, though there may be a result, or none will come.
-        let wakes = state.readers.take_all();
-        drop(state);
-        drop(wakes);
     }
 }
 

@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use super::intake::{Figures, Intake};
 use super::parcel::{Load, Parcel};
 use super::pickup::{Comes, Next};
-use super::places::Exit;
 use super::report::{Report, Stats, Tally, Totals, Unstarted};
 use super::staff::{Call, Staff};
 use crate::clock::Clock;
 use crate::crew;
-use crate::error::{Panic, Rejected, TryError, WaitError};
+use crate::error::{Panic, Rejected, WaitError};
 use crate::group::{Callers, Help};
 use crate::inside::{self, Entered, Inside};
 use crate::panics::{contain, discard};
@@ -248,10 +247,7 @@ impl Shared {
         // From inside, one would wait for oneself.
         let waited = match self.is_inside() {
             true => Ok(()),
-            false => limit.retry(&Exit(&self.intake), || match self.intake.is_deserted() {
-                true => Ok(()),
-                false => Err(TryError::WouldBlock),
-            }),
+            false => self.intake.wait_until_deserted(limit),
         };
         let seats = self.seats.lock().clone();
         let mut running = Vec::new();

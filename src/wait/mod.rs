@@ -47,6 +47,8 @@ mod monitor;
 #[forbid(unsafe_code)]
 mod one_shot;
 #[forbid(unsafe_code)]
+mod point;
+#[forbid(unsafe_code)]
 mod slot;
 #[forbid(unsafe_code)]
 mod spin;
@@ -88,6 +90,7 @@ pub(crate) use list::{Line, WaitList};
 pub(crate) use look::look;
 pub use monitor::{Monitor, MonitorGuard};
 pub(crate) use one_shot::OneShot;
+pub(crate) use point::{Point, TurnPoint};
 pub(crate) use slot::{Outcome, Slot, Wake};
 pub(crate) use spin::{spin_until, spin_within};
 pub(crate) use turns::{NextTurn, PATIENCE, Turn, Turns};

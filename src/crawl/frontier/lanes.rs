@@ -159,12 +159,6 @@ impl Lanes {
         self.refresh(id, now);
     }
 
-    /// True if a page can be taken at `now`.
-    pub(super) fn has_head(&mut self, now: Instant) -> bool {
-        self.ring(now);
-        !self.heads.is_empty()
-    }
-
     /// The first moment at which the time alone lets a page out.
     pub(super) fn next_timer(&self) -> Option<Instant> {
         self.timers.first().map(|&(at, _)| at)

@@ -171,11 +171,6 @@ impl<R> Ledger<R> {
         Some(id)
     }
 
-    /// Whether a page could be taken.
-    pub(super) fn can_take(&mut self, now: Instant) -> bool {
-        !self.is_full() && self.lanes.has_head(now)
-    }
-
     /// When the time alone lets a page out.
     pub(super) fn next_timer(&self) -> Option<Instant> {
         if self.is_full() { None } else { self.lanes.next_timer() }

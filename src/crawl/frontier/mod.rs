@@ -14,13 +14,13 @@
 //!    another host has pages.
 //! 2. *The end is exact.* Finishing a page and adding what it led to are one critical section, so "no page out
 //!    and none waiting" is never seen between them. Who makes it true wakes everybody.
-//! 3. *No wake-up is carried off.* One sleeper is woken for a page, and who takes a page wakes the next if there
-//!    is another. Who was woken and leaves instead, because its token was cancelled, wakes somebody in its place.
-//! 4. *One of the sleepers looks out for the time.* Where the next page only waits for a host's delay, one sleeper
-//!    has the alarm and the others sleep on: with 16 workers and one slow host, a page wakes one thread, not 16.
-//!    If an earlier moment turns up, the one with the alarm is woken to set it anew.
+//! 3. *No wake-up is carried off.* The pages are the state of a [`Monitor`]: whoever changes them looks for each
+//!    sleeper in turn whether there is a page for it, and hands the page over.
+//! 4. *One of the sleepers watches the time.* A monitor looks when the state changes, and time is no part of it. So
+//!    where the next page only waits for a host's delay, one sleeper waits until then and the others sleep on: with 16
+//!    workers and one slow host, a page wakes one thread, not 16. If an earlier moment turns up, it waits for that.
 //!
-//! One mutex orders everything. The pages are in `ledger`, the hosts in `lanes`; both are pure. Nothing here
+//! The monitor's lock orders everything. The pages are in `ledger`, the hosts in `lanes`; both are pure. Nothing here
 //! knows of HTTP, so the models in `loom-tests/tests/crawl.rs` build it as it is.
 
 mod labels;
@@ -35,24 +35,31 @@ pub use lanes::LaneId;
 pub use ledger::Ledger;
 pub use page::{Counts, Distance, Edge, Entry, Lead, Limits, PageId, Restored, Skip, State, Step};
 
-use crate::cancel::CancelToken;
-use crate::clock::Clock;
 use crate::error::WaitError;
-use crate::sync::{Arc, Mutex};
-use crate::until::Until;
-use crate::wait::{Line, Slot, Wake};
+use crate::sync::Arc;
+use crate::{CancelToken, Clock, Monitor, Until};
 
 /// The pages of one crawl, shared by its workers. See the module.
 pub struct Frontier<R> {
-    state: Mutex<Inner<R>>,
+    state: Monitor<Inner<R>>,
     clock: Clock,
 }
 
 struct Inner<R> {
     ledger: Ledger<R>,
-    line: Line,
-    /// Who has the alarm, and for when.
-    lookout: Option<(Instant, Arc<Slot>)>,
+    /// A sleeper watches the time.
+    is_watched: bool,
+}
+
+/// What a worker that wants a page finds.
+enum Found<T> {
+    Page(T),
+    /// It is to watch the time until then.
+    Watch(Instant),
+    /// The crawl is over.
+    Over,
+    /// Another look is worth while: it would watch for the wrong time.
+    Again,
 }
 
 /// A page that was taken, with its place at its host. Dropped without having been settled, it waits again.
@@ -78,8 +85,8 @@ pub struct Turn<'f, R> {
 impl<R> Frontier<R> {
     /// Makes a frontier with no pages.
     pub fn new(limits: Limits, clock: &Clock) -> Self {
-        let inner = Inner { ledger: Ledger::new(limits), line: Line::new(), lookout: None };
-        Frontier { state: Mutex::new(inner), clock: clock.clone() }
+        let inner = Inner { ledger: Ledger::new(limits), is_watched: false };
+        Frontier { state: Monitor::new(inner), clock: clock.clone() }
     }
 
     /// Adds a page that the crawl begins at. `None` if there is no room for a page.
@@ -96,61 +103,67 @@ impl<R> Frontier<R> {
     ///
     /// # Errors
     /// [`WaitError::Closed`] when the crawl is over: no page is out and none waits. [`WaitError::Cancelled`].
-    pub fn take(&self, token: &CancelToken) -> Result<Turn<'_, R>, WaitError> {
+    pub fn take(&self, token: &CancelToken) -> Result<Turn<'_, R>, WaitError>
+    where
+        R: Send,
+    {
         loop {
-            // In every round, and after a sleep with its wake-up passed on: see `leave`.
-            if token.is_cancelled() {
-                return Err(self.leave(None));
-            }
-            let mut state = self.state.lock();
-            // Again under the lock, without looking at the clock, which may run the caller's code: a page that was put
-            // back because of a cancel must not go to a thread that had its look before the cancel.
-            if token.was_cancelled() {
-                drop(state);
-                return Err(self.leave(None));
-            }
-            let now = self.clock.now();
-            if let Some(page) = state.ledger.take(now) {
-                let wake = state.rouse(now);
-                let turn = self.turn(&state.ledger, page);
-                drop(state);
-                drop(wake);
-                return Ok(turn);
-            }
-            if state.ledger.is_over() {
-                return Err(WaitError::Closed);
-            }
-            // Woken by `change`, which every change of the pages or hosts goes through, and which needs the lock
-            // that this thread has held since it found nothing; or by the alarm.
-            let slot = state.line.join();
-            let at = state.ledger.next_timer().filter(|_| state.lookout.is_none());
-            state.lookout = at.map(|at| (at, Arc::clone(&slot))).or(state.lookout.take());
-            drop(state);
-            let limit = at.map_or(Until::forever(), |at| Until::from((&self.clock, at)));
-            match limit.or_cancelled(token).start().sleep(&slot) {
-                Ok(()) | Err(WaitError::TimedOut) => self.wake_up(&slot),
-                Err(_) => return Err(self.leave(Some(&slot))),
-            }
+            let turn = match self.state.wait_until(token, |inner| self.look(inner))? {
+                Found::Page(turn) => turn,
+                Found::Over => return Err(WaitError::Closed),
+                Found::Again => continue,
+                Found::Watch(at) => match self.watch(at, token)? {
+                    Some(turn) => turn,
+                    None => continue,
+                },
+            };
+            // A page and a cancel may tie, and the page may be one that another worker put back because of the cancel.
+            // If this thread's token is cancelled, so that it would begin nothing, the page waits again.
+            return if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(turn) };
         }
     }
 
-    /// Leaves the line, and the alarm to somebody else, before another look.
-    fn wake_up(&self, slot: &Arc<Slot>) {
-        let mut state = self.state.lock();
-        state.forget(slot);
-    }
-
-    /// Goes away without a page. A wake-up that this thread may have had goes to another, as does the alarm.
-    fn leave(&self, slot: Option<&Arc<Slot>>) -> WaitError {
-        let mut state = self.state.lock();
-        if let Some(slot) = slot {
-            state.forget(slot);
-        }
+    /// What there is for a worker, under the lock.
+    fn look(&self, inner: &mut Inner<R>) -> Option<Found<Turn<'_, R>>> {
         let now = self.clock.now();
-        let wake = state.rouse(now);
-        drop(state);
-        drop(wake);
-        WaitError::Cancelled
+        if let Some(page) = inner.ledger.take(now) {
+            return Some(Found::Page(self.turn(&inner.ledger, page)));
+        }
+        if inner.ledger.is_over() {
+            return Some(Found::Over);
+        }
+        let at = inner.ledger.next_timer().filter(|_| !inner.is_watched)?;
+        inner.is_watched = true;
+        Some(Found::Watch(at))
+    }
+
+    /// Waits until `at`, or until there is something else to do. `None` if another look is worth while.
+    fn watch(&self, at: Instant, token: &CancelToken) -> Result<Option<Turn<'_, R>>, WaitError>
+    where
+        R: Send,
+    {
+        let found = self.state.wait_until(Until::from((&self.clock, at)).or_cancelled(token), |inner| {
+            // Nobody watches while this one looks; it would find itself otherwise.
+            inner.is_watched = false;
+            match self.look(inner) {
+                Some(Found::Watch(next)) if next >= at => None,
+                Some(Found::Watch(_)) => {
+                    inner.is_watched = false;
+                    Some(Found::Again)
+                }
+                None => Some(Found::Again),
+                found => found,
+            }
+        });
+        match found {
+            Ok(Found::Page(turn)) => Ok(Some(turn)),
+            Ok(_) => Ok(None),
+            // The time has come, or this thread leaves: somebody else is to watch. Unlocking sees to that.
+            Err(ended) => {
+                self.state.lock().is_watched = false;
+                if ended == WaitError::TimedOut { Ok(None) } else { Err(ended) }
+            }
+        }
     }
 
     fn turn(&self, ledger: &Ledger<R>, page: PageId) -> Turn<'_, R> {
@@ -216,45 +229,11 @@ impl<R> Frontier<R> {
         f(&self.state.lock().ledger)
     }
 
-    /// Makes a change under the lock, and wakes who it concerns: everybody if the crawl is over by it, or one
-    /// sleeper if there is a page for it, which then wakes the next.
+    /// Makes a change under the lock. Unlocking sees to whoever it concerns.
     fn change<T>(&self, f: impl FnOnce(&mut Ledger<R>, Instant) -> T) -> T {
         let mut state = self.state.lock();
         let now = self.clock.now();
-        let result = f(&mut state.ledger, now);
-        let (everybody, one) = match state.ledger.is_over() {
-            true => (state.line.take_all(), None),
-            false => (Vec::new(), state.rouse(now)),
-        };
-        drop(state);
-        drop((everybody, one));
-        result
-    }
-}
-
-impl<R> Inner<R> {
-    /// Wakes one sleeper, if there is something for it to do: a page to take, or the alarm to set.
-    ///
-    /// Any sleeper will do, since all take from all hosts; but where the alarm must be set to an earlier moment,
-    /// only the one who has it can.
-    fn rouse(&mut self, now: Instant) -> Option<Wake> {
-        if self.line.len() == 0 {
-            return None;
-        }
-        if self.ledger.can_take(now) {
-            return self.line.next();
-        }
-        let next = self.ledger.next_timer()?;
-        match &self.lookout {
-            None => self.line.next(),
-            Some((at, slot)) if next < *at => slot.end(Ok(())),
-            Some(_) => None,
-        }
-    }
-
-    fn forget(&mut self, slot: &Arc<Slot>) {
-        self.line.leave(slot);
-        self.lookout.take_if(|(_, lookout)| Arc::ptr_eq(lookout, slot));
+        f(&mut state.ledger, now)
     }
 }
 
@@ -336,7 +315,7 @@ impl<R> fmt::Debug for Frontier<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Frontier");
         if let Some(state) = self.state.try_lock() {
-            out.field("counts", &state.ledger.counts()).field("sleeping", &state.line.len());
+            out.field("counts", &state.ledger.counts()).field("watched", &state.is_watched);
         }
         out.finish_non_exhaustive()
     }

@@ -118,10 +118,12 @@ where
 
 /// Waits until no worker is here.
 fn join<I: Iterator, F, U>(works: &Arc<Works<'_, I, F, U>>) {
-    let waited = Until::forever().retry(&Exit(works), || match works.state.lock().present {
-        0 => Ok(()),
-        _ => Err(TryError::WouldBlock),
-    });
+    // Ended by the last worker that leaves, under this lock.
+    let waited = Until::forever().wait_until_ready(
+        &works.state,
+        |state| &mut state.leaving,
+        |state| state.present == 0,
+    );
     debug_assert!(waited.is_ok(), "a forever limit does not end");
 }
 
@@ -223,25 +225,6 @@ where
 
     fn leave(&self, slot: &Arc<Slot>) {
         self.works.state.lock().consumer.leave(slot);
-    }
-}
-
-/// Where one waits for the workers to leave.
-struct Exit<'w, W>(&'w Arc<W>);
-
-impl<'a, I: Iterator, F, U> Place for Exit<'_, Works<'a, I, F, U>> {
-    fn looks_ready(&self) -> bool {
-        self.0.state.try_lock().is_some_and(|state| state.present == 0)
-    }
-
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Ended by the last worker that leaves, under this lock.
-        let mut state = self.0.state.lock();
-        (state.present > 0).then(|| state.leaving.join())
-    }
-
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.0.state.lock().leaving.leave(slot);
     }
 }
 
