@@ -30,6 +30,7 @@ fn attempt_that_succeeds_at_once_does_not_wait() {
     assert_eq!(purse.wait(take(2)), 2);
     assert_eq!(purse.wait_until(Duration::ZERO, take(3)), Ok(3));
     assert_eq!(purse.wait_until(Duration::ZERO, take(1)), Err(WaitError::TimedOut));
+    assert_eq!(purse.try_lock().map(|purse| *purse), Some(0));
     assert_eq!(purse.into_inner(), 0);
 }
 
