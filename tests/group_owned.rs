@@ -504,6 +504,18 @@ fn group_is_waited_for_by_many_at_once() {
 }
 
 #[test]
+fn task_of_one_group_waits_for_another() {
+    within_a_minute(|| {
+        let (one, other) = (group::<()>(), Arc::new(group::<()>()));
+        other.spawn(|_| Ok(())).unwrap();
+        let waits = Arc::clone(&other);
+        let waited = one.submit(move |_| Ok(waits.wait().is_ok() && waits.wait_until(HOUR).unwrap().is_ok()));
+        assert!(waited.unwrap().join().unwrap());
+        one.wait().unwrap();
+    });
+}
+
+#[test]
 fn debug_of_a_group_and_a_spawner_never_waits() {
     let group = group::<()>();
     assert!(format!("{group:?}").contains("running: 0"));

@@ -18,6 +18,9 @@
 //!
 //! Lock order: a desk's comes last.
 
+#[cfg(all(test, not(any(loom, selvedge_loom))))]
+mod tests;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem;

@@ -233,3 +233,17 @@ impl Staff {
         (self.workers, idle, self.blocked.min(self.workers - idle), self.peak)
     }
 }
+
+#[cfg(all(test, not(any(loom, selvedge_loom))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_worker_at_a_time_looks_out_and_counts_as_coming() {
+        let mut staff = Staff::new(1, 2, 0);
+        assert!(staff.may_look_out() && !staff.could_call());
+        assert!(!staff.may_look_out(), "one looks out");
+        staff.stop_looking();
+        assert!(staff.could_call() && staff.may_look_out());
+    }
+}

@@ -12,7 +12,7 @@ use crate::pipeline::figures::{Spent, measured};
 use crate::pipeline::gate::Gate;
 use crate::sync::{Arc, MutexGuard};
 use crate::until::Until;
-use crate::wait::{Place, Slot};
+use crate::wait::{Place, Slot, Wake};
 
 /// Inputs of chunks, that are dropped where no lock is held.
 type Dropped<T> = Vec<std::collections::VecDeque<T>>;
@@ -55,12 +55,16 @@ where
         while let Ok(job) = measured(meter, Spent::Idle, || limit.retry(&bench, || self.find(&bench))) {
             self.perform(job);
         }
+        // Woken with the lock free.
+        drop(self.leave());
+    }
+
+    /// Counts a worker out; who waits until none is here.
+    fn leave(&self) -> Vec<Wake> {
         let mut state = self.state.lock();
         state.present -= 1;
         state.workers -= 1;
-        let wakes = if state.present == 0 { state.leaving.take_all() } else { Vec::new() };
-        drop(state);
-        drop(wakes);
+        if state.present == 0 { state.leaving.take_all() } else { Vec::new() }
     }
 
     fn find(self: &Arc<Self>, bench: &Bench<'_, Self>) -> Result<Job<I, U>, TryError> {
