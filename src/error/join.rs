@@ -44,21 +44,36 @@ pub enum JoinError {
 pub struct Panic {
     message: Arc<str>,
     payload: Option<Arc<Mutex<Option<Payload>>>>,
+    task: Option<Arc<str>>,
 }
 
 impl Panic {
     pub(crate) fn new(payload: Payload) -> Self {
-        Panic { message: panics::said(&*payload).into(), payload: Some(Arc::new(Mutex::new(Some(payload)))) }
+        Panic {
+            message: panics::said(&*payload).into(),
+            payload: Some(Arc::new(Mutex::new(Some(payload)))),
+            task: None,
+        }
+    }
+
+    /// That panic, of the task with that name.
+    pub(crate) fn of_task(self, task: Option<Arc<str>>) -> Self {
+        Panic { task, ..self }
     }
 
     /// A panic whose payload went to somebody else.
     pub(crate) fn told(message: &str) -> Self {
-        Panic { message: message.into(), payload: None }
+        Panic { message: message.into(), payload: None, task: None }
     }
 
     /// What the panic said, if it was text.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The name of the task that panicked, if it was submitted with one.
+    pub fn task(&self) -> Option<&str> {
+        self.task.as_deref()
     }
 
     /// The payload, as `std::panic::catch_unwind` gives it; the message, as a `String`, if somebody else has that.
@@ -111,7 +126,10 @@ impl fmt::Debug for JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            JoinError::Panicked(panic) => write!(f, "the work panicked: {panic}"),
+            JoinError::Panicked(panic) => match panic.task() {
+                Some(task) => write!(f, "{task} panicked: {panic}"),
+                None => write!(f, "the work panicked: {panic}"),
+            },
             JoinError::Cancelled => f.write_str("the work was cancelled: it has no result"),
             JoinError::WouldDeadlock => WouldDeadlock.fmt(f),
         }

@@ -16,6 +16,7 @@ pub(super) struct Job<F, R> {
     end: OneShot<F, Result<R, JoinError>>,
     /// Tells the running task to stop, if it was submitted with a token.
     token: Option<CancelToken>,
+    name: Option<Arc<str>>,
     call: fn(F, Option<&CancelToken>) -> R,
 }
 
@@ -53,7 +54,11 @@ pub(super) trait Runs: Send + Sync {
 
 impl<F, R> Job<F, R> {
     pub(super) fn new(f: F, token: Option<CancelToken>, call: fn(F, Option<&CancelToken>) -> R) -> Arc<Self> {
-        Arc::new(Job { end: OneShot::new(f), token, call })
+        Arc::new(Job { end: OneShot::new(f), token, name: None, call })
+    }
+
+    pub(super) fn named(name: Arc<str>, f: F, call: fn(F, Option<&CancelToken>) -> R) -> Arc<Self> {
+        Arc::new(Job { end: OneShot::new(f), token: None, name: Some(name), call })
     }
 
     /// The closure of a job that was refused and that nobody else has seen.
@@ -79,12 +84,15 @@ where
     fn run(&self, seat: &Seat) {
         let Some(f) = self.end.claim() else { return };
         let _owing = graph::owe();
+        let named = self.name.as_ref().and_then(|name| seat.runs(name));
         let result = panics::catch(|| (self.call)(f, self.token.as_ref()));
+        drop(named);
         match &result {
             Ok(_) => count(&seat.tally().completed),
             Err(_) => count(&seat.tally().panicked),
         }
-        let unjoined = self.end.keep(result.map_err(|payload| JoinError::Panicked(Panic::new(payload))));
+        let panicked = |payload| JoinError::Panicked(Panic::new(payload).of_task(self.name.clone()));
+        let unjoined = self.end.keep(result.map_err(panicked));
         report_unjoined(unjoined, seat);
     }
 
@@ -151,6 +159,10 @@ where
 
     fn revoke(&self, seat: &Seat) {
         Runs::revoke(&**self, seat);
+    }
+
+    fn name(&self) -> Option<Arc<str>> {
+        self.name.clone()
     }
 }
 

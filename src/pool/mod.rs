@@ -8,6 +8,8 @@ mod desk;
 mod intake;
 #[forbid(unsafe_code)]
 mod job;
+#[forbid(unsafe_code)]
+mod named;
 #[allow(unsafe_code)]
 mod parcel;
 #[forbid(unsafe_code)]

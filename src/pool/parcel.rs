@@ -21,6 +21,7 @@ use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
 
 use super::worker::Seat;
 use crate::panics;
+use crate::sync::Arc;
 
 /// What can be put into a parcel.
 pub(super) trait Load: Send + 'static {
@@ -32,6 +33,11 @@ pub(super) trait Load: Send + 'static {
 
     /// Tells whoever waits for it that it never runs.
     fn revoke(&self, seat: &Seat);
+
+    /// What it was called by whoever submitted it.
+    fn name(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 impl<L: Load> Load for Box<L> {
@@ -45,6 +51,10 @@ impl<L: Load> Load for Box<L> {
 
     fn revoke(&self, seat: &Seat) {
         (**self).revoke(seat);
+    }
+
+    fn name(&self) -> Option<Arc<str>> {
+        (**self).name()
     }
 }
 
@@ -69,6 +79,7 @@ struct Table {
     drop: unsafe fn(*mut Store),
     is_waiting: unsafe fn(*mut Store) -> bool,
     revoke: unsafe fn(*mut Store, &Seat),
+    name: unsafe fn(*mut Store) -> Option<Arc<str>>,
 }
 
 /// Makes a table for each type of load.
@@ -96,6 +107,11 @@ impl<L: Load> TableOf<L> {
             // SAFETY: as in `is_waiting`.
             let load = unsafe { &*store.cast::<L>() };
             load.revoke(seat);
+        },
+        name: |store| {
+            // SAFETY: as in `is_waiting`.
+            let load = unsafe { &*store.cast::<L>() };
+            load.name()
         },
     };
 }
@@ -141,6 +157,12 @@ impl Parcel {
     pub(super) fn revoke(&mut self, seat: &Seat) {
         // SAFETY: as in `is_waiting`.
         unsafe { (self.table.revoke)(&raw mut self.store, seat) }
+    }
+
+    /// What it was called by whoever submitted it.
+    pub(super) fn name(&mut self) -> Option<Arc<str>> {
+        // SAFETY: as in `is_waiting`.
+        unsafe { (self.table.name)(&raw mut self.store) }
     }
 }
 

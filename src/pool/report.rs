@@ -49,7 +49,8 @@ pub struct Report {
     pub cancelled: usize,
     /// Tasks that were accepted and not started, first to last.
     pub unstarted: Vec<Unstarted>,
-    /// Names of the worker threads that still run a task.
+    /// The worker threads that still run a task: by their names, with that of the task if it has [one](super::Pool::submit_named),
+    /// as in `io-0: fsync`.
     pub running: Vec<String>,
 }
 
@@ -60,6 +61,7 @@ pub struct Report {
 pub struct Unstarted {
     /// `None` once it was run.
     parcel: Option<Parcel>,
+    name: Option<Arc<str>>,
     pool: Arc<Shared>,
 }
 
@@ -70,7 +72,13 @@ impl Unstarted {
             parcel.discard();
             return None;
         }
-        Some(Unstarted { parcel: Some(parcel), pool: Arc::clone(pool) })
+        let name = parcel.name();
+        Some(Unstarted { parcel: Some(parcel), name, pool: Arc::clone(pool) })
+    }
+
+    /// The task's name, if it was submitted with [one](super::Pool::submit_named).
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's hook
@@ -96,7 +104,7 @@ impl Drop for Unstarted {
 
 impl fmt::Debug for Unstarted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unstarted").finish_non_exhaustive()
+        f.debug_struct("Unstarted").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

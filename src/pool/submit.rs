@@ -160,7 +160,7 @@ impl Pool {
         Job::new(f, Some(token), |f, token| f(token.expect("it was made with one")))
     }
 
-    fn try_post_job<F, R>(&self, job: Arc<Job<F, R>>) -> Result<Task<R>, Rejected<F, TryError>>
+    pub(super) fn try_post_job<F, R>(&self, job: Arc<Job<F, R>>) -> Result<Task<R>, Rejected<F, TryError>>
     where
         F: Send + 'static,
         R: Send + 'static,
@@ -169,7 +169,11 @@ impl Pool {
         self.task(job, posted)
     }
 
-    fn post_job<F, R>(&self, job: Arc<Job<F, R>>, limit: Until<'_>) -> Result<Task<R>, Rejected<F, WaitError>>
+    pub(super) fn post_job<F, R>(
+        &self,
+        job: Arc<Job<F, R>>,
+        limit: Until<'_>,
+    ) -> Result<Task<R>, Rejected<F, WaitError>>
     where
         F: Send + 'static,
         R: Send + 'static,
@@ -199,7 +203,7 @@ pub(super) fn refused<F, E>(f: Option<F>, error: E) -> Rejected<F, E> {
 }
 
 /// An unlimited wait ends only in one way.
-fn only_closed<V>(rejected: Rejected<V, WaitError>) -> Rejected<V, Closed> {
+pub(super) fn only_closed<V>(rejected: Rejected<V, WaitError>) -> Rejected<V, Closed> {
     Rejected::new(rejected.value, Closed)
 }
 

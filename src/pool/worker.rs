@@ -54,6 +54,8 @@ pub(super) struct Seat {
     on_panic: Option<Arc<dyn Fn(Panic) + Send + Sync>>,
     /// Its worker has done all that is the caller's. Relaxed: whoever sees it joins the thread afterwards.
     is_free: AtomicBool,
+    /// What the task that runs there is called, if it has a name.
+    task: Mutex<Option<Arc<str>>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -64,6 +66,7 @@ impl Seat {
             tally: CachePadded::new(Tally::default()),
             on_panic: habits.on_panic.clone(),
             is_free: AtomicBool::new(true),
+            task: Mutex::new(None),
             thread: Mutex::new(None),
         }
     }
@@ -77,6 +80,22 @@ impl Seat {
         &self.tally
     }
 
+    /// A task of that name runs here until the guard is dropped. `None` where many threads run tasks, and no report says
+    /// which.
+    pub(super) fn runs(&self, name: &Arc<str>) -> Option<Named<'_>> {
+        let before =
+            if self.is_visitors() { return None } else { self.task.lock().replace(Arc::clone(name)) };
+        Some(Named { seat: self, before })
+    }
+
+    /// The name of the thread, and of the task that it runs.
+    fn label(&self) -> String {
+        match &*self.task.lock() {
+            Some(task) => format!("{}: {task}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// Hands a panic that nobody joins to the pool's hook.
     pub(super) fn report(&self, panic: Panic) {
         let Some(hook) = &self.on_panic else {
@@ -85,6 +104,19 @@ impl Seat {
             return;
         };
         contain(|| hook(panic));
+    }
+}
+
+/// See [`Seat::runs`].
+#[must_use = "dropping it says that the task has ended"]
+pub(super) struct Named<'a> {
+    seat: &'a Seat,
+    before: Option<Arc<str>>,
+}
+
+impl Drop for Named<'_> {
+    fn drop(&mut self) {
+        *self.seat.task.lock() = self.before.take();
     }
 }
 
@@ -259,7 +291,7 @@ impl Shared {
                     crew::join(thread);
                 }
             } else {
-                running.push(seat.name.clone());
+                running.push(seat.label());
             }
         }
         let Totals { completed, panicked, cancelled } = self.totals();

@@ -1,0 +1,154 @@
+//! Tasks with a name, by which reports and panics call them.
+
+use super::job::Job;
+use super::parcel::{Load, Parcel};
+use super::report::count;
+use super::submit::{only_closed, refused};
+use super::worker::Seat;
+use super::{Pool, Task};
+use crate::error::{Closed, Panic, Rejected, TryError, WaitError};
+use crate::panics;
+use crate::sync::Arc;
+use crate::until::Until;
+
+impl Pool {
+    /// Like [`execute`](Pool::execute), with a name for the task: a [`Report`](super::Report) says where it still runs, an
+    /// [`Unstarted`](super::Unstarted) task has it, and so has its [`Panic`].
+    ///
+    /// ```
+    /// use selvedge::{Latch, Pool};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let (pool, stuck) = (Pool::builder().name("io").workers(1).build()?, Arc::new(Latch::new(1)));
+    /// let waits = Arc::clone(&stuck);
+    /// pool.execute_named("fsync", move || waits.wait())?;
+    /// # while pool.stats().queued > 0 { std::thread::yield_now() }
+    /// let late = pool.shutdown_until(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(late.value.running, ["io-0: fsync"]);
+    /// stuck.count_down();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Closed`], with the closure, once the pool is shut down.
+    pub fn execute_named<F>(&self, name: impl Into<Arc<str>>, f: F) -> Result<(), Rejected<F, Closed>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.execute_named_until(name, f, Until::forever()).map_err(only_closed)
+    }
+
+    /// Like [`execute_named`](Pool::execute_named), without waiting.
+    ///
+    /// # Errors
+    /// With the closure: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`].
+    pub fn try_execute_named<F>(&self, name: impl Into<Arc<str>>, f: F) -> Result<(), Rejected<F, TryError>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let (name, mut errand) = (name.into(), Some(f));
+        self.shared.try_post(&mut errand, |f| pack(&name, f)).map_err(|error| refused(errand, error))
+    }
+
+    /// Like [`execute_named`](Pool::execute_named), and waits for room at most until `limit`.
+    ///
+    /// # Errors
+    /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    pub fn execute_named_until<'a, F>(
+        &self,
+        name: impl Into<Arc<str>>,
+        f: F,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<(), Rejected<F, WaitError>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let (name, mut errand) = (name.into(), Some(f));
+        self.shared
+            .post(&mut errand, |f| pack(&name, f), limit.into())
+            .map_err(|error| refused(errand, error))
+    }
+
+    /// Like [`submit`](Pool::submit), with a name for the task, as in [`execute_named`](Pool::execute_named).
+    ///
+    /// # Errors
+    /// [`Closed`], with the closure, once the pool is shut down.
+    pub fn submit_named<F, R>(&self, name: impl Into<Arc<str>>, f: F) -> Result<Task<R>, Rejected<F, Closed>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.submit_named_until(name, f, Until::forever()).map_err(only_closed)
+    }
+
+    /// Like [`submit_named`](Pool::submit_named), without waiting.
+    ///
+    /// # Errors
+    /// With the closure: [`TryError::WouldBlock`] if the queue is full, [`TryError::Closed`].
+    pub fn try_submit_named<F, R>(
+        &self,
+        name: impl Into<Arc<str>>,
+        f: F,
+    ) -> Result<Task<R>, Rejected<F, TryError>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.try_post_job(Job::named(name.into(), f, |f, _| f()))
+    }
+
+    /// Like [`submit_named`](Pool::submit_named), and waits for room at most until `limit`.
+    ///
+    /// # Errors
+    /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    pub fn submit_named_until<'a, F, R>(
+        &self,
+        name: impl Into<Arc<str>>,
+        f: F,
+        limit: impl Into<Until<'a>>,
+    ) -> Result<Task<R>, Rejected<F, WaitError>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.post_job(Job::named(name.into(), f, |f, _| f()), limit.into())
+    }
+}
+
+fn pack<F: FnOnce() + Send + 'static>(name: &Arc<str>, f: F) -> Parcel {
+    Parcel::new(NamedErrand { name: Arc::clone(name), f })
+}
+
+/// A closure whose result nobody waits for, with a name.
+struct NamedErrand<F> {
+    name: Arc<str>,
+    f: F,
+}
+
+impl<F: FnOnce() + Send + 'static> Load for NamedErrand<F> {
+    fn run(self, seat: &Seat) {
+        let NamedErrand { name, f } = self;
+        let named = seat.runs(&name);
+        let result = panics::catch(f);
+        drop(named);
+        match result {
+            Ok(()) => count(&seat.tally().completed),
+            Err(payload) => {
+                count(&seat.tally().panicked);
+                seat.report(Panic::new(payload).of_task(Some(name)));
+            }
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        true
+    }
+
+    fn revoke(&self, seat: &Seat) {
+        count(&seat.tally().cancelled);
+    }
+
+    fn name(&self) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.name))
+    }
+}
