@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use selvedge::error::{Cancelled, Closed, Rejected, TryError, WaitError};
+use selvedge::Pool;
+use selvedge::error::{Cancelled, Closed, JoinError, Partial, Rejected, TryError, WaitError, WouldDeadlock};
 
 /// Has none of the traits that printing needs.
 #[derive(PartialEq)]
@@ -34,6 +35,48 @@ fn same_reason_reads_the_same_in_every_type() {
     assert_eq!(WaitError::Closed.to_string(), Closed.to_string());
     assert_eq!(WaitError::Cancelled.to_string(), Cancelled.to_string());
     assert_eq!(WaitError::InsufficientCapacity.to_string(), TryError::InsufficientCapacity.to_string());
+    for deadlock in
+        [WouldDeadlock.to_string(), TryError::WouldDeadlock.to_string(), JoinError::WouldDeadlock.to_string()]
+    {
+        assert_eq!(deadlock, WaitError::WouldDeadlock.to_string());
+    }
+}
+
+#[test]
+fn rejected_reads_as_its_reason() {
+    assert_eq!(rejected(Closed).to_string(), "not taken, closed: no more will come");
+}
+
+#[test]
+fn partial_says_why_and_how_far() {
+    let partial = Partial { value: "2 of 3", error: WaitError::TimedOut };
+    assert_eq!(partial.to_string(), "timed out: the limit passed first; 2 of 3");
+    assert_eq!(partial.source().and_then(|source| source.downcast_ref()), Some(&WaitError::TimedOut));
+    assert_eq!(partial.into_value(), "2 of 3");
+}
+
+#[test]
+fn payload_of_a_panic_goes_to_the_first_that_takes_it_and_its_text_to_all() {
+    let pool = Pool::builder().workers(1).build().unwrap();
+    let task = pool.submit(|| std::panic::resume_unwind(Box::new(7_u32))).unwrap();
+    let Err(JoinError::Panicked(panic)) = task.join().map(|(): ()| ()) else { panic!("it panicked") };
+    let clone = panic.clone();
+    assert_eq!((panic.message(), &panic), ("a payload that is not text", &clone));
+    assert_eq!(clone.to_string(), panic.message());
+    assert_eq!(panic.into_payload().downcast_ref(), Some(&7_u32));
+    assert_eq!(clone.into_payload().downcast_ref(), Some(&"a payload that is not text".to_owned()));
+}
+
+#[test]
+fn join_errors_are_equal_if_they_read_alike() {
+    let pool = Pool::builder().workers(1).build().unwrap();
+    let told = ["a", "a", "b"].map(|text| {
+        let task = pool.submit(move || std::panic::resume_unwind(Box::new(text))).unwrap();
+        task.join().map(|(): ()| ()).unwrap_err()
+    });
+    assert!(told[0] == told[1] && told[0] != told[2] && told[0] != JoinError::Cancelled);
+    assert_eq!(JoinError::from(Cancelled), JoinError::Cancelled);
+    assert_eq!(JoinError::from(WouldDeadlock), JoinError::WouldDeadlock);
 }
 
 #[test]

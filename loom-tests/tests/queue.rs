@@ -443,7 +443,7 @@ fn a_pop_calls_the_producer_whose_turn_it_is() {
         });
         let sum: u32 = (0..4).map(|_| queue.pop().unwrap()).sum();
         assert_eq!(sum, 15);
-        producers.map(|producer| producer.join().unwrap());
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
     });
 }
 

@@ -24,7 +24,7 @@ pub use ticket::{Answer, Ticket};
 pub use verdict::Verdict;
 
 use crate::crew;
-use crate::error::{Rejected, TryError, WaitError};
+use crate::error::{Partial, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex, thread};
 use crate::until::Until;
@@ -235,7 +235,7 @@ impl<T, R> Batcher<T, R> {
     /// returns at once; the report names the threads that still work.
     pub fn close(&self) -> Report<T> {
         // A forever limit does not end.
-        self.close_until(Until::forever()).unwrap_or_else(Rejected::into_value)
+        self.close_until(Until::forever()).unwrap_or_else(Partial::into_value)
     }
 
     /// Like [`close`](Batcher::close), and waits at most until `limit`. The batcher stays closed, and its threads go
@@ -244,10 +244,7 @@ impl<T, R> Batcher<T, R> {
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`], with a report that names the threads which still work.
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
-    pub fn close_until<'a>(
-        &self,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<Report<T>, Rejected<Report<T>, WaitError>> {
+    pub fn close_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report<T>, Partial<Report<T>>> {
         self.shared.close();
         self.finish(Vec::new(), limit.into())
     }
@@ -258,7 +255,7 @@ impl<T, R> Batcher<T, R> {
     ///
     /// From inside the handler it returns at once, as [`close`](Batcher::close) does.
     pub fn abort(&self) -> Report<T> {
-        self.abort_until(Until::forever()).unwrap_or_else(Rejected::into_value)
+        self.abort_until(Until::forever()).unwrap_or_else(Partial::into_value)
     }
 
     /// Like [`abort`](Batcher::abort), and waits for the handlers that run at most until `limit`.
@@ -267,10 +264,7 @@ impl<T, R> Batcher<T, R> {
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`], with a report of what was taken back, and of the threads
     /// which still work.
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
-    pub fn abort_until<'a>(
-        &self,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<Report<T>, Rejected<Report<T>, WaitError>> {
+    pub fn abort_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report<T>, Partial<Report<T>>> {
         let batches = self.shared.abort();
         let items = batches.into_iter().flat_map(|batch| job::unbegun(&self.shared, batch)).collect();
         self.finish(items, limit.into())
@@ -278,11 +272,7 @@ impl<T, R> Batcher<T, R> {
 
     /// Waits for the threads, joins them, and says how it went. The batcher is closed.
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
-    fn finish(
-        &self,
-        unprocessed: Vec<T>,
-        limit: Until<'_>,
-    ) -> Result<Report<T>, Rejected<Report<T>, WaitError>> {
+    fn finish(&self, unprocessed: Vec<T>, limit: Until<'_>) -> Result<Report<T>, Partial<Report<T>>> {
         let inside = self.shared.is_inside();
         // From inside, one would wait for oneself.
         let waited = if inside { Ok(()) } else { self.shared.wait_for_threads(limit) };
@@ -297,7 +287,7 @@ impl<T, R> Batcher<T, R> {
         let report = self.shared.report(unprocessed, running);
         match waited {
             Ok(()) => Ok(report),
-            Err(error) => Err(Rejected::new(report, error)),
+            Err(error) => Err(Partial::new(report, error)),
         }
     }
 

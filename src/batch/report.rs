@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::failure::{BatchError, Failed};
 use super::items::Reason;
+use crate::error::still_running;
 use crate::panics::contain;
 use crate::sync::Arc;
 
@@ -74,6 +75,13 @@ impl<T> Report<T> {
     /// True if every item that was accepted was processed without an error.
     pub fn is_clean(&self) -> bool {
         self.stats.added == self.stats.processed
+    }
+}
+
+impl<T> fmt::Display for Report<T> {
+    /// Who still works.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        still_running(&self.running, f)
     }
 }
 

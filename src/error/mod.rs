@@ -9,6 +9,8 @@
 //! A call that was handed something (an item, a closure) gives it back with the reason: it fails with
 //! [`Rejected`]`<T, E>`, where `E` is one of the three.
 //!
+//! A wait for several things that ends early says how far they were: it fails with [`Partial`].
+//!
 //! A handle to somebody else's work has one more way to fail, [`JoinError`]: the work panicked, was cancelled before it
 //! began, or waits for this thread.
 //!
@@ -24,11 +26,14 @@
 //! All enums here are `#[non_exhaustive]`: match with a `_` arm, which treats an unknown reason as a failure.
 
 mod join;
+mod partial;
 
 use std::error::Error;
 use std::fmt;
 
 pub use join::{JoinError, Panic};
+pub use partial::Partial;
+pub(crate) use partial::still_running;
 
 /// Nothing more goes in, and nothing is left to come out: it was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -37,7 +37,7 @@ pub use results::{Ended, Results, ResultsIter};
 pub use task::Task;
 
 use crate::cancel::CancelToken;
-use crate::error::{Rejected, WaitError};
+use crate::error::Partial;
 use crate::group::{self, BodyResult, Callers, Scope};
 use crate::sync::Arc;
 use crate::until::Until;
@@ -162,18 +162,15 @@ impl Pool {
     /// task of this pool it closes the pool and returns at once; the report names who still runs.
     pub fn shutdown(&self) -> Report {
         // A forever limit does not end.
-        self.shutdown_until(Until::forever()).unwrap_or_else(Rejected::into_value)
+        self.shutdown_until(Until::forever()).unwrap_or_else(Partial::into_value)
     }
 
     /// Like [`shutdown`](Pool::shutdown), and waits at most until `limit`. The pool stays closed.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`], with a report that names the workers which still
-    /// run.
-    pub fn shutdown_until<'a>(
-        &self,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<Report, Rejected<Report, WaitError>> {
+    /// [`WaitError::TimedOut`](crate::error::WaitError::TimedOut) or
+    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), with a report that names the workers which still run.
+    pub fn shutdown_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report, Partial<Report>> {
         self.shared.intake.close();
         self.shared.finish(Vec::new(), limit.into())
     }
@@ -186,7 +183,7 @@ impl Pool {
         self.shared.intake.close();
         let unstarted = self.shared.intake.drain().into_iter();
         let unstarted = unstarted.filter_map(|parcel| Unstarted::of(parcel, &self.shared));
-        self.shared.finish(unstarted.collect(), Until::forever()).unwrap_or_else(Rejected::into_value)
+        self.shared.finish(unstarted.collect(), Until::forever()).unwrap_or_else(Partial::into_value)
     }
 
     /// Closes the pool and lets go of it without waiting: what was accepted still runs, and the threads end

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::parcel::Parcel;
 use super::worker::{Seat, Shared};
+use crate::error::still_running;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -52,6 +53,13 @@ pub struct Report {
     /// The worker threads that still run a task: by their names, with that of the task if it has [one](super::Pool::submit_named),
     /// as in `io-0: fsync`.
     pub running: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    /// Who still runs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        still_running(&self.running, f)
+    }
 }
 
 /// A task that was accepted and taken back; [`Pool::abort`](super::Pool::abort) returns them.

@@ -10,7 +10,7 @@ use super::report::{Report, Stats, Tally, Totals, Unstarted};
 use super::staff::{Call, Staff};
 use crate::clock::Clock;
 use crate::crew;
-use crate::error::{Panic, Rejected, WaitError};
+use crate::error::{Panic, Partial};
 use crate::group::{Callers, Help};
 use crate::inside::{self, Entered, Inside};
 use crate::panics::{contain, discard};
@@ -275,7 +275,7 @@ impl Shared {
         self: &Arc<Self>,
         unstarted: Vec<Unstarted>,
         limit: Until<'_>,
-    ) -> Result<Report, Rejected<Report, WaitError>> {
+    ) -> Result<Report, Partial<Report>> {
         // From inside, one would wait for oneself.
         let waited = match self.is_inside() {
             true => Ok(()),
@@ -298,7 +298,7 @@ impl Shared {
         let report = Report { completed, panicked, cancelled, unstarted, running };
         match waited {
             Ok(()) => Ok(report),
-            Err(error) => Err(Rejected::new(report, error)),
+            Err(error) => Err(Partial::new(report, error)),
         }
     }
 

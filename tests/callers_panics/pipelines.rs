@@ -48,9 +48,9 @@ fn panic_of_a_stage_without_threads_before_a_source_whose_drop_panics_reaches_th
             let told = match way {
                 0 => panic_of(|| plain.map(touchy_at).count()),
                 1 => panic_of(|| plain.cancelled_by(&token).map(touchy_at).collect::<Vec<_>>()),
-                2 => panic_of(|| plain.for_each(|n| drop(touchy_at(n)))),
+                2 => panic_of(|| plain.for_each(|n| _ = touchy_at(n))),
                 3 => panic_of(|| plain.fold(0, |sum, n| sum + touchy_at(n))),
-                4 => panic_of(|| plain.try_for_each(|n| Ok::<_, ()>(drop(touchy_at(n))))),
+                4 => panic_of(|| plain.try_for_each(|n| Ok::<_, ()>(_ = touchy_at(n)))),
                 5 => panic_of(|| plain.pull(|items| items.map(touchy_at).count())),
                 6 => panic_of(|| plain.map(touchy_at).into_iter().count()),
                 _ => panic_of(|| plain.map(touchy_at).chunks(3).map(|chunk| chunk.len()).count()),
