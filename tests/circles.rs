@@ -114,7 +114,8 @@ const KINDS: [(&str, Kind); 6] = [
 
 /// Starts one closure of each kind, which then ask for each other's results.
 fn cross(one: Kind, other: Kind) -> [Asked; 2] {
-    let (asks, answers): (Arc<Mutex<[Option<Ask>; 2]>>, Arc<Mutex<[Option<Asked>; 2]>>) = Default::default();
+    let asks: Arc<Mutex<[Option<Ask>; 2]>> = Arc::default();
+    let answers: Arc<Mutex<[Option<Asked>; 2]>> = Arc::default();
     let both_are_there = Arc::new(Latch::new(1));
     let begun = [one, other].map(|kind| kind).into_iter().enumerate().map(|(own, kind)| {
         let (asks, answers) = (Arc::clone(&asks), Arc::clone(&answers));

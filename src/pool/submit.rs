@@ -247,7 +247,10 @@ impl Shared {
             let room = Room::new(self);
             return match limit.retry(&room, || self.try_post_in_turn(load, &pack, room.turn())) {
                 // The workers wait for this thread, as if it were one of them.
-                Err(WaitError::WouldDeadlock) => Ok(self.run_unposted(load, &pack)),
+                Err(WaitError::WouldDeadlock) => {
+                    self.run_unposted(load, &pack);
+                    Ok(())
+                }
                 posted => posted,
             };
         }
@@ -255,7 +258,10 @@ impl Shared {
         match self.try_post(load, &pack) {
             Ok(()) => Ok(()),
             Err(TryError::Closed) => Err(WaitError::Closed),
-            Err(_) => Ok(self.run_unposted(load, &pack)),
+            Err(_) => {
+                self.run_unposted(load, &pack);
+                Ok(())
+            }
         }
     }
 
