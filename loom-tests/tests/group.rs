@@ -204,3 +204,21 @@ fn a_nested_spawn_is_waited_for() {
         assert_eq!(ran.load(Ordering::Relaxed), 1);
     });
 }
+
+/// A task that the body waits for runs, though the helper that came for the task of an earlier scope in vain naps.
+///
+/// Fails if a nap has no end of its own (edit `crew-nap-has-no-end`).
+#[test]
+fn a_task_that_the_body_waits_for_runs_though_the_helper_naps() {
+    model::check(|| {
+        let token = CancelToken::new();
+        // Taken back more often than not, before the helper has come.
+        assert_eq!(group::scope(&token, |g| g.spawn(|_| ())), Ok(()));
+        let latch = Latch::new(1);
+        let result = group::scope(&token, |g| {
+            g.spawn(|_| latch.count_down());
+            latch.wait();
+        });
+        assert_eq!(result, Ok(()));
+    });
+}

@@ -79,7 +79,9 @@ struct State {
 impl Drop for State {
     /// Drops callbacks that were kept and that nobody calls any more.
     fn drop(&mut self) {
-        panics::drop_each(mem::take(&mut self.watchers).in_order());
+        if self.watchers.len() > 0 {
+            panics::drop_each(mem::take(&mut self.watchers).in_order());
+        }
     }
 }
 

@@ -11,6 +11,14 @@
 //! opens short scopes in a loop, and does their tasks itself before a helper could come, keeps one helper on its way
 //! and not one for each scope.
 //!
+//! # Naps
+//! Such a program would still wake a helper for nothing, again and again: each looks out for a few microseconds, sleeps,
+//! and the next call wakes it, which costs the caller some 4 µs and the helper more. So a helper that finds that calls
+//! have come and gone *naps*: it sleeps for 50 µs, about as long as it takes to wake it, and counts as coming. A
+//! [patient](Patience::Patient) call relies on it; any other wakes it. It naps again as long as calls come and go, and
+//! lies down when none did. A scope of one task takes 0.6 µs of its thread's time, and took 0.8 to 0.9 with a wake-up for
+//! each sixteenth.
+//!
 //! # Invariant
 //! With the lock free: there are no more calls than helpers that are coming, except for calls whose thread the system
 //! has refused; those were told so. Whoever adds a call makes it so, and a helper that takes one leaves it so.
@@ -27,6 +35,7 @@
 //! there: at most a few lie there at any time, and whoever finds nobody alive joins the last.
 
 mod behalf;
+mod calls;
 pub(crate) mod nested;
 #[cfg(all(test, not(any(loom, selvedge_loom))))]
 mod tests;
@@ -37,11 +46,12 @@ use std::mem;
 use std::time::Duration;
 
 pub(crate) use behalf::Behalf;
+pub(crate) use calls::{Call, Caller, Patience, add, call, call_again, hurry, take_back};
 
 use crate::error::WaitError;
 use crate::panics;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex, lazy_static, model, thread, time};
+use crate::sync::{Arc, Mutex, MutexGuard, lazy_static, model, thread, time};
 use crate::until::Until;
 use crate::wait::context::Context;
 use crate::wait::{Line, Slot, Wake, context, look, spin_until};
@@ -50,7 +60,9 @@ use crate::wait::{Line, Slot, Wake, context, look, spin_until};
 /// one that does not is rid of its threads before anybody wonders about them.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-type Call = Box<dyn FnOnce() + Send>;
+/// How long a helper naps: as long as a patient call may have to wait at most, but for what the system adds.
+const NAP: Duration = Duration::from_micros(50);
+
 type Handle = thread::JoinHandle<()>;
 
 lazy_static! {
@@ -70,8 +82,10 @@ struct State {
     calls: VecDeque<(u64, Call)>,
     /// The number of the call that was added last. The first is 1.
     last_call: u64,
-    /// Helpers that will look at the calls: woken, started, or looking out.
+    /// Helpers that will look at the calls: woken, started, looking out, or napping.
     coming: usize,
+    /// Those of them that nap.
+    naps: Vec<Arc<Slot>>,
     /// Helpers that sleep; the one that lay down last is woken first.
     idle: Vec<Arc<Slot>>,
     /// Threads that were ever started; the next one's number.
@@ -92,92 +106,6 @@ pub(crate) struct Figures {
     pub(crate) alive: usize,
     pub(crate) idle: usize,
     pub(crate) started: usize,
-}
-
-/// A call that was added, for which nobody has been made to come yet.
-#[must_use = "a helper was promised to come"]
-pub(crate) struct Called {
-    /// What [`take_back`] knows the call by.
-    pub(crate) number: u64,
-    need: Need,
-}
-
-/// What must be done outside all locks so that a helper comes.
-enum Need {
-    Nothing,
-    Wake(Wake),
-    Start,
-}
-
-/// Lets a helper run `f`.
-///
-/// # Errors
-/// If no helper is to be had, because the operating system refuses another thread.
-pub(crate) fn call(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let called = add(f);
-    let number = called.number;
-    called.send().or_else(|error| match take_back(number) {
-        // A helper has become free.
-        None => Ok(()),
-        Some(call) => {
-            drop(call);
-            Err(error)
-        }
-    })
-}
-
-/// Adds a call. The caller may hold a lock, and [sends](Called::send) for a helper when it has unlocked.
-pub(crate) fn add(f: impl FnOnce() + Send + 'static) -> Called {
-    let f: Call = Box::new(f);
-    let mut state = CREW.state.lock();
-    state.last_call += 1;
-    let number = state.last_call;
-    state.calls.push_back((number, f));
-    CREW.show_oldest(&state);
-    Called { number, need: state.need() }
-}
-
-/// Takes back a call that no helper has taken.
-///
-/// The helper that was to come for it stays on its way, and takes the next call.
-pub(crate) fn take_back(number: u64) -> Option<Call> {
-    let mut state = CREW.state.lock();
-    // The latest are taken back first more often than not.
-    let at = state.calls.iter().rposition(|(other, _)| *other == number)?;
-    let (_, call) = state.calls.remove(at)?;
-    CREW.show_oldest(&state);
-    Some(call)
-}
-
-/// Asks again for a helper for a call whose thread was refused.
-///
-/// # Errors
-/// As [`Called::send`].
-#[cold]
-pub(crate) fn call_again(number: u64) -> io::Result<()> {
-    let need = CREW.state.lock().need();
-    Called { number, need }.send()
-}
-
-impl Called {
-    /// Makes a helper come.
-    ///
-    /// # Errors
-    /// If the operating system refuses a thread and nobody else is coming for the call. It stays in the queue, for a
-    /// helper that becomes free.
-    pub(crate) fn send(self) -> io::Result<()> {
-        match self.need {
-            Need::Nothing => Ok(()),
-            Need::Wake(wake) => {
-                drop(wake);
-                Ok(())
-            }
-            Need::Start => start().or_else(|error| match CREW.state.lock().has_none_for(self.number) {
-                true => Err(error),
-                false => Ok(()),
-            }),
-        }
-    }
 }
 
 /// Starts a helper, which counts as coming already.
@@ -218,9 +146,11 @@ fn start() -> io::Result<()> {
 /// What a helper does from its first to its last moment.
 fn work(crew: &Crew, number: usize) {
     context::with(Context::become_helper);
-    while let Some(call) = next_call(crew) {
+    // Of the calls that were added, the last that this helper knows of.
+    let mut known = 0;
+    while let Some(call) = next_call(crew, &mut known) {
         // A helper outlives whatever it is called for.
-        panics::contain(call);
+        panics::contain(|| call.answer());
         crew.state.lock().coming += 1;
     }
     let mut state = crew.state.lock();
@@ -233,18 +163,23 @@ fn work(crew: &Crew, number: usize) {
 }
 
 /// The next call for a helper that is coming; `None` if it is to leave.
-fn next_call(crew: &Crew) -> Option<Call> {
+fn next_call(crew: &Crew, known: &mut u64) -> Option<Call> {
     loop {
         crew.look_out();
         let mut state = crew.state.lock();
+        let came_and_went = mem::replace(known, state.last_call) < state.last_call && state.calls.is_empty();
+        if came_and_went && state.closing == 0 {
+            crew.nap(state, known);
+            continue;
+        }
         state.coming -= 1;
         if let Some((_, call)) = state.calls.pop_front() {
             crew.show_oldest(&state);
-            let need = state.need();
+            let next = state.called(0, Patience::Patient);
             drop(state);
             // Only after the system has refused a thread is there a need: those who called for it have been told, so
             // a second refusal is nothing new.
-            let _ = Called { number: 0, need }.send();
+            let _ = next.send();
             return Some(call);
         }
         if state.closing > 0 {
@@ -267,6 +202,23 @@ fn next_call(crew: &Crew) -> Option<Call> {
 }
 
 impl Crew {
+    /// Naps for as long as calls come and go. The helper counts as coming all the while.
+    fn nap<'a>(&'a self, mut state: MutexGuard<'a, State>, known: &mut u64) {
+        loop {
+            let slot = Slot::new();
+            state.naps.push(Arc::clone(&slot));
+            drop(state);
+            // Ended by `wake_naps`, which takes it out of the list, or by time.
+            let _ = Until::from(NAP).start().sleep(&slot);
+            state = self.state.lock();
+            state.naps.retain(|other| !Arc::ptr_eq(other, &slot));
+            let is_quiet = mem::replace(known, state.last_call) == state.last_call;
+            if is_quiet || !state.calls.is_empty() || state.closing > 0 {
+                return;
+            }
+        }
+    }
+
     /// Looks out for a call that stays a moment, before the helper sleeps. It counts as coming meanwhile, so that
     /// a call costs no wake-up.
     ///
@@ -347,25 +299,6 @@ pub(crate) fn figures() -> Figures {
 }
 
 impl State {
-    /// Makes the invariant hold: counts another helper as coming if there are too few, and says how it is to be made
-    /// to come.
-    fn need(&mut self) -> Need {
-        if self.calls.len() <= self.coming {
-            return Need::Nothing;
-        }
-        self.coming += 1;
-        match self.idle.pop() {
-            // One whose time is up has ended its wait itself, and comes without being woken.
-            Some(slot) => slot.end(Ok(())).map_or(Need::Nothing, Need::Wake),
-            None => Need::Start,
-        }
-    }
-
-    /// Whether a call whose thread the system has refused is in the queue, and not every call there has a helper coming.
-    fn has_none_for(&self, number: u64) -> bool {
-        self.calls.len() > self.coming && self.calls.iter().any(|(other, _)| *other == number)
-    }
-
     /// A thread leaves, or was not started after all. Wakes who waits until nobody is left.
     fn leave(&mut self, number: usize) -> Vec<Wake> {
         if let Some(at) = self.alive.iter().position(|(other, _)| *other == number) {

@@ -94,10 +94,12 @@ impl<E> Core<E> {
         self.keeps_going.store(true, Relaxed);
     }
 
-    /// What came first, taken out.
-    pub(super) fn take_first(&self) -> Option<Failure<E>> {
-        let mut failures = self.failures.lock();
-        (!failures.is_empty()).then(|| failures.remove(0))
+    /// What came first, taken out; the others are dropped, where a panic has nobody to go to.
+    pub(super) fn take_first_and_discard(&self) -> Option<Failure<E>> {
+        let mut failures = self.with_failures(mem::take).into_iter();
+        let first = failures.next();
+        panics::discard_each(failures);
+        first
     }
 
     /// All errors that have come so far, taken out.
@@ -106,12 +108,6 @@ impl<E> Core<E> {
         let mut failures = self.failures.lock();
         let errors = failures.extract_if(.., is_error).filter_map(Failure::into_error);
         errors.collect()
-    }
-
-    /// Drops the failures that are left, where a panic has nobody to go to.
-    pub(super) fn discard_failures(&self) {
-        let left = self.with_failures(mem::take);
-        panics::discard_each(left);
     }
 
     /// What is made of the failures so far, under their lock.

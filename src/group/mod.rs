@@ -38,6 +38,8 @@ mod spawner;
 #[forbid(unsafe_code)]
 mod state;
 #[forbid(unsafe_code)]
+mod tasks;
+#[forbid(unsafe_code)]
 mod yard;
 
 pub(crate) use callers::{Callers, Help};
@@ -189,11 +191,10 @@ where
         }
     };
     let guard = erase::NoUnwind;
-    scope.core.board.finish_for_good();
+    let skipped = scope.core.board.finish_for_good();
     std::mem::forget(guard);
-    let (skipped, failure) = (scope.core.board.skipped(), scope.core.take_first());
     // Nothing of the caller's is left to be dropped while its panic or its error is on the way.
-    scope.core.discard_failures();
+    let failure = scope.core.take_first_and_discard();
     match (panicked, failure, value) {
         (Some(payload), failure, value) => {
             panics::discard(failure);

@@ -10,11 +10,10 @@
 //! for its turn at a rate limiter, is at it. Else every such moment would start another task. Unless nothing has
 //! begun or ended for as long: a task that looks every tenth of a second whether it is cancelled naps for ever.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Unfinished;
-use crate::burst;
+use super::tasks::{Running, Waiting};
 use crate::cancel::CancelToken;
 use crate::inside::this_thread;
 use crate::sync::{Arc, time};
@@ -28,9 +27,9 @@ pub(super) type Task = Box<dyn FnOnce() -> bool + Send + 'static>;
 const NAP: Duration = Duration::from_secs(3);
 
 pub(super) struct State {
-    posted: VecDeque<Posted>,
+    posted: Waiting,
     /// Taken down, and not dropped yet.
-    running: Vec<Running>,
+    running: Running,
     /// Threads that run tasks, or help those who do, and do not sleep.
     awake: usize,
     /// When a nap began with nothing begun or ended since.
@@ -60,35 +59,37 @@ pub(super) struct State {
 pub(super) enum Helper {
     /// The crew's, by the number of the call, which can be taken back.
     Crew(u64),
+    /// The same, and it may finish its nap before it comes.
+    Patient(u64),
     /// None is on its way, because the system has refused a thread: the call waits for one of the crew to become free.
     Refused(u64),
     /// Somebody else's.
     Lent,
 }
 
-struct Posted {
-    label: Label,
+pub(super) struct Posted {
+    pub(super) label: Label,
     task: Task,
 }
 
-struct Running {
-    label: Label,
+pub(super) struct RunningTask {
+    pub(super) label: Label,
     /// Where it runs.
     thread: usize,
 }
 
 /// How a task is called: by its name, or by its number if it has none.
 #[derive(Clone)]
-struct Label {
-    number: usize,
+pub(super) struct Label {
+    pub(super) number: usize,
     name: Option<Arc<str>>,
 }
 
 impl State {
     pub(super) fn new() -> Self {
         State {
-            posted: VecDeque::new(),
-            running: Vec::new(),
+            posted: Waiting::default(),
+            running: Running::default(),
             awake: 0,
             quiet_since: None,
             reserved: 0,
@@ -108,14 +109,13 @@ impl State {
     pub(super) fn post(&mut self, name: Option<Arc<str>>, task: Task) -> usize {
         let number = self.spawned;
         self.spawned += 1;
-        self.posted.push_back(Posted { label: Label { number, name }, task });
+        self.posted.push(Posted { label: Label { number, name }, task });
         number
     }
 
     /// Takes back a task that was posted, if nobody has taken it.
     pub(super) fn withdraw(&mut self, number: usize) -> Option<Task> {
-        let at = self.position(number)?;
-        self.posted.remove(at).map(|posted| posted.task)
+        self.posted.remove(number).map(|posted| posted.task)
     }
 
     /// Keeps a place for a task, if the limit has one.
@@ -143,36 +143,37 @@ impl State {
         if !self.has_work() {
             return None;
         }
-        let posted = self.posted.pop_front()?;
+        let posted = self.posted.pop()?;
         Some(self.start(posted))
     }
 
     /// Takes down the task of that number, if nobody has and the limit allows it to run.
     pub(super) fn take_this(&mut self, number: usize) -> Option<(usize, Task)> {
-        let at = self.position(number).filter(|_| self.has_work())?;
-        let posted = self.posted.remove(at)?;
+        if !self.has_work() {
+            return None;
+        }
+        let posted = self.posted.remove(number)?;
         Some(self.start(posted))
     }
 
     /// The task of that number is posted, and the limit allows it to run.
     pub(super) fn admits(&self, number: usize) -> bool {
-        self.has_work() && self.position(number).is_some()
+        self.has_work() && self.posted.has(number)
+    }
+
+    /// The first task is posted, and nothing else has been: the thread that posted it may be about to wait for it.
+    pub(super) fn is_first(&self) -> bool {
+        self.spawned == 1 && self.posted.len() == 1
     }
 
     /// The task of that number is posted.
     pub(super) fn has(&self, number: usize) -> bool {
-        self.position(number).is_some()
-    }
-
-    /// Where a posted task is: they lie in the order of their numbers.
-    fn position(&self, number: usize) -> Option<usize> {
-        self.posted.binary_search_by_key(&number, |posted| posted.label.number).ok()
+        self.posted.has(number)
     }
 
     fn start(&mut self, Posted { label, task }: Posted) -> (usize, Task) {
-        burst::give_back(&mut self.posted);
         let number = label.number;
-        self.running.push(Running { label, thread: this_thread() });
+        self.running.push(RunningTask { label, thread: this_thread() });
         self.awake += 1;
         self.quiet_since = None;
         (number, task)
@@ -181,9 +182,7 @@ impl State {
     /// A task has ended and is gone. Wakes those who wait if it was the last. (If others are posted, whoever ran
     /// this one takes the next, so nobody need be called.)
     pub(super) fn end(&mut self, number: usize, ran: bool) -> Vec<Wake> {
-        // As many as there are threads at most, and the youngest end first more often than not.
-        let at = self.running.iter().rposition(|running| running.label.number == number);
-        self.running.swap_remove(at.expect("it was taken"));
+        self.running.remove(number);
         self.awake -= 1;
         self.quiet_since = None;
         self.skipped |= !ran;

@@ -1,0 +1,212 @@
+//! Taking tasks: what a helper does, what an owner does who waits for them all, and a joiner who waits for one.
+
+use std::mem;
+
+use super::Board;
+use crate::crew::nested;
+use crate::error::{TryError, WaitError};
+use crate::group::state::{State, Task};
+use crate::panics;
+use crate::sync::{Arc, MutexGuard};
+use crate::until::Until;
+use crate::wait::graph::{Awaited, Needs};
+use crate::wait::{Place, Slot};
+
+impl Board {
+    /// Takes tasks until there are none for this thread.
+    pub(super) fn take_all<'a>(board: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
+        while let Some(taken) = state.take() {
+            state = Board::perform(board, state, taken);
+        }
+    }
+
+    /// Runs a task that was taken with the lock held, and gives the lock back.
+    fn perform<'a>(
+        board: &'a Arc<Self>,
+        state: MutexGuard<'a, State>,
+        (number, task): (usize, Task),
+    ) -> MutexGuard<'a, State> {
+        let _ = Board::settle(board, state);
+        let ran = Board::run(task);
+        let mut state = board.state.lock();
+        let wakes = state.end(number, ran);
+        if wakes.is_empty() {
+            return state;
+        }
+        drop(state);
+        drop(wakes);
+        board.state.lock()
+    }
+
+    /// What a thread does that is about to wait for the end of one task: it runs the task if nobody has started it and
+    /// the limit allows it. It waits for nothing else, so it runs no other task.
+    ///
+    /// Says whether the task is left for a helper because of the limit.
+    pub(in crate::group) fn run_joined(board: &Arc<Self>, number: usize) -> bool {
+        let state = board.state.lock();
+        if !state.admits(number) {
+            return state.has(number);
+        }
+        drop(state);
+        // In the place of the helper that is on its way: the thread need not be the group's maker.
+        let run = move |board: &Arc<Self>| {
+            let take = || {
+                let mut state = board.state.lock();
+                if let Some(taken) = state.take_this(number) {
+                    drop(Board::perform(board, state, taken));
+                }
+            };
+            board.behalf.run(|| Board::as_worker(board, take));
+        };
+        match nested::enter() {
+            Some(_nested) => run(board),
+            None => {
+                let board = Arc::clone(board);
+                nested::run_elsewhere(Arc::new(move || run(&board)));
+            }
+        }
+        false
+    }
+
+    /// Runs a task and drops what it holds. Tasks catch the panics of the caller's function; what is left is the
+    /// drop of a result that nobody waits for, and the task has ended all the same.
+    pub(super) fn run(task: Task) -> bool {
+        panics::contain(task).unwrap_or(true)
+    }
+
+    /// What an owner does who waits for as long as it takes: takes tasks, and when there are none for it, waits for
+    /// those that helpers run. Returns when nothing is posted and nothing runs.
+    pub(in crate::group) fn finish(self: &Arc<Self>) {
+        loop {
+            let state = self.state.lock();
+            if state.is_finished() {
+                return;
+            }
+            if state.has_work() {
+                drop(state);
+                self.work();
+                continue;
+            }
+            drop(state);
+            let waited = Until::forever().retry(&Finish(self), || self.look());
+            debug_assert!(waited.is_ok(), "a forever limit does not end");
+        }
+    }
+
+    /// Takes tasks on this stack, or if too many run inside each other there already, on another.
+    fn work(self: &Arc<Self>) {
+        let work = |board: &Arc<Self>| Board::as_worker(board, || Board::take_all(board, board.state.lock()));
+        match nested::enter() {
+            Some(_nested) => work(self),
+            None => {
+                let board = Arc::clone(self);
+                nested::run_elsewhere(Arc::new(move || work(&board)));
+            }
+        }
+    }
+
+    /// Like [`finish`](Board::finish); also drops the closers that nobody called, and in the same critical section
+    /// that finds nothing else left: so nothing that came to the board is there afterwards.
+    ///
+    /// True if some task was not started.
+    pub(in crate::group) fn finish_for_good(self: &Arc<Self>) -> bool {
+        loop {
+            let mut state = self.state.lock();
+            if !state.is_finished() {
+                drop(state);
+                self.finish();
+                continue;
+            }
+            let uncalled = mem::take(&mut state.closers);
+            if uncalled.is_empty() {
+                return state.skipped;
+            }
+            drop(state);
+            // Not under the lock: what they hold may use the group when it is dropped.
+            panics::discard_each(uncalled);
+        }
+    }
+
+    /// Whether an owner has something to do: a task to take, or nothing left at all.
+    fn look(&self) -> Result<(), TryError> {
+        let state = self.state.lock();
+        if state.has_work() || state.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) }
+    }
+
+    /// Waits until nothing is posted and nothing runs, at most until `limit`. Takes no task, because a task may
+    /// outlast the limit: by the invariant, helpers take them all.
+    ///
+    /// If no thread was to be had they do not; then one is asked for again, and a wait without a limit takes the tasks.
+    pub(in crate::group) fn wait_until(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
+        limit.check_token()?;
+        if self.is_inside() {
+            return Err(WaitError::WouldDeadlock);
+        }
+        if limit.is_unlimited() {
+            self.finish();
+            return Ok(());
+        }
+        let _ = Board::call(self);
+        limit.retry(&Ended(self), || match self.state.lock().is_finished() {
+            true => Ok(()),
+            false => Err(TryError::WouldBlock),
+        })
+    }
+}
+
+/// The end of all tasks, for one who takes those that are left.
+struct Finish<'a>(&'a Arc<Board>);
+
+impl Place for Finish<'_> {
+    fn looks_ready(&self) -> bool {
+        self.0.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
+    }
+
+    fn join(&self) -> Option<Arc<Slot>> {
+        // Ended by the helper that ends the last task, under this lock. Tasks that are posted meanwhile are
+        // the helpers': by the invariant, one of them is on its way.
+        let mut state = self.0.state.lock();
+        let wait = !state.has_work() && !state.is_finished();
+        wait.then(|| state.waiting.join())
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.0.state.lock().waiting.leave(slot);
+    }
+
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        Some(Arc::clone(self.0) as Arc<dyn Awaited>)
+    }
+
+    /// A scope does not return before its tasks have ended.
+    fn must_stay(&self) -> bool {
+        true
+    }
+}
+
+/// For the wait-for graph: the group ends when each of its tasks has.
+impl Awaited for Board {
+    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+        threads.extend(self.state.lock().threads());
+        Needs::All
+    }
+}
+
+/// The end of all tasks, for one who takes none.
+struct Ended<'a>(&'a Board);
+
+impl Place for Ended<'_> {
+    fn looks_ready(&self) -> bool {
+        self.0.state.try_lock().is_some_and(|state| state.is_finished())
+    }
+
+    fn join(&self) -> Option<Arc<Slot>> {
+        // Ended as above.
+        let mut state = self.0.state.lock();
+        (!state.is_finished()).then(|| state.waiting.join())
+    }
+
+    fn leave(&self, slot: &Arc<Slot>) {
+        self.0.state.lock().waiting.leave(slot);
+    }
+}

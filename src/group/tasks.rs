@@ -1,0 +1,101 @@
+//! The tasks of a group that wait, and those that run: the first of each without an allocation.
+//!
+//! Most scopes that are opened in a loop have one task, and a queue and a list that allocate for it cost more than all
+//! else that the board does.
+
+use std::collections::VecDeque;
+
+use super::state::{Posted, RunningTask};
+use crate::burst;
+
+/// Tasks that nobody has taken, in the order of their numbers.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// `None` only while there are no others.
+    first: Option<Posted>,
+    others: VecDeque<Posted>,
+}
+
+impl Waiting {
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(super) fn push(&mut self, task: Posted) {
+        match self.first {
+            None => self.first = Some(task),
+            Some(_) => self.others.push_back(task),
+        }
+    }
+
+    /// Takes the oldest.
+    pub(super) fn pop(&mut self) -> Option<Posted> {
+        let oldest = self.first.take()?;
+        self.first = self.others.pop_front();
+        burst::give_back(&mut self.others);
+        Some(oldest)
+    }
+
+    pub(super) fn has(&self, number: usize) -> bool {
+        self.is_first(number) || self.position(number).is_some()
+    }
+
+    /// Takes the task of that number.
+    pub(super) fn remove(&mut self, number: usize) -> Option<Posted> {
+        if self.is_first(number) {
+            return self.pop();
+        }
+        let at = self.position(number)?;
+        self.others.remove(at)
+    }
+
+    fn is_first(&self, number: usize) -> bool {
+        self.first.as_ref().is_some_and(|task| task.label.number == number)
+    }
+
+    fn position(&self, number: usize) -> Option<usize> {
+        self.others.binary_search_by_key(&number, |task| task.label.number).ok()
+    }
+}
+
+/// Tasks that run, in no order.
+#[derive(Default)]
+pub(super) struct Running {
+    first: Option<RunningTask>,
+    others: Vec<RunningTask>,
+}
+
+impl Running {
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.others.is_empty()
+    }
+
+    pub(super) fn push(&mut self, task: RunningTask) {
+        match self.first {
+            None => self.first = Some(task),
+            Some(_) => self.others.push(task),
+        }
+    }
+
+    /// Takes out a task that runs.
+    pub(super) fn remove(&mut self, number: usize) {
+        if self.first.take_if(|task| task.label.number == number).is_some() {
+            return;
+        }
+        // As many as there are threads at most, and the youngest end first more often than not.
+        let at = self.others.iter().rposition(|task| task.label.number == number);
+        self.others.swap_remove(at.expect("it was taken"));
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &RunningTask> {
+        self.first.iter().chain(&self.others)
+    }
+}
