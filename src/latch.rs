@@ -99,9 +99,9 @@ impl fmt::Debug for Latch {
     }
 }
 
-/// Waits until everybody who joined has left: for a number of helpers that nobody knows beforehand.
+/// Waits until every member has left: for a number of helpers that nobody knows beforehand.
 ///
-/// A clone is the same group. [`join`](WaitGroup::join) makes a [`Member`]; dropping it, also in a panic,
+/// A clone is the same group. [`add`](WaitGroup::add) makes a [`Member`]; dropping it, also in a panic,
 /// leaves. Unlike Go's, the count cannot go wrong: who holds no member cannot leave. The group may be used
 /// again after a wait.
 ///
@@ -111,7 +111,7 @@ impl fmt::Debug for Latch {
 ///
 /// let group = WaitGroup::new();
 /// for _ in 0..3 {
-///     let member = group.join();
+///     let member = group.add();
 ///     std::thread::spawn(move || {
 ///         let _member = member; // leaves when the thread ends, however it ends
 ///     });
@@ -122,7 +122,7 @@ impl fmt::Debug for Latch {
 ///
 /// # Blocking
 /// `wait` blocks until nobody is in the group; the member that leaves last wakes everybody who waits. A
-/// waiter sees a moment with nobody inside only if it looks while that lasts: whoever joins again before the
+/// waiter sees a moment with nobody inside only if it looks while that lasts: whoever is added again before the
 /// waiter is awake is waited for too.
 ///
 /// # Cancellation
@@ -156,8 +156,8 @@ impl WaitGroup {
         WaitGroup::default()
     }
 
-    /// Joins the group.
-    pub fn join(&self) -> Member {
+    /// Adds a member, whom the group waits for until the [`Member`] is dropped.
+    pub fn add(&self) -> Member {
         self.count.add();
         Member { count: Arc::clone(&self.count) }
     }

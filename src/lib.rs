@@ -10,7 +10,7 @@
 //! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; [`Monitor`]; and, private, the one place where threads sleep |
 //! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
 //! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
-//! | 2 | [`counter`], [`limiter`] | [`Counter`] and [`StripedCounter`], [`RateLimiter`] |
+//! | 2 | [`counter`], [`limiter`] | [`Counter`] and [`StripedCounter`], [`RateLimiter`], [`KeyedLimiter`] and [`Ticker`] |
 //! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
 //! | 3 | [`batch`] | [`Batcher`] |
 //! | 4 | [`pipeline`] | [`Pipeline`] |
@@ -114,7 +114,7 @@ pub use counter::{Counter, StripedCounter};
 pub use flight::SingleFlight;
 pub use group::Group;
 pub use latch::{Latch, WaitGroup};
-pub use limiter::RateLimiter;
+pub use limiter::{KeyedLimiter, RateLimiter, Ticker};
 pub use map::ShardedMap;
 pub use pipeline::Pipeline;
 pub use pool::{Pool, Task};

@@ -19,7 +19,7 @@ use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
 use selvedge::map;
 use selvedge::pipeline::{Cancellable, Figures, Flow, Free, Pump, StageFigures};
 use selvedge::pool::{BuildError, Builder, Report, Results, ResultsIter, Stats, Unstarted, Workers};
-use selvedge::queue::{Iter, Receiver, Rest, Sender};
+use selvedge::queue::{IntoIter, Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::timeout::{self, Running};
 use selvedge::{
@@ -116,6 +116,7 @@ fn what_threads_share_can_be_shared() {
         BoundedQueue<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        IntoIter<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Counter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         StripedCounter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         KeyedLimiter<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
@@ -195,6 +196,7 @@ fn queue_of_items_that_cannot_be_shared_can_be_shared() {
         BoundedQueue<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Sender<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Receiver<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        IntoIter<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Iter<'static, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
@@ -205,6 +207,7 @@ fn queue_of_items_that_cannot_be_sent_stays_on_its_thread() {
         BoundedQueue<Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Sender<Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Receiver<Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        IntoIter<Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Iter<'static, Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Rest<std::vec::IntoIter<Neither>> => "Unpin UnwindSafe RefUnwindSafe",
     }

@@ -98,7 +98,7 @@ fn empty_group_does_not_wait() {
 fn group_waits_for_every_member_and_every_clone_of_one() {
     within_a_minute(|| {
         let group = WaitGroup::new();
-        let first = group.join();
+        let first = group.add();
         let second = first.clone();
         assert_eq!(group.clone().count(), 2);
         let sleeper = thread::spawn({
@@ -117,7 +117,7 @@ fn group_waits_for_every_member_and_every_clone_of_one() {
 fn member_whose_thread_panics_leaves() {
     within_a_minute(|| {
         let group = WaitGroup::new();
-        let member = group.join();
+        let member = group.add();
         let thread = thread::spawn(move || {
             let _member = member;
             std::panic::resume_unwind(Box::new("on purpose"));
@@ -131,7 +131,7 @@ fn member_whose_thread_panics_leaves() {
 fn group_can_be_used_again() {
     let group = WaitGroup::new();
     for _ in 0..3 {
-        let member = group.join();
+        let member = group.add();
         assert_eq!(group.wait_until(Duration::ZERO), Err(WaitError::TimedOut));
         drop(member);
         group.wait();
@@ -142,7 +142,7 @@ fn group_can_be_used_again() {
 fn cancel_wakes_who_waits_for_a_group() {
     within_a_minute(|| {
         let (group, token) = (WaitGroup::new(), CancelToken::new());
-        let _member = group.join();
+        let _member = group.add();
         let sleeper = thread::spawn({
             let (group, token) = (group.clone(), token.clone());
             move || group.wait_until((&token, HOUR))

@@ -187,7 +187,7 @@ fn waits() {
     let semaphore = Semaphore::new(0);
     leaves_nothing("acquire", |soon| semaphore.acquire_until(soon).is_err());
     let (latch, members) = (Arc::new(Latch::new(1)), WaitGroup::new());
-    let member = members.join();
+    let member = members.add();
     leaves_nothing("a latch", |soon| latch.wait_until(soon).is_err());
     leaves_nothing("a wait group", |soon| members.wait_until(soon).is_err());
     drop(member);

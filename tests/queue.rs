@@ -627,3 +627,44 @@ fn queue_that_was_seen_closed_is_closed_from_either_side() {
         }
     });
 }
+
+#[test]
+fn handles_have_the_calls_of_their_side() {
+    within_a_minute(|| {
+        let (sender, receiver) = bounded(3);
+        assert_eq!((sender.capacity(), receiver.capacity()), (3, 3));
+        sender.push(1).unwrap();
+        sender.try_push(2).unwrap();
+        sender.push_until(3, HOUR).unwrap();
+        assert_eq!(sender.try_push(4).unwrap_err().into_value(), 4);
+        assert_eq!((sender.len(), receiver.len(), sender.is_empty()), (3, 3, false));
+        assert_eq!((receiver.pop(), receiver.try_pop(), receiver.pop_until(HOUR)), (Ok(1), Ok(2), Ok(3)));
+        assert!(receiver.is_empty());
+        sender.push_all([4, 5]).unwrap();
+        sender.push_all_until([6], HOUR).unwrap();
+        assert_eq!(receiver.pop_many(1), Ok(vec![4]));
+        assert_eq!(receiver.try_pop_many(1), Ok(vec![5]));
+        assert_eq!(receiver.pop_many_until(9, HOUR), Ok(vec![6]));
+        sender.push(7).unwrap();
+        assert!(receiver.close() && !sender.close() && sender.is_closed() && receiver.is_closed());
+        assert_eq!(sender.push(8).unwrap_err().into_value(), 8);
+        assert_eq!(receiver.close_and_drain(), [7]);
+        assert_eq!(receiver.iter().count(), 0);
+    });
+}
+
+#[test]
+fn receiver_by_value_is_an_iterator_that_ends_with_the_senders_and_closes_when_dropped() {
+    within_a_minute(|| {
+        let (sender, receiver) = bounded(4);
+        sender.push_all([1, 2, 3]).unwrap();
+        let mut items = receiver.into_iter();
+        assert_eq!(items.by_ref().take(2).collect::<Vec<_>>(), [1, 2]);
+        drop(items);
+        assert!(sender.is_closed());
+        let (sender, receiver) = bounded(4);
+        sender.push_all([1, 2, 3]).unwrap();
+        drop(sender);
+        assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    });
+}

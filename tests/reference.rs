@@ -98,7 +98,7 @@ mod cancellation {
     fn wait_includes_a_member_that_joined_before_it_and_can_time_out() {
         within_a_minute(|| {
             let group = WaitGroup::new();
-            let member = group.join();
+            let member = group.add();
             assert_eq!(group.wait_until(Duration::from_millis(1)), Err(WaitError::TimedOut));
             let joined = Arc::new(Latch::new(1));
             let child = thread::spawn({

@@ -144,7 +144,7 @@ mod run_cancel_wait {
 
     impl AsItIsUsuallyWritten {
         fn run(&self, child: impl FnOnce(&CancelToken) -> Result<(), &'static str> + Send + 'static) {
-            let (token, member) = (self.token.clone(), self.children.join());
+            let (token, member) = (self.token.clone(), self.children.add());
             thread::spawn(move || {
                 let _unread = child(&token);
                 drop(member);

@@ -185,7 +185,7 @@ const CASES: &[(&str, fn())] = &[
         let (semaphore, latch, members) = (Semaphore::new(1), Latch::new(1), WaitGroup::new());
         let held = semaphore.acquire().unwrap();
         assert!(semaphore.acquire_until(SHORT).is_err() && latch.wait_until(SHORT).is_err());
-        let member = members.join();
+        let member = members.add();
         thread::scope(|s| {
             s.spawn(|| (drop(held), latch.count_down(), drop(member)));
             drop(semaphore.acquire().unwrap());

@@ -80,7 +80,7 @@ fn the_last_member_to_leave_wakes_the_waiter() {
         let group = WaitGroup::new();
         let done = Arc::new(AtomicUsize::new(0));
         let helpers = [(); 2].map(|()| {
-            let (member, done) = (group.join(), Arc::clone(&done));
+            let (member, done) = (group.add(), Arc::clone(&done));
             thread::spawn(move || {
                 done.fetch_add(1, Ordering::Relaxed);
                 drop(member);
@@ -102,7 +102,7 @@ fn a_member_that_brings_another_keeps_the_group_open() {
     model::check(|| {
         let group = WaitGroup::new();
         let done = Arc::new(AtomicUsize::new(0));
-        let member = group.join();
+        let member = group.add();
         let helper = thread::spawn({
             let done = Arc::clone(&done);
             move || {

@@ -246,7 +246,7 @@ fn an_output_that_gives_its_turn_up_lets_the_other_go_on() {
                 theirs
                     .inspect(|n| {
                         if *n == 1 {
-                            drop(stop.cancel())
+                            stop.cancel();
                         }
                     })
                     .count()

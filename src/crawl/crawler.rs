@@ -191,7 +191,7 @@ impl Crawler {
         begin(&engine);
         let (working, left) = (WaitGroup::new(), Arc::new(AtomicUsize::new(workers)));
         for worker in 0..workers {
-            let member = working.join();
+            let member = working.add();
             let last = CloseBehind { engine: Arc::clone(&engine), left: Arc::clone(&left) };
             // A pool that nobody shut down refuses nothing.
             drop(pool.execute(move || {

@@ -166,6 +166,6 @@ impl<T, G: Gate> Iterator for Receiving<queue::Receiver<T>, G> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.gate.pop(&self.from)
+        self.gate.pop(self.from.queue())
     }
 }

@@ -15,7 +15,7 @@ mod ring;
 
 use crossbeam_utils::CachePadded;
 
-pub use handles::{Receiver, Sender, bounded};
+pub use handles::{IntoIter, Receiver, Sender, bounded};
 pub use iter::{Iter, Rest};
 
 use crate::panics;

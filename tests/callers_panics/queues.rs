@@ -45,7 +45,7 @@ fn last_receiver_drops_every_item_and_senders_are_told() {
                 Err(rejected) => panic_of(|| drop(rejected)),
             }
         });
-        until_figure(&*sender, "waiting_to_push", 1);
+        until_figure(&sender, "waiting_to_push", 1);
         assert_eq!(panic_of(|| drop(receiver)), "a value's drop");
         assert_eq!(pusher.join().unwrap(), "a value's drop");
         assert_eq!((touchies.dropped(), sender.is_closed(), sender.len()), (2, true, 0));
@@ -115,7 +115,7 @@ fn panic_of_a_holder_gives_permits_and_memberships_back() {
         let told = panic_of(|| {
             let _permit = semaphore.acquire().unwrap();
             let _owned = semaphore.acquire_owned();
-            let _member = group.join();
+            let _member = group.add();
             blow("the holder")
         });
         assert_eq!(told, "the holder");
