@@ -19,6 +19,9 @@
 //!     assert_eq!(late.join().unwrap(), Err(WaitError::TimedOut));
 //! });
 //! ```
+//!
+//! Code under test that has no token, and waits for so and so long, reads a manual clock too, if it is called in a
+//! [`ManualClock::scope`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +31,9 @@ use crate::error::{TryError, WaitError};
 use crate::panics::{self, FirstPanic};
 use crate::sync::{Arc, Mutex, time};
 use crate::until::Until;
-use crate::wait::{Outcome, Place, Slot};
+use crate::wait::{Outcome, Place, Slot, context};
+
+static SYSTEM: Clock = Clock::system();
 
 /// A source of time; a clone reads the same one.
 ///
@@ -104,6 +109,25 @@ impl Clock {
         Clock { manual: None }
     }
 
+    /// The clock that this thread reads where no other is named: the system's, but in a [`ManualClock::scope`] that one.
+    ///
+    /// A bare time in an [`Until`] is read on it, and tokens, limiters, tickers, pools and batchers are made on it. So it
+    /// is also the one to ask for the time in code that a test may put on a clock of its own.
+    pub fn current() -> Self {
+        let current = context::with(|context| context.with_clocks(|clocks| clocks.last().cloned()));
+        current.flatten().unwrap_or_default()
+    }
+
+    /// Lets this thread read this clock until the guard is dropped; costs nothing if it does anyway. Guards are dropped
+    /// in the reverse of the order in which they were made.
+    pub(crate) fn enter(&self) -> Option<Entered> {
+        if self.is_same(&Clock::current()) {
+            return None;
+        }
+        context::with(|context| context.with_clocks(|clocks| clocks.push(self.clone())));
+        Some(Entered(()))
+    }
+
     /// A new clock that stands still until it is told to advance.
     pub fn manual() -> ManualClock {
         let now = time::now();
@@ -170,6 +194,18 @@ impl Clock {
     }
 }
 
+/// See [`Clock::enter`].
+#[must_use = "dropping it lets the thread read its former clock again"]
+pub(crate) struct Entered(());
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Dropped when the list is free again: it may be the last reference, and alarms are the caller's.
+        let clock = context::with(|context| context.with_clocks(Vec::pop));
+        drop(clock);
+    }
+}
+
 impl Manual {
     /// Sets an alarm; if its time has come, calls its callback instead and returns `None`.
     ///
@@ -216,6 +252,45 @@ impl ManualClock {
     /// The time now.
     pub fn now(&self) -> Instant {
         self.manual.state.lock().now
+    }
+
+    /// Calls `f`, with this clock in the place of the system's: for code under test that is given no token and no clock.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use selvedge::{BoundedQueue, Clock, error::WaitError};
+    ///
+    /// // The code under test.
+    /// fn next(jobs: &BoundedQueue<u32>) -> Result<u32, WaitError> {
+    ///     jobs.pop_until(Duration::from_secs(5))
+    /// }
+    ///
+    /// let (clock, jobs) = (Clock::manual(), BoundedQueue::new(1));
+    /// std::thread::scope(|s| {
+    ///     let late = s.spawn(|| clock.scope(|| next(&jobs)));
+    ///     clock.wait_for_sleepers(1);
+    ///     clock.advance(Duration::from_secs(5));
+    ///     assert_eq!(late.join().unwrap(), Err(WaitError::TimedOut));
+    /// });
+    /// ```
+    ///
+    /// # What reads it
+    /// Every bare time in a limit (a `Duration`, an `Instant`), and every token, limiter, ticker, pool and batcher that
+    /// is made without a clock: on this thread while `f` runs, and on the threads that the crate uses for it. Those are
+    /// the helpers of a scope, a group, a [`timeout::run`](crate::timeout::run) and a pipeline, while they work for this
+    /// thread, and the threads of a pool and of a batcher that are *built* in `f`, for as long as they live. Scopes
+    /// nest: the innermost holds.
+    ///
+    /// # What does not
+    /// A thread that is started otherwise (`std::thread`, rayon) is not known to belong to `f`: let it call
+    /// [`scope`](ManualClock::scope) itself. A pool that was built outside reads the clock that it was built with, whoever
+    /// submits. A clock that is named, as in `(&clock, time)` or [`CancelToken::with_clock`](crate::CancelToken), is that
+    /// one, and a time together with a token is read on the token's. Nothing changes what `Instant::now` says: ask
+    /// [`Clock::current`]. The limit of [`wait_for_sleepers_until`](ManualClock::wait_for_sleepers_until) is on the
+    /// system's clock here too, because this one stands still until it returns.
+    pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = self.clock.enter();
+        f()
     }
 
     /// Lets `duration` pass: every wait whose deadline has come by then ends, the earliest first, and tokens
@@ -286,7 +361,7 @@ impl ManualClock {
         limit: impl Into<Until<'a>>,
     ) -> Result<(), WaitError> {
         let sleepers = Sleepers { clock: &self.manual, count };
-        limit.into().retry(&sleepers, || {
+        limit.into().on_clock(&SYSTEM).retry(&sleepers, || {
             let enough = sleepers.are_enough(&self.manual.state.lock());
             if enough { Ok(()) } else { Err(TryError::WouldBlock) }
         })

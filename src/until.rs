@@ -14,9 +14,9 @@ use crate::wait::{Outcome, PATIENCE, Place, Slot, graph, spin_within};
 ///
 /// | you pass | the wait ends at the latest |
 /// |---|---|
-/// | `Duration` | that long after the call began to wait, by the system's clock |
+/// | `Duration` | that long after the call began to wait, by the system's clock (or a test's: [`ManualClock::scope`](crate::ManualClock::scope)) |
 /// | `Option<Duration>` | that long after, or never if `None`: for a time-out that a caller may set |
-/// | `Instant` | at that instant of the system's clock |
+/// | `Instant` | at that instant of the same clock |
 /// | `&CancelToken` | when the token is cancelled or its deadline passes |
 /// | `(&CancelToken, Duration)`, `(&CancelToken, Option<Duration>)` or `(&CancelToken, Instant)` | at the first of the two, by the token's clock |
 /// | `(&Clock, Duration)` or `(&Clock, Instant)` | at that time of that clock |
@@ -67,12 +67,18 @@ enum Time {
 pub(crate) struct Limit<'a> {
     token: Option<&'a CancelToken>,
     deadline: Option<Instant>,
-    clock: &'a Clock,
+    clock: Source<'a>,
+}
+
+/// The clock that a limit is read on.
+#[derive(Debug)]
+enum Source<'a> {
+    Named(&'a Clock),
+    /// That of the thread that the limit started on.
+    Current(Clock),
 }
 
 const TIMED_OUT: Outcome = Err(WaitError::TimedOut);
-
-static SYSTEM: Clock = Clock::system();
 
 impl<'a> Until<'a> {
     /// No limit.
@@ -92,9 +98,9 @@ impl<'a> Until<'a> {
     }
 
     /// The limit that has started, for another call: its time does not start anew.
-    pub(crate) fn from_here(limit: &Limit<'a>) -> Self {
+    pub(crate) fn from_here(limit: &'a Limit<'_>) -> Self {
         let time = limit.deadline.map_or(Time::Never, Time::At);
-        Until { time, token: limit.token, clock: Some(limit.clock) }
+        Until { time, token: limit.token, clock: Some(limit.clock()) }
     }
 
     /// Reads a bare time on `clock` instead of the system's.
@@ -178,16 +184,25 @@ impl<'a> Until<'a> {
     /// Fixes the deadline: from here on the time runs.
     pub(crate) fn start(self) -> Limit<'a> {
         let clock = match (self.clock, self.token) {
-            (Some(clock), _) => clock,
-            (None, Some(token)) => token.clock(),
-            (None, None) => &SYSTEM,
+            (Some(clock), _) => Source::Named(clock),
+            (None, Some(token)) => Source::Named(token.clock()),
+            (None, None) => Source::Current(Clock::current()),
         };
         let deadline = match self.time {
             Time::Never => None,
-            Time::After(duration) => clock.after(duration),
+            Time::After(duration) => clock.get().after(duration),
             Time::At(instant) => Some(instant),
         };
         Limit { token: self.token, deadline, clock }
+    }
+}
+
+impl Source<'_> {
+    fn get(&self) -> &Clock {
+        match self {
+            Source::Named(clock) => clock,
+            Source::Current(clock) => clock,
+        }
     }
 }
 
@@ -197,8 +212,8 @@ impl<'a> Limit<'a> {
         self.deadline
     }
 
-    pub(crate) fn clock(&self) -> &'a Clock {
-        self.clock
+    pub(crate) fn clock(&self) -> &Clock {
+        self.clock.get()
     }
 
     pub(crate) fn token(&self) -> Option<&'a CancelToken> {
@@ -241,14 +256,14 @@ impl<'a> Limit<'a> {
     ) -> Result<(), WaitError> {
         let _alarm = at.and_then(|at| clock.end_at(at, slot, Ok(())));
         // What can never come first needs no alarm.
-        let never_first = |own: &Instant| clock.is_same(self.clock) && at.is_some_and(|at| at <= *own);
+        let never_first = |own: &Instant| clock.is_same(self.clock()) && at.is_some_and(|at| at <= *own);
         let deadline = self.deadline.filter(|own| !never_first(own));
         self.sleep_within(slot, deadline, at.map(|at| (clock, at, Ok(()))))
     }
 
     /// True if the limit's own time, or its token's, is sure to pass before `at` of `clock`; `None` is never.
     pub(crate) fn ends_before(&self, clock: &Clock, at: Option<Instant>) -> bool {
-        let own = self.deadline.filter(|_| self.clock.is_same(clock));
+        let own = self.deadline.filter(|_| self.clock().is_same(clock));
         let token = self.token.filter(|token| token.clock().is_same(clock));
         let end = earliest(own, token.and_then(CancelToken::deadline));
         end.is_some_and(|end| at.is_none_or(|at| end < at))
@@ -261,11 +276,11 @@ impl<'a> Limit<'a> {
         also: Option<(&Clock, Instant, Outcome)>,
     ) -> Result<(), WaitError> {
         let _watch = self.token.map(|token| token.end_wait(slot, Err(WaitError::Cancelled)));
-        let _alarm = deadline.and_then(|at| self.clock.end_at(at, slot, TIMED_OUT));
+        let _alarm = deadline.and_then(|at| self.clock().end_at(at, slot, TIMED_OUT));
         // Last, so that a thread that is counted has nothing left to do but sleep.
         let _counted = self.count_sleeper(slot, also.map(|(clock, ..)| clock));
         let also = also.filter(|(clock, ..)| clock.is_system()).map(|(_, at, outcome)| (at, outcome));
-        let deadline = deadline.filter(|_| self.clock.is_system());
+        let deadline = deadline.filter(|_| self.clock().is_system());
         let token_deadline =
             self.token.and_then(|token| token.deadline().filter(|_| token.clock().is_system()));
         let late = earliest(deadline, token_deadline).map(|at| (at, TIMED_OUT));
@@ -283,7 +298,7 @@ impl<'a> Limit<'a> {
     /// Counts this thread once on each manual clock that has a deadline for its sleep: the limit's, its token's, and
     /// `also`.
     fn count_sleeper(&self, slot: &Arc<Slot>, also: Option<&Clock>) -> [Option<Sleeper>; 3] {
-        let own = self.deadline.map(|_| self.clock);
+        let own = self.deadline.map(|_| self.clock());
         let token = self.token.filter(|token| token.deadline().is_some()).map(CancelToken::clock);
         let clocks = [own, token, also];
         std::array::from_fn(|place| {
@@ -299,7 +314,7 @@ impl<'a> Limit<'a> {
 
     /// True if the limit has passed at `now` of the system's clock.
     fn is_over(&self, now: Instant) -> bool {
-        let now = || if self.clock.is_system() { now } else { self.clock.now() };
+        let now = || if self.clock().is_system() { now } else { self.clock().now() };
         self.token.is_some_and(CancelToken::is_cancelled) || self.deadline.is_some_and(|at| now() >= at)
     }
 
@@ -309,7 +324,7 @@ impl<'a> Limit<'a> {
             token.check()?;
         }
         match self.deadline {
-            Some(at) if self.clock.now() >= at => Err(WaitError::TimedOut),
+            Some(at) if self.clock().now() >= at => Err(WaitError::TimedOut),
             _ => Ok(()),
         }
     }

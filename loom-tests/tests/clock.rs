@@ -7,7 +7,7 @@ use std::time::Duration;
 use selvedge::error::WaitError;
 use selvedge::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use selvedge::sync::{Arc, model, thread};
-use selvedge::{BoundedQueue, CancelToken, Clock};
+use selvedge::{BoundedQueue, CancelToken, Clock, Until, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -74,5 +74,44 @@ fn each_sleeper_counts_once_whatever_ends_its_sleep() {
         assert_eq!(both.join().unwrap(), Err(WaitError::Cancelled));
         advancer.join().unwrap();
         assert_eq!(queue.try_push(1), Ok(()));
+    });
+}
+
+/// A bare time in a scope of a manual clock passes with that clock, and races everything else as any deadline does: the
+/// wait is late after an advance only, and an item that was not popped is left.
+///
+/// Fails if a bare time is read on the system's clock all the same (edit `limit-ignores-the-scope`).
+#[test]
+fn a_bare_time_in_a_scope_passes_with_its_clock() {
+    model::check(|| {
+        let (clock, queue) = (Clock::manual(), Arc::new(BoundedQueue::new(1)));
+        let advanced = Arc::new(AtomicBool::new(false));
+        let other = thread::spawn({
+            let (clock, queue, advanced) = (clock.clone(), Arc::clone(&queue), Arc::clone(&advanced));
+            move || {
+                advanced.store(true, Relaxed);
+                clock.advance(HOUR);
+                queue.push(1).unwrap();
+            }
+        });
+        let popped = clock.scope(|| queue.pop_until(HOUR));
+        assert!(popped == Ok(1) || (popped == Err(WaitError::TimedOut) && advanced.load(Relaxed)));
+        other.join().unwrap();
+        assert_eq!(queue.len(), usize::from(popped.is_err()));
+    });
+}
+
+/// A helper reads the clock of the thread that it works for.
+///
+/// Fails if it reads the system's (edit `helper-ignores-the-scope`).
+#[test]
+fn a_helper_reads_the_clock_of_whom_it_works_for() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let now = clock.now();
+        clock.advance(HOUR);
+        clock.scope(|| {
+            timeout::run(Until::forever(), move |_| assert_eq!(Clock::current().now(), now + HOUR)).unwrap();
+        });
     });
 }

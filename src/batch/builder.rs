@@ -43,7 +43,14 @@ pub enum BuildError {
 impl<T: Send + 'static> Builder<T> {
     pub(super) fn new() -> Self {
         let limits = Limits { items: 1_000, weight: usize::MAX, age: Duration::from_millis(10), batches: 2 };
-        Builder { name: "batch".into(), limits, weigh: None, retry: None, hook: None, clock: Clock::system() }
+        Builder {
+            name: "batch".into(),
+            limits,
+            weigh: None,
+            retry: None,
+            hook: None,
+            clock: Clock::current(),
+        }
     }
 
     /// Names the batcher. Its threads are called `name-0`, `name-1` and so on; without it, `batch-0`.
@@ -210,8 +217,13 @@ impl<T: Send + 'static> Builder<T> {
         for (index, handler) in handlers.enumerate() {
             let shared = Arc::clone(&batcher.shared);
             shared.thread_starts();
+            let clock = Clock::current();
             let thread = thread::Builder::new().name(thread_name(&batcher.name, index));
-            match thread.spawn(move || job::work(&shared, index, handler)) {
+            let work = move || {
+                let _clock = clock.enter();
+                job::work(&shared, index, handler)
+            };
+            match thread.spawn(work) {
                 Ok(thread) => batcher.threads.lock().push(thread),
                 Err(error) => {
                     batcher.shared.thread_leaves();

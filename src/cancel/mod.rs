@@ -96,9 +96,10 @@ pub struct CancelToken {
 }
 
 impl CancelToken {
-    /// Makes a token on the system's clock.
+    /// Makes a token on this thread's clock: the system's, but in a
+    /// [`ManualClock::scope`](crate::ManualClock::scope).
     pub fn new() -> Self {
-        CancelToken::with_clock(Clock::system())
+        CancelToken::with_clock(Clock::current())
     }
 
     /// Makes a token on `clock`, which its children have too.

@@ -1,12 +1,14 @@
 //! For whom a helper works while somebody waits for it.
 
+use crate::clock::Clock;
 use crate::inside::Inside;
 use crate::wait::{self, Observers};
 
-/// What a thread takes over from the one that waits for it: the pools and groups that it is inside of, and those
-/// who count its sleeps.
+/// What a thread takes over from the one that waits for it: the pools and groups that it is inside of, the clock that it
+/// reads, and those who count its sleeps.
 pub(crate) struct Behalf {
     inside: Inside,
+    clock: Clock,
     observers: Observers,
     /// The thread does nothing but wait, and is not told of as waiting: the helper is in its place.
     whole: bool,
@@ -15,17 +17,28 @@ pub(crate) struct Behalf {
 impl Behalf {
     /// This thread's.
     pub(crate) fn current() -> Self {
-        Behalf { inside: Inside::current(), observers: wait::inherited(), whole: false }
+        Behalf {
+            inside: Inside::current(),
+            clock: Clock::current(),
+            observers: wait::inherited(),
+            whole: false,
+        }
     }
 
     /// This thread's, for a helper that takes its place while it waits [unobserved](wait::unobserved).
     pub(super) fn whole() -> Self {
-        Behalf { inside: Inside::current(), observers: wait::observers(), whole: true }
+        Behalf {
+            inside: Inside::current(),
+            clock: Clock::current(),
+            observers: wait::observers(),
+            whole: true,
+        }
     }
 
     /// Does `f` in the place of the thread whose behalf it is.
     pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let _inside = self.inside.enter();
+        let _clock = self.clock.enter();
         if self.whole {
             let _observed: Vec<_> = self.observers.iter().cloned().map(wait::observed_by).collect();
             return f();

@@ -97,8 +97,8 @@ struct Entry<K> {
 }
 
 impl<K> KeyedLimiter<K> {
-    /// Makes a limiter that gives out `tokens` a key each `period`, and as many in a burst, on the system's
-    /// clock.
+    /// Makes a limiter that gives out `tokens` a key each `period`, and as many in a burst, on
+    /// [this thread's clock](Clock::current).
     ///
     /// # Panics
     /// If `period` is zero, or `tokens` above [`RateLimiter::MAX`].
@@ -110,7 +110,7 @@ impl<K> KeyedLimiter<K> {
             tokens,
             period,
             burst: tokens,
-            clock: Clock::system(),
+            clock: Clock::current(),
             hasher: RandomState::new(),
         }
     }

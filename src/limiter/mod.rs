@@ -100,7 +100,8 @@ impl RateLimiter {
     /// The most tokens that a rate or a burst can have.
     pub const MAX: u64 = bucket::MAX;
 
-    /// Makes a limiter that gives out `tokens` each `period`, and as many in a burst, on the system's clock.
+    /// Makes a limiter that gives out `tokens` each `period`, and as many in a burst, on
+    /// [this thread's clock](Clock::current).
     /// With 0 tokens it is *paused*: none ever comes, until [`set_rate`](RateLimiter::set_rate) changes that. It
     /// starts full like any other, so [`with_burst`](RateLimiter::with_burst) says how many it gives out in all.
     ///
@@ -111,7 +112,7 @@ impl RateLimiter {
     #[track_caller]
     pub fn new(tokens: u64, period: Duration) -> Self {
         check(tokens, period);
-        RateLimiter::with_bucket(Bucket::new(tokens, period, tokens), Clock::system())
+        RateLimiter::with_bucket(Bucket::new(tokens, period, tokens), Clock::current())
     }
 
     /// The same rate, starting full with `burst` tokens, which is also how many there can be at most.

@@ -93,14 +93,14 @@ pub struct Tick {
 }
 
 impl Ticker {
-    /// Makes a ticker on the system's clock that passes over what is missed.
+    /// Makes a ticker on [this thread's clock](Clock::current) that passes over what is missed.
     ///
     /// # Panics
     /// If `period` is zero.
     #[track_caller]
     pub fn new(period: Duration) -> Self {
         assert!(!period.is_zero(), "a ticker with a period of 0 never waits: the least is a nanosecond");
-        Ticker::starting(Clock::system(), period, Missed::Skip)
+        Ticker::starting(Clock::current(), period, Missed::Skip)
     }
 
     /// The same ticker on `clock`, starting at that clock's now.

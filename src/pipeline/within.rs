@@ -43,7 +43,7 @@ where
     type Iter = ChunkingWithin<'a, S::Iter, G>;
 
     fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        let clock = gate.token().map_or_else(Clock::system, |token| token.clock().clone());
+        let clock = gate.token().map_or_else(Clock::current, |token| token.clock().clone());
         // The consumer never sits in the source: it would not see the chunk's time run out.
         let items = self.input.start(site, gate, false);
         ChunkingWithin { items, size: self.size, age: self.age, clock }

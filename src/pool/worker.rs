@@ -41,6 +41,8 @@ pub(super) struct Habits {
     pub(super) stack_size: Option<usize>,
     pub(super) keep_alive: Duration,
     pub(super) clock: Clock,
+    /// What the workers read: the clock of the thread that built the pool.
+    pub(super) tasks_clock: Clock,
     pub(super) on_panic: Option<Arc<dyn Fn(Panic) + Send + Sync>>,
     pub(super) on_start: Option<Arc<dyn Fn() + Send + Sync>>,
     pub(super) on_exit: Option<Arc<dyn Fn() + Send + Sync>>,
@@ -212,6 +214,7 @@ impl Shared {
     /// What a worker does from its first to its last moment.
     fn work(self: &Arc<Self>, seat: &Seat) {
         let _inside = self.enter();
+        let _clock = self.habits.tasks_clock.enter();
         // Whoever waits for a task that is queued waits for the workers.
         let _owing = graph::owe();
         if let Some(hook) = &self.habits.on_start {

@@ -1,7 +1,7 @@
 //! What the crate knows of the thread that it runs on.
 //!
-//! Which pools and groups the thread works for, who hears of its sleeps, which monitors it has locked, and whether it is
-//! one of the crate's own.
+//! Which pools and groups the thread works for, who hears of its sleeps, which monitors it has locked, which clock it
+//! reads, and whether it is one of the crate's own.
 //! All of it is one thread-local *without a destructor*: a thread that is on its way out runs the destructors of its
 //! other thread-locals, these may call anything of this crate, and find the context as it was. With a destructor it
 //! would be gone by then, depending on which thread-local was used first, and the call would abort the process.
@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 
 use super::Observers;
+use crate::clock::Clock;
 use crate::sync::thread_local;
 
 /// See the module.
@@ -21,6 +22,7 @@ pub(crate) struct Context {
     inside: List<usize>,
     observers: RefCell<ManuallyDrop<Observers>>,
     held: List<usize>,
+    clocks: List<Clock>,
     owes: Cell<usize>,
     is_helper: Cell<bool>,
     is_leaving: Cell<bool>,
@@ -36,6 +38,7 @@ thread_local! {
             inside: RefCell::new(ManuallyDrop::new(Vec::new())),
             observers: RefCell::new(ManuallyDrop::new(Vec::new())),
             held: RefCell::new(ManuallyDrop::new(Vec::new())),
+            clocks: RefCell::new(ManuallyDrop::new(Vec::new())),
             owes: Cell::new(0),
             is_helper: Cell::new(false),
             is_leaving: Cell::new(false),
@@ -72,6 +75,13 @@ impl Context {
     #[inline]
     pub(crate) fn with_held<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
         self.with_list(&self.held, f)
+    }
+
+    /// The clocks that stand in the place of the system's, innermost last; almost always none. The last reference to one
+    /// may lead to the caller's code, so it is not dropped in `f`.
+    #[inline]
+    pub(crate) fn with_clocks<R>(&self, f: impl FnOnce(&mut Vec<Clock>) -> R) -> R {
+        self.with_list(&self.clocks, f)
     }
 
     #[inline]
@@ -133,6 +143,7 @@ impl Drop for Tidy {
             context.with_inside(|_| ());
             context.with_observers(|_| ());
             context.with_held(|_| ());
+            context.with_clocks(|_| ());
         });
     }
 }
