@@ -1,5 +1,7 @@
 //! Close processes the rest, abort gives it back; both as often as one likes.
 
+use std::cell::RefCell;
+
 use super::*;
 
 #[test]
@@ -20,6 +22,36 @@ fn close_processes_the_rest_and_says_the_same_again() {
         assert_eq!(batcher.try_submit(13).unwrap_err().error, TryError::Closed);
         assert_eq!(batcher.flush(), Ok(()));
         assert_eq!(told.iter().last().unwrap(), seen([10, 11], Reason::Closed));
+    });
+}
+
+#[test]
+fn close_waits_for_the_thread_locals_of_the_handlers_thread() {
+    /// Waits in its drop, a while, for a close that has returned too early.
+    struct Last(Receiver<()>, Arc<AtomicBool>);
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let _ = self.0.recv_timeout(Duration::from_millis(50));
+            self.1.store(true, SeqCst);
+        }
+    }
+
+    thread_local! {
+        static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    }
+
+    within_a_minute(|| {
+        let ((returned, early), gone) = (channel(), Arc::new(AtomicBool::new(false)));
+        let mut last = Some(Last(early, Arc::clone(&gone)));
+        let batcher = ageless()
+            .build(move |_: &mut Batch<u32>| LAST.with(|place| drop(place.replace(last.take()))))
+            .unwrap();
+        batcher.add(1).unwrap();
+        assert!(batcher.close().is_clean());
+        let is_gone = gone.load(SeqCst);
+        let _ = returned.send(());
+        assert!(is_gone);
     });
 }
 
