@@ -209,16 +209,12 @@ fn callback_that_panics_at_a_deadline_leaves_nobody_in_line() {
     within_a_minute(|| {
         // The alarm thread is kept busy, so that the sleeper itself finds its token's deadline passed.
         let (gate, blocked) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
-        let blocker = CancelToken::new().child_until(Duration::from_millis(1));
-        let (g, b) = (gate.clone(), blocked.clone());
-        blocker
-            .on_cancel(move || {
-                b.count_down();
-                g.wait();
-            })
-            .keep();
-        blocked.wait();
-        // On a busy machine the deadline may pass before both are in line; then it is tried with more time.
+        // On a busy machine the deadline may pass before the callback is registered, which then runs here.
+        let mut time = Duration::from_millis(1);
+        while !keeps_the_alarm_thread(time, &gate, &blocked) {
+            time *= 4;
+        }
+        // As here, before both are in line: then it is tried with more time.
         let mut time = Duration::from_millis(100);
         while !waiter_behind_a_deadline_goes_on(time) {
             time *= 4;
@@ -227,13 +223,38 @@ fn callback_that_panics_at_a_deadline_leaves_nobody_in_line() {
     });
 }
 
+/// Lets a callback at a deadline wait for the gate, on the alarm thread. False if it was called on this one.
+fn keeps_the_alarm_thread(time: Duration, gate: &Arc<Latch>, blocked: &Arc<Latch>) -> bool {
+    let (here, called_here) = (std::thread::current().id(), Arc::new(AtomicBool::new(false)));
+    let token = CancelToken::new().child_until(time);
+    let (gate, begins, calls) = (gate.clone(), blocked.clone(), called_here.clone());
+    token
+        .on_cancel(move || {
+            if std::thread::current().id() == here {
+                calls.store(true, SeqCst);
+            } else {
+                begins.count_down();
+                gate.wait();
+            }
+        })
+        .keep();
+    if called_here.load(SeqCst) {
+        return false;
+    }
+    blocked.wait();
+    true
+}
+
 /// Lets a waiter at the front give up at a deadline whose callback panics, and the next go on. False if the front gave
-/// up before the next was in line.
+/// up before the next was in line, or the deadline had passed before there was a callback.
 fn waiter_behind_a_deadline_goes_on(time: Duration) -> bool {
     let semaphore = Arc::new(Semaphore::new(2));
     let _held = semaphore.acquire().unwrap();
     let token = CancelToken::new().child_until(time);
-    token.on_cancel(|| std::panic::resume_unwind(Box::new("callback"))).keep();
+    let callback = || token.on_cancel(|| std::panic::resume_unwind(Box::new("callback"))).keep();
+    if catch_unwind(AssertUnwindSafe(callback)).is_err() {
+        return false;
+    }
     let front = std::thread::spawn({
         let (s, t) = (semaphore.clone(), token.clone());
         move || catch_unwind(AssertUnwindSafe(|| s.acquire_many_until(2, &t).map(drop))).is_err()
