@@ -183,6 +183,17 @@ pub enum Error<F, R> {
 ///
 /// Its token is cancelled. Dropping the handle lets the function run on by itself; its result is dropped when it comes,
 /// and of a panic, its own or that of the drop, the panic hook has told.
+///
+/// # Blocking
+/// [`join`](Running::join) and [`join_until`](Running::join_until) block until the function has ended; dropping the handle
+/// never does. The function has a thread of its own, so nothing that the caller does keeps it from ending.
+///
+/// # Cancellation
+/// A function that ended before the limit of a join passed has ended, however late the joiner wakes up. After a time-out
+/// the handle is in the error.
+///
+/// # Ordering
+/// What the function did is visible to who has its result.
 #[must_use = "dropping the handle loses the result of what still runs"]
 pub struct Running<R> {
     job: Arc<dyn Runs<R>>,

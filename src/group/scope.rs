@@ -20,6 +20,47 @@ use crate::until::Until;
 ///
 /// `E` is the error of its tasks. That it outlives `'env` is no restriction, since the scope returns it; it is said so
 /// that the compiler knows it of an `E` like `Box<dyn Error + Send + Sync>`, and does not ask borrows for `'static`.
+///
+/// # Examples
+/// A walk over a tree, each branch of which is a task that may spawn more:
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use selvedge::{CancelToken, group::{self, Scope}};
+///
+/// fn visit<'scope>(g: &'scope Scope<'scope, '_, std::convert::Infallible>, depth: u32, leaves: &'scope AtomicU64) {
+///     match depth {
+///         0 => _ = leaves.fetch_add(1, Ordering::Relaxed),
+///         _ => for _ in 0..2 {
+///             g.spawn(move |_| visit(g, depth - 1, leaves));
+///         },
+///     }
+/// }
+///
+/// let leaves = AtomicU64::new(0);
+/// group::scope(&CancelToken::new(), |g| visit(g, 5, &leaves))?;
+/// assert_eq!(leaves.into_inner(), 32);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Blocking
+/// Spawning never blocks. [`wait`](Scope::wait) and [`wait_until`](Scope::wait_until) block until the tasks that are there
+/// have ended, a [`Handle`]'s join until one has.
+///
+/// # Cancellation
+/// After a failure, a [`cancel`](Scope::cancel), or a cancel of the caller's token, tasks that have not started never do:
+/// their closures are dropped by the threads that would have run them. Those that run are told by the token.
+///
+/// # Panics
+/// A task's panic stops the rest and resumes where [`scope`](super::scope()) was called, when all have ended.
+///
+/// # Fairness
+/// Tasks start in the order in which they were spawned, but for one that is joined before, which its joiner may run.
+///
+/// # Cost
+/// One allocation a task, and one more for each that has a handle; bench `group`.
+///
+/// # Instead
+/// A [`Group`](super::Group) where tasks outlive the call that spawns them.
 pub struct Scope<'scope, 'env: 'scope, E: 'env> {
     pub(super) core: Core<E>,
     /// Invariant, as in `std::thread::Scope`: a longer borrow must not pass for a shorter one.

@@ -30,6 +30,24 @@ use crate::sync::{Arc, weak};
 /// group.wait()?; // for the parts too
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Blocking
+/// Never: each call spawns, or gives the closure back.
+///
+/// # Cancellation
+/// A task that was accepted while the group is being cancelled may not start; then the group's wait fails with
+/// [`Error::Cancelled`](super::Error::Cancelled). A task that a running task of the group spawns is waited for by every
+/// wait that waits for that task.
+///
+/// # Panics
+/// A task's panic is the [`Group`](super::Group)'s. The drop of the last spawner runs no code but the drops of errors
+/// that nobody has taken.
+///
+/// # Cost
+/// A clone is one more reference. Each spawn costs what the group's own does; bench `group`.
+///
+/// # Instead
+/// The [`Scope`](super::Scope) that a task borrows, if it can borrow.
 pub struct Spawner<E = Infallible> {
     pub(super) core: weak::Arc<Core<Arc<E>>>,
 }

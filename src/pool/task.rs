@@ -23,6 +23,22 @@ use crate::wait::{Place, Slot};
 /// let once = task.join();
 /// let twice = task.join();
 /// ```
+///
+/// # Blocking
+/// [`join`](Task::join), [`join_until`](Task::join_until) and [`wait_until`](Task::wait_until) block until the task has
+/// ended; whoever ends it wakes the joiner. A worker of the same pool does not wait for a task that nobody has started:
+/// it runs it.
+///
+/// # Cancellation
+/// A result that was there before the limit passed is success, however late the joiner wakes up. A join that ends early
+/// gives the handle back, and the task goes on; [`cancel`](Task::cancel) takes back one that has not started.
+///
+/// # Panics
+/// The task's panic is in the [`JoinError`], and [`Panic::resume`](crate::error::Panic::resume) passes it on. If nobody
+/// joins, the panic hook has reported it.
+///
+/// # Ordering
+/// What was done before the task was submitted is visible to it; what it did is visible to who has its result.
 #[must_use = "dropping the handle loses the result; `execute` is for tasks without one"]
 pub struct Task<R> {
     job: Arc<dyn Joinable<R>>,
@@ -110,7 +126,8 @@ impl<R> Task<R> {
     /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its token is
     /// cancelled if it was submitted [with one](super::Pool::submit_with).
     ///
-    /// The closure is dropped at once; if that panics, the panic ends with the panic hook's message. Its place in the queue is free when a worker comes to it.
+    /// The closure is dropped at once; if that panics, the panic ends with the panic hook's message. Its place in the
+    /// queue is free when a worker comes to it.
     pub fn cancel(&self) -> bool {
         let revoked = self.job.revoke(self.pool.visitor());
         self.job.stop();
