@@ -1,7 +1,7 @@
 //! The one door to threads, locks, atomics and the operating system's time.
 //!
 //! Everything that can block or race in this crate is built on the names in this module, and on nothing
-//! else. In an ordinary build they are parking_lot's locks and std's atomics and threads, re-exported: they
+//! else. In an ordinary build they are parking_lot's locks, in types of ours, and std's atomics and threads: they
 //! cost what those cost. In a build with `--cfg loom` the same names are backed by [loom], which runs a
 //! piece of code under every schedule that matters, and [`model::check`] is how to ask for that.
 //!
@@ -93,7 +93,8 @@ pub use side::{
 #[doc(no_inline)]
 pub use std::sync::Arc;
 
-/// The loom that the model side is built on, for what this door does not cover.
+/// The loom that the model side is built on, for what this door does not cover. It is what it is in its own version: a
+/// new one that breaks code which names it is no breaking change of this crate, since it is there under `--cfg loom` only.
 #[cfg(any(loom, selvedge_loom))]
 pub use loom;
 

@@ -1,8 +1,9 @@
-//! The real side: parking_lot and std, re-exported or wrapped to the shape that loom needs.
+//! The real side: parking_lot and std, wrapped to the shape that loom needs, or re-exported where they are stable.
 
-pub use parking_lot::{
-    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult,
-};
+#[path = "real_locks.rs"]
+mod locks;
+
+pub use locks::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult};
 #[doc(no_inline)]
 pub use std::sync::OnceLock;
 pub use std::thread_local;
