@@ -95,6 +95,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// });
     /// assert_eq!(fetches.into_inner(), 1);
     /// ```
+    #[inline]
     #[track_caller]
     pub fn get_or_insert_with(&self, key: K, init: impl FnOnce() -> V) -> Result<V, WouldDeadlock> {
         let Ok(value) = self.get_or_try_insert_with(key, || Ok::<V, Infallible>(init()))?;
@@ -109,6 +110,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
+    #[inline]
     #[track_caller]
     pub fn get_or_try_insert_with<E>(
         &self,

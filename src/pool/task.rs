@@ -82,6 +82,14 @@ impl<R> Task<R> {
         self,
         limit: impl Into<Until<'a>>,
     ) -> Result<Result<R, JoinError>, Rejected<Self, WaitError>> {
+        let limit = limit.into();
+        if let Err(error) = limit.check_token() {
+            return Err(Rejected::new(self, error));
+        }
+        // The common case, at the cost of one lock.
+        if let Some(result) = self.job.take_result() {
+            return Ok(result);
+        }
         match self.wait_until(limit) {
             Ok(()) => Ok(self.job.take_result().expect("it has ended, and nobody else takes its result")),
             Err(error) => Err(Rejected::new(self, error)),
@@ -97,6 +105,9 @@ impl<R> Task<R> {
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
+        if self.job.is_finished() {
+            return Ok(());
+        }
         if self.pool.is_inside() && limit.start().check().is_ok() {
             // A worker that waits for a task in the queue might be the one that would have to run it.
             self.run();

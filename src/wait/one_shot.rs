@@ -189,6 +189,9 @@ impl<F, V> OneShot<F, V> {
     /// Waits until there is a result, or never will be, at most until `limit`.
     pub(crate) fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
+        if self.is_finished() {
+            return Ok(());
+        }
         // With a limit as well: this much is known at once.
         if self.is_claimed_here() {
             return Err(WaitError::WouldDeadlock);
@@ -196,9 +199,14 @@ impl<F, V> OneShot<F, V> {
         limit.retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
-    /// True if somebody waits for the result now.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.state.lock().joiners.len() > 0
+    /// Like [`abandon`](OneShot::abandon), if nobody waits for the result now; says whether.
+    pub(crate) fn abandon_unless_awaited(&self) -> bool {
+        let mut state = self.state.lock();
+        let unwanted = state.joiners.len() == 0;
+        if unwanted {
+            state.end(Stage::Gone);
+        }
+        unwanted
     }
 
     /// Threads that wait for the result.

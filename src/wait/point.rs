@@ -15,6 +15,7 @@ use crate::until::Until;
 
 impl Until<'_> {
     /// Waits in `list` until the state under `mutex` is `ready`, for whoever looks.
+    #[inline]
     pub(crate) fn wait_until_ready<S>(
         self,
         mutex: &Mutex<S>,
