@@ -1,5 +1,7 @@
 //! A bound on how long a caller waits for a function, and a handle to what still runs then.
 
+mod running;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Instant;
@@ -7,11 +9,13 @@ use std::time::Instant;
 use crate::cancel::{CancelToken, Cause};
 use crate::clock::Clock;
 use crate::crew::{self, Behalf};
-use crate::error::{JoinError, Panic, Rejected, WaitError};
+use crate::error::{Rejected, WaitError};
 use crate::panics::{self, Payload};
 use crate::sync::Arc;
 use crate::until::{Limit, Until};
 use crate::wait::{OneShot, graph};
+
+pub use running::Running;
 
 /// Runs `f` on another thread and waits for it, at most until `limit`.
 ///
@@ -179,26 +183,6 @@ pub enum Error<F, R> {
     Late(Rejected<Running<R>, WaitError>),
 }
 
-/// A function that still runs, or ended after its limit; from [`Error::Late`].
-///
-/// Its token is cancelled. Dropping the handle lets the function run on by itself; its result is dropped when it comes,
-/// and of a panic, its own or that of the drop, the panic hook has told.
-///
-/// # Blocking
-/// [`join`](Running::join) and [`join_until`](Running::join_until) block until the function has ended; dropping the handle
-/// never does. The function has a thread of its own, so nothing that the caller does keeps it from ending.
-///
-/// # Cancellation
-/// A function that ended before the limit of a join passed has ended, however late the joiner wakes up. After a time-out
-/// the handle is in the error.
-///
-/// # Ordering
-/// What the function did is visible to who has its result.
-#[must_use = "dropping the handle loses the result of what still runs"]
-pub struct Running<R> {
-    job: Arc<dyn Runs<R>>,
-}
-
 /// A function, until it is claimed; and its end, until that is taken.
 struct Job<F, R> {
     end: OneShot<F, Ended<R>>,
@@ -268,7 +252,7 @@ where
         // cancels the parent may be on its way to this child still, so the reason goes with it: the first holds.
         // A callback's panic ends here, as it does where the deadline finds the token: the caller is to get the handle.
         panics::contain(|| self.token.cancel_for(cause));
-        Error::Late(Rejected::new(Running { job: self }, error))
+        Error::Late(Rejected::new(Running::new(self), error))
     }
 }
 
@@ -294,62 +278,6 @@ where
 
     fn is_finished(&self) -> bool {
         self.end.is_finished()
-    }
-}
-
-impl<R> Running<R> {
-    /// Waits for the function to end and takes its result.
-    ///
-    /// # Errors
-    /// [`JoinError::Panicked`] with the payload, or [`JoinError::WouldDeadlock`] if the function waits, itself or through
-    /// others, for this thread.
-    pub fn join(self) -> Result<R, JoinError> {
-        match self.join_until(Until::forever()) {
-            Ok(result) => result,
-            Err(_) => Err(JoinError::WouldDeadlock), // a forever limit does not end
-        }
-    }
-
-    /// Like [`join`](Running::join), and waits at most until `limit`. The outer result says whether the function ended,
-    /// the inner one how.
-    ///
-    /// # Errors
-    /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function
-    /// waits for this thread.
-    pub fn join_until<'a>(
-        self,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<Result<R, JoinError>, Rejected<Self, WaitError>> {
-        match self.wait_until(limit) {
-            Ok(()) => Ok(self.take().expect("it has ended, and nobody else takes its result")),
-            Err(error) => Err(Rejected::new(self, error)),
-        }
-    }
-
-    /// Waits for the function to end, at most until `limit`, and leaves its result.
-    ///
-    /// # Errors
-    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function waits for this
-    /// thread.
-    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
-        self.job.wait(limit.into())
-    }
-
-    /// Takes the function's result if it has ended.
-    ///
-    /// # Errors
-    /// The handle itself, if it has not.
-    pub fn try_join(self) -> Result<Result<R, JoinError>, Self> {
-        self.take().ok_or(self)
-    }
-
-    /// True once the function has ended.
-    pub fn is_finished(&self) -> bool {
-        self.job.is_finished()
-    }
-
-    fn take(&self) -> Option<Result<R, JoinError>> {
-        Some(self.job.take()?.map_err(|payload| JoinError::Panicked(Panic::new(payload))))
     }
 }
 
@@ -392,7 +320,7 @@ impl<F, R> Error<F, R> {
     /// As the function did, with its payload, if it panicked after the limit.
     pub fn into_value(self) -> Result<R, Self> {
         match self {
-            Error::Late(Rejected { value, error }) => match value.job.take() {
+            Error::Late(Rejected { value, error }) => match value.take() {
                 Some(result) => {
                     drop(value);
                     Ok(deliver(result))
@@ -435,9 +363,3 @@ impl<F, R> fmt::Debug for Error<F, R> {
 }
 
 impl<F, R> StdError for Error<F, R> {}
-
-impl<R> fmt::Debug for Running<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").finish_non_exhaustive()
-    }
-}
