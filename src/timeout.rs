@@ -208,7 +208,7 @@ struct Ended<R> {
 }
 
 /// What a handle knows of a job.
-trait Runs<R>: Send + Sync {
+trait Runs<R>: LetsGo {
     /// Waits for the function to end.
     fn wait(&self, limit: Until<'_>) -> Result<(), WaitError>;
 
@@ -216,6 +216,12 @@ trait Runs<R>: Send + Sync {
     fn take(&self) -> Option<Outcome<R>>;
 
     fn is_finished(&self) -> bool;
+}
+
+/// What a handle knows of a job whatever its result is.
+trait LetsGo: Send + Sync {
+    /// Nobody will join: drops the result, now or when it comes.
+    fn let_go(&self);
 }
 
 impl<F, R> Job<F, R>
@@ -231,7 +237,7 @@ where
         // Looked at here, as soon as the function has ended: how long its result is on its way to the caller says
         // nothing about it. The limit's own token, because the function may have cancelled the one it was handed.
         let late = self.bound.passed();
-        self.end.keep(Ended { result, late });
+        panics::discard(self.end.keep(Ended { result, late }));
     }
 
     /// The result, if the function has ended before its limit passed.
@@ -260,6 +266,12 @@ impl<F, R> Drop for Job<F, R> {
     /// Drops a result or a payload that nobody receives, on whichever thread is the last.
     fn drop(&mut self) {
         panics::discard(self.end.take());
+    }
+}
+
+impl<F: Send, R: Send> LetsGo for Job<F, R> {
+    fn let_go(&self) {
+        panics::discard(self.end.detach());
     }
 }
 

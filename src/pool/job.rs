@@ -27,9 +27,6 @@ pub(super) trait Joinable<R>: Runs {
 
     /// Takes the result out, if the job has ended.
     fn take_result(&self) -> Option<Result<R, JoinError>>;
-
-    /// Says that nobody will join; takes the result out, if there is one.
-    fn detach(&self) -> Option<Result<R, JoinError>>;
 }
 
 /// What can be known of a job whatever its result is.
@@ -50,6 +47,9 @@ pub(super) trait Runs: Send + Sync {
 
     /// The thread that runs the job now.
     fn runs_on(&self) -> Option<usize>;
+
+    /// Nobody will join: a panic goes to the pool's hook, another result is dropped; now, or when the job ends.
+    fn let_go(&self, seat: &Seat);
 }
 
 impl<F, R> Job<F, R> {
@@ -124,6 +124,10 @@ where
     fn runs_on(&self) -> Option<usize> {
         self.end.claimant()
     }
+
+    fn let_go(&self, seat: &Seat) {
+        report_unjoined(self.end.detach(), seat);
+    }
 }
 
 impl<F, R> Joinable<R> for Job<F, R>
@@ -137,10 +141,6 @@ where
 
     fn take_result(&self) -> Option<Result<R, JoinError>> {
         self.end.take().ok()
-    }
-
-    fn detach(&self) -> Option<Result<R, JoinError>> {
-        self.end.detach()
     }
 }
 

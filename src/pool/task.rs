@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::job::{Joinable, Runs, report_unjoined};
+use super::job::{Joinable, Runs};
 use super::worker::Shared;
 use crate::crew::nested;
 use crate::error::{JoinError, Rejected, TryError, WaitError};
@@ -10,7 +10,7 @@ use crate::inside::this_thread;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::graph::{Awaited, Needs};
-use crate::wait::{Place, Slot};
+use crate::wait::{self, Place, Slot};
 
 /// A submitted closure; gives its result to one who joins it.
 ///
@@ -192,7 +192,12 @@ impl Awaited for Started {
 impl<R> Drop for Task<R> {
     /// Lets the task run on. If it has panicked, or does later, the pool's hook is told.
     fn drop(&mut self) {
-        report_unjoined(self.job.detach(), self.pool.visitor());
+        let (job, pool) = (&self.job, &self.pool);
+        let later = || -> Box<dyn FnOnce()> {
+            let (job, pool) = (Arc::clone(job) as Arc<dyn Runs>, Arc::clone(pool));
+            Box::new(move || job.let_go(pool.visitor()))
+        };
+        wait::drop_link(|| job.let_go(pool.visitor()), later);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::{Outcome, Runs};
+use super::{LetsGo, Outcome, Runs};
 use crate::error::{JoinError, Panic, Rejected, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait;
 
 /// A function that still runs, or ended after its limit; from
 /// [`Error::Late`](super::Error::Late).
@@ -91,6 +92,18 @@ impl<R> Running<R> {
 
 fn ended<R>(result: Outcome<R>) -> Result<R, JoinError> {
     result.map_err(|payload| JoinError::Panicked(Panic::new(payload)))
+}
+
+impl<R> Drop for Running<R> {
+    /// Lets the function run on.
+    fn drop(&mut self) {
+        let job = &self.job;
+        let later = || -> Box<dyn FnOnce()> {
+            let job = Arc::clone(job) as Arc<dyn LetsGo>;
+            Box::new(move || job.let_go())
+        };
+        wait::drop_link(|| job.let_go(), later);
+    }
 }
 
 impl<R> fmt::Debug for Running<R> {

@@ -36,6 +36,8 @@
 #[forbid(unsafe_code)]
 mod blocking;
 #[forbid(unsafe_code)]
+mod chain;
+#[forbid(unsafe_code)]
 pub(crate) mod context;
 #[forbid(unsafe_code)]
 pub(crate) mod graph;
@@ -86,6 +88,7 @@ pub(crate) trait Place {
 }
 
 pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, observers, unobserved, work_for};
+pub(crate) use chain::drop_link;
 pub(crate) use list::{Line, WaitList};
 pub(crate) use look::look;
 pub use monitor::{Monitor, MonitorGuard};
