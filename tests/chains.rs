@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::{HOUR, within_a_minute};
+use selvedge::batch::{Batch, Ticket};
 use selvedge::timeout::{self, Running};
-use selvedge::{CancelToken, Latch, Pool, Task};
+use selvedge::{Batcher, CancelToken, Latch, Pool, Task};
 
 const LINKS: usize = 100_000;
 
@@ -140,5 +142,27 @@ fn chain_of_functions_that_were_late_does_not_overflow_the_stack() {
         };
         drop((1..20_000).fold(run(None), |before, _| run(Some(before))));
         assert_eq!(drops.load(SeqCst), 20_000);
+    });
+}
+
+#[test]
+fn chain_of_tickets_of_items_that_failed_does_not_overflow_the_stack() {
+    struct Item(#[expect(dead_code, reason = "dropped, not read")] Link<Ticket<Item, ()>>);
+
+    within_a_minute(|| {
+        for hooked in [false, true] {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let builder = Batcher::builder().max_items(1);
+            let builder = if hooked { builder.on_error(drop) } else { builder };
+            let batcher =
+                builder.build(|_: &mut Batch<Item>| Err::<(), _>(io::Error::other("refused"))).unwrap();
+            let submit = |before| {
+                let ticket = batcher.submit(Item(Link::new(&drops, before))).unwrap();
+                ticket.wait_until(HOUR).unwrap();
+                ticket
+            };
+            drop((1..10_000).fold(submit(None), |before, _| submit(Some(before))));
+            assert_eq!(drops.load(SeqCst), 10_000, "with a hook: {hooked}");
+        }
     });
 }

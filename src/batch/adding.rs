@@ -124,9 +124,9 @@ impl<T, R> Shared<T, R> {
         let batch = state.backlog.last_mut();
         let number = batch.tickets.len();
         batch.tickets.push(batch.items.len() - 1);
-        let round = batch
-            .round
-            .get_or_insert_with(|| Round::new(self.hook.clone(), self.address(), Arc::clone(&self.handlers)));
+        let round = batch.round.get_or_insert_with(|| {
+            Round::new(self.hook.clone(), self.later, self.address(), Arc::clone(&self.handlers))
+        });
         Ticket::new(Arc::clone(round), number)
     }
 }

@@ -25,6 +25,7 @@ use super::backlog::{Backlog, Limits};
 use super::failure::BatchError;
 use super::handlers::Handlers;
 use super::report::{Hook, Stats};
+use super::ticket::{self, Later};
 use crate::clock::Clock;
 use crate::inside;
 use crate::panics;
@@ -42,6 +43,8 @@ pub(super) struct Shared<T, R> {
     pub(super) hook: Option<Hook<T>>,
     pub(super) clock: Clock,
     pub(super) handlers: Arc<Handlers>,
+    /// See [`ticket::unheard_later`].
+    pub(super) later: Later<T, R>,
 }
 
 pub(super) struct State<T, R> {
@@ -79,7 +82,11 @@ impl<T, R> Shared<T, R> {
         retry: Option<Policy>,
         hook: Option<Hook<T>>,
         clock: Clock,
-    ) -> Arc<Self> {
+    ) -> Arc<Self>
+    where
+        T: 'static,
+        R: 'static,
+    {
         let state = State {
             backlog: Backlog::new(),
             in_flight: Vec::new(),
@@ -96,7 +103,8 @@ impl<T, R> Shared<T, R> {
             pausing: Line::new(),
         };
         let handlers = Arc::default();
-        Arc::new(Shared { state: Mutex::new(state), limits, weigh, retry, hook, clock, handlers })
+        let later = ticket::unheard_later;
+        Arc::new(Shared { state: Mutex::new(state), limits, weigh, retry, hook, clock, handlers, later })
     }
 
     /// The batcher's name among those that a thread can be inside.

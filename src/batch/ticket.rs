@@ -8,13 +8,17 @@ use super::handlers::{Handlers, Processed};
 use super::report::Hook;
 use crate::error::{Rejected, TryError, WaitError};
 use crate::inside::{self, this_thread};
+use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 use crate::wait::graph::{Awaited, Owner};
-use crate::wait::{Line, Place, Slot};
+use crate::wait::{self, Line, Place, Slot};
 
 /// How an item ended: its result, or the item and the reason why there is none.
 pub type Answer<T, R> = Result<R, Failed<Option<T>>>;
+
+/// [`unheard_later`], for items and results that are known to borrow nothing.
+pub(super) type Later<T, R> = fn(Answer<T, R>, Option<Hook<T>>) -> Box<dyn FnOnce()>;
 
 /// The result of an item that was [submitted](super::Batcher::submit), as soon as its batch was processed.
 ///
@@ -62,6 +66,7 @@ pub(super) struct Round<T, R> {
     state: Mutex<State<T, R>>,
     /// Where failures go whose ticket was dropped.
     hook: Option<Hook<T>>,
+    later: Later<T, R>,
     /// The thread that has taken the batch.
     owner: Arc<Owner>,
     handlers: Arc<Handlers>,
@@ -84,9 +89,14 @@ enum Stand<T, R> {
 }
 
 impl<T, R> Round<T, R> {
-    pub(super) fn new(hook: Option<Hook<T>>, address: usize, handlers: Arc<Handlers>) -> Arc<Self> {
+    pub(super) fn new(
+        hook: Option<Hook<T>>,
+        later: Later<T, R>,
+        address: usize,
+        handlers: Arc<Handlers>,
+    ) -> Arc<Self> {
         let state = Mutex::new(State { answers: Vec::new(), waiting: Line::new() });
-        Arc::new(Round { state, hook, owner: Owner::new(None), handlers, address })
+        Arc::new(Round { state, hook, later, owner: Owner::new(None), handlers, address })
     }
 
     /// The calling thread has taken the batch.
@@ -238,10 +248,29 @@ impl<T, R> Drop for Ticket<T, R> {
         let mut state = self.round.state.lock();
         let unheard = mem::replace(state.stand(self.number), Stand::Dropped);
         drop(state);
-        if let (Stand::Known(Err(failed)), Some(hook)) = (unheard, &self.round.hook) {
+        let (Stand::Known(answer), round) = (unheard, &self.round) else { return };
+        let later = |answer| (round.later)(answer, round.hook.clone());
+        // The item or the result may hold a ticket.
+        wait::drop_link(answer, |answer| drop_unheard(answer, round.hook.as_ref()), later);
+    }
+}
+
+/// Tells the hook of a failure, or drops the answer.
+fn drop_unheard<T, R>(answer: Answer<T, R>, hook: Option<&Hook<T>>) {
+    match (answer, hook) {
+        (Err(failed), Some(hook)) => {
             hook.tell(Failed::new(failed.value.into_iter().collect(), failed.error));
         }
+        (answer, _) => panics::drop_here(answer),
     }
+}
+
+/// What drops an answer as [`drop_unheard`] does, when it is called.
+pub(super) fn unheard_later<T: 'static, R: 'static>(
+    answer: Answer<T, R>,
+    hook: Option<Hook<T>>,
+) -> Box<dyn FnOnce()> {
+    Box::new(move || drop_unheard(answer, hook.as_ref()))
 }
 
 impl<T, R> fmt::Debug for Ticket<T, R> {

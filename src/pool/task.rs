@@ -192,12 +192,11 @@ impl Awaited for Started {
 impl<R> Drop for Task<R> {
     /// Lets the task run on. If it has panicked, or does later, the pool's hook is told.
     fn drop(&mut self) {
-        let (job, pool) = (&self.job, &self.pool);
-        let later = || -> Box<dyn FnOnce()> {
-            let (job, pool) = (Arc::clone(job) as Arc<dyn Runs>, Arc::clone(pool));
+        let later = |task: &mut Self| -> Box<dyn FnOnce()> {
+            let (job, pool) = (Arc::clone(&task.job) as Arc<dyn Runs>, Arc::clone(&task.pool));
             Box::new(move || job.let_go(pool.visitor()))
         };
-        wait::drop_link(|| job.let_go(pool.visitor()), later);
+        wait::drop_link(self, |task| task.job.let_go(task.pool.visitor()), later);
     }
 }
 

@@ -97,12 +97,11 @@ fn ended<R>(result: Outcome<R>) -> Result<R, JoinError> {
 impl<R> Drop for Running<R> {
     /// Lets the function run on.
     fn drop(&mut self) {
-        let job = &self.job;
-        let later = || -> Box<dyn FnOnce()> {
+        let later = |job: &Arc<dyn Runs<R>>| -> Box<dyn FnOnce()> {
             let job = Arc::clone(job) as Arc<dyn LetsGo>;
             Box::new(move || job.let_go())
         };
-        wait::drop_link(|| job.let_go(), later);
+        wait::drop_link(&self.job, |job| job.let_go(), later);
     }
 }
 

@@ -39,16 +39,16 @@ const _: () = assert!(!mem::needs_drop::<Chain>());
 /// Drops what a handle holds: by `here`, or where too many such drops are under way on this stack, by what `later` gives,
 /// when they have ended.
 #[inline]
-pub(crate) fn drop_link(here: impl FnOnce(), later: impl FnOnce() -> Box<dyn FnOnce()>) {
+pub(crate) fn drop_link<V>(held: V, here: impl FnOnce(V), later: impl FnOnce(V) -> Box<dyn FnOnce()>) {
     // A model's thread-locals end with their thread, destructor or not; then nothing is counted.
-    let Ok(depth) = CHAIN.try_with(|chain| chain.depth.get()) else { return here() };
+    let Ok(depth) = CHAIN.try_with(|chain| chain.depth.get()) else { return here(held) };
     if depth >= LINKS {
-        let later = later();
+        let later = later(held);
         CHAIN.with(|chain| chain.later.borrow_mut().push(later));
         return;
     }
     let _link = Link::enter(depth);
-    here();
+    here(held);
 }
 
 /// One drop more is under way.
