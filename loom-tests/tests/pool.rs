@@ -217,26 +217,6 @@ fn a_task_that_is_taken_lets_a_sleeping_submitter_in() {
     });
 }
 
-/// A submitter takes its turn, because a task that left its place took it again, once in a model, and gives the turn up
-/// while another keeps off because of it, though there is room: that one gets in.
-///
-/// Fails if the end of a turn calls nobody (edit `pool-ended-turn-calls-nobody`), or if it lasts when its owner has given
-/// up (edit `turns-never-end`).
-#[test]
-fn a_submitter_that_gives_its_turn_up_lets_the_others_in() {
-    model::check(|| {
-        let (pool, stop) = (Arc::new(pool(1, 1)), CancelToken::new());
-        let (own, end) = (Arc::clone(&pool), stop.clone());
-        pool.execute(move || drop(own.try_execute(move || end.cancel()))).unwrap();
-        let other = thread::spawn({
-            let pool = Arc::clone(&pool);
-            move || pool.execute(|| ()).unwrap()
-        });
-        let _ = pool.execute_until(|| (), &stop);
-        other.join().unwrap();
-    });
-}
-
 /// A shutdown wakes who sleeps for want of room, and the closure comes back.
 ///
 /// Fails if it does not (edit `pool-close-forgets-submitters`).
