@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use selvedge::error::{JoinError, WouldDeadlock};
 use selvedge::sync::{Arc, model, thread};
-use selvedge::{Latch, ShardedMap, SingleFlight};
+use selvedge::{CancelToken, ShardedMap, SingleFlight, group};
 
 /// Of keys that are their own hashes.
 #[derive(Default)]
@@ -79,38 +79,20 @@ fn a_turn_that_was_passed_on_closes_no_circle() {
     });
 }
 
-/// A call waits for a task that nobody has started; the worker that starts it calls for the same key. It is the claimant's
-/// by then, whenever that was.
+/// A call waits for a task of a group that a helper has taken and not begun; the task then asks for the same call. It is
+/// the helper's from when it begins, whenever the wait for it began.
 ///
 /// Fails if a claim after the wait has begun is not seen (edit `one-shot-claim-is-not-seen`).
 #[test]
 fn a_task_that_is_claimed_after_the_wait_for_it_began_is_its_claimants() {
     model::check(|| {
-        let map = map();
-        // A chain of two values: this thread makes 1 and wants 2, whose first maker fails and passes the turn on to one
-        // that wants 1.
-        let (begun, wants) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
-        let fails = thread::spawn({
-            let (map, begun, wants) = (Arc::clone(&map), Arc::clone(&begun), Arc::clone(&wants));
-            move || {
-                map.get_or_try_insert_with(2, || {
-                    begun.count_down();
-                    wants.wait();
-                    Err(())
-                })
-            }
+        let flight = Flight::default();
+        let led = group::scope(&CancelToken::new(), |g| {
+            let task = g.submit(|_| Ok::<_, ()>(flight.call(&1, || 20).unwrap_or(30)));
+            Ok(flight.call(&1, || task.join().unwrap_or(10)).unwrap_or(40))
         });
-        begun.wait();
-        let next = thread::spawn({
-            let map = Arc::clone(&map);
-            move || map.get_or_try_insert_with(2, || map.get_or_insert_with(1, || 10))
-        });
-        let made = map.get_or_try_insert_with(1, || {
-            wants.count_down();
-            map.get_or_insert_with(2, || 20)
-        });
-        let (made, next) = (made.unwrap(), next.join().unwrap().unwrap());
-        assert!(made.is_ok() || next.is_ok(), "both were told");
-        let _ = fails.join().unwrap();
+        let led = led.unwrap();
+        // The task's call, the task that was told or whose call was led here, this call that was told, or that waited.
+        assert!([10, 20, 30].contains(&led), "{led}");
     });
 }

@@ -213,10 +213,10 @@ fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
     });
 }
 
-/// A thread makes a value and in that waits for another's; whose maker then wants the first. Its own value is made by
-/// then, so there is no circle, whether or not the thread that waited for it is awake already.
+/// A thread makes a value and in that waits for another's; whose maker, for a third value, then wants the first. What was
+/// waited for is made by then, so there is no circle, whether or not the thread that waited for it is awake already.
 ///
-/// Fails if what has ended still counts as its claimant's (edit `one-shot-ended-closes-a-circle`).
+/// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]
 fn a_wait_for_a_value_that_is_made_closes_no_circle() {
     model::check(|| {
@@ -225,9 +225,11 @@ fn a_wait_for_a_value_that_is_made_closes_no_circle() {
             let map = Arc::clone(&map);
             move || map.get_or_insert_with(1, || 1 + map.get_or_insert_with(4, || 10).unwrap()).unwrap()
         });
-        let inner = map.get_or_insert_with(4, || 10).unwrap();
-        // This thread makes nothing any more, so nobody can wait for it.
-        let first = map.get_or_insert_with(1, || 11).unwrap();
-        assert_eq!((inner, first, outer.join().unwrap()), (10, 11, 11));
+        // This thread makes a value all the while, so that it is one that others may wait for.
+        let sum = map.get_or_insert_with(2, || {
+            let inner = map.get_or_insert_with(4, || 10).unwrap();
+            inner + map.get_or_insert_with(1, || 11).unwrap()
+        });
+        assert_eq!((sum.unwrap(), outer.join().unwrap()), (21, 11));
     });
 }

@@ -300,7 +300,7 @@ fn a_merge_advances_the_input_that_gets_no_thread() {
 
 /// A worker that was asked for does not come, because the system refuses it: the consumer does the work.
 ///
-/// Fails if the refusal is told to nobody (edit `group-refusal-tells-nobody`).
+/// Fails if the consumer does not read where no worker is (edit `pipeline-consumer-never-stands-in`).
 #[test]
 fn a_parallel_map_without_a_thread_is_the_consumers() {
     model::check(|| {

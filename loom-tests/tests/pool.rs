@@ -41,7 +41,8 @@ fn a_submit_that_races_a_shutdown_is_run_or_refused() {
 
 /// The last task races the last worker's going: who joins is woken.
 ///
-/// Fails if the end of a task wakes nobody (edit `one-shot-keeps-without-waking`).
+/// Fails if the end of a task wakes nobody (edit `one-shot-keeps-without-waking`), or wakes before the result is there
+/// (edit `one-shot-wakes-before-it-keeps`).
 #[test]
 fn the_end_of_a_task_wakes_its_joiner() {
     model::check(|| {

@@ -173,7 +173,7 @@ fn can_go_on(node: &Node, nodes: &[Node]) -> bool {
 
 /// The one thread that can bring something, if that is known: an [`Awaited`] apart from the thing, whose type may borrow.
 pub(crate) struct Owner {
-    /// 0 if nobody is known, or it was brought. Relaxed: invariant 2 says why what is read is recent enough.
+    /// 0 if nobody is known. Relaxed: invariant 2 says why what is read is recent enough.
     thread: AtomicUsize,
 }
 
@@ -184,10 +184,6 @@ impl Owner {
 
     pub(crate) fn set(&self, thread: usize) {
         self.thread.store(thread, Relaxed);
-    }
-
-    pub(crate) fn clear(&self) {
-        self.set(0);
     }
 }
 

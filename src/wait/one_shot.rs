@@ -234,10 +234,9 @@ impl<F, V> State<F, V> {
         }
     }
 
+    /// The owner stays as it was: the slots of those who wait end in the same critical section, and a thread whose slot has
+    /// ended is not taken for one that waits.
     fn end(&mut self, last: Stage<F, V>) -> Stage<F, V> {
-        if let Some(owner) = &self.owner {
-            owner.clear();
-        }
         mem::replace(&mut self.stage, last)
     }
 
