@@ -11,6 +11,7 @@ use super::http::Http;
 use super::record::Visited;
 use super::scope::Pattern;
 use super::settings::Settings;
+use crate::panics::Held;
 use crate::sync::Arc;
 
 /// Says what a [`Crawler`] is to do; made by [`Crawler::builder`].
@@ -20,7 +21,7 @@ use crate::sync::Arc;
 pub struct Builder {
     settings: Settings,
     fetch: Option<Arc<dyn Fetch>>,
-    on_page: Vec<Box<OnPage>>,
+    on_page: Vec<OnPage>,
 }
 
 /// Why a crawler could not be built.
@@ -248,16 +249,17 @@ impl Builder {
 
     /// Makes requests with `fetch` instead of [`Http`].
     pub fn fetch(mut self, fetch: impl Fetch + 'static) -> Self {
-        self.fetch = Some(Arc::new(fetch));
+        self.fetch = Some(Arc::new(Held::new(fetch)));
         self
     }
 
     /// Calls `f` with each page when it is settled; after its report has it, and before the iterator has.
     ///
     /// It is called by the workers, several at a time, with no lock held; a worker that is in it fetches nothing.
-    /// If it panics the crawl is stopped, and its owner gets the panic.
+    /// If it panics the crawl is stopped, and its owner gets the panic; other callbacks are called with the page all
+    /// the same.
     pub fn on_page(mut self, f: impl Fn(&Visited) + Send + Sync + 'static) -> Self {
-        self.on_page.push(Box::new(f));
+        self.on_page.push(Held::new(Box::new(f)));
         self
     }
 

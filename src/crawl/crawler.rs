@@ -64,7 +64,8 @@ use crate::until::Until;
 ///
 /// # Panics
 /// A panic in a callback stops the crawl and goes on at [`run`](Crawler::run) or [`Crawl::finish`]. One in a fetcher
-/// is a page that failed.
+/// is a page that failed. If a callback or the fetcher panics when it is dropped, the panic is whose drop of the crawler
+/// or the crawl was the last; one that comes while a report is made ends with the panic hook's message.
 ///
 /// # Fairness
 /// Hosts do not stand in each other's way: of all hosts that would take a request now, the nearest page is next.
@@ -83,7 +84,7 @@ pub struct Crawler {
     fetch: Arc<dyn Fetch>,
     /// Shared by all crawls of this crawler, so each host is asked once.
     robots: Arc<Robots>,
-    on_page: Arc<[Box<OnPage>]>,
+    on_page: Arc<[OnPage]>,
 }
 
 /// A crawl that is running: an iterator over its pages as they are settled.
@@ -124,7 +125,7 @@ impl Crawler {
         Builder::new()
     }
 
-    pub(super) fn new(settings: Settings, fetch: Arc<dyn Fetch>, on_page: Arc<[Box<OnPage>]>) -> Self {
+    pub(super) fn new(settings: Settings, fetch: Arc<dyn Fetch>, on_page: Arc<[OnPage]>) -> Self {
         Crawler { settings: Arc::new(settings), fetch, robots: Arc::default(), on_page }
     }
 
@@ -266,12 +267,14 @@ impl Crawl {
     /// With a callback's panic.
     pub fn finish(mut self) -> Report {
         let cut_off = self.end();
-        let panicked = self.engine.panic.lock().take();
-        if let Some(payload) = panicked {
-            panics::resume(payload);
-        }
         let engine = Arc::clone(&self.engine);
         drop(self);
+        let panicked = engine.panic.lock().take();
+        if let Some(payload) = panicked {
+            // Contained: the owner gets one panic, and the callback's is the one that says why there is no report.
+            panics::discard(engine);
+            panics::resume(payload);
+        }
         Report::of(engine, cut_off)
     }
 

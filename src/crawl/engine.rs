@@ -17,7 +17,7 @@ use super::robots::{Robots, Rules};
 use super::scope::Scope;
 use super::settings::Settings;
 use crate::cancel::CancelToken;
-use crate::panics::{self, Payload};
+use crate::panics::{self, FirstPanic, Held, Payload};
 use crate::queue::BoundedQueue;
 use crate::sync::{Arc, Mutex, RwLock, time};
 
@@ -32,14 +32,31 @@ pub(super) const SITEMAP: u8 = 3;
 const SITEMAP_CAP: u64 = 50 << 20;
 
 /// Called for each page.
-pub(super) type OnPage = dyn Fn(&Visited) + Send + Sync;
+pub(super) type OnPage = Held<Box<dyn Fn(&Visited) + Send + Sync>>;
+
+/// What a callback panicked with, until the owner takes it.
+#[derive(Default)]
+pub(super) struct Panicked(Option<Payload>);
+
+impl Panicked {
+    pub(super) fn take(&mut self) -> Option<Payload> {
+        self.0.take()
+    }
+}
+
+impl Drop for Panicked {
+    fn drop(&mut self) {
+        // Nobody has asked how the crawl ended.
+        panics::discard(self.0.take());
+    }
+}
 
 /// What the workers share.
 pub(super) struct Engine {
     pub(super) settings: Arc<Settings>,
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) robots: Arc<Robots>,
-    pub(super) on_page: Arc<[Box<OnPage>]>,
+    pub(super) on_page: Arc<[OnPage]>,
     pub(super) token: CancelToken,
     pub(super) frontier: Frontier<Record>,
     pub(super) scope: Scope,
@@ -54,7 +71,7 @@ pub(super) struct Engine {
     /// On the system's clock, which progress is shown by.
     begun_here: Instant,
     /// The first panic of a callback.
-    pub(super) panic: Mutex<Option<Payload>>,
+    pub(super) panic: Mutex<Panicked>,
     nothing: Vec<String>,
 }
 
@@ -63,7 +80,7 @@ impl Engine {
         settings: &Arc<Settings>,
         fetch: &Arc<dyn Fetch>,
         robots: &Arc<Robots>,
-        on_page: &Arc<[Box<OnPage>]>,
+        on_page: &Arc<[OnPage]>,
         token: CancelToken,
         results: Option<BoundedQueue<Visited>>,
     ) -> Self {
@@ -82,7 +99,7 @@ impl Engine {
             log: Mutex::new(Log::default()),
             begun: token.clock().now(),
             begun_here: time::now(),
-            panic: Mutex::new(None),
+            panic: Mutex::default(),
             nothing: vec!["-".to_owned()],
             settings: Arc::clone(settings),
             fetch: Arc::clone(fetch),
@@ -115,7 +132,7 @@ impl Engine {
             // is caught where it is called, so the crawl ends and its owner gets it.
             if let Err(payload) = panics::catch(|| self.errand(turn, worker)) {
                 let mut first = self.panic.lock();
-                let later = if first.is_none() { first.replace(payload) } else { Some(payload) };
+                let later = if first.0.is_none() { first.0.replace(payload) } else { Some(payload) };
                 drop(first);
                 panics::discard(later);
                 self.token.cancel_because("a callback panicked");
@@ -289,7 +306,11 @@ impl Engine {
             self.log.lock().errors += 1;
         }
         self.sample();
-        self.on_page.iter().for_each(|callback| callback(&visited));
+        let mut panicked = FirstPanic::new();
+        for callback in &*self.on_page {
+            panicked.call(|| callback(&visited));
+        }
+        panicked.resume();
         if let Some(results) = &self.results {
             // Refused if nobody reads any more, or the crawl is stopped: the page is in the report.
             drop(results.push_until(visited, &self.token));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::cancel::CancelToken;
+use crate::panics::Held;
 
 /// Makes requests: over HTTP ([`Http`](super::Http)), out of memory ([`MemorySite`](super::MemorySite)), or
 /// however you like.
@@ -20,6 +21,12 @@ pub trait Fetch: Send + Sync {
     /// # Errors
     /// [`FetchError`] if there was no answer. A status of 404 is an answer.
     fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError>;
+}
+
+impl<F: Fetch> Fetch for Held<F> {
+    fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
+        (**self).fetch(request)
+    }
 }
 
 /// What is asked of whom.

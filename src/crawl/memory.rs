@@ -6,9 +6,21 @@ use std::time::Instant;
 
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
 use crate::clock::Clock;
+use crate::panics::{self, Held};
 use crate::sync::{Arc, Mutex};
 
 type Answer = Arc<dyn Fn(&Request<'_>) -> Result<Response, FetchError> + Send + Sync>;
+
+/// The planned answers, by URL.
+#[derive(Clone, Default)]
+struct Answers(HashMap<String, Answer>);
+
+impl Drop for Answers {
+    /// Drops each, also after one whose drop panicked; a map of std's would forget the others.
+    fn drop(&mut self) {
+        panics::drop_each(self.0.drain().map(|(_, answer)| answer));
+    }
+}
 
 /// A site that answers out of memory and keeps a list of what it was asked.
 ///
@@ -34,7 +46,7 @@ type Answer = Arc<dyn Fn(&Request<'_>) -> Result<Response, FetchError> + Send + 
 #[derive(Clone, Default)]
 #[must_use = "a site does nothing until a crawler is given it"]
 pub struct MemorySite {
-    pages: HashMap<String, Answer>,
+    pages: Answers,
     otherwise: Option<Answer>,
     clock: Option<Clock>,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -85,7 +97,7 @@ impl MemorySite {
         url: &str,
         answer: impl Fn(&Request<'_>) -> Result<Response, FetchError> + Send + Sync + 'static,
     ) -> Self {
-        self.pages.insert(url.to_owned(), Arc::new(answer));
+        self.pages.0.insert(url.to_owned(), Arc::new(answer));
         self
     }
 
@@ -94,7 +106,8 @@ impl MemorySite {
         mut self,
         answer: impl Fn(&Request<'_>) -> Result<Response, FetchError> + Send + Sync + 'static,
     ) -> Self {
-        self.otherwise = Some(Arc::new(answer));
+        let answer = Held::new(answer);
+        self.otherwise = Some(Arc::new(move |request| answer(request)));
         self
     }
 
@@ -109,7 +122,7 @@ impl MemorySite {
         }
         let host = super::canonical::lane(request.url);
         let known = |url: &String| url.strip_prefix(host).is_some_and(|rest| rest.starts_with('/'));
-        match self.pages.keys().any(known) {
+        match self.pages.0.keys().any(known) {
             true => Ok(Response::status(404)),
             false => Err(FetchError::new(ErrorKind::NoSuchHost, format!("there is no {host}"))),
         }
@@ -121,7 +134,7 @@ impl Fetch for MemorySite {
         let at = self.clock.as_ref().map_or_else(|| Clock::system().now(), Clock::now);
         let asked = Asked { url: request.url.to_string(), method: request.method, at };
         self.asked.lock().push(asked);
-        let mut response = match self.pages.get(request.url.as_str()) {
+        let mut response = match self.pages.0.get(request.url.as_str()) {
             Some(answer) => answer(request)?,
             None => self.unplanned(request)?,
         };
@@ -140,6 +153,6 @@ impl Fetch for MemorySite {
 impl fmt::Debug for MemorySite {
     /// Never waits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemorySite").field("pages", &self.pages.len()).finish_non_exhaustive()
+        f.debug_struct("MemorySite").field("pages", &self.pages.0.len()).finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use super::frontier::{Edge, Entry, Ledger};
 use super::frontier::{PageId, Skip, State, Step};
 use super::log::{Log, Sample, Visit};
 use super::record::{Outcome, Record};
+use crate::panics;
 use crate::sync::{Arc, OnceLock};
 
 /// Everything that a crawl found. Times count from its beginning.
@@ -104,14 +105,23 @@ impl Report {
         let counts = |ledger: &Ledger<Record>| (ledger.refused(), ledger.unrecorded());
         let ((refused, unrecorded), entries, labels) = match Arc::try_unwrap(engine) {
             Ok(engine) => {
-                let ledger = engine.frontier.into_ledger();
+                let Engine { frontier, fetch, on_page, .. } = engine;
+                // The caller's, and these may be the last references: their drops take nobody's report away.
+                panics::discard(fetch);
+                panics::discard(on_page);
+                let ledger = frontier.into_ledger();
                 let counts = counts(&ledger);
                 let (entries, labels) = ledger.into_parts();
                 (counts, entries, labels)
             }
-            Err(shared) => shared
-                .frontier
-                .with(|ledger| (counts(ledger), ledger.entries().to_vec(), ledger.labels().to_vec())),
+            Err(shared) => {
+                let copy = |ledger: &Ledger<Record>| {
+                    (counts(ledger), ledger.entries().to_vec(), ledger.labels().to_vec())
+                };
+                let copied = shared.frontier.with(copy);
+                panics::discard(shared);
+                copied
+            }
         };
         Report {
             pages: entries.into_iter().map(Page::from).collect(),

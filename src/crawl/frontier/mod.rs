@@ -37,7 +37,7 @@ pub use page::{Counts, Distance, Edge, Entry, Lead, Limits, PageId, Restored, Sk
 
 use crate::error::WaitError;
 use crate::sync::Arc;
-use crate::{CancelToken, Clock, Monitor, Until};
+use crate::{CancelToken, Clock, Monitor, MonitorGuard, Until};
 
 /// The pages of one crawl, shared by its workers. See the module.
 pub struct Frontier<R> {
@@ -316,6 +316,7 @@ impl<R> fmt::Debug for Frontier<R> {
         let mut out = f.debug_struct("Frontier");
         if let Some(state) = self.state.try_lock() {
             out.field("counts", &state.ledger.counts()).field("watched", &state.is_watched);
+            out.field("sleeping", &MonitorGuard::waiting(&state));
         }
         out.finish_non_exhaustive()
     }

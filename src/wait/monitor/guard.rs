@@ -32,6 +32,11 @@ impl<'a, S> MonitorGuard<'a, S> {
         &mut self.inner
     }
 
+    /// Threads that wait; an associated function, because the state may have a method of that name.
+    pub(crate) fn waiting(guard: &Self) -> usize {
+        guard.inner.waiting.len()
+    }
+
     /// Unlocks without asking the waiters, for a holder that has changed nothing.
     pub(super) fn unlock_unchanged(mut self) {
         self.unchanged = true;
