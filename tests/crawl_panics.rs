@@ -120,7 +120,7 @@ fn answers_that_panic_are_pages_that_failed_and_all_others_are_fetched() {
 }
 
 /// A fetcher whose drop panics.
-struct TouchyFetch<T>(MemorySite, #[expect(dead_code, reason = "dropped, not read")] T);
+struct TouchyFetch<T>(MemorySite, T);
 
 impl<T: Send + Sync> Fetch for TouchyFetch<T> {
     fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
