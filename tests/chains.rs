@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::{HOUR, within_a_minute};
 use selvedge::batch::{Batch, Ticket};
+use selvedge::group::{Group, Handle};
 use selvedge::timeout::{self, Running};
-use selvedge::{Batcher, CancelToken, Latch, Pool, Task};
+use selvedge::{Batcher, CancelToken, Latch, Pool, Task, Until};
 
 const LINKS: usize = 100_000;
 
@@ -164,5 +165,24 @@ fn chain_of_tickets_of_items_that_failed_does_not_overflow_the_stack() {
             drop((1..10_000).fold(submit(None), |before, _| submit(Some(before))));
             assert_eq!(drops.load(SeqCst), 10_000, "with a hook: {hooked}");
         }
+    });
+}
+
+#[test]
+fn chain_of_handles_of_a_group_does_not_overflow_the_stack() {
+    struct OfGroup(#[expect(dead_code, reason = "dropped, not read")] Link<Handle<OfGroup>>);
+
+    within_a_minute(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let group = Group::<()>::new(&CancelToken::new());
+        let submit = |before| {
+            let link = Link::new(&drops, before);
+            let handle = group.submit(|_| Ok(OfGroup(link))).unwrap();
+            // Without a limit it runs here.
+            handle.wait_until(Until::forever()).unwrap();
+            handle
+        };
+        drop((1..20_000).fold(submit(None), |before, _| submit(Some(before))));
+        assert_eq!(drops.load(SeqCst), 20_000);
     });
 }

@@ -9,7 +9,7 @@ use crate::error::{JoinError, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait::OneShot;
+use crate::wait::{self, OneShot};
 
 /// Waits for one task of a [`Scope`](super::Scope) or a [`Group`](super::Group), and takes its result.
 ///
@@ -45,6 +45,14 @@ pub struct Handle<R> {
     /// Where the task is posted, and its number there.
     board: Arc<Board>,
     number: usize,
+    later: Option<Later<R>>,
+}
+
+/// What drops a result later, of a group whose results borrow nothing; see [`drop_link`](wait::drop_link).
+pub(super) type Later<R> = fn(Arc<OneShot<(), R>>) -> Box<dyn FnOnce()>;
+
+pub(super) fn drop_later<R: 'static>(end: Arc<OneShot<(), R>>) -> Box<dyn FnOnce()> {
+    Box::new(move || panics::discard(end.detach()))
 }
 
 /// The task's side: says that there is no result, if it is dropped without one.
@@ -56,10 +64,15 @@ impl<R> Maker<R> {
     }
 
     /// Posts the task that this one's result comes from.
-    pub(super) fn post(self, board: &Arc<Board>, task: impl FnOnce(Self) -> Task) -> Handle<R> {
+    pub(super) fn post(
+        self,
+        board: &Arc<Board>,
+        later: Option<Later<R>>,
+        task: impl FnOnce(Self) -> Task,
+    ) -> Handle<R> {
         let end = Arc::clone(&self.0);
         let number = Board::post_joined(board, task(self));
-        Handle { end, board: Arc::clone(board), number }
+        Handle { end, board: Arc::clone(board), number, later }
     }
 
     pub(super) fn begin(&self) {
@@ -167,8 +180,16 @@ impl<R> Handle<R> {
 
 impl<R> Drop for Handle<R> {
     /// Drops a result that is there and that nobody has taken. One that comes later is dropped by the task's thread.
+    /// A chain of handles of a scope, whose results may borrow, takes stack for each link: what is dropped later must
+    /// outlive the drop.
     fn drop(&mut self) {
-        panics::discard(self.end.detach());
+        match self.later {
+            None => panics::discard(self.end.detach()),
+            // The result may hold another handle.
+            Some(later) => {
+                wait::drop_link(&self.end, |end| panics::discard(end.detach()), |end| later(Arc::clone(end)));
+            }
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         R: TaskResult<E>,
         R::Value: Send + 'scope,
     {
-        Maker::new().post(&self.core.board, |maker| {
+        Maker::new().post(&self.core.board, None, |maker| {
             erase::lifetime(Box::new(move || {
                 maker.begin();
                 self.core.run(None, |token| f(token).into_result(), move |result| maker.keep(result))

@@ -6,7 +6,7 @@ use std::fmt;
 use super::TaskResult;
 use super::board::Board;
 use super::core::Core;
-use super::handle::{Handle, Maker};
+use super::handle::{self, Handle, Maker};
 use super::state::Task;
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError};
@@ -115,7 +115,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
             return Err(Rejected::new(f, Closed));
         }
         let core = weak::Arc::clone(&self.core);
-        Ok(Maker::new().post(&self.core.board, |maker| {
+        Ok(Maker::new().post(&self.core.board, Some(handle::drop_later), |maker| {
             Box::new(move || {
                 maker.begin();
                 let run = |token: &CancelToken| f(token).into_result().map_err(Arc::new);
