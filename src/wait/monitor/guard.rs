@@ -32,8 +32,15 @@ impl<'a, S> MonitorGuard<'a, S> {
         &mut self.inner
     }
 
-    /// Threads that wait; an associated function, because the state may have a method of that name.
-    pub(crate) fn waiting(guard: &Self) -> usize {
+    /// Threads that wait for the state now, for a test or a picture of what goes on. An associated function, because the
+    /// state may have a method of that name.
+    ///
+    /// ```
+    /// use selvedge::{Monitor, MonitorGuard};
+    ///
+    /// assert_eq!(MonitorGuard::waiting(&Monitor::new(7).lock()), 0);
+    /// ```
+    pub fn waiting(guard: &Self) -> usize {
         guard.inner.waiting.len()
     }
 
