@@ -164,7 +164,9 @@ mod java {
     fn counts_follow_what_happened() {
         within_a_minute(|| {
             let pool = pool(2..=2, 4);
-            assert_eq!((pool.stats().completed, pool.stats().busy + pool.stats().idle), (0, 2));
+            // One look: between two, a worker may go idle and be counted in both.
+            let stats = pool.stats();
+            assert_eq!((stats.completed, stats.busy + stats.idle), (0, 2));
             let gate = occupy(&pool);
             assert_eq!((pool.stats().completed, pool.stats().blocked <= 1), (0, true));
             gate.count_down();
