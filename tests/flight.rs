@@ -436,13 +436,18 @@ fn circle_with_a_limit_ends_by_it() {
                 })
             }
         });
-        let unlimited = thread::spawn(move || {
-            flight.call(&2, || {
-                both_lead.count_down();
-                both_lead.wait();
-                flight.call(&1, || unreachable!()).unwrap()
-            })
+        let unlimited = thread::spawn({
+            let flight = Arc::clone(&flight);
+            move || {
+                flight.call(&2, || {
+                    both_lead.count_down();
+                    both_lead.wait();
+                    flight.call(&1, || unreachable!()).unwrap()
+                })
+            }
         });
+        // Both, or the one that came later would find no call to wait for.
+        eventually("each waits for the other", || flight.waiting() == 2);
         clock.wait_for_sleepers(1);
         clock.advance(HOUR);
         assert_eq!(limited.join().unwrap(), Ok(Some(WaitError::TimedOut)));
