@@ -28,7 +28,7 @@ use ring::{Gauge, Head, Tail};
 ///
 /// Every item that was pushed is popped, drained or dropped with the queue, exactly once. An item that could
 /// not be pushed comes back in the error. Closing lets consumers drain what is there and then tells them
-/// [`Closed`]; nobody sleeps on a closed queue.
+/// [`Closed`](crate::error::Closed); nobody sleeps on a closed queue.
 ///
 /// # Examples
 /// ```
@@ -86,7 +86,7 @@ use ring::{Gauge, Head, Tail};
 ///
 /// # Ordering
 /// What a thread did before it pushed an item is visible to the thread that pops it. What was done before
-/// `close` is visible to whoever gets [`Closed`].
+/// `close` is visible to whoever gets [`Closed`](crate::error::Closed).
 ///
 /// # Proof
 /// Models in `loom-tests/tests/queue.rs`. The ring in the middle is the only unsafe code; its cells are
