@@ -38,9 +38,10 @@ impl Refusal {
     fn begin() -> Self {
         let (end, ends) = channel::<()>();
         let ends = Arc::new(Mutex::new(ends));
-        // What the child goes on with itself, from the heap.
-        let mut heap: Vec<u8> = Vec::with_capacity(Self::STACK / 4);
-        heap.fill(1);
+        // What the child goes on with itself, from the heap: blocks that are small enough to lie there, of which the last
+        // stays, so that the others are not given back to the system.
+        let mut heap: Vec<Vec<u8>> = (0..32).map(|_| vec![1; 64 << 10]).collect();
+        let last = heap.pop();
         let mut memory = Vec::with_capacity(1 << 10);
         let mut size = 1 << 40;
         while size >= Self::STACK / 4 {
@@ -52,6 +53,7 @@ impl Refusal {
         }
         drop(heap);
         memory.pop();
+        memory.extend(last);
         let parked = std::iter::from_fn(|| Self::park(&ends)).collect();
         Refusal { _memory: memory, parked, end: Some(end) }
     }

@@ -28,6 +28,8 @@ pub(crate) fn run_all_limited<'c>(test: &str, cases: impl IntoIterator<Item = &'
     run_each(test, cases, || {
         let mut shell = Command::new("sh");
         shell.args(["-c", "ulimit -v 4194304 && exec \"$0\" \"$@\""]).arg(program());
+        // One heap for all threads: one that allocates for the first time when the space is used up would get none.
+        shell.env("MALLOC_ARENA_MAX", "1");
         shell
     });
 }
