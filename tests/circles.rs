@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -284,6 +285,52 @@ fn handler_that_waits_for_who_waits_for_a_later_batch_is_told_or_the_other_is() 
         });
         let handler_was_told = first.join().unwrap();
         assert!(led.unwrap() != handler_was_told, "one is told, and one alone");
+    });
+}
+
+/// A value whose clone asks for another result, and notes whether it was told that this would never come.
+struct Asks(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Clone for Asks {
+    fn clone(&self) -> Self {
+        (self.0)();
+        Asks(Arc::clone(&self.0))
+    }
+}
+
+/// Fails if the leader owes nothing once its closure has ended (edit `flight-owes-nothing-for-its-clone`).
+#[test]
+fn clone_for_those_who_wait_that_waits_for_one_of_them_is_told() {
+    within_a_minute(|| {
+        // The leader clones its result for the map's closure, which waits for it, and the clone wants the map's value.
+        let (map, told) = (Arc::new(ShardedMap::<u8, u32>::new()), Arc::new(AtomicUsize::new(0)));
+        let flight = Arc::new(SingleFlight::<u8, Asks>::new());
+        let asks = {
+            let (map, told) = (Arc::clone(&map), Arc::clone(&told));
+            move || {
+                let asked = map.get_or_insert_with(1, || 7);
+                told.fetch_add(usize::from(asked.is_err()), SeqCst);
+                asked.is_err()
+            }
+        };
+        let maker = Arc::new(Mutex::new(None));
+        let led = flight.call(&1, || {
+            let (map, flight_too) = (Arc::clone(&map), Arc::clone(&flight));
+            let make = move || {
+                map.get_or_insert_with(1, || u32::from(flight_too.call(&1, || unreachable!()).is_ok()))
+            };
+            *maker.lock().unwrap() = Some(thread::spawn(make));
+            while flight.waiting() == 0 {
+                thread::yield_now();
+            }
+            Asks(Arc::new(asks))
+        });
+        assert!(led.is_ok());
+        let maker = maker.lock().unwrap().take().unwrap();
+        let ended = (maker.join().unwrap().unwrap(), told.load(SeqCst));
+        // Whichever wait came last is told: the leader's clone, and then the follower's own too, which asks for the value
+        // that is being made around it; or the follower, which has no result to clone then.
+        assert!(ended == (1, 2) || ended == (0, 0), "{ended:?}");
     });
 }
 

@@ -48,7 +48,8 @@ pub struct Cancelled;
 /// Which thread waits for which is written down when a thread goes to sleep without a time limit and without a token,
 /// and somebody may be waiting for that thread in turn. So a circle is found through any mixture of tasks, scopes,
 /// single flights, initialisers of a map, batches and functions with a time limit. Nothing is found, and so nothing
-/// is claimed, where anything else could end one of the waits: another worker of a pool, a limit, a token.
+/// is claimed, where anything else could end one of the waits: another worker of a pool, a limit, a token. What only
+/// somebody outside might do (abort or resize a pool, cancel a queued task through a shared handle) is not waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WouldDeadlock;
 

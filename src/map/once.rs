@@ -267,10 +267,9 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
     /// Makes the value. If that fails, the turn is passed on: before a panic goes on, so that no lock is taken
     /// by a thread that unwinds, which loom does not bear.
     fn run<E>(self, init: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
-        let owing = graph::owe();
-        let made = panics::catch(init);
-        drop(owing);
-        let value = match made {
+        // Until the end: the value's clone is the caller's code, too, and may wait itself.
+        let _owing = graph::owe();
+        let value = match panics::catch(init) {
             Ok(Ok(value)) => value,
             Ok(Err(error)) => {
                 drop(self);

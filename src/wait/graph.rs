@@ -73,6 +73,8 @@ struct Wait {
 #[must_use = "dropping it takes the edge back"]
 pub(crate) struct Edge {
     thread: usize,
+    /// What it waited for before: whoever is told of a sleep may have this thread run a task first, which waits in turn.
+    before: Option<Wait>,
 }
 
 /// Writes down that this thread is about to sleep in `slot` until `awaited` comes, which is asked for only if somebody may
@@ -93,7 +95,6 @@ fn write(awaited: Arc<dyn Awaited>, slot: &Arc<Slot>, refusable: bool) -> Option
     let mut wakes = Vec::new();
     let mut waits = WAITS.lock();
     let before = waits.insert(thread, Wait { awaited, slot: Arc::clone(slot), refusable });
-    debug_assert!(before.is_none(), "a thread sleeps in one place at a time");
     while let Some(told) = to_be_told(&waits, thread) {
         // `None`: it was granted between the look and now, and goes on.
         wakes.extend(waits[&told].slot.end(Err(WaitError::WouldDeadlock)));
@@ -103,12 +104,17 @@ fn write(awaited: Arc<dyn Awaited>, slot: &Arc<Slot>, refusable: bool) -> Option
     }
     drop(waits);
     drop::<Vec<Wake>>(wakes);
-    Some(Edge { thread })
+    Some(Edge { thread, before })
 }
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        let wait = WAITS.lock().remove(&self.thread);
+        let mut waits = WAITS.lock();
+        let wait = match self.before.take() {
+            Some(before) => waits.insert(self.thread, before),
+            None => waits.remove(&self.thread),
+        };
+        drop(waits);
         // Under no lock: it may be the last reference to what was waited for.
         drop(wait);
     }
