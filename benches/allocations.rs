@@ -1,7 +1,7 @@
 //! How often a pool allocates for a task, ours and the rivals': a count, not a time, so a program of its own.
 //!
-//! `cargo bench -p selvedge-benches --bench allocations` prints a table. What is counted is what all threads of the
-//! program allocate from the first submit until the last task has run, divided by the tasks.
+//! `cargo bench -p selvedge-benches --bench allocations` prints a table. What is counted is what all threads
+//! of the program allocate from the first submit until the last task has run, divided by the tasks.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

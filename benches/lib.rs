@@ -1,8 +1,8 @@
 //! What the benches share: the cells, the team of threads, and the way into criterion.
 //!
 //! A [`Cell`] is one situation ("two producers, two consumers, capacity 16") with an [`Entry`] for us and one
-//! for each rival. Criterion's benches and the quick runner `ratios` measure the same cells, so a ratio in the
-//! README and a distribution from criterion speak of the same code.
+//! for each rival. Criterion's benches and the quick runner `ratios` measure the same cells, so a ratio in
+//! the README and a distribution from criterion speak of the same code.
 //!
 //! An entry is told how many times to do its thing and says how long that took. Whatever it needs is made
 //! before its clock starts: threads are those of the standing [`team`], which is why thread creation is never

@@ -1,8 +1,9 @@
 //! Everybody in turn, a round at a time, and what comes out of it as tables: where the README's figures are
 //! from.
 //!
-//! `cargo bench -p selvedge-benches --bench ratios` measures everything in about three minutes, with `-- queue`
-//! (and so on, more than one may be named) only that section, with `--quick` in seconds, to see that it works.
+//! `cargo bench -p selvedge-benches --bench ratios` measures everything in about three minutes, with
+//! `-- queue` (and so on, more than one may be named) only that section, with `--quick` in seconds, to see
+//! that it works.
 //!
 //! Absolute times drift while a machine works, so the rivals are interleaved: ours, the first, the second,
 //! and again from the start. The median of each one's rounds is what is compared.

@@ -20,8 +20,8 @@
 //! });
 //! ```
 //!
-//! Code under test that has no token, and waits for so and so long, reads a manual clock too, if it is called in a
-//! [`ManualClock::scope`].
+//! Code under test that has no token, and waits for so and so long, reads a manual clock too, if it is called
+//! in a [`ManualClock::scope`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,8 +68,8 @@ struct State {
     /// that has rung from another that came after it.
     alarms: BTreeMap<(Instant, u64), Ring>,
     next_serial: u64,
-    /// Where threads sleep with a deadline on this clock, once each. One whose wait has ended sleeps no more, though
-    /// it may take its time to come and strike itself off.
+    /// Where threads sleep with a deadline on this clock, once each. One whose wait has ended sleeps no more,
+    /// though it may take its time to come and strike itself off.
     sleepers: BTreeMap<u64, Arc<Slot>>,
     /// Who waits for sleepers, and for how many.
     counting: Vec<(usize, Arc<Slot>)>,
@@ -109,17 +109,18 @@ impl Clock {
         Clock { manual: None }
     }
 
-    /// The clock that this thread reads where no other is named: the system's, but in a [`ManualClock::scope`] that one.
+    /// The clock that this thread reads where no other is named: the system's, but in a
+    /// [`ManualClock::scope`] that one.
     ///
-    /// A bare time in an [`Until`] is read on it, and tokens, limiters, tickers, pools and batchers are made on it. So it
-    /// is also the one to ask for the time in code that a test may put on a clock of its own.
+    /// A bare time in an [`Until`] is read on it, and tokens, limiters, tickers, pools and batchers are made
+    /// on it. So it is also the one to ask for the time in code that a test may put on a clock of its own.
     pub fn current() -> Self {
         let current = context::with(|context| context.with_clocks(|clocks| clocks.last().cloned()));
         current.flatten().unwrap_or_default()
     }
 
-    /// Lets this thread read this clock until the guard is dropped; costs nothing if it does anyway. Guards are dropped
-    /// in the reverse of the order in which they were made.
+    /// Lets this thread read this clock until the guard is dropped; costs nothing if it does anyway. Guards
+    /// are dropped in the reverse of the order in which they were made.
     pub(crate) fn enter(&self) -> Option<Entered> {
         if self.is_same(&Clock::current()) {
             return None;
@@ -173,7 +174,8 @@ impl Clock {
         alarm
     }
 
-    /// Counts the thread that is about to sleep in `slot` with a deadline on this clock, if it is a manual one.
+    /// Counts the thread that is about to sleep in `slot` with a deadline on this clock, if it is a manual
+    /// one.
     pub(crate) fn count_sleeper(&self, slot: &Arc<Slot>) -> Option<Sleeper> {
         self.manual.as_ref()?.count_sleeper(slot)
     }
@@ -254,7 +256,8 @@ impl ManualClock {
         self.manual.state.lock().now
     }
 
-    /// Calls `f`, with this clock in the place of the system's: for code under test that is given no token and no clock.
+    /// Calls `f`, with this clock in the place of the system's: for code under test that is given no token
+    /// and no clock.
     ///
     /// ```
     /// use std::time::Duration;
@@ -275,19 +278,20 @@ impl ManualClock {
     /// ```
     ///
     /// # What reads it
-    /// Every bare time in a limit (a `Duration`, an `Instant`), and every token, limiter, ticker, pool and batcher that
-    /// is made without a clock: on this thread while `f` runs, and on the threads that the crate uses for it. Those are
-    /// the helpers of a scope, a group, a [`timeout::run`](crate::timeout::run) and a pipeline, while they work for this
-    /// thread, and the threads of a pool and of a batcher that are *built* in `f`, for as long as they live. Scopes
-    /// nest: the innermost holds.
+    /// Every bare time in a limit (a `Duration`, an `Instant`), and every token, limiter, ticker, pool and
+    /// batcher that is made without a clock: on this thread while `f` runs, and on the threads that the crate
+    /// uses for it. Those are the helpers of a scope, a group, a [`timeout::run`](crate::timeout::run) and a
+    /// pipeline, while they work for this thread, and the threads of a pool and of a batcher that are *built*
+    /// in `f`, for as long as they live. Scopes nest: the innermost holds.
     ///
     /// # What does not
     /// A thread that is started otherwise (`std::thread`, rayon) is not known to belong to `f`: let it call
-    /// [`scope`](ManualClock::scope) itself. A pool that was built outside reads the clock that it was built with, whoever
-    /// submits. A clock that is named, as in `(&clock, time)` or [`CancelToken::with_clock`](crate::CancelToken), is that
-    /// one, and a time together with a token is read on the token's. Nothing changes what `Instant::now` says: ask
-    /// [`Clock::current`]. The limit of [`wait_for_sleepers_until`](ManualClock::wait_for_sleepers_until) is on the
-    /// system's clock here too, because this one stands still until it returns.
+    /// [`scope`](ManualClock::scope) itself. A pool that was built outside reads the clock that it was built
+    /// with, whoever submits. A clock that is named, as in `(&clock, time)` or
+    /// [`CancelToken::with_clock`](crate::CancelToken), is that one, and a time together with a token is read
+    /// on the token's. Nothing changes what `Instant::now` says: ask [`Clock::current`]. The limit of
+    /// [`wait_for_sleepers_until`](ManualClock::wait_for_sleepers_until) is on the system's clock here too,
+    /// because this one stands still until it returns.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
         let _entered = self.clock.enter();
         f()
@@ -297,8 +301,8 @@ impl ManualClock {
     /// with such a deadline are cancelled before this returns.
     ///
     /// # Panics
-    /// If the time would not fit into an [`Instant`]. A callback's panic is passed on, after everything that was due
-    /// has rung; of several, the first.
+    /// If the time would not fit into an [`Instant`]. A callback's panic is passed on, after everything that
+    /// was due has rung; of several, the first.
     #[track_caller]
     pub fn advance(&self, duration: Duration) {
         let target = {
@@ -325,10 +329,11 @@ impl ManualClock {
     /// Waits until at least `count` threads sleep with a deadline on this clock: the point at which a test
     /// may advance it and know who is late.
     ///
-    /// Each thread counts once, however many deadlines end its sleep: the limit's time, its token's deadline, a
-    /// token's that it waits for, a tick. It counts from when nothing but its sleep is left to do until its wait
-    /// ends, not until it is awake: one that was cancelled, granted or timed out does not count, and one that
-    /// then sleeps again does. Threads that wait without a deadline do not count, nor do those in this call.
+    /// Each thread counts once, however many deadlines end its sleep: the limit's time, its token's deadline,
+    /// a token's that it waits for, a tick. It counts from when nothing but its sleep is left to do until its
+    /// wait ends, not until it is awake: one that was cancelled, granted or timed out does not count, and one
+    /// that then sleeps again does. Threads that wait without a deadline do not count, nor do those in this
+    /// call.
     ///
     /// # Blocking
     /// Without limit: it ends only when the threads come.
@@ -340,8 +345,8 @@ impl ManualClock {
         let _ = self.wait_for_sleepers_until(count, Until::forever());
     }
 
-    /// Like [`wait_for_sleepers`](ManualClock::wait_for_sleepers), and waits at most until `limit`, so that a test
-    /// whose threads do not come fails instead of hanging.
+    /// Like [`wait_for_sleepers`](ManualClock::wait_for_sleepers), and waits at most until `limit`, so that a
+    /// test whose threads do not come fails instead of hanging.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
@@ -401,7 +406,8 @@ impl Place for Sleepers<'_> {
 
     fn join(&self) -> Option<Arc<Slot>> {
         let mut state = self.clock.state.lock();
-        // Only a sleeper that comes can make them enough; it comes under this lock, and counts then for those here.
+        // Only a sleeper that comes can make them enough; it comes under this lock, and counts then for those
+        // here.
         (!self.are_enough(&state)).then(|| {
             let slot = Slot::new();
             state.counting.push((self.count, Arc::clone(&slot)));

@@ -1,9 +1,9 @@
-//! What a new user of scopes, groups and pipelines writes first: what compiles as it stands, and the programs that the
-//! compiler refuses with a message that leads to the fix.
+//! What a new user of scopes, groups and pipelines writes first: what compiles as it stands, and the programs
+//! that the compiler refuses with a message that leads to the fix.
 //!
-//! The messages are in the sources, as `#[diagnostic::on_unimplemented]`; here stands which programs meet them. The
-//! error's code is compared by a compiler that is allowed to, as in `lifetimes.rs`. This file exists for
-//! `cargo test --doc` only.
+//! The messages are in the sources, as `#[diagnostic::on_unimplemented]`; here stands which programs meet
+//! them. The error's code is compared by a compiler that is allowed to, as in `lifetimes.rs`. This file
+//! exists for `cargo test --doc` only.
 //!
 //! # What compiles
 //! Tasks that cannot fail, in a body that returns nothing: no error type is written anywhere.
@@ -74,8 +74,8 @@
 //! ```
 //!
 //! # What does not
-//! A task that can fail in a body that returns nothing: "the body of a scope may not return `()` if its tasks fail with
-//! `io::Error`", and "end it with `Ok(())`".
+//! A task that can fail in a body that returns nothing: "the body of a scope may not return `()` if its tasks
+//! fail with `io::Error`", and "end it with `Ok(())`".
 //! ```compile_fail,E0277
 //! use selvedge::{CancelToken, group};
 //! let _ = group::scope(&CancelToken::new(), |g| {
@@ -104,8 +104,8 @@
 //! use selvedge::{CancelToken, group};
 //! let _ = group::scope(&CancelToken::new(), |g| { g.spawn(|_| ()); 5 });
 //! ```
-//! A body that returns a result of which nothing says the error: "type annotations needed for `&Scope<'_, '_, _>`",
-//! "where the type for type parameter `E` is specified".
+//! A body that returns a result of which nothing says the error: "type annotations needed for
+//! `&Scope<'_, '_, _>`", "where the type for type parameter `E` is specified".
 //! ```compile_fail,E0283
 //! use selvedge::{CancelToken, group};
 //! let _ = group::scope(&CancelToken::new(), |g| { g.spawn(|_| ()); Ok(5) });
@@ -118,15 +118,15 @@
 //! let result = group::scope(&CancelToken::new(), |g: &Scope<'_, '_, String>| { g.spawn(|_| ()); Ok(5) });
 //! assert_eq!(result, Ok(5));
 //! ```
-//! The same for a group that nobody gives a type: "type annotations needed for `Group<_>`". In a field or a signature,
-//! `Group` alone is one whose tasks cannot fail.
+//! The same for a group that nobody gives a type: "type annotations needed for `Group<_>`". In a field or a
+//! signature, `Group` alone is one whose tasks cannot fail.
 //! ```compile_fail,E0283
 //! use selvedge::{CancelToken, group::Group};
 //! let group = Group::new(&CancelToken::new());
 //! let _ = group.spawn(|_| ());
 //! ```
-//! A function that returns a pipeline without saying that it runs: "a function that returns a pipeline promises that it
-//! runs: `Pipeline<impl Run<'static, Free, Item = T>>`".
+//! A function that returns a pipeline without saying that it runs: "a function that returns a pipeline
+//! promises that it runs: `Pipeline<impl Run<'static, Free, Item = T>>`".
 //! ```compile_fail,E0277
 //! use selvedge::pipeline::{Pipeline, Stage};
 //! fn numbers() -> Pipeline<impl Stage<Item = u32>> {

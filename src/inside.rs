@@ -1,11 +1,11 @@
 //! For which pools a thread works: whose workers wait for it, or are it.
 //!
-//! A worker that waits for room in the queue of its own pool, or for a task in it, may wait for itself. So does a
-//! thread that helps a worker with a scope: the worker waits for the helper. Such threads are *inside* the pool,
-//! and its calls treat them alike.
+//! A worker that waits for room in the queue of its own pool, or for a task in it, may wait for itself. So
+//! does a thread that helps a worker with a scope: the worker waits for the helper. Such threads are *inside*
+//! the pool, and its calls treat them alike.
 //!
-//! The threads that run a group's tasks are inside the group, in the same sense: a task that waits for its own group
-//! would wait for itself.
+//! The threads that run a group's tasks are inside the group, in the same sense: a task that waits for its
+//! own group would wait for itself.
 
 use crate::sync::thread_local;
 use crate::wait::context;
@@ -15,8 +15,8 @@ thread_local! {
     static KEY: u8 = const { 0 };
 }
 
-/// Pools and groups, by the addresses of what their threads share. Each is alive for as long as somebody is inside it, so no
-/// address is that of a later pool.
+/// Pools and groups, by the addresses of what their threads share. Each is alive for as long as somebody is
+/// inside it, so no address is that of a later pool.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inside(Vec<usize>);
 

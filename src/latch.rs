@@ -122,8 +122,8 @@ impl fmt::Debug for Latch {
 ///
 /// # Blocking
 /// `wait` blocks until nobody is in the group; the member that leaves last wakes everybody who waits. A
-/// waiter sees a moment with nobody inside only if it looks while that lasts: whoever is added again before the
-/// waiter is awake is waited for too.
+/// waiter sees a moment with nobody inside only if it looks while that lasts: whoever is added again before
+/// the waiter is awake is waited for too.
 ///
 /// # Cancellation
 /// If the last member leaves before the limit passes, that is success, however late the sleeper wakes up.

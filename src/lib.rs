@@ -35,8 +35,9 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
 
-// Unsafe code is in four files, `queue/ring.rs`, `pool/parcel.rs`, `group/erase.rs` and `wait/monitor/borrowed.rs`, one
-// trick each; it is denied at the root and forbidden wherever it is not let in below.
+// Unsafe code is in four files, `queue/ring.rs`, `pool/parcel.rs`, `group/erase.rs` and
+// `wait/monitor/borrowed.rs`, one trick each; it is denied at the root and forbidden wherever it is not let
+// in below.
 
 // Floor 0
 #[forbid(unsafe_code)]

@@ -1,8 +1,8 @@
 //! Panics of the caller's code: where each ends, and what becomes of its payload.
 //!
-//! Whatever the caller hands over may panic when it is called, and also when it is dropped: closures, iterators, items,
-//! results, errors, keys, hooks, and the payload of an earlier panic. Nobody else may suffer from it, so all such code is
-//! run by one of these:
+//! Whatever the caller hands over may panic when it is called, and also when it is dropped: closures,
+//! iterators, items, results, errors, keys, hooks, and the payload of an earlier panic. Nobody else may
+//! suffer from it, so all such code is run by one of these:
 //!
 //! | the panic | use |
 //! |---|---|
@@ -12,15 +12,16 @@
 //! | comes out of a drop, and is for whoever called us | [`drop_here`] and [`drop_each`] in destructors, [`drop_before`] |
 //!
 //! # A payload that nobody receives
-//! is dropped, because it may hold what its maker wants back; the panic hook has reported the panic. Its own drop may
-//! panic with a second payload. That one is forgotten: payloads whose drops panic could follow each other without end.
-//! So of an ordinary panic nothing leaks, and of a panicking payload one box at most.
+//! is dropped, because it may hold what its maker wants back; the panic hook has reported the panic. Its own
+//! drop may panic with a second payload. That one is forgotten: payloads whose drops panic could follow each
+//! other without end. So of an ordinary panic nothing leaks, and of a panicking payload one box at most.
 //!
 //! # While another panic unwinds
-//! A panic that *leaves* a destructor while its thread unwinds ends the process; one that is caught within does not.
-//! So a destructor of ours drops what is the caller's by [`drop_here`] or [`drop_each`], which contain the panic in that
-//! case, and code of ours that is about to resume a panic drops what it has left first. What they cannot reach is a
-//! value in the caller's own frames, and one whose fields panic in their drops twice: there the language's rule holds.
+//! A panic that *leaves* a destructor while its thread unwinds ends the process; one that is caught within
+//! does not. So a destructor of ours drops what is the caller's by [`drop_here`] or [`drop_each`], which
+//! contain the panic in that case, and code of ours that is about to resume a panic drops what it has left
+//! first. What they cannot reach is a value in the caller's own frames, and one whose fields panic in their
+//! drops twice: there the language's rule holds.
 
 use std::any::Any;
 use std::mem::{self, needs_drop};
@@ -50,7 +51,8 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))
 }
 
-/// Runs code of the caller's that has nobody to panic to. `None` if it panicked, which the panic hook has reported.
+/// Runs code of the caller's that has nobody to panic to. `None` if it panicked, which the panic hook has
+/// reported.
 #[inline]
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Option<R> {
     catch(f).map_err(forget_panic).ok()
@@ -64,7 +66,8 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
-/// Drops things of the caller's where a panic has nobody to go to: each of them, also after one that panicked.
+/// Drops things of the caller's where a panic has nobody to go to: each of them, also after one that
+/// panicked.
 pub(crate) fn discard_each<T>(values: impl IntoIterator<Item = T>) {
     values.into_iter().for_each(discard);
 }
@@ -87,8 +90,8 @@ pub(crate) fn drop_here<T>(value: T) {
     }
 }
 
-/// Drops something of the caller's, and returns `result`. If the drop panics, `result` is dropped before that goes on:
-/// while it unwinds, a second panic would end the process.
+/// Drops something of the caller's, and returns `result`. If the drop panics, `result` is dropped before that
+/// goes on: while it unwinds, a second panic would end the process.
 #[inline]
 pub(crate) fn drop_before<T, R>(value: T, result: R) -> R {
     if !needs_drop::<T>() {
@@ -114,8 +117,8 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     first.resume();
 }
 
-/// Something of the caller's in a type of ours that others share, or in a frame of ours that the caller's own panic may
-/// unwind; dropped with it by [`drop_here`].
+/// Something of the caller's in a type of ours that others share, or in a frame of ours that the caller's own
+/// panic may unwind; dropped with it by [`drop_here`].
 #[derive(Debug)]
 pub(crate) struct Held<T>(Option<T>);
 

@@ -19,9 +19,9 @@ pub use running::Running;
 
 /// Runs `f` on another thread and waits for it, at most until `limit`.
 ///
-/// `f` is handed a token that is cancelled when the limit passes, so that it can stop; it wakes from whatever call of
-/// this crate it sleeps in with that token. What does not stop is not lost: the caller gets a handle to it. If the
-/// limit has passed already, nothing starts, and the closure comes back.
+/// `f` is handed a token that is cancelled when the limit passes, so that it can stop; it wakes from whatever
+/// call of this crate it sleeps in with that token. What does not stop is not lost: the caller gets a handle
+/// to it. If the limit has passed already, nothing starts, and the closure comes back.
 ///
 /// # Examples
 /// ```
@@ -59,17 +59,19 @@ pub use running::Running;
 /// ```
 ///
 /// # Errors
-/// [`Error::NotStarted`] with the closure, or [`Error::Late`] with a handle to the function, which still runs or
-/// ended too late; each with [`WaitError::TimedOut`], or [`WaitError::Cancelled`] if it was the limit's token.
+/// [`Error::NotStarted`] with the closure, or [`Error::Late`] with a handle to the function, which still runs
+/// or ended too late; each with [`WaitError::TimedOut`], or [`WaitError::Cancelled`] if it was the limit's
+/// token.
 ///
 /// # Blocking
 /// Until `f` has returned or the limit has passed.
 ///
 /// # Cancellation
-/// What counts is when `f` ended, by the limit's own clock and token. If it ended before the limit passed, its result
-/// is returned, however late the caller wakes up. If it ended at the limit or after it, it is late and never returned
-/// as a success: a function that returns because its token was cancelled by the limit is always an
-/// [`Error::Late`]. What it returned is in the error all the same: [`Error::into_value`] takes it out.
+/// What counts is when `f` ended, by the limit's own clock and token. If it ended before the limit passed,
+/// its result is returned, however late the caller wakes up. If it ended at the limit or after it, it is late
+/// and never returned as a success: a function that returns because its token was cancelled by the limit is
+/// always an [`Error::Late`]. What it returned is in the error all the same: [`Error::into_value`] takes it
+/// out.
 /// ```
 /// use std::time::Duration;
 /// use selvedge::{error::Cancelled, timeout};
@@ -91,9 +93,9 @@ pub use running::Running;
 /// Models in `loom-tests/tests/timeout.rs`.
 ///
 /// # Cost
-/// No thread is started if one of this crate is idle ([`group::threads`](crate::group::threads)); two allocations, and
-/// two for the token. Bench `timeout`. If the operating system refuses a thread, `f` runs on the caller's, which then
-/// waits for it as long as it takes.
+/// No thread is started if one of this crate is idle ([`group::threads`](crate::group::threads)); two
+/// allocations, and two for the token. Bench `timeout`. If the operating system refuses a thread, `f` runs on
+/// the caller's, which then waits for it as long as it takes.
 ///
 /// # Instead
 /// Nothing, if `f` only waits in calls of this crate: give those the limit.
@@ -234,8 +236,9 @@ where
         let Some(f) = self.end.claim() else { return };
         let _owing = graph::owe();
         let result = panics::catch(|| f(&self.token));
-        // Looked at here, as soon as the function has ended: how long its result is on its way to the caller says
-        // nothing about it. The limit's own token, because the function may have cancelled the one it was handed.
+        // Looked at here, as soon as the function has ended: how long its result is on its way to the caller
+        // says nothing about it. The limit's own token, because the function may have cancelled the one it
+        // was handed.
         let late = self.bound.passed();
         panics::discard(self.end.keep(Ended { result, late }));
     }
@@ -254,9 +257,10 @@ where
         if let Some(f) = self.end.claim() {
             return Error::NotStarted(Rejected::new(f, error));
         }
-        // It cancels itself; here for a time on another clock, and so that all have heard by the return. The one who
-        // cancels the parent may be on its way to this child still, so the reason goes with it: the first holds.
-        // A callback's panic ends here, as it does where the deadline finds the token: the caller is to get the handle.
+        // It cancels itself; here for a time on another clock, and so that all have heard by the return. The
+        // one who cancels the parent may be on its way to this child still, so the reason goes with it: the
+        // first holds. A callback's panic ends here, as it does where the deadline finds the token: the
+        // caller is to get the handle.
         panics::contain(|| self.token.cancel_for(cause));
         Error::Late(Rejected::new(Running::new(self), error))
     }

@@ -23,12 +23,14 @@ use crate::wait::{Outcome, PATIENCE, Place, Slot, graph, spin_within};
 /// | [`Until::forever()`] | never |
 ///
 /// A time too far away to be an [`Instant`] means for ever; none overflows. `Duration::ZERO` and instants in
-/// the past do not wait: the call succeeds if it can at once, and is [`TimedOut`](WaitError::TimedOut) if not.
+/// the past do not wait: the call succeeds if it can at once, and is [`TimedOut`](WaitError::TimedOut) if
+/// not.
 ///
 /// # Cancellation
 /// A token that was cancelled before the call makes the call fail with nothing taken and nothing given. If a
-/// token or a time ends the wait while what was waited for arrives, the first of them holds: what arrived before
-/// the end is success, however late the thread wakes up. If a time and a token end it together, the call is [`Cancelled`](WaitError::Cancelled) when the token was cancelled by then.
+/// token or a time ends the wait while what was waited for arrives, the first of them holds: what arrived
+/// before the end is success, however late the thread wakes up. If a time and a token end it together, the
+/// call is [`Cancelled`](WaitError::Cancelled) when the token was cancelled by then.
 ///
 /// # Cost
 /// Nothing where the call need not wait, except a load for the token: no clock is read.
@@ -235,8 +237,8 @@ impl<'a> Limit<'a> {
         self.sleep_within(slot, self.deadline, None)
     }
 
-    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if timed out. On a manual clock somebody else
-    /// must see to that.
+    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if timed out. On a manual clock somebody
+    /// else must see to that.
     pub(crate) fn sleep_before(
         &self,
         slot: &Arc<Slot>,
@@ -246,8 +248,8 @@ impl<'a> Limit<'a> {
         self.sleep_within(slot, self.deadline, at.map(|at| (clock, at, TIMED_OUT)))
     }
 
-    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if granted: what is waited for is that time.
-    /// If the limit passes at the same instant, that is success.
+    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if granted: what is waited for is that
+    /// time. If the limit passes at the same instant, that is success.
     pub(crate) fn sleep_to(
         &self,
         slot: &Arc<Slot>,
@@ -295,8 +297,8 @@ impl<'a> Limit<'a> {
         }
     }
 
-    /// Counts this thread once on each manual clock that has a deadline for its sleep: the limit's, its token's, and
-    /// `also`.
+    /// Counts this thread once on each manual clock that has a deadline for its sleep: the limit's, its
+    /// token's, and `also`.
     fn count_sleeper(&self, slot: &Arc<Slot>, also: Option<&Clock>) -> [Option<Sleeper>; 3] {
         let own = self.deadline.map(|_| self.clock());
         let token = self.token.filter(|token| token.deadline().is_some()).map(CancelToken::clock);

@@ -49,8 +49,8 @@ impl RefUnwindSafe for WaitGroup {}
 impl UnwindSafe for Member {}
 impl RefUnwindSafe for Member {}
 
-// A closure that panics while it changes a value leaves the value as it is then, as its docs say: what is broken then
-// is the caller's own. The map is whole.
+// A closure that panics while it changes a value leaves the value as it is then, as its docs say: what is
+// broken then is the caller's own. The map is whole.
 impl<K, V, S> UnwindSafe for ShardedMap<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for ShardedMap<K, V, S> {}
 // What these hold is their own, and only ever moved out whole.

@@ -1,5 +1,5 @@
-//! Numbers that nobody can mean: a call panics with the number in its message, or it works; it neither ends the process
-//! nor hangs.
+//! Numbers that nobody can mean: a call panics with the number in its message, or it works; it neither ends
+//! the process nor hangs.
 
 mod common;
 

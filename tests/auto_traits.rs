@@ -215,7 +215,8 @@ fn queue_of_items_that_cannot_be_sent_stays_on_its_thread() {
 
 #[test]
 fn batcher_of_items_and_results_that_cannot_be_shared_can_be_shared() {
-    // An item is the batcher's, its handler's or its ticket's, never looked at by two; a result is its ticket's.
+    // An item is the batcher's, its handler's or its ticket's, never looked at by two; a result is its
+    // ticket's.
     table! {
         Batcher<SendOnly, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Ticket<SendOnly, SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -1,4 +1,5 @@
-//! Results that hold handles to further results: a drop takes the whole chain, however long it is, on any stack.
+//! Results that hold handles to further results: a drop takes the whole chain, however long it is, on any
+//! stack.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Threads that would wait for each other in a circle, through every pair of the things that one thread owes and another
-//! waits for: one of them is told, and everybody else goes on.
+//! Threads that would wait for each other in a circle, through every pair of the things that one thread owes
+//! and another waits for: one of them is told, and everybody else goes on.
 
 mod common;
 
@@ -230,7 +230,8 @@ fn two_full_pools_whose_tasks_submit_to_each_other_run_the_tasks_where_they_stan
     });
 }
 
-/// The end of a scope cannot be refused, so the task that waits for the scope's owner is told, whichever comes last.
+/// The end of a scope cannot be refused, so the task that waits for the scope's owner is told, whichever
+/// comes last.
 ///
 /// Fails if the end of a scope is not written down (edit `group-end-has-no-edge`).
 #[test]
@@ -302,7 +303,8 @@ impl Clone for Asks {
 #[test]
 fn clone_for_those_who_wait_that_waits_for_one_of_them_is_told() {
     within_a_minute(|| {
-        // The leader clones its result for the map's closure, which waits for it, and the clone wants the map's value.
+        // The leader clones its result for the map's closure, which waits for it, and the clone wants the
+        // map's value.
         let (map, told) = (Arc::new(ShardedMap::<u8, u32>::new()), Arc::new(AtomicUsize::new(0)));
         let flight = Arc::new(SingleFlight::<u8, Asks>::new());
         let asks = {
@@ -328,8 +330,8 @@ fn clone_for_those_who_wait_that_waits_for_one_of_them_is_told() {
         assert!(led.is_ok());
         let maker = maker.lock().unwrap().take().unwrap();
         let ended = (maker.join().unwrap().unwrap(), told.load(SeqCst));
-        // Whichever wait came last is told: the leader's clone, and then the follower's own too, which asks for the value
-        // that is being made around it; or the follower, which has no result to clone then.
+        // Whichever wait came last is told: the leader's clone, and then the follower's own too, which asks
+        // for the value that is being made around it; or the follower, which has no result to clone then.
         assert!(ended == (1, 2) || ended == (0, 0), "{ended:?}");
     });
 }

@@ -25,8 +25,8 @@ fn pass(clock: &ManualClock, sleepers: usize) {
     clock.advance(HOUR);
 }
 
-/// Runs `f` in a scope of a manual clock on a thread of its own, lets an hour pass when so many threads sleep on the
-/// clock, and gives back what `f` gives.
+/// Runs `f` in a scope of a manual clock on a thread of its own, lets an hour pass when so many threads sleep
+/// on the clock, and gives back what `f` gives.
 fn after_an_hour<R: Send + 'static>(sleepers: usize, f: impl FnOnce() -> R + Send + 'static) -> R {
     within_a_minute(move || {
         let clock = Clock::manual();

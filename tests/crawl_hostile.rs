@@ -1,4 +1,5 @@
-//! The crawler against servers that mean harm or know no better, over real connections. Each has a stated result.
+//! The crawler against servers that mean harm or know no better, over real connections. Each has a stated
+//! result.
 
 mod common;
 #[path = "common/server.rs"]
@@ -378,7 +379,8 @@ fn a_connection_is_kept_open_from_page_to_page_and_every_request_says_who_asks()
         });
         let report = run(builder().user_agent("weaver/1").workers(1), &server, "/0");
         assert_eq!((report.fetched(), report.dead_count()), (21, 0));
-        // One for all, or one for robots.txt and one for the pages, if the first answer was not read to its end.
+        // One for all, or one for robots.txt and one for the pages, if the first answer was not read to its
+        // end.
         assert!(connections.load(SeqCst) <= 2, "{connections:?} connections");
     });
 }

@@ -1,5 +1,5 @@
-//! The crawler's callbacks, fetcher and planned answers panic: when they are called, when they are dropped, and with
-//! payloads whose drops panic. The rows of the other types are in `callers_panics`.
+//! The crawler's callbacks, fetcher and planned answers panic: when they are called, when they are dropped,
+//! and with payloads whose drops panic. The rows of the other types are in `callers_panics`.
 
 mod common;
 

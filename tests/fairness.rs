@@ -16,8 +16,8 @@ const BOUND: usize = 100;
 /// Waits of each kind. Without turns some are served by luck.
 const WAITS: usize = 100;
 
-/// Each time that the waiter sleeps, `wake` does what wakes it, and `overtake` does at once what it was woken for. Holds
-/// how many of those went first against the bound. Each says whether it succeeded.
+/// Each time that the waiter sleeps, `wake` does what wakes it, and `overtake` does at once what it was woken
+/// for. Holds how many of those went first against the bound. Each says whether it succeeded.
 fn is_served_in_the_end(
     (subject, sleepers): (&impl Debug, &str),
     give_up: impl Fn(),

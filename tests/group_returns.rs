@@ -179,8 +179,8 @@ fn parse(text: &str) -> Result<(), std::num::ParseIntError> {
     text.parse::<u32>().map(drop)
 }
 
-/// That the text is borrowed from the caller of the caller matters: an error that is boxed made the compiler ask for a
-/// `'static` one, before `Scope` said what its error outlives.
+/// That the text is borrowed from the caller of the caller matters: an error that is boxed made the compiler
+/// ask for a `'static` one, before `Scope` said what its error outlives.
 #[test]
 fn boxed_error_goes_through_into_a_box_and_into_a_report() {
     fn scope(text: &str) -> Result<(), group::Error<Boxed>> {

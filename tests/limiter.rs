@@ -104,8 +104,8 @@ fn burst_is_a_periods_tokens_unless_another_is_asked_for() {
 
 #[test]
 fn rate_that_divides_nothing_does_not_drift() {
-    // A token each 142,857,142.857… ns; rounded to a nanosecond it would be a token off after 7 · 10^8 of them.
-    // The burst is 2, because a bucket that is full spills what comes in the rest of a nanosecond.
+    // A token each 142,857,142.857… ns; rounded to a nanosecond it would be a token off after 7 · 10^8 of
+    // them. The burst is 2, because a bucket that is full spills what comes in the rest of a nanosecond.
     let (clock, limiter) = manual(7, SECOND, 2);
     limiter.acquire(1).unwrap();
     let mut now = Duration::ZERO;

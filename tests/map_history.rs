@@ -185,10 +185,12 @@ struct Seen {
     ended: u64,
 }
 
-/// Whether some order of the calls, in which each that ended before another began comes before it, explains all
-/// answers. Calls on different keys need not be looked at together: a history is linearizable if each key's is.
+/// Whether some order of the calls, in which each that ended before another began comes before it, explains
+/// all answers. Calls on different keys need not be looked at together: a history is linearizable if each
+/// key's is.
 ///
-/// Depth first over sets of calls that have taken effect (Wing and Gong), and no set with one state twice (Lowe).
+/// Depth first over sets of calls that have taken effect (Wing and Gong), and no set with one state twice
+/// (Lowe).
 fn is_linearizable(history: &[Seen]) -> bool {
     fn goes_on(
         history: &[Seen],

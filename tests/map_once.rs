@@ -1,4 +1,5 @@
-//! Values that are made once, and the caller's code inside the map: who waits, who is told, what a panic leaves.
+//! Values that are made once, and the caller's code inside the map: who waits, who is told, what a panic
+//! leaves.
 
 mod common;
 
@@ -190,7 +191,8 @@ mod circles {
 
     type Asked = Result<u32, WaitError>;
 
-    /// Two threads, each in the closure of its own key, ask for the other's; returns what each got or was told.
+    /// Two threads, each in the closure of its own key, ask for the other's; returns what each got or was
+    /// told.
     fn crossed(a: &Map, b: &Map, ask: impl Fn(&Map, &'static str) -> Asked + Sync) -> [Asked; 2] {
         let both_are_inside = Barrier::new(2);
         let cross = |mine: (&Map, &'static str), other: (&Map, &'static str)| {

@@ -1,4 +1,5 @@
-//! The map's parallel iterators: every entry once, whoever writes meanwhile, and no lock while the caller's code runs.
+//! The map's parallel iterators: every entry once, whoever writes meanwhile, and no lock while the caller's
+//! code runs.
 #![cfg(feature = "rayon")]
 
 mod common;

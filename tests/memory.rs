@@ -1,4 +1,5 @@
-//! What a burst took is given back, though something stays: a token with one lasting child, a pool that goes on.
+//! What a burst took is given back, though something stays: a token with one lasting child, a pool that goes
+//! on.
 //!
 //! A program of its own with one test, because the allocator that counts is the whole program's.
 
@@ -52,8 +53,8 @@ static ALLOCATOR: Counting = Counting;
 
 const BURST: usize = 50_000;
 
-/// Room that is kept whatever comes: in a map for each shard, in a pool for 1,024 tasks twice. A burst takes a megabyte and
-/// more.
+/// Room that is kept whatever comes: in a map for each shard, in a pool for 1,024 tasks twice. A burst takes
+/// a megabyte and more.
 const KEPT: isize = 192 * 1024;
 
 /// After `burst`, which has been made once before, no more lives than before it.
@@ -166,7 +167,8 @@ fn tasks() {
     group.wait().unwrap();
 }
 
-/// After many waits that ended by time, no more lives than after a few: each has taken itself out of the line.
+/// After many waits that ended by time, no more lives than after a few: each has taken itself out of the
+/// line.
 #[track_caller]
 fn leaves_nothing(what: &str, mut wait: impl FnMut(Duration) -> bool) {
     const WAITS: usize = 3_000;

@@ -246,8 +246,8 @@ fn keeps_the_alarm_thread(time: Duration, gate: &Arc<Latch>, blocked: &Arc<Latch
     true
 }
 
-/// Lets a waiter at the front give up at a deadline whose callback panics, and the next go on. False if the front gave
-/// up before the next was in line, or the deadline had passed before there was a callback.
+/// Lets a waiter at the front give up at a deadline whose callback panics, and the next go on. False if the
+/// front gave up before the next was in line, or the deadline had passed before there was a callback.
 fn waiter_behind_a_deadline_goes_on(time: Duration) -> bool {
     let semaphore = Arc::new(Semaphore::new(2));
     let _held = semaphore.acquire().unwrap();

@@ -151,8 +151,8 @@ mod parallel {
             let (reads, dones) = (Arc::clone(&read), Arc::clone(&done));
             let gate = Arc::new(Latch::new(1));
             let opens = Arc::clone(&gate);
-            // A reader reads at most a quarter of the bound at once, and waits until there is room for it: with this
-            // bound it reads one item at a time, and the window is filled to the last place.
+            // A reader reads at most a quarter of the bound at once, and waits until there is room for it:
+            // with this bound it reads one item at a time, and the window is filled to the last place.
             let bound = 7;
             let pool = Pool::builder().workers(1).queue(1).build().unwrap();
             let mut outputs = Pipeline::source(0..1_000)

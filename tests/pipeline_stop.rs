@@ -1,4 +1,5 @@
-//! How pipelines stop: errors, panics, cancel, an output that is dropped; and what they leave behind: nothing.
+//! How pipelines stop: errors, panics, cancel, an output that is dropped; and what they leave behind:
+//! nothing.
 
 mod common;
 

@@ -1,8 +1,8 @@
-//! How often a pool allocates: not at all for a closure of at most 48 bytes that is executed, once for a task with a
-//! handle. A program of its own, because the allocator that counts is the whole program's.
+//! How often a pool allocates: not at all for a closure of at most 48 bytes that is executed, once for a task
+//! with a handle. A program of its own, because the allocator that counts is the whole program's.
 //!
-//! Each thread counts its own allocations: whatever else the process does meanwhile (the test harness, the watchdog)
-//! is nobody's business here.
+//! Each thread counts its own allocations: whatever else the process does meanwhile (the test harness, the
+//! watchdog) is nobody's business here.
 
 mod common;
 
@@ -59,8 +59,8 @@ fn allocations(f: impl FnOnce()) -> usize {
     COUNT.get() - before
 }
 
-/// A pool whose one worker is kept busy, without a call of ours, until it is let go: nobody sleeps or is woken
-/// meanwhile.
+/// A pool whose one worker is kept busy, without a call of ours, until it is let go: nobody sleeps or is
+/// woken meanwhile.
 struct Busy {
     pool: Pool,
     worker: Arc<Worker>,
@@ -118,7 +118,8 @@ impl Busy {
     }
 }
 
-/// How often executing a closure that holds `WORDS` words allocates: to post a thousand of them, and to run them.
+/// How often executing a closure that holds `WORDS` words allocates: to post a thousand of them, and to run
+/// them.
 fn executing<const WORDS: usize>() -> (usize, usize) {
     let busy = Busy::new();
     let sum = Arc::new(AtomicUsize::new(0));

@@ -1,5 +1,5 @@
-//! Bursts with a moment's quiet between them, at the speed of an optimised build: what the quiet does to the workers
-//! must not cost the next burst its tasks.
+//! Bursts with a moment's quiet between them, at the speed of an optimised build: what the quiet does to the
+//! workers must not cost the next burst its tasks.
 //!
 //! `cargo test --release --test pool_burst` matters as much as the ordinary one: rust-lang/rust#158206, by
 //! which the compiler deletes a comparison, showed only there (see `Staff::may_look_out`).
@@ -83,9 +83,9 @@ fn queue_and_desks_together_hold_no_more_than_the_bound() {
             let inner = Arc::clone(&pool);
             let [both, full, goes_on] = [&both, &full, &goes_on].map(Arc::clone);
             let fills = move || {
-                // Not before the other worker is taken too: it would run what this one submits, the queue would never
-                // be full, and both would wait for good. That was the hang that this test once had, of its own making:
-                // the pool was idle and empty while it stood.
+                // Not before the other worker is taken too: it would run what this one submits, the queue
+                // would never be full, and both would wait for good. That was the hang that this test once
+                // had, of its own making: the pool was idle and empty while it stood.
                 both.count_down();
                 both.wait();
                 while inner.try_execute(|| ()).is_ok() {}

@@ -1,8 +1,8 @@
-//! Closures of every size and alignment through a pool, whatever becomes of them: the unsafe part of the pool keeps
-//! small ones in place and boxes the rest.
+//! Closures of every size and alignment through a pool, whatever becomes of them: the unsafe part of the pool
+//! keeps small ones in place and boxes the rest.
 //!
-//! The test checks what it can see. For what it cannot, run it under valgrind, whose memcheck sees each read of what
-//! was freed or never written, and each leak; without valgrind there is nothing to run:
+//! The test checks what it can see. For what it cannot, run it under valgrind, whose memcheck sees each read
+//! of what was freed or never written, and each leak; without valgrind there is nothing to run:
 //! ```sh
 //! command -v valgrind >/dev/null || exit 0
 //! cargo test --test pool_parcels --no-run --message-format=json 2>/dev/null |
@@ -131,9 +131,9 @@ impl<A: Send + 'static, const SIZE: usize> Fates<A, SIZE> {
     }
 }
 
-/// Fails if a parcel takes what is larger or more aligned than its store (edits `parcel-takes-what-does-not-fit` and
-/// `parcel-takes-what-is-not-aligned`), if it drops what it has run (edit `parcel-is-dropped-though-it-ran`), or does
-/// not drop what it has not (edit `parcel-is-not-dropped`).
+/// Fails if a parcel takes what is larger or more aligned than its store (edits
+/// `parcel-takes-what-does-not-fit` and `parcel-takes-what-is-not-aligned`), if it drops what it has run
+/// (edit `parcel-is-dropped-though-it-ran`), or does not drop what it has not (edit `parcel-is-not-dropped`).
 #[test]
 fn closures_of_every_size_and_alignment_are_dropped_once_whatever_becomes_of_them() {
     within_a_minute(|| {

@@ -1,5 +1,5 @@
-//! Pools of every make under everything that can be done to them, by dice with a fixed seed: each closure is run
-//! once, or cancelled, or comes back, and is dropped once; and the figures say so.
+//! Pools of every make under everything that can be done to them, by dice with a fixed seed: each closure is
+//! run once, or cancelled, or comes back, and is dropped once; and the figures say so.
 //!
 //! `SELVEDGE_STRESS=50` runs fifty times as much.
 
@@ -203,7 +203,8 @@ fn round(resizes: bool, mut dice: Dice, close: impl FnOnce(&Scene, &mut Dice) ->
     } else {
         join();
     }
-    // What an abort hands back is run or dropped here, before the submitters are waited for: they may join it.
+    // What an abort hands back is run or dropped here, before the submitters are waited for: they may join
+    // it.
     for unstarted in close(&scene, &mut dice).unstarted {
         if dice.once_in(2) {
             unstarted.run();

@@ -1,5 +1,5 @@
-//! The misfortunes of the reference's patterns, each in its smallest scenario: ours come through. Those of its pools
-//! are in `reference_pools.rs`.
+//! The misfortunes of the reference's patterns, each in its smallest scenario: ours come through. Those of
+//! its pools are in `reference_pools.rs`.
 //!
 //! The numbers are the rows of the pattern table that the crate was designed by.
 
@@ -311,7 +311,8 @@ mod bounded_queue {
     }
 }
 
-/// 7.2: each add reset the timer; items were lost at exit; the handler ran under the lock; errors of a flush were lost.
+/// 7.2: each add reset the timer; items were lost at exit; the handler ran under the lock; errors of a flush
+/// were lost.
 mod batcher {
     use super::*;
     use selvedge::Batcher;

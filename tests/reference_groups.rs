@@ -1,5 +1,5 @@
-//! Rows 3.2, 3.3 and 4.1 of the reference: what is usually written, failing as it does, and ours beside it under the
-//! same harness.
+//! Rows 3.2, 3.3 and 4.1 of the reference: what is usually written, failing as it does, and ours beside it
+//! under the same harness.
 
 mod common;
 
@@ -14,7 +14,8 @@ use selvedge::group::{self, Group};
 use selvedge::timeout::{self, Running};
 use selvedge::{CancelToken, Clock, Latch, Semaphore};
 
-/// 3.2: the function leaks and its side effects follow, its own error is lost, and it starts though it is too late.
+/// 3.2: the function leaks and its side effects follow, its own error is lost, and it starts though it is too
+/// late.
 mod time_out {
     use super::*;
 
@@ -43,8 +44,8 @@ mod time_out {
         })
     }
 
-    /// Whether the side effect, and the error, of a function that did not hear of its time-out are seen by a caller
-    /// who waits for all that it can wait for.
+    /// Whether the side effect, and the error, of a function that did not hear of its time-out are seen by a
+    /// caller who waits for all that it can wait for.
     fn nothing_happens_unseen(run: Run) -> Result<(), &'static str> {
         let (gate, effect) = (Arc::new(Latch::new(1)), Arc::new(AtomicUsize::new(0)));
         let started = Arc::new(Latch::new(1));

@@ -1,5 +1,5 @@
-//! The reference's pipelines and fan-outs, and each way in which they break, in its smallest scenario: ours come
-//! through, and no thread stays at work.
+//! The reference's pipelines and fan-outs, and each way in which they break, in its smallest scenario: ours
+//! come through, and no thread stays at work.
 //!
 //! The numbers are the rows of the pattern table that the crate was designed by.
 
@@ -26,8 +26,8 @@ fn at_work() -> usize {
     threads.alive - threads.idle
 }
 
-/// Fails if a thread that `run` made use of is still at work when it returns. One that has just ended its task may be
-/// on its way to its rest.
+/// Fails if a thread that `run` made use of is still at work when it returns. One that has just ended its
+/// task may be on its way to its rest.
 #[track_caller]
 fn leaves_no_thread_at_work(run: impl FnOnce()) {
     run();
@@ -53,8 +53,8 @@ fn planted_leak_is_seen() {
     });
 }
 
-/// 2.1: the example, and: one thread leaked per stage when the consumer left; stages did not see a cancel while their
-/// input was silent; a filter ran on after it, a map too; a stage could not change the type.
+/// 2.1: the example, and: one thread leaked per stage when the consumer left; stages did not see a cancel
+/// while their input was silent; a filter ran on after it, a map too; a stage could not change the type.
 mod pipeline {
     use super::*;
 
@@ -161,8 +161,8 @@ mod pipeline {
     }
 }
 
-/// 2.2: the order was lost in 200 of 200 runs; an output that nobody read stranded items; 0 workers did nothing, and
-/// the generator leaked.
+/// 2.2: the order was lost in 200 of 200 runs; an output that nobody read stranded items; 0 workers did
+/// nothing, and the generator leaked.
 mod fan_out {
     use super::*;
 

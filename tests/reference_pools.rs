@@ -73,8 +73,8 @@ mod examples {
     }
 }
 
-/// 1.2: stop dropped accepted tasks, a submit after it panicked or was lost, idle workers left together, and the
-/// pool grew late or not at all.
+/// 1.2: stop dropped accepted tasks, a submit after it panicked or was lost, idle workers left together, and
+/// the pool grew late or not at all.
 mod dynamic_pool {
     use super::*;
 

@@ -1,5 +1,5 @@
-//! The system refuses every thread: what the caller can do it does, what it cannot do fails with an error, nothing
-//! hangs, and all is well once there are threads again.
+//! The system refuses every thread: what the caller can do it does, what it cannot do fails with an error,
+//! nothing hangs, and all is well once there are threads again.
 //!
 //! Each case has a process of its own, whose address space is limited and then used up.
 #![cfg(target_os = "linux")]
@@ -38,8 +38,8 @@ impl Refusal {
     fn begin() -> Self {
         let (end, ends) = channel::<()>();
         let ends = Arc::new(Mutex::new(ends));
-        // What the child goes on with itself, from the heap: blocks that are small enough to lie there, of which the last
-        // stays, so that the others are not given back to the system.
+        // What the child goes on with itself, from the heap: blocks that are small enough to lie there, of
+        // which the last stays, so that the others are not given back to the system.
         let mut heap: Vec<Vec<u8>> = (0..32).map(|_| vec![1; 64 << 10]).collect();
         let last = heap.pop();
         let mut memory = Vec::with_capacity(1 << 10);

@@ -42,8 +42,9 @@ thread_local! {
     static KEPT: Kept = const { RefCell::new(None) };
 }
 
-/// Runs `case` in the destructor of a thread-local that was used before any of the crate's, so that it is destroyed
-/// after them. (std destroys the thread-locals of a thread in the reverse of the order of their first use.)
+/// Runs `case` in the destructor of a thread-local that was used before any of the crate's, so that it is
+/// destroyed after them. (std destroys the thread-locals of a thread in the reverse of the order of their
+/// first use.)
 fn at_exit(case: impl FnOnce() + Send + 'static) {
     let ended = Arc::new(AtomicBool::new(false));
     thread::spawn({
@@ -232,8 +233,8 @@ fn on_a_thread_that_is_on_its_way_out_everything_works() {
     }
 }
 
-/// Puts the last handle into a thread-local of the thread that it is about to be joined by, and returns when that
-/// thread has gone.
+/// Puts the last handle into a thread-local of the thread that it is about to be joined by, and returns when
+/// that thread has gone.
 fn keep_in_thread_local(handle: impl std::any::Any, gone: Sender<()>) {
     let gone = AtExit(Some(move || gone.send(()).unwrap()));
     // A tuple is dropped first to last.

@@ -1,7 +1,7 @@
 //! The reused threads behind scopes, groups and time-outs: counted, named, reused, sent away and joined.
 //!
-//! A file of its own, because other tests in the same process would have some of these threads too. For the same
-//! reason its tests take turns.
+//! A file of its own, because other tests in the same process would have some of these threads too. For the
+//! same reason its tests take turns.
 
 mod common;
 
@@ -213,8 +213,8 @@ fn peak(rounds: usize, mut round: impl FnMut()) -> usize {
         .unwrap_or_default()
 }
 
-/// Threads that have given their result and been preempted before they are free: another is started meanwhile. Several
-/// at once are rare, and their number does not grow with the rounds.
+/// Threads that have given their result and been preempted before they are free: another is started
+/// meanwhile. Several at once are rare, and their number does not grow with the rounds.
 const PREEMPTED: usize = 5;
 
 /// Does `f` while two threads use all the processors that they get.

@@ -1,4 +1,5 @@
-//! Maps: reads and writes of keys that are there, in four mixtures; and a pass over a million while others write.
+//! Maps: reads and writes of keys that are there, in four mixtures; and a pass over a million while others
+//! write.
 
 use std::collections::HashMap;
 use std::hint::black_box;

@@ -1,4 +1,5 @@
-//! Pools with little or nothing to do: how soon a task starts that comes after a pause, and what it costs to wait.
+//! Pools with little or nothing to do: how soon a task starts that comes after a pause, and what it costs to
+//! wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
@@ -58,8 +59,8 @@ fn idle() -> Cell {
         .with("crossbeam by hand", spent_idle::<ByHand<0>>)
 }
 
-/// Processor time of all threads but this one while the pool has nothing to do; a nanosecond if it is none. On
-/// systems that do not tell, that is the answer too.
+/// Processor time of all threads but this one while the pool has nothing to do; a nanosecond if it is none.
+/// On systems that do not tell, that is the answer too.
 fn spent_idle<W: Workers>(windows: u64) -> Duration {
     let _pool = warm::<W>(64);
     // What was woken for the warming has gone to sleep by then.

@@ -121,8 +121,8 @@ impl Batching for Multistream {
     }
 }
 
-/// The reference's: a list and a timer that each add sets anew, and the batch processed under the lock by whoever
-/// fills it. No back-pressure but the lock, and no word of what was lost.
+/// The reference's: a list and a timer that each add sets anew, and the batch processed under the lock by
+/// whoever fills it. No back-pressure but the lock, and no word of what was lost.
 pub(crate) struct UnderItsLock {
     shared: Arc<(Mutex<Gathered>, Condvar)>,
     most: usize,

@@ -20,7 +20,8 @@ pub(crate) trait Log: Send + Sync + 'static {
     fn commit(&self, record: Record);
 }
 
-/// A new file beside the bench's own program: a real file system, unlike many a `/tmp`. Its name is gone at once.
+/// A new file beside the bench's own program: a real file system, unlike many a `/tmp`. Its name is gone at
+/// once.
 pub(crate) fn file() -> File {
     let program = env::current_exe().expect("a bench knows where it is");
     let path = program.with_file_name(format!("commits-{}", std::process::id()));

@@ -70,8 +70,8 @@ pub(crate) fn selvedge(start: &str, workers: usize) -> u64 {
     crawler.run(start).expect("a crawl").fetched() as u64
 }
 
-/// wget's spider, which has one worker. It asks for each page twice, as spiders do: whether it is there, and then
-/// for its links.
+/// wget's spider, which has one worker. It asks for each page twice, as spiders do: whether it is there, and
+/// then for its links.
 pub(crate) fn wget(start: &str) -> u64 {
     let arguments =
         ["--spider", "--recursive", "--level=inf", "--no-verbose", "--no-config", "--no-directories", start];

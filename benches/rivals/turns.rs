@@ -1,5 +1,5 @@
-//! A number under a lock, and threads that wait until it is as they want it: a monitor, and a mutex and a condvar by
-//! hand, which must notify all because the waiters want different things.
+//! A number under a lock, and threads that wait until it is as they want it: a monitor, and a mutex and a
+//! condvar by hand, which must notify all because the waiters want different things.
 
 use std::sync::{Condvar as StdCondvar, Mutex as StdMutex};
 

@@ -4,8 +4,8 @@
 //! planted, and checks what it found; with a URL it crawls that site. `--help` lists the rest.
 //!
 //! The crawler itself is `selvedge::crawl`; the program for every day is `selvedge-crawl`, of the feature
-//! `crawl-tool`. Here are the embedded site and the check against what was planted ([`site`]), and a command line
-//! ([`args`]).
+//! `crawl-tool`. Here are the embedded site and the check against what was planted ([`site`]), and a command
+//! line ([`args`]).
 
 mod args;
 #[path = "../../src/bin/selvedge-crawl/progress.rs"]
@@ -25,8 +25,8 @@ use args::Options;
 use progress::Progress;
 use site::Site;
 
-/// For one request out in the world, and on the embedded site, where one page never answers and where each page is
-/// asked for just once.
+/// For one request out in the world, and on the embedded site, where one page never answers and where each
+/// page is asked for just once.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the progress is shown.

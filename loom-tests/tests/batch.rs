@@ -40,8 +40,8 @@ fn ageless() -> Builder<u8> {
 
 /// Size, age and close race: each item is in exactly one batch, in order, and no batch is empty.
 ///
-/// Fails if closing leaves the open batch where it is (edit `batch-close-forgets-the-open-one`), or if a batch is
-/// opened before there is an item for it (edit `batch-opens-eagerly`).
+/// Fails if closing leaves the open batch where it is (edit `batch-close-forgets-the-open-one`), or if a
+/// batch is opened before there is an item for it (edit `batch-opens-eagerly`).
 #[test]
 fn size_age_and_close_put_each_item_into_one_batch() {
     model::check(|| {
@@ -60,10 +60,11 @@ fn size_age_and_close_put_each_item_into_one_batch() {
     });
 }
 
-/// The first item reaches a thread that sleeps without a deadline: it sets one, and the age hands the batch over.
+/// The first item reaches a thread that sleeps without a deadline: it sets one, and the age hands the batch
+/// over.
 ///
-/// Fails if the add that opens a batch calls nobody (edit `batch-opened-quietly`), or if a thread sleeps without the
-/// open batch's deadline (edit `batch-sleeps-without-deadline`).
+/// Fails if the add that opens a batch calls nobody (edit `batch-opened-quietly`), or if a thread sleeps
+/// without the open batch's deadline (edit `batch-sleeps-without-deadline`).
 #[test]
 fn the_age_of_the_first_item_wakes_a_sleeping_thread() {
     model::check(|| {
@@ -76,8 +77,8 @@ fn the_age_of_the_first_item_wakes_a_sleeping_thread() {
     });
 }
 
-/// An item that comes later, at whatever moment, does not make the batch younger: the first is processed when its
-/// own age has passed.
+/// An item that comes later, at whatever moment, does not make the batch younger: the first is processed when
+/// its own age has passed.
 ///
 /// Fails if each item resets the age (edit `batch-age-of-the-newest`).
 #[test]
@@ -193,11 +194,11 @@ fn closing_refuses_a_waiting_adder_or_processes_its_item() {
     });
 }
 
-/// Group commit: two submitters each get the result of their own item's batch, and what the handler did before is
-/// visible to them.
+/// Group commit: two submitters each get the result of their own item's batch, and what the handler did
+/// before is visible to them.
 ///
-/// Fails if an answer wakes nobody (edit `batch-answer-wakes-nobody`), or if a ticket joins the line without a look
-/// (edit `batch-ticket-joins-without-looking`).
+/// Fails if an answer wakes nobody (edit `batch-answer-wakes-nobody`), or if a ticket joins the line without
+/// a look (edit `batch-ticket-joins-without-looking`).
 #[test]
 fn each_ticket_gets_the_result_of_its_own_batch() {
     model::check(|| {
@@ -247,7 +248,8 @@ fn a_panicking_handler_tells_its_tickets_and_goes_on() {
     });
 }
 
-/// A waiter gives up while its batch is answered: it has the answer, or the ticket, which still gets the answer.
+/// A waiter gives up while its batch is answered: it has the answer, or the ticket, which still gets the
+/// answer.
 ///
 /// Fails if an answer is lost when nobody waits for it at that moment (edit `batch-answer-only-for-waiters`).
 #[test]
@@ -275,8 +277,8 @@ fn a_waiter_that_gives_up_keeps_the_answer_for_later() {
 
 /// A ticket that is dropped while its batch fails: the item goes to the hook, once, whoever was first.
 ///
-/// Fails if a dropped ticket does not look whether it was answered (edit `batch-dropped-ticket-swallows`), or if the
-/// batch does not look whether a ticket was dropped (edit `batch-answers-the-dropped`).
+/// Fails if a dropped ticket does not look whether it was answered (edit `batch-dropped-ticket-swallows`), or
+/// if the batch does not look whether a ticket was dropped (edit `batch-answers-the-dropped`).
 #[test]
 fn a_failure_reaches_the_hook_when_its_ticket_is_dropped() {
     model::check(|| {
@@ -296,9 +298,9 @@ fn a_failure_reaches_the_hook_when_its_ticket_is_dropped() {
 
 /// Flush waits for what was added before it, by whomever it is processed.
 ///
-/// Fails if a flush looks at what waits only, and not at what is in flight (edit `batch-flush-forgets-in-flight`), if
-/// it calls nobody (edit `batch-flush-calls-nobody`), or if the end of a batch wakes nobody (edit
-/// `batch-end-wakes-nobody`).
+/// Fails if a flush looks at what waits only, and not at what is in flight (edit
+/// `batch-flush-forgets-in-flight`), if it calls nobody (edit `batch-flush-calls-nobody`), or if the end of a
+/// batch wakes nobody (edit `batch-end-wakes-nobody`).
 #[test]
 fn a_flush_returns_after_the_end_of_what_was_added_before() {
     model::check(|| {
@@ -319,8 +321,8 @@ fn a_flush_returns_after_the_end_of_what_was_added_before() {
 
 /// An abort meets a retry: the item is processed, or comes back; its ticket is told the same.
 ///
-/// Fails if an abort does not wake a thread that waits for a retry (edit `batch-abort-forgets-pausing`), or if what
-/// such a thread takes back is not in the report (edit `batch-abort-loses-retried`).
+/// Fails if an abort does not wake a thread that waits for a retry (edit `batch-abort-forgets-pausing`), or
+/// if what such a thread takes back is not in the report (edit `batch-abort-loses-retried`).
 #[test]
 fn an_abort_takes_back_what_waits_for_a_retry() {
     model::check(|| {
@@ -360,11 +362,11 @@ fn the_handler_may_close_its_own_batcher() {
     });
 }
 
-/// Three adders' worth of items for one place: whoever was woken for room and found it taken has the next turn, is the
-/// one who is called, and gets in.
+/// Three adders' worth of items for one place: whoever was woken for room and found it taken has the next
+/// turn, is the one who is called, and gets in.
 ///
-/// Fails if a turn admits nobody (edit `turns-admit-nobody`), if whose turn it is waits behind the others (edit
-/// `turn-point-waits-behind`), or if its turn lasts when it is in (edit `turns-never-end`).
+/// Fails if a turn admits nobody (edit `turns-admit-nobody`), if whose turn it is waits behind the others
+/// (edit `turn-point-waits-behind`), or if its turn lasts when it is in (edit `turns-never-end`).
 #[test]
 fn an_adder_that_has_lost_too_often_gets_in() {
     model::check(|| {
@@ -384,8 +386,8 @@ fn an_adder_that_has_lost_too_often_gets_in() {
 
 /// Whose turn it is gives up, while another keeps off because of it: that one gets in.
 ///
-/// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`), or if a turn lasts when its owner
-/// has given up (edit `turns-never-end`).
+/// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`), or if a turn lasts when its
+/// owner has given up (edit `turns-never-end`).
 #[test]
 fn an_adder_that_gives_its_turn_up_lets_the_others_in() {
     model::check(|| {

@@ -41,11 +41,11 @@ fn cancelling_between_look_and_sleep_is_not_missed() {
     });
 }
 
-/// What a thread did before it cancelled is visible to whoever sees the token cancelled: by a look at it or at a
-/// child, by a failed check, by its cause, by a wait that ends, in a callback.
+/// What a thread did before it cancelled is visible to whoever sees the token cancelled: by a look at it or
+/// at a child, by a failed check, by its cause, by a wait that ends, in a callback.
 ///
-/// Fails if a cancel publishes nothing (edit `cancel-store-relaxed`), or if a look at the token does not look at what
-/// was published (edit `cancel-load-relaxed`).
+/// Fails if a cancel publishes nothing (edit `cancel-store-relaxed`), or if a look at the token does not look
+/// at what was published (edit `cancel-load-relaxed`).
 #[test]
 fn a_cancel_publishes() {
     type Look = fn(&CancelToken, &Arc<AtomicUsize>) -> bool;
@@ -175,11 +175,11 @@ fn a_child_made_while_its_parent_is_cancelled_is_cancelled() {
     });
 }
 
-/// A child dropped while its parent is cancelled neither hangs nor harms its sibling, also if the canceller is the one
-/// that has the child's last handle.
+/// A child dropped while its parent is cancelled neither hangs nor harms its sibling, also if the canceller
+/// is the one that has the child's last handle.
 ///
-/// Fails if a dropped child takes back whatever now has its key (edit `cancel-forget-after-the-end`), or if the canceller
-/// lets go of a child while it holds the parent's lock (edit `cancel-upgrades-under-the-lock`).
+/// Fails if a dropped child takes back whatever now has its key (edit `cancel-forget-after-the-end`), or if
+/// the canceller lets go of a child while it holds the parent's lock (edit `cancel-upgrades-under-the-lock`).
 #[test]
 fn a_child_dropped_while_its_parent_is_cancelled_is_forgotten() {
     model::check(|| {
@@ -277,9 +277,9 @@ fn a_deadline_wakes_sleepers_of_token_and_child() {
     });
 }
 
-/// Whoever has seen the token cancelled finds `done()` disconnected, and whoever has seen `done()` disconnected finds a
-/// cause. (That it finds `is_cancelled` true rests on what crossbeam's disconnection publishes, of which loom knows
-/// nothing; `tests/cancel.rs` looks for that on real threads.)
+/// Whoever has seen the token cancelled finds `done()` disconnected, and whoever has seen `done()`
+/// disconnected finds a cause. (That it finds `is_cancelled` true rests on what crossbeam's disconnection
+/// publishes, of which loom knows nothing; `tests/cancel.rs` looks for that on real threads.)
 ///
 /// Fails if the channel is disconnected after the token is cancelled (edit `cancel-disconnects-later`).
 #[test]
@@ -358,9 +358,11 @@ fn a_child_until_another_token_is_cancelled_with_it() {
     });
 }
 
-/// A group's token, which is loose until somebody sleeps on it, wakes its sleeper wherever the parent's cancel falls.
+/// A group's token, which is loose until somebody sleeps on it, wakes its sleeper wherever the parent's
+/// cancel falls.
 ///
-/// Fails if a node is taken for tied before it is in its parent's list (edit `cancel-tied-before-it-is-listed`).
+/// Fails if a node is taken for tied before it is in its parent's list (edit
+/// `cancel-tied-before-it-is-listed`).
 #[test]
 fn a_loose_token_that_is_slept_on_while_its_parent_is_cancelled_wakes_the_sleeper() {
     model::check(|| {
@@ -376,7 +378,8 @@ fn a_loose_token_that_is_slept_on_while_its_parent_is_cancelled_wakes_the_sleepe
     });
 }
 
-/// A loose token that was seen cancelled stays so, while another thread ties it, and it has its parent's cause.
+/// A loose token that was seen cancelled stays so, while another thread ties it, and it has its parent's
+/// cause.
 ///
 /// Fails if a look at a loose token tells of the parent's end without ending the token (edit
 /// `cancel-loose-is-not-ended`).
@@ -403,8 +406,8 @@ fn a_loose_token_that_was_seen_cancelled_stays_cancelled() {
     });
 }
 
-/// Two threads that sleep on a loose token at once tie it once: both are woken, and the parent forgets it when it is
-/// gone.
+/// Two threads that sleep on a loose token at once tie it once: both are woken, and the parent forgets it
+/// when it is gone.
 ///
 /// Fails if the thread that comes second leaves its entry in the parent's list (edit `cancel-tied-twice`).
 #[test]
@@ -427,7 +430,8 @@ fn a_loose_token_that_is_tied_by_two_is_in_the_list_once() {
 
 /// A loose token that is cancelled after its parent has the parent's cause, whoever ties it meanwhile.
 ///
-/// Fails if whoever cancels a loose token does not look at the parent (edit `cancel-loose-overlooks-its-parent`).
+/// Fails if whoever cancels a loose token does not look at the parent (edit
+/// `cancel-loose-overlooks-its-parent`).
 #[test]
 fn a_loose_token_that_is_cancelled_after_its_parent_has_the_parents_cause() {
     model::check(|| {
@@ -444,7 +448,8 @@ fn a_loose_token_that_is_cancelled_after_its_parent_has_the_parents_cause() {
     });
 }
 
-/// A callback that counts itself and opens a latch, on a token whose deadline may come at any time from now on.
+/// A callback that counts itself and opens a latch, on a token whose deadline may come at any time from now
+/// on.
 fn calls_at_a_deadline(calls: &Arc<AtomicUsize>, called: &Arc<Latch>) -> CancelToken {
     let token = CancelToken::new().child_until(HOUR);
     let (calls, called) = (Arc::clone(calls), Arc::clone(called));
@@ -457,11 +462,11 @@ fn calls_at_a_deadline(calls: &Arc<AtomicUsize>, called: &Arc<Latch>) -> CancelT
     token
 }
 
-/// The system refuses the thread that calls at deadlines, and has threads again later: whichever thread sleeps next asks
-/// for it, and the callback is called, once.
+/// The system refuses the thread that calls at deadlines, and has threads again later: whichever thread
+/// sleeps next asks for it, and the callback is called, once.
 ///
-/// Fails if nobody remembers that the thread was refused (edit `alarms-refusal-is-forgotten`), or if it counts as
-/// running (edit `alarms-refused-counts-as-running`).
+/// Fails if nobody remembers that the thread was refused (edit `alarms-refusal-is-forgotten`), or if it
+/// counts as running (edit `alarms-refused-counts-as-running`).
 #[test]
 fn a_callback_whose_thread_was_refused_is_called_once_there_are_threads() {
     model::check(|| {

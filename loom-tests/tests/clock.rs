@@ -1,4 +1,5 @@
-//! Models of `ManualClock`, with the edit that breaks each. That deadlines race everything else is in `cancel.rs`.
+//! Models of `ManualClock`, with the edit that breaks each. That deadlines race everything else is in
+//! `cancel.rs`.
 
 use selvedge_loom as selvedge;
 
@@ -11,11 +12,11 @@ use selvedge::{BoundedQueue, CancelToken, Clock, Until, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A thread whose sleep was cancelled sleeps anew; whoever waits for a sleeper after the cancel sees the second sleep,
-/// so that the hour that it lets pass then ends it.
+/// A thread whose sleep was cancelled sleeps anew; whoever waits for a sleeper after the cancel sees the
+/// second sleep, so that the hour that it lets pass then ends it.
 ///
-/// Fails if a thread counts until it is awake (edit `clock-counts-the-ended`), or if a sleeper that comes wakes nobody
-/// who counts (edit `clock-sleeper-tells-nobody`).
+/// Fails if a thread counts until it is awake (edit `clock-counts-the-ended`), or if a sleeper that comes
+/// wakes nobody who counts (edit `clock-sleeper-tells-nobody`).
 #[test]
 fn a_sleeper_that_was_cancelled_is_not_counted() {
     model::check(|| {
@@ -35,12 +36,12 @@ fn a_sleeper_that_was_cancelled_is_not_counted() {
     });
 }
 
-/// Two who wait for different numbers of sleepers are both told, and a thread that has two deadlines on the clock, of
-/// which one is its token's own, is one sleeper.
+/// Two who wait for different numbers of sleepers are both told, and a thread that has two deadlines on the
+/// clock, of which one is its token's own, is one sleeper.
 ///
-/// Fails if only a limit's own time counts (edit `clock-token-deadline-does-not-count`), if a thread counts once for
-/// each deadline (edit `clock-counts-deadlines`), or if a sleeper that comes wakes one of those who count, whichever
-/// number it waits for (edit `clock-sleeper-tells-one`).
+/// Fails if only a limit's own time counts (edit `clock-token-deadline-does-not-count`), if a thread counts
+/// once for each deadline (edit `clock-counts-deadlines`), or if a sleeper that comes wakes one of those who
+/// count, whichever number it waits for (edit `clock-sleeper-tells-one`).
 #[test]
 fn each_sleeper_counts_once_whatever_ends_its_sleep() {
     model::check(|| {
@@ -77,8 +78,8 @@ fn each_sleeper_counts_once_whatever_ends_its_sleep() {
     });
 }
 
-/// A bare time in a scope of a manual clock passes with that clock, and races everything else as any deadline does: the
-/// wait is late after an advance only, and an item that was not popped is left.
+/// A bare time in a scope of a manual clock passes with that clock, and races everything else as any deadline
+/// does: the wait is late after an advance only, and an item that was not popped is left.
 ///
 /// Fails if a bare time is read on the system's clock all the same (edit `limit-ignores-the-scope`).
 #[test]

@@ -44,10 +44,11 @@ fn work(frontier: &Frontier<()>, token: &CancelToken, finished: &AtomicUsize) ->
     }
 }
 
-/// Two workers and a page that leads to another: both hear of the end, and when they do, both pages are settled.
+/// Two workers and a page that leads to another: both hear of the end, and when they do, both pages are
+/// settled.
 ///
-/// Fails if a worker does not look for the end (edit `crawl-end-is-not-found`), or if an empty line is taken for the
-/// end while a page is out (edit `crawl-end-forgets-who-is-out`).
+/// Fails if a worker does not look for the end (edit `crawl-end-is-not-found`), or if an empty line is taken
+/// for the end while a page is out (edit `crawl-end-forgets-who-is-out`).
 #[test]
 fn the_end_is_told_to_all_and_not_before_the_last_page() {
     model::check(|| {
@@ -67,8 +68,8 @@ fn the_end_is_told_to_all_and_not_before_the_last_page() {
     });
 }
 
-/// A page that is put back because of a cancel goes to nobody, also not to a worker that had asked before the cancel
-/// whether there was one.
+/// A page that is put back because of a cancel goes to nobody, also not to a worker that had asked before the
+/// cancel whether there was one.
 ///
 /// Fails if a worker does not look at its token once it has a page (edit `crawl-cancelled-worker-begins`).
 #[test]
@@ -86,11 +87,11 @@ fn a_page_that_a_cancel_brought_back_goes_to_nobody() {
     });
 }
 
-/// A worker that is handed a page and cancelled before it begins: the page reaches the other, and the host lets in one
-/// at a time all along.
+/// A worker that is handed a page and cancelled before it begins: the page reaches the other, and the host
+/// lets in one at a time all along.
 ///
-/// Fails if a worker that leaves keeps its page (edit `crawl-leaves-with-the-page`), or if a place at a host does not
-/// come back (edit `crawl-place-is-lost`).
+/// Fails if a worker that leaves keeps its page (edit `crawl-leaves-with-the-page`), or if a place at a host
+/// does not come back (edit `crawl-place-is-lost`).
 #[test]
 fn a_cancelled_worker_leaves_its_page_to_another() {
     model::check(|| {
@@ -120,8 +121,8 @@ fn a_cancelled_worker_leaves_its_page_to_another() {
     });
 }
 
-/// A turn that is dropped because its request was cut short puts its page back and gives up its place: another
-/// worker gets both.
+/// A turn that is dropped because its request was cut short puts its page back and gives up its place:
+/// another worker gets both.
 ///
 /// Fails if a dropped turn keeps its place (edit `crawl-place-is-lost`).
 #[test]

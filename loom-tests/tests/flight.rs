@@ -12,11 +12,11 @@ use selvedge::{CancelToken, Clock, Latch, SingleFlight};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Two that ask for one key at the same time: their closures never overlap, and each gets the result of a call
-/// that ended after it asked.
+/// Two that ask for one key at the same time: their closures never overlap, and each gets the result of a
+/// call that ended after it asked.
 ///
-/// Fails if the look and the entry are not one step (edit `flight-enters-without-a-look`), or if a call stays in
-/// the table after its end (edit `flight-end-takes-nothing-out`).
+/// Fails if the look and the entry are not one step (edit `flight-enters-without-a-look`), or if a call stays
+/// in the table after its end (edit `flight-end-takes-nothing-out`).
 #[test]
 fn two_who_race_to_lead_never_overlap() {
     model::check(|| {
@@ -134,8 +134,8 @@ fn a_result_that_meets_a_cancel_is_the_one_or_the_other() {
     });
 }
 
-/// A call that is forgotten in flight and the new one beside it: each ends by itself, and who waits for one gets
-/// that one's result.
+/// A call that is forgotten in flight and the new one beside it: each ends by itself, and who waits for one
+/// gets that one's result.
 ///
 /// Fails if a call takes another's entry out of the table (edit `flight-end-takes-the-other`), or if a
 /// forgotten call may still be joined (edit `flight-forgotten-is-found`).
@@ -191,8 +191,9 @@ fn two_leaders_that_wait_for_each_other_are_told() {
     });
 }
 
-/// A thread that leads one call waits in it for another's; whose leader, in a third call, then waits for the first. That
-/// call has ended by then, so there is no circle, whether or not the thread that waited for it is awake already.
+/// A thread that leads one call waits in it for another's; whose leader, in a third call, then waits for the
+/// first. That call has ended by then, so there is no circle, whether or not the thread that waited for it is
+/// awake already.
 ///
 /// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]

@@ -29,11 +29,11 @@ fn map() -> Arc<Map> {
     Arc::new(Map::with_shards_and_hasher(1, Default::default()))
 }
 
-/// A call's closure wants a value of a map, and the closure that makes the value makes the call: one of them is told, and
-/// the other gets its result.
+/// A call's closure wants a value of a map, and the closure that makes the value makes the call: one of them
+/// is told, and the other gets its result.
 ///
-/// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through before the own
-/// edge is there and not together with it (edit `graph-looks-too-early`).
+/// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through
+/// before the own edge is there and not together with it (edit `graph-looks-too-early`).
 #[test]
 fn two_leaders_of_different_types_that_wait_for_each_other_are_told() {
     model::check(|| {
@@ -57,8 +57,8 @@ fn two_leaders_of_different_types_that_wait_for_each_other_are_told() {
     });
 }
 
-/// A thread that waits for a value is passed the turn to make it, and its closure waits for another thread's: that it was
-/// a waiter closes no circle.
+/// A thread that waits for a value is passed the turn to make it, and its closure waits for another thread's:
+/// that it was a waiter closes no circle.
 ///
 /// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]
@@ -79,8 +79,8 @@ fn a_turn_that_was_passed_on_closes_no_circle() {
     });
 }
 
-/// A call waits for a task of a group that a helper has taken and not begun; the task then asks for the same call. It is
-/// the helper's from when it begins, whenever the wait for it began.
+/// A call waits for a task of a group that a helper has taken and not begun; the task then asks for the same
+/// call. It is the helper's from when it begins, whenever the wait for it began.
 ///
 /// Fails if a claim after the wait has begun is not seen (edit `one-shot-claim-is-not-seen`).
 #[test]
@@ -92,7 +92,8 @@ fn a_task_that_is_claimed_after_the_wait_for_it_began_is_its_claimants() {
             Ok(flight.call(&1, || task.join().unwrap_or(10)).unwrap_or(40))
         });
         let led = led.unwrap();
-        // The task's call, the task that was told or whose call was led here, this call that was told, or that waited.
+        // The task's call, the task that was told or whose call was led here, this call that was told, or
+        // that waited.
         assert!([10, 20, 30].contains(&led), "{led}");
     });
 }

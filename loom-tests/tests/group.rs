@@ -9,9 +9,9 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// Every task has ended, with all that it borrows, when the scope returns.
 ///
-/// Fails if the owner stops waiting when nothing is posted (edit `group-finishes-while-running`), if a task counts as
-/// ended before it has run (edit `group-ends-a-task-before-it-ran`), or if one goes to a helper uncounted (edit
-/// `group-task-goes-past-the-board`).
+/// Fails if the owner stops waiting when nothing is posted (edit `group-finishes-while-running`), if a task
+/// counts as ended before it has run (edit `group-ends-a-task-before-it-ran`), or if one goes to a helper
+/// uncounted (edit `group-task-goes-past-the-board`).
 #[test]
 fn every_task_has_ended_when_the_scope_returns() {
     model::check(|| {
@@ -205,7 +205,8 @@ fn a_nested_spawn_is_waited_for() {
     });
 }
 
-/// A task that the body waits for runs, though the helper that came for the task of an earlier scope in vain naps.
+/// A task that the body waits for runs, though the helper that came for the task of an earlier scope in vain
+/// naps.
 ///
 /// Fails if a nap has no end of its own (edit `crew-nap-has-no-end`).
 #[test]

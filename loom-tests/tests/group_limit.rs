@@ -1,4 +1,5 @@
-//! Models of what a scope or a group does beyond spawning: the limit that does not hang, closers, results, waits.
+//! Models of what a scope or a group does beyond spawning: the limit that does not hang, closers, results,
+//! waits.
 
 use selvedge_loom as selvedge;
 
@@ -13,8 +14,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// At a limit of one, a task that waits for what only a queued one brings gets it, while the owner is busy.
 ///
-/// Fails if a task that falls asleep calls nobody (edit `group-sleeper-calls-nobody`), or if the rule looks only at
-/// the number of tasks (edit `group-sleepers-count`).
+/// Fails if a task that falls asleep calls nobody (edit `group-sleeper-calls-nobody`), or if the rule looks
+/// only at the number of tasks (edit `group-sleepers-count`).
 #[test]
 fn a_task_that_waits_for_a_queued_one_lets_it_start() {
     model::check(|| {
@@ -76,12 +77,12 @@ fn a_closer_that_races_the_stop_is_called() {
     });
 }
 
-/// When the scope returns no closer runs, though a cancel from outside is just calling it; one that was not called by
-/// then never is.
+/// When the scope returns no closer runs, though a cancel from outside is just calling it; one that was not
+/// called by then never is.
 ///
-/// Fails if the end of the scope does not wait for who calls closers (edit `group-end-overlooks-a-closer`), leaves the
-/// uncalled ones (edit `group-end-leaves-closers`), or does not know of them because the token calls them itself (edit
-/// `group-closer-goes-past-the-board`).
+/// Fails if the end of the scope does not wait for who calls closers (edit `group-end-overlooks-a-closer`),
+/// leaves the uncalled ones (edit `group-end-leaves-closers`), or does not know of them because the token
+/// calls them itself (edit `group-closer-goes-past-the-board`).
 #[test]
 fn no_closer_runs_after_the_scope_has_returned() {
     model::check(|| {
@@ -121,7 +122,8 @@ fn a_result_wakes_its_joiner() {
     });
 }
 
-/// A body joins a task, and the system has no thread for it: its one thread waits for that very task. The body runs it.
+/// A body joins a task, and the system has no thread for it: its one thread waits for that very task. The
+/// body runs it.
 ///
 /// Fails if a joiner leaves its task to others (edit `group-joiner-runs-nothing`).
 #[test]
@@ -144,11 +146,11 @@ fn a_join_runs_the_task_if_no_thread_is_to_be_had() {
     });
 }
 
-/// As before, but a limit holds the joined task up until the other one sleeps: the joiner is told then that no thread
-/// is to be had.
+/// As before, but a limit holds the joined task up until the other one sleeps: the joiner is told then that
+/// no thread is to be had.
 ///
-/// Fails if it does not ask to be told (edit `group-joiner-is-not-told`), or does not look again after it has asked
-/// (edit `group-joiner-looks-once`).
+/// Fails if it does not ask to be told (edit `group-joiner-is-not-told`), or does not look again after it has
+/// asked (edit `group-joiner-looks-once`).
 #[test]
 fn a_join_under_a_limit_runs_the_task_once_no_thread_is_to_be_had() {
     model::check(|| {
@@ -175,8 +177,8 @@ fn a_join_under_a_limit_runs_the_task_once_no_thread_is_to_be_had() {
 
 /// A thread that is no part of the scope joins a task of it, and runs it: the scope does not return before.
 ///
-/// Fails if a task that its joiner runs does not count as present (edit `group-joined-task-is-absent`): it would use what
-/// the scope's caller has freed.
+/// Fails if a task that its joiner runs does not count as present (edit `group-joined-task-is-absent`): it
+/// would use what the scope's caller has freed.
 #[test]
 fn a_scope_waits_for_the_joiner_that_runs_its_task() {
     model::check(|| {
@@ -201,8 +203,8 @@ fn a_scope_waits_for_the_joiner_that_runs_its_task() {
     });
 }
 
-/// The system refuses the thread for one scope's task, which its owner does, and has threads again: another scope gets
-/// one for its task.
+/// The system refuses the thread for one scope's task, which its owner does, and has threads again: another
+/// scope gets one for its task.
 ///
 /// Fails if the refused thread counts as coming (edit `crew-refused-counts-as-coming`).
 #[test]
@@ -240,11 +242,11 @@ fn a_thread_that_was_refused_is_not_waited_for() {
     });
 }
 
-/// An owner does a task before the helper comes that it called, and takes the call back; the next task, which the owner
-/// does not do, gets a helper all the same: the one that is on its way.
+/// An owner does a task before the helper comes that it called, and takes the call back; the next task, which
+/// the owner does not do, gets a helper all the same: the one that is on its way.
 ///
-/// Fails if the scope takes the helper for coming to it still (edit `group-taken-back-helper-is-awaited`), or the helper
-/// is forgotten (edit `crew-take-back-forgets-the-helper`).
+/// Fails if the scope takes the helper for coming to it still (edit `group-taken-back-helper-is-awaited`), or
+/// the helper is forgotten (edit `crew-take-back-forgets-the-helper`).
 #[test]
 fn a_helper_whose_call_was_taken_back_comes_for_the_next_task() {
     model::check(|| {
@@ -291,7 +293,8 @@ fn a_group_without_threads_runs_its_tasks_where_it_is_waited_for() {
 
 /// The joiner of a task that fails is told, and finds the failure written down.
 ///
-/// Fails if it is not told (edit `group-failed-task-tells-nobody`), or told before (edit `group-tells-before-it-fails`).
+/// Fails if it is not told (edit `group-failed-task-tells-nobody`), or told before (edit
+/// `group-tells-before-it-fails`).
 #[test]
 fn the_joiner_of_a_failed_task_is_told_after_the_failure() {
     model::check(|| {
@@ -304,8 +307,8 @@ fn the_joiner_of_a_failed_task_is_told_after_the_failure() {
     });
 }
 
-/// A wait with a limit, which takes no task itself, ends when the last task does, unless its time passes first; then
-/// it names who has not ended, and can be repeated.
+/// A wait with a limit, which takes no task itself, ends when the last task does, unless its time passes
+/// first; then it names who has not ended, and can be repeated.
 ///
 /// Fails if it takes the look of one who takes tasks for the end (edit `group-limited-wait-ends-early`).
 #[test]
@@ -354,7 +357,8 @@ fn a_wait_misses_no_spawn_that_races_it() {
     });
 }
 
-/// A spawn that races the cancel is refused, or accepted; what was accepted and did not run is told by the wait.
+/// A spawn that races the cancel is refused, or accepted; what was accepted and did not run is told by the
+/// wait.
 ///
 /// Fails if a group that skipped a task counts as complete (edit `group-cancelled-task-is-silent`).
 #[test]
@@ -383,8 +387,8 @@ fn a_spawn_that_races_the_cancel_runs_or_comes_back_or_is_told() {
 
 /// Once a cancel and a wait have returned no child runs, though another thread spawned one meanwhile.
 ///
-/// Fails if a task does not look at the token before it starts (edit `group-runs-after-the-cancel`). The way in which
-/// it is usually written fails too: `reference::a_wait_that_misses_a_concurrent_run_is_found`.
+/// Fails if a task does not look at the token before it starts (edit `group-runs-after-the-cancel`). The way
+/// in which it is usually written fails too: `reference::a_wait_that_misses_a_concurrent_run_is_found`.
 #[test]
 fn no_child_runs_after_the_cancel_and_the_wait() {
     model::check(|| {
@@ -428,8 +432,8 @@ fn a_dropped_group_has_ended() {
 
 /// Who joins the reused threads returns when the last has left.
 ///
-/// Fails if the last one tells nobody (edit `crew-last-one-tells-nobody`), or if a helper counts as gone while it is
-/// at work (edit `crew-overlooks-those-at-work`).
+/// Fails if the last one tells nobody (edit `crew-last-one-tells-nobody`), or if a helper counts as gone
+/// while it is at work (edit `crew-overlooks-those-at-work`).
 #[test]
 fn joining_the_threads_waits_for_the_last_of_them() {
     model::check(|| {

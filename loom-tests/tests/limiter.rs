@@ -20,8 +20,8 @@ fn hourly(burst: u64) -> (ManualClock, Arc<RateLimiter>) {
 
 /// Two takers, and time that passes between their calls: never more than burst + rate · time.
 ///
-/// Fails if the look and the taking are two steps (edit `limiter-looks-and-takes-apart`), or if time is filled in
-/// twice (edit `limiter-fills-from-the-past`).
+/// Fails if the look and the taking are two steps (edit `limiter-looks-and-takes-apart`), or if time is
+/// filled in twice (edit `limiter-fills-from-the-past`).
 #[test]
 fn two_takers_never_get_more_than_burst_and_rate_allow() {
     model::check(|| {
@@ -126,8 +126,8 @@ fn a_token_that_meets_a_cancel_is_not_lost() {
 
 /// Closing ends the wait of everybody, also of one who was just woken for a new plan.
 ///
-/// Fails if one who was woken before is forgotten (edit `limiter-close-forgets-the-woken`), or if closing leaves
-/// the line alone (edit `limiter-close-forgets-the-line`).
+/// Fails if one who was woken before is forgotten (edit `limiter-close-forgets-the-woken`), or if closing
+/// leaves the line alone (edit `limiter-close-forgets-the-line`).
 #[test]
 fn closing_wakes_every_waiter() {
     model::check(|| {
@@ -147,8 +147,8 @@ fn closing_wakes_every_waiter() {
 
 /// A paused limiter has no instant to sleep to; a rate that is set reaches those who sleep.
 ///
-/// Fails if those who sleep are not told of a new plan (edit `limiter-new-plan-wakes-nobody`), or if the plan is
-/// compared in parts of a nanosecond, which are others at another rate (edit `limiter-compares-ticks`).
+/// Fails if those who sleep are not told of a new plan (edit `limiter-new-plan-wakes-nobody`), or if the plan
+/// is compared in parts of a nanosecond, which are others at another rate (edit `limiter-compares-ticks`).
 #[test]
 fn a_new_rate_reaches_a_sleeper() {
     model::check(|| {
@@ -167,8 +167,8 @@ fn a_new_rate_reaches_a_sleeper() {
     });
 }
 
-/// A paused limiter with one token left: the waiter that stands in its way is refused while another is between its
-/// attempt and its reservation, and the other gets the token.
+/// A paused limiter with one token left: the waiter that stands in its way is refused while another is
+/// between its attempt and its reservation, and the other gets the token.
 ///
 /// Fails if a token that is there already comes never, because none comes any more (edit
 /// `limiter-paused-never-comes`).
@@ -189,8 +189,8 @@ fn a_token_that_a_smaller_burst_frees_reaches_one_who_joins() {
     });
 }
 
-/// A tick comes and a cancel comes: whoever waited has the one or the other, and a tick that it did not take is
-/// there for the next call.
+/// A tick comes and a cancel comes: whoever waited has the one or the other, and a tick that it did not take
+/// is there for the next call.
 ///
 /// Fails if a tick is taken before it is waited for (edit `ticker-takes-before-it-waits`).
 #[test]

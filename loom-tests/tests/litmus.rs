@@ -1,8 +1,8 @@
-//! Litmus programs over the door, on the model side: what they show is what the specification allows, but for what
-//! is written down beside them.
+//! Litmus programs over the door, on the model side: what they show is what the specification allows, but for
+//! what is written down beside them.
 //!
-//! The programs are those of `tests/litmus`, which runs them on real threads. Each is a negative control of the model
-//! side: an outcome that is no longer explored is one that no other model sees either.
+//! The programs are those of `tests/litmus`, which runs them on real threads. Each is a negative control of
+//! the model side: an outcome that is no longer explored is one that no other model sees either.
 
 use selvedge_loom::sync as door;
 use std::collections::BTreeSet;

@@ -42,8 +42,8 @@ fn figures(map: &Map) -> String {
 
 /// Two threads want a value that is not there: one closure runs, and both get what it made.
 ///
-/// Fails if the second does not find the first at work (edit `map-sees-no-initialiser`), or if who joins the line is
-/// not told that the value is made (edit `map-made-tells-nobody`).
+/// Fails if the second does not find the first at work (edit `map-sees-no-initialiser`), or if who joins the
+/// line is not told that the value is made (edit `map-made-tells-nobody`).
 #[test]
 fn a_value_that_two_threads_want_is_made_once() {
     model::check(|| {
@@ -126,8 +126,8 @@ fn a_turn_passes_over_who_has_given_up() {
     });
 }
 
-/// A turn is handed to a waiter whose limit passes before it wakes: it takes the turn all the same, so nobody behind
-/// it is left alone.
+/// A turn is handed to a waiter whose limit passes before it wakes: it takes the turn all the same, so nobody
+/// behind it is left alone.
 ///
 /// Fails if the limit is asked once more after the wait (edit `map-turn-is-let-go`).
 #[test]
@@ -150,7 +150,8 @@ fn a_turn_that_was_handed_over_is_taken_though_the_limit_has_passed() {
     });
 }
 
-/// A value is made while another thread takes it out: each value that was made was taken out once, or is there.
+/// A value is made while another thread takes it out: each value that was made was taken out once, or is
+/// there.
 ///
 /// Fails if the value is put in one step after the initialiser is taken out (edit `map-made-in-two-steps`).
 #[test]
@@ -191,8 +192,8 @@ fn a_value_that_is_inserted_while_one_is_made_stays() {
 
 /// Two closures want the value that the other makes: one of them is told, and the other gets its value.
 ///
-/// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through before the own
-/// edge is there and not together with it (edit `graph-looks-too-early`).
+/// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through
+/// before the own edge is there and not together with it (edit `graph-looks-too-early`).
 #[test]
 fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
     model::check(|| {
@@ -213,8 +214,9 @@ fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
     });
 }
 
-/// A thread makes a value and in that waits for another's; whose maker, for a third value, then wants the first. What was
-/// waited for is made by then, so there is no circle, whether or not the thread that waited for it is awake already.
+/// A thread makes a value and in that waits for another's; whose maker, for a third value, then wants the
+/// first. What was waited for is made by then, so there is no circle, whether or not the thread that waited
+/// for it is awake already.
 ///
 /// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]

@@ -93,10 +93,11 @@ fn a_close_lets_every_waiter_go_on() {
     });
 }
 
-/// A cancelled waiter has taken what it waited for, or left it for the next: nothing is lost and nothing taken twice.
+/// A cancelled waiter has taken what it waited for, or left it for the next: nothing is lost and nothing
+/// taken twice.
 ///
-/// Fails if a waiter forgets a result that came first (edit `monitor-forgets-the-result`), or stays in the list (edit
-/// `monitor-late-waiter-stays`).
+/// Fails if a waiter forgets a result that came first (edit `monitor-forgets-the-result`), or stays in the
+/// list (edit `monitor-late-waiter-stays`).
 #[test]
 fn a_cancelled_waiter_took_it_or_left_it() {
     model::check(|| {
@@ -146,10 +147,11 @@ fn a_change_after_a_deadline_is_for_the_next_in_line() {
     });
 }
 
-/// A deadline and a success tie: the waiter is told of one of them, the state agrees, and the waiter has left.
+/// A deadline and a success tie: the waiter is told of one of them, the state agrees, and the waiter has
+/// left.
 ///
-/// Fails if a waiter forgets a result that came first (edit `monitor-forgets-the-result`), or stays in the list (edit
-/// `monitor-late-waiter-stays`).
+/// Fails if a waiter forgets a result that came first (edit `monitor-forgets-the-result`), or stays in the
+/// list (edit `monitor-late-waiter-stays`).
 #[test]
 fn a_deadline_and_a_success_are_the_one_or_the_other() {
     model::check(|| {
@@ -172,7 +174,8 @@ fn a_deadline_and_a_success_are_the_one_or_the_other() {
     });
 }
 
-/// A closure's panic is its waiter's, also if another thread made the attempt, and the others are asked all the same.
+/// A closure's panic is its waiter's, also if another thread made the attempt, and the others are asked all
+/// the same.
 ///
 /// Fails if a panic counts as no success (edit `monitor-panic-is-no-end`).
 #[test]
@@ -199,8 +202,8 @@ fn a_panic_lands_on_its_waiter() {
     });
 }
 
-/// A thread that has the monitor locked, or whose attempt is being made, is told that it would wait for itself, and the
-/// lock is free afterwards.
+/// A thread that has the monitor locked, or whose attempt is being made, is told that it would wait for
+/// itself, and the lock is free afterwards.
 ///
 /// Fails if nobody notes who holds the lock (edit `monitor-does-not-know-its-holder`).
 #[test]
@@ -220,7 +223,8 @@ fn a_wait_under_its_own_lock_is_told() {
     });
 }
 
-/// The guide's priority queue: what is pushed is popped, though both have to wait, and a close reaches both sides.
+/// The guide's priority queue: what is pushed is popped, though both have to wait, and a close reaches both
+/// sides.
 ///
 /// Fails if an unlock asks nobody (edit `monitor-unlock-asks-nobody`).
 #[test]

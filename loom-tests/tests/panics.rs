@@ -45,10 +45,11 @@ impl Drop for Source {
     }
 }
 
-/// A cancel wakes the thread that sleeps on a child, though two callbacks panic before the child's turn comes, and the
-/// payloads panic when they are dropped.
+/// A cancel wakes the thread that sleeps on a child, though two callbacks panic before the child's turn
+/// comes, and the payloads panic when they are dropped.
 ///
-/// Fails if the second payload is dropped where it unwinds the canceller (edit `panics-second-payload-unwinds`).
+/// Fails if the second payload is dropped where it unwinds the canceller (edit
+/// `panics-second-payload-unwinds`).
 #[test]
 fn a_second_panicking_callback_keeps_no_sleeper_from_hearing() {
     model::check(|| {
@@ -63,7 +64,8 @@ fn a_second_panicking_callback_keeps_no_sleeper_from_hearing() {
     });
 }
 
-/// An advance of the clock wakes the thread whose deadline has come, though a callback that was due before panics.
+/// An advance of the clock wakes the thread whose deadline has come, though a callback that was due before
+/// panics.
 ///
 /// Fails if the callback's panic ends the advance (edit `panics-callback-ends-the-advance`).
 #[test]
@@ -82,8 +84,8 @@ fn a_panicking_callback_keeps_no_sleeper_from_its_deadline() {
     });
 }
 
-/// A worker whose function panics, and which drops the source because of it, leaves although that panics too: the
-/// consumer waits for it to leave, and then gets the function's payload.
+/// A worker whose function panics, and which drops the source because of it, leaves although that panics too:
+/// the consumer waits for it to leave, and then gets the function's payload.
 ///
 /// Fails if the drop of the source unwinds the worker (edit `panics-source-unwinds-the-worker`).
 #[test]
@@ -106,7 +108,8 @@ fn panics_at_the_end(mut output: impl Iterator) -> bool {
 
 /// Outputs that share an input both hear of its end, though it panics when it is dropped there.
 ///
-/// Fails if whoever drops the input unwinds before it tells the other (edit `panics-shared-source-ends-nobody`).
+/// Fails if whoever drops the input unwinds before it tells the other (edit
+/// `panics-shared-source-ends-nobody`).
 #[test]
 fn shared_outputs_end_though_the_source_panics_in_its_drop() {
     model::check(|| {
@@ -119,7 +122,8 @@ fn shared_outputs_end_though_the_source_panics_in_its_drop() {
 
 /// The same for outputs by key.
 ///
-/// Fails if whoever drops the input unwinds before it tells the other (edit `panics-routed-source-ends-nobody`).
+/// Fails if whoever drops the input unwinds before it tells the other (edit
+/// `panics-routed-source-ends-nobody`).
 #[test]
 fn routed_outputs_end_though_the_source_panics_in_its_drop() {
     model::check(|| {
@@ -149,7 +153,8 @@ impl Drop for TouchyError {
     }
 }
 
-/// A batcher ends a batch that succeeds in its second attempt, though the error of the first panics when it is dropped.
+/// A batcher ends a batch that succeeds in its second attempt, though the error of the first panics when it
+/// is dropped.
 ///
 /// Fails if that unwinds the batcher's thread (edit `panics-error-unwinds-the-batcher`).
 #[test]

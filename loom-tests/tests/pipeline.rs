@@ -11,8 +11,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// The hand-over between two stages: an item comes out, and the end does, whoever sleeps when.
 ///
-/// Fails if an output does not wake the consumer that waits for it (edit `pipeline-output-wakes-nobody`), and if the
-/// end does not (edit `pipeline-end-wakes-nobody`).
+/// Fails if an output does not wake the consumer that waits for it (edit `pipeline-output-wakes-nobody`), and
+/// if the end does not (edit `pipeline-end-wakes-nobody`).
 #[test]
 fn an_item_and_the_end_wake_the_consumer() {
     model::check(|| {
@@ -23,8 +23,8 @@ fn an_item_and_the_end_wake_the_consumer() {
     });
 }
 
-/// An item that is handed out makes room, and the reader that sleeps for want of it is woken, though the consumer
-/// does not come back.
+/// An item that is handed out makes room, and the reader that sleeps for want of it is woken, though the
+/// consumer does not come back.
 ///
 /// Fails if the consumer does not see that a reader waits (edit `pipeline-room-wakes-nobody`).
 #[test]
@@ -76,8 +76,8 @@ fn outputs_of_two_workers_come_in_order() {
 
 /// Dropping the output wakes the stage that sleeps in its source, and waits until it has left.
 ///
-/// Fails if dropping does not shut the gate (edit `pipeline-drop-cancels-nobody`), and if it does not wait (edit
-/// `pipeline-drop-does-not-join`).
+/// Fails if dropping does not shut the gate (edit `pipeline-drop-cancels-nobody`), and if it does not wait
+/// (edit `pipeline-drop-does-not-join`).
 #[test]
 fn dropping_the_output_wakes_a_sleeping_stage_and_waits_for_it() {
     model::check(|| {
@@ -142,7 +142,8 @@ fn a_cancel_that_takes_an_item_away_is_told() {
     });
 }
 
-/// An item that was read comes out although the source falls silent behind it, also if the reader meant to read two.
+/// An item that was read comes out although the source falls silent behind it, also if the reader meant to
+/// read two.
 ///
 /// Fails if a reader keeps what it has read to itself while it waits for more (edit
 /// `pipeline-reader-offers-nothing`).
@@ -166,8 +167,8 @@ fn an_item_comes_out_although_the_source_falls_silent_behind_it() {
 
 /// Nothing is begun behind the first error, and the error comes out.
 ///
-/// Fails if what is left of the chunk is not taken away (edit `pipeline-failure-goes-on`), and if a failure does not wake
-/// the consumer (edit `pipeline-failure-wakes-nobody`).
+/// Fails if what is left of the chunk is not taken away (edit `pipeline-failure-goes-on`), and if a failure
+/// does not wake the consumer (edit `pipeline-failure-wakes-nobody`).
 #[test]
 fn nothing_is_begun_behind_the_first_error() {
     model::check(|| {
@@ -185,8 +186,8 @@ fn nothing_is_begun_behind_the_first_error() {
 
 /// A panic in a worker reaches the consumer with its payload.
 ///
-/// Fails if the payload is dropped (edit `pipeline-panic-is-dropped`), and if a failure does not wake the consumer (edit
-/// `pipeline-failure-wakes-nobody`).
+/// Fails if the payload is dropped (edit `pipeline-panic-is-dropped`), and if a failure does not wake the
+/// consumer (edit `pipeline-failure-wakes-nobody`).
 #[test]
 fn a_panic_reaches_the_consumer() {
     model::check(|| {
@@ -227,8 +228,8 @@ fn two_outputs_that_share_an_input_both_end() {
     });
 }
 
-/// Two outputs that take turns at an input. One gives its turn up, while the other keeps off because of it: that one goes
-/// on, and hears of the end.
+/// Two outputs that take turns at an input. One gives its turn up, while the other keeps off because of it:
+/// that one goes on, and hears of the end.
 ///
 /// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`), or if turns last (edit
 /// `turns-never-end`).
@@ -257,7 +258,8 @@ fn an_output_that_gives_its_turn_up_lets_the_other_go_on() {
     });
 }
 
-/// Two outputs by key: an item that one of them routes to the other wakes it, though the first goes on to wait for more.
+/// Two outputs by key: an item that one of them routes to the other wakes it, though the first goes on to
+/// wait for more.
 ///
 /// Fails if an item that is put into another's buffer wakes nobody (edit `pipeline-route-wakes-nobody`).
 #[test]
@@ -281,8 +283,8 @@ fn an_item_that_is_routed_to_another_output_wakes_it() {
     });
 }
 
-/// The system has one thread, and a merge two inputs of which the first is silent until the second has run: whoever
-/// takes the items advances the one that no thread has taken.
+/// The system has one thread, and a merge two inputs of which the first is silent until the second has run:
+/// whoever takes the items advances the one that no thread has taken.
 ///
 /// Fails if the refusal is told to nobody (edit `group-refusal-tells-nobody`).
 #[test]

@@ -41,8 +41,8 @@ fn a_submit_that_races_a_shutdown_is_run_or_refused() {
 
 /// The last task races the last worker's going: who joins is woken.
 ///
-/// Fails if the end of a task wakes nobody (edit `one-shot-keeps-without-waking`), or wakes before the result is there
-/// (edit `one-shot-wakes-before-it-keeps`).
+/// Fails if the end of a task wakes nobody (edit `one-shot-keeps-without-waking`), or wakes before the result
+/// is there (edit `one-shot-wakes-before-it-keeps`).
 #[test]
 fn the_end_of_a_task_wakes_its_joiner() {
     model::check(|| {
@@ -251,7 +251,8 @@ fn a_shutdown_wakes_a_sleeping_submitter() {
 
 /// A panic that races the drop of its handle reaches the hook, and only once.
 ///
-/// Fails if the end of a task nobody has a handle of is kept for one (edit `one-shot-detached-result-is-kept`).
+/// Fails if the end of a task nobody has a handle of is kept for one (edit
+/// `one-shot-detached-result-is-kept`).
 #[test]
 fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
     model::check(|| {
@@ -273,7 +274,8 @@ fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
 #[test]
 fn of_two_tasks_that_join_each_other_one_is_told() {
     model::check(|| {
-        // Its workers come when they are needed, which leaves fewer schedules than two that were there before.
+        // Its workers come when they are needed, which leaves fewer schedules than two that were there
+        // before.
         let builder = Pool::builder().workers(0..=2).queue(2).keep_alive(std::time::Duration::MAX);
         let pool = builder.build().unwrap();
         let handles: Arc<Mutex<[Option<Task<bool>>; 2]>> = Arc::default();
@@ -357,8 +359,8 @@ fn the_last_result_tells_every_reader() {
     });
 }
 
-/// Readers that take turns: each result is read once, and both readers are told of the end, also one that kept off
-/// because of the other's turn.
+/// Readers that take turns: each result is read once, and both readers are told of the end, also one that
+/// kept off because of the other's turn.
 ///
 /// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`).
 #[test]
@@ -398,10 +400,11 @@ fn an_aborted_task_is_in_the_results_as_cancelled() {
     });
 }
 
-/// A join below a join, deeper than one stack may be, goes on on a thread of its own; who waits for it goes on after
-/// it. (In a model one task inside another is as deep as a stack may be.)
+/// A join below a join, deeper than one stack may be, goes on on a thread of its own; who waits for it goes
+/// on after it. (In a model one task inside another is as deep as a stack may be.)
 ///
-/// Fails if the thread that took the join over does not tell who waits for it (edit `pool-nest-ends-unheard`).
+/// Fails if the thread that took the join over does not tell who waits for it (edit
+/// `pool-nest-ends-unheard`).
 #[test]
 fn a_join_too_deep_for_one_stack_ends_on_another() {
     model::check(|| {

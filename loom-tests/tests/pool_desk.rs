@@ -16,10 +16,11 @@ fn pool(workers: impl Into<Workers>) -> Arc<Pool> {
     Arc::new(builder.build().unwrap())
 }
 
-/// A task waits for one that it has submitted, and which lies on its own worker's desk: the other worker takes it.
+/// A task waits for one that it has submitted, and which lies on its own worker's desk: the other worker
+/// takes it.
 ///
-/// Fails if nobody looks at the desks when somebody could be called (edit `desk-is-not-looked-at`), or if who is called
-/// does not (edit `desk-is-passed-by`).
+/// Fails if nobody looks at the desks when somebody could be called (edit `desk-is-not-looked-at`), or if who
+/// is called does not (edit `desk-is-passed-by`).
 #[test]
 fn a_task_that_waits_for_what_its_worker_keeps_goes_on() {
     model::check(|| {
@@ -37,8 +38,8 @@ fn a_task_that_waits_for_what_its_worker_keeps_goes_on() {
     });
 }
 
-/// The same for the second of two, while the other worker runs the first, finds nothing and goes to bed; and the task
-/// looks all the time instead of sleeping, so the pool does not hear that it waits.
+/// The same for the second of two, while the other worker runs the first, finds nothing and goes to bed; and
+/// the task looks all the time instead of sleeping, so the pool does not hear that it waits.
 ///
 /// Fails if a worker that goes to bed does not ask to be told (edit `desk-tells-nobody`).
 #[test]

@@ -51,8 +51,8 @@ fn a_queued_task_that_a_running_one_waits_for_gets_a_thread() {
 
 /// Two workers whose time is up at the same moment: one leaves, and one is there for the next task.
 ///
-/// Fails if the late one does not look how many are left (edit `staff-below-the-minimum`). The reference's way is
-/// a negative control in `reference.rs`.
+/// Fails if the late one does not look how many are left (edit `staff-below-the-minimum`). The reference's
+/// way is a negative control in `reference.rs`.
 #[test]
 fn two_workers_whose_time_is_up_together_leave_one() {
     model::check(|| {
@@ -88,8 +88,8 @@ fn a_submit_that_races_the_end_of_a_workers_time_is_run() {
 
 /// One worker, one spare, and a task that sleeps until a queued one wakes it.
 ///
-/// Fails if a sleeper keeps its place (edit `staff-sleepers-are-not-replaced`), or if nobody hears that it sleeps
-/// (edit `staff-sleep-is-not-told`).
+/// Fails if a sleeper keeps its place (edit `staff-sleepers-are-not-replaced`), or if nobody hears that it
+/// sleeps (edit `staff-sleep-is-not-told`).
 #[test]
 fn a_spare_runs_what_a_sleeping_task_waits_for() {
     model::check(|| {
@@ -155,7 +155,8 @@ fn an_idle_worker_leaves_when_the_pool_is_shut_down() {
 
 /// The system refuses the second thread, while the first goes idle and a task comes.
 ///
-/// Fails if who was to start the thread leaves without calling the idle one (edit `staff-refused-calls-nobody`).
+/// Fails if who was to start the thread leaves without calling the idle one (edit
+/// `staff-refused-calls-nobody`).
 #[test]
 fn a_refused_thread_leaves_no_task_behind() {
     model::check(|| {
@@ -186,8 +187,8 @@ fn a_refused_thread_leaves_no_task_behind() {
     });
 }
 
-/// The system refuses every thread: two submitters run the tasks, each once, and a task of theirs that submits and
-/// joins does not wait for itself.
+/// The system refuses every thread: two submitters run the tasks, each once, and a task of theirs that
+/// submits and joins does not wait for itself.
 ///
 /// Fails if such a task does not count as inside the pool (edit `staff-stand-in-is-outside`).
 #[test]

@@ -32,10 +32,10 @@ fn a_push_reaches_a_sleeping_pop() {
 
 /// A pop wakes a thread that sleeps in `push`, and items stay in order.
 ///
-/// Fails if `try_pop` takes no waiter out of the line (edit `queue-pop-wakes-nobody`), if the ring passes
-/// a cell back without release (edit `ring-releases-relaxed`) or before it was read out (edit
-/// `ring-releases-before-it-reads`), looks for one without acquire (edit `ring-head-is-read-relaxed`), or finds one
-/// that is not free (edit `ring-finds-one-cell-too-many`).
+/// Fails if `try_pop` takes no waiter out of the line (edit `queue-pop-wakes-nobody`), if the ring passes a
+/// cell back without release (edit `ring-releases-relaxed`) or before it was read out (edit
+/// `ring-releases-before-it-reads`), looks for one without acquire (edit `ring-head-is-read-relaxed`), or
+/// finds one that is not free (edit `ring-finds-one-cell-too-many`).
 #[test]
 fn a_pop_reaches_a_sleeping_push() {
     model::check(|| {
@@ -56,8 +56,8 @@ fn a_pop_reaches_a_sleeping_push() {
 /// Capacity 1, one producer with two items, two consumers with one each: the smallest program on which one
 /// condvar for both sides loses a wake-up. Here everybody gets their item.
 ///
-/// Fails if a consumer joins the line without looking again (edit `queue-join-without-looking`), or takes an item that
-/// is not there (edit `ring-finds-one-item-too-many`).
+/// Fails if a consumer joins the line without looking again (edit `queue-join-without-looking`), or takes an
+/// item that is not there (edit `ring-finds-one-item-too-many`).
 #[test]
 fn capacity_one_with_one_producer_and_two_consumers_ends() {
     model::check(|| {
@@ -138,8 +138,8 @@ fn a_batch_wakes_as_many_as_it_brings() {
 
 /// `close` wakes everybody who sleeps in `pop`, and they are told.
 ///
-/// Fails if `close` leaves the consumers' line alone (edit `queue-close-forgets-poppers`), or if a consumer joins that
-/// line without a look at `closed` (edit `queue-join-ignores-close`).
+/// Fails if `close` leaves the consumers' line alone (edit `queue-close-forgets-poppers`), or if a consumer
+/// joins that line without a look at `closed` (edit `queue-join-ignores-close`).
 #[test]
 fn closing_wakes_every_consumer() {
     model::check(|| {
@@ -295,8 +295,8 @@ fn an_item_that_meets_a_deadline_is_popped_once() {
 
 /// A pop limited by the system's clock does not hang in a model: it may end by time at any point.
 ///
-/// Fails if a sleep forgets the limit's deadline (edit `sleep-forgets-the-deadline`), or if who gives up stays
-/// in the line (edit `retry-stays-in-line`).
+/// Fails if a sleep forgets the limit's deadline (edit `sleep-forgets-the-deadline`), or if who gives up
+/// stays in the line (edit `retry-stays-in-line`).
 #[test]
 fn a_system_deadline_ends_a_pop_that_nobody_serves() {
     model::check(|| {
@@ -377,7 +377,8 @@ fn asleep(queue: &BoundedQueue<u32>, field: &str) -> usize {
     number.and_then(|digit| digit.to_digit(10)).unwrap_or(0) as usize
 }
 
-/// A producer that was woken for room and found it taken, once in a model, has a turn: nobody else gets the next room.
+/// A producer that was woken for room and found it taken, once in a model, has a turn: nobody else gets the
+/// next room.
 ///
 /// Fails if a turn keeps nobody off (edit `queue-push-turn-keeps-nobody-off`).
 #[test]
@@ -430,8 +431,8 @@ fn nobody_pops_before_a_consumer_that_has_lost_too_often() {
 
 /// A producer whose turn it is is the one whom a pop calls, although another waited before it.
 ///
-/// Fails if whose turn it is waits behind the others (edit `queue-push-turn-waits-behind`), if a turn admits nobody (edit
-/// `turns-admit-nobody`), or if it lasts when its owner is in (edit `turns-never-end`).
+/// Fails if whose turn it is waits behind the others (edit `queue-push-turn-waits-behind`), if a turn admits
+/// nobody (edit `turns-admit-nobody`), or if it lasts when its owner is in (edit `turns-never-end`).
 #[test]
 fn a_pop_calls_the_producer_whose_turn_it_is() {
     model::check(|| {
@@ -464,10 +465,11 @@ fn a_push_calls_the_consumer_whose_turn_it_is() {
     });
 }
 
-/// A producer gives its turn up while another keeps off because of it, though there is room: that one gets in.
+/// A producer gives its turn up while another keeps off because of it, though there is room: that one gets
+/// in.
 ///
-/// Fails if the end of a turn calls nobody (edit `queue-push-turn-ends-unheard`), or if it lasts when its owner has given
-/// up (edit `turns-never-end`).
+/// Fails if the end of a turn calls nobody (edit `queue-push-turn-ends-unheard`), or if it lasts when its
+/// owner has given up (edit `turns-never-end`).
 #[test]
 fn a_producer_that_gives_its_turn_up_lets_the_others_in() {
     model::check(|| {
@@ -492,10 +494,11 @@ fn a_producer_that_gives_its_turn_up_lets_the_others_in() {
     });
 }
 
-/// A consumer gives its turn up while another keeps off because of it, though there is an item: that one gets it.
+/// A consumer gives its turn up while another keeps off because of it, though there is an item: that one gets
+/// it.
 ///
-/// Fails if the end of a turn calls nobody (edit `queue-pop-turn-ends-unheard`), or if it lasts when its owner has given
-/// up (edit `turns-never-end`).
+/// Fails if the end of a turn calls nobody (edit `queue-pop-turn-ends-unheard`), or if it lasts when its
+/// owner has given up (edit `turns-never-end`).
 #[test]
 fn a_consumer_that_gives_its_turn_up_lets_the_others_in() {
     model::check(|| {

@@ -154,8 +154,8 @@ fn a_cancelled_waiter_that_eats_a_signal_is_found() {
     assert!(failure.expect("the other sleeper is not woken").message().contains("deadlock"));
 }
 
-/// The reference's pool that shrinks: a worker whose time is up looks how many there are, and then leaves. Two
-/// whose time is up together both find one more than the minimum, and nobody is left.
+/// The reference's pool that shrinks: a worker whose time is up looks how many there are, and then leaves.
+/// Two whose time is up together both find one more than the minimum, and nobody is left.
 #[test]
 fn workers_that_look_and_then_leave_go_below_the_minimum() {
     fn workers_left(leave: fn(&AtomicUsize) -> bool) -> impl Fn() + Send + Sync + 'static {
@@ -184,8 +184,8 @@ fn workers_that_look_and_then_leave_go_below_the_minimum() {
     }));
 }
 
-/// The reference's map: a lock around each call, and two calls where one is meant. An update is lost, and a page that
-/// is fetched because it is not there is fetched twice.
+/// The reference's map: a lock around each call, and two calls where one is meant. An update is lost, and a
+/// page that is fetched because it is not there is fetched twice.
 #[test]
 fn a_map_that_is_asked_and_then_told_loses_updates_and_makes_twice() {
     type Locked = RwLock<HashMap<u8, u32>>;
@@ -299,7 +299,8 @@ impl TimerBatcher {
     }
 }
 
-/// An item that comes while the first one's time passes keeps it waiting for another interval, and so may the next.
+/// An item that comes while the first one's time passes keeps it waiting for another interval, and so may the
+/// next.
 #[test]
 fn a_timer_that_each_add_resets_keeps_the_first_item_waiting() {
     fn first_item_is_flushed_in_time(each_add_resets: bool) -> impl Fn() + Send + Sync + 'static {
@@ -382,8 +383,8 @@ fn a_batcher_without_a_close_loses_the_rest() {
     assert!(failure.expect("two of three are processed").message().contains("items are lost"));
 }
 
-/// The reference's run, cancel, wait: a count of children, and a wait until it is nothing. A child that is run while
-/// somebody waits is missed if the wait looks first, and runs after the wait has returned.
+/// The reference's run, cancel, wait: a count of children, and a wait until it is nothing. A child that is
+/// run while somebody waits is missed if the wait looks first, and runs after the wait has returned.
 #[test]
 fn a_wait_that_misses_a_concurrent_run_is_found() {
     let failure = find_failure(|| {

@@ -31,8 +31,9 @@ impl Guarded {
 
 /// One permit excludes, and what its holder did is visible to the next.
 ///
-/// Fails if giving back publishes nothing (edit `semaphore-release-relaxed`), or if taking does not look at what was
-/// published, at once (edit `semaphore-acquire-relaxed`) or in line (edit `semaphore-serve-relaxed`).
+/// Fails if giving back publishes nothing (edit `semaphore-release-relaxed`), or if taking does not look at
+/// what was published, at once (edit `semaphore-acquire-relaxed`) or in line (edit
+/// `semaphore-serve-relaxed`).
 #[test]
 fn one_permit_excludes_and_publishes() {
     model::check(|| {
@@ -55,8 +56,8 @@ fn one_permit_excludes_and_publishes() {
     });
 }
 
-/// What the holder of a permit did is visible to a holder who takes it at once, although it was given back the slow
-/// way: somebody waited when the one began to give back, and had left before the other took.
+/// What the holder of a permit did is visible to a holder who takes it at once, although it was given back
+/// the slow way: somebody waited when the one began to give back, and had left before the other took.
 ///
 /// Fails if giving back slowly publishes nothing (edit `semaphore-slow-release-relaxed`).
 #[test]
@@ -149,8 +150,8 @@ fn a_front_waiter_that_gives_up_hands_its_turn_on() {
 
 /// A grant and a cancel meet: the permit is either with the waiter or free again, never lost or doubled.
 ///
-/// Fails if a grant to somebody who has left is counted all the same (edit `semaphore-grants-the-gone`), or if
-/// a slot can be ended twice (edit `slot-ends-twice`).
+/// Fails if a grant to somebody who has left is counted all the same (edit `semaphore-grants-the-gone`), or
+/// if a slot can be ended twice (edit `slot-ends-twice`).
 #[test]
 fn a_grant_that_meets_a_cancel_loses_no_permit() {
     model::check(|| {

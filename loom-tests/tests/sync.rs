@@ -167,8 +167,8 @@ fn a_timed_wait_ends_by_time_and_by_notification() {
     assert_eq!(outcomes.all(), [(false, true), (true, false), (true, true)]);
 }
 
-/// A wait may time out although the condition became true, and everybody was notified, under the lock: the waiter
-/// had left the line before it was notified, and takes the mutex again after.
+/// A wait may time out although the condition became true, and everybody was notified, under the lock: the
+/// waiter had left the line before it was notified, and takes the mutex again after.
 ///
 /// Fails if the waiter stays in line until it holds the mutex again (edit `model-timed-wait-leaves-late`).
 #[test]
@@ -393,8 +393,8 @@ fn a_failed_exchange_may_be_stale() {
     assert!(failure.unwrap().message().contains("stale"));
 }
 
-/// A reader behind a writer that waits for another reader, which waits for the first: a deadlock on the real side,
-/// where no reader passes a waiting writer.
+/// A reader behind a writer that waits for another reader, which waits for the first: a deadlock on the real
+/// side, where no reader passes a waiting writer.
 ///
 /// Fails if readers always pass (edit `model-readers-always-pass`).
 #[test]
@@ -517,9 +517,9 @@ fn what_no_model_can_hold_is_refused_with_advice() {
 
 /// The last handle may go away just before an upgrade, and just after.
 ///
-/// Fails if a drop of a handle is no step (edit `model-weak-drop-is-no-step`). The litmus programs notice, too, if a drop
-/// publishes nothing (edit `model-weak-drop-publishes-nothing`), or if the last one does not acquire what the others
-/// have published (edit `model-weak-last-owner-acquires-nothing`).
+/// Fails if a drop of a handle is no step (edit `model-weak-drop-is-no-step`). The litmus programs notice,
+/// too, if a drop publishes nothing (edit `model-weak-drop-publishes-nothing`), or if the last one does not
+/// acquire what the others have published (edit `model-weak-last-owner-acquires-nothing`).
 #[test]
 fn an_upgrade_races_the_last_drop() {
     let race = |ends: fn(Option<weak::Arc<u32>>)| {
@@ -558,7 +558,8 @@ fn a_circle_of_handles_is_a_leak() {
     check(move || circle(false));
 }
 
-/// A lock that is held in a panic cannot be locked again in a model: loom's are poisoned for good. Its panic is loud.
+/// A lock that is held in a panic cannot be locked again in a model: loom's are poisoned for good. Its panic
+/// is loud.
 #[test]
 fn a_lock_that_was_held_in_a_panic_ends_the_model() {
     let poisoned = said(|| {

@@ -17,11 +17,11 @@ fn advance(clock: &selvedge::ManualClock) -> thread::JoinHandle<()> {
     thread::spawn(move || clock.advance(HOUR))
 }
 
-/// The result is returned, or is in the handle of what was late, or the function has not started and comes back:
-/// exactly one of them, whenever the limit passes.
+/// The result is returned, or is in the handle of what was late, or the function has not started and comes
+/// back: exactly one of them, whenever the limit passes.
 ///
-/// Fails if a result wakes nobody (edit `one-shot-keeps-without-waking`), or if what has not started when the limit
-/// passes is left to start later (edit `timeout-leaves-what-has-not-started`).
+/// Fails if a result wakes nobody (edit `one-shot-keeps-without-waking`), or if what has not started when the
+/// limit passes is left to start later (edit `timeout-leaves-what-has-not-started`).
 #[test]
 fn a_result_is_returned_or_in_the_handle_or_the_function_comes_back() {
     model::check(|| {
@@ -71,8 +71,8 @@ fn the_limit_wakes_the_function() {
     });
 }
 
-/// A function that ends because its limit passed is late, never a success, whoever of the function and its caller
-/// hears of the limit first.
+/// A function that ends because its limit passed is late, never a success, whoever of the function and its
+/// caller hears of the limit first.
 ///
 /// Fails if the function's end is not compared with the limit (edit `timeout-late-is-success`).
 #[test]
@@ -122,7 +122,8 @@ fn a_panic_comes_at_the_call_or_at_the_join() {
     });
 }
 
-/// The system refuses the thread: the function runs once, on its caller, or on a helper that became free just then.
+/// The system refuses the thread: the function runs once, on its caller, or on a helper that became free just
+/// then.
 ///
 /// Fails if the caller does not run it (edit `timeout-refused-is-left`).
 #[test]

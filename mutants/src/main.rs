@@ -15,12 +15,12 @@
 //!
 //! `SELVEDGE_MUTANT_SEED` chooses another sample, `SELVEDGE_MUTANT_BUDGET` how many seconds of tests a mutant
 //! of the sample may cost of each of the two suites (40), `SELVEDGE_MUTANT_MINUTES` after how many minutes no
-//! further mutant is begun: the score is then over those that were tried. The mutants of `by-hand.txt` are tried
-//! with every sample.
+//! further mutant is begun: the score is then over those that were tried. The mutants of `by-hand.txt` are
+//! tried with every sample.
 //!
-//! A test that turns red kills a mutant only if it is green without the mutant right after, and red with it once
-//! more; one that does not end, only if it ends soon without the mutant. So neither a busy machine nor a test that fails
-//! now and then adds to the score.
+//! A test that turns red kills a mutant only if it is green without the mutant right after, and red with it
+//! once more; one that does not end, only if it ends soon without the mutant. So neither a busy machine nor a
+//! test that fails now and then adds to the score.
 //!
 //! # Reading a survivor
 //! A survivor is printed with its place, its line and the line that it would be. It says one of these:
@@ -89,7 +89,8 @@ impl Fate {
             (Some(Fate::Survived(tried, all)), Fate::Survived(more, of)) => {
                 Fate::Survived(tried + more, all + of)
             }
-            // No model was asked: it has survived up to here, or the score would be better the less time there is.
+            // No model was asked: it has survived up to here, or the score would be better the less time
+            // there is.
             (Some(before), Fate::Open) => before,
             (_, fate) => fate,
         }
@@ -252,8 +253,8 @@ impl Trial<'_> {
 
 /// Runs some tests of a program with a mutant: which test noticed.
 ///
-/// What turned red must be green without the mutant and red once more with it, of two times; what does not end must end
-/// in half of the time without it.
+/// What turned red must be green without the mutant and red once more with it, of two times; what does not
+/// end must end in half of the time without it.
 fn killed(program: &Program, names: &[String], id: usize, time: Duration) -> Option<(By, String)> {
     // Far more than they took by themselves.
     let patience = Duration::from_secs(6) + 8 * time;

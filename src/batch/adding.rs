@@ -45,7 +45,8 @@ impl<T, R> Shared<T, R> {
             return Err(Rejected::new(item, WaitError::WouldDeadlock));
         }
         let mut item = Some(item);
-        // Room is made by `next`, and closed by `close`: both under this lock, and both call those in the list.
+        // Room is made by `next`, and closed by `close`: both under this lock, and both call those in the
+        // list.
         let ready = |state: &State<T, R>, turn| state.closed || self.has_room(state, weight, turn);
         let room = TurnPoint::new(&self.state, |state| (&mut state.adders, &mut state.turns), ready)
             .brought_by(Arc::clone(&self.handlers) as Arc<dyn Awaited>);
@@ -77,7 +78,8 @@ impl<T, R> Shared<T, R> {
             && (state.turns.admits(turn) || state.backlog.fits_open(weight, &self.limits))
     }
 
-    /// The item with what it weighs. If the caller's function panics, the item is dropped before that goes on.
+    /// The item with what it weighs. If the caller's function panics, the item is dropped before that goes
+    /// on.
     #[inline]
     fn weighed(&self, item: T) -> (T, usize) {
         let Some(weigh) = &self.weigh else { return (item, 1) };

@@ -1,7 +1,8 @@
 //! Items that no handler has seen yet, put into batches as they come.
 //!
-//! An item belongs to a batch from the moment it is added: to the open one, which is filled, or to a new one that
-//! is opened for it. So a ticket knows its batch at once, and nothing is moved when a batch is handed over.
+//! An item belongs to a batch from the moment it is added: to the open one, which is filled, or to a new one
+//! that is opened for it. So a ticket knows its batch at once, and nothing is moved when a batch is handed
+//! over.
 //!
 //! | batch | how many | items | leaves when |
 //! |---|---|---|---|
@@ -10,7 +11,8 @@
 //!
 //! # Invariants
 //! 1. No batch is empty, has more items than the most, or is heavier than the most.
-//! 2. Batches are taken in the order of their numbers, and the items in them are in the order in which they came.
+//! 2. Batches are taken in the order of their numbers, and the items in them are in the order in which they
+//!    came.
 //! 3. The age of a batch is that of its first item: later ones do not make it younger.
 //! 4. Open and ready batches together are at most [`Limits::batches`].
 
@@ -83,8 +85,8 @@ impl<T, R> Backlog<T, R> {
         }
     }
 
-    /// True if an item of that weight would go into the open batch, which takes no room from anybody who waits for
-    /// more: a batch that fills leaves the sooner.
+    /// True if an item of that weight would go into the open batch, which takes no room from anybody who
+    /// waits for more: a batch that fills leaves the sooner.
     pub(super) fn fits_open(&self, weight: usize, limits: &Limits) -> bool {
         self.open.as_ref().is_some_and(|open| open.fits(weight, limits))
     }
@@ -108,7 +110,8 @@ impl<T, R> Backlog<T, R> {
         if fills {
             self.fill();
         }
-        // Opening is news, because somebody must watch the age; opened and filled by one item is one thing to do.
+        // Opening is news, because somebody must watch the age; opened and filled by one item is one thing to
+        // do.
         calls + usize::from(opens || fills)
     }
 
@@ -141,8 +144,8 @@ impl<T, R> Backlog<T, R> {
         self.open.as_mut().or(self.ready.back_mut()).expect("an item was pushed")
     }
 
-    /// Lets the open batch be taken as soon as a thread is free; it may go on filling until then. Returns the number
-    /// of the first batch that is not opened yet.
+    /// Lets the open batch be taken as soon as a thread is free; it may go on filling until then. Returns the
+    /// number of the first batch that is not opened yet.
     pub(super) fn make_due(&mut self, reason: Reason) -> u64 {
         if let Some(open) = &mut self.open {
             open.due.get_or_insert(reason);

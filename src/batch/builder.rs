@@ -65,29 +65,31 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
-    /// How long the oldest item of a batch may wait for others to come; without it, 10 ms. What comes later does not
-    /// prolong it.
+    /// How long the oldest item of a batch may wait for others to come; without it, 10 ms. What comes later
+    /// does not prolong it.
     ///
-    /// [`Duration::ZERO`] is not to wait for others at all: a free thread takes what is there, and what comes while
-    /// none is free makes the next batch. This is what a group commit wants. With [`Duration::MAX`] only a full batch
-    /// is handed over, or one that is flushed or closed.
+    /// [`Duration::ZERO`] is not to wait for others at all: a free thread takes what is there, and what comes
+    /// while none is free makes the next batch. This is what a group commit wants. With [`Duration::MAX`]
+    /// only a full batch is handed over, or one that is flushed or closed.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.limits.age = age;
         self
     }
 
-    /// The most that the items of a batch may [weigh](Builder::weigh) together; without it, there is no such limit.
+    /// The most that the items of a batch may [weigh](Builder::weigh) together; without it, there is no such
+    /// limit.
     ///
-    /// No batch is ever heavier. An item that does not fit into the open batch begins another; one that is heavier
-    /// than this by itself is refused with [`Impossible`](crate::error::WaitError::InsufficientCapacity). To let it go alone
-    /// instead, weigh it as this much at most.
+    /// No batch is ever heavier. An item that does not fit into the open batch begins another; one that is
+    /// heavier than this by itself is refused with
+    /// [`Impossible`](crate::error::WaitError::InsufficientCapacity). To let it go alone instead, weigh it as
+    /// this much at most.
     pub fn max_weight(mut self, weight: usize) -> Self {
         self.limits.weight = weight;
         self
     }
 
-    /// What an item weighs, say its length in bytes; without it, 1. Called once an item, by the thread that adds it;
-    /// a panic of it is the adder's.
+    /// What an item weighs, say its length in bytes; without it, 1. Called once an item, by the thread that
+    /// adds it; a panic of it is the adder's.
     ///
     /// ```
     /// use selvedge::Batcher;
@@ -108,21 +110,23 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
-    /// How many batches may wait for a thread, the open one included; without it, 2. When there are so many, who adds
-    /// waits. So at most so many times [`max_items`](Builder::max_items) are waiting, and as many again for each batch
-    /// in flight are being processed.
+    /// How many batches may wait for a thread, the open one included; without it, 2. When there are so many,
+    /// who adds waits. So at most so many times [`max_items`](Builder::max_items) are waiting, and as many
+    /// again for each batch in flight are being processed.
     pub fn backlog(mut self, batches: usize) -> Self {
         self.limits.batches = batches;
         self
     }
 
-    /// What to do when the handler has returned an error: the policy is told how many attempts there were and the
-    /// error, and says how long to wait before the next; `None` gives up. Without a policy there is one attempt.
+    /// What to do when the handler has returned an error: the policy is told how many attempts there were and
+    /// the error, and says how long to wait before the next; `None` gives up. Without a policy there is one
+    /// attempt.
     ///
-    /// A handler that returns one result for all has all items retried together; one that returns a result for each
-    /// has those retried that failed, the policy asked for each, and the longest of the pauses waited for. The
-    /// batcher's thread waits, on the batcher's clock, so that the order of the batches is kept. A panic is not
-    /// retried, nor are items that the handler [took](Batch::take). A policy that panics gives up.
+    /// A handler that returns one result for all has all items retried together; one that returns a result
+    /// for each has those retried that failed, the policy asked for each, and the longest of the pauses
+    /// waited for. The batcher's thread waits, on the batcher's clock, so that the order of the batches is
+    /// kept. A panic is not retried, nor are items that the handler [took](Batch::take). A policy that panics
+    /// gives up.
     ///
     /// ```
     /// use selvedge::Batcher;
@@ -150,11 +154,12 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
-    /// Called with the items of a batch that failed and have no ticket, or whose ticket was dropped. Without it, such
-    /// items are dropped; the [report](super::Report) tells why and how many.
+    /// Called with the items of a batch that failed and have no ticket, or whose ticket was dropped. Without
+    /// it, such items are dropped; the [report](super::Report) tells why and how many.
     ///
-    /// It runs on the batcher's thread, or where a ticket is dropped whose item has failed. If it panics itself, that
-    /// ends with the message of the panic hook. Where the handler has taken the items, there are none in it.
+    /// It runs on the batcher's thread, or where a ticket is dropped whose item has failed. If it panics
+    /// itself, that ends with the message of the panic hook. Where the handler has taken the items, there are
+    /// none in it.
     pub fn on_error(mut self, hook: impl Fn(Failed<Vec<T>>) + Send + Sync + 'static) -> Self {
         self.hook = Some(Hook::new(hook));
         self
@@ -166,7 +171,8 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
-    /// Starts the batcher, with one thread: one batch after the other, in the order in which the items were added.
+    /// Starts the batcher, with one thread: one batch after the other, in the order in which the items were
+    /// added.
     ///
     /// The handler may return `()`, `Result<R, E>`, or `Vec<Result<R, E>>`; [`Verdict`] says what each means.
     ///
@@ -179,8 +185,8 @@ impl<T: Send + 'static> Builder<T> {
         self.start([handler].into_iter())
     }
 
-    /// Starts the batcher with `in_flight` threads: so many batches are processed at once, begun in the order in which
-    /// the items were added, and ended in any.
+    /// Starts the batcher with `in_flight` threads: so many batches are processed at once, begun in the order
+    /// in which the items were added, and ended in any.
     ///
     /// # Errors
     /// A [`BuildError`] says which number is wrong, or what the operating system said.

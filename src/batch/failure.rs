@@ -6,7 +6,8 @@ use std::fmt;
 use crate::error::Panic;
 use crate::sync::Arc;
 
-/// Why an item has no result: what a [`JoinError`](crate::error::JoinError) says, and the handler's own error.
+/// Why an item has no result: what a [`JoinError`](crate::error::JoinError) says, and the handler's own
+/// error.
 ///
 /// A clone is the same failure: a batch has one, and each of its items is told.
 #[derive(Clone)]
@@ -89,8 +90,8 @@ impl Error for BatchError {
 /// What was not processed, and why.
 ///
 /// A [`Ticket`](super::Ticket) gives `Failed<Option<T>>`: its item comes back unless the handler
-/// [took](super::Batch::take) it. The hook [`on_error`](super::Builder::on_error) is given `Failed<Vec<T>>`: the
-/// items of one batch that have failed alike.
+/// [took](super::Batch::take) it. The hook [`on_error`](super::Builder::on_error) is given `Failed<Vec<T>>`:
+/// the items of one batch that have failed alike.
 ///
 /// `Debug` and `Display` say nothing of the value, so it need not implement either.
 #[derive(Clone)]

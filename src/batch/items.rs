@@ -20,8 +20,8 @@ pub enum Reason {
 
 /// The items of one batch, in the order in which they came, as a handler sees them; it derefs to a slice.
 ///
-/// The items stay the batcher's, so that it can retry them and give them back: a handler that looks at them only
-/// need not care. One that must own them [takes](Batch::take) them.
+/// The items stay the batcher's, so that it can retry them and give them back: a handler that looks at them
+/// only need not care. One that must own them [takes](Batch::take) them.
 ///
 /// There is no way to a `&mut [T]`: the place of an item says whose it is.
 ///
@@ -66,13 +66,14 @@ impl<T> Batch<T> {
         self.reason
     }
 
-    /// How often these items were handed over, this time included: 1 unless they are [retried](super::Builder::retry).
+    /// How often these items were handed over, this time included: 1 unless they are
+    /// [retried](super::Builder::retry).
     pub fn attempt(&self) -> usize {
         self.attempt
     }
 
-    /// What the items [weigh](super::Builder::weigh) together; when some of them are retried, what the whole batch
-    /// weighed at first.
+    /// What the items [weigh](super::Builder::weigh) together; when some of them are retried, what the whole
+    /// batch weighed at first.
     pub fn weight(&self) -> usize {
         self.weight
     }
@@ -116,8 +117,8 @@ impl<T> Batch<T> {
         self.items.len() < self.count
     }
 
-    /// Parts the items that `leaves` says from the others. If they were [taken](Batch::is_taken), there are two
-    /// batches of taken items.
+    /// Parts the items that `leaves` says from the others. If they were [taken](Batch::is_taken), there are
+    /// two batches of taken items.
     pub(super) fn split(&mut self, leaves: &[bool]) -> (Self, Self) {
         let count = leaves.iter().filter(|leaves| **leaves).count();
         let part = |count| Batch { items: Vec::new(), count, ..*self };

@@ -1,7 +1,7 @@
 //! One batch from the moment it is taken to the moment it has ended, on the thread that took it.
 //!
-//! All of the caller's code that a batch leads to runs here, with no lock held: the handler, the clones of its
-//! result, the retry policy, the hook, and the drop of the items.
+//! All of the caller's code that a batch leads to runs here, with no lock held: the handler, the clones of
+//! its result, the retry policy, the hook, and the drop of the items.
 
 use std::mem;
 use std::time::Duration;
@@ -36,8 +36,8 @@ pub(super) fn work<T, V: Verdict>(
         let mut job = Job::new(shared, filling);
         job.run(&mut handler);
         let mut items = job.batch.items;
-        // An item's drop is the caller's, and may panic: each by itself, for of two that panic in one drop of the list the
-        // second would end the process.
+        // An item's drop is the caller's, and may panic: each by itself, for of two that panic in one drop of
+        // the list the second would end the process.
         panics::discard_each(items.drain(..));
         shared.end(number, items);
     }
@@ -131,7 +131,8 @@ impl<'a, T, R> Job<'a, T, R> {
         }
     }
 
-    /// Hands the batch to the handler once. Answers those that have succeeded, and leaves the others in the batch.
+    /// Hands the batch to the handler once. Answers those that have succeeded, and leaves the others in the
+    /// batch.
     fn attempt<V: Verdict<Value = R>>(
         &mut self,
         handler: &mut impl FnMut(&mut Batch<T>) -> V,
@@ -214,8 +215,8 @@ impl<'a, T, R> Job<'a, T, R> {
     }
 
     /// How long to wait before the next attempt, for each error; `None` if there is to be none. A panic is no
-    /// verdict on the items: nobody knows what was done before it, so it is not retried. What the handler took is
-    /// gone.
+    /// verdict on the items: nobody knows what was done before it, so it is not retried. What the handler
+    /// took is gone.
     fn pauses(&self, failure: &Failure) -> Vec<Option<Duration>> {
         let pause = |error: &BatchError| {
             let policy = self.shared.retry.as_ref()?;
@@ -252,7 +253,8 @@ impl<'a, T, R> Job<'a, T, R> {
         self.shared.settle(self.round.as_ref(), answers);
     }
 
-    /// Parts the items that have a ticket, with what it is told, from those that have none, with their places.
+    /// Parts the items that have a ticket, with what it is told, from those that have none, with their
+    /// places.
     fn part(&mut self, error: impl Fn(usize) -> BatchError) -> (Answers<T, R>, Vec<(usize, T)>) {
         let mut items = mem::take(&mut self.batch.items).into_iter();
         let (mut answers, mut rest) = (Vec::new(), Vec::new());

@@ -8,7 +8,8 @@ use crate::error::still_running;
 use crate::panics::contain;
 use crate::sync::Arc;
 
-/// What a batcher does and has done; see [`Batcher::stats`](super::Batcher::stats). All of it is of one moment.
+/// What a batcher does and has done; see [`Batcher::stats`](super::Batcher::stats). All of it is of one
+/// moment.
 ///
 /// `added` is `waiting`, `processing`, `processed`, `failed`, `panicked` and `aborted` together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,11 +59,12 @@ impl Stats {
 pub struct Report<T> {
     /// What was done, up to this report.
     pub stats: Stats,
-    /// Why batches failed: the first [`Report::MOST_ERRORS`], each once, in the order in which they failed. Also of
-    /// those that a ticket or the hook was told of.
+    /// Why batches failed: the first [`Report::MOST_ERRORS`], each once, in the order in which they failed.
+    /// Also of those that a ticket or the hook was told of.
     pub errors: Vec<BatchError>,
-    /// Items that an abort took back, each in one report only. They are in the order in which they were added, except
-    /// that batches which were in flight at the same time come in the order in which they came back.
+    /// Items that an abort took back, each in one report only. They are in the order in which they were
+    /// added, except that batches which were in flight at the same time come in the order in which they came
+    /// back.
     pub unprocessed: Vec<T>,
     /// Names of the threads that still process a batch.
     pub running: Vec<String>,

@@ -1,7 +1,7 @@
 //! What a batcher's threads and its callers share, and how they wait for each other.
 //!
-//! One mutex orders everything here and in `adding.rs`, `taking.rs` and `ending.rs`, which have a side each. None
-//! of the caller's code runs under it.
+//! One mutex orders everything here and in `adding.rs`, `taking.rs` and `ending.rs`, which have a side each.
+//! None of the caller's code runs under it.
 //!
 //! # Who waits, and who wakes
 //! | line | who | for | woken by |
@@ -12,11 +12,12 @@
 //! | `pausing` | a thread before a retry | its time | abort |
 //!
 //! # Nobody oversleeps
-//! What there is to do for the threads: each ready batch is to be taken, and the age of the open one to be watched.
-//! Each time that one of these begins, one idle thread is called. A thread that comes takes a ready batch or else
-//! sleeps until the open one is due, so it does one of them. A batch that is filled while a thread watches its age
-//! makes one of two: that thread or another is called to take it. So with an idle thread there is none of these
-//! things that nobody has been called for; and with none idle, whoever ends a batch looks for the next.
+//! What there is to do for the threads: each ready batch is to be taken, and the age of the open one to be
+//! watched. Each time that one of these begins, one idle thread is called. A thread that comes takes a ready
+//! batch or else sleeps until the open one is due, so it does one of them. A batch that is filled while a
+//! thread watches its age makes one of two: that thread or another is called to take it. So with an idle
+//! thread there is none of these things that nobody has been called for; and with none idle, whoever ends a
+//! batch looks for the next.
 
 use std::mem;
 use std::time::Duration;

@@ -21,7 +21,8 @@ impl<T, R> Shared<T, R> {
                 state.in_flight.push((batch.number, thread));
                 let reason = batch.due.expect("only what is due is taken");
                 state.stats.count_batch(reason, batch.items.len());
-                // There is room for a batch more. Who is called tries again, and waits again if others were faster.
+                // There is room for a batch more. Who is called tries again, and waits again if others were
+                // faster.
                 let wakes = state.adders.take(self.limits.items);
                 drop(state);
                 drop(wakes);

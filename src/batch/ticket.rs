@@ -50,8 +50,8 @@ pub(super) type Later<T, R> = fn(Answer<T, R>, Option<Hook<T>>) -> Box<dyn FnOnc
 /// ```
 ///
 /// # Blocking
-/// [`join`](Ticket::join) blocks until the handler has returned and no retry is left, or the batcher was aborted. The
-/// batcher's thread wakes all who wait for one batch together.
+/// [`join`](Ticket::join) blocks until the handler has returned and no retry is left, or the batcher was
+/// aborted. The batcher's thread wakes all who wait for one batch together.
 ///
 /// # Cancellation
 /// A wait that ends early gives the ticket back; the item is not taken out of its batch.
@@ -160,9 +160,9 @@ impl<T, R> Ticket<T, R> {
     ///
     /// # Errors
     /// [`Failed`], with the item unless the handler took it: the handler's error or panic, or
-    /// [`BatchError::Cancelled`]. [`BatchError::WouldDeadlock`] at once from inside the batcher's own handler, while
-    /// the result is not known, and where the batch waits, itself or through others, for this thread: the item is
-    /// processed all the same.
+    /// [`BatchError::Cancelled`]. [`BatchError::WouldDeadlock`] at once from inside the batcher's own
+    /// handler, while the result is not known, and where the batch waits, itself or through others, for this
+    /// thread: the item is processed all the same.
     pub fn join(self) -> Answer<T, R> {
         match self.join_until(Until::forever()) {
             Ok(answer) => answer,
@@ -179,12 +179,12 @@ impl<T, R> Ticket<T, R> {
         self.round.take(self.number).ok_or(self)
     }
 
-    /// Like [`join`](Ticket::join), and waits at most until `limit`. The outer result says whether the item was
-    /// processed, the inner one how.
+    /// Like [`join`](Ticket::join), and waits at most until `limit`. The outer result says whether the item
+    /// was processed, the inner one how.
     ///
     /// # Errors
-    /// With the ticket: [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as in
-    /// [`join`](Ticket::join).
+    /// With the ticket: [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as
+    /// in [`join`](Ticket::join).
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
@@ -206,7 +206,8 @@ impl<T, R> Ticket<T, R> {
     /// Waits for the item to be processed, at most until `limit`, and leaves its result.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as in [`join`](Ticket::join).
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as in
+    /// [`join`](Ticket::join).
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;

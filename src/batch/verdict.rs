@@ -10,9 +10,9 @@ use std::error::Error;
 /// | `Result<R, E>` | a clone of the `R` | the whole batch is retried, or has failed |
 /// | `Vec<Result<R, E>>` | its own, in the order of the items | the items with an error are retried, or have failed |
 ///
-/// The first two are what a transaction or an `fsync` knows: all or nothing. The third is what a bulk request to a
-/// server answers. `E` is whatever becomes a boxed error, so `String` and `io::Error` will do; the tickets share it,
-/// and none of it needs to be `Clone`.
+/// The first two are what a transaction or an `fsync` knows: all or nothing. The third is what a bulk request
+/// to a server answers. `E` is whatever becomes a boxed error, so `String` and `io::Error` will do; the
+/// tickets share it, and none of it needs to be `Clone`.
 #[diagnostic::on_unimplemented(
     message = "a batch's handler cannot return `{Self}`",
     label = "this handler",

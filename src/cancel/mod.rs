@@ -65,15 +65,15 @@ use node::{Node, Watcher};
 ///
 /// # Cancellation
 /// It is final and happens once; the first cause stays. Everybody who waits on the token, and every child
-/// that it had, has been told by the time the call that cancelled it returns; until then the token may be seen
-/// cancelled and a child not yet. A second canceller does not wait for the first. A token that is seen cancelled has a [`done`](CancelToken::done) that is disconnected, and the
-/// other way round.
+/// that it had, has been told by the time the call that cancelled it returns; until then the token may be
+/// seen cancelled and a child not yet. A second canceller does not wait for the first. A token that is seen
+/// cancelled has a [`done`](CancelToken::done) that is disconnected, and the other way round.
 ///
 /// # Panics
-/// A panic of a callback is passed on to whoever cancelled, after everybody else has been told; of several the
-/// first. At a deadline nobody asked for the callback, so its panic ends with the panic hook's message; on a manual
-/// clock it goes to whoever advances it. A callback that is never called is dropped with its guard, or with the last
-/// token, and there its captures may panic.
+/// A panic of a callback is passed on to whoever cancelled, after everybody else has been told; of several
+/// the first. At a deadline nobody asked for the callback, so its panic ends with the panic hook's message;
+/// on a manual clock it goes to whoever advances it. A callback that is never called is dropped with its
+/// guard, or with the last token, and there its captures may panic.
 ///
 /// # Ordering
 /// What a thread did before it cancelled is visible to who sees the token cancelled.
@@ -113,8 +113,8 @@ impl CancelToken {
         CancelToken { node: Node::child(&self.node, None) }
     }
 
-    /// A child that its parent knows of only once somebody must be told of its end: half the price where nobody ever
-    /// must.
+    /// A child that its parent knows of only once somebody must be told of its end: half the price where
+    /// nobody ever must.
     pub(crate) fn loose_child(&self) -> Self {
         CancelToken { node: Node::loose_child(&self.node) }
     }
@@ -150,8 +150,8 @@ impl CancelToken {
 
     /// Cancels the token and its children.
     ///
-    /// Takes locks and allocates, so it must not be called from a signal handler, which may have interrupted a
-    /// thread that holds one of those locks. Let a thread wait for the signal and cancel from there; the
+    /// Takes locks and allocates, so it must not be called from a signal handler, which may have interrupted
+    /// a thread that holds one of those locks. Let a thread wait for the signal and cancel from there; the
     /// [guide](crate::guide#ctrl-c-signals-and-fork) has the recipe.
     pub fn cancel(&self) {
         self.cancel_for(Cause::Requested);
@@ -247,11 +247,12 @@ impl CancelToken {
     /// already.
     ///
     /// Keep it short: the crate has one alarm thread, and a callback that blocks there makes every later
-    /// deadline with a callback wait. No lock is held while `f` runs, so it may use this token and anything else. Dropping the guard takes
-    /// the callback back; it does not wait for one that runs.
+    /// deadline with a callback wait. No lock is held while `f` runs, so it may use this token and anything
+    /// else. Dropping the guard takes the callback back; it does not wait for one that runs.
     ///
-    /// If the operating system refuses the alarm thread, a deadline's callbacks are late: the thread is asked for again
-    /// whenever an alarm is set or taken back, a thread sleeps in this crate, or another thread could be started.
+    /// If the operating system refuses the alarm thread, a deadline's callbacks are late: the thread is asked
+    /// for again whenever an alarm is set or taken back, a thread sleeps in this crate, or another thread
+    /// could be started.
     pub fn on_cancel(&self, f: impl FnOnce() + Send + 'static) -> CallbackGuard {
         CallbackGuard::new(&self.node, Box::new(f))
     }
@@ -265,8 +266,8 @@ impl CancelToken {
     /// A channel that is disconnected when the token is cancelled, for crossbeam's `select!`.
     ///
     /// It never receives a message. A token with a deadline, on the system's clock, gets an alarm on the
-    /// crate's alarm thread with the first call. If the operating system refuses that thread, the channel may be
-    /// disconnected late, like the callbacks of [`on_cancel`](CancelToken::on_cancel).
+    /// crate's alarm thread with the first call. If the operating system refuses that thread, the channel may
+    /// be disconnected late, like the callbacks of [`on_cancel`](CancelToken::on_cancel).
     ///
     /// ```
     /// use crossbeam_channel::{never, select};

@@ -39,8 +39,8 @@ use crate::wait::{Outcome, Slot};
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Node {
-    /// How far it has come: [`LOOSE`], [`LIVE`], [`ENDING`] or [`CANCELLED`]. Changes under the lock, after `cause`;
-    /// saves the lock to those who only ask.
+    /// How far it has come: [`LOOSE`], [`LIVE`], [`ENDING`] or [`CANCELLED`]. Changes under the lock, after
+    /// `cause`; saves the lock to those who only ask.
     stage: AtomicUsize,
     pub(super) clock: Clock,
     /// Never later than the parent's.
@@ -58,8 +58,8 @@ pub(super) struct Node {
 const LIVE: usize = 0;
 /// Live, and in no list: whoever looks at the node looks at its parent.
 const LOOSE: usize = 3;
-/// `done` is about to be disconnected: whoever asks waits for the lock, that is until it is. So nobody sees the node
-/// cancelled and `done` not yet disconnected, nor the other way round.
+/// `done` is about to be disconnected: whoever asks waits for the lock, that is until it is. So nobody sees
+/// the node cancelled and `done` not yet disconnected, nor the other way round.
 const ENDING: usize = 1;
 const CANCELLED: usize = 2;
 
@@ -161,7 +161,8 @@ impl Node {
     /// True if somebody has cancelled the node by now; does not look at the deadline.
     #[inline]
     pub(super) fn was_cancelled(&self) -> bool {
-        // Acquire pairs with the release store in `end`: who sees the node cancelled sees what the canceller did before.
+        // Acquire pairs with the release store in `end`: who sees the node cancelled sees what the canceller
+        // did before.
         match self.stage.load(Ordering::Acquire) {
             LIVE => false,
             LOOSE => self.is_cancelled_above(),
@@ -199,9 +200,9 @@ impl Node {
 
     /// Cancels the node and everything below it, and tells everybody, each once. The first cause stays.
     ///
-    /// Returns the first payload if callbacks panicked: everybody has been told all the same, and nothing of the
-    /// caller's unwinds this loop. Goes down the tree with a list instead of recursion: a chain of tokens may be
-    /// deeper than the stack.
+    /// Returns the first payload if callbacks panicked: everybody has been told all the same, and nothing of
+    /// the caller's unwinds this loop. Goes down the tree with a list instead of recursion: a chain of tokens
+    /// may be deeper than the stack.
     #[must_use = "a callback's panic goes to whoever cancelled, or is let go on purpose"]
     pub(super) fn cancel(node: &Arc<Self>, cause: Cause) -> Option<Payload> {
         // Most tokens have nobody below, and then nothing is allocated.
@@ -242,8 +243,8 @@ impl Node {
             if let Some(done) = state.done.take() {
                 // Relaxed: whoever must see it is one who has seen the disconnection, which publishes it.
                 self.stage.store(ENDING, Ordering::Relaxed);
-                // Under the lock, though it wakes threads in `select!`: those who ask meanwhile wait for it here. It
-                // runs nobody's code.
+                // Under the lock, though it wakes threads in `select!`: those who ask meanwhile wait for it
+                // here. It runs nobody's code.
                 drop(done);
             }
             // Release: see `was_cancelled`.
@@ -358,8 +359,8 @@ impl Node {
 }
 
 impl Drop for Node {
-    /// Leaves the lists of the nodes above, and frees ancestors that nobody else keeps in a loop, because a chain of
-    /// them may be longer than the stack is deep.
+    /// Leaves the lists of the nodes above, and frees ancestors that nobody else keeps in a loop, because a
+    /// chain of them may be longer than the stack is deep.
     fn drop(&mut self) {
         let mut above: Vec<Link> = self.also.take().into_iter().collect();
         let mut next = self.leave_parent();

@@ -7,8 +7,8 @@ use super::node::Watcher;
 
 /// Watchers under keys that are given once, so that a guard's key never finds another's watcher.
 ///
-/// Not a slab, whose places are its keys: one watcher that stays keeps every place of the largest burst before it.
-/// Here a burst is given back as it goes, for an amortised constant price.
+/// Not a slab, whose places are its keys: one watcher that stays keeps every place of the largest burst
+/// before it. Here a burst is given back as it goes, for an amortised constant price.
 #[derive(Default)]
 pub(super) struct Watchers {
     by_key: HashMap<Key, Watcher, BuildHasherDefault<Spread>>,
@@ -48,7 +48,8 @@ impl Watchers {
     }
 }
 
-/// Hashes numbers that count up: a multiplication spreads them over all bits (Knuth's, with the golden ratio).
+/// Hashes numbers that count up: a multiplication spreads them over all bits (Knuth's, with the golden
+/// ratio).
 #[derive(Default)]
 struct Spread(u64);
 

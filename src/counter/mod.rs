@@ -15,8 +15,8 @@ pub use striped::StripedCounter;
 /// Counts what several threads do, and knows the number at any moment.
 ///
 /// Every call is one step in one order that all threads agree on: [`get`](Counter::get) is exact,
-/// [`add`](Counter::add) says what the number was, and of two calls of [`take`](Counter::take) no addition is in
-/// both.
+/// [`add`](Counter::add) says what the number was, and of two calls of [`take`](Counter::take) no addition is
+/// in both.
 ///
 /// # Examples
 /// ```
@@ -45,8 +45,8 @@ pub use striped::StripedCounter;
 /// Nothing here blocks.
 ///
 /// # Ordering
-/// None: the counter counts, and publishes nothing else. A number that was read does not mean that the work it
-/// counts can be seen; that takes a lock, a channel or a join. What a thread added before it was joined is
+/// None: the counter counts, and publishes nothing else. A number that was read does not mean that the work
+/// it counts can be seen; that takes a lock, a channel or a join. What a thread added before it was joined is
 /// counted by who joined it.
 ///
 /// # Cost
@@ -54,8 +54,8 @@ pub use striped::StripedCounter;
 /// at every call; if they do little else, [`StripedCounter`] is several times faster. Bench `counter`.
 ///
 /// # Instead
-/// [`StripedCounter`] if many threads add often and somebody looks seldom. `AtomicI64` where 128 bytes are too
-/// many.
+/// [`StripedCounter`] if many threads add often and somebody looks seldom. `AtomicI64` where 128 bytes are
+/// too many.
 pub struct Counter {
     count: CachePadded<AtomicI64>,
 }

@@ -1,8 +1,8 @@
 //! A number for each thread: small, and its own as long as it lives.
 //!
 //! A thread that counts gets the lowest number that no living thread has, and gives it back when it ends. So
-//! numbers stay below the largest number of threads that ever counted at the same time, and no two threads have
-//! the same one.
+//! numbers stay below the largest number of threads that ever counted at the same time, and no two threads
+//! have the same one.
 //!
 //! # Ordering
 //! One mutex: what a thread did before it gave its number back is visible to the next that gets it. That is

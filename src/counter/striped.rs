@@ -2,15 +2,16 @@
 //!
 //! # Why nobody resets a place
 //! The usual striped counter takes by swapping every stripe with 0, so every addition must be a
-//! read-modify-write operation, also where a stripe has only one writer. Here places only ever go on, and a take
-//! remembers how far it has counted: the next one counts from there. So a place is written by its thread alone,
-//! with a plain load and a plain store; that is cheaper than any atomic addition, and a take disturbs nobody.
+//! read-modify-write operation, also where a stripe has only one writer. Here places only ever go on, and a
+//! take remembers how far it has counted: the next one counts from there. So a place is written by its thread
+//! alone, with a plain load and a plain store; that is cheaper than any atomic addition, and a take disturbs
+//! nobody.
 //!
 //! # Invariants
 //! 1. A place is written only by the thread whose number it has ([`places`]), except the crowd's, to which
 //!    threads without a number add atomically.
-//! 2. A place's value is the sum, wrapping around, of all that was ever added there. Whoever reads it splits those
-//!    additions into earlier and later ones, none in both.
+//! 2. A place's value is the sum, wrapping around, of all that was ever added there. Whoever reads it splits
+//!    those additions into earlier and later ones, none in both.
 //! 3. `taken` is what all takes up to now have returned, together; it changes under its lock, in which a
 //!    take reads the places. A place only goes on, so a later take reads nothing that an earlier one did not.
 
@@ -25,9 +26,9 @@ use crate::sync::{Mutex, OnceLock, sized};
 
 /// Counts what many threads do at the same time, and does not make them wait for each other's cache line.
 ///
-/// Each thread adds in a place of its own, which it gets with its first addition; the sum is made when somebody
-/// asks for it. What is [taken](StripedCounter::take) is taken exactly once: added up over all takes and what is
-/// left, every addition is there once.
+/// Each thread adds in a place of its own, which it gets with its first addition; the sum is made when
+/// somebody asks for it. What is [taken](StripedCounter::take) is taken exactly once: added up over all takes
+/// and what is left, every addition is there once.
 ///
 /// # Examples
 /// ```
@@ -66,10 +67,11 @@ use crate::sync::{Mutex, OnceLock, sized};
 ///
 /// # Consistency
 /// `sum` and `take` read one place after another. What was added before the call, by this thread or one that
-/// it knows to have added (by a join, a lock, a message), is counted. What is added while the call runs may be
-/// counted or not, each addition by itself: of two that one thread makes the earlier is always counted if the
-/// later is, of those of different threads either one may be. So a sum while threads add may be a number that the
-/// counter never had; when they are still, it is exact. What a `take` did not count, the next one will.
+/// it knows to have added (by a join, a lock, a message), is counted. What is added while the call runs may
+/// be counted or not, each addition by itself: of two that one thread makes the earlier is always counted if
+/// the later is, of those of different threads either one may be. So a sum while threads add may be a number
+/// that the counter never had; when they are still, it is exact. What a `take` did not count, the next one
+/// will.
 ///
 /// # Blocking
 /// Adding does not block, but for a short lock with a thread's first addition to any counter. Two calls of
@@ -82,14 +84,14 @@ use crate::sync::{Mutex, OnceLock, sized};
 /// Models in `loom-tests/tests/counter.rs`.
 ///
 /// # Cost
-/// An addition is a load and a store, two thirds of the time of an atomic one when nobody else counts, and the
-/// same when everybody does. A sum reads a cache line for each place. Memory: 768 bytes, and 128 for each number up
-/// to the highest that a thread has added under, rounded up to a power of two: a few for a few threads, and none
-/// is given back before the counter is dropped. Bench `counter`.
+/// An addition is a load and a store, two thirds of the time of an atomic one when nobody else counts, and
+/// the same when everybody does. A sum reads a cache line for each place. Memory: 768 bytes, and 128 for each
+/// number up to the highest that a thread has added under, rounded up to a power of two: a few for a few
+/// threads, and none is given back before the counter is dropped. Bench `counter`.
 ///
 /// # Instead
-/// [`Counter`](super::Counter) if one or two threads count, if you look as often as you add, or if an addition
-/// must say what the number was.
+/// [`Counter`](super::Counter) if one or two threads count, if you look as often as you add, or if an
+/// addition must say what the number was.
 pub struct StripedCounter {
     /// Places by number, in segments of 1, 2, 4, 8… which come when somebody needs them.
     segments: [OnceLock<Box<[Place]>>; SEGMENTS],

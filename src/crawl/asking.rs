@@ -13,8 +13,8 @@ use super::robots::{self, Rules};
 use crate::sync::Arc;
 
 impl Engine {
-    /// Asks the host of a page for its rules, in the page's place. The host lets nobody else in until they are
-    /// known.
+    /// Asks the host of a page for its rules, in the page's place. The host lets nobody else in until they
+    /// are known.
     pub(super) fn ask(&self, mut turn: Turn<'_, Record>, url: &Url, worker: usize) {
         turn.begin();
         let mut was_asked = false;

@@ -64,8 +64,8 @@ impl Builder {
 
     /// URLs that are remembered: what bounds the memory. 1,000,000 by default.
     ///
-    /// The rule: a URL that is found when so many are known is *refused*: neither fetched nor listed. The report
-    /// counts the links that were refused, and is not whole.
+    /// The rule: a URL that is found when so many are known is *refused*: neither fetched nor listed. The
+    /// report counts the links that were refused, and is not whole.
     pub fn urls(mut self, urls: usize) -> Self {
         self.settings.urls = urls;
         self
@@ -73,8 +73,8 @@ impl Builder {
 
     /// Links that are remembered, at 8 bytes each; 20,000,000 by default.
     ///
-    /// The rule: a link beyond them is followed and counted, but the report does not know that it is there, so a
-    /// dead link may lack a page that it is on, and a depth may not be the shortest.
+    /// The rule: a link beyond them is followed and counted, but the report does not know that it is there,
+    /// so a dead link may lack a page that it is on, and a depth may not be the shortest.
     pub fn links(mut self, links: usize) -> Self {
         self.settings.links = links;
         self
@@ -92,14 +92,16 @@ impl Builder {
         self
     }
 
-    /// Of these, how many at the same host; 6 by default, as browsers do. A host is a scheme, a name and a port.
+    /// Of these, how many at the same host; 6 by default, as browsers do. A host is a scheme, a name and a
+    /// port.
     pub fn per_host(mut self, requests: usize) -> Self {
         self.settings.per_host = requests;
         self
     }
 
-    /// The least time between the beginnings of two requests to one host, whoever makes them; none by default. A
-    /// crawl-delay in its robots.txt that is longer holds instead, and lets in one request at a time.
+    /// The least time between the beginnings of two requests to one host, whoever makes them; none by
+    /// default. A crawl-delay in its robots.txt that is longer holds instead, and lets in one request at a
+    /// time.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.settings.delay = delay;
         self
@@ -111,15 +113,15 @@ impl Builder {
         self
     }
 
-    /// Whether the sitemaps of the hosts in scope are read: those that robots.txt names, or else `/sitemap.xml`.
-    /// They are not by default.
+    /// Whether the sitemaps of the hosts in scope are read: those that robots.txt names, or else
+    /// `/sitemap.xml`. They are not by default.
     pub fn sitemaps(mut self, sitemaps: bool) -> Self {
         self.settings.sitemaps = sitemaps;
         self
     }
 
-    /// Whether links that lead out of scope are looked at, without reading what is there: with a HEAD, and a GET
-    /// where that is refused. They are not by default.
+    /// Whether links that lead out of scope are looked at, without reading what is there: with a HEAD, and a
+    /// GET where that is refused. They are not by default.
     pub fn external(mut self, external: bool) -> Self {
         self.settings.external = external;
         self
@@ -156,7 +158,8 @@ impl Builder {
         self
     }
 
-    /// Leaves out URLs that do not match; with several, those that match none. The start is fetched in any case.
+    /// Leaves out URLs that do not match; with several, those that match none. The start is fetched in any
+    /// case.
     pub fn include(mut self, pattern: Pattern) -> Self {
         self.settings.scope.include.push(pattern);
         self
@@ -168,8 +171,8 @@ impl Builder {
         self
     }
 
-    /// What servers are told. What stands before the first slash is the name that robots.txt may call the crawler
-    /// by. `selvedge-crawl/` and the version by default.
+    /// What servers are told. What stands before the first slash is the name that robots.txt may call the
+    /// crawler by. `selvedge-crawl/` and the version by default.
     pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
         self.settings.request.agent = agent.into();
         self
@@ -205,14 +208,15 @@ impl Builder {
         self
     }
 
-    /// The media types that are read for links, instead of HTML and XHTML. A type that is read is read as HTML.
+    /// The media types that are read for links, instead of HTML and XHTML. A type that is read is read as
+    /// HTML.
     pub fn content_types<S: Into<String>>(mut self, types: impl IntoIterator<Item = S>) -> Self {
         self.settings.request.types = types.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How often a request that failed for the moment is made again: one that timed out, broke off or was refused
-    /// a connection, and a status of 408, 425, 429, 502, 503 or 504. 2 by default.
+    /// How often a request that failed for the moment is made again: one that timed out, broke off or was
+    /// refused a connection, and a status of 408, 425, 429, 502, 503 or 504. 2 by default.
     pub fn retries(mut self, times: u32) -> Self {
         self.settings.retry.times = times;
         self
@@ -225,9 +229,9 @@ impl Builder {
         self
     }
 
-    /// The longest `Retry-After` that is waited for, with the whole host left alone meanwhile; 60 s by default. A
-    /// host that asks for more is not asked again. One that names a date is believed as far as its answer has a `Date`
-    /// to count from.
+    /// The longest `Retry-After` that is waited for, with the whole host left alone meanwhile; 60 s by
+    /// default. A host that asks for more is not asked again. One that names a date is believed as far as its
+    /// answer has a `Date` to count from.
     pub fn patience(mut self, time: Duration) -> Self {
         self.settings.retry.patience = time;
         self
@@ -239,9 +243,9 @@ impl Builder {
         self
     }
 
-    /// How long a crawl that was stopped waits for requests that have not noticed; 300 ms by default. One that
-    /// waits for a silent server may take until its time-out; it is then left behind, and its page waits in the
-    /// report.
+    /// How long a crawl that was stopped waits for requests that have not noticed; 300 ms by default. One
+    /// that waits for a silent server may take until its time-out; it is then left behind, and its page waits
+    /// in the report.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self
@@ -255,9 +259,9 @@ impl Builder {
 
     /// Calls `f` with each page when it is settled; after its report has it, and before the iterator has.
     ///
-    /// It is called by the workers, several at a time, with no lock held; a worker that is in it fetches nothing.
-    /// If it panics the crawl is stopped, and its owner gets the panic; other callbacks are called with the page all
-    /// the same.
+    /// It is called by the workers, several at a time, with no lock held; a worker that is in it fetches
+    /// nothing. If it panics the crawl is stopped, and its owner gets the panic; other callbacks are called
+    /// with the page all the same.
     pub fn on_page(mut self, f: impl Fn(&Visited) + Send + Sync + 'static) -> Self {
         self.on_page.push(Held::new(Box::new(f)));
         self

@@ -144,8 +144,8 @@ fn name(part: &str) -> &str {
     part.split('=').next().unwrap_or_default()
 }
 
-/// Percent-encodings that mean a letter, a digit or one of `-._~` are undone; of others the digits are in upper
-/// case. Those mean the same to everybody, and nothing else does.
+/// Percent-encodings that mean a letter, a digit or one of `-._~` are undone; of others the digits are in
+/// upper case. Those mean the same to everybody, and nothing else does.
 fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

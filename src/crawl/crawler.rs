@@ -24,10 +24,11 @@ use crate::until::Until;
 
 /// Follows the links of a site and says which of them are dead.
 ///
-/// Every page is asked for once, nearest first, and reported with its shortest distance from the start, whatever
-/// the number of workers. A worker holds nothing while it waits but its own request's place at its host. The end is
-/// exact: when no page waits and none is in work. A page that failed is tried again and then reported, never
-/// dropped. A crawl that is stopped says what it found, and [`resume`](Crawler::resume) goes on from there.
+/// Every page is asked for once, nearest first, and reported with its shortest distance from the start,
+/// whatever the number of workers. A worker holds nothing while it waits but its own request's place at its
+/// host. The end is exact: when no page waits and none is in work. A page that failed is tried again and then
+/// reported, never dropped. A crawl that is stopped says what it found, and [`resume`](Crawler::resume) goes
+/// on from there.
 ///
 /// # Examples
 /// ```no_run
@@ -59,16 +60,19 @@ use crate::until::Until;
 /// [`run`](Crawler::run) until the crawl is over; [`spawn`](Crawler::spawn) not at all.
 ///
 /// # Cancellation
-/// A crawl that is cancelled, or out of time, ends within one request's time-out, most often within milliseconds:
-/// bodies look at the token as they arrive. Its report has everything that was settled, and what was in work waits.
+/// A crawl that is cancelled, or out of time, ends within one request's time-out, most often within
+/// milliseconds: bodies look at the token as they arrive. Its report has everything that was settled, and
+/// what was in work waits.
 ///
 /// # Panics
-/// A panic in a callback stops the crawl and goes on at [`run`](Crawler::run) or [`Crawl::finish`]. One in a fetcher
-/// is a page that failed. If a callback or the fetcher panics when it is dropped, the panic is whose drop of the crawler
-/// or the crawl was the last; one that comes while a report is made ends with the panic hook's message.
+/// A panic in a callback stops the crawl and goes on at [`run`](Crawler::run) or [`Crawl::finish`]. One in a
+/// fetcher is a page that failed. If a callback or the fetcher panics when it is dropped, the panic is whose
+/// drop of the crawler or the crawl was the last; one that comes while a report is made ends with the panic
+/// hook's message.
 ///
 /// # Fairness
-/// Hosts do not stand in each other's way: of all hosts that would take a request now, the nearest page is next.
+/// Hosts do not stand in each other's way: of all hosts that would take a request now, the nearest page is
+/// next.
 ///
 /// # Proof
 /// The protocol by which workers share pages is modelled in `loom-tests/tests/crawl.rs`.
@@ -89,8 +93,8 @@ pub struct Crawler {
 
 /// A crawl that is running: an iterator over its pages as they are settled.
 ///
-/// The iterator ends when the crawl does. Who does not read it holds the crawl up, once as many pages as there are
-/// workers are unread; [`finish`](Crawl::finish) reads the rest. Dropped, it stops the crawl.
+/// The iterator ends when the crawl does. Who does not read it holds the crawl up, once as many pages as
+/// there are workers are unread; [`finish`](Crawl::finish) reads the rest. Dropped, it stops the crawl.
 #[must_use = "a crawl that is dropped is stopped"]
 pub struct Crawl {
     engine: Arc<Engine>,
@@ -155,8 +159,8 @@ impl Crawler {
         self.go(limit.into(), Some(self.settings.workers), |engine| engine.begin_at(&start))
     }
 
-    /// Goes on where an earlier crawl stopped: with the pages that waited, and what failed for the moment. The
-    /// report of this one has both.
+    /// Goes on where an earlier crawl stopped: with the pages that waited, and what failed for the moment.
+    /// The report of this one has both.
     ///
     /// # Errors
     /// [`StartError`] if the report has no page to have begun at, or no thread could be had.
@@ -271,7 +275,8 @@ impl Crawl {
         drop(self);
         let panicked = engine.panic.lock().take();
         if let Some(payload) = panicked {
-            // Contained: the owner gets one panic, and the callback's is the one that says why there is no report.
+            // Contained: the owner gets one panic, and the callback's is the one that says why there is no
+            // report.
             panics::discard(engine);
             panics::resume(payload);
         }

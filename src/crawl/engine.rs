@@ -21,8 +21,8 @@ use crate::panics::{self, FirstPanic, Held, Payload};
 use crate::queue::BoundedQueue;
 use crate::sync::{Arc, Mutex, RwLock, time};
 
-/// How much is wanted of a page. Only to know whether it is there; the same, and asking in the least expensive way
-/// has failed; its links; its URLs.
+/// How much is wanted of a page. Only to know whether it is there; the same, and asking in the least
+/// expensive way has failed; its links; its URLs.
 pub(super) const LEAF: u8 = 0;
 pub(super) const LEAF_GET: u8 = 1;
 pub(super) const PAGE: u8 = 2;
@@ -128,8 +128,8 @@ impl Engine {
     pub(super) fn work(&self, worker: usize) {
         while let Ok(turn) = self.frontier.take(&self.token) {
             self.sample();
-            // A page whose errand panics is put back by its turn; the panic is the callbacks', since a fetcher's
-            // is caught where it is called, so the crawl ends and its owner gets it.
+            // A page whose errand panics is put back by its turn; the panic is the callbacks', since a
+            // fetcher's is caught where it is called, so the crawl ends and its owner gets it.
             if let Err(payload) = panics::catch(|| self.errand(turn, worker)) {
                 let mut first = self.panic.lock();
                 let later = if first.0.is_none() { first.0.replace(payload) } else { Some(payload) };
@@ -257,7 +257,8 @@ impl Engine {
         self.settle(turn, record, links);
     }
 
-    /// Settles a page that leads elsewhere. A start that moves house (to https, to www) takes the crawl along.
+    /// Settles a page that leads elsewhere. A start that moves house (to https, to www) takes the crawl
+    /// along.
     fn follow(&self, turn: Turn<'_, Record>, response: &Response, to: Url, took: Duration) {
         let is_front = *self.front.lock() == Some(turn.page);
         if is_front {

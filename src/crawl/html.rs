@@ -1,7 +1,7 @@
 //! The links of a page, each once and in one spelling.
 //!
-//! Only the tokens are looked at, as a browser's tokenizer makes them, not the tree: for links that is the same
-//! but for pages whose tree a browser would mend by moving them, and takes a fraction of the time.
+//! Only the tokens are looked at, as a browser's tokenizer makes them, not the tree: for links that is the
+//! same but for pages whose tree a browser would mend by moving them, and takes a fraction of the time.
 
 use std::borrow::Cow;
 use std::cell::RefCell;

@@ -17,12 +17,12 @@ const CHUNK: usize = 16 << 10;
 
 /// Makes requests over HTTP and HTTPS, with connections that are kept open between them.
 ///
-/// Bodies that were packed for the way are unpacked, and the cap counts the unpacked bytes. Cookies are neither
-/// kept nor sent.
+/// Bodies that were packed for the way are unpacked, and the cap counts the unpacked bytes. Cookies are
+/// neither kept nor sent.
 ///
 /// # Blocking
-/// A request blocks within its time-outs. A body that arrives looks at the token with every chunk; a server that
-/// is silent is waited for until a time-out ends it.
+/// A request blocks within its time-outs. A body that arrives looks at the token with every chunk; a server
+/// that is silent is waited for until a time-out ends it.
 pub struct Http {
     agent: Agent,
 }

@@ -24,8 +24,8 @@ impl Drop for Answers {
 
 /// A site that answers out of memory and keeps a list of what it was asked.
 ///
-/// A path that nobody planned is a 404, and so is the robots.txt of a host, which means that all is allowed. A
-/// host of which there is no page at all does not exist.
+/// A path that nobody planned is a 404, and so is the robots.txt of a host, which means that all is allowed.
+/// A host of which there is no page at all does not exist.
 ///
 /// Clones are the same site.
 ///

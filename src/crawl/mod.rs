@@ -13,8 +13,9 @@
 //!
 //! What it uses of the rest of the crate: a [`Pool`](crate::Pool) for the workers, a
 //! [`BoundedQueue`](crate::BoundedQueue) for pages that somebody wants as they come, a
-//! [`WaitGroup`](crate::WaitGroup) for the end, and one [`CancelToken`](crate::CancelToken) that reaches every
-//! sleeper. Where the next page waits for a host, the frontier itself sleeps, in the crate's one place for that.
+//! [`WaitGroup`](crate::WaitGroup) for the end, and one [`CancelToken`](crate::CancelToken) that reaches
+//! every sleeper. Where the next page waits for a host, the frontier itself sleeps, in the crate's one place
+//! for that.
 
 #[doc(hidden)]
 pub mod frontier;

@@ -1,8 +1,8 @@
 //! Addresses of hosts, remembered for a while.
 //!
-//! The client asks for a host's addresses before each request, also where it then takes a connection that is open;
-//! and since a look-up cannot be interrupted, one with a time-out has a thread of its own. That is 100 µs and more a
-//! page, for what is nearly always known.
+//! The client asks for a host's addresses before each request, also where it then takes a connection that is
+//! open; and since a look-up cannot be interrupted, one with a time-out has a thread of its own. That is 100
+//! µs and more a page, for what is nearly always known.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,8 +21,8 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 /// Hosts of which the addresses are kept; beyond, all are forgotten.
 const HOSTS: usize = 10_000;
 
-/// Asks the system, and remembers for [`REMEMBERED`] what it said. A host that is written as an address is not
-/// asked for.
+/// Asks the system, and remembers for [`REMEMBERED`] what it said. A host that is written as an address is
+/// not asked for.
 #[derive(Debug, Default)]
 pub(super) struct Remembering {
     system: DefaultResolver,

@@ -34,8 +34,8 @@ impl RetrySettings {
         }
     }
 
-    /// Twice as long with each try, less up to a half: pages that failed together do not come back together. The
-    /// same for the same seed.
+    /// Twice as long with each try, less up to a half: pages that failed together do not come back together.
+    /// The same for the same seed.
     fn back_off(&self, url: &str, tries: u32) -> Duration {
         let whole = self.first.saturating_mul(2u32.saturating_pow(tries)).min(self.most);
         let mut hasher = DefaultHasher::new();
@@ -54,8 +54,8 @@ pub(super) fn is_passing_failure(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TimedOut | ErrorKind::ConnectionLost | ErrorKind::ConnectionRefused)
 }
 
-/// `Retry-After`: seconds, or a date. A date is counted from the answer's own `Date`, so that neither side's clock need
-/// be right, and this side's not be asked.
+/// `Retry-After`: seconds, or a date. A date is counted from the answer's own `Date`, so that neither side's
+/// clock need be right, and this side's not be asked.
 fn wait_asked_by(response: &Response) -> Option<Duration> {
     let text = response.get("retry-after")?.trim();
     if let Ok(seconds) = text.parse() {

@@ -32,8 +32,8 @@ pub(super) enum Rules {
 }
 
 impl Rules {
-    /// Reads an answer, as RFC 9309 has it: no such file allows all, a server's trouble allows nothing, and what
-    /// cannot be read cannot be obeyed, so it is taken for a no.
+    /// Reads an answer, as RFC 9309 has it: no such file allows all, a server's trouble allows nothing, and
+    /// what cannot be read cannot be obeyed, so it is taken for a no.
     pub(super) fn of(answer: Result<Response, FetchError>, agent: &str) -> Self {
         match answer {
             Err(error) => Rules::Unreachable(error),
@@ -70,8 +70,8 @@ impl Rules {
     }
 }
 
-/// The rules of all hosts that were asked, for as long as their crawler lives. Several crawls of one crawler share
-/// them, and where two want the rules of one host at the same time, one asks and both are told.
+/// The rules of all hosts that were asked, for as long as their crawler lives. Several crawls of one crawler
+/// share them, and where two want the rules of one host at the same time, one asks and both are told.
 #[derive(Debug, Default)]
 pub(super) struct Robots {
     known: Mutex<HashMap<String, Arc<Rules>>>,
@@ -79,9 +79,9 @@ pub(super) struct Robots {
 }
 
 impl Robots {
-    /// The rules of a host; `ask` is called if nobody knows them and nobody else asks. What it fails with reaches
-    /// all who asked, and nothing is remembered; nor is that a host could not be reached, which the next crawl
-    /// should find out for itself. [`Again::No`] if the crawl was stopped.
+    /// The rules of a host; `ask` is called if nobody knows them and nobody else asks. What it fails with
+    /// reaches all who asked, and nothing is remembered; nor is that a host could not be reached, which the
+    /// next crawl should find out for itself. [`Again::No`] if the crawl was stopped.
     pub(super) fn of(
         &self,
         host: &str,

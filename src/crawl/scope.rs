@@ -41,8 +41,8 @@ pub struct PatternError {
 }
 
 impl Pattern {
-    /// A glob over the whole URL: `*` stands for anything, slashes included, `?` for one character, `[ab]` for
-    /// one of these, `{a,b}` for either.
+    /// A glob over the whole URL: `*` stands for anything, slashes included, `?` for one character, `[ab]`
+    /// for one of these, `{a,b}` for either.
     ///
     /// # Errors
     /// [`PatternError`] if `glob` is none.

@@ -5,9 +5,9 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 /// Where a page's own word on its encoding is looked for.
 const PRESCAN: usize = 1024;
 
-/// The text of a page, and its encoding: what it begins with (a byte order mark), what the header says, what the
-/// page says, UTF-8 if it is that, and else what most of the old web is in. What does not fit is replaced; a name
-/// that nobody knows counts as none.
+/// The text of a page, and its encoding: what it begins with (a byte order mark), what the header says, what
+/// the page says, UTF-8 if it is that, and else what most of the old web is in. What does not fit is
+/// replaced; a name that nobody knows counts as none.
 pub(super) fn decode(body: &[u8], content_type: Option<&str>) -> (String, &'static Encoding) {
     let named = || content_type.and_then(charset).or_else(|| declared(&body[..body.len().min(PRESCAN)]));
     let encoding = match Encoding::for_bom(body) {

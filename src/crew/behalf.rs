@@ -4,8 +4,8 @@ use crate::clock::Clock;
 use crate::inside::Inside;
 use crate::wait::{self, Observers};
 
-/// What a thread takes over from the one that waits for it: the pools and groups that it is inside of, the clock that it
-/// reads, and those who count its sleeps.
+/// What a thread takes over from the one that waits for it: the pools and groups that it is inside of, the
+/// clock that it reads, and those who count its sleeps.
 pub(crate) struct Behalf {
     inside: Inside,
     clock: Clock,

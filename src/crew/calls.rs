@@ -1,4 +1,5 @@
-//! Calls: what a helper is to do, from being added to being taken or taken back, and what makes a helper come for it.
+//! Calls: what a helper is to do, from being added to being taken or taken back, and what makes a helper come
+//! for it.
 
 use std::io;
 
@@ -112,8 +113,8 @@ impl Called {
     /// Makes a helper come.
     ///
     /// # Errors
-    /// If the operating system refuses a thread and nobody else is coming for the call. It stays in the queue, for a
-    /// helper that becomes free.
+    /// If the operating system refuses a thread and nobody else is coming for the call. It stays in the
+    /// queue, for a helper that becomes free.
     pub(crate) fn send(self) -> io::Result<()> {
         drop(self.woken);
         match self.need {
@@ -140,16 +141,16 @@ impl State {
         Called { number, woken, need: self.need() }
     }
 
-    /// Wakes as many of those who nap as there are calls that rely on them. Any call may be another's: whoever comes
-    /// takes the oldest.
+    /// Wakes as many of those who nap as there are calls that rely on them. Any call may be another's:
+    /// whoever comes takes the oldest.
     fn wake_naps(&mut self) -> Vec<Wake> {
         let missing = self.calls.len().saturating_sub(self.coming - self.naps.len());
         let woken = self.naps.len().saturating_sub(missing)..;
         self.naps.drain(woken).filter_map(|slot| slot.end(Ok(()))).collect()
     }
 
-    /// Makes the invariant hold: counts another helper as coming if there are too few, and says how it is to be made
-    /// to come.
+    /// Makes the invariant hold: counts another helper as coming if there are too few, and says how it is to
+    /// be made to come.
     fn need(&mut self) -> Need {
         if self.calls.len() <= self.coming {
             return Need::Nothing;
@@ -162,7 +163,8 @@ impl State {
         }
     }
 
-    /// Whether a call whose thread the system has refused is in the queue, and not every call there has a helper coming.
+    /// Whether a call whose thread the system has refused is in the queue, and not every call there has a
+    /// helper coming.
     pub(super) fn has_none_for(&self, number: u64) -> bool {
         self.calls.len() > self.coming && self.calls.iter().any(|(other, _)| *other == number)
     }

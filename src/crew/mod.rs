@@ -1,38 +1,40 @@
 //! Threads that are started when they are needed, and kept a while for the next call.
 //!
 //! Starting a thread costs 100 µs and more, waking one 30 to 45 µs, so a helper that has nothing to do waits
-//! for another call before it goes. If no helper is idle another is started: nobody ever waits for a helper to become
-//! free, so helpers may block for as long as they like.
+//! for another call before it goes. If no helper is idle another is started: nobody ever waits for a helper
+//! to become free, so helpers may block for as long as they like.
 //!
 //! # Calls
-//! A call is not handed to a certain helper but put into a queue, and a helper is made to *come*: woken, the one that
-//! went idle last, whose memory is the warmest, or started. Whoever comes takes the oldest call. Until then the
-//! caller may [take it back](take_back), and the helper that was to come for it is there for the next: a program that
-//! opens short scopes in a loop, and does their tasks itself before a helper could come, keeps one helper on its way
-//! and not one for each scope.
+//! A call is not handed to a certain helper but put into a queue, and a helper is made to *come*: woken, the
+//! one that went idle last, whose memory is the warmest, or started. Whoever comes takes the oldest call.
+//! Until then the caller may [take it back](take_back), and the helper that was to come for it is there for
+//! the next: a program that opens short scopes in a loop, and does their tasks itself before a helper could
+//! come, keeps one helper on its way and not one for each scope.
 //!
 //! # Naps
-//! Such a program would still wake a helper for nothing, again and again: each looks out for a few microseconds, sleeps,
-//! and the next call wakes it, which costs the caller some 4 µs and the helper more. So a helper that finds that calls
-//! have come and gone *naps*: it sleeps for 50 µs, about as long as it takes to wake it, and counts as coming. A
-//! [patient](Patience::Patient) call relies on it; any other wakes it. It naps again as long as calls come and go, and
-//! lies down when none did. A scope of one task takes 0.6 µs of its thread's time, and took 0.8 to 0.9 with a wake-up for
-//! each sixteenth.
+//! Such a program would still wake a helper for nothing, again and again: each looks out for a few
+//! microseconds, sleeps, and the next call wakes it, which costs the caller some 4 µs and the helper more. So
+//! a helper that finds that calls have come and gone *naps*: it sleeps for 50 µs, about as long as it takes
+//! to wake it, and counts as coming. A [patient](Patience::Patient) call relies on it; any other wakes it. It
+//! naps again as long as calls come and go, and lies down when none did. A scope of one task takes 0.6 µs of
+//! its thread's time, and took 0.8 to 0.9 with a wake-up for each sixteenth.
 //!
 //! # Invariant
-//! With the lock free: there are no more calls than helpers that are coming, except for calls whose thread the system
-//! has refused; those were told so. Whoever adds a call makes it so, and a helper that takes one leaves it so.
+//! With the lock free: there are no more calls than helpers that are coming, except for calls whose thread
+//! the system has refused; those were told so. Whoever adds a call makes it so, and a helper that takes one
+//! leaves it so.
 //!
 //! # A thread that the system refuses
-//! The call stays in the queue until its caller takes it back, so the next helper that becomes free comes for it.
-//! If the call were dropped, work would lie there beside an idle helper: the one that has just ended the task before.
+//! The call stays in the queue until its caller takes it back, so the next helper that becomes free comes for
+//! it. If the call were dropped, work would lie there beside an idle helper: the one that has just ended the
+//! task before.
 //!
 //! One mutex orders everything here. A waiting helper's slot decides between a call and its time-out.
 //!
 //! # Leaving
-//! A thread that leaves cannot join itself, and a handle that is dropped would let the system's thread outlive the
-//! count of it. So it puts its own handle on the pile of those who left, after it has joined all that lay
-//! there: at most a few lie there at any time, and whoever finds nobody alive joins the last.
+//! A thread that leaves cannot join itself, and a handle that is dropped would let the system's thread
+//! outlive the count of it. So it puts its own handle on the pile of those who left, after it has joined all
+//! that lay there: at most a few lie there at any time, and whoever finds nobody alive joins the last.
 
 mod behalf;
 mod calls;
@@ -71,8 +73,8 @@ lazy_static! {
 
 struct Crew {
     state: Mutex<State>,
-    /// The oldest call's number, 0 if there is none; for the look-out, which takes no lock. Relaxed: written under the
-    /// lock, and who sees it takes the lock.
+    /// The oldest call's number, 0 if there is none; for the look-out, which takes no lock. Relaxed: written
+    /// under the lock, and who sees it takes the lock.
     oldest: AtomicU64,
 }
 
@@ -177,8 +179,8 @@ fn next_call(crew: &Crew, known: &mut u64) -> Option<Call> {
             crew.show_oldest(&state);
             let next = state.called(0, Patience::Patient);
             drop(state);
-            // Only after the system has refused a thread is there a need: those who called for it have been told, so
-            // a second refusal is nothing new.
+            // Only after the system has refused a thread is there a need: those who called for it have been
+            // told, so a second refusal is nothing new.
             let _ = next.send();
             return Some(call);
         }
@@ -188,8 +190,8 @@ fn next_call(crew: &Crew, known: &mut u64) -> Option<Call> {
         let slot = Slot::new();
         state.idle.push(Arc::clone(&slot));
         drop(state);
-        // Ended by `need` or `send_idle_away`, which take the helper out of the list and count it as coming, or by
-        // time. If it is not in the list any more, it was called just then.
+        // Ended by `need` or `send_idle_away`, which take the helper out of the list and count it as coming,
+        // or by time. If it is not in the list any more, it was called just then.
         if Until::from(KEEP_ALIVE).start().sleep(&slot).is_err() {
             let mut state = crew.state.lock();
             let before = state.idle.len();
@@ -219,11 +221,11 @@ impl Crew {
         }
     }
 
-    /// Looks out for a call that stays a moment, before the helper sleeps. It counts as coming meanwhile, so that
-    /// a call costs no wake-up.
+    /// Looks out for a call that stays a moment, before the helper sleeps. It counts as coming meanwhile, so
+    /// that a call costs no wake-up.
     ///
-    /// A call that has just been added is left alone: most callers are about to do the work themselves, and a helper
-    /// that takes it from under their hands costs them more than it does for them.
+    /// A call that has just been added is left alone: most callers are about to do the work themselves, and a
+    /// helper that takes it from under their hands costs them more than it does for them.
     fn look_out(&self) {
         let mut seen = 0;
         spin_until(|| {
@@ -247,11 +249,12 @@ fn join_all(handles: Vec<Handle>) {
     handles.into_iter().for_each(join);
 }
 
-/// Joins a thread of the crate's that has done its work: what is left are the destructors of its thread-locals.
+/// Joins a thread of the crate's that has done its work: what is left are the destructors of its
+/// thread-locals.
 ///
-/// Such a destructor may be what calls this, on the very thread that is to be joined, or on one that is to be joined
-/// by a destructor of that one. Neither would ever end, so a thread that is on its way out joins nobody: it lets go
-/// of the handle, and the other ends by itself.
+/// Such a destructor may be what calls this, on the very thread that is to be joined, or on one that is to be
+/// joined by a destructor of that one. Neither would ever end, so a thread that is on its way out joins
+/// nobody: it lets go of the handle, and the other ends by itself.
 pub(crate) fn join(thread: thread::JoinHandle<()>) {
     if context::with(Context::is_leaving) == Some(true) {
         return drop(thread);

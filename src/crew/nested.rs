@@ -1,11 +1,11 @@
 //! How deep tasks run inside each other on one stack, and what becomes of those that would be deeper.
 //!
-//! A worker that joins a task which nobody has started runs it, a thread that ends a scope runs what is left of it,
-//! and those tasks may join and end scopes themselves. Each is a few frames more on the stack, which ends at some
-//! 1,000 of them in a build without optimisation. So after so many, or so many bytes, the next one runs on a helper,
-//! on a stack of its own, while this thread waits for it. For everybody else nothing is different: the helper
-//! is inside what this thread is inside of, and its sleeps are told to those who are told of this thread's. The wait
-//! itself is told to nobody, because the work goes on.
+//! A worker that joins a task which nobody has started runs it, a thread that ends a scope runs what is left
+//! of it, and those tasks may join and end scopes themselves. Each is a few frames more on the stack, which
+//! ends at some 1,000 of them in a build without optimisation. So after so many, or so many bytes, the next
+//! one runs on a helper, on a stack of its own, while this thread waits for it. For everybody else nothing is
+//! different: the helper is inside what this thread is inside of, and its sleeps are told to those who are
+//! told of this thread's. The wait itself is told to nobody, because the work goes on.
 
 use std::cell::Cell;
 
@@ -32,8 +32,8 @@ struct Nesting {
     base: usize,
 }
 
-/// Another task runs on this thread's stack, inside the one that runs there, until the guard is dropped. `None` if it
-/// should not, because too many do.
+/// Another task runs on this thread's stack, inside the one that runs there, until the guard is dropped.
+/// `None` if it should not, because too many do.
 #[inline]
 pub(crate) fn enter() -> Option<Nested> {
     // On a thread whose thread-locals are gone nothing is counted, and no worker is such a thread.
@@ -70,8 +70,8 @@ impl Drop for Nested {
     }
 }
 
-/// Runs `f` on a helper, in the place of this thread, and waits for its end. If no thread is to be had it runs here:
-/// the stack may well be deep enough.
+/// Runs `f` on a helper, in the place of this thread, and waits for its end. If no thread is to be had it
+/// runs here: the stack may well be deep enough.
 #[cold]
 pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
     let behalf = Behalf::whole();
@@ -90,8 +90,8 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
     match called {
         // Ended by the guard, which the helper drops whatever becomes of `f`.
         Ok(()) => {
-            // Until then this thread stands for what the helper runs: it must not be told of a circle, which whoever
-            // closes it inside is.
+            // Until then this thread stands for what the helper runs: it must not be told of a circle, which
+            // whoever closes it inside is.
             let _edge = graph::enter(|| Some(owner), &slot, false);
             let _ = unobserved(|| Until::forever().start().sleep(&slot));
         }

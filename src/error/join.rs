@@ -36,10 +36,11 @@ pub enum JoinError {
 
 /// What somebody else's work panicked with.
 ///
-/// Can be sent and shared, whatever the payload is, so it fits into any error type. Two are equal if their messages are.
+/// Can be sent and shared, whatever the payload is, so it fits into any error type. Two are equal if their
+/// messages are.
 ///
-/// A payload is one value, for one owner: of several clones, the first that takes it has it. The others have a payload
-/// that is the message.
+/// A payload is one value, for one owner: of several clones, the first that takes it has it. The others have
+/// a payload that is the message.
 #[derive(Clone)]
 pub struct Panic {
     message: Arc<str>,
@@ -76,7 +77,8 @@ impl Panic {
         self.task.as_deref()
     }
 
-    /// The payload, as `std::panic::catch_unwind` gives it; the message, as a `String`, if somebody else has that.
+    /// The payload, as `std::panic::catch_unwind` gives it; the message, as a `String`, if somebody else has
+    /// that.
     pub fn into_payload(self) -> Box<dyn Any + Send> {
         let own = self.payload.and_then(|payload| payload.lock().take());
         own.unwrap_or_else(|| Box::new(String::from(&*self.message)))

@@ -11,17 +11,18 @@
 //!
 //! A wait for several things that ends early says how far they were: it fails with [`Partial`].
 //!
-//! A handle to somebody else's work has one more way to fail, [`JoinError`]: the work panicked, was cancelled before it
-//! began, or waits for this thread.
+//! A handle to somebody else's work has one more way to fail, [`JoinError`]: the work panicked, was cancelled
+//! before it began, or waits for this thread.
 //!
 //! # Waits that could never end
-//! Two variants say that no time would help. `InsufficientCapacity`: more was asked for than there will ever be, such as
-//! four permits of a semaphore of three. `WouldDeadlock`: what this thread would wait for waits, itself or through
-//! others, for this thread. Calls that can only fail in one of these ways fail with the type of the same name.
+//! Two variants say that no time would help. `InsufficientCapacity`: more was asked for than there will ever
+//! be, such as four permits of a semaphore of three. `WouldDeadlock`: what this thread would wait for waits,
+//! itself or through others, for this thread. Calls that can only fail in one of these ways fail with the
+//! type of the same name.
 //!
-//! The exception is a *lock* that this thread holds: [`Monitor::lock`](crate::Monitor::lock) and the calls of a
-//! [`ShardedMap`](crate::ShardedMap) from a closure that runs under its lock panic, the first time and on every run,
-//! since they return a guard or a value and the mistake is in the lines around them.
+//! The exception is a *lock* that this thread holds: [`Monitor::lock`](crate::Monitor::lock) and the calls of
+//! a [`ShardedMap`](crate::ShardedMap) from a closure that runs under its lock panic, the first time and on
+//! every run, since they return a guard or a value and the mistake is in the lines around them.
 //!
 //! All enums here are `#[non_exhaustive]`: match with a `_` arm, which treats an unknown reason as a failure.
 
@@ -43,13 +44,15 @@ pub struct Closed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cancelled;
 
-/// The wait could never end: what this thread would wait for waits, itself or through others, for this thread.
+/// The wait could never end: what this thread would wait for waits, itself or through others, for this
+/// thread.
 ///
-/// Which thread waits for which is written down when a thread goes to sleep without a time limit and without a token,
-/// and somebody may be waiting for that thread in turn. So a circle is found through any mixture of tasks, scopes,
-/// single flights, initialisers of a map, batches and functions with a time limit. Nothing is found, and so nothing
-/// is claimed, where anything else could end one of the waits: another worker of a pool, a limit, a token. What only
-/// somebody outside might do (abort or resize a pool, cancel a queued task through a shared handle) is not waited for.
+/// Which thread waits for which is written down when a thread goes to sleep without a time limit and without
+/// a token, and somebody may be waiting for that thread in turn. So a circle is found through any mixture of
+/// tasks, scopes, single flights, initialisers of a map, batches and functions with a time limit. Nothing is
+/// found, and so nothing is claimed, where anything else could end one of the waits: another worker of a
+/// pool, a limit, a token. What only somebody outside might do (abort or resize a pool, cancel a queued task
+/// through a shared handle) is not waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WouldDeadlock;
 

@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::WaitError;
 
-/// Why a wait for several things ended before all of them had, and what was known of them then: a report, or who still
-/// runs. Its text says both.
+/// Why a wait for several things ended before all of them had, and what was known of them then: a report, or
+/// who still runs. Its text says both.
 ///
 /// ```
 /// use selvedge::{Latch, Pool};

@@ -63,9 +63,9 @@ const UNSHARED: &str = "the result could not be cloned";
 /// The leader itself waits for nobody: it runs its closure.
 ///
 /// Waiting for oneself would never end, so it is told instead: a closure that calls for its own key, and
-/// calls without a limit that wait for each other in a circle, also through [tasks and others](crate::error::WouldDeadlock)
-/// of this crate, get [`JoinError::WouldDeadlock`]. A thread that a closure starts with `std::thread` and waits for is not
-/// known to belong to it.
+/// calls without a limit that wait for each other in a circle, also through
+/// [tasks and others](crate::error::WouldDeadlock) of this crate, get [`JoinError::WouldDeadlock`]. A thread
+/// that a closure starts with `std::thread` and waits for is not known to belong to it.
 ///
 /// # Cancellation
 /// A limit is for waiting. A waiter that gives up leaves the call to go on for the others; a leader's closure
@@ -76,8 +76,8 @@ const UNSHARED: &str = "the result could not be cloned";
 /// If the closure panics, its leader gets its own payload, as if it had called the closure itself. A payload
 /// cannot be cloned, so who waited gets [`JoinError::Panicked`] with its text. The next call for the key
 /// starts anew. If `V`'s `clone` panics, that happens to whoever cloned: the leader, for the one clone that
-/// those who wait share, or a waiter for its own. Where the key's clone, or a result that was shared, panics when it is
-/// dropped, that ends with the panic hook's message: nobody loses a result by it.
+/// those who wait share, or a waiter for its own. Where the key's clone, or a result that was shared, panics
+/// when it is dropped, that ends with the panic hook's message: nobody loses a result by it.
 ///
 /// None of the caller's code runs under a lock: not the closure, and neither `Hash`, `Eq`, `Clone` nor `Drop`
 /// of keys and values.
@@ -132,14 +132,14 @@ where
     V: Clone,
     S: BuildHasher,
 {
-    /// Gives the result of the call for `key`: runs `f` if none is under way, and waits for that one if one is.
-    /// An `f` that was not needed is dropped.
+    /// Gives the result of the call for `key`: runs `f` if none is under way, and waits for that one if one
+    /// is. An `f` that was not needed is dropped.
     ///
     /// The key may be borrowed: `&str` for a `String`. It is cloned by who leads.
     ///
     /// # Errors
-    /// [`JoinError::Panicked`], of the call that was waited for, or [`JoinError::WouldDeadlock`]: give the inner call another
-    /// key, or make it outside the closure.
+    /// [`JoinError::Panicked`], of the call that was waited for, or [`JoinError::WouldDeadlock`]: give the
+    /// inner call another key, or make it outside the closure.
     ///
     /// # Panics
     /// If `f` runs and panics.
@@ -176,8 +176,8 @@ where
         }
     }
 
-    /// Like [`call`](SingleFlight::call), and waits at most until `limit` for another's result. The limit does
-    /// not end `f` if that runs here. The outer result says whether the call ended, the inner one how.
+    /// Like [`call`](SingleFlight::call), and waits at most until `limit` for another's result. The limit
+    /// does not end `f` if that runs here. The outer result says whether the call ended, the inner one how.
     ///
     /// # Errors
     /// With `f`: [`WaitError::TimedOut`] or [`WaitError::Cancelled`], and the call goes on;
@@ -258,7 +258,8 @@ where
         // What the closure leaves behind is the caller's concern: the payload goes on to it.
         let result = panics::catch(f);
         self.table.end(&flight);
-        // Nobody finds it any more, so nobody else has it if it is this thread's alone. Saves a lock: 10 ns of 140.
+        // Nobody finds it any more, so nobody else has it if it is this thread's alone. Saves a lock: 10 ns
+        // of 140.
         let is_alone = Arc::get_mut(&mut flight).is_some();
         let end = &flight.end;
         let (value, shared) = match result {

@@ -1,8 +1,8 @@
 //! Which calls are under way.
 //!
-//! The lock of a shard orders everything here. A call is in its shard from before its closure starts until after it
-//! ended; who finds it there may wait for its [`OneShot`]. The leader takes it out before it ends that one, so a caller
-//! that finds it ended may look again.
+//! The lock of a shard orders everything here. A call is in its shard from before its closure starts until
+//! after it ended; who finds it there may wait for its [`OneShot`]. The leader takes it out before it ends
+//! that one, so a caller that finds it ended may look again.
 //!
 //! Keys are the caller's, so they are compared, cloned and dropped with no lock held. A shard compares
 //! hashes only. Calls with the right hash are taken out one by one and compared outside; one that turns out

@@ -1,25 +1,26 @@
 //! What a group still has to do, and who does it.
 //!
 //! Tasks are posted on the board. Helpers take them down, and so does whoever waits for the group. Where
-//! helpers come from is said by [`Callers`], or they are the [`crew`]'s. One mutex orders everything here; what it
-//! guards is in [`state`](super::state).
+//! helpers come from is said by [`Callers`], or they are the [`crew`]'s. One mutex orders everything here;
+//! what it guards is in [`state`](super::state).
 //!
 //! # Who is called
 //! At most one helper is *on its way* at a time. It is called when a task is posted, and when it arrives and
 //! takes a task while others are left, it calls the next before it begins. So a thousand small tasks do not
-//! cost a thousand wake-ups: whoever is awake takes the next one. Who takes the last one takes back the call of a
-//! helper that has not come by then. And still every task gets a thread even if all of them block, because of
+//! cost a thousand wake-ups: whoever is awake takes the next one. Who takes the last one takes back the call
+//! of a helper that has not come by then. And still every task gets a thread even if all of them block,
+//! because of
 //!
 //! # Invariant
-//! With the lock free: if a task is posted that the limit allows to run, then a helper is on its way, or somebody
-//! who waits is taking tasks, or no thread is to be had. It is made by `settle`, before each unlocking that could
-//! break it: a post, a raised limit, a task that is taken, and one that falls asleep.
+//! With the lock free: if a task is posted that the limit allows to run, then a helper is on its way, or
+//! somebody who waits is taking tasks, or no thread is to be had. It is made by `settle`, before each
+//! unlocking that could break it: a post, a raised limit, a task that is taken, and one that falls asleep.
 //!
 //! # No thread to be had
-//! Then whoever ends a task takes the next, and who waits for the group takes them all; a [handle](super::Handle)'s
-//! joiner takes the one that it waits for, which it does with a thread to be had, too; those who wait elsewhere for
-//! what a task does are told by a token ([`Board::tell_of_refusal`]). The call stays with the crew, whose next free
-//! helper comes for it, and the next post asks for a thread again.
+//! Then whoever ends a task takes the next, and who waits for the group takes them all; a
+//! [handle](super::Handle)'s joiner takes the one that it waits for, which it does with a thread to be had,
+//! too; those who wait elsewhere for what a task does are told by a token ([`Board::tell_of_refusal`]). The
+//! call stays with the crew, whose next free helper comes for it, and the next post asks for a thread again.
 //!
 //! # Lock order
 //! The board's, then the crew's.

@@ -43,8 +43,8 @@ impl<E> Core<E> {
 
     /// Runs a task, unless the group has stopped; hands its result to `keep`. False if it was not started.
     ///
-    /// Whatever `keep` holds is dropped after a failure was written down: who finds out by it that there is no
-    /// result finds the reason.
+    /// Whatever `keep` holds is dropped after a failure was written down: who finds out by it that there is
+    /// no result finds the reason.
     pub(super) fn run<R>(
         &self,
         name: Option<Arc<str>>,
@@ -81,7 +81,8 @@ impl<E> Core<E> {
                 }
             }
         };
-        // A callback of the token may panic: that is for whoever ends the task, when nothing is left to do here.
+        // A callback of the token may panic: that is for whoever ends the task, when nothing is left to do
+        // here.
         let stopped = if stops { panics::catch(|| self.token.cancel()) } else { Ok(()) };
         // A payload that is not kept is dropped outside the lock.
         panics::discard(later);
@@ -122,8 +123,9 @@ impl<E> Core<E> {
         }
         let mut watch = self.watch.lock();
         if watch.is_none() {
-            // A placeholder would not do: the registration calls at once if the token is cancelled by now, and what
-            // is called is the caller's code. So it is made without the lock; of two, either is enough.
+            // A placeholder would not do: the registration calls at once if the token is cancelled by now,
+            // and what is called is the caller's code. So it is made without the lock; of two, either is
+            // enough.
             drop(watch);
             let board = Arc::clone(&self.board);
             let guard = self.token.on_cancel(move || board.stop());

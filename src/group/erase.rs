@@ -20,17 +20,20 @@ impl Drop for NoUnwind {
 /// Sound because of how [`scope`](super::scope()) uses it, and [`yard`](super::yard::yard), which says what
 /// differs:
 ///
-/// 1. Every task and every closer goes straight to the scope's [`Board`](super::board::Board) and nowhere else.
-/// 2. The board counts a task as present from the moment that it is posted until its box has been consumed *and*
-///    everything in it dropped. A closer is in the board's list, or the board counts the thread that calls it as
-///    present, or it is called by the very thread that brings it, which is the body's or a task's.
-/// 3. `scope` does not return or unwind past `Board::finish_for_good`, which returns when it has found, in one critical
-///    section, that nobody is present and no closer in the list; and the board's lock orders the end of each task
-///    before that. It does not panic: it runs tasks, which catch their panics, and takes locks; if it did, [`NoUnwind`]
-///    would end the process. The panics of `body` and of callbacks are caught before.
-/// 4. Nothing can be posted afterwards: posting needs the `&'scope Scope`, which `body` and the tasks have and which
-///    none of them can keep, because `'scope` is theirs for any lifetime the caller picks. The callback that the scope
-///    leaves in its token holds the board alone, and finds nothing in it.
+/// 1. Every task and every closer goes straight to the scope's [`Board`](super::board::Board) and nowhere
+///    else.
+/// 2. The board counts a task as present from the moment that it is posted until its box has been consumed
+///    *and* everything in it dropped. A closer is in the board's list, or the board counts the thread that
+///    calls it as present, or it is called by the very thread that brings it, which is the body's or a
+///    task's.
+/// 3. `scope` does not return or unwind past `Board::finish_for_good`, which returns when it has found, in
+///    one critical section, that nobody is present and no closer in the list; and the board's lock orders the
+///    end of each task before that. It does not panic: it runs tasks, which catch their panics, and takes
+///    locks; if it did, [`NoUnwind`] would end the process. The panics of `body` and of callbacks are caught
+///    before.
+/// 4. Nothing can be posted afterwards: posting needs the `&'scope Scope`, which `body` and the tasks have
+///    and which none of them can keep, because `'scope` is theirs for any lifetime the caller picks. The
+///    callback that the scope leaves in its token holds the board alone, and finds nothing in it.
 ///
 /// Each of these is an argument that something fails without:
 ///

@@ -11,7 +11,8 @@ use crate::sync::Arc;
 /// Why a scope or a group failed.
 ///
 /// It is an [`Error`](StdError) wherever `E` can be shown, also where `E` is not one itself: a
-/// `Box<dyn Error + Send + Sync>`, an `anyhow::Error`, a `String`. So it goes through `?` into whatever takes any error.
+/// `Box<dyn Error + Send + Sync>`, an `anyhow::Error`, a `String`. So it goes through `?` into whatever takes
+/// any error.
 /// ```
 /// use std::error::Error;
 /// use selvedge::{CancelToken, group};
@@ -32,9 +33,9 @@ use crate::sync::Arc;
 /// assert_eq!(parse(&["1", "zwei"]).unwrap_err().to_string(), "invalid digit found in string");
 /// ```
 ///
-/// Its text is that of the error inside. Its [`source`](StdError::source) is that of the error inside if this is boxed,
-/// as in a `Box<dyn Error + Send + Sync>`, or an [`io::Error`]; of others the language does not let it ask, so match on
-/// [`Failed`](Error::Failed).
+/// Its text is that of the error inside. Its [`source`](StdError::source) is that of the error inside if this
+/// is boxed, as in a `Box<dyn Error + Send + Sync>`, or an [`io::Error`]; of others the language does not let
+/// it ask, so match on [`Failed`](Error::Failed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Error<E> {
     /// A task or the body returned this, before any other failed.
@@ -47,8 +48,8 @@ pub enum Error<E> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unfinished {
-    /// The tasks that run, in the order in which they were spawned: by their names, or as `task 3` for the fourth
-    /// that was spawned if it has none.
+    /// The tasks that run, in the order in which they were spawned: by their names, or as `task 3` for the
+    /// fourth that was spawned if it has none.
     pub running: Vec<String>,
     /// How many tasks have not started.
     pub waiting: usize,
@@ -100,8 +101,8 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     }
 }
 
-/// For all that can be shown, because `Box<dyn Error>` is not an `Error`, and an implementation for it beside one for
-/// all errors is not allowed: the standard library may make it one some day.
+/// For all that can be shown, because `Box<dyn Error>` is not an `Error`, and an implementation for it beside
+/// one for all errors is not allowed: the standard library may make it one some day.
 impl<E: fmt::Debug + fmt::Display + 'static> StdError for Error<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {

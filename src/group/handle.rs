@@ -13,8 +13,8 @@ use crate::wait::{self, OneShot};
 
 /// Waits for one task of a [`Scope`](super::Scope) or a [`Group`](super::Group), and takes its result.
 ///
-/// Handles that are joined in the order in which they were made give the results in that order. The error or the
-/// panic of a task is the group's, not the handle's: the handle says only that there is no result.
+/// Handles that are joined in the order in which they were made give the results in that order. The error or
+/// the panic of a task is the group's, not the handle's: the handle says only that there is no result.
 ///
 /// # Examples
 /// ```
@@ -29,15 +29,15 @@ use crate::wait::{self, OneShot};
 /// ```
 ///
 /// # Blocking
-/// Until the task has ended; whoever ends it wakes the joiner. A join without a limit runs the task on this thread if no
-/// other has started it and the group's own [limit](super::Scope::limit) allows it to run: it costs no thread, and it
-/// ends though the system refuses one. A task of a group with a limit that joins one which has not started does not
-/// wait for ever: see [`Scope::limit`](super::Scope::limit).
+/// Until the task has ended; whoever ends it wakes the joiner. A join without a limit runs the task on this
+/// thread if no other has started it and the group's own [limit](super::Scope::limit) allows it to run: it
+/// costs no thread, and it ends though the system refuses one. A task of a group with a limit that joins one
+/// which has not started does not wait for ever: see [`Scope::limit`](super::Scope::limit).
 ///
 /// # Cancellation
-/// A result that was there before the limit passed is success, however late the joiner wakes up. After a time-out
-/// the handle is in the error. Dropping the handle lets the task go on; its result is dropped when it comes, and if
-/// that panics, the panic ends with the panic hook's message, on whichever thread it was.
+/// A result that was there before the limit passed is success, however late the joiner wakes up. After a
+/// time-out the handle is in the error. Dropping the handle lets the task go on; its result is dropped when
+/// it comes, and if that panics, the panic ends with the panic hook's message, on whichever thread it was.
 #[must_use = "dropping the handle drops the task's result; `spawn` is for tasks without one"]
 pub struct Handle<R> {
     /// The closure is kept elsewhere, with those of tasks that have no handle.
@@ -95,9 +95,9 @@ impl<R> Handle<R> {
     /// Waits for the task to end and takes its result. If no other thread has started the task, it runs here.
     ///
     /// # Errors
-    /// [`JoinError::Cancelled`] if there is none: the task failed or panicked, or was not started because its group was
-    /// cancelled. The group has the reason, and the panic. [`JoinError::WouldDeadlock`] if the task waits, itself or
-    /// through others, for this thread.
+    /// [`JoinError::Cancelled`] if there is none: the task failed or panicked, or was not started because its
+    /// group was cancelled. The group has the reason, and the panic. [`JoinError::WouldDeadlock`] if the task
+    /// waits, itself or through others, for this thread.
     pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
@@ -133,19 +133,20 @@ impl<R> Handle<R> {
         }
     }
 
-    /// Waits for the task to end, at most until `limit`, and leaves its result. Without a limit it runs the task if no other
-    /// thread has started it, as [`join`](Handle::join) does.
+    /// Waits for the task to end, at most until `limit`, and leaves its result. Without a limit it runs the
+    /// task if no other thread has started it, as [`join`](Handle::join) does.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or [`WaitError::WouldDeadlock`] if the
-    /// task waits for this thread.
+    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
+    /// [`WaitError::WouldDeadlock`] if the task waits for this thread.
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         if !self.end.is_finished() {
             if limit.is_unlimited() {
                 return self.wait();
             }
-            // It runs no task, as that might outlast the limit; but if a thread was refused, one is asked for again.
+            // It runs no task, as that might outlast the limit; but if a thread was refused, one is asked for
+            // again.
             let _ = Board::call(&self.board);
         }
         self.end.wait(limit)
@@ -158,8 +159,8 @@ impl<R> Handle<R> {
         if !run() {
             return self.end.wait(Until::forever());
         }
-        // The group's limit holds the task up. A helper takes it when it may run; if none is to be had then, this thread
-        // is told. It looks again after it has asked to be told, so neither can be missed.
+        // The group's limit holds the task up. A helper takes it when it may run; if none is to be had then,
+        // this thread is told. It looks again after it has asked to be told, so neither can be missed.
         loop {
             let refused = CancelToken::new();
             let _leaves = refused.drop_guard();
@@ -179,9 +180,9 @@ impl<R> Handle<R> {
 }
 
 impl<R> Drop for Handle<R> {
-    /// Drops a result that is there and that nobody has taken. One that comes later is dropped by the task's thread.
-    /// A chain of handles of a scope, whose results may borrow, takes stack for each link: what is dropped later must
-    /// outlive the drop.
+    /// Drops a result that is there and that nobody has taken. One that comes later is dropped by the task's
+    /// thread. A chain of handles of a scope, whose results may borrow, takes stack for each link: what is
+    /// dropped later must outlive the drop.
     fn drop(&mut self) {
         match self.later {
             None => panics::discard(self.end.detach()),

@@ -1,7 +1,8 @@
 //! Tasks that belong together: the first error or panic stops the rest, and all have ended when it returns.
 //!
-//! [`scope`] for tasks that borrow and end where they were spawned, [`Group`] for those that live longer. Both run on
-//! [threads](threads()) that are started when they are needed and reused. Beyond spawning and waiting they have
+//! [`scope`] for tasks that borrow and end where they were spawned, [`Group`] for those that live longer.
+//! Both run on [threads](threads()) that are started when they are needed and reused. Beyond spawning and
+//! waiting they have
 //!
 //! | you want | call |
 //! |---|---|
@@ -12,8 +13,8 @@
 //! | to know who still runs | [`Scope::spawn_named`], [`Scope::try_spawn_named`], [`Scope::wait_until`] |
 //! | tasks that spawn tasks | the [`Scope`] that they borrow, or a [`Spawner`] |
 //!
-//! None of these threads exists in the child of a `fork` that does not `exec`: a program that forks like that does so
-//! before it opens its first scope. See the [guide](crate::guide#ctrl-c-signals-and-fork).
+//! None of these threads exists in the child of a `fork` that does not `exec`: a program that forks like that
+//! does so before it opens its first scope. See the [guide](crate::guide#ctrl-c-signals-and-fork).
 
 #[forbid(unsafe_code)]
 mod board;
@@ -116,12 +117,13 @@ use core::Failure;
 ///
 /// # Errors
 /// The first error that a task or `body` returned; [`Error::Cancelled`] if a task was not started because
-/// `token` was cancelled, which is the only one if nothing can fail. If the token was cancelled and yet everything ran and succeeded, success wins.
+/// `token` was cancelled, which is the only one if nothing can fail. If the token was cancelled and yet
+/// everything ran and succeeded, success wins.
 ///
 /// # Blocking
 /// It blocks until every task has ended. Spawning never blocks. The thread that called `scope` runs tasks
-/// too, once `body` is done, so many small tasks do not cost a wake-up each. Every task has a thread to run on,
-/// unless a [limit](Scope::limit) was set: tasks may wait for each other.
+/// too, once `body` is done, so many small tasks do not cost a wake-up each. Every task has a thread to run
+/// on, unless a [limit](Scope::limit) was set: tasks may wait for each other.
 ///
 /// # Panics
 /// With a task's payload, or with `body`'s own, when all tasks have ended. Go's errgroup argued against
@@ -134,13 +136,14 @@ use core::Failure;
 /// What was done before `spawn` is visible to the task; what the tasks did is visible after `scope`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/group.rs` and `group_limit.rs`. They assume that the operating system starts every thread;
-/// where it does not, the thread that waits runs the tasks.
+/// Models in `loom-tests/tests/group.rs` and `group_limit.rs`. They assume that the operating system starts
+/// every thread; where it does not, the thread that waits runs the tasks.
 ///
 /// # Cost
-/// Threads are reused; bench `group`. One allocation a task, and a few a scope; one of one task takes 0.6 µs where the
-/// caller does it itself. In a program that opens such scopes in a loop, a helper may come for a first task some 50 µs
-/// later than it could: it is not woken for what is done before it is there, as a rule. A second task wakes it.
+/// Threads are reused; bench `group`. One allocation a task, and a few a scope; one of one task takes 0.6 µs
+/// where the caller does it itself. In a program that opens such scopes in a loop, a helper may come for a
+/// first task some 50 µs later than it could: it is not woken for what is done before it is there, as a rule.
+/// A second task wakes it.
 ///
 /// # Instead
 /// `std::thread::scope` if tasks are few, long, and do not fail; `rayon::scope` for CPU-bound work that
@@ -186,7 +189,8 @@ where
     let (value, panicked) = match result {
         Ok(Ok(value)) => (Some(value), None),
         Ok(Err(error)) => (None, panics::catch(|| scope.core.fail(Failure::Error(error))).err()),
-        // The owner's own panic before all: one of a callback, while it is passed on, is told by the panic hook alone.
+        // The owner's own panic before all: one of a callback, while it is passed on, is told by the panic
+        // hook alone.
         Err(payload) => {
             panics::contain(|| scope.core.token.cancel());
             (None, Some(payload))
@@ -220,8 +224,8 @@ where
     }
 }
 
-/// How many threads this crate has for scopes, groups and time-outs. They are started when they are needed, are called
-/// `selvedge-helper-0` and so on, and leave when they had nothing to do for a few seconds.
+/// How many threads this crate has for scopes, groups and time-outs. They are started when they are needed,
+/// are called `selvedge-helper-0` and so on, and leave when they had nothing to do for a few seconds.
 ///
 /// A pool's workers are its own, and in its [`stats`](crate::Pool::stats).
 pub fn threads() -> Threads {
@@ -229,11 +233,12 @@ pub fn threads() -> Threads {
     Threads { alive, idle, started }
 }
 
-/// Sends the [`threads`] that are idle away, and waits until those at work have left too, at most until `limit`: for
-/// a clean exit, or a test that counts threads. Afterwards the operating system has none of them.
+/// Sends the [`threads`] that are idle away, and waits until those at work have left too, at most until
+/// `limit`: for a clean exit, or a test that counts threads. Afterwards the operating system has none of
+/// them.
 ///
-/// Scopes, groups and time-outs may be used meanwhile and afterwards. They start new threads, which are waited for
-/// too while the call lasts.
+/// Scopes, groups and time-outs may be used meanwhile and afterwards. They start new threads, which are
+/// waited for too while the call lasts.
 ///
 /// ```
 /// use std::time::Duration;
@@ -248,8 +253,8 @@ pub fn threads() -> Threads {
 /// ```
 ///
 /// # Errors
-/// With how many are left: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if this is
-/// called on one of them, which would wait for itself.
+/// With how many are left: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`]
+/// if this is called on one of them, which would wait for itself.
 pub fn join_threads<'a>(limit: impl Into<Until<'a>>) -> Result<(), Rejected<Threads, WaitError>> {
     crew::join_idle(limit.into()).map_err(|error| Rejected::new(threads(), error))
 }

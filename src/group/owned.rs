@@ -16,13 +16,14 @@ use crate::until::Until;
 /// How the tasks of a [`Group`] have ended. The error is shared, because each wait returns it.
 pub type Outcome<E = Infallible> = Result<(), Error<Arc<E>>>;
 
-/// Runs children for as long as you like, cancels them together, and waits until they have ended: what a server
-/// does with its connections, or a program with its background work.
+/// Runs children for as long as you like, cancels them together, and waits until they have ended: what a
+/// server does with its connections, or a program with its background work.
 ///
-/// Unlike [`scope`](super::scope()) it can be kept and shared; tasks own what they use. The first that returns an error
-/// or panics cancels the group's token, which wakes all others from whatever call of this crate they sleep in. After
-/// a cancel nothing new starts: a spawn gives its closure back. No task is missed by a wait: one that was spawned
-/// before the wait began, by any thread, is waited for, and so are those that it spawns.
+/// Unlike [`scope`](super::scope()) it can be kept and shared; tasks own what they use. The first that
+/// returns an error or panics cancels the group's token, which wakes all others from whatever call of this
+/// crate they sleep in. After a cancel nothing new starts: a spawn gives its closure back. No task is missed
+/// by a wait: one that was spawned before the wait began, by any thread, is waited for, and so are those that
+/// it spawns.
 ///
 /// # Examples
 /// ```
@@ -78,30 +79,32 @@ pub type Outcome<E = Infallible> = Result<(), Error<Arc<E>>>;
 /// ```
 ///
 /// # Blocking
-/// `wait` and drop block until every task has ended. The thread that waits without a limit runs tasks that nobody has
-/// started. Spawning never blocks: every task has a thread to run on, unless there is a [limit](Group::limit), under
-/// which tasks queue without bound; [`try_spawn`](Group::try_spawn) bounds them.
+/// `wait` and drop block until every task has ended. The thread that waits without a limit runs tasks that
+/// nobody has started. Spawning never blocks: every task has a thread to run on, unless there is a
+/// [limit](Group::limit), under which tasks queue without bound; [`try_spawn`](Group::try_spawn) bounds them.
 ///
 /// # Cancellation
-/// If all tasks had ended before a limit passed, the wait succeeds, however late it wakes up. A wait that ends early
-/// undoes nothing and cancels nobody, and the group can be waited for again.
+/// If all tasks had ended before a limit passed, the wait succeeds, however late it wakes up. A wait that
+/// ends early undoes nothing and cancels nobody, and the group can be waited for again.
 ///
 /// # Panics
-/// The first panic cancels the rest. It resumes with its payload at the first `wait` that ends, or at the drop if there
-/// is none; later waits panic with a message that says so. See [`scope`](super::scope()) for why.
+/// The first panic cancels the rest. It resumes with its payload at the first `wait` that ends, or at the
+/// drop if there is none; later waits panic with a message that says so. See [`scope`](super::scope()) for
+/// why.
 ///
 /// # Ordering
 /// What was done before a spawn is visible to the task; what the tasks did is visible after `wait`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/group_limit.rs`, under the same assumption as those of [`scope`](super::scope()).
+/// Models in `loom-tests/tests/group_limit.rs`, under the same assumption as those of
+/// [`scope`](super::scope()).
 ///
 /// # Cost
 /// As a scope's; bench `group`. It keeps nothing of a task that has ended but its error.
 ///
 /// # Instead
-/// [`scope`](super::scope()) if the tasks can end where they were spawned; a [`Pool`](crate::Pool) if they are many,
-/// short, and do not belong together; a [`WaitGroup`](crate::WaitGroup) for threads of your own.
+/// [`scope`](super::scope()) if the tasks can end where they were spawned; a [`Pool`](crate::Pool) if they
+/// are many, short, and do not belong together; a [`WaitGroup`](crate::WaitGroup) for threads of your own.
 #[must_use = "dropping the group cancels its tasks and waits for them"]
 pub struct Group<E = Infallible> {
     spawner: Spawner<E>,
@@ -132,7 +135,8 @@ impl<E: Send + Sync + 'static> Group<E> {
         self.spawner.spawn(f)
     }
 
-    /// Like [`spawn`](Group::spawn); the name is what [`wait_until`](Group::wait_until) tells of a task that runs.
+    /// Like [`spawn`](Group::spawn); the name is what [`wait_until`](Group::wait_until) tells of a task that
+    /// runs.
     ///
     /// # Errors
     /// As [`spawn`](Group::spawn).
@@ -197,8 +201,8 @@ impl<E: Send + Sync + 'static> Group<E> {
         super::board::Board::limit(&self.core().board, limit);
     }
 
-    /// From here on an error stops nobody. The first is returned all the same; [`errors`](Group::errors) has all. A
-    /// panic stops the rest as ever.
+    /// From here on an error stops nobody. The first is returned all the same; [`errors`](Group::errors) has
+    /// all. A panic stops the rest as ever.
     pub fn keep_going(&self) {
         self.core().keep_going();
     }
@@ -221,8 +225,8 @@ impl<E: Send + Sync + 'static> Group<E> {
         self.core().token.cancel();
     }
 
-    /// The token that the first error, a panic, [`cancel`](Group::cancel), or the token that the group was made with
-    /// cancels.
+    /// The token that the first error, a panic, [`cancel`](Group::cancel), or the token that the group was
+    /// made with cancels.
     pub fn token(&self) -> &CancelToken {
         &self.core().token
     }
@@ -230,12 +234,12 @@ impl<E: Send + Sync + 'static> Group<E> {
     /// Waits until no task is left, and runs those that nobody has started.
     ///
     /// # Errors
-    /// [`Error::Failed`] with the first error that a task has returned so far; [`Error::Cancelled`] if a task was not
-    /// started. The same at every later wait.
+    /// [`Error::Failed`] with the first error that a task has returned so far; [`Error::Cancelled`] if a task
+    /// was not started. The same at every later wait.
     ///
     /// # Panics
-    /// With the payload of a task that panicked, once; see [`Group`]. Also if one of the group's own tasks calls it: it
-    /// would wait for itself.
+    /// With the payload of a task that panicked, once; see [`Group`]. Also if one of the group's own tasks
+    /// calls it: it would wait for itself.
     #[track_caller]
     pub fn wait(&self) -> Outcome<E> {
         assert!(!self.core().board.is_inside(), "a task waits for its own group: it would wait for ever");
@@ -243,8 +247,8 @@ impl<E: Send + Sync + 'static> Group<E> {
         self.outcome()
     }
 
-    /// Waits until no task is left, at most until `limit`. The outer result says whether all have ended, the inner one
-    /// how. It runs no task, as that might outlast the limit.
+    /// Waits until no task is left, at most until `limit`. The outer result says whether all have ended, the
+    /// inner one how. It runs no task, as that might outlast the limit.
     ///
     /// # Errors
     /// With who has not ended: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
@@ -295,8 +299,8 @@ impl<E: Send + Sync + 'static> Group<E> {
 }
 
 impl<E> Drop for Group<E> {
-    /// Cancels the group and waits for its tasks; a task of its own does not wait for itself. A panic that no wait
-    /// was told of resumes here, unless another is passing by.
+    /// Cancels the group and waits for its tasks; a task of its own does not wait for itself. A panic that no
+    /// wait was told of resumes here, unless another is passing by.
     fn drop(&mut self) {
         let core = self.core();
         let cancelled = panics::catch(|| core.token.cancel());

@@ -1,12 +1,13 @@
 //! What tasks and bodies may return: nothing, or a result.
 //!
-//! A task and a body have a trait each, because they say different things of the error. A task that returns `()` is at
-//! home in every scope; a body that returns `()` says that nothing in its scope can fail, so that the compiler need
-//! not be told what the error would be.
+//! A task and a body have a trait each, because they say different things of the error. A task that returns
+//! `()` is at home in every scope; a body that returns `()` says that nothing in its scope can fail, so that
+//! the compiler need not be told what the error would be.
 
 use std::convert::Infallible;
 
-/// What a task of a scope or a group may return: `()`, or a `Result` with the error `E` of its scope or group.
+/// What a task of a scope or a group may return: `()`, or a `Result` with the error `E` of its scope or
+/// group.
 ///
 /// Sealed: these two are all.
 #[diagnostic::on_unimplemented(
@@ -23,7 +24,8 @@ pub trait TaskResult<E>: sealed::Sealed {
     fn into_result(self) -> Result<Self::Value, E>;
 }
 
-/// What the body of a scope may return: a `Result` with the error `E` of its tasks, or `()` if none of them can fail.
+/// What the body of a scope may return: a `Result` with the error `E` of its tasks, or `()` if none of them
+/// can fail.
 ///
 /// Sealed: these two are all.
 #[diagnostic::on_unimplemented(
@@ -88,8 +90,8 @@ impl BodyResult<Infallible> for Never {
     }
 }
 
-/// The type of what does not return, which has no name yet: a closure that only panics returns it since the edition
-/// of 2024.
+/// The type of what does not return, which has no name yet: a closure that only panics returns it since the
+/// edition of 2024.
 type Never = <fn() -> ! as sealed::Returns>::Value;
 
 mod sealed {

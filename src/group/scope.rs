@@ -18,8 +18,9 @@ use crate::until::Until;
 ///
 /// A task gets the scope's token. It may spawn others by the scope that its closure borrows.
 ///
-/// `E` is the error of its tasks. That it outlives `'env` is no restriction, since the scope returns it; it is said so
-/// that the compiler knows it of an `E` like `Box<dyn Error + Send + Sync>`, and does not ask borrows for `'static`.
+/// `E` is the error of its tasks. That it outlives `'env` is no restriction, since the scope returns it; it
+/// is said so that the compiler knows it of an `E` like `Box<dyn Error + Send + Sync>`, and does not ask
+/// borrows for `'static`.
 ///
 /// # Examples
 /// A walk over a tree, each branch of which is a task that may spawn more:
@@ -43,18 +44,20 @@ use crate::until::Until;
 /// ```
 ///
 /// # Blocking
-/// Spawning never blocks. [`wait`](Scope::wait) and [`wait_until`](Scope::wait_until) block until the tasks that are there
-/// have ended, a [`Handle`]'s join until one has.
+/// Spawning never blocks. [`wait`](Scope::wait) and [`wait_until`](Scope::wait_until) block until the tasks
+/// that are there have ended, a [`Handle`]'s join until one has.
 ///
 /// # Cancellation
-/// After a failure, a [`cancel`](Scope::cancel), or a cancel of the caller's token, tasks that have not started never do:
-/// their closures are dropped by the threads that would have run them. Those that run are told by the token.
+/// After a failure, a [`cancel`](Scope::cancel), or a cancel of the caller's token, tasks that have not
+/// started never do: their closures are dropped by the threads that would have run them. Those that run are
+/// told by the token.
 ///
 /// # Panics
 /// A task's panic stops the rest and resumes where [`scope`](super::scope()) was called, when all have ended.
 ///
 /// # Fairness
-/// Tasks start in the order in which they were spawned, but for one that is joined before, which its joiner may run.
+/// Tasks start in the order in which they were spawned, but for one that is joined before, which its joiner
+/// may run.
 ///
 /// # Cost
 /// One allocation a task, and one more for each that has a handle; bench `group`.
@@ -87,7 +90,8 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         self.post(None, f);
     }
 
-    /// Like [`spawn`](Scope::spawn); the name is what [`wait_until`](Scope::wait_until) tells of a task that runs.
+    /// Like [`spawn`](Scope::spawn); the name is what [`wait_until`](Scope::wait_until) tells of a task that
+    /// runs.
     pub fn spawn_named<F, R>(&'scope self, name: &str, f: F)
     where
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
@@ -135,15 +139,15 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         })
     }
 
-    /// From here on starts a task only while fewer than `limit` run. Those that run go on, those that are spawned
-    /// wait.
+    /// From here on starts a task only while fewer than `limit` run. Those that run go on, those that are
+    /// spawned wait.
     ///
-    /// A limit alone could hang: ten tasks wait for a cancel, or an item, that the eleventh would bring. So if all
-    /// that run sleep in calls of this crate, one more is started, until one of them is awake. Tasks that wait in
-    /// other calls (a lock of std's, a socket, a loop) count as awake, and so do those whose sleep ends by itself
-    /// within three seconds, unless nothing has started or ended for as long. A task that waits for a scope of
-    /// its own is awake while that scope's tasks are. To bound how many tasks *hold* something, asleep or not, let
-    /// them hold a permit of a [`Semaphore`](crate::Semaphore).
+    /// A limit alone could hang: ten tasks wait for a cancel, or an item, that the eleventh would bring. So
+    /// if all that run sleep in calls of this crate, one more is started, until one of them is awake. Tasks
+    /// that wait in other calls (a lock of std's, a socket, a loop) count as awake, and so do those whose
+    /// sleep ends by itself within three seconds, unless nothing has started or ended for as long. A task
+    /// that waits for a scope of its own is awake while that scope's tasks are. To bound how many tasks
+    /// *hold* something, asleep or not, let them hold a permit of a [`Semaphore`](crate::Semaphore).
     ///
     /// # Panics
     /// If `limit` is 0: no task could ever start.
@@ -153,18 +157,18 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         Board::limit(&self.core.board, limit);
     }
 
-    /// From here on an error stops nobody: the other tasks go on, and those that wait start. The first error is
-    /// returned all the same; [`take_errors`](Scope::take_errors) has all. A panic stops the rest as ever.
+    /// From here on an error stops nobody: the other tasks go on, and those that wait start. The first error
+    /// is returned all the same; [`take_errors`](Scope::take_errors) has all. A panic stops the rest as ever.
     pub fn keep_going(&self) {
         self.core.keep_going();
     }
 
-    /// Calls `f` when the scope stops: by a failure, by [`cancel`](Scope::cancel), or because the caller's token was
-    /// cancelled. For what tasks wait on without the token: close a queue, wake a condvar.
+    /// Calls `f` when the scope stops: by a failure, by [`cancel`](Scope::cancel), or because the caller's
+    /// token was cancelled. For what tasks wait on without the token: close a queue, wake a condvar.
     ///
-    /// It is called once, before anybody is joined and outside all locks, on the thread that stops the scope; at a
-    /// deadline, on the crate's alarm thread; at once if the scope has stopped already; not at all if it never
-    /// stops. A panic in it is a task's; what it returns is dropped.
+    /// It is called once, before anybody is joined and outside all locks, on the thread that stops the scope;
+    /// at a deadline, on the crate's alarm thread; at once if the scope has stopped already; not at all if it
+    /// never stops. A panic in it is a task's; what it returns is dropped.
     ///
     /// ```
     /// use selvedge::{BoundedQueue, CancelToken, group};
@@ -198,8 +202,8 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         self.core.token.cancel();
     }
 
-    /// Waits until the tasks that are there have ended, and runs those that nobody has started. For a body that goes
-    /// on with what the tasks have done; the scope waits in the end anyway.
+    /// Waits until the tasks that are there have ended, and runs those that nobody has started. For a body
+    /// that goes on with what the tasks have done; the scope waits in the end anyway.
     ///
     /// # Panics
     /// If a task of the scope calls it: it would wait for itself.
@@ -209,7 +213,8 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         self.core.board.finish();
     }
 
-    /// Like [`wait`](Scope::wait), and waits at most until `limit`. It runs no task, as that might outlast the limit.
+    /// Like [`wait`](Scope::wait), and waits at most until `limit`. It runs no task, as that might outlast
+    /// the limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -238,8 +243,9 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         ended.map_err(|error| Rejected::new(self.core.board.unfinished(), error))
     }
 
-    /// Takes the errors that have come so far, in the order in which they came. Who takes them answers for them: the
-    /// scope does not return them any more. After [`wait`](Scope::wait), they are those of all tasks.
+    /// Takes the errors that have come so far, in the order in which they came. Who takes them answers for
+    /// them: the scope does not return them any more. After [`wait`](Scope::wait), they are those of all
+    /// tasks.
     ///
     /// ```
     /// use selvedge::{CancelToken, group};

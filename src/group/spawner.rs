@@ -35,13 +35,13 @@ use crate::sync::{Arc, weak};
 /// Never: each call spawns, or gives the closure back.
 ///
 /// # Cancellation
-/// A task that was accepted while the group is being cancelled may not start; then the group's wait fails with
-/// [`Error::Cancelled`](super::Error::Cancelled). A task that a running task of the group spawns is waited for by every
-/// wait that waits for that task.
+/// A task that was accepted while the group is being cancelled may not start; then the group's wait fails
+/// with [`Error::Cancelled`](super::Error::Cancelled). A task that a running task of the group spawns is
+/// waited for by every wait that waits for that task.
 ///
 /// # Panics
-/// A task's panic is the [`Group`](super::Group)'s. The drop of the last spawner runs no code but the drops of errors
-/// that nobody has taken.
+/// A task's panic is the [`Group`](super::Group)'s. The drop of the last spawner runs no code but the drops
+/// of errors that nobody has taken.
 ///
 /// # Cost
 /// A clone is one more reference. Each spawn costs what the group's own does; bench `group`.

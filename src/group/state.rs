@@ -2,13 +2,15 @@
 //!
 //! # The limit
 //! It bounds the tasks that are taken down. That alone would hang: ten of a hundred tasks wait for the cancel
-//! that the eleventh brings, and a limit of ten never starts the eleventh. What a thread waits for cannot be known,
-//! but whether it sleeps can, because all sleeping goes through one place. So *if none of the tasks that run is awake,
-//! one more is started*, and that is repeated until one is awake. Where anybody works, the limit holds.
+//! that the eleventh brings, and a limit of ten never starts the eleventh. What a thread waits for cannot be
+//! known, but whether it sleeps can, because all sleeping goes through one place. So *if none of the tasks
+//! that run is awake, one more is started*, and that is repeated until one is awake. Where anybody works, the
+//! limit holds.
 //!
-//! A sleep that ends by itself soon is work too: a task that holds off for a moment before it tries again, or waits
-//! for its turn at a rate limiter, is at it. Else every such moment would start another task. Unless nothing has
-//! begun or ended for as long: a task that looks every tenth of a second whether it is cancelled naps for ever.
+//! A sleep that ends by itself soon is work too: a task that holds off for a moment before it tries again, or
+//! waits for its turn at a rate limiter, is at it. Else every such moment would start another task. Unless
+//! nothing has begun or ended for as long: a task that looks every tenth of a second whether it is cancelled
+//! naps for ever.
 
 use std::time::{Duration, Instant};
 
@@ -22,8 +24,8 @@ use crate::wait::{Line, Wake};
 /// A task: says whether it ran, or was not started because its group had been cancelled.
 pub(super) type Task = Box<dyn FnOnce() -> bool + Send + 'static>;
 
-/// A sleep that ends sooner is work. Longer than people hold off or wait for a rate limiter, shorter than they wait
-/// for a program that hangs.
+/// A sleep that ends sooner is work. Longer than people hold off or wait for a rate limiter, shorter than
+/// they wait for a program that hangs.
 const NAP: Duration = Duration::from_secs(3);
 
 pub(super) struct State {
@@ -61,7 +63,8 @@ pub(super) enum Helper {
     Crew(u64),
     /// The same, and it may finish its nap before it comes.
     Patient(u64),
-    /// None is on its way, because the system has refused a thread: the call waits for one of the crew to become free.
+    /// None is on its way, because the system has refused a thread: the call waits for one of the crew to
+    /// become free.
     Refused(u64),
     /// Somebody else's.
     Lent,
@@ -161,7 +164,8 @@ impl State {
         self.has_work() && self.posted.has(number)
     }
 
-    /// The first task is posted, and nothing else has been: the thread that posted it may be about to wait for it.
+    /// The first task is posted, and nothing else has been: the thread that posted it may be about to wait
+    /// for it.
     pub(super) fn is_first(&self) -> bool {
         self.spawned == 1 && self.posted.len() == 1
     }
@@ -179,8 +183,8 @@ impl State {
         (number, task)
     }
 
-    /// A task has ended and is gone. Wakes those who wait if it was the last. (If others are posted, whoever ran
-    /// this one takes the next, so nobody need be called.)
+    /// A task has ended and is gone. Wakes those who wait if it was the last. (If others are posted, whoever
+    /// ran this one takes the next, so nobody need be called.)
     pub(super) fn end(&mut self, number: usize, ran: bool) -> Vec<Wake> {
         self.running.remove(number);
         self.awake -= 1;

@@ -1,7 +1,7 @@
 //! The tasks of a group that wait, and those that run: the first of each without an allocation.
 //!
-//! Most scopes that are opened in a loop have one task, and a queue and a list that allocate for it cost more than all
-//! else that the board does.
+//! Most scopes that are opened in a loop have one task, and a queue and a list that allocate for it cost more
+//! than all else that the board does.
 
 use std::collections::VecDeque;
 

@@ -1,8 +1,8 @@
 //! Tasks that borrow, for those who spawn them one by one while something else of the caller's runs.
 //!
-//! A [`Scope`](super::Scope) lends itself to its tasks, which is why its lifetime is any that the caller picks. A
-//! yard is shared by reference count instead, so the tasks' lifetime can be a parameter of the type that is
-//! spawned from: a pipeline's stages are put together by types, and name it.
+//! A [`Scope`](super::Scope) lends itself to its tasks, which is why its lifetime is any that the caller
+//! picks. A yard is shared by reference count instead, so the tasks' lifetime can be a parameter of the type
+//! that is spawned from: a pipeline's stages are put together by types, and name it.
 
 use std::io;
 use std::marker::PhantomData;
@@ -39,8 +39,8 @@ impl<'a> Yard<'a> {
         }
     }
 
-    /// Like [`spawn`](Yard::spawn), for a task that is [withdrawn](Yard::withdraw) if no thread is to be had: the
-    /// task's number, or `None` if the yard is closed.
+    /// Like [`spawn`](Yard::spawn), for a task that is [withdrawn](Yard::withdraw) if no thread is to be had:
+    /// the task's number, or `None` if the yard is closed.
     pub(crate) fn offer(&self, task: impl FnOnce() + Send + 'a) -> Option<usize> {
         let number = self.put(task)?;
         // Who offers it has a token to be told by.
@@ -59,8 +59,9 @@ impl<'a> Yard<'a> {
             task();
             true
         }));
-        // Held while it is posted: nothing comes after `close`. Not while a thread is called, which may take long,
-        // and may run others' tasks; nor while a task that came too late is dropped, which was declared first.
+        // Held while it is posted: nothing comes after `close`. Not while a thread is called, which may take
+        // long, and may run others' tasks; nor while a task that came too late is dropped, which was declared
+        // first.
         let closed = self.closed.lock();
         if *closed {
             return None;
@@ -68,8 +69,8 @@ impl<'a> Yard<'a> {
         Some(self.board.put(task))
     }
 
-    /// Cancels `token` if a thread that was called for the yard's tasks, from now on, is not to be had; whoever
-    /// waits for what one of the tasks brings does the work then.
+    /// Cancels `token` if a thread that was called for the yard's tasks, from now on, is not to be had;
+    /// whoever waits for what one of the tasks brings does the work then.
     pub(crate) fn tell_of_refusal(&self, token: CancelToken) {
         self.board.tell_of_refusal(token);
     }
@@ -91,9 +92,10 @@ impl Yard<'static> {
 
 /// Runs `body` with a yard, then `stop`, then [closes](Yard::close) the yard, whatever the two did.
 ///
-/// Sound because of 1 and 2 of [`erase::lifetime`]; because this does not return or unwind past `close`, which returns when
-/// no task is present, where `scope` has `finish_for_good`; and because nothing is posted once `close` has begun, whoever
-/// still holds the yard. What a task borrows for `'a` outlives this call, since the caller chose `'a`.
+/// Sound because of 1 and 2 of [`erase::lifetime`]; because this does not return or unwind past `close`,
+/// which returns when no task is present, where `scope` has `finish_for_good`; and because nothing is posted
+/// once `close` has begun, whoever still holds the yard. What a task borrows for `'a` outlives this call,
+/// since the caller chose `'a`.
 pub(crate) fn yard<'a, R>(
     callers: Option<Arc<dyn Callers>>,
     body: impl FnOnce(&Arc<Yard<'a>>) -> R,
@@ -107,8 +109,8 @@ pub(crate) fn yard<'a, R>(
     std::mem::forget(guard);
     match (result, stopped) {
         (Ok(result), Ok(())) => result,
-        // The body's own panic before one of a callback that ran while stopping. What is not passed on is dropped
-        // before the unwinding begins.
+        // The body's own panic before one of a callback that ran while stopping. What is not passed on is
+        // dropped before the unwinding begins.
         (Err(payload), stopped) => {
             panics::discard(stopped);
             panics::resume(payload)
@@ -127,7 +129,8 @@ mod tests {
     use crate::group::callers::Help;
     use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-    /// Sends nobody: only the thread that closes a yard runs its tasks, so a task that has run was waited for.
+    /// Sends nobody: only the thread that closes a yard runs its tasks, so a task that has run was waited
+    /// for.
     struct Nobody;
 
     impl Callers for Nobody {
@@ -140,8 +143,8 @@ mod tests {
         Some(Arc::new(Nobody))
     }
 
-    /// Fails if the yard still takes tasks once it has closed (edit `yard-does-not-close`): this one would sleep on a
-    /// helper, with what it holds.
+    /// Fails if the yard still takes tasks once it has closed (edit `yard-does-not-close`): this one would
+    /// sleep on a helper, with what it holds.
     #[test]
     fn task_that_is_spawned_in_a_closed_yard_is_dropped_at_once() {
         let yard = yard(None, Arc::clone, || ());

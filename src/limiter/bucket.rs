@@ -50,7 +50,8 @@ impl Bucket {
     /// The first nanosecond at which `at` has come; `None` if it never does.
     pub(super) fn nanos(&self, at: Ticks) -> Option<Nanos> {
         match self.tokens {
-            // Every instant is tick 0, so what is not there now never comes, and what is there has always been.
+            // Every instant is tick 0, so what is not there now never comes, and what is there has always
+            // been.
             0 => (at == 0).then_some(0),
             tokens => Some(at.div_ceil(u128::from(tokens))),
         }

@@ -49,8 +49,8 @@ use crate::until::Until;
 /// As [`RateLimiter`].
 ///
 /// # Panics
-/// None of the caller's code runs under a lock: neither `Hash`, `Eq`, `Clone` nor `Drop` of keys. If the drop of a key
-/// that is forgotten by the way panics, that ends with the panic hook's message.
+/// None of the caller's code runs under a lock: neither `Hash`, `Eq`, `Clone` nor `Drop` of keys. If the drop
+/// of a key that is forgotten by the way panics, that ends with the panic hook's message.
 ///
 /// # Fairness
 /// First come, first served for each key.
@@ -59,9 +59,8 @@ use crate::until::Until;
 /// The model `a_key_is_not_forgotten_under_a_taker` in `loom-tests/tests/limiter.rs`.
 ///
 /// # Cost
-/// Twice a [`RateLimiter`]'s: one short lock of 16 to find it, and a hash. About 300 bytes for each key that is
-/// remembered.
-/// Bench `limiter`.
+/// Twice a [`RateLimiter`]'s: one short lock of 16 to find it, and a hash. About 300 bytes for each key that
+/// is remembered. Bench `limiter`.
 ///
 /// # Instead
 /// A [`RateLimiter`] in your own structure for each key, if there are few and they are known.

@@ -58,8 +58,8 @@ type Place = (Arc<Slot>, Option<Instant>);
 /// ```
 ///
 /// # Blocking
-/// `acquire` waits until its tokens have come; each waiter knows when that is and wakes by itself. It is woken
-/// before only if the plan changes: somebody before it gave up, or the rate or the burst was changed.
+/// `acquire` waits until its tokens have come; each waiter knows when that is and wakes by itself. It is
+/// woken before only if the plan changes: somebody before it gave up, or the rate or the burst was changed.
 ///
 /// # Cancellation
 /// A cancelled token acquires nothing. Who gives up leaves its place and its tokens to those behind it, who
@@ -67,28 +67,28 @@ type Place = (Arc<Slot>, Option<Instant>);
 ///
 /// A limit that ends before the tokens can come makes the call fail at once, with
 /// [`TimedOut`](WaitError::TimedOut) and nothing taken: to sleep first would help nobody, and would keep
-/// tokens from those behind. It is so for a limit's time and a token's deadline on this limiter's clock; an end
-/// that nobody can foresee is waited for.
+/// tokens from those behind. It is so for a limit's time and a token's deadline on this limiter's clock; an
+/// end that nobody can foresee is waited for.
 ///
 /// # Fairness
-/// First come, first served: none of those who come later goes first. A call for few does not overtake one for many, nor
-/// does `try_acquire`.
+/// First come, first served: none of those who come later goes first. A call for few does not overtake one
+/// for many, nor does `try_acquire`.
 ///
 /// # Ordering
 /// None: tokens do not come back, so nobody hands anything on. Of two calls that both succeed the one that
 /// came to the lock first is served first.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/limiter.rs`; and `tests/limiter.rs` compares it with a bucket that is filled step
-/// by step, over random schedules.
+/// Models in `loom-tests/tests/limiter.rs`; and `tests/limiter.rs` compares it with a bucket that is filled
+/// step by step, over random schedules.
 ///
 /// # Cost
-/// A lock, a look at the clock, which is two thirds of it, and no division while nobody waits; the same for one
-/// token or a million. One who gives up wakes everybody behind it. Bench `limiter`.
+/// A lock, a look at the clock, which is two thirds of it, and no division while nobody waits; the same for
+/// one token or a million. One who gives up wakes everybody behind it. Bench `limiter`.
 ///
 /// # Instead
-/// [`Semaphore`](crate::Semaphore) to limit how many are at work at once. [`KeyedLimiter`] for a limit of each of
-/// many keys.
+/// [`Semaphore`](crate::Semaphore) to limit how many are at work at once. [`KeyedLimiter`] for a limit of
+/// each of many keys.
 pub struct RateLimiter {
     clock: Clock,
     /// When it was made: instants are counted from here.
@@ -101,9 +101,9 @@ impl RateLimiter {
     pub const MAX: u64 = bucket::MAX;
 
     /// Makes a limiter that gives out `tokens` each `period`, and as many in a burst, on
-    /// [this thread's clock](Clock::current).
-    /// With 0 tokens it is *paused*: none ever comes, until [`set_rate`](RateLimiter::set_rate) changes that. It
-    /// starts full like any other, so [`with_burst`](RateLimiter::with_burst) says how many it gives out in all.
+    /// [this thread's clock](Clock::current). With 0 tokens it is *paused*: none ever comes, until
+    /// [`set_rate`](RateLimiter::set_rate) changes that. It starts full like any other, so
+    /// [`with_burst`](RateLimiter::with_burst) says how many it gives out in all.
     ///
     /// A period above 584 years counts as that.
     ///
@@ -143,8 +143,8 @@ impl RateLimiter {
     /// Waits for `count` tokens together as long as it takes, and takes them. 0 succeeds at once.
     ///
     /// # Errors
-    /// [`WaitError::Closed`] if the limiter is or becomes closed; [`WaitError::InsufficientCapacity`] at once if `count`
-    /// is above the burst, and also when that is made less while the call waits.
+    /// [`WaitError::Closed`] if the limiter is or becomes closed; [`WaitError::InsufficientCapacity`] at once
+    /// if `count` is above the burst, and also when that is made less while the call waits.
     pub fn acquire(&self, count: u64) -> Result<(), WaitError> {
         self.acquire_until(count, Until::forever())
     }
@@ -254,8 +254,8 @@ impl RateLimiter {
     }
 
     /// Changes the rate from now on. The tokens that are there stay, and a part of one that is on its way
-    /// keeps its share; those who wait get theirs at the new rate. With 0 tokens none comes any more: calls that
-    /// wait without a time go on waiting, the others fail.
+    /// keeps its share; those who wait get theirs at the new rate. With 0 tokens none comes any more: calls
+    /// that wait without a time go on waiting, the others fail.
     ///
     /// # Panics
     /// If `period` is zero, or `tokens` above [`RateLimiter::MAX`].

@@ -1,7 +1,7 @@
 //! Who waits for tokens, and until when.
 //!
-//! Tokens are handed out in advance: who joins the line reserves its tokens behind everybody before it, so the
-//! instant at which they come is known, and it sleeps until then. Nobody has to wake it, nobody who comes
+//! Tokens are handed out in advance: who joins the line reserves its tokens behind everybody before it, so
+//! the instant at which they come is known, and it sleeps until then. Nobody has to wake it, nobody who comes
 //! later can overtake it, and a newcomer finds too little in the bucket as long as somebody waits. What can
 //! change is the plan. If somebody gives up, what it reserved goes to those behind it, who are woken to sleep
 //! until an earlier instant; the same if the rate or the burst changes.

@@ -10,8 +10,8 @@ use crate::wait::Slot;
 
 /// Does something every so often, without the drift of a loop that sleeps.
 ///
-/// Tick number `n` is due at exactly `start + n · period`, however late those before it were taken and however
-/// long the work in between took. The first is due one period after the ticker was made.
+/// Tick number `n` is due at exactly `start + n · period`, however late those before it were taken and
+/// however long the work in between took. The first is due one period after the ticker was made.
 ///
 /// A caller that comes too late gets a tick at once. What becomes of the ticks that it missed is a
 /// [choice](Missed): they are passed over and [counted](Tick::missed), or they come one after another.

@@ -126,8 +126,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     /// `condition` runs under the shard's lock.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `condition` does, with nothing taken
-    /// out.
+    /// If called from a closure that runs under a lock of this map; and when `condition` does, with nothing
+    /// taken out.
     ///
     /// # Examples
     /// ```
@@ -163,8 +163,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     /// `f` runs under the shard's lock.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `f` does, with the value as `f` left
-    /// it.
+    /// If called from a closure that runs under a lock of this map; and when `f` does, with the value as `f`
+    /// left it.
     #[inline]
     #[track_caller]
     pub fn update<Q, R>(&self, key: &Q, f: impl FnOnce(&mut V) -> R) -> Option<R>
@@ -181,8 +181,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     /// `f` runs under the shard's lock.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `f` does, with the entry as `f` left
-    /// it.
+    /// If called from a closure that runs under a lock of this map; and when `f` does, with the entry as `f`
+    /// left it.
     ///
     /// # Examples
     /// ```

@@ -28,11 +28,11 @@ use shard::{Shard, TooMany};
 
 /// A map that threads share: what must not come apart (look and then change, look and else make) is one call.
 ///
-/// Every call on one key is atomic: calls on that key, from however many threads, take effect one after another,
-/// each between its beginning and its end. [`get_or_insert_with`](ShardedMap::get_or_insert_with) runs its
-/// closure once for a key while other threads that want the same key wait, and no others. Nothing that borrows
-/// from the map gets out of a call, so no thread can hold a lock by accident: values come out as clones, or are
-/// lent to a closure.
+/// Every call on one key is atomic: calls on that key, from however many threads, take effect one after
+/// another, each between its beginning and its end. [`get_or_insert_with`](ShardedMap::get_or_insert_with)
+/// runs its closure once for a key while other threads that want the same key wait, and no others. Nothing
+/// that borrows from the map gets out of a call, so no thread can hold a lock by accident: values come out as
+/// clones, or are lent to a closure.
 ///
 /// # Examples
 /// ```
@@ -64,56 +64,57 @@ use shard::{Shard, TooMany};
 /// ```
 ///
 /// # Blocking
-/// A call waits while another thread is inside a call on the same *shard*, one of the parts that keys are spread
-/// over: as long as that takes, so keep closures short that run under the lock, and put slow work into
-/// [`get_or_insert_with`](ShardedMap::get_or_insert_with), whose closure runs under none. Reading calls do not
-/// keep each other out. Only `get_or_insert_with` and its kin sleep until somebody else's closure has ended; they
-/// are the ones that come with a limit.
+/// A call waits while another thread is inside a call on the same *shard*, one of the parts that keys are
+/// spread over: as long as that takes, so keep closures short that run under the lock, and put slow work into
+/// [`get_or_insert_with`](ShardedMap::get_or_insert_with), whose closure runs under none. Reading calls do
+/// not keep each other out. Only `get_or_insert_with` and its kin sleep until somebody else's closure has
+/// ended; they are the ones that come with a limit.
 ///
 /// # Panics
-/// A call on a map from a closure that runs under a lock of the same map panics, and says what to do, whatever
-/// the key: it would wait for itself, now or on another day. So does one from a key's `Eq` or `Hash`, or a value's
-/// `Clone`, while they run there. Calling *another* map from there is well; two maps that do so the two ways round can wait for each
-/// other, as two mutexes can.
+/// A call on a map from a closure that runs under a lock of the same map panics, and says what to do,
+/// whatever the key: it would wait for itself, now or on another day. So does one from a key's `Eq` or
+/// `Hash`, or a value's `Clone`, while they run there. Calling *another* map from there is well; two maps
+/// that do so the two ways round can wait for each other, as two mutexes can.
 ///
-/// When the caller's code panics inside a call, the call has either happened or not, and the map stays usable. A
-/// value that a closure was changing is as the closure left it.
+/// When the caller's code panics inside a call, the call has either happened or not, and the map stays
+/// usable. A value that a closure was changing is as the closure left it.
 ///
 /// # Caller's code under a lock
-/// The keys' `Eq`, wherever a key is looked up. Their `Hash` is called once a call, before; and under the lock for
-/// every key of a shard that grows or shrinks. `Clone` of a value, and a closure, where the method says so. What is
-/// replaced, removed or refused is dropped after unlocking.
+/// The keys' `Eq`, wherever a key is looked up. Their `Hash` is called once a call, before; and under the
+/// lock for every key of a shard that grows or shrinks. `Clone` of a value, and a closure, where the method
+/// says so. What is replaced, removed or refused is dropped after unlocking.
 ///
 /// # Consistency
 /// What looks at more than one key ([`len`](ShardedMap::len), [`iter`](ShardedMap::iter),
 /// [`for_each`](ShardedMap::for_each), [`retain`](ShardedMap::retain), [`drain`](ShardedMap::drain),
-/// [`clear`](ShardedMap::clear), [`clone`](Clone::clone) …) goes from shard to shard, and sees each shard at one
-/// moment, but different shards at different moments.
+/// [`clear`](ShardedMap::clear), [`clone`](Clone::clone) …) goes from shard to shard, and sees each shard at
+/// one moment, but different shards at different moments.
 /// - An entry that is there from beginning to end is seen, once. No key is seen twice.
-/// - An entry that is inserted or removed meanwhile may be seen or not; of two that are inserted one after the
-///   other, the later may be seen without the earlier. `iter`, which copies a shard and then hands the copies out, may
-///   hand one out whose entry is gone by then; what a closure is lent is there.
+/// - An entry that is inserted or removed meanwhile may be seen or not; of two that are inserted one after
+///   the other, the later may be seen without the earlier. `iter`, which copies a shard and then hands the
+///   copies out, may hand one out whose entry is gone by then; what a closure is lent is there.
 /// - A value that `get_or_insert_with` is making is not there yet, for any other call.
 /// - `len` may be a number that the map never held at any one moment. It is exact if nobody changes the map.
 ///
 /// # Fairness
-/// Threads that wait for one key's closure all get its value; if it fails, the one that came first runs its own next, and
-/// none of those who come later goes before. Shard locks are parking_lot's: a newcomer may overtake for half a
-/// millisecond, and readers do not starve a writer.
+/// Threads that wait for one key's closure all get its value; if it fails, the one that came first runs its
+/// own next, and none of those who come later goes before. Shard locks are parking_lot's: a newcomer may
+/// overtake for half a millisecond, and readers do not starve a writer.
 ///
 /// # Ordering
 /// What a thread did before it changed a key is visible to who sees the change.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/map.rs`; random sequences of calls against std's `HashMap` in `tests/map.rs`, and
-/// histories of several threads checked for linearizability in `tests/map_history.rs`. Assumed: hashbrown's table,
-/// which runs in the models unchanged, is right in one thread.
+/// Models in `loom-tests/tests/map.rs`; random sequences of calls against std's `HashMap` in `tests/map.rs`,
+/// and histories of several threads checked for linearizability in `tests/map_history.rs`. Assumed:
+/// hashbrown's table, which runs in the models unchanged, is right in one thread.
 ///
 /// # Cost
-/// A hash, and one lock and unlock of a shard that is otherwise idle. 128 bytes a shard, and there are 32 shards a
-/// processor; then one byte beside each key and value, and the places that are free: from an eighth of the table to 9/16
-/// where it only grows. Memory is given back: a shard with more than 64 places and less than an eighth of them taken is
-/// rebuilt with room for twice what it holds, by the next call that removes something. Bench `map`.
+/// A hash, and one lock and unlock of a shard that is otherwise idle. 128 bytes a shard, and there are 32
+/// shards a processor; then one byte beside each key and value, and the places that are free: from an eighth
+/// of the table to 9/16 where it only grows. Memory is given back: a shard with more than 64 places and less
+/// than an eighth of them taken is rebuilt with room for twice what it holds, by the next call that removes
+/// something. Bench `map`.
 ///
 /// # Instead
 /// A `Mutex<HashMap>` if the map is small and few threads want it. A `HashMap` for each thread, merged at the
@@ -158,8 +159,8 @@ impl<K, V> ShardedMap<K, V> {
         Self::with_capacity_and_hasher(capacity, RandomState::new())
     }
 
-    /// Makes an empty map with at least `shards` shards: more let more threads in at once and make each pass over
-    /// the whole map block others more briefly, fewer take less memory.
+    /// Makes an empty map with at least `shards` shards: more let more threads in at once and make each pass
+    /// over the whole map block others more briefly, fewer take less memory.
     ///
     /// # Panics
     /// If `shards` is 0 or above [`MAX_SHARDS`](ShardedMap::MAX_SHARDS).
@@ -221,9 +222,9 @@ impl<K, V, S> ShardedMap<K, V, S> {
 
     /// Which shard keys of that hash are in.
     ///
-    /// The table inside takes the hash's lowest and highest bits. Multiplying by 2⁶⁴ divided by the golden ratio
-    /// makes the bits above the 40th depend on all below them, so that a hasher which hands small numbers on as
-    /// they are fills all shards, too.
+    /// The table inside takes the hash's lowest and highest bits. Multiplying by 2⁶⁴ divided by the golden
+    /// ratio makes the bits above the 40th depend on all below them, so that a hasher which hands small
+    /// numbers on as they are fills all shards, too.
     #[inline]
     fn index_of(&self, hash: u64) -> usize {
         const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;

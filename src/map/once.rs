@@ -1,7 +1,8 @@
 //! Values that are made once: who makes them, who waits, and who is next if that fails.
 //!
 //! # States
-//! A key that is not in the table has, while somebody makes its value, an [`Initialiser`] in its shard's [list](super::running):
+//! A key that is not in the table has, while somebody makes its value, an [`Initialiser`] in its shard's
+//! [list](super::running):
 //!
 //! | from | by | to |
 //! |---|---|---|
@@ -14,12 +15,13 @@
 //! # Invariants
 //! 1. The list is changed under the shard's write lock, and so is the table: who finds neither value nor
 //!    initialiser becomes the initialiser in the same critical section, so there is never a second one.
-//! 2. Who runs has a [`Turn`], whose drop passes the turn on: no end of the closure, and no panic of a key's `Eq`
-//!    or a value's `Clone`, leaves an initialiser behind that nobody runs.
+//! 2. Who runs has a [`Turn`], whose drop passes the turn on: no end of the closure, and no panic of a key's
+//!    `Eq` or a value's `Clone`, leaves an initialiser behind that nobody runs.
 //! 3. A turn is passed to a slot that took it: one whose owner has given up refuses, and the next is asked.
 //!    The owner of a slot that took it runs, whatever became of its limit meanwhile.
-//! 4. The turn is passed on, or found to have nobody to be passed to, under the shard's lock, and ended after the value
-//!    was put in. Whoever finds an initialiser there and comes to wait too late finds its turn ended, and looks again.
+//! 4. The turn is passed on, or found to have nobody to be passed to, under the shard's lock, and ended after
+//!    the value was put in. Whoever finds an initialiser there and comes to wait too late finds its turn
+//!    ended, and looks again.
 //!
 //! `insert` does not look at the list. If it puts the key in while an initialiser runs, that value stays, the
 //! initialiser's is dropped, and everybody gets the one that stayed.
@@ -61,19 +63,21 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// Gives a clone of the value; if there is none, makes one with `init` and puts it in.
     ///
     /// However many threads ask for a key at once, one closure runs, and the others wait for it; threads that
-    /// want other keys do not. If it panics, the next in line runs its own. If somebody [inserts](ShardedMap::insert)
-    /// the key meanwhile, that value stays and is returned, and the one that `init` made is dropped.
+    /// want other keys do not. If it panics, the next in line runs its own. If somebody
+    /// [inserts](ShardedMap::insert) the key meanwhile, that value stays and is returned, and the one that
+    /// `init` made is dropped.
     ///
-    /// `init` runs under no lock, so it may take long, and may use the map for other keys. The value's `Clone`
-    /// runs under the shard's lock if the value was there.
+    /// `init` runs under no lock, so it may take long, and may use the map for other keys. The value's
+    /// `Clone` runs under the shard's lock if the value was there.
     ///
     /// # Blocking
     /// Until the closure that another thread runs for this key has ended.
     ///
     /// # Errors
-    /// [`WouldDeadlock`] if `init`, of this call or of another thread's, waits for the value that it is making: it asks the
-    /// map for the same key in the same way, or for one whose closure waits for the first. Make values in one order, and
-    /// without looking them up. (A circle that a wait with a limit is part of is not looked for: it opens by itself.)
+    /// [`WouldDeadlock`] if `init`, of this call or of another thread's, waits for the value that it is
+    /// making: it asks the map for the same key in the same way, or for one whose closure waits for the
+    /// first. Make values in one order, and without looking them up. (A circle that a wait with a limit is
+    /// part of is not looked for: it opens by itself.)
     ///
     /// # Panics
     /// If `init` does. If called from a closure that runs under a lock of this map.
@@ -105,8 +109,8 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// [`get_or_insert_with`](ShardedMap::get_or_insert_with) for a closure that may fail.
     ///
     /// # Errors
-    /// Outside, [`WouldDeadlock`]. Inside, that of `init`, if it was this call's closure that ran; the next in line then
-    /// runs its own, since an error is not shared.
+    /// Outside, [`WouldDeadlock`]. Inside, that of `init`, if it was this call's closure that ran; the next
+    /// in line then runs its own, since an error is not shared.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
@@ -133,9 +137,9 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// until `limit`. The limit does not bound this call's own closure: hand the token to it.
     ///
     /// # Errors
-    /// The key and the closure come back with [`WaitError::TimedOut`], [`WaitError::Cancelled`] or, if the value is made by
-    /// a closure that this call is made from, [`WaitError::WouldDeadlock`]. A token that was cancelled before the call gets
-    /// nothing, though the value may be there.
+    /// The key and the closure come back with [`WaitError::TimedOut`], [`WaitError::Cancelled`] or, if the
+    /// value is made by a closure that this call is made from, [`WaitError::WouldDeadlock`]. A token that was
+    /// cancelled before the call gets nothing, though the value may be there.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
@@ -157,12 +161,12 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
         }
     }
 
-    /// [`get_or_try_insert_with`](ShardedMap::get_or_try_insert_with) that waits for another thread's closure at
-    /// most until `limit`.
+    /// [`get_or_try_insert_with`](ShardedMap::get_or_try_insert_with) that waits for another thread's closure
+    /// at most until `limit`.
     ///
     /// # Errors
-    /// Outside, the limit's, as in [`get_or_insert_with_until`](ShardedMap::get_or_insert_with_until); inside,
-    /// the closure's.
+    /// Outside, the limit's, as in [`get_or_insert_with_until`](ShardedMap::get_or_insert_with_until);
+    /// inside, the closure's.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
@@ -219,7 +223,8 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
             match limit.retry(&*turn, || end_of(&turn)) {
                 Ok(Ended::Passed) => return Ok(Turn { map: self, hash, serial }.run(init)),
-                // Made: it is there, unless somebody has removed it by now. Or nobody was left to pass it on to.
+                // Made: it is there, unless somebody has removed it by now. Or nobody was left to pass it on
+                // to.
                 Ok(Ended::Over) => {}
                 Err(error) => return Err(Rejected::new((key, init), error)),
             }
@@ -264,8 +269,8 @@ fn end_of(turn: &MakersTurn) -> Result<Ended, TryError> {
 }
 
 impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
-    /// Makes the value. If that fails, the turn is passed on: before a panic goes on, so that no lock is taken
-    /// by a thread that unwinds, which loom does not bear.
+    /// Makes the value. If that fails, the turn is passed on: before a panic goes on, so that no lock is
+    /// taken by a thread that unwinds, which loom does not bear.
     fn run<E>(self, init: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
         // Until the end: the value's clone is the caller's code, too, and may wait itself.
         let _owing = graph::owe();
@@ -301,13 +306,13 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         }
     }
 
-    /// Puts the value in, and wakes those who wait for it. If the key is there by now, returns its value, and leaves the
-    /// other where it is.
+    /// Puts the value in, and wakes those who wait for it. If the key is there by now, returns its value, and
+    /// leaves the other where it is.
     fn finish(&self, value: &mut Option<V>) -> Option<V> {
         let mut shard = self.map.write(self.hash);
         let at = shard.running.position(self.serial).expect("only its turn takes an initialiser out");
-        // Here and in the next line is the last of the caller's code: if it panics, nothing has changed, and the turn is
-        // handed on.
+        // Here and in the next line is the last of the caller's code: if it panics, nothing has changed, and
+        // the turn is handed on.
         let there = shard.find(self.hash, &shard.running.list[at].key).map(|pair| pair.value.clone());
         shard.make_room(|key| self.map.hash(key));
         let (key, turn) = shard.running.list.swap_remove(at).end();

@@ -1,7 +1,7 @@
 //! The map and rayon: with feature `rayon`.
 //!
-//! A shard is the unit of work. No closure of the caller's runs under a lock here: a worker that waits inside one
-//! takes up other work, which could be another part of the same pass, and would wait for its own thread.
+//! A shard is the unit of work. No closure of the caller's runs under a lock here: a worker that waits inside
+//! one takes up other work, which could be another part of the same pass, and would wait for its own thread.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -14,7 +14,8 @@ use rayon::iter::{FromParallelIterator, IntoParallelIterator, ParallelExtend, Pa
 use super::ShardedMap;
 use super::shard::Pair;
 
-/// Clones of every entry, copied and handled a shard at a time by rayon's workers; made by `par_iter` of a `&map`.
+/// Clones of every entry, copied and handled a shard at a time by rayon's workers; made by `par_iter` of a
+/// `&map`.
 #[must_use = "an iterator does nothing until it is asked"]
 pub struct ParIter<'a, K, V, S> {
     map: &'a ShardedMap<K, V, S>,

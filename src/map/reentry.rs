@@ -1,11 +1,11 @@
 //! Which maps this thread is inside, so that a closure that calls back into its map is told.
 //!
-//! Shard locks are not reentrant: a call from under one would wait for its own thread, on some keys, and go well
-//! on others. Each call says here which map it enters before it locks a shard, so that the mistake is found on
-//! every key, and the first time. A map inside another is well: only a map inside itself is not.
+//! Shard locks are not reentrant: a call from under one would wait for its own thread, on some keys, and go
+//! well on others. Each call says here which map it enters before it locks a shard, so that the mistake is
+//! found on every key, and the first time. A map inside another is well: only a map inside itself is not.
 //!
-//! The innermost map is a plain cell, because that is all there is in almost every call; the list of the outer
-//! ones is touched only where a closure of one map calls another.
+//! The innermost map is a plain cell, because that is all there is in almost every call; the list of the
+//! outer ones is touched only where a closure of one map calls another.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,8 +18,8 @@ thread_local! {
     static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// This thread is inside a map, until it is dropped. Dropped in the reverse of the order in which they are made,
-/// because each lives as long as a lock guard on the stack.
+/// This thread is inside a map, until it is dropped. Dropped in the reverse of the order in which they are
+/// made, because each lives as long as a lock guard on the stack.
 #[must_use = "dropping it leaves the map"]
 pub(super) struct Inside {
     before: usize,
@@ -60,7 +60,8 @@ impl Free {
 /// Whether this thread is inside the map at that address.
 pub(super) fn is_inside(map: usize) -> bool {
     let is_outer = |outer: &RefCell<Vec<usize>>| outer.borrow().contains(&map);
-    // A thread whose thread-locals are being destroyed has no list; it is then told of the innermost map only.
+    // A thread whose thread-locals are being destroyed has no list; it is then told of the innermost map
+    // only.
     INNERMOST.with(Cell::get) == map || OUTER.try_with(is_outer).unwrap_or(false)
 }
 

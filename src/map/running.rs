@@ -1,5 +1,5 @@
-//! The initialisers that run for keys of one shard. All of it is under the shard's lock; [`once`](super::once) has the
-//! rules.
+//! The initialisers that run for keys of one shard. All of it is under the shard's lock;
+//! [`once`](super::once) has the rules.
 
 use crate::inside::this_thread;
 use crate::sync::Arc;
@@ -24,8 +24,8 @@ pub(super) struct Initialiser<K> {
     turn: Option<Arc<MakersTurn>>,
 }
 
-/// The turn to make a value: claimed by whoever makes it, passed on if that fails, and ended by the value, which is in
-/// the table then.
+/// The turn to make a value: claimed by whoever makes it, passed on if that fails, and ended by the value,
+/// which is in the table then.
 pub(super) type MakersTurn = OneShot<(), ()>;
 
 impl<K> Running<K> {

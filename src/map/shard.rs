@@ -1,14 +1,16 @@
 //! One shard: a hash table and the initialisers that run for keys of it, under one lock.
 //!
 //! # Invariants
-//! 1. A key is in the table at most once, and in the list of [running](super::running) initialisers at most once.
+//! 1. A key is in the table at most once, and in the list of [running](super::running) initialisers at most
+//!    once.
 //! 2. Between any two calls of the caller's code the table is whole: a panic of it finds nothing half done.
 //!
 //! # Growing and shrinking
-//! hashbrown calls the key's `Hash` while it moves entries, and forgets some of them if that panics. So the table is
-//! never asked to make room: a shard hashes all its keys first, which may panic and changes nothing, and then moves
-//! them, which calls nobody. Keeping each hash beside its key would save the first step and cost 8 bytes an entry,
-//! which made reads of 100,000 `u64` a third slower than the table that fits the cache.
+//! hashbrown calls the key's `Hash` while it moves entries, and forgets some of them if that panics. So the
+//! table is never asked to make room: a shard hashes all its keys first, which may panic and changes nothing,
+//! and then moves them, which calls nobody. Keeping each hash beside its key would save the first step and
+//! cost 8 bytes an entry, which made reads of 100,000 `u64` a third slower than the table that fits the
+//! cache.
 
 use std::borrow::Borrow;
 use std::mem::{self, needs_drop};
@@ -21,9 +23,9 @@ use crate::panics;
 
 /// A table with no more buckets than this is never rebuilt to save memory.
 const SMALL: usize = 64;
-/// A table is rebuilt when it holds fewer entries than that part of its buckets. It then gets room for twice what it
-/// holds, which are less than five buckets an entry; so it must lose a third of them before the next time, and the
-/// entries moved are paid for by the entries removed.
+/// A table is rebuilt when it holds fewer entries than that part of its buckets. It then gets room for twice
+/// what it holds, which are less than five buckets an entry; so it must lose a third of them before the next
+/// time, and the entries moved are paid for by the entries removed.
 const SPARSE: usize = 8;
 
 /// So many entries do not fit into memory.
@@ -81,8 +83,8 @@ impl<K, V> Shard<K, V> {
         self.running.shrink_to_fit();
     }
 
-    /// Gives memory back if removals have left the table sparse. It comes before the next removal, so that a `Hash` that
-    /// panics here has nothing to lose.
+    /// Gives memory back if removals have left the table sparse. It comes before the next removal, so that a
+    /// `Hash` that panics here has nothing to lose.
     #[inline]
     pub(super) fn shrink_if_sparse(&mut self, hash: impl Fn(&K) -> u64) {
         // By buckets: the capacity shrinks with marks that removed entries leave.
@@ -159,7 +161,8 @@ impl<K, V> Shard<K, V> {
     }
 }
 
-/// An empty table with room, where `HashTable::with_capacity` would end the process if there is too little memory.
+/// An empty table with room, where `HashTable::with_capacity` would end the process if there is too little
+/// memory.
 fn table<T>(capacity: usize) -> Result<HashTable<T>, TooMany> {
     let mut table = HashTable::new();
     table.try_reserve(capacity, has_room).map_err(|_| TooMany)?;

@@ -1,7 +1,7 @@
 //! Calls on the whole map, a shard at a time.
 //!
-//! Loops, where an iterator would be shorter: a closure does not pass the caller's place on, and who calls back into
-//! the map is to be shown their own line.
+//! Loops, where an iterator would be shorter: a closure does not pass the caller's place on, and who calls
+//! back into the map is to be shown their own line.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -55,8 +55,8 @@ impl<K, V, S> ShardedMap<K, V, S> {
     /// Removes everything and gives its memory back. What is inserted meanwhile stays if its shard was done.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and if the drop of an entry does, when everything
-    /// is removed and dropped.
+    /// If called from a closure that runs under a lock of this map; and if the drop of an entry does, when
+    /// everything is removed and dropped.
     #[track_caller]
     pub fn clear(&self) {
         let mut panicked = FirstPanic::new();
@@ -122,8 +122,8 @@ impl<K, V, S> ShardedMap<K, V, S> {
         }
     }
 
-    /// Takes everything out, a shard at a time: each shard is emptied when the iterator comes to it, and its entries are then
-    /// the iterator's own. Dropping the iterator removes the rest, as in std's map.
+    /// Takes everything out, a shard at a time: each shard is emptied when the iterator comes to it, and its
+    /// entries are then the iterator's own. Dropping the iterator removes the rest, as in std's map.
     ///
     /// # Panics
     /// If the iterator is used in a closure that runs under a lock of this map.
@@ -133,8 +133,8 @@ impl<K, V, S> ShardedMap<K, V, S> {
 
     /// Clones of every entry, a shard at a time: what is held in memory is one shard's share.
     ///
-    /// The clones are made under the shard's lock, which other readers share; your code between two items runs
-    /// under none, and may use the map.
+    /// The clones are made under the shard's lock, which other readers share; your code between two items
+    /// runs under none, and may use the map.
     ///
     /// # Panics
     /// If the iterator is used in a closure that runs under a lock of this map.
@@ -221,8 +221,9 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     /// `keep` runs under the shard's lock; what is removed is dropped after unlocking.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; when `keep` does, with those gone that it had said
-    /// no to; and if the drop of a removed entry does, with all of its shard dropped that were to be.
+    /// If called from a closure that runs under a lock of this map; when `keep` does, with those gone that it
+    /// had said no to; and if the drop of a removed entry does, with all of its shard dropped that were to
+    /// be.
     #[track_caller]
     pub fn retain(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         for index in 0..self.shards() {

@@ -19,14 +19,14 @@ pub type Shared<S, G> = Pipeline<Share<Output<<S as Run<'static, G>>::Iter, G>>,
 pub type Routed<S, R, G> = Pipeline<Split<Output<<S as Run<'static, G>>::Iter, G>, R>, G>;
 
 impl Pipeline<Nothing> {
-    /// Merges pipelines: an item of any input as soon as it comes, each input on a thread of its own. Up to 64 items
-    /// wait to be taken; see [`capacity`](Pipeline::capacity).
+    /// Merges pipelines: an item of any input as soon as it comes, each input on a thread of its own. Up to
+    /// 64 items wait to be taken; see [`capacity`](Pipeline::capacity).
     ///
-    /// An input that is silent holds nobody up. The end comes when every input has ended, a panic of one stops all.
-    /// If the inputs have tokens, that of the first counts.
-    /// On a [pool](Pipeline::on) it needs as many workers as there are inputs; those that get none do not run.
-    /// If the operating system refuses a thread, the thread that pulls advances the inputs that none has taken, an item of
-    /// each in turn. While it waits for one of them, the others are left to threads that become free.
+    /// An input that is silent holds nobody up. The end comes when every input has ended, a panic of one
+    /// stops all. If the inputs have tokens, that of the first counts. On a [pool](Pipeline::on) it needs as
+    /// many workers as there are inputs; those that get none do not run. If the operating system refuses a
+    /// thread, the thread that pulls advances the inputs that none has taken, an item of each in turn. While
+    /// it waits for one of them, the others are left to threads that become free.
     ///
     /// ```
     /// use selvedge::Pipeline;
@@ -50,9 +50,9 @@ impl Pipeline<Nothing> {
         Pipeline::gather(inputs, Chain)
     }
 
-    /// Merges pipelines that are sorted into one that is: of the inputs' next items the least, and of equal ones that
-    /// of the earlier input. They run on whoever pulls, which waits for the slowest; [`buffered`](Pipeline::buffered)
-    /// lets one run ahead.
+    /// Merges pipelines that are sorted into one that is: of the inputs' next items the least, and of equal
+    /// ones that of the earlier input. They run on whoever pulls, which waits for the slowest;
+    /// [`buffered`](Pipeline::buffered) lets one run ahead.
     ///
     /// ```
     /// use selvedge::Pipeline;
@@ -90,12 +90,12 @@ where
     S: Run<'static, G>,
     G: Gate,
 {
-    /// Shares the items among `outputs` pipelines: each item goes to one of them, whichever asks first. One that waits
-    /// while others are faster is next when it has lost 32 times.
+    /// Shares the items among `outputs` pipelines: each item goes to one of them, whichever asks first. One
+    /// that waits while others are faster is next when it has lost 32 times.
     ///
-    /// Nothing is read ahead, so an output that nobody reads strands nothing, and one that is dropped neither. The
-    /// stages before this call run on whoever asks, one at a time: put a [`buffered`](Pipeline::buffered) or
-    /// `par_map` between if that is too slow.
+    /// Nothing is read ahead, so an output that nobody reads strands nothing, and one that is dropped
+    /// neither. The stages before this call run on whoever asks, one at a time: put a
+    /// [`buffered`](Pipeline::buffered) or `par_map` between if that is too slow.
     ///
     /// ```
     /// use selvedge::Pipeline;
@@ -119,12 +119,12 @@ where
         (0..outputs).map(|_| Pipeline::begin(Share(Arc::clone(&baton))).behind(&gate)).collect()
     }
 
-    /// Sends each item to the one of `outputs` pipelines that its key belongs to: items of one key all come out of the
-    /// same, in their order.
+    /// Sends each item to the one of `outputs` pipelines that its key belongs to: items of one key all come
+    /// out of the same, in their order.
     ///
-    /// Each output has a buffer of `capacity` items. One that nobody reads holds the others up when its buffer is
-    /// full, so nothing is lost and nothing grows; one that is *dropped* gets no more: items for it are dropped from
-    /// then on, and so are those in its buffer. Read the outputs on threads of their own.
+    /// Each output has a buffer of `capacity` items. One that nobody reads holds the others up when its
+    /// buffer is full, so nothing is lost and nothing grows; one that is *dropped* gets no more: items for it
+    /// are dropped from then on, and so are those in its buffer. Read the outputs on threads of their own.
     ///
     /// ```
     /// use selvedge::Pipeline;
@@ -162,8 +162,9 @@ where
 
     /// Gives each of `outputs` pipelines every item.
     ///
-    /// Each output has a buffer of `capacity` items, so the fastest is at most that far ahead of the slowest. One that
-    /// nobody reads holds the others up; one that is dropped does not. Read the outputs on threads of their own.
+    /// Each output has a buffer of `capacity` items, so the fastest is at most that far ahead of the slowest.
+    /// One that nobody reads holds the others up; one that is dropped does not. Read the outputs on threads
+    /// of their own.
     ///
     /// # Panics
     /// If `outputs` or `capacity` is 0.

@@ -32,8 +32,8 @@ use crate::sync::{Arc, Mutex};
 /// Nothing waits for a stage.
 ///
 /// # Cost
-/// Two looks at the clock and a lock for each handful of items, and nothing where no figures are collected. Memory:
-/// some 8 kB for each thread of a stage, however long the run.
+/// Two looks at the clock and a lock for each handful of items, and nothing where no figures are collected.
+/// Memory: some 8 kB for each thread of a stage, however long the run.
 #[derive(Clone, Default)]
 pub struct Figures {
     /// From the source on.
@@ -155,7 +155,8 @@ impl Figures {
         Figures::default()
     }
 
-    /// The figures by now, a stage after the other from the source on; those of each run that it was given to.
+    /// The figures by now, a stage after the other from the source on; those of each run that it was given
+    /// to.
     pub fn stages(&self) -> Vec<StageFigures> {
         self.meters.lock().iter().map(|meter| meter.read()).collect()
     }
@@ -168,9 +169,9 @@ impl Figures {
         meter
     }
 
-    /// Draws the run: for each stage a bar, divided by what its threads' time went to, and below it a row for each
-    /// thread, which shows the same over the time of the run, from left to right. So one sees which stage the others
-    /// wait for, when, and whether its threads share the work.
+    /// Draws the run: for each stage a bar, divided by what its threads' time went to, and below it a row for
+    /// each thread, which shows the same over the time of the run, from left to right. So one sees which
+    /// stage the others wait for, when, and whether its threads share the work.
     ///
     /// The picture is as large after an hour as after a millisecond.
     pub fn to_svg(&self) -> String {

@@ -46,13 +46,13 @@ mod seal {
 #[derive(Clone, Copy, Debug)]
 pub struct Free;
 
-/// A token cancels the pipeline: its sinks return `Result<_, Cancelled>`, and each stage asks the token before it
-/// runs a function of yours.
+/// A token cancels the pipeline: its sinks return `Result<_, Cancelled>`, and each stage asks the token
+/// before it runs a function of yours.
 #[derive(Clone, Debug)]
 pub struct Cancellable {
     token: CancelToken,
-    /// Some item is missing because of the token. Set before the `None` that stands in its place is returned, and
-    /// read by whoever got that `None`; on the same thread, or handed over by a lock.
+    /// Some item is missing because of the token. Set before the `None` that stands in its place is returned,
+    /// and read by whoever got that `None`; on the same thread, or handed over by a lock.
     cut: Arc<AtomicBool>,
 }
 

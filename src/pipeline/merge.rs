@@ -163,9 +163,9 @@ impl<I: Iterator, G: Gate> Merging<'_, I, G> {
 
     /// Takes over an input that no thread has taken, once a thread was refused.
     ///
-    /// One that a thread has taken is left to it, although it may not have begun: it may be silent until another has
-    /// run, and that other is then for this thread. And no more than one at a time, because the next may be for a
-    /// thread that has done with an earlier one.
+    /// One that a thread has taken is left to it, although it may not have begun: it may be silent until
+    /// another has run, and that other is then for this thread. And no more than one at a time, because the
+    /// next may be for a thread that has done with an earlier one.
     fn take_over(&mut self) {
         while let Some(Offered { task, input }) = self.offered.pop_front() {
             if self.yard.withdraw(task) {
@@ -332,7 +332,8 @@ where
 {
     type Item = I::Item;
 
-    /// The least of the heads; of equal ones, that of the earlier input. Inputs are few, so all heads are looked at.
+    /// The least of the heads; of equal ones, that of the earlier input. Inputs are few, so all heads are
+    /// looked at.
     fn next(&mut self) -> Option<I::Item> {
         let mut least: Option<(usize, &I::Item)> = None;
         for (index, input) in self.inputs.iter_mut().enumerate() {

@@ -50,17 +50,18 @@ use crate::sync::Arc;
 /// Processes a stream in stages, some of them on several threads, without losing the order, growing without
 /// bound, or leaving a thread behind.
 ///
-/// A pipeline is a description until a *sink* ([`collect`](Pipeline::collect), [`for_each`](Pipeline::for_each), an
-/// iterator) sets it to work. Stages like [`map`](Pipeline::map) and [`filter`](Pipeline::filter) run on whoever pulls
-/// and cost what std's iterators cost. Threads are only where you ask for them: [`par_map`](Pipeline::par_map) runs a
-/// function on several, [`buffered`](Pipeline::buffered) everything before it on one.
+/// A pipeline is a description until a *sink* ([`collect`](Pipeline::collect),
+/// [`for_each`](Pipeline::for_each), an iterator) sets it to work. Stages like [`map`](Pipeline::map) and
+/// [`filter`](Pipeline::filter) run on whoever pulls and cost what std's iterators cost. Threads are only
+/// where you ask for them: [`par_map`](Pipeline::par_map) runs a function on several,
+/// [`buffered`](Pipeline::buffered) everything before it on one.
 ///
 /// - *Order.* Outputs come in the order of the inputs, unless you say [`ordered(false)`](Pipeline::ordered).
-/// - *Bound.* With [`bound(b)`](Pipeline::bound), input k + b is not read before output k was taken, whatever the
-///   items cost. What is in memory is at most the sum of the bounds.
+/// - *Bound.* With [`bound(b)`](Pipeline::bound), input k + b is not read before output k was taken, whatever
+///   the items cost. What is in memory is at most the sum of the bounds.
 /// - *End.* The end of the source flows down. Dropping the output, the first error, the first panic, and the
-///   [token](Pipeline::cancelled_by) stop everything: nothing is read and no function begun from then on, and every
-///   thread has left when the sink returns or the output is dropped.
+///   [token](Pipeline::cancelled_by) stop everything: nothing is read and no function begun from then on, and
+///   every thread has left when the sink returns or the output is dropped.
 ///
 /// # Examples
 /// ```
@@ -93,26 +94,27 @@ use crate::sync::Arc;
 /// ```
 ///
 /// # Blocking
-/// A sink blocks until the pipeline has ended. Threads wait for each other by being woken, never by looking again
-/// and again: a reader for room, the consumer for the next output.
+/// A sink blocks until the pipeline has ended. Threads wait for each other by being woken, never by looking
+/// again and again: a reader for room, the consumer for the next output.
 ///
 /// # Cancellation
 /// A pipeline without a token cannot be cancelled, and its sinks return their value. With
-/// [`cancelled_by`](Pipeline::cancelled_by) they return `Err(Cancelled)` if items are missing; one that came to its end
-/// has succeeded, whatever happened meanwhile. Each stage asks the token before it runs a function of yours, so none
-/// runs after a cancel; one that runs is not interrupted.
+/// [`cancelled_by`](Pipeline::cancelled_by) they return `Err(Cancelled)` if items are missing; one that came
+/// to its end has succeeded, whatever happened meanwhile. Each stage asks the token before it runs a function
+/// of yours, so none runs after a cancel; one that runs is not interrupted.
 ///
-/// A source that is silent does not hide a cancel: [`receiver`](Pipeline::receiver) and [`queue`](Pipeline::queue) wake up
-/// at once. An iterator of yours that waits for something else (a socket, a channel of std) cannot be woken. If a
-/// `par_map` or `buffered` stands behind it, the sink still hears of the cancel at once, because another thread sits in
-/// the iterator; but the sink cannot return before that thread does, since what it borrows would be gone. So let
-/// such an iterator know the token, or give it a time-out.
+/// A source that is silent does not hide a cancel: [`receiver`](Pipeline::receiver) and
+/// [`queue`](Pipeline::queue) wake up at once. An iterator of yours that waits for something else (a socket,
+/// a channel of std) cannot be woken. If a `par_map` or `buffered` stands behind it, the sink still hears of
+/// the cancel at once, because another thread sits in the iterator; but the sink cannot return before that
+/// thread does, since what it borrows would be gone. So let such an iterator know the token, or give it a
+/// time-out.
 ///
 /// # Panics
-/// A panic in a stage, or in the source, reaches the sink in its place in the order, with its payload, when every
-/// thread has left. Nothing behind it was begun once it had happened. If the source or an item panics, too, when it is
-/// dropped because of that, the first panic is the one that arrives; without another, a panic of such a drop arrives
-/// like a stage's.
+/// A panic in a stage, or in the source, reaches the sink in its place in the order, with its payload, when
+/// every thread has left. Nothing behind it was begun once it had happened. If the source or an item panics,
+/// too, when it is dropped because of that, the first panic is the one that arrives; without another, a panic
+/// of such a drop arrives like a stage's.
 ///
 /// # Ordering
 /// What a stage did before it handed an item on is visible to the next.
@@ -121,14 +123,14 @@ use crate::sync::Arc;
 /// Models in `loom-tests/tests/pipeline.rs`.
 ///
 /// # Cost
-/// Bench `pipeline`; the README has the ratios. A run costs a few allocations, whatever it does; an item one lock
-/// on its way into a `par_map` and one on its way through. Cheap items are read, computed and handed over many at a
-/// time while everybody is busy, and one at a time when somebody waits. Threads are the
+/// Bench `pipeline`; the README has the ratios. A run costs a few allocations, whatever it does; an item one
+/// lock on its way into a `par_map` and one on its way through. Cheap items are read, computed and handed
+/// over many at a time while everybody is busy, and one at a time when somebody waits. Threads are the
 /// [`group`](crate::group)'s, which are reused.
 ///
 /// # Instead
-/// std's iterators without threads; rayon where the input is a slice and the order, the bound, errors and cancel do
-/// not matter: it splits the input instead of reading it.
+/// std's iterators without threads; rayon where the input is a slice and the order, the bound, errors and
+/// cancel do not matter: it splits the input instead of reading it.
 #[must_use = "a pipeline does nothing until a sink pulls: `collect`, `for_each`, a `for` loop"]
 pub struct Pipeline<S, G = Free> {
     stage: S,
@@ -160,14 +162,14 @@ impl Pipeline<Nothing> {
         Pipeline::begin(Items(iter::from_fn(f)))
     }
 
-    /// Begins with the messages of a crossbeam channel, until its senders are gone. A cancel ends a wait for the
-    /// next message.
+    /// Begins with the messages of a crossbeam channel, until its senders are gone. A cancel ends a wait for
+    /// the next message.
     pub fn receiver<T>(messages: Receiver<T>) -> Pipeline<Messages<T>> {
         Pipeline::begin(Messages(messages))
     }
 
-    /// Begins with the items of a queue, until it is closed and empty. A cancel ends a wait for the next item. When the
-    /// pipeline is done it drops the receiver, so producers are told if it was the last.
+    /// Begins with the items of a queue, until it is closed and empty. A cancel ends a wait for the next
+    /// item. When the pipeline is done it drops the receiver, so producers are told if it was the last.
     pub fn queue<T>(items: queue::Receiver<T>) -> Pipeline<Queued<T>> {
         Pipeline::begin(Queued(items))
     }
@@ -194,11 +196,11 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
         Pipeline { stage: self.stage, gate: Cancellable::new(token.clone()), plan: self.plan }
     }
 
-    /// Runs the stages that need threads on a pool's workers instead of the crate's own: those before this call and
-    /// those after it.
+    /// Runs the stages that need threads on a pool's workers instead of the crate's own: those before this
+    /// call and those after it.
     ///
-    /// A worker that comes to a stage stays until the stage ends. If none is free, whoever pulls does the work, so
-    /// this does not deadlock inside a task of the same pool either.
+    /// A worker that comes to a stage stays until the stage ends. If none is free, whoever pulls does the
+    /// work, so this does not deadlock inside a task of the same pool either.
     pub fn on(mut self, pool: &Pool) -> Self {
         self.plan.callers = Some(pool.callers());
         self

@@ -33,14 +33,15 @@ where
     G: Gate,
     G::Of<()>: Send,
 {
-    /// Sends the items into a crossbeam channel of that capacity, from a thread of its own: for `select!` over
-    /// several pipelines. The channel is disconnected at the end, whatever the end was; [`Pump::join`] says which.
+    /// Sends the items into a crossbeam channel of that capacity, from a thread of its own: for `select!`
+    /// over several pipelines. The channel is disconnected at the end, whatever the end was; [`Pump::join`]
+    /// says which.
     ///
     /// When the receiver is dropped the pipeline stops with the next item that it would send.
     ///
     /// # Errors
-    /// If the operating system refuses the thread, with the pipeline as an iterator: whoever has it may pull the items
-    /// on a thread of their own.
+    /// If the operating system refuses the thread, with the pipeline as an iterator: whoever has it may pull
+    /// the items on a thread of their own.
     ///
     /// ```
     /// use crossbeam_channel::select;

@@ -16,8 +16,8 @@ impl Callers for Rayon {
 }
 
 impl<S: Stage, G: Gate> Pipeline<S, G> {
-    /// Runs the stages that need threads on rayon's, for functions that compute and do not wait: those before this
-    /// call and those after it. With the feature `rayon`.
+    /// Runs the stages that need threads on rayon's, for functions that compute and do not wait: those before
+    /// this call and those after it. With the feature `rayon`.
     ///
     /// ```
     /// use selvedge::Pipeline;
@@ -26,8 +26,8 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
     /// assert!(squares.into_iter().eq((0..100).map(|n| n * n)));
     /// ```
     ///
-    /// Order, bound, errors and cancel are as without it. A thread of rayon's that comes to a stage stays until the
-    /// stage ends; whoever pulls does the work if none comes.
+    /// Order, bound, errors and cancel are as without it. A thread of rayon's that comes to a stage stays
+    /// until the stage ends; whoever pulls does the work if none comes.
     pub fn on_rayon(mut self) -> Self {
         self.plan.callers = Some(Arc::new(Rayon));
         self

@@ -1,7 +1,7 @@
 //! Fan-out by sharing: several outputs, and whoever asks gets the next item.
 //!
-//! There is no thread and no buffer. The outputs pass the input around like a baton: who finds it free advances it,
-//! outside the lock, and puts it back.
+//! There is no thread and no buffer. The outputs pass the input around like a baton: who finds it free
+//! advances it, outside the lock, and puts it back.
 
 use std::fmt;
 
@@ -36,7 +36,8 @@ impl<I> Baton<I> {
     }
 
     fn take(&self, limit: Until<'_>) -> Result<Held<'_, I>, WaitError> {
-        // An output that asks again at once would always be faster, so they take turns. `put` is under this lock.
+        // An output that asks again at once would always be faster, so they take turns. `put` is under this
+        // lock.
         let hand = TurnPoint::new(
             &self.state,
             |state| (&mut state.waiting, &mut state.turns),

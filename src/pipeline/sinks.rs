@@ -25,7 +25,8 @@ impl<S, G: Gate> Pipeline<S, G> {
         let lent = callers.is_some();
         let work = |yard: &Arc<Yard<'a>>| {
             let site = Site { yard: Arc::clone(yard), root: root.clone(), lent, figures };
-            // A panic of a stage or of the sink unwinds past it, and what it holds may panic when it is dropped.
+            // A panic of a stage or of the sink unwinds past it, and what it holds may panic when it is
+            // dropped.
             let mut items = Held::new(stage.run(&site, gate.clone()));
             let result = body(&mut items);
             panics::drop_before(items, result)
@@ -62,8 +63,8 @@ impl<S, G: Gate> Pipeline<S, G> {
         self.with(|items| items.fold(init, f))
     }
 
-    /// Collects the items; into a `Result` as well, which is the first error if there is one, and stops everything
-    /// then.
+    /// Collects the items; into a `Result` as well, which is the first error if there is one, and stops
+    /// everything then.
     ///
     /// ```
     /// use selvedge::Pipeline;
@@ -88,8 +89,9 @@ impl<S, G: Gate> Pipeline<S, G> {
         self.with(|items| items.fold(0, |count, _| count + 1))
     }
 
-    /// Lends `body` the items to pull as it likes, and stops everything when it returns: for stages that borrow from
-    /// the stack. A pipeline that borrows nothing is an iterator itself, [`into_iter`](IntoIterator::into_iter).
+    /// Lends `body` the items to pull as it likes, and stops everything when it returns: for stages that
+    /// borrow from the stack. A pipeline that borrows nothing is an iterator itself,
+    /// [`into_iter`](IntoIterator::into_iter).
     ///
     /// ```
     /// use selvedge::Pipeline;
@@ -139,8 +141,8 @@ impl<T> fmt::Debug for Feed<'_, T> {
 /// A pipeline at work, for whoever pulls; made by its [`into_iter`](IntoIterator::into_iter).
 ///
 /// Dropping it stops every stage and waits until each thread has left: at the latest when the items under way
-/// are computed, none is begun. If a stage waits in an iterator of yours that does not know the pipeline's token,
-/// that is when it returns.
+/// are computed, none is begun. If a stage waits in an iterator of yours that does not know the pipeline's
+/// token, that is when it returns.
 #[must_use = "dropping it stops the pipeline"]
 pub struct Output<I: Iterator, G: Gate> {
     /// `None` only while it is dropped.

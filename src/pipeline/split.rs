@@ -1,8 +1,9 @@
-//! Fan-out by key, and broadcast: each output has a buffer, and whoever finds its own empty routes the next item.
+//! Fan-out by key, and broadcast: each output has a buffer, and whoever finds its own empty routes the next
+//! item.
 //!
-//! There is no thread. One output at a time holds the input; it advances it, and puts the item where it belongs: into
-//! its own hand, or into the others' buffers. If one of those is full it waits for room there, while the others go on
-//! taking what they have. Items are routed, cloned and dropped outside the lock.
+//! There is no thread. One output at a time holds the input; it advances it, and puts the item where it
+//! belongs: into its own hand, or into the others' buffers. If one of those is full it waits for room there,
+//! while the others go on taking what they have. Items are routed, cloned and dropped outside the lock.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -63,7 +64,8 @@ struct State<I: Iterator> {
     input: Option<Box<I>>,
     ended: Option<bool>,
     outputs: Vec<Buffer<I::Item>>,
-    /// Everybody who waits: for an item, for the input, for room. Few, and each change may concern any of them.
+    /// Everybody who waits: for an item, for the input, for room. Few, and each change may concern any of
+    /// them.
     waiting: Line,
 }
 

@@ -11,8 +11,9 @@ use crate::sync::Arc;
 
 /// A part of a pipeline as it is described: from the source up to some stage.
 ///
-/// You meet it in bounds only; the stages are this crate's, and a [`Pipeline`](super::Pipeline)'s methods make them. A
-/// function that returns a pipeline names [`Run`] instead, which says that the pipeline can be set to work.
+/// You meet it in bounds only; the stages are this crate's, and a [`Pipeline`](super::Pipeline)'s methods
+/// make them. A function that returns a pipeline names [`Run`] instead, which says that the pipeline can be
+/// set to work.
 pub trait Stage {
     /// What comes out of it.
     type Item;
@@ -20,9 +21,9 @@ pub trait Stage {
 
 /// A stage that can be set to work where threads may hold it for `'a`.
 ///
-/// Stages without a thread boundary implement it for every `'a`, whatever they borrow; those with one only for
-/// lifetimes that their functions and items outlive. So a pipeline of the former can be iterated over, fanned out
-/// and sent around while it borrows, and one of the latter while it owns.
+/// Stages without a thread boundary implement it for every `'a`, whatever they borrow; those with one only
+/// for lifetimes that their functions and items outlive. So a pipeline of the former can be iterated over,
+/// fanned out and sent around while it borrows, and one of the latter while it owns.
 ///
 /// It is what a function that returns a pipeline promises of it:
 /// ```

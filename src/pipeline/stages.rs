@@ -7,7 +7,8 @@ use super::stage::Stage;
 use super::steps::{AndThen, Dedup, Filter, FilterMap, Inspect, Map, Scan, Step, Stepped, TakeWhile, TryMap};
 
 impl<S: Stage, G: Gate> Pipeline<S, G> {
-    /// Does a step of your own with each item: a closure that returns a [`Flow`](super::Flow), or a type that implements [`Step`].
+    /// Does a step of your own with each item: a closure that returns a [`Flow`](super::Flow), or a type that
+    /// implements [`Step`].
     ///
     /// ```
     /// use selvedge::pipeline::{Flow, Pipeline};

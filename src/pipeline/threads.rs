@@ -11,12 +11,12 @@ use super::within::ChunksWithin;
 impl<S: Stage, G: Gate> Pipeline<S, G> {
     /// Computes `f` on up to `workers` threads at a time. Outputs come in the order of the inputs.
     ///
-    /// At most 64 items a worker are under way: read, and not taken yet. [`bound`](Pipeline::bound) sets another number,
-    /// [`ordered(false)`](Pipeline::ordered) lets each out as soon as it is computed.
+    /// At most 64 items a worker are under way: read, and not taken yet. [`bound`](Pipeline::bound) sets
+    /// another number, [`ordered(false)`](Pipeline::ordered) lets each out as soon as it is computed.
     ///
-    /// The stages before this one are run by whichever worker reads. The thread that pulls computes the item that it
-    /// waits for if no worker has begun it, in a worker's place, and never another: `f` may wait for what the consumer
-    /// does with earlier outputs.
+    /// The stages before this one are run by whichever worker reads. The thread that pulls computes the item
+    /// that it waits for if no worker has begun it, in a worker's place, and never another: `f` may wait for
+    /// what the consumer does with earlier outputs.
     ///
     /// # Panics
     /// If `workers` is 0.
@@ -30,8 +30,8 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
         Pipeline { stage, gate: self.gate, plan: self.plan }
     }
 
-    /// Like [`par_map`](Pipeline::par_map), with a function that may fail: the first error is the last item. When it
-    /// has happened nothing more is read, and nothing behind it is begun.
+    /// Like [`par_map`](Pipeline::par_map), with a function that may fail: the first error is the last item.
+    /// When it has happened nothing more is read, and nothing behind it is begun.
     ///
     /// # Panics
     /// If `workers` is 0.
@@ -44,9 +44,9 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
         Pipeline { stage, gate: self.gate, plan: self.plan }
     }
 
-    /// Puts items together: `size` at a time, or fewer when the oldest of them has waited for `age`. What is before it
-    /// runs on a thread of its own, up to `size` items ahead. The time is that of the pipeline's token, else the
-    /// system's.
+    /// Puts items together: `size` at a time, or fewer when the oldest of them has waited for `age`. What is
+    /// before it runs on a thread of its own, up to `size` items ahead. The time is that of the pipeline's
+    /// token, else the system's.
     ///
     /// # Panics
     /// If `size` is 0.
@@ -89,8 +89,8 @@ impl<S, F, U, G> Pipeline<ParMap<S, F, U>, G> {
         self
     }
 
-    /// Whether outputs come in the order of the inputs, which they do without this call. If not, each comes as soon as
-    /// it is computed.
+    /// Whether outputs come in the order of the inputs, which they do without this call. If not, each comes
+    /// as soon as it is computed.
     pub fn ordered(mut self, ordered: bool) -> Self {
         self.stage.ordered = ordered;
         self

@@ -1,8 +1,8 @@
 //! What each thread of a stage did over time, in a space that does not grow with the run.
 //!
-//! A thread's time is cut into bins of one width; when the run outgrows them, two and two become one of twice the
-//! width. So a run of an hour takes as much memory as one of a millisecond, and no stretch of time is lost, only its
-//! place within a bin.
+//! A thread's time is cut into bins of one width; when the run outgrows them, two and two become one of twice
+//! the width. So a run of an hour takes as much memory as one of a millisecond, and no stretch of time is
+//! lost, only its place within a bin.
 
 use std::fmt::{self, Write};
 

@@ -72,33 +72,35 @@ impl Builder {
         }
     }
 
-    /// Names the pool. Its threads are called `name-0`, `name-1` and so on; without it, `pool-0`. A thread that
-    /// takes the place of one that has left has its name too.
+    /// Names the pool. Its threads are called `name-0`, `name-1` and so on; without it, `pool-0`. A thread
+    /// that takes the place of one that has left has its name too.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.habits.name = name.into();
         self
     }
 
-    /// How many threads work: `workers(4)`, or `workers(2..=16)` for at least 2 and at most 16. Without it, as
-    /// many as the machine has processors.
+    /// How many threads work: `workers(4)`, or `workers(2..=16)` for at least 2 and at most 16. Without it,
+    /// as many as the machine has processors.
     ///
-    /// The fewest are started at once and stay. Another is started as soon as a task is queued that nobody is free
-    /// for, and leaves when it had nothing to do for the time of [`keep_alive`](Builder::keep_alive). A task that nests
-    /// more than 64 joins or scopes goes on on [further threads](super::Pool#blocking), one at work at a time.
+    /// The fewest are started at once and stay. Another is started as soon as a task is queued that nobody is
+    /// free for, and leaves when it had nothing to do for the time of [`keep_alive`](Builder::keep_alive). A
+    /// task that nests more than 64 joins or scopes goes on on [further threads](super::Pool#blocking), one
+    /// at work at a time.
     pub fn workers(mut self, workers: impl Into<Workers>) -> Self {
         self.workers = workers.into();
         self
     }
 
-    /// How many threads there may be above the most workers, each in the place of one whose task sleeps in a call of
-    /// this crate: in a queue, a semaphore, a join. Without it, none.
+    /// How many threads there may be above the most workers, each in the place of one whose task sleeps in a
+    /// call of this crate: in a queue, a semaphore, a join. Without it, none.
     ///
-    /// With spares a task may wait for what another, still queued, must do, as long as no more of them sleep than
-    /// there are spares. When a sleeper wakes it goes on at once, beside its spare, which takes no further task
-    /// until another falls asleep. A sleep costs two locks more, and, if tasks are queued, a thread that wakes.
+    /// With spares a task may wait for what another, still queued, must do, as long as no more of them sleep
+    /// than there are spares. When a sleeper wakes it goes on at once, beside its spare, which takes no
+    /// further task until another falls asleep. A sleep costs two locks more, and, if tasks are queued, a
+    /// thread that wakes.
     ///
-    /// A pool of one worker is often meant to run one task after the other. With spares it starts the next when
-    /// the first sleeps.
+    /// A pool of one worker is often meant to run one task after the other. With spares it starts the next
+    /// when the first sleeps.
     pub fn spares(mut self, spares: usize) -> Self {
         self.spares = spares;
         self
@@ -106,15 +108,15 @@ impl Builder {
 
     /// How many tasks may wait to be started; without it, 1,024.
     ///
-    /// Of 128 or more, up to a quarter are lent to the workers, 32 at a time, for what their own tasks submit. While
-    /// such a place is free, a submit from outside may find the queue full so much earlier.
+    /// Of 128 or more, up to a quarter are lent to the workers, 32 at a time, for what their own tasks
+    /// submit. While such a place is free, a submit from outside may find the queue full so much earlier.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = capacity;
         self
     }
 
-    /// How long a worker above the fewest stays without work; without it, 10 seconds. [`Duration::MAX`] is for
-    /// ever, [`Duration::ZERO`] not at all.
+    /// How long a worker above the fewest stays without work; without it, 10 seconds. [`Duration::MAX`] is
+    /// for ever, [`Duration::ZERO`] not at all.
     pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
         self.habits.keep_alive = keep_alive;
         self
@@ -133,11 +135,11 @@ impl Builder {
         self
     }
 
-    /// Called with each panic that nobody joins: of a task that was [executed](Pool::execute), or whose handle was
-    /// dropped. Without it such a panic is [counted](super::Stats::panicked) only.
+    /// Called with each panic that nobody joins: of a task that was [executed](Pool::execute), or whose
+    /// handle was dropped. Without it such a panic is [counted](super::Stats::panicked) only.
     ///
-    /// It runs on the worker, or where the handle is dropped. If it panics itself, that ends with the message of the
-    /// panic hook.
+    /// It runs on the worker, or where the handle is dropped. If it panics itself, that ends with the message
+    /// of the panic hook.
     pub fn on_panic(mut self, hook: impl Fn(Panic) + Send + Sync + 'static) -> Self {
         self.habits.on_panic = Some(Arc::new(hook));
         self
@@ -149,8 +151,8 @@ impl Builder {
         self
     }
 
-    /// Called on each worker after its last task; a shutdown waits for it. A panic in it ends with the message of
-    /// the panic hook.
+    /// Called on each worker after its last task; a shutdown waits for it. A panic in it ends with the
+    /// message of the panic hook.
     pub fn on_exit(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.habits.on_exit = Some(Arc::new(hook));
         self

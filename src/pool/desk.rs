@@ -1,20 +1,22 @@
-//! Where a worker keeps the tasks that its own tasks submit, so that a tree of tasks does not pass through one lock.
+//! Where a worker keeps the tasks that its own tasks submit, so that a tree of tasks does not pass through
+//! one lock.
 //!
-//! Each worker has a desk. What a task submits to its own pool goes onto the desk of the worker that runs it, which
-//! takes its next task from there; a worker that finds nothing elsewhere takes from the others' desks, the oldest
-//! first. The lock of a desk is its worker's alone as long as nobody steals, and costs what an uncontended one
-//! does. For a tree of 65,535 tasks on two workers it brought the pool from 0.65 to 0.95 of rayon's speed (bench
-//! `pool`).
+//! Each worker has a desk. What a task submits to its own pool goes onto the desk of the worker that runs it,
+//! which takes its next task from there; a worker that finds nothing elsewhere takes from the others' desks,
+//! the oldest first. The lock of a desk is its worker's alone as long as nobody steals, and costs what an
+//! uncontended one does. For a tree of 65,535 tasks on two workers it brought the pool from 0.65 to 0.95 of
+//! rayon's speed (bench `pool`).
 //!
 //! # How many are queued
-//! The [`Intake`](super::intake::Intake) lends each desk some of the queue's places, many at a time, so that the
-//! bound holds without being counted at each submit. A desk never holds more tasks than it was lent places.
+//! The [`Intake`](super::intake::Intake) lends each desk some of the queue's places, many at a time, so that
+//! the bound holds without being counted at each submit. A desk never holds more tasks than it was lent
+//! places.
 //!
 //! # Who comes for them
-//! The staff's rules are kept under the intake's lock, which a submit to a desk does not take. So a desk has a flag,
-//! `tell`, under its own lock: whoever finds that somebody could be called, while no task is queued, sets it on
-//! every desk; a submit that finds it set goes to the intake, which clears it and calls. Both look at the desk under
-//! its lock: either the submit sees the flag, or the other sees the task.
+//! The staff's rules are kept under the intake's lock, which a submit to a desk does not take. So a desk has
+//! a flag, `tell`, under its own lock: whoever finds that somebody could be called, while no task is queued,
+//! sets it on every desk; a submit that finds it set goes to the intake, which clears it and calls. Both look
+//! at the desk under its lock: either the submit sees the flag, or the other sees the task.
 //!
 //! Lock order: a desk's comes last.
 
@@ -98,8 +100,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Keeps what `make` makes, for a caller that then calls somebody if anybody is to be had. `lend` says how many
-    /// places are added if there is none.
+    /// Keeps what `make` makes, for a caller that then calls somebody if anybody is to be had. `lend` says
+    /// how many places are added if there is none.
     pub(super) fn keep_and_tell<F: FnOnce() -> Parcel>(
         &self,
         lend: impl FnOnce() -> usize,

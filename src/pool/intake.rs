@@ -1,23 +1,24 @@
 //! The queue between submitters and workers, and the desk where workers come for the next task.
 //!
-//! Two deques, two locks: submitters post at the *tail*, workers take from the *head*, and a worker that finds
-//! the head empty takes both locks and swaps the deques. So in a burst a submitter and a worker meet once in
-//! many tasks, and no line of memory travels with each.
+//! Two deques, two locks: submitters post at the *tail*, workers take from the *head*, and a worker that
+//! finds the head empty takes both locks and swaps the deques. So in a burst a submitter and a worker meet
+//! once in many tasks, and no line of memory travels with each.
 //!
 //! As in [`BoundedQueue`](crate::BoundedQueue) the places to sleep are crossed. Who is idle stands in the
-//! [`Staff`], under the *tail's* lock, which a submitter holds anyway; submitters that wait for room stand under
-//! the *head's*, which a worker holds anyway. So the side that changes something holds the lock under which
-//! the other went to sleep, and no wake-up falls between look and sleep.
+//! [`Staff`], under the *tail's* lock, which a submitter holds anyway; submitters that wait for room stand
+//! under the *head's*, which a worker holds anyway. So the side that changes something holds the lock under
+//! which the other went to sleep, and no wake-up falls between look and sleep.
 //!
-//! What a task submits from inside goes past both ends, to its worker's [`Desk`]. What a worker does here is in
-//! `pickup.rs`.
+//! What a task submits from inside goes past both ends, to its worker's [`Desk`]. What a worker does here is
+//! in `pickup.rs`.
 //!
 //! Lock order: head, then tail, then a desk's. Submitters take the tail's alone.
 //!
 //! # How many are queued
-//! The bound is on both deques and the places that were lent to desks together, but a submitter holds the tail's lock only. The length of the head
-//! grows in a swap alone, which needs both locks, so under the tail's lock it can only fall: the number that
-//! the submitter last saw is never too low, and when that number says full it looks again.
+//! The bound is on both deques and the places that were lent to desks together, but a submitter holds the
+//! tail's lock only. The length of the head grows in a swap alone, which needs both locks, so under the
+//! tail's lock it can only fall: the number that the submitter last saw is never too low, and when that
+//! number says full it looks again.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -36,7 +37,8 @@ use crate::wait::{Line, Turn, Turns, look};
 
 /// Places that a desk is lent at once: one slow submit in so many.
 const LENT: usize = sized(32, 2);
-/// The part of the queue's places that may be lent, so that what is submitted from outside finds most of them.
+/// The part of the queue's places that may be lent, so that what is submitted from outside finds most of
+/// them.
 const LENDABLE: usize = 4;
 
 pub(super) struct Intake {
@@ -44,14 +46,14 @@ pub(super) struct Intake {
     pub(super) head: CachePadded<End<Head>>,
     /// Places that were lent to desks. Relaxed: written under the tail's lock, read without for a guess.
     pub(super) lent: AtomicUsize,
-    /// A worker that comes by should look at the staff: there are too many. Relaxed: the decision is made under
-    /// the lock; a worker that sees it late has run one task more.
+    /// A worker that comes by should look at the staff: there are too many. Relaxed: the decision is made
+    /// under the lock; a worker that sees it late has run one task more.
     pub(super) attention: AtomicBool,
     pub(super) capacity: usize,
 }
 
-/// One of the two ends. The number lies beside the lock that it is written under, in the line of memory that the
-/// writer has just made its own.
+/// One of the two ends. The number lies beside the lock that it is written under, in the line of memory that
+/// the writer has just made its own.
 pub(super) struct End<T> {
     pub(super) lock: Mutex<T>,
     /// Tasks there. Relaxed: a number, which publishes nothing.
@@ -216,7 +218,8 @@ impl Intake {
         self.tail.count.store(tail.posted.len() + tail.beyond.len(), Relaxed);
     }
 
-    /// How many are queued in places: exactly, or more than there are by those that are being taken this moment.
+    /// How many are queued in places: exactly, or more than there are by those that are being taken this
+    /// moment.
     fn recount(&self, tail: &mut Tail) -> usize {
         tail.ready_seen = self.head.count.load(Relaxed);
         tail.posted.len() + tail.ready_seen
@@ -230,9 +233,10 @@ impl Intake {
 
     /// True if a task is queued, as far as that matters: somebody should be called if anybody is to be had.
     pub(super) fn is_call_for(&self, tail: &Tail) -> bool {
-        // The head's count rises under this lock only, so a task that is there is seen. One that is being taken
-        // may be seen too, where the caller does not hold the head's lock; then somebody is called for nothing.
-        // Desks are looked at only if somebody could be called; where none holds a task, the next will be told of.
+        // The head's count rises under this lock only, so a task that is there is seen. One that is being
+        // taken may be seen too, where the caller does not hold the head's lock; then somebody is called for
+        // nothing. Desks are looked at only if somebody could be called; where none holds a task, the next
+        // will be told of.
         !tail.posted.is_empty()
             || !tail.beyond.is_empty()
             || self.head.count.load(Relaxed) > 0
@@ -305,8 +309,8 @@ impl Intake {
         limit.wait_until_ready(&self.tail.lock, |tail| &mut tail.closers, |tail| tail.staff.is_empty())
     }
 
-    /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of them than there
-    /// are, so can one that does not exist yet.
+    /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of
+    /// them than there are, so can one that does not exist yet.
     pub(super) fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
         let tail = self.tail.lock();
         let known = tail.staff.is_complete() && tail.staff.count() == tail.desks.len();

@@ -1,7 +1,8 @@
 //! A closure on its way from submit to result.
 //!
-//! One allocation holds the closure, then the result, and is shared by the queue and the handle: a [`OneShot`], which
-//! has the states. A closure that was claimed elsewhere is passed over when the queue brings it up.
+//! One allocation holds the closure, then the result, and is shared by the queue and the handle: a
+//! [`OneShot`], which has the states. A closure that was claimed elsewhere is passed over when the queue
+//! brings it up.
 
 use super::parcel::Load;
 use super::report::count;
@@ -31,7 +32,8 @@ pub(super) trait Joinable<R>: Runs {
 
 /// What can be known of a job whatever its result is.
 pub(super) trait Runs: Send + Sync {
-    /// Runs the closure, unless somebody has claimed it. It is counted by the time that a joiner hears of its end.
+    /// Runs the closure, unless somebody has claimed it. It is counted by the time that a joiner hears of its
+    /// end.
     fn run(&self, seat: &Seat);
 
     /// Cancels the job if it has not started; says whether it did. It is counted as above.
@@ -48,7 +50,8 @@ pub(super) trait Runs: Send + Sync {
     /// The thread that runs the job now.
     fn runs_on(&self) -> Option<usize>;
 
-    /// Nobody will join: a panic goes to the pool's hook, another result is dropped; now, or when the job ends.
+    /// Nobody will join: a panic goes to the pool's hook, another result is dropped; now, or when the job
+    /// ends.
     fn let_go(&self, seat: &Seat);
 }
 
@@ -67,8 +70,9 @@ impl<F, R> Job<F, R> {
     }
 }
 
-/// Hands the panic of a task that nobody joins to the pool's hook. Other results are dropped, and a panic of that drop
-/// ends here: whether it comes on a worker or on the thread that drops the handle is decided by who is faster.
+/// Hands the panic of a task that nobody joins to the pool's hook. Other results are dropped, and a panic of
+/// that drop ends here: whether it comes on a worker or on the thread that drops the handle is decided by who
+/// is faster.
 pub(super) fn report_unjoined<R>(result: Option<Result<R, JoinError>>, seat: &Seat) {
     match result {
         Some(Err(JoinError::Panicked(panic))) => seat.report(panic),

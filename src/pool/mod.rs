@@ -43,15 +43,16 @@ use crate::sync::Arc;
 use crate::until::Until;
 use worker::Shared;
 
-/// Runs closures on threads that are there already: a fixed number of them, or as many as the work needs between a
-/// fewest and a most, with a bounded queue before them.
+/// Runs closures on threads that are there already: a fixed number of them, or as many as the work needs
+/// between a fewest and a most, with a bounded queue before them.
 ///
 /// Every task that was accepted is run, cancelled, or handed back by [`abort`](Pool::abort): none is lost. A
 /// task that panics does so to its [handle](Task); its worker lives on. Submitting to a pool that is full
 /// waits for room; to one that is shut down fails and gives the closure back. There are never more workers
-/// than the most and the [spares](Builder::spares) together, never fewer than the fewest, and whenever a task is
-/// queued and another worker is allowed, one is on its way. No more tasks are at work at once than there are workers;
-/// what nests [too deep for one stack](#blocking) goes on on a further thread, while the worker waits for it.
+/// than the most and the [spares](Builder::spares) together, never fewer than the fewest, and whenever a task
+/// is queued and another worker is allowed, one is on its way. No more tasks are at work at once than there
+/// are workers; what nests [too deep for one stack](#blocking) goes on on a further thread, while the worker
+/// waits for it.
 ///
 /// # Examples
 /// ```
@@ -97,20 +98,21 @@ use worker::Shared;
 ///
 /// # Blocking
 /// `execute` and `submit` wait while the queue is full, `join` until the task has ended, `shutdown` and drop
-/// until the queue is empty and the workers have gone. The thread that starts a worker is the one whose call made
-/// it necessary: that takes 50 to 100 µs.
+/// until the queue is empty and the workers have gone. The thread that starts a worker is the one whose call
+/// made it necessary: that takes 50 to 100 µs.
 ///
 /// From inside a task of the same pool nothing of this deadlocks, at one worker and a full queue either:
-/// joining a task that nobody has started runs it on the spot; submitting to the full queue runs the new
-/// task on the spot, instead of waiting for a worker that may be oneself; `shutdown`, `abort` and drop close
-/// the pool and return without waiting; two tasks that join each other are told so. A thread that helps a task with
-/// a scope counts as inside. A waiter never runs a task other than the one it waits for. Tasks that run inside each
-/// other on one stack are at most 64: a join or a scope below goes on on a thread of the crate's own, which stands in
-/// for the one that waits for it, and a submit goes into the queue though that is full. So a chain of 1,000 joins
-/// sleeps on about 16 threads besides the worker's; they are no workers, and neither counted nor limited.
+/// joining a task that nobody has started runs it on the spot; submitting to the full queue runs the new task
+/// on the spot, instead of waiting for a worker that may be oneself; `shutdown`, `abort` and drop close the
+/// pool and return without waiting; two tasks that join each other are told so. A thread that helps a task
+/// with a scope counts as inside. A waiter never runs a task other than the one it waits for. Tasks that run
+/// inside each other on one stack are at most 64: a join or a scope below goes on on a thread of the crate's
+/// own, which stands in for the one that waits for it, and a submit goes into the queue though that is full.
+/// So a chain of 1,000 joins sleeps on about 16 threads besides the worker's; they are no workers, and
+/// neither counted nor limited.
 ///
-/// What is left is a task that waits, in a queue or on a latch, for what only a queued task would do, when every worker
-/// does so: give the pool [spares](Builder::spares).
+/// What is left is a task that waits, in a queue or on a latch, for what only a queued task would do, when
+/// every worker does so: give the pool [spares](Builder::spares).
 ///
 /// # Cancellation
 /// [`Task::cancel`] takes back a task that has not started. `abort` takes them all back. What runs is not
@@ -118,33 +120,34 @@ use worker::Shared;
 ///
 /// # Panics
 /// A panic of a task is caught, counted, and handed to whoever joins it; if nobody does, to the pool's
-/// [hook](Builder::on_panic). So are panics in the drop of a closure that is not run. A result that nobody takes is
-/// dropped on whichever thread is the last, where a panic of its drop ends with the panic hook's message. No panic costs
-/// a worker. A drop of the pool waits for its tasks and does not panic for them.
+/// [hook](Builder::on_panic). So are panics in the drop of a closure that is not run. A result that nobody
+/// takes is dropped on whichever thread is the last, where a panic of its drop ends with the panic hook's
+/// message. No panic costs a worker. A drop of the pool waits for its tasks and does not panic for them.
 ///
 /// # Fairness
-/// What is submitted from outside starts in the order in which it came into the queue. What a task submits to its own
-/// pool goes onto the desk of the worker that runs it, which takes it in its order, and before the queue; but after
-/// every 61 tasks a worker looks first at the queue or at another's desk, each in turn, and one that has nothing left
-/// takes from wherever there is something. Submitters that wait for room are called first come, first served; one that
-/// comes by at the right moment may be faster, but not for ever: while a submitter waits that has lost 32 times, nobody
-/// else gets a place in the queue.
+/// What is submitted from outside starts in the order in which it came into the queue. What a task submits to
+/// its own pool goes onto the desk of the worker that runs it, which takes it in its order, and before the
+/// queue; but after every 61 tasks a worker looks first at the queue or at another's desk, each in turn, and
+/// one that has nothing left takes from wherever there is something. Submitters that wait for room are called
+/// first come, first served; one that comes by at the right moment may be faster, but not for ever: while a
+/// submitter waits that has lost 32 times, nobody else gets a place in the queue.
 ///
 /// # Ordering
 /// What was done before a submit is visible to the task, and what the task did is visible after `join`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/pool.rs`, `pool_elastic.rs` and `pool_desk.rs`. They assume that the operating system starts every
-/// thread. Where it does not, the pool goes on with those it has; with none, whoever found that out runs the tasks.
+/// Models in `loom-tests/tests/pool.rs`, `pool_elastic.rs` and `pool_desk.rs`. They assume that the operating
+/// system starts every thread. Where it does not, the pool goes on with those it has; with none, whoever
+/// found that out runs the tasks.
 ///
 /// # Cost
-/// No allocation for a closure of at most 48 bytes that is executed, one for a task with a handle. Idle workers
-/// cost no processor time. Bench `pool`; the README has the ratios. Memory: at most two deques of the queue's
-/// capacity, 56 bytes a task.
+/// No allocation for a closure of at most 48 bytes that is executed, one for a task with a handle. Idle
+/// workers cost no processor time. Bench `pool`; the README has the ratios. Memory: at most two deques of the
+/// queue's capacity, 56 bytes a task.
 ///
 /// # Instead
-/// rayon for CPU-bound work that splits into parts: its workers take from each other, which is faster where tasks
-/// spawn tasks. [`group::scope`] for tasks that borrow, or that belong together.
+/// rayon for CPU-bound work that splits into parts: its workers take from each other, which is faster where
+/// tasks spawn tasks. [`group::scope`] for tasks that borrow, or that belong together.
 pub struct Pool {
     shared: Arc<Shared>,
     detached: bool,
@@ -169,7 +172,8 @@ impl Pool {
     ///
     /// # Errors
     /// [`WaitError::TimedOut`](crate::error::WaitError::TimedOut) or
-    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), with a report that names the workers which still run.
+    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), with a report that names the workers
+    /// which still run.
     pub fn shutdown_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report, Partial<Report>> {
         self.shared.intake.close();
         self.shared.finish(Vec::new(), limit.into())
@@ -198,14 +202,14 @@ impl Pool {
         self.shared.intake.is_closed()
     }
 
-    /// Changes how many workers there are, while they work. Workers that are missing to the new minimum start at
-    /// once; those that are too many leave when they have done the task that they are at.
+    /// Changes how many workers there are, while they work. Workers that are missing to the new minimum start
+    /// at once; those that are too many leave when they have done the task that they are at.
     ///
     /// A pool that is shut down stays as it is.
     ///
     /// # Errors
-    /// A [`BuildError`] says which number is wrong; then nothing was changed. [`BuildError::Spawn`] if the operating
-    /// system refused a thread of the minimum: the pool goes on with those that it has.
+    /// A [`BuildError`] says which number is wrong; then nothing was changed. [`BuildError::Spawn`] if the
+    /// operating system refused a thread of the minimum: the pool goes on with those that it has.
     pub fn resize(&self, workers: impl Into<Workers>) -> Result<(), BuildError> {
         let workers = workers.into().checked()?;
         let call = self.shared.intake.resize(workers.min, workers.max);
@@ -213,13 +217,14 @@ impl Pool {
         self.shared.fill().map_err(BuildError::Spawn)
     }
 
-    /// Runs `body`, which may spawn tasks that borrow from the stack, on this pool's workers and on this thread, and
-    /// returns when all of them have ended. Like [`group::scope`], which see, but no other threads are used.
+    /// Runs `body`, which may spawn tasks that borrow from the stack, on this pool's workers and on this
+    /// thread, and returns when all of them have ended. Like [`group::scope`], which see, but no other
+    /// threads are used.
     ///
     /// The tasks do not go through the pool's queue one by one, are not bounded by it, and are not in its
-    /// [`stats`](Pool::stats): a worker that comes to the scope takes one after the other. Tasks that wait for each
-    /// other, or for which `body` waits, need as many free workers; from inside a task of a pool of one worker there
-    /// is none. On a pool that is shut down, this thread runs them all.
+    /// [`stats`](Pool::stats): a worker that comes to the scope takes one after the other. Tasks that wait
+    /// for each other, or for which `body` waits, need as many free workers; from inside a task of a pool of
+    /// one worker there is none. On a pool that is shut down, this thread runs them all.
     ///
     /// ```
     /// use selvedge::{CancelToken, Pool};

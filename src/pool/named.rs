@@ -12,8 +12,8 @@ use crate::sync::Arc;
 use crate::until::Until;
 
 impl Pool {
-    /// Like [`execute`](Pool::execute), with a name for the task: a [`Report`](super::Report) says where it still runs, an
-    /// [`Unstarted`](super::Unstarted) task has it, and so has its [`Panic`].
+    /// Like [`execute`](Pool::execute), with a name for the task: a [`Report`](super::Report) says where it
+    /// still runs, an [`Unstarted`](super::Unstarted) task has it, and so has its [`Panic`].
     ///
     /// ```
     /// use selvedge::{Latch, Pool};

@@ -7,8 +7,8 @@
 //! pointed at a value that moves.
 //!
 //! # Invariant
-//! `store` holds a live value of the type that `table` was made for, from [`Parcel::new`] until [`Parcel::run`]
-//! or `drop`, which consume the parcel.
+//! `store` holds a live value of the type that `table` was made for, from [`Parcel::new`] until
+//! [`Parcel::run`] or `drop`, which consume the parcel.
 //!
 //! # Why every method takes the parcel by value or by `&mut`
 //! The compiler sees words in the store, not the load, so to it nothing behind a `&Parcel` can change. A load
@@ -25,7 +25,8 @@ use crate::sync::Arc;
 
 /// What can be put into a parcel.
 pub(super) trait Load: Send + 'static {
-    /// Does the work, and counts it where `seat` counts. No panic comes out of it but that of a drop of captures.
+    /// Does the work, and counts it where `seat` counts. No panic comes out of it but that of a drop of
+    /// captures.
     fn run(self, seat: &Seat);
 
     /// True while nobody has claimed it by another way.
@@ -65,7 +66,8 @@ type Store = MaybeUninit<[usize; WORDS]>;
 
 /// A load, in place or in a box.
 ///
-/// `Send`, since every load is. `Sync`, though a load need not be: with a shared reference nothing can be done to it.
+/// `Send`, since every load is. `Sync`, though a load need not be: with a shared reference nothing can be
+/// done to it.
 pub(super) struct Parcel {
     table: &'static Table,
     store: Store,

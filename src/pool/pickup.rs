@@ -35,8 +35,8 @@ pub(super) enum Comes {
 }
 
 impl Intake {
-    /// The fast path of [`next`](Intake::next), for a worker that comes from a task: the next one, if nothing about
-    /// the staff is to be seen to.
+    /// The fast path of [`next`](Intake::next), for a worker that comes from a task: the next one, if nothing
+    /// about the staff is to be seen to.
     #[inline]
     pub(super) fn take(&self, desk: &Desk) -> Option<Parcel> {
         if self.attention.load(Relaxed) {
@@ -63,8 +63,8 @@ impl Intake {
         head.submitters.next()
     }
 
-    /// What the worker at the desk does next. The [`Call`] is to be answered first. `turn` says where it looks first,
-    /// of the queue and all the desks.
+    /// What the worker at the desk does next. The [`Call`] is to be answered first. `turn` says where it
+    /// looks first, of the queue and all the desks.
     #[cold]
     pub(super) fn next(&self, desk: &Desk, comes: Comes, turn: usize) -> (Next, Option<Call>) {
         let mut head = self.head.lock();
@@ -124,8 +124,9 @@ impl Intake {
     /// The first task in the queue; brings what was posted to the head if that is empty.
     fn advance(&self, head: &mut Head, tail: &mut Tail) -> Option<Parcel> {
         if head.ready.is_empty() {
-            // The tail's lock is needed for this, and the head's count rises here only. Two empty deques stay where
-            // they are: each fruitless look would otherwise decide anew which of the two the next burst has to grow.
+            // The tail's lock is needed for this, and the head's count rises here only. Two empty deques stay
+            // where they are: each fruitless look would otherwise decide anew which of the two the next burst
+            // has to grow.
             if !tail.posted.is_empty() {
                 mem::swap(&mut tail.posted, &mut head.ready);
             }
@@ -135,8 +136,8 @@ impl Intake {
         head.ready.pop_front()
     }
 
-    /// Takes the places of a desk back whose worker goes to bed or leaves; tasks that lie there, because the worker is
-    /// one too many, go into the queue.
+    /// Takes the places of a desk back whose worker goes to bed or leaves; tasks that lie there, because the
+    /// worker is one too many, go into the queue.
     fn clear(&self, desk: &Desk, tail: &mut Tail) {
         let (tasks, places) = desk.clear();
         tail.posted.extend(tasks);
@@ -161,7 +162,8 @@ impl Intake {
         self.tail.lock().staff.stand_in();
     }
 
-    /// A task for who stands in for a worker; none if there is a real one, or none is queued: then it has left.
+    /// A task for who stands in for a worker; none if there is a real one, or none is queued: then it has
+    /// left.
     pub(super) fn take_standing_in(&self) -> Option<Parcel> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
@@ -177,8 +179,8 @@ impl Intake {
             return Some(parcel);
         }
         tail.staff.stop_standing_in();
-        // Who went idle while the refused thread was coming was not called for what came meanwhile: now it is.
-        // Another thread is not started, because the system has just refused one.
+        // Who went idle while the refused thread was coming was not called for what came meanwhile: now it
+        // is. Another thread is not started, because the system has just refused one.
         let call = if self.is_call_for(&tail) { tail.staff.call_idle() } else { None };
         let closers = if tail.staff.is_empty() { tail.closers.take_all() } else { Vec::new() };
         drop(tail);

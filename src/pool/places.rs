@@ -28,8 +28,8 @@ impl<'a> Room<'a> {
     #[cold]
     fn end(&self, turn: Turn) {
         self.intake.tail.lock().turns.end(turn);
-        // Whoever kept off because of the turn is in the line, though there may be room: or has not looked yet, and
-        // then finds the turn ended, because it looks under this lock too.
+        // Whoever kept off because of the turn is in the line, though there may be room: or has not looked
+        // yet, and then finds the turn ended, because it looks under this lock too.
         let wakes = self.intake.head.lock().submitters.take_all();
         drop(wakes);
     }
@@ -49,14 +49,14 @@ impl Place for Room<'_> {
         let intake = self.intake;
         let queued = intake.tail.count.load(Relaxed) + intake.head.count.load(Relaxed);
         let room = queued + intake.lent.load(Relaxed) < intake.capacity;
-        // Whoever keeps off must not look, try, and lose its patience in no time. A lock is dear for a guess, so it
-        // is taken only where an attempt would take it next.
+        // Whoever keeps off must not look, try, and lose its patience in no time. A lock is dear for a guess,
+        // so it is taken only where an attempt would take it next.
         room && intake.tail.lock.try_lock().is_some_and(|tail| tail.turns.admits(self.turn()))
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
-        // Whoever takes a task holds the head's lock: it comes after this, and finds the slot, or came before,
-        // and is counted here. Nobody need wait for room in a closed pool.
+        // Whoever takes a task holds the head's lock: it comes after this, and finds the slot, or came
+        // before, and is counted here. Nobody need wait for room in a closed pool.
         let mut head = self.intake.head.lock();
         let tail = self.intake.tail.lock();
         let taken = tail.posted.len() + self.intake.lent.load(Relaxed);

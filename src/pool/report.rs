@@ -10,8 +10,8 @@ use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// What a pool does and has done; see [`Pool::stats`](super::Pool::stats).
 ///
-/// `workers` is `idle` and `blocked` and `busy` together, at one moment. The rest are counts of moments of their
-/// own; none is ever higher than the truth.
+/// `workers` is `idle` and `blocked` and `busy` together, at one moment. The rest are counts of moments of
+/// their own; none is ever higher than the truth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -23,8 +23,8 @@ pub struct Stats {
     pub blocked: usize,
     /// The other workers: they run a task, or are on their way to one.
     pub busy: usize,
-    /// Tasks in the queue; those included that were cancelled there, or run by a task that joined them, and that no
-    /// worker has come to yet.
+    /// Tasks in the queue; those included that were cancelled there, or run by a task that joined them, and
+    /// that no worker has come to yet.
     pub queued: usize,
     /// Tasks that ended by themselves.
     pub completed: usize,
@@ -50,8 +50,8 @@ pub struct Report {
     pub cancelled: usize,
     /// Tasks that were accepted and not started, first to last.
     pub unstarted: Vec<Unstarted>,
-    /// The worker threads that still run a task: by their names, with that of the task if it has [one](super::Pool::submit_named),
-    /// as in `io-0: fsync`.
+    /// The worker threads that still run a task: by their names, with that of the task if it has
+    /// [one](super::Pool::submit_named), as in `io-0: fsync`.
     pub running: Vec<String>,
 }
 
@@ -89,8 +89,8 @@ impl Unstarted {
         self.name.as_deref()
     }
 
-    /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's hook
-    /// if there is none.
+    /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's
+    /// hook if there is none.
     pub fn run(mut self) {
         if let Some(parcel) = self.parcel.take() {
             // It may join others that nobody has started, as on a worker.
@@ -116,8 +116,8 @@ impl fmt::Debug for Unstarted {
     }
 }
 
-/// Counts of ended tasks. Relaxed throughout: they are figures, and publish nothing. Who has joined a task or the
-/// pool has synchronised with its end, which comes after the count of it.
+/// Counts of ended tasks. Relaxed throughout: they are figures, and publish nothing. Who has joined a task or
+/// the pool has synchronised with its end, which comes after the count of it.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) completed: AtomicUsize,

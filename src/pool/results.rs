@@ -19,9 +19,9 @@ use crate::wait::{Line, Turn, TurnPoint, Turns};
 /// Submits tasks whose results come back in the order in which they end: made by
 /// [`Pool::results`](super::Pool::results).
 ///
-/// Each result carries the number of its task, so that it is known whose it is. Results that nobody reads hold
-/// nobody up: neither the workers nor a shutdown wait for a reader. They are kept until they are read or the stream
-/// is dropped, so memory is bounded by what you submit without reading.
+/// Each result carries the number of its task, so that it is known whose it is. Results that nobody reads
+/// hold nobody up: neither the workers nor a shutdown wait for a reader. They are kept until they are read or
+/// the stream is dropped, so memory is bounded by what you submit without reading.
 ///
 /// # Examples
 /// ```
@@ -42,26 +42,26 @@ use crate::wait::{Line, Turn, TurnPoint, Turns};
 /// ```
 ///
 /// # Blocking
-/// The submitting calls as those of the [`Pool`](super::Pool). [`next`](Results::next) and the iterator wait while
-/// nothing has ended and something is still to end. From inside a task of the same pool they may wait for
-/// themselves, unless the pool has [spares](super::Builder::spares).
+/// The submitting calls as those of the [`Pool`](super::Pool). [`next`](Results::next) and the iterator wait
+/// while nothing has ended and something is still to end. From inside a task of the same pool they may wait
+/// for themselves, unless the pool has [spares](super::Builder::spares).
 ///
 /// # Fairness
-/// Several threads may read; they are woken first come, first served, and one that is awake may be faster. A reader that
-/// has lost 32 times has a turn: until it has its result or gives up, nobody else gets one, and `try_next` is refused.
-/// Turns are served in order. So a reader is served after a bounded number of others. Those who wait for room to submit
-/// are served as the [pool](super::Pool)'s are.
+/// Several threads may read; they are woken first come, first served, and one that is awake may be faster. A
+/// reader that has lost 32 times has a turn: until it has its result or gives up, nobody else gets one, and
+/// `try_next` is refused. Turns are served in order. So a reader is served after a bounded number of others.
+/// Those who wait for room to submit are served as the [pool](super::Pool)'s are.
 ///
 /// # Panics
-/// A task's panic is its result. One that is in the stream when it is dropped, or ends later, goes to the pool's
-/// [hook](super::Builder::on_panic).
+/// A task's panic is its result. One that is in the stream when it is dropped, or ends later, goes to the
+/// pool's [hook](super::Builder::on_panic).
 ///
 /// # Proof
 /// Models in `loom-tests/tests/pool.rs`.
 ///
 /// # Instead
-/// [`Task`](super::Task) to fetch a certain result; [`group::scope`](crate::group::scope) if the first error should
-/// stop the rest.
+/// [`Task`](super::Task) to fetch a certain result; [`group::scope`](crate::group::scope) if the first error
+/// should stop the rest.
 pub struct Results<'pool, R> {
     pool: &'pool Arc<Shared>,
     inbox: Arc<Inbox<R>>,
@@ -100,7 +100,8 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
         Results { pool, inbox: Arc::new(Inbox { state: Mutex::new(state) }) }
     }
 
-    /// Submits a closure; waits for room in the queue as long as it takes. Returns its number: the first is 0.
+    /// Submits a closure; waits for room in the queue as long as it takes. Returns its number: the first is
+    /// 0.
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
@@ -147,8 +148,8 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
         }
     }
 
-    /// Takes the next result, in the order in which the tasks end; waits for one to end. `None` if every task that
-    /// was submitted has been told of.
+    /// Takes the next result, in the order in which the tasks end; waits for one to end. `None` if every task
+    /// that was submitted has been told of.
     pub fn next(&self) -> Option<Ended<R>> {
         // A forever limit does not end.
         self.next_until(Until::forever()).unwrap_or(None)
@@ -191,8 +192,8 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
         self.inbox.state.lock().under_way
     }
 
-    /// Numbers a closure and wraps it so that its end comes to the inbox. Done once it is accepted, so that no
-    /// number is missing.
+    /// Numbers a closure and wraps it so that its end comes to the inbox. Done once it is accepted, so that
+    /// no number is missing.
     fn pack<F>(&self, f: F, number: &Cell<usize>) -> Parcel
     where
         F: FnOnce() -> R + Send + 'static,
@@ -295,7 +296,8 @@ impl<R> Inbox<R> {
             return Some(result);
         }
         state.ended.push_back((number, result));
-        // One reader for one result: any of them will do. After the last, the others are told that none comes.
+        // One reader for one result: any of them will do. After the last, the others are told that none
+        // comes.
         let count = if state.under_way == 0 { usize::MAX } else { 1 };
         let wakes = state.readers.take(count);
         drop(state);

@@ -14,8 +14,8 @@ use crate::until::Until;
 use crate::wait::Turn;
 
 impl Pool {
-    /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes. A panic goes
-    /// to the pool's [hook](super::Builder::on_panic).
+    /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes. A panic
+    /// goes to the pool's [hook](super::Builder::on_panic).
     ///
     /// From inside a task of this pool it does not wait: if the queue is full the closure runs here and now.
     ///
@@ -99,8 +99,8 @@ impl Pool {
         self.post_job(Job::new(f, None, |f, _| f()), limit.into())
     }
 
-    /// Like [`submit`](Pool::submit); the closure gets a token, which [`Task::cancel`] cancels, so that a task
-    /// that runs can be told to stop.
+    /// Like [`submit`](Pool::submit); the closure gets a token, which [`Task::cancel`] cancels, so that a
+    /// task that runs can be told to stop.
     ///
     /// ```
     /// use std::time::Duration;
@@ -135,8 +135,8 @@ impl Pool {
         self.try_post_job(self.job_with_token(f))
     }
 
-    /// Like [`submit_with`](Pool::submit_with), and waits for room at most until `limit`. A token in `limit` is
-    /// for the wait alone, not the parent of the task's.
+    /// Like [`submit_with`](Pool::submit_with), and waits for room at most until `limit`. A token in `limit`
+    /// is for the wait alone, not the parent of the task's.
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
@@ -234,8 +234,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Like [`try_post`](Shared::try_post), and waits for room. A thread inside the pool does not wait, because
-    /// room may be what it would have to make itself: it runs the load. So does one for which all workers wait.
+    /// Like [`try_post`](Shared::try_post), and waits for room. A thread inside the pool does not wait,
+    /// because room may be what it would have to make itself: it runs the load. So does one for which all
+    /// workers wait.
     #[inline]
     pub(super) fn post<L>(
         self: &Arc<Self>,
@@ -270,8 +271,9 @@ impl Shared {
         self.run_nested(pack(load.take().expect("an attempt that fails takes nothing")));
     }
 
-    /// Runs a parcel inside the task that runs here. Where too many do so already, it goes into the queue although
-    /// that is full: unlike a join it can, and the stack's end would be worse than one task too many.
+    /// Runs a parcel inside the task that runs here. Where too many do so already, it goes into the queue
+    /// although that is full: unlike a join it can, and the stack's end would be worse than one task too
+    /// many.
     fn run_nested(self: &Arc<Self>, parcel: Parcel) {
         let (parcel, _nested) = match nested::enter() {
             Some(nested) => (parcel, nested),

@@ -25,20 +25,22 @@ use crate::wait::{self, Place, Slot};
 /// ```
 ///
 /// # Blocking
-/// [`join`](Task::join), [`join_until`](Task::join_until) and [`wait_until`](Task::wait_until) block until the task has
-/// ended; whoever ends it wakes the joiner. A worker of the same pool does not wait for a task that nobody has started:
-/// it runs it.
+/// [`join`](Task::join), [`join_until`](Task::join_until) and [`wait_until`](Task::wait_until) block until
+/// the task has ended; whoever ends it wakes the joiner. A worker of the same pool does not wait for a task
+/// that nobody has started: it runs it.
 ///
 /// # Cancellation
-/// A result that was there before the limit passed is success, however late the joiner wakes up. A join that ends early
-/// gives the handle back, and the task goes on; [`cancel`](Task::cancel) takes back one that has not started.
+/// A result that was there before the limit passed is success, however late the joiner wakes up. A join that
+/// ends early gives the handle back, and the task goes on; [`cancel`](Task::cancel) takes back one that has
+/// not started.
 ///
 /// # Panics
-/// The task's panic is in the [`JoinError`], and [`Panic::resume`](crate::error::Panic::resume) passes it on. If nobody
-/// joins, the panic hook has reported it.
+/// The task's panic is in the [`JoinError`], and [`Panic::resume`](crate::error::Panic::resume) passes it on.
+/// If nobody joins, the panic hook has reported it.
 ///
 /// # Ordering
-/// What was done before the task was submitted is visible to it; what it did is visible to who has its result.
+/// What was done before the task was submitted is visible to it; what it did is visible to who has its
+/// result.
 #[must_use = "dropping the handle loses the result; `execute` is for tasks without one"]
 pub struct Task<R> {
     job: Arc<dyn Joinable<R>>,
@@ -54,8 +56,9 @@ impl<R> Task<R> {
     /// started, instead of waiting for it.
     ///
     /// # Errors
-    /// [`JoinError::Panicked`] with the payload; [`JoinError::Cancelled`], by its handle or by the pool's abort, before it
-    /// started; [`JoinError::WouldDeadlock`] if the task waits, itself or through others, for this thread.
+    /// [`JoinError::Panicked`] with the payload; [`JoinError::Cancelled`], by its handle or by the pool's
+    /// abort, before it started; [`JoinError::WouldDeadlock`] if the task waits, itself or through others,
+    /// for this thread.
     pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
@@ -72,8 +75,8 @@ impl<R> Task<R> {
     }
 
     /// Like [`join`](Task::join), and waits at most until `limit`. The outer result says whether the task
-    /// ended, the inner one how. A worker of the same pool that runs the task itself does so to the end, however long
-    /// that takes; if the limit has passed already, it does not begin.
+    /// ended, the inner one how. A worker of the same pool that runs the task itself does so to the end,
+    /// however long that takes; if the limit has passed already, it does not begin.
     ///
     /// # Errors
     /// With the handle: [`WaitError::TimedOut`] or [`WaitError::Cancelled`], and the task goes on;
@@ -96,12 +99,12 @@ impl<R> Task<R> {
         }
     }
 
-    /// Waits for the task to end, at most until `limit`, and leaves its result. A worker of the same pool runs it, as in
-    /// [`join_until`](Task::join_until).
+    /// Waits for the task to end, at most until `limit`, and leaves its result. A worker of the same pool
+    /// runs it, as in [`join_until`](Task::join_until).
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] if the task waits for this
-    /// thread.
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] if the task waits
+    /// for this thread.
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
@@ -118,7 +121,8 @@ impl<R> Task<R> {
         limit.retry(self, || if self.job.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
-    /// Runs the task if nobody has claimed it: on this stack, or if too many tasks are there already, on another.
+    /// Runs the task if nobody has claimed it: on this stack, or if too many tasks are there already, on
+    /// another.
     fn run(&self) {
         match nested::enter() {
             Some(_nested) => self.job.run(self.pool.visitor()),
@@ -134,11 +138,11 @@ impl<R> Task<R> {
         nested::run_elsewhere(Arc::new(move || job.run(pool.visitor())));
     }
 
-    /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its token is
-    /// cancelled if it was submitted [with one](super::Pool::submit_with).
+    /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its
+    /// token is cancelled if it was submitted [with one](super::Pool::submit_with).
     ///
-    /// The closure is dropped at once; if that panics, the panic ends with the panic hook's message. Its place in the
-    /// queue is free when a worker comes to it.
+    /// The closure is dropped at once; if that panics, the panic ends with the panic hook's message. Its
+    /// place in the queue is free when a worker comes to it.
     pub fn cancel(&self) -> bool {
         let revoked = self.job.revoke(self.pool.visitor());
         self.job.stop();

@@ -21,8 +21,8 @@ use crate::wait::context::{self, Context};
 use crate::wait::{Blocking, Slot, graph, observed_by, unobserved};
 use crossbeam_utils::CachePadded;
 
-/// Tasks after which a worker does not take its own next, but looks round: at the queue and at everybody's desk in
-/// turn, so that a task waits there for a bounded number of others.
+/// Tasks after which a worker does not take its own next, but looks round: at the queue and at everybody's
+/// desk in turn, so that a task waits there for a bounded number of others.
 const ROUND: usize = sized(61, 4);
 
 /// What the threads of a pool and its handles share.
@@ -48,8 +48,8 @@ pub(super) struct Habits {
     pub(super) on_exit: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-/// A place for a worker, with a name and what was counted there. It outlives its worker, and the next one that is
-/// started takes it over.
+/// A place for a worker, with a name and what was counted there. It outlives its worker, and the next one
+/// that is started takes it over.
 pub(super) struct Seat {
     name: String,
     tally: CachePadded<Tally>,
@@ -82,8 +82,8 @@ impl Seat {
         &self.tally
     }
 
-    /// A task of that name runs here until the guard is dropped. `None` where many threads run tasks, and no report says
-    /// which.
+    /// A task of that name runs here until the guard is dropped. `None` where many threads run tasks, and no
+    /// report says which.
     pub(super) fn runs(&self, name: &Arc<str>) -> Option<Named<'_>> {
         let before =
             if self.is_visitors() { return None } else { self.task.lock().replace(Arc::clone(name)) };
@@ -200,8 +200,8 @@ impl Shared {
         Ok(())
     }
 
-    /// What is done about a thread that the system refused: if the pool has no other, its tasks run here, because
-    /// nobody else would ever run them. What they sleep for is not replaced by a spare.
+    /// What is done about a thread that the system refused: if the pool has no other, its tasks run here,
+    /// because nobody else would ever run them. What they sleep for is not replaced by a spare.
     fn stand_in(self: &Arc<Self>) {
         self.intake.stand_in();
         // Those tasks may join, submit and shut down as on a worker.
@@ -256,8 +256,8 @@ impl Shared {
 
     #[inline]
     pub(super) fn run(&self, parcel: Parcel, seat: &Seat) {
-        // The task's own panic is caught inside. What is left is the drop of a result that nobody wanted, which
-        // is the caller's code too and must not take the worker with it.
+        // The task's own panic is caught inside. What is left is the drop of a result that nobody wanted,
+        // which is the caller's code too and must not take the worker with it.
         contain(|| parcel.run(seat));
     }
 
@@ -342,8 +342,8 @@ impl Shared {
 
 impl Callers for Shared {
     fn call(self: Arc<Self>, help: Help) -> bool {
-        // Past the bound of the queue: a worker that waits for room may be who would have to make it, and a scope
-        // has one helper on its way at most.
+        // Past the bound of the queue: a worker that waits for room may be who would have to make it, and a
+        // scope has one helper on its way at most.
         match self.intake.post_beyond(Parcel::new(Assistance(help))) {
             Ok(call) => {
                 self.answer(call);
@@ -359,8 +359,9 @@ struct Assistance(Help);
 
 impl Load for Assistance {
     fn run(self, seat: &Seat) {
-        // One who stands in for a worker that the system refused is no help: it may be the owner of the scope, or the
-        // reader of the pipeline, and has other things to do. Dropped, the help counts as not to be had.
+        // One who stands in for a worker that the system refused is no help: it may be the owner of the
+        // scope, or the reader of the pipeline, and has other things to do. Dropped, the help counts as not
+        // to be had.
         if !seat.is_visitors() {
             (self.0)();
         }

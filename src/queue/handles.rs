@@ -32,8 +32,8 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 
 /// Puts items into a queue; the last sender to be dropped closes it.
 ///
-/// [`bounded`] makes it, and a clone is one more sender of the same queue. What holds for a [`BoundedQueue`] holds here:
-/// who waits for what, who wins a tie, who goes first.
+/// [`bounded`] makes it, and a clone is one more sender of the same queue. What holds for a [`BoundedQueue`]
+/// holds here: who waits for what, who wins a tie, who goes first.
 #[must_use = "dropping the only sender closes the queue"]
 pub struct Sender<T> {
     end: Arc<SendEnd<T>>,
@@ -41,8 +41,8 @@ pub struct Sender<T> {
 
 /// Takes items out of a queue; the last receiver to be dropped closes it and drops what is left.
 ///
-/// [`bounded`] makes it, and a clone is one more receiver of the same queue: an item goes to one of them. What holds for
-/// a [`BoundedQueue`] holds here: who waits for what, who wins a tie, who goes first.
+/// [`bounded`] makes it, and a clone is one more receiver of the same queue: an item goes to one of them.
+/// What holds for a [`BoundedQueue`] holds here: who waits for what, who wins a tie, who goes first.
 #[must_use = "dropping the only receiver closes the queue"]
 pub struct Receiver<T> {
     end: Arc<ReceiveEnd<T>>,
@@ -84,8 +84,8 @@ impl<T> Sender<T> {
     /// Puts an item in if there is room now, and no other sender has a [turn](BoundedQueue#fairness).
     ///
     /// # Errors
-    /// With the item: [`TryError::WouldBlock`] if the queue is full or another has a turn, [`TryError::Closed`] once
-    /// every receiver is gone or somebody has closed the queue.
+    /// With the item: [`TryError::WouldBlock`] if the queue is full or another has a turn,
+    /// [`TryError::Closed`] once every receiver is gone or somebody has closed the queue.
     #[inline]
     pub fn try_push(&self, item: T) -> Result<(), Rejected<T, TryError>> {
         self.queue().try_push(item)
@@ -94,15 +94,15 @@ impl<T> Sender<T> {
     /// Puts an item in, and waits for room at most until `limit`.
     ///
     /// # Errors
-    /// With the item: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once every receiver is
-    /// gone or somebody has closed the queue.
+    /// With the item: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once every
+    /// receiver is gone or somebody has closed the queue.
     #[inline]
     pub fn push_until<'a>(&self, item: T, limit: impl Into<Until<'a>>) -> Result<(), Rejected<T, WaitError>> {
         self.queue().push_until(item, limit)
     }
 
-    /// Puts all of `items` in, in order and many under one lock, and waits for room as long as it takes. Items of other
-    /// senders may come in between.
+    /// Puts all of `items` in, in order and many under one lock, and waits for room as long as it takes.
+    /// Items of other senders may come in between.
     ///
     /// `items` is advanced up to 33 items ahead of what has been put in.
     ///
@@ -118,12 +118,12 @@ impl<T> Sender<T> {
         self.queue().push_all(items)
     }
 
-    /// Like [`push_all`](Sender::push_all), and waits for room at most until `limit`, counted anew each time that it must
-    /// wait.
+    /// Like [`push_all`](Sender::push_all), and waits for room at most until `limit`, counted anew each time
+    /// that it must wait.
     ///
     /// # Errors
-    /// With an iterator over the items that were not put in: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or
-    /// [`WaitError::Closed`].
+    /// With an iterator over the items that were not put in: [`WaitError::TimedOut`],
+    /// [`WaitError::Cancelled`], or [`WaitError::Closed`].
     ///
     /// # Panics
     /// As [`BoundedQueue::push_all_until`].
@@ -135,8 +135,8 @@ impl<T> Sender<T> {
         self.queue().push_all_until(items, limit)
     }
 
-    /// Closes the queue for all senders, before the last is gone: receivers get what is left, and then the end. True if
-    /// this call closed it.
+    /// Closes the queue for all senders, before the last is gone: receivers get what is left, and then the
+    /// end. True if this call closed it.
     pub fn close(&self) -> bool {
         self.queue().close()
     }
@@ -179,8 +179,8 @@ impl<T> Receiver<T> {
     /// Takes the first item if there is one now, and no other receiver has a [turn](BoundedQueue#fairness).
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`] if the queue is empty or another has a turn, [`TryError::Closed`] if it is empty and
-    /// closed.
+    /// [`TryError::WouldBlock`] if the queue is empty or another has a turn, [`TryError::Closed`] if it is
+    /// empty and closed.
     #[inline]
     pub fn try_pop(&self) -> Result<T, TryError> {
         self.queue().try_pop()
@@ -189,14 +189,15 @@ impl<T> Receiver<T> {
     /// Takes the first item, and waits for one at most until `limit`.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once the queue is empty and closed.
+    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once the queue is empty
+    /// and closed.
     #[inline]
     pub fn pop_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<T, WaitError> {
         self.queue().pop_until(limit)
     }
 
-    /// Takes what is there, first to last and at most `max` items, under one lock; waits for the first one as long as it
-    /// takes. With `max` 0 it takes nothing and returns at once.
+    /// Takes what is there, first to last and at most `max` items, under one lock; waits for the first one as
+    /// long as it takes. With `max` 0 it takes nothing and returns at once.
     ///
     /// # Errors
     /// [`Closed`] once the queue is empty and closed.
@@ -225,7 +226,8 @@ impl<T> Receiver<T> {
         self.queue().iter()
     }
 
-    /// Closes the queue: senders are refused from here on, and receivers get what is left. True if this call closed it.
+    /// Closes the queue: senders are refused from here on, and receivers get what is left. True if this call
+    /// closed it.
     pub fn close(&self) -> bool {
         self.queue().close()
     }
@@ -286,7 +288,8 @@ impl<T> IntoIterator for Receiver<T> {
     }
 }
 
-/// Pops items until the queue is empty and closed, and is a receiver itself: made by `into_iter` of a [`Receiver`].
+/// Pops items until the queue is empty and closed, and is a receiver itself: made by `into_iter` of a
+/// [`Receiver`].
 ///
 /// `next` blocks as [`Receiver::pop`] does.
 #[must_use = "an iterator pops nothing until it is advanced"]

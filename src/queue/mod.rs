@@ -68,21 +68,23 @@ use ring::{Gauge, Head, Tail};
 /// sleeps. `try_` calls, `len`, `close` and `Debug` never wait for another thread's progress.
 ///
 /// # Cancellation
-/// A call whose token was cancelled before it takes and gives nothing. An item (or room) that arrives before the
-/// limit passes is success, however late the sleeper wakes up; one that arrives later is for the next in line.
+/// A call whose token was cancelled before it takes and gives nothing. An item (or room) that arrives before
+/// the limit passes is success, however late the sleeper wakes up; one that arrives later is for the next in
+/// line.
 ///
 /// # Panics
-/// Nothing of the caller's runs under the queue's locks: iterators are advanced and items dropped outside. A queue
-/// that is dropped drops each of its items, also if one of them panics; the first panic goes on when all are dropped.
+/// Nothing of the caller's runs under the queue's locks: iterators are advanced and items dropped outside. A
+/// queue that is dropped drops each of its items, also if one of them panics; the first panic goes on when
+/// all are dropped.
 ///
 /// # Fairness
 /// Sleepers are woken first come, first served. A thread that is awake may still take what a sleeper was
 /// woken for; the sleeper then queues again, behind the others. That is what keeps a busy queue off the
-/// system's scheduler. A thread that has lost so 32 times takes a turn: until it has what it waits for, or gives up,
-/// nobody else gets room (if it pushes) or items (if it pops), and the `try_` calls of others are refused with
-/// [`WouldBlock`](crate::error::TryError::WouldBlock). Turns are served in the order in which they were taken. So a call
-/// that waits loses 32 times at most, and then lets those go first who took their turns before it. Once the queue is
-/// closed, turns do not count: what is left is for whoever comes.
+/// system's scheduler. A thread that has lost so 32 times takes a turn: until it has what it waits for, or
+/// gives up, nobody else gets room (if it pushes) or items (if it pops), and the `try_` calls of others are
+/// refused with [`WouldBlock`](crate::error::TryError::WouldBlock). Turns are served in the order in which
+/// they were taken. So a call that waits loses 32 times at most, and then lets those go first who took their
+/// turns before it. Once the queue is closed, turns do not count: what is left is for whoever comes.
 ///
 /// # Ordering
 /// What a thread did before it pushed an item is visible to the thread that pops it. What was done before
@@ -110,10 +112,10 @@ pub struct BoundedQueue<T> {
 
 /// What the producers' lock guards.
 ///
-/// The lines are crossed, and the turns are not: a consumer that found the queue empty waits *here*, because a producer comes by
-/// with this lock in its hand. So the side that changes something already holds the lock that its waiters
-/// went to sleep under, and there is no window between them and no second lock on the fast path. Only
-/// [`close`](BoundedQueue::close) holds both locks.
+/// The lines are crossed, and the turns are not: a consumer that found the queue empty waits *here*, because
+/// a producer comes by with this lock in its hand. So the side that changes something already holds the lock
+/// that its waiters went to sleep under, and there is no window between them and no second lock on the fast
+/// path. Only [`close`](BoundedQueue::close) holds both locks.
 struct TailSide<T> {
     ring: Tail<T>,
     poppers: Line,
@@ -124,12 +126,13 @@ struct TailSide<T> {
     restricted: bool,
 }
 
-/// What the consumers' lock guards. Its `closed` is set under the other lock too, so it also says that the ring
-/// holds all that it will ever hold.
+/// What the consumers' lock guards. Its `closed` is set under the other lock too, so it also says that the
+/// ring holds all that it will ever hold.
 struct HeadSide<T> {
     ring: Head<T>,
     pushers: Line,
-    /// Consumers that have lost too often: while there are any, nobody else may pop, unless the queue is closed.
+    /// Consumers that have lost too often: while there are any, nobody else may pop, unless the queue is
+    /// closed.
     turns: Turns,
     closed: bool,
     /// Somebody has a turn, and the queue is not closed.
@@ -140,8 +143,8 @@ impl<T> BoundedQueue<T> {
     /// Makes a queue for at most `capacity` items.
     ///
     /// # Panics
-    /// If `capacity` is 0, because a push could never succeed, or more than a quarter of `usize::MAX`, or if so many
-    /// items do not fit into memory.
+    /// If `capacity` is 0, because a push could never succeed, or more than a quarter of `usize::MAX`, or if
+    /// so many items do not fit into memory.
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(capacity > 0, "a queue of capacity 0 could never take an item; the least is 1");
@@ -181,8 +184,9 @@ impl<T> BoundedQueue<T> {
         if tail.closed {
             return false;
         }
-        // The one place where both locks are held, so that the two sides close at one moment: whoever has seen the
-        // queue closed, from whichever side, finds it closed from the other. Nobody takes them in the other order.
+        // The one place where both locks are held, so that the two sides close at one moment: whoever has
+        // seen the queue closed, from whichever side, finds it closed from the other. Nobody takes them in
+        // the other order.
         let mut head = self.head.lock();
         (tail.closed, head.closed) = (true, true);
         // From here on pushes fail, and what is left is for whoever comes.

@@ -1,12 +1,12 @@
 //! Where threads sleep on a queue: producers under the consumers' lock, consumers under the producers'.
 
 //!
-//! And what they do when they have lost too often: they take turns. A turn is under the lock of those who do the same,
-//! where each of them comes by: a producer's under the producers'. Who must keep off because of it sleeps under the
-//! other lock, as whoever finds no room does, and is woken from there when the turn ends.
+//! And what they do when they have lost too often: they take turns. A turn is under the lock of those who do
+//! the same, where each of them comes by: a producer's under the producers'. Who must keep off because of it
+//! sleeps under the other lock, as whoever finds no room does, and is woken from there when the turn ends.
 //!
-//! Locks: a turn is taken and ended under the one, and sleepers are woken under the other afterwards; nobody here
-//! holds both.
+//! Locks: a turn is taken and ended under the one, and sleepers are woken under the other afterwards; nobody
+//! here holds both.
 
 use std::cell::Cell;
 use std::fmt;
@@ -42,9 +42,9 @@ impl<'a, T> Room<'a, T> {
         tail.restricted = tail.closed || !tail.turns.is_empty();
         queue.next_push.note(&tail.turns);
         drop(tail);
-        // Those who kept off are in the line, though there may be room: or have not joined yet, and then find the turn
-        // ended, which was noted before this lock. As many are called as there is room for; if others have turns, all,
-        // because whose turn it is stands anywhere among them.
+        // Those who kept off are in the line, though there may be room: or have not joined yet, and then find
+        // the turn ended, which was noted before this lock. As many are called as there is room for; if
+        // others have turns, all, because whose turn it is stands anywhere among them.
         let mut head = queue.head.lock();
         let count = if queue.next_push.is_open() { queue.capacity - head.ring.len() } else { usize::MAX };
         let wakes = head.pushers.take(count);
@@ -60,9 +60,9 @@ impl<T> Place for Room<'_, T> {
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
-        // Whoever makes room holds this lock: it pops after this, and finds the slot, or before, and then
-        // the ring is not full, for its head is exact here. Whoever ends a turn notes that before it takes this lock.
-        // Nobody need wait for room in a closed queue.
+        // Whoever makes room holds this lock: it pops after this, and finds the slot, or before, and then the
+        // ring is not full, for its head is exact here. Whoever ends a turn notes that before it takes this
+        // lock. Nobody need wait for room in a closed queue.
         let mut head = self.queue.head.lock();
         let must_wait = head.ring.is_full() || !self.queue.next_push.admits(self.turn());
         if head.closed || !must_wait {
@@ -134,8 +134,8 @@ impl<T> Place for Items<'_, T> {
     }
 
     fn join(&self) -> Option<Arc<Slot>> {
-        // As above with the sides changed: whoever pushes or closes holds this lock. In a closed queue turns do not
-        // count.
+        // As above with the sides changed: whoever pushes or closes holds this lock. In a closed queue turns
+        // do not count.
         let mut tail = self.queue.tail.lock();
         let must_wait = tail.ring.is_empty() || !self.queue.next_pop.admits(self.turn());
         if tail.closed || !must_wait {

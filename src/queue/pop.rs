@@ -18,8 +18,8 @@ impl<T> BoundedQueue<T> {
     /// Takes the first item if there is one now, and nobody has a [turn](BoundedQueue#fairness).
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`] if the queue is empty or somebody else has a turn, [`TryError::Closed`] if it is empty
-    /// and closed.
+    /// [`TryError::WouldBlock`] if the queue is empty or somebody else has a turn, [`TryError::Closed`] if it
+    /// is empty and closed.
     #[inline]
     pub fn try_pop(&self) -> Result<T, TryError> {
         self.pop_in_turn(None)

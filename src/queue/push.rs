@@ -26,8 +26,8 @@ impl<T> BoundedQueue<T> {
     /// Puts an item in if there is room now, and nobody has a [turn](BoundedQueue#fairness).
     ///
     /// # Errors
-    /// With the item: [`TryError::WouldBlock`] if the queue is full or somebody else has a turn, [`TryError::Closed`] if
-    /// it is closed.
+    /// With the item: [`TryError::WouldBlock`] if the queue is full or somebody else has a turn,
+    /// [`TryError::Closed`] if it is closed.
     #[inline]
     pub fn try_push(&self, item: T) -> Result<(), Rejected<T, TryError>> {
         self.push_in_turn(item, None)
@@ -111,8 +111,8 @@ impl<T> BoundedQueue<T> {
     /// [`WaitError::Cancelled`], or [`WaitError::Closed`].
     ///
     /// # Panics
-    /// If `items` does, when the items that it gave before have been put in; those that do not get in, because the
-    /// limit has passed or the queue is closed, are dropped.
+    /// If `items` does, when the items that it gave before have been put in; those that do not get in,
+    /// because the limit has passed or the queue is closed, are dropped.
     pub fn push_all_until<'a, I: IntoIterator<Item = T>>(
         &self,
         items: I,

@@ -69,8 +69,8 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 unsafe impl<T: Send> Send for Shared<T> {}
 
 impl<T> Shared<T> {
-    /// Items without a size share one cell, so that their number costs neither memory nor the time to make cells: no
-    /// access to it touches a byte, so none meets another.
+    /// Items without a size share one cell, so that their number costs neither memory nor the time to make
+    /// cells: no access to it touches a byte, so none meets another.
     const ONE_CELL: bool = size_of::<UnsafeCell<MaybeUninit<T>>>() == 0;
 
     fn advance(&self, position: usize, by: usize) -> usize {

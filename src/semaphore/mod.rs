@@ -60,9 +60,9 @@ use turnstile::Turnstile;
 /// first holds; no permit is lost.
 ///
 /// # Fairness
-/// First come, first served among all who wait: none of those who come later goes first. A call finds permits only if
-/// nobody waits. That costs a wake-up a permit when more threads want in than there is room for, which a semaphore that
-/// lets newcomers overtake saves (bench `semaphore`).
+/// First come, first served among all who wait: none of those who come later goes first. A call finds permits
+/// only if nobody waits. That costs a wake-up a permit when more threads want in than there is room for,
+/// which a semaphore that lets newcomers overtake saves (bench `semaphore`).
 ///
 /// # Ordering
 /// What a thread did before it gave a permit back is visible to the thread that gets it next.
@@ -96,8 +96,8 @@ impl Semaphore {
     /// Waits for a permit as long as it takes.
     ///
     /// # Errors
-    /// [`WaitError::Closed`] if the semaphore is or becomes closed, [`WaitError::InsufficientCapacity`] if it has no
-    /// permits in all.
+    /// [`WaitError::Closed`] if the semaphore is or becomes closed, [`WaitError::InsufficientCapacity`] if it
+    /// has no permits in all.
     pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
         self.acquire_many(1)
     }
@@ -123,8 +123,8 @@ impl Semaphore {
     /// Waits for `count` permits together as long as it takes.
     ///
     /// # Errors
-    /// [`WaitError::Closed`] if the semaphore is or becomes closed; [`WaitError::InsufficientCapacity`] at once if
-    /// `count` is more than it has in all, and also when it is resized to less while the call waits.
+    /// [`WaitError::Closed`] if the semaphore is or becomes closed; [`WaitError::InsufficientCapacity`] at
+    /// once if `count` is more than it has in all, and also when it is resized to less while the call waits.
     #[inline]
     pub fn acquire_many(&self, count: usize) -> Result<Permit<'_>, WaitError> {
         self.acquire_many_until(count, Until::forever())

@@ -17,10 +17,10 @@
 //! 3. With the lock free, the first in line waits for more permits than are free.
 //!
 //! # Orderings
-//! What a permit's holder did is visible to its next. It gives back with release, on either path, and takes with
-//! acquire: by the compare-and-swap of the fast path, or by the load in [`serve`](Turnstile::serve), after which the
-//! slot's lock brings it to the waiter. Every other change of the word is a relaxed read-modify-write: it continues
-//! the release sequences that it finds, and publishes nothing of its own.
+//! What a permit's holder did is visible to its next. It gives back with release, on either path, and takes
+//! with acquire: by the compare-and-swap of the fast path, or by the load in [`serve`](Turnstile::serve),
+//! after which the slot's lock brings it to the waiter. Every other change of the word is a relaxed
+//! read-modify-write: it continues the release sequences that it finds, and publishes nothing of its own.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -3,10 +3,10 @@
 //! A sleeping thread needs none of this: it sleeps until its own deadline. Alarms are for what must happen
 //! although nobody sleeps: the `done()` channel and the callbacks of a token that has a deadline.
 //!
-//! The system may refuse that thread. The callers cannot do its work, since they do not wait; and there is no error
-//! to return from a call that has succeeded otherwise. So the alarm stays set, and the thread is asked for again
-//! whenever an alarm is set or taken back, whenever a thread of the program goes to sleep in this crate, and when
-//! the system has given the crate another thread: callbacks come late then, but none is lost.
+//! The system may refuse that thread. The callers cannot do its work, since they do not wait; and there is no
+//! error to return from a call that has succeeded otherwise. So the alarm stays set, and the thread is asked
+//! for again whenever an alarm is set or taken back, whenever a thread of the program goes to sleep in this
+//! crate, and when the system has given the crate another thread: callbacks come late then, but none is lost.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,8 +25,8 @@ struct Alarms {
     state: Mutex<State>,
     /// Rung when the first deadline changed. One thread at most waits on it.
     first_changed: Condvar,
-    /// The system has refused the thread, and alarms are set. Relaxed: who sees it looks again under the lock, and
-    /// one that does not see it yet leaves it to the next.
+    /// The system has refused the thread, and alarms are set. Relaxed: who sees it looks again under the
+    /// lock, and one that does not see it yet leaves it to the next.
     refused: AtomicBool,
 }
 
@@ -54,8 +54,8 @@ pub(crate) struct Alarm {
     alarms: Arc<Alarms>,
 }
 
-/// Calls `callback` once, from a thread of the crate's own, at `at` or soon after. It must not panic: the thread
-/// rings for everybody. [`Clock`](crate::clock::Clock), the only caller, contains what is the user's.
+/// Calls `callback` once, from a thread of the crate's own, at `at` or soon after. It must not panic: the
+/// thread rings for everybody. [`Clock`](crate::clock::Clock), the only caller, contains what is the user's.
 pub(crate) fn schedule(at: Instant, callback: Callback) -> Alarm {
     let alarms = Arc::clone(&ALARMS);
     let mut state = alarms.state.lock();

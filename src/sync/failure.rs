@@ -5,14 +5,14 @@ use std::fmt;
 
 /// Whom a `notify_one` wakes, and what else may happen that nobody can rely on.
 ///
-/// No type of this module promises any of it, so code must be right under each. On real threads there is only the
-/// first.
+/// No type of this module promises any of it, so code must be right under each. On real threads there is only
+/// the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// The waiter that has waited longest.
     OldestFirst,
-    /// The waiter that came last. Besides, a reader waits behind a waiting writer, and a `compare_exchange` that
-    /// fails may have seen a value that was overwritten since.
+    /// The waiter that came last. Besides, a reader waits behind a waiting writer, and a `compare_exchange`
+    /// that fails may have seen a value that was overwritten since.
     NewestFirst,
     /// The oldest; and one thing per execution fails or returns although nothing happened: a wait on a
     /// condvar, a `try_lock` or a `compare_exchange_weak`. `yield_now` may return at once.

@@ -1,4 +1,5 @@
-//! The real side: parking_lot and std, wrapped to the shape that loom needs, or re-exported where they are stable.
+//! The real side: parking_lot and std, wrapped to the shape that loom needs, or re-exported where they are
+//! stable.
 
 #[path = "real_locks.rs"]
 mod locks;
@@ -55,9 +56,9 @@ pub mod thread {
 /// ```
 ///
 /// Here they are std's. On the model side each drop and upgrade is a point at which another thread may come
-/// first, so that a model explores an upgrade against the last handle's drop. There they lack what only the compiler
-/// can give: an `Arc<T>` does not turn into an `Arc<dyn Trait>`, and a method cannot take `self: &Arc<Self>`, where an
-/// associated function can take `this: &Arc<Self>`.
+/// first, so that a model explores an upgrade against the last handle's drop. There they lack what only the
+/// compiler can give: an `Arc<T>` does not turn into an `Arc<dyn Trait>`, and a method cannot take
+/// `self: &Arc<Self>`, where an associated function can take `this: &Arc<Self>`.
 pub mod weak {
     #[doc(no_inline)]
     pub use std::sync::{Arc, Weak};
@@ -145,8 +146,8 @@ pub mod model {
         }
     }
 
-    /// Runs `body` like [`check`], and returns the first failure instead of passing it on. `None` means nothing
-    /// here: under `--cfg loom` it means that there is no failure.
+    /// Runs `body` like [`check`], and returns the first failure instead of passing it on. `None` means
+    /// nothing here: under `--cfg loom` it means that there is no failure.
     pub fn find_failure(body: impl Fn() + Sync + Send + 'static) -> Option<Failure> {
         say_that_nothing_is_explored();
         (1..=ROUNDS).find_map(|executions| {
@@ -155,15 +156,15 @@ pub mod model {
         })
     }
 
-    /// Does nothing here, where a thread's panic goes to whoever joins it anyway. In a model it ends the model
-    /// unless this was called in its body.
+    /// Does nothing here, where a thread's panic goes to whoever joins it anyway. In a model it ends the
+    /// model unless this was called in its body.
     pub fn join_panics() {}
 
-    /// Does nothing here, where it is the operating system that refuses a thread. In a model, of the threads that
-    /// [`Builder::spawn`](crate::sync::thread::Builder::spawn) starts from now on the first `count` are to be had and the
-    /// others are refused, until it is called again: `0` refuses the next one, `usize::MAX` none. It holds for this
-    /// crate's own threads (helpers, workers, the one that rings at deadlines), and for one execution.
-    /// [`thread::spawn`](crate::sync::thread::spawn) never fails.
+    /// Does nothing here, where it is the operating system that refuses a thread. In a model, of the threads
+    /// that [`Builder::spawn`](crate::sync::thread::Builder::spawn) starts from now on the first `count` are
+    /// to be had and the others are refused, until it is called again: `0` refuses the next one, `usize::MAX`
+    /// none. It holds for this crate's own threads (helpers, workers, the one that rings at deadlines), and
+    /// for one execution. [`thread::spawn`](crate::sync::thread::spawn) never fails.
     pub fn refuse_threads_after(_count: usize) {}
 
     /// Past the test harness, which shows nothing of a test that passes.

@@ -1,5 +1,5 @@
-//! parking_lot's locks, each in a type of ours: its version is no part of this crate's interface, and there is no call
-//! here that the model side lacks. Every call is the one of the same name, inlined.
+//! parking_lot's locks, each in a type of ours: its version is no part of this crate's interface, and there
+//! is no call here that the model side lacks. Every call is the one of the same name, inlined.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};

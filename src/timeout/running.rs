@@ -11,16 +11,17 @@ use crate::wait;
 /// A function that still runs, or ended after its limit; from
 /// [`Error::Late`](super::Error::Late).
 ///
-/// Its token is cancelled. Dropping the handle lets the function run on by itself; its result is dropped when it comes,
-/// and of a panic, its own or that of the drop, the panic hook has told.
+/// Its token is cancelled. Dropping the handle lets the function run on by itself; its result is dropped when
+/// it comes, and of a panic, its own or that of the drop, the panic hook has told.
 ///
 /// # Blocking
-/// [`join`](Running::join) and [`join_until`](Running::join_until) block until the function has ended; dropping the handle
-/// never does. The function has a thread of its own, so nothing that the caller does keeps it from ending.
+/// [`join`](Running::join) and [`join_until`](Running::join_until) block until the function has ended;
+/// dropping the handle never does. The function has a thread of its own, so nothing that the caller does
+/// keeps it from ending.
 ///
 /// # Cancellation
-/// A function that ended before the limit of a join passed has ended, however late the joiner wakes up. After a time-out
-/// the handle is in the error.
+/// A function that ended before the limit of a join passed has ended, however late the joiner wakes up. After
+/// a time-out the handle is in the error.
 ///
 /// # Ordering
 /// What the function did is visible to who has its result.
@@ -33,8 +34,8 @@ impl<R> Running<R> {
     /// Waits for the function to end and takes its result.
     ///
     /// # Errors
-    /// [`JoinError::Panicked`] with the payload, or [`JoinError::WouldDeadlock`] if the function waits, itself or through
-    /// others, for this thread.
+    /// [`JoinError::Panicked`] with the payload, or [`JoinError::WouldDeadlock`] if the function waits,
+    /// itself or through others, for this thread.
     pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
@@ -42,12 +43,12 @@ impl<R> Running<R> {
         }
     }
 
-    /// Like [`join`](Running::join), and waits at most until `limit`. The outer result says whether the function ended,
-    /// the inner one how.
+    /// Like [`join`](Running::join), and waits at most until `limit`. The outer result says whether the
+    /// function ended, the inner one how.
     ///
     /// # Errors
-    /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function
-    /// waits for this thread.
+    /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if
+    /// the function waits for this thread.
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
@@ -61,8 +62,8 @@ impl<R> Running<R> {
     /// Waits for the function to end, at most until `limit`, and leaves its result.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function waits for this
-    /// thread.
+    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function
+    /// waits for this thread.
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         self.job.wait(limit.into())
     }

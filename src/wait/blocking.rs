@@ -12,12 +12,12 @@ use crate::sync::Arc;
 
 /// Somebody who is told when a thread that works for them falls asleep, and when it goes on.
 pub(crate) trait Blocking: Send + Sync {
-    /// This thread is about to sleep, at the latest until `deadline` if there is one. It holds no lock of this
-    /// crate. Says whether to be told when it goes on.
+    /// This thread is about to sleep, at the latest until `deadline` if there is one. It holds no lock of
+    /// this crate. Says whether to be told when it goes on.
     fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool;
 
-    /// This thread goes on. Comes once after each [`blocked`](Blocking::blocked) that asked for it, on the same
-    /// thread.
+    /// This thread goes on. Comes once after each [`blocked`](Blocking::blocked) that asked for it, on the
+    /// same thread.
     fn resumed(&self);
 
     /// Whether threads that this one calls to its help work for the observer as well.

@@ -1,14 +1,14 @@
 //! What the crate knows of the thread that it runs on.
 //!
-//! Which pools and groups the thread works for, who hears of its sleeps, which monitors it has locked, which clock it
-//! reads, and whether it is one of the crate's own.
-//! All of it is one thread-local *without a destructor*: a thread that is on its way out runs the destructors of its
-//! other thread-locals, these may call anything of this crate, and find the context as it was. With a destructor it
-//! would be gone by then, depending on which thread-local was used first, and the call would abort the process.
+//! Which pools and groups the thread works for, who hears of its sleeps, which monitors it has locked, which
+//! clock it reads, and whether it is one of the crate's own. All of it is one thread-local *without a
+//! destructor*: a thread that is on its way out runs the destructors of its other thread-locals, these may
+//! call anything of this crate, and find the context as it was. With a destructor it would be gone by then,
+//! depending on which thread-local was used first, and the call would abort the process.
 //!
 //! What has no destructor must not own memory. So the lists are emptied by the guards that filled them, and
-//! what they have allocated is freed by [`Tidy`], a thread-local with a destructor that nothing depends on; once
-//! that has gone, the guard that empties a list frees it.
+//! what they have allocated is freed by [`Tidy`], a thread-local with a destructor that nothing depends on;
+//! once that has gone, the guard that empties a list frees it.
 
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -51,8 +51,8 @@ thread_local! {
 // With a destructor the context would not outlive those of other thread-locals.
 const _: () = assert!(!std::mem::needs_drop::<Context>());
 
-/// Calls `f` with this thread's context. `None` happens in models alone, whose thread-locals end with their thread,
-/// destructor or not.
+/// Calls `f` with this thread's context. `None` happens in models alone, whose thread-locals end with their
+/// thread, destructor or not.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
     CONTEXT.try_with(f).ok()
@@ -77,8 +77,8 @@ impl Context {
         self.with_list(&self.held, f)
     }
 
-    /// The clocks that stand in the place of the system's, innermost last; almost always none. The last reference to one
-    /// may lead to the caller's code, so it is not dropped in `f`.
+    /// The clocks that stand in the place of the system's, innermost last; almost always none. The last
+    /// reference to one may lead to the caller's code, so it is not dropped in `f`.
     #[inline]
     pub(crate) fn with_clocks<R>(&self, f: impl FnOnce(&mut Vec<Clock>) -> R) -> R {
         self.with_list(&self.clocks, f)

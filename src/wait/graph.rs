@@ -1,34 +1,39 @@
 //! Which thread waits for what, and which threads alone can bring it: circles are told instead of slept in.
 //!
-//! A task that joins one which joins the first would sleep for ever, and so would everybody who waits for either. So
-//! a thread that is about to sleep writes an edge: from itself to [what it waits for](Awaited), which in turn says
-//! which threads can bring it. The thread whose wait would close a circle is told [`WouldDeadlock`] instead.
+//! A task that joins one which joins the first would sleep for ever, and so would everybody who waits for
+//! either. So a thread that is about to sleep writes an edge: from itself to [what it waits for](Awaited),
+//! which in turn says which threads can bring it. The thread whose wait would close a circle is told
+//! [`WouldDeadlock`] instead.
 //!
 //! # What is written
-//! Edges are written on the slow path only, just before a sleep without a time limit and without a token, since any
-//! other ends by itself or by somebody who is not in the circle; and only by threads that [owe](owe) something, since
-//! nobody waits for the others. Waits that anybody may end (an item in a queue, a permit) have no edge.
+//! Edges are written on the slow path only, just before a sleep without a time limit and without a token,
+//! since any other ends by itself or by somebody who is not in the circle; and only by threads that
+//! [owe](owe) something, since nobody waits for the others. Waits that anybody may end (an item in a queue, a
+//! permit) have no edge.
 //!
 //! # What counts as a circle
-//! Two kinds of wait are mixed. A task that runs can be brought by *one* thread, one that is queued in a pool by *any* of
-//! its workers; the end of a scope needs *all* threads that run its tasks. So the question is not whether a path leads
-//! back, but whether this thread could ever go on. [`is_stuck`] takes all threads that wait, reachable from this one, for
-//! stuck, and strikes out each that could go on: any of its bringers is not stuck, or all of them where all are needed.
-//! What remains when nothing can be struck out waits for ever: the greatest fixpoint, as in deadlock detection for
-//! AND-OR wait-for graphs (Knapp, *Deadlock detection in distributed databases*, 1987).
+//! Two kinds of wait are mixed. A task that runs can be brought by *one* thread, one that is queued in a pool
+//! by *any* of its workers; the end of a scope needs *all* threads that run its tasks. So the question is not
+//! whether a path leads back, but whether this thread could ever go on. [`is_stuck`] takes all threads that
+//! wait, reachable from this one, for stuck, and strikes out each that could go on: any of its bringers is
+//! not stuck, or all of them where all are needed. What remains when nothing can be struck out waits for
+//! ever: the greatest fixpoint, as in deadlock detection for AND-OR wait-for graphs (Knapp, *Deadlock
+//! detection in distributed databases*, 1987).
 //!
 //! # Invariants
-//! 1. *The last one sees it.* An edge is written, and the graph looked through, in one critical section. Of those that
-//!    close a circle at the same time the last sees the edges of all others. Only a wait can close one: a thread that
-//!    waits begins nothing that others could wait for.
-//! 2. *No false alarm.* Who can bring a thing is asked when the graph is looked through, not when the edge is written;
-//!    a thing that has come, a thread whose [`Slot`] has ended, and a thread without an edge can all go on. A thread that
-//!    ended or passed on what it owed did so before it went to sleep itself, and wrote its edge under the graph's lock
-//!    afterwards, so whoever finds that edge sees what it did.
-//! 3. *A grant that comes first holds.* Being told is an end of the slot like any other, so no wake-up is swallowed.
+//! 1. *The last one sees it.* An edge is written, and the graph looked through, in one critical section. Of
+//!    those that close a circle at the same time the last sees the edges of all others. Only a wait can close
+//!    one: a thread that waits begins nothing that others could wait for.
+//! 2. *No false alarm.* Who can bring a thing is asked when the graph is looked through, not when the edge is
+//!    written; a thing that has come, a thread whose [`Slot`] has ended, and a thread without an edge can all
+//!    go on. A thread that ended or passed on what it owed did so before it went to sleep itself, and wrote
+//!    its edge under the graph's lock afterwards, so whoever finds that edge sees what it did.
+//! 3. *A grant that comes first holds.* Being told is an end of the slot like any other, so no wake-up is
+//!    swallowed.
 //!
 //! # Lock order
-//! What is asked takes its own lock under the graph's: nothing of ours waits, and nothing of the caller's runs, there.
+//! What is asked takes its own lock under the graph's: nothing of ours waits, and nothing of the caller's
+//! runs, there.
 
 use std::collections::HashMap;
 
@@ -73,13 +78,14 @@ struct Wait {
 #[must_use = "dropping it takes the edge back"]
 pub(crate) struct Edge {
     thread: usize,
-    /// What it waited for before: whoever is told of a sleep may have this thread run a task first, which waits in turn.
+    /// What it waited for before: whoever is told of a sleep may have this thread run a task first, which
+    /// waits in turn.
     before: Option<Wait>,
 }
 
-/// Writes down that this thread is about to sleep in `slot` until `awaited` comes, which is asked for only if somebody may
-/// wait for this thread. If that could never be, the slot is ended with [`WaitError::WouldDeadlock`]; or if the wait
-/// cannot be refused, that of another thread in the circle is.
+/// Writes down that this thread is about to sleep in `slot` until `awaited` comes, which is asked for only if
+/// somebody may wait for this thread. If that could never be, the slot is ended with
+/// [`WaitError::WouldDeadlock`]; or if the wait cannot be refused, that of another thread in the circle is.
 #[inline]
 pub(crate) fn enter(
     awaited: impl FnOnce() -> Option<Arc<dyn Awaited>>,
@@ -128,7 +134,8 @@ struct Node {
     stuck: bool,
 }
 
-/// Who is to be told, if `this` would wait for ever: itself, or else one that waits for it, or for one that does.
+/// Who is to be told, if `this` would wait for ever: itself, or else one that waits for it, or for one that
+/// does.
 fn to_be_told(waits: &Waits, this: usize) -> Option<usize> {
     let nodes = reachable(waits, this);
     if !is_stuck(&nodes, this) {
@@ -142,7 +149,8 @@ fn to_be_told(waits: &Waits, this: usize) -> Option<usize> {
     waits_for_this.or_else(|| nodes.iter().find(can_be_told)).map(|node| node.thread)
 }
 
-/// The threads that wait among those on which it depends whether `this` can go on, with those marked that cannot.
+/// The threads that wait among those on which it depends whether `this` can go on, with those marked that
+/// cannot.
 fn reachable(waits: &Waits, this: usize) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     let mut ahead = vec![this];
@@ -177,7 +185,8 @@ fn can_go_on(node: &Node, nodes: &[Node]) -> bool {
     }
 }
 
-/// The one thread that can bring something, if that is known: an [`Awaited`] apart from the thing, whose type may borrow.
+/// The one thread that can bring something, if that is known: an [`Awaited`] apart from the thing, whose type
+/// may borrow.
 pub(crate) struct Owner {
     /// 0 if nobody is known. Relaxed: invariant 2 says why what is read is recent enough.
     thread: AtomicUsize,
@@ -254,7 +263,8 @@ mod tests {
         waits.collect()
     }
 
-    /// Whether `thread` is in a set of waiting threads of which none can be the first to go on: by trying all sets.
+    /// Whether `thread` is in a set of waiting threads of which none can be the first to go on: by trying all
+    /// sets.
     fn waits_for_ever(threads: &Threads, thread: usize) -> bool {
         (0_u32..1 << threads.len()).any(|set| {
             let is_in = |thread: &usize| set & (1 << (thread - 1)) != 0;
@@ -267,8 +277,8 @@ mod tests {
         })
     }
 
-    /// Every graph of three threads, and 20,000 random ones of six. Fails if one stuck bringer is taken for all (edit
-    /// `graph-one-stuck-worker-is-all`), or one that comes for all that are needed (edit
+    /// Every graph of three threads, and 20,000 random ones of six. Fails if one stuck bringer is taken for
+    /// all (edit `graph-one-stuck-worker-is-all`), or one that comes for all that are needed (edit
     /// `graph-one-free-thread-is-enough`).
     #[test]
     fn those_are_stuck_whom_no_order_of_events_lets_go_on() {

@@ -7,7 +7,8 @@ use crate::sync::Arc;
 
 /// Waiting threads in order, each with a payload: what it waits for, or who it is.
 ///
-/// It lives inside the lock of the thing that is waited for; whoever takes a [`Wake`] out drops it after unlocking.
+/// It lives inside the lock of the thing that is waited for; whoever takes a [`Wake`] out drops it after
+/// unlocking.
 #[derive(Debug)]
 pub(crate) struct WaitList<T = ()> {
     waiters: VecDeque<(Arc<Slot>, T)>,
@@ -81,8 +82,8 @@ impl WaitList {
         self.join_with(())
     }
 
-    /// Makes a slot: at the front for one whose turn it [`is`](super::Turns), because whoever has something to give calls
-    /// one, and that is to be the one who alone may take it.
+    /// Makes a slot: at the front for one whose turn it [`is`](super::Turns), because whoever has something
+    /// to give calls one, and that is to be the one who alone may take it.
     pub(crate) fn join_in_turn(&mut self, is: bool) -> Arc<Slot> {
         if is { self.join_first() } else { self.join() }
     }

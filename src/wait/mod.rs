@@ -14,8 +14,8 @@
 //!
 //! # Invariants
 //!
-//! 1. *Exactly one end.* A slot's outcome is written once; [`Slot::end`] says to each caller whether it was the
-//!    one. So a grant that comes after a cancel is known not to have arrived, and goes to the next in
+//! 1. *Exactly one end.* A slot's outcome is written once; [`Slot::end`] says to each caller whether it was
+//!    the one. So a grant that comes after a cancel is known not to have arrived, and goes to the next in
 //!    line: no wake-up is swallowed by somebody who has left.
 //! 2. *Nothing between check and sleep.* Every list of slots is guarded by a lock, and a slot is put into
 //!    it in the same critical section in which the waiter found that it must wait. Whoever makes waiting
@@ -31,7 +31,8 @@
 //!
 //! # Proof
 //!
-//! Models in `loom-tests/tests/`: `cancel.rs`, `latch.rs`, `semaphore.rs` and `queue.rs`, which all sleep here.
+//! Models in `loom-tests/tests/`: `cancel.rs`, `latch.rs`, `semaphore.rs` and `queue.rs`, which all sleep
+//! here.
 
 #[forbid(unsafe_code)]
 mod blocking;

@@ -1,8 +1,9 @@
 //! A result that one thread brings and another takes, and the closure that it comes from.
 //!
-//! It is what lies under every handle: a pool's `Task`, a group's `Handle`, the `Running` of a function with a time limit,
-//! a single flight. Whoever claims the closure has it alone: a worker that runs it, a joiner that will not wait for one,
-//! a canceller, an abort. So it runs at most once, and one that was claimed elsewhere is passed over.
+//! It is what lies under every handle: a pool's `Task`, a group's `Handle`, the `Running` of a function with
+//! a time limit, a single flight. Whoever claims the closure has it alone: a worker that runs it, a joiner
+//! that will not wait for one, a canceller, an abort. So it runs at most once, and one that was claimed
+//! elsewhere is passed over.
 //!
 //! | from | to | by |
 //! |---|---|---|
@@ -13,8 +14,8 @@
 //! | `Claimed` | `Kept` | [`keep`](OneShot::keep); `Gone` at once if nobody has a handle any more |
 //! | `Kept` | `Gone` | [`take`](OneShot::take), [`detach`](OneShot::detach) |
 //!
-//! One mutex orders everything here. None of the caller's code runs under it, but for [`look`](OneShot::look)'s closure,
-//! which is ours.
+//! One mutex orders everything here. None of the caller's code runs under it, but for
+//! [`look`](OneShot::look)'s closure, which is ours.
 
 use std::mem;
 
@@ -145,7 +146,8 @@ impl<F, V> OneShot<F, V> {
         self.state.lock().take()
     }
 
-    /// The last handle goes: takes the result if it is there, and [`keep`](OneShot::keep) gives it back otherwise.
+    /// The last handle goes: takes the result if it is there, and [`keep`](OneShot::keep) gives it back
+    /// otherwise.
     pub(crate) fn detach(&self) -> Option<V> {
         let mut state = self.state.lock();
         state.detached = true;
@@ -234,8 +236,8 @@ impl<F, V> State<F, V> {
         }
     }
 
-    /// The owner stays as it was: the slots of those who wait end in the same critical section, and a thread whose slot has
-    /// ended is not taken for one that waits.
+    /// The owner stays as it was: the slots of those who wait end in the same critical section, and a thread
+    /// whose slot has ended is not taken for one that waits.
     fn end(&mut self, last: Stage<F, V>) -> Stage<F, V> {
         mem::replace(&mut self.stage, last)
     }

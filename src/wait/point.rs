@@ -1,9 +1,10 @@
 //! Waiting for a state that lies under one lock, with the list of those who wait for it.
 //!
-//! This is how most types here wait. The exceptions have two locks (the queue, the pool's injector), or a payload for
-//! each waiter (the semaphore, the limiter, a one-shot result). Whoever changes the state takes waiters out of the list
-//! in the same critical section and drops their [`Wake`](super::Wake)s after unlocking. A waiter joins the list in the
-//! critical section in which it found that it must wait, so no change falls between its look and its place in the list.
+//! This is how most types here wait. The exceptions have two locks (the queue, the pool's injector), or a
+//! payload for each waiter (the semaphore, the limiter, a one-shot result). Whoever changes the state takes
+//! waiters out of the list in the same critical section and drops their [`Wake`](super::Wake)s after
+//! unlocking. A waiter joins the list in the critical section in which it found that it must wait, so no
+//! change falls between its look and its place in the list.
 
 use std::cell::Cell;
 
@@ -55,10 +56,11 @@ impl<S, F: Fn(&S) -> bool> Place for Point<'_, S, F> {
     }
 }
 
-/// Where threads wait for something that one of them can take, in [turns](super::turns) if they lose too often.
+/// Where threads wait for something that one of them can take, in [turns](super::turns) if they lose too
+/// often.
 ///
-/// An attempt asks for [`turn`](TurnPoint::turn). Dropped, the turn ends, and all in the list are called: those who kept
-/// off because of it are there, though there may be something for them.
+/// An attempt asks for [`turn`](TurnPoint::turn). Dropped, the turn ends, and all in the list are called:
+/// those who kept off because of it are there, though there may be something for them.
 pub(crate) struct TurnPoint<'a, S, F> {
     mutex: &'a Mutex<S>,
     parts: fn(&mut S) -> (&mut Line, &mut Turns),

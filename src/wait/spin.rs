@@ -1,16 +1,17 @@
 //! A short look-out before sleeping.
 //!
-//! It is bounded by time, not by turns. On a quiet machine a yield comes back within a microsecond, or, if it lets
-//! threads of ours have their turns, when those wait in their turn. Beside threads that use all processors it comes back
-//! when their time slice ends, 3 ms later, so that 16 of them made a limit of 1 ms end after 20 ms. So the look-out ends
-//! with its first slow yield, and because even one is late for a short limit, nobody yields for a while after it: twice
-//! as long as it took, and twice as long again for each further slow one, until many quick ones in a row show that the
-//! neighbours have gone. So somebody who comes by for a moment costs little, and those who stay can take less than a
-//! hundredth of a waiter's time.
+//! It is bounded by time, not by turns. On a quiet machine a yield comes back within a microsecond, or, if it
+//! lets threads of ours have their turns, when those wait in their turn. Beside threads that use all
+//! processors it comes back when their time slice ends, 3 ms later, so that 16 of them made a limit of 1 ms
+//! end after 20 ms. So the look-out ends with its first slow yield, and because even one is late for a short
+//! limit, nobody yields for a while after it: twice as long as it took, and twice as long again for each
+//! further slow one, until many quick ones in a row show that the neighbours have gone. So somebody who comes
+//! by for a moment costs little, and those who stay can take less than a hundredth of a waiter's time.
 //!
 //! # Cost
-//! Linux, 2 processors. How late a wait of 1 ms ends beside a spinning thread on each, 800 of each kind, bench `wakeup`,
-//! cells "beside neighbours" (measured by a program of its own with their code, not yet by the bench):
+//! Linux, 2 processors. How late a wait of 1 ms ends beside a spinning thread on each, 800 of each kind,
+//! bench `wakeup`, cells "beside neighbours" (measured by a program of its own with their code, not yet by
+//! the bench):
 //!
 //! | | p50 | p99 |
 //! |---|---|---|
@@ -18,11 +19,12 @@
 //! | crossbeam's `recv_timeout` | 3,000 µs | 7,000 µs |
 //! | `pop_until`, `push_until`, `acquire_until`, a latch, a token, a join | 78 to 99 µs | 104 to 173 µs |
 //!
-//! The first of them were up to 1.4 ms late in p99, while it was learnt that there are neighbours. Without them, the time
-//! of a hand-over is 0.5 to 1.1 of what it was with 16 yields always: queues of 1p1c, 2p2c and 8p8c, capacity 1 and 16, a
-//! ping-pong, a semaphore, a pool's submit and join. A limit of 100 µs for a yield instead of 2 ms took threads of the
-//! same queue for neighbours, and made 8p8c, capacity 16, take 2 to 3 times as long; a first quick yield that ended
-//! the rests, instead of 64, let each tenth wait of 1 ms end 2 ms late.
+//! The first of them were up to 1.4 ms late in p99, while it was learnt that there are neighbours. Without
+//! them, the time of a hand-over is 0.5 to 1.1 of what it was with 16 yields always: queues of 1p1c, 2p2c and
+//! 8p8c, capacity 1 and 16, a ping-pong, a semaphore, a pool's submit and join. A limit of 100 µs for a yield
+//! instead of 2 ms took threads of the same queue for neighbours, and made 8p8c, capacity 16, take 2 to 3
+//! times as long; a first quick yield that ended the rests, instead of 64, let each tenth wait of 1 ms end 2
+//! ms late.
 
 use std::time::{Duration, Instant};
 
@@ -35,14 +37,14 @@ const PAUSES: usize = sized(4, 0);
 /// 1 hands an item over in 130 to 320 ns instead of 35,000; spinning longer costs others more than it
 /// brings, because a spinner keeps the core that the thread it waits for would wake on.
 const YIELDS: usize = sized(16, 0);
-/// A yield that takes longer is slow. One that finds nobody takes 0.7 µs, one that lets a thread of ours on the
-/// same processor have its turn 2 to 50 µs, and one that lets seven of them sometimes more than 1 ms; a neighbour has it
-/// for a time slice of 3 to 4 ms.
+/// A yield that takes longer is slow. One that finds nobody takes 0.7 µs, one that lets a thread of ours on
+/// the same processor have its turn 2 to 50 µs, and one that lets seven of them sometimes more than 1 ms; a
+/// neighbour has it for a time slice of 3 to 4 ms.
 const SLOW: Duration = Duration::from_millis(2);
 /// A look-out that takes longer is slow though none of its yields was: where time slices are short.
 const LONGEST: Duration = Duration::from_millis(8);
-/// Quick yields in a row that end what is held against the neighbours. A thread that comes from a sleep has one or two
-/// beside the busiest of them.
+/// Quick yields in a row that end what is held against the neighbours. A thread that comes from a sleep has
+/// one or two beside the busiest of them.
 const QUICK_AGAIN: u32 = 64;
 /// Doublings of the rest: 256 times as long as the slow yield took, at last.
 const LONGEST_REST: u32 = 8;
@@ -51,8 +53,8 @@ lazy_static! {
     static ref NEIGHBOURS: Neighbours = Neighbours::new(time::now());
 }
 
-/// What is known of others who use the processors. Relaxed throughout: numbers, which publish nothing; a thread that
-/// sees an old one yields once more or less.
+/// What is known of others who use the processors. Relaxed throughout: numbers, which publish nothing; a
+/// thread that sees an old one yields once more or less.
 struct Neighbours {
     start: Instant,
     /// Nanoseconds from the start: until then nobody yields.
@@ -133,8 +135,8 @@ fn pause_until(ready: &mut impl FnMut() -> bool) -> bool {
     false
 }
 
-/// Offers the processor to others and looks again, until one of them keeps it for long. The clock, which takes
-/// 30 ns to read, is read between yields only.
+/// Offers the processor to others and looks again, until one of them keeps it for long. The clock, which
+/// takes 30 ns to read, is read between yields only.
 #[allow(clippy::reversed_empty_ranges, reason = "in a model the count is 0")]
 fn yield_until(
     mut ready: impl FnMut() -> bool,

@@ -1,17 +1,18 @@
 //! Who may take what others are waiting for, when somebody has lost too often.
 //!
-//! Whoever waits is told that there is something, not handed it, because a thread that is awake can use it at once and
-//! one that sleeps needs 35 µs to come. So others may be faster, again and again. A waiter that has lost
-//! [so often](PATIENCE) takes a turn: from then on all others keep off until it has got what it waits for, or gives
-//! up. Turns are in the order in which they were taken. So whoever waits is served after a bounded number of others,
-//! and where nobody loses that often, all that this costs is one look at an empty list.
+//! Whoever waits is told that there is something, not handed it, because a thread that is awake can use it at
+//! once and one that sleeps needs 35 µs to come. So others may be faster, again and again. A waiter that has
+//! lost [so often](PATIENCE) takes a turn: from then on all others keep off until it has got what it waits
+//! for, or gives up. Turns are in the order in which they were taken. So whoever waits is served after a
+//! bounded number of others, and where nobody loses that often, all that this costs is one look at an empty
+//! list.
 
 use std::collections::VecDeque;
 
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Lost attempts after which a waiter takes a turn. Each has cost it a wake-up or a look-out, so turns cost little
-/// beside that; and a queue that many threads fight over is not slowed down by them.
+/// Lost attempts after which a waiter takes a turn. Each has cost it a wake-up or a look-out, so turns cost
+/// little beside that; and a queue that many threads fight over is not slowed down by them.
 pub(crate) const PATIENCE: usize = crate::sync::sized(32, 1);
 
 /// The waiters that have lost too often. It lives under the lock that everybody takes who takes.
@@ -64,10 +65,10 @@ impl Turns {
 /// Whose turn it is, for those who do not hold the lock that the [`Turns`] are under.
 ///
 /// # Orderings
-/// Relaxed, because it publishes nothing: who trusts an old one makes an attempt in vain, or keeps off. Before a
-/// thread sleeps because it must keep off, it looks here under the lock that the sleepers are under. Whoever ends a
-/// turn [notes](NextTurn::note) it here first, and takes that lock afterwards to wake them. So if the thread has not
-/// seen the end of the turn, its slot is found.
+/// Relaxed, because it publishes nothing: who trusts an old one makes an attempt in vain, or keeps off.
+/// Before a thread sleeps because it must keep off, it looks here under the lock that the sleepers are under.
+/// Whoever ends a turn [notes](NextTurn::note) it here first, and takes that lock afterwards to wake them. So
+/// if the thread has not seen the end of the turn, its slot is found.
 #[derive(Debug)]
 pub(crate) struct NextTurn(AtomicUsize);
 

@@ -213,8 +213,8 @@ fn batch_that_is_full_calls_one_idle_thread() {
             batcher.add(item).unwrap();
             handled.push(told.recv().unwrap());
         }
-        // The one that has been idle longest, which takes its place at the end again. One that was called for nothing
-        // would come back before the one that had work.
+        // The one that has been idle longest, which takes its place at the end again. One that was called for
+        // nothing would come back before the one that had work.
         for turns in handled.windows(THREADS) {
             assert_eq!(HashSet::<_>::from_iter(turns).len(), THREADS, "{handled:?}");
         }

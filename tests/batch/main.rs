@@ -54,7 +54,8 @@ fn ageless() -> Builder<u32> {
     Batcher::builder().max_age(Duration::MAX)
 }
 
-/// A batcher of one item a batch whose handler waits for the first latch to open, after it has opened the second.
+/// A batcher of one item a batch whose handler waits for the first latch to open, after it has opened the
+/// second.
 fn gated(backlog: usize) -> (Arc<Batcher<u32>>, Arc<Latch>, Arc<Latch>) {
     let (gate, inside) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
     let handler = {

@@ -1,8 +1,8 @@
-//! The caller's code panics: every public type, when its code is called, when what it handed over is dropped, and when
-//! the payload of such a panic panics in its own drop.
+//! The caller's code panics: every public type, when its code is called, when what it handed over is dropped,
+//! and when the payload of such a panic panics in its own drop.
 //!
-//! In each row nobody hangs, nobody else goes without, the counts are right, everything is dropped once, and the payload
-//! reaches whom the docs name, once, or nobody where they say so.
+//! In each row nobody hangs, nobody else goes without, the counts are right, everything is dropped once, and
+//! the payload reaches whom the docs name, once, or nobody where they say so.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -79,7 +79,8 @@ fn error_before_a_source_whose_drop_panics_ends_the_pipeline() {
             let pipeline = Pipeline::source(source)
                 .try_par_map(1 + round % 2, |n| if n == 50 { Err("no") } else { Ok(n) })
                 .bound(1 + round);
-            // Whether the source is dropped where the error came, or where it was pulled, is decided by who reads.
+            // Whether the source is dropped where the error came, or where it was pulled, is decided by who
+            // reads.
             let ended = std::panic::catch_unwind(AssertUnwindSafe(|| match round % 2 {
                 0 => pipeline.collect::<Result<Vec<_>, _>>(),
                 _ => pipeline.cancelled_by(&token).collect::<Result<Vec<_>, _>>().unwrap(),

@@ -169,7 +169,8 @@ fn hooks_of_workers_that_panic_take_no_worker_with_them() {
         let builder =
             Pool::builder().workers(2).on_start(|| blow("at the start")).on_exit(|| blow("at the end"));
         let hook = |panic: selvedge::error::Panic| {
-            // Taken out first: a payload that panics while this hook's own panic unwinds would end the process.
+            // Taken out first: a payload that panics while this hook's own panic unwinds would end the
+            // process.
             received(panic.into_payload());
             blow("in the hook")
         };

@@ -72,8 +72,8 @@ impl Touchies {
     }
 }
 
-/// Runs a row of the table under a watchdog. A [`Bomb`] that should have been received fails it with its name; the
-/// harness would drop it.
+/// Runs a row of the table under a watchdog. A [`Bomb`] that should have been received fails it with its
+/// name; the harness would drop it.
 #[track_caller]
 pub(crate) fn row<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) {
     let ended = within_a_minute(|| catch_unwind(AssertUnwindSafe(body)).map_err(received));

@@ -15,8 +15,8 @@ pub(crate) fn case() -> Option<String> {
     std::env::var(CASE).ok()
 }
 
-/// Runs the test named `test` of this test program again, in a process of its own for each of `cases`, and names all
-/// that fail or hang, with what they have said.
+/// Runs the test named `test` of this test program again, in a process of its own for each of `cases`, and
+/// names all that fail or hang, with what they have said.
 #[track_caller]
 pub(crate) fn run_all<'c>(test: &str, cases: impl IntoIterator<Item = &'c str>) {
     run_each(test, cases, || Command::new(program()));
@@ -28,7 +28,8 @@ pub(crate) fn run_all_limited<'c>(test: &str, cases: impl IntoIterator<Item = &'
     run_each(test, cases, || {
         let mut shell = Command::new("sh");
         shell.args(["-c", "ulimit -v 4194304 && exec \"$0\" \"$@\""]).arg(program());
-        // One heap for all threads: one that allocates for the first time when the space is used up would get none.
+        // One heap for all threads: one that allocates for the first time when the space is used up would get
+        // none.
         shell.env("MALLOC_ARENA_MAX", "1");
         shell
     });

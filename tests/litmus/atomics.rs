@@ -125,7 +125,8 @@ litmus! {
     message_passing_over_a_store_fence_only allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]],
         => || message_passing(Relaxed, Relaxed, Some((Release, Release)));
 
-    /// A relaxed addition in between keeps what the release store published; what it adds to alone it publishes not.
+    /// A relaxed addition in between keeps what the release store published; what it adds to alone it
+    /// publishes not.
     message_passing_through_an_addition allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1], &[2, 1]], => || {
         let cells = pair();
         let start = Start::of(3);

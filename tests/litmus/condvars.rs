@@ -99,7 +99,8 @@ fn two_takers(ring: fn(&Shared, fn(&Condvar)), notify: fn(&Condvar)) -> Outcome 
     takers.map(|taker| taker.join().unwrap()).to_vec()
 }
 
-/// One waits, another notifies without any lock; whether it was told of somebody who waits, and how the wait ended.
+/// One waits, another notifies without any lock; whether it was told of somebody who waits, and how the wait
+/// ended.
 fn bare_notify(notify: fn(&Condvar) -> u32) -> Outcome {
     let shared = Shared::new();
     let other = Arc::clone(&shared);
@@ -138,7 +139,8 @@ litmus! {
     either_taker_is_first_by_one_after allowed [&[0, 1], &[1, 0]], => || two_takers(Shared::ring_after, one);
     either_taker_is_first_by_all allowed [&[0, 1], &[1, 0]], => || two_takers(Shared::ring_after, all);
 
-    /// Nobody waits yet, or no longer; or the waiter is woken and not late. A wake without cause is in time, too.
+    /// Nobody waits yet, or no longer; or the waiter is woken and not late. A wake without cause is in time,
+    /// too.
     notify_one_says_whether_somebody_waited allowed [&[0, 0], &[0, 1], &[1, 0]],
         => || bare_notify(|changed| u32::from(changed.notify_one()));
     notify_all_says_how_many_waited allowed [&[0, 0], &[0, 1], &[1, 0]],

@@ -1,10 +1,10 @@
-//! Litmus programs over the door, on real threads: what they show is a part of what the specification allows, and so
-//! of what the model side shows, where `loom-tests/tests/litmus.rs` runs the same source.
+//! Litmus programs over the door, on real threads: what they show is a part of what the specification allows,
+//! and so of what the model side shows, where `loom-tests/tests/litmus.rs` runs the same source.
 //!
-//! A program is a few operations on two or three threads and the set of outcomes that they may have. The list of
-//! allowed outcomes stands beside it, with what the model side shows in addition (`extra`, where it is weaker than
-//! the specification) and what it cannot show: `unseen` where these threads here do not show it either, and `hole`
-//! where they do.
+//! A program is a few operations on two or three threads and the set of outcomes that they may have. The list
+//! of allowed outcomes stands beside it, with what the model side shows in addition (`extra`, where it is
+//! weaker than the specification) and what it cannot show: `unseen` where these threads here do not show it
+//! either, and `hole` where they do.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! What is made once, and what is counted: lazily made statics, cells that are written once, `Arc` and `Weak`.
+//! What is made once, and what is counted: lazily made statics, cells that are written once, `Arc` and
+//! `Weak`.
 
 use crate::door::atomic::AtomicU32;
 use crate::door::atomic::Ordering::Relaxed;

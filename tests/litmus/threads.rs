@@ -137,8 +137,8 @@ litmus! {
             let theirs = race(|| OWN.with(Cell::get) + COUNTED.with(Cell::get), || ()).0;
             vec![seen[0], OWN.with(Cell::get), theirs]
         };
-    /// On real threads an hour's deadline might pass between two looks at the clock; in a model none passes unless
-    /// somebody waits for it.
+    /// On real threads an hour's deadline might pass between two looks at the clock; in a model none passes
+    /// unless somebody waits for it.
     time_does_not_go_back_and_passes_between_any_two_looks allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]],
         unseen [&[0, 1], &[1, 1]],
         => || beside_a_store(|cell| {

@@ -83,8 +83,8 @@ impl Copy {
         }
     }
 
-    /// Weaves all edits, compiles, and leaves out what does not compile this way, until the rest does. Returns the text
-    /// of every file and which edits are in it.
+    /// Weaves all edits, compiles, and leaves out what does not compile this way, until the rest does.
+    /// Returns the text of every file and which edits are in it.
     pub(crate) fn weave(&self, root: &Path, edits: &[Edit]) -> BTreeMap<String, Woven> {
         let mut out: BTreeSet<usize> = BTreeSet::new();
         loop {

@@ -4,13 +4,14 @@
 //! one-line breakages and the models, or tests on real threads, that must notice; this program makes them
 //! in a copy below `target/breaks`, so that the tree you work in is never touched.
 //!
-//! It does not build two hundred times. All edits are woven into the copy at once: a function that has some gets a
-//! version of its body for each, and an environment variable says which is on. What cannot be said so, an edit of a
-//! structure or of a constant, is made and built alone. Without any edit, every model and test must be green in the
-//! same build: what is red anyway notices nothing.
+//! It does not build two hundred times. All edits are woven into the copy at once: a function that has some
+//! gets a version of its body for each, and an environment variable says which is on. What cannot be said so,
+//! an edit of a structure or of a constant, is made and built alone. Without any edit, every model and test
+//! must be green in the same build: what is red anyway notices nothing.
 //!
-//! An edit that does not compile proves nothing, and looks like one that is noticed. So `--check` compiles each of
-//! them: the woven copy, and those that are not in it in as few builds as there are edits of one file.
+//! An edit that does not compile proves nothing, and looks like one that is noticed. So `--check` compiles
+//! each of them: the woven copy, and those that are not in it in as few builds as there are edits of one
+//! file.
 
 mod copy;
 mod lists;

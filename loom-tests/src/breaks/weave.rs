@@ -1,4 +1,5 @@
-//! Weaves edits into a file: a function with edits gets a version of its body for each, and a switch between them.
+//! Weaves edits into a file: a function with edits gets a version of its body for each, and a switch between
+//! them.
 //!
 //! One build then holds them all, and an environment variable says which is on.
 
@@ -7,8 +8,8 @@ use std::ops::Range;
 
 use crate::lists::Edit;
 
-/// The variable that the switch reads, and what turns the woven text into a program. std's cell in models too: it never
-/// changes once it is set, so no schedule depends on it.
+/// The variable that the switch reads, and what turns the woven text into a program. std's cell in models
+/// too: it never changes once it is set, so no schedule depends on it.
 pub(crate) const VARIABLE: &str = "SELVEDGE_BREAK";
 pub(crate) const SWITCH: &str = r#"
 /// Which breaking edit is on in this process.
@@ -61,8 +62,8 @@ impl Woven {
         self.versions.iter().map(|(_, id)| *id)
     }
 
-    /// Which edits an error at a line is about: the one whose version it is in; else those of the switch around it; else
-    /// all of the file.
+    /// Which edits an error at a line is about: the one whose version it is in; else those of the switch
+    /// around it; else all of the file.
     pub(crate) fn guilty(&self, line: usize) -> BTreeSet<usize> {
         let version = self.versions.iter().find(|(lines, _)| lines.contains(&line));
         let switch = self.switches.iter().find(|(lines, _)| lines.contains(&line));

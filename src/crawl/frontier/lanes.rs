@@ -1,10 +1,11 @@
-//! The lines of waiting pages, one for each host, and which of them is open when. Pure: the time is handed in.
+//! The lines of waiting pages, one for each host, and which of them is open when. Pure: the time is handed
+//! in.
 //!
-//! Pages of one host wait in a lane of their own, so that a host that is slow, busy or paused stands in nobody
-//! else's way. Two indexes over all lanes make the next page a look at their fronts, however many hosts there
-//! are: `heads` has the nearest page of each lane that would let one out now, `timers` the moment at which each
-//! lane that only waits for the time would. Every change of a lane ends in [`Lanes::refresh`], which is the one
-//! place where both are brought up to date.
+//! Pages of one host wait in a lane of their own, so that a host that is slow, busy or paused stands in
+//! nobody else's way. Two indexes over all lanes make the next page a look at their fronts, however many
+//! hosts there are: `heads` has the nearest page of each lane that would let one out now, `timers` the moment
+//! at which each lane that only waits for the time would. Every change of a lane ends in [`Lanes::refresh`],
+//! which is the one place where both are brought up to date.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -168,8 +169,8 @@ impl Lanes {
         self.waiting
     }
 
-    /// Lets out what its time has come for. Ends, because a lane that was refreshed at `now` has its next timer
-    /// after it.
+    /// Lets out what its time has come for. Ends, because a lane that was refreshed at `now` has its next
+    /// timer after it.
     fn ring(&mut self, now: Instant) {
         while let Some(&(at, id)) = self.timers.first()
             && at <= now

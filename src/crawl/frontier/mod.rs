@@ -5,23 +5,24 @@
 //!                    │                │
 //!                    └───put_back─────┴──retry_after─────▶ waits again
 //! ```
-//! The obvious crawler is a function that fetches a page and calls itself for every link. If it holds a permit
-//! while it waits for those calls, as many pages with links as there are permits stop it for ever. Here a worker
-//! waits for nothing but its own request:
+//! The obvious crawler is a function that fetches a page and calls itself for every link. If it holds a
+//! permit while it waits for those calls, as many pages with links as there are permits stop it for ever.
+//! Here a worker waits for nothing but its own request:
 //!
-//! 1. *A turn is a page and a place at its host, together.* A page is only given out when its host would let a
-//!    request begin now, so nobody who holds one waits for the other, and no worker stands at a host's gate while
-//!    another host has pages.
-//! 2. *The end is exact.* Finishing a page and adding what it led to are one critical section, so "no page out
-//!    and none waiting" is never seen between them. Who makes it true wakes everybody.
-//! 3. *No wake-up is carried off.* The pages are the state of a [`Monitor`]: whoever changes them looks for each
-//!    sleeper in turn whether there is a page for it, and hands the page over.
-//! 4. *One of the sleepers watches the time.* A monitor looks when the state changes, and time is no part of it. So
-//!    where the next page only waits for a host's delay, one sleeper waits until then and the others sleep on: with 16
-//!    workers and one slow host, a page wakes one thread, not 16. If an earlier moment turns up, it waits for that.
+//! 1. *A turn is a page and a place at its host, together.* A page is only given out when its host would let
+//!    a request begin now, so nobody who holds one waits for the other, and no worker stands at a host's gate
+//!    while another host has pages.
+//! 2. *The end is exact.* Finishing a page and adding what it led to are one critical section, so "no page
+//!    out and none waiting" is never seen between them. Who makes it true wakes everybody.
+//! 3. *No wake-up is carried off.* The pages are the state of a [`Monitor`]: whoever changes them looks for
+//!    each sleeper in turn whether there is a page for it, and hands the page over.
+//! 4. *One of the sleepers watches the time.* A monitor looks when the state changes, and time is no part of
+//!    it. So where the next page only waits for a host's delay, one sleeper waits until then and the others
+//!    sleep on: with 16 workers and one slow host, a page wakes one thread, not 16. If an earlier moment
+//!    turns up, it waits for that.
 //!
-//! The monitor's lock orders everything. The pages are in `ledger`, the hosts in `lanes`; both are pure. Nothing here
-//! knows of HTTP, so the models in `loom-tests/tests/crawl.rs` build it as it is.
+//! The monitor's lock orders everything. The pages are in `ledger`, the hosts in `lanes`; both are pure.
+//! Nothing here knows of HTTP, so the models in `loom-tests/tests/crawl.rs` build it as it is.
 
 mod labels;
 mod lanes;
@@ -117,8 +118,9 @@ impl<R> Frontier<R> {
                     None => continue,
                 },
             };
-            // A page and a cancel may tie, and the page may be one that another worker put back because of the cancel.
-            // If this thread's token is cancelled, so that it would begin nothing, the page waits again.
+            // A page and a cancel may tie, and the page may be one that another worker put back because of
+            // the cancel. If this thread's token is cancelled, so that it would begin nothing, the page waits
+            // again.
             return if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(turn) };
         }
     }
@@ -193,7 +195,8 @@ impl<R> Frontier<R> {
         self.change(|ledger, now| ledger.lanes.pause(lane, ledger::later(now, time), now));
     }
 
-    /// Puts in the pages of an earlier crawl, as they were, by their numbers, and then the links between them.
+    /// Puts in the pages of an earlier crawl, as they were, by their numbers, and then the links between
+    /// them.
     pub fn restore<'a>(
         &self,
         pages: impl Iterator<Item = Restored<'a, R>>,

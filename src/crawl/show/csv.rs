@@ -10,9 +10,9 @@ use crate::crawl::{Fate, Outcome, Page, Report};
 const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,linked_from,redirects_to";
 
 impl Report {
-    /// Writes a line for each URL, as RFC 4180 has it, under a line of names: `url`, `state` (as in the JSON; what
-    /// was left out says why), `status`, `reason` (why a link to it is dead, or empty), `depth`, `type`, `bytes`,
-    /// `seconds`, `retries`, `linked_from` (how many pages) and `redirects_to`.
+    /// Writes a line for each URL, as RFC 4180 has it, under a line of names: `url`, `state` (as in the JSON;
+    /// what was left out says why), `status`, `reason` (why a link to it is dead, or empty), `depth`, `type`,
+    /// `bytes`, `seconds`, `retries`, `linked_from` (how many pages) and `redirects_to`.
     ///
     /// # Errors
     /// Those of `to`.

@@ -11,8 +11,8 @@ padding:.3rem .6rem;border-bottom:1px solid #e4e8ec;overflow-wrap:anywhere}th{fo
 .faint{color:#66727f}";
 
 impl Report {
-    /// Writes one HTML file that needs nothing else: the totals, the table of problems, the picture of the run and
-    /// the graph of the site.
+    /// Writes one HTML file that needs nothing else: the totals, the table of problems, the picture of the
+    /// run and the graph of the site.
     ///
     /// # Errors
     /// Those of `to`.

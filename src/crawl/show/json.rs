@@ -1,7 +1,7 @@
 //! A report as JSON, written and read.
 //!
-//! The format is in the documentation of [`Report::write_json`]. It is written page by page, so that a large report
-//! is never in memory twice.
+//! The format is in the documentation of [`Report::write_json`]. It is written page by page, so that a large
+//! report is never in memory twice.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -115,8 +115,8 @@ struct ReadPage {
 }
 
 impl Report {
-    /// Writes the report as JSON: what other programs read, and what [`read_json`](Report::read_json) reads to
-    /// [resume](crate::crawl::Crawler::resume) a crawl that was stopped.
+    /// Writes the report as JSON: what other programs read, and what [`read_json`](Report::read_json) reads
+    /// to [resume](crate::crawl::Crawler::resume) a crawl that was stopped.
     ///
     /// | key | value |
     /// |---|---|

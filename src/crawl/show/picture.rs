@@ -40,8 +40,8 @@ const STOPPED: Kind = Kind { name: "stopped", colour: "#8a949e" };
 const KINDS: [Kind; 6] = [PAGE, UNREAD, REDIRECT, DEAD, ROBOTS, STOPPED];
 
 impl Report {
-    /// Draws the run as an SVG picture: a row for each worker with a bar for each of its requests, and above them
-    /// how many were in work and how many pages waited.
+    /// Draws the run as an SVG picture: a row for each worker with a bar for each of its requests, and above
+    /// them how many were in work and how many pages waited.
     pub fn to_svg(&self) -> String {
         Chart::of(self).draw().to_string()
     }

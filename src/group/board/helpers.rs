@@ -14,8 +14,8 @@ use crate::wait::graph;
 use crate::wait::{Blocking, observed_by};
 
 impl Board {
-    /// Like [`settle`](Board::settle); calls a helper for a first task with patience. Most scopes of one task end
-    /// before it could come.
+    /// Like [`settle`](Board::settle); calls a helper for a first task with patience. Most scopes of one task
+    /// end before it could come.
     pub(super) fn settle_patiently(board: &Arc<Self>, state: MutexGuard<'_, State>) -> io::Result<()> {
         match (state.is_first(), state.helper, &board.callers) {
             (true, None, None) if state.has_work() => Board::call_crew(board, state, Patience::Patient),
@@ -23,12 +23,12 @@ impl Board {
         }
     }
 
-    /// Unlocks. Calls a helper if there is something for it to do and none is on its way, and takes the call back if
-    /// one is and there is nothing left.
+    /// Unlocks. Calls a helper if there is something for it to do and none is on its way, and takes the call
+    /// back if one is and there is nothing left.
     ///
     /// # Errors
-    /// If there was none to be had. Whoever ends a task takes the next; if nobody runs one, who waits for the group
-    /// does.
+    /// If there was none to be had. Whoever ends a task takes the next; if nobody runs one, who waits for the
+    /// group does.
     pub(super) fn settle(board: &Arc<Self>, mut state: MutexGuard<'_, State>) -> io::Result<()> {
         match (state.has_work(), state.helper, &board.callers) {
             (true, None, None) => Board::call_crew(board, state, Patience::Impatient),

@@ -1,4 +1,5 @@
-//! Taking tasks: what a helper does, what an owner does who waits for them all, and a joiner who waits for one.
+//! Taking tasks: what a helper does, what an owner does who waits for them all, and a joiner who waits for
+//! one.
 
 use std::mem;
 
@@ -38,8 +39,8 @@ impl Board {
         board.state.lock()
     }
 
-    /// What a thread does that is about to wait for the end of one task: it runs the task if nobody has started it and
-    /// the limit allows it. It waits for nothing else, so it runs no other task.
+    /// What a thread does that is about to wait for the end of one task: it runs the task if nobody has
+    /// started it and the limit allows it. It waits for nothing else, so it runs no other task.
     ///
     /// Says whether the task is left for a helper because of the limit.
     pub(in crate::group) fn run_joined(board: &Arc<Self>, number: usize) -> bool {
@@ -68,14 +69,14 @@ impl Board {
         false
     }
 
-    /// Runs a task and drops what it holds. Tasks catch the panics of the caller's function; what is left is the
-    /// drop of a result that nobody waits for, and the task has ended all the same.
+    /// Runs a task and drops what it holds. Tasks catch the panics of the caller's function; what is left is
+    /// the drop of a result that nobody waits for, and the task has ended all the same.
     pub(super) fn run(task: Task) -> bool {
         panics::contain(task).unwrap_or(true)
     }
 
-    /// What an owner does who waits for as long as it takes: takes tasks, and when there are none for it, waits for
-    /// those that helpers run. Returns when nothing is posted and nothing runs.
+    /// What an owner does who waits for as long as it takes: takes tasks, and when there are none for it,
+    /// waits for those that helpers run. Returns when nothing is posted and nothing runs.
     pub(in crate::group) fn finish(self: &Arc<Self>) {
         loop {
             let state = self.state.lock();
@@ -105,8 +106,8 @@ impl Board {
         }
     }
 
-    /// Like [`finish`](Board::finish); also drops the closers that nobody called, and in the same critical section
-    /// that finds nothing else left: so nothing that came to the board is there afterwards.
+    /// Like [`finish`](Board::finish); also drops the closers that nobody called, and in the same critical
+    /// section that finds nothing else left: so nothing that came to the board is there afterwards.
     ///
     /// True if some task was not started.
     pub(in crate::group) fn finish_for_good(self: &Arc<Self>) -> bool {
@@ -133,10 +134,11 @@ impl Board {
         if state.has_work() || state.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) }
     }
 
-    /// Waits until nothing is posted and nothing runs, at most until `limit`. Takes no task, because a task may
-    /// outlast the limit: by the invariant, helpers take them all.
+    /// Waits until nothing is posted and nothing runs, at most until `limit`. Takes no task, because a task
+    /// may outlast the limit: by the invariant, helpers take them all.
     ///
-    /// If no thread was to be had they do not; then one is asked for again, and a wait without a limit takes the tasks.
+    /// If no thread was to be had they do not; then one is asked for again, and a wait without a limit takes
+    /// the tasks.
     pub(in crate::group) fn wait_until(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         if self.is_inside() {

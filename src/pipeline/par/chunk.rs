@@ -1,8 +1,8 @@
 //! Items that were read together and are computed in order, one at a time, by one thread.
 //!
-//! Everything goes in and out one at a time, under the chunk's own lock, which is nearly always free. So nothing is
-//! ever held hostage: what was read can be taken over by somebody else while the reader waits for more or the
-//! owner is stuck in a long item, and what was computed can be handed out while the rest is not.
+//! Everything goes in and out one at a time, under the chunk's own lock, which is nearly always free. So
+//! nothing is ever held hostage: what was read can be taken over by somebody else while the reader waits for
+//! more or the owner is stuck in a long item, and what was computed can be handed out while the rest is not.
 //!
 //! | state | inputs | owned | who touches it |
 //! |---|---|---|---|
@@ -63,8 +63,8 @@ impl<T, U> Contents<T, U> {
         !self.inputs.is_empty() && self.outputs.is_empty() && (self.being_read || !self.owned)
     }
 
-    /// Takes the first `most` inputs out, as a chunk that belongs before this one. If the consumer sleeps until
-    /// something comes out here, it comes out there first.
+    /// Takes the first `most` inputs out, as a chunk that belongs before this one. If the consumer sleeps
+    /// until something comes out here, it comes out there first.
     fn split_front(&mut self, most: usize) -> Arc<Chunk<T, U>> {
         let rest = self.inputs.split_off(self.inputs.len().min(most));
         let inputs = mem::replace(&mut self.inputs, rest);
@@ -115,8 +115,8 @@ impl<T, U> Chunk<T, U> {
         (mem::take(&mut contents.inputs), mem::take(&mut contents.outputs))
     }
 
-    /// Takes inputs over for a worker, at most `most`: from a reader what it has read, from an owner half of what it has
-    /// left, and a chunk that nobody owns as it is. The caller is their owner now.
+    /// Takes inputs over for a worker, at most `most`: from a reader what it has read, from an owner half of
+    /// what it has left, and a chunk that nobody owns as it is. The caller is their owner now.
     pub(super) fn take_over(&self, most: usize) -> Option<Claim<T, U>> {
         let mut from = self.0.lock();
         let there = from.inputs.len();

@@ -68,7 +68,8 @@ where
             }
             let Parallel { works, ready, alone, .. } = self;
             let outlet = Outlet { works };
-            // The token of the stages above, which is cancelled with whatever stops the pipeline, or a child of it.
+            // The token of the stages above, which is cancelled with whatever stops the pipeline, or a child
+            // of it.
             let limit = limit.or_cancelled(alone.as_ref().unwrap_or(works.gate.shut()));
             match limit.retry(&outlet, || refill(works, ready)) {
                 Ok(Found::Something) => {}
@@ -158,7 +159,8 @@ where
             });
         }
         if !ready.is_empty() {
-            // Whoever is not called now is called when the items are handed out, or when the next are waited for.
+            // Whoever is not called now is called when the items are handed out, or when the next are waited
+            // for.
             works.call(state);
             return Ok(Found::Something);
         }
@@ -255,7 +257,8 @@ where
     fn drop(&mut self) {
         self.works.stop();
         join(&self.works);
-        // Nobody else is here, and whoever comes late touches neither: the caller's code runs here, without a lock.
+        // Nobody else is here, and whoever comes late touches neither: the caller's code runs here, without a
+        // lock.
         let mut state = self.works.state.lock();
         let (input, chunks) = (state.input.take(), std::mem::take(&mut state.chunks));
         drop(state);

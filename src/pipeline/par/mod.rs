@@ -56,8 +56,9 @@ where
     type Iter = Parallel<'a, S::Iter, F, U, G>;
 
     fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        // A consumer that can be cancelled must not sit in the caller's iterator when that happens, and one that
-        // takes whatever comes first not in the caller's function. Where threads may never come it does both.
+        // A consumer that can be cancelled must not sit in the caller's iterator when that happens, and one
+        // that takes whatever comes first not in the caller's function. Where threads may never come it does
+        // both.
         let consumer_reads = self.ordered && gate.token().is_none();
         self.start(site, gate, consumer_reads)
     }
@@ -88,8 +89,8 @@ impl<S, F, U> ParMap<S, F, U> {
         let rules =
             Rules { workers: self.workers, bound: self.bound, ordered: self.ordered, is_last: self.is_last };
         let consumer_reads = consumer_reads || site.lent;
-        // A worker may be asked for and never come, because the system refuses it while the thread that was to call
-        // it does other things. The consumer is told by this token.
+        // A worker may be asked for and never come, because the system refuses it while the thread that was
+        // to call it does other things. The consumer is told by this token.
         let alone = (!consumer_reads).then(|| inside.shut().child());
         if let Some(alone) = &alone {
             site.yard.tell_of_refusal(alone.clone());

@@ -1,19 +1,20 @@
 //! How many items may be under way, kept to the letter and at the price of one atomic addition an item.
 //!
-//! Items are counted in when they are read from the input, which one thread at a time does and adds up under the
-//! lock of [`Works`](super::works::Works), and out when the consumer is handed them, which it does without a lock.
-//! Both numbers only grow, so a reader that knows an old count of the latter sees less room than there is.
+//! Items are counted in when they are read from the input, which one thread at a time does and adds up under
+//! the lock of [`Works`](super::works::Works), and out when the consumer is handed them, which it does
+//! without a lock. Both numbers only grow, so a reader that knows an old count of the latter sees less room
+//! than there is.
 //!
 //! # Who wakes a reader that found no room
-//! The count and the mark that somebody waits for it are one word. A reader that must wait sets the mark, and gets
-//! the count as it was then; the consumer that adds to the count gets the mark as it was then. One of the two
-//! came first: either the reader has seen the item go, or the consumer sees the mark, takes the lock, under which
-//! the reader went to sleep, and wakes it.
+//! The count and the mark that somebody waits for it are one word. A reader that must wait sets the mark, and
+//! gets the count as it was then; the consumer that adds to the count gets the mark as it was then. One of
+//! the two came first: either the reader has seen the item go, or the consumer sees the mark, takes the lock,
+//! under which the reader went to sleep, and wakes it.
 //!
 //! # How much room is worth waking for
-//! As much as a reader would read at once, so that cheap items do not cost a wake-up each; costly ones are read one at
-//! a time, and each one handed out wakes a reader at once. A consumer that has to wait itself does not wait for
-//! that: it has just taken everything that was ready, so there is room.
+//! As much as a reader would read at once, so that cheap items do not cost a wake-up each; costly ones are
+//! read one at a time, and each one handed out wakes a reader at once. A consumer that has to wait itself
+//! does not wait for that: it has just taken everything that was ready, so there is room.
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -38,14 +39,15 @@ impl Window {
     /// How many more may be read after `read`, or a little less.
     pub(super) fn room(&self, read: usize) -> usize {
         // Acquire, with the release in `hand_out`: what the consumer did with an item, it did before the next
-        // one takes its place. Where the consumer's next step takes the lock it comes through that as well; only a
-        // consumer that hands out several from its own chunk rests on this pair, and a model that is large enough to
-        // show it does not end within a minute.
+        // one takes its place. Where the consumer's next step takes the lock it comes through that as well;
+        // only a consumer that hands out several from its own chunk rests on this pair, and a model that is
+        // large enough to show it does not end within a minute.
         let out = self.word.load(Ordering::Acquire) / ONE;
         self.bound - (read - out)
     }
 
-    /// Sets the mark for a reader that wants room for `want` items, and says how much there is now. Under the lock.
+    /// Sets the mark for a reader that wants room for `want` items, and says how much there is now. Under the
+    /// lock.
     pub(super) fn wait_for_room(&self, read: usize, want: usize) -> usize {
         let at = read + want - self.bound;
         // Relaxed: published by the exchange below, which the consumer's addition reads from.
@@ -53,8 +55,8 @@ impl Window {
         if !waiting || at < self.wake_at.load(Ordering::Relaxed) {
             self.wake_at.store(at, Ordering::Relaxed);
         }
-        // Acquire as in `room`, for a reader that finds room now after all. Release for `wake_at`: a consumer that
-        // sees the mark without it could take a count that was to be waited for before, and wake nobody.
+        // Acquire as in `room`, for a reader that finds room now after all. Release for `wake_at`: a consumer
+        // that sees the mark without it could take a count that was to be waited for before, and wake nobody.
         let out = self.word.fetch_or(HUNGRY, Ordering::AcqRel) / ONE;
         self.bound - (read - out)
     }

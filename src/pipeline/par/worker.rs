@@ -115,7 +115,8 @@ where
                         break;
                     }
                     contents.inputs.push_back(item);
-                    // The next item may be long in coming. If somebody waits for this one, it is not left lying.
+                    // The next item may be long in coming. If somebody waits for this one, it is not left
+                    // lying.
                     let wanted = quota > 1 && mem::take(&mut contents.wanted);
                     drop(contents);
                     if wanted {
@@ -151,7 +152,8 @@ where
     /// Calls the consumer to an item that was read and that nobody computes, and another worker.
     #[cold]
     fn offer(self: &Arc<Self>) {
-        // Before the consumer is gone from its line: while it sleeps, every item is worth calling a worker for.
+        // Before the consumer is gone from its line: while it sleeps, every item is worth calling a worker
+        // for.
         self.call(self.state.lock());
         self.wake_consumer();
     }
@@ -255,8 +257,8 @@ where
         input
     }
 
-    /// Drops what is left in a chunk, because everything was stopped. From here on the end is not the input's own,
-    /// whatever it was before: the consumer may be on its way to it, past its look at the token.
+    /// Drops what is left in a chunk, because everything was stopped. From here on the end is not the input's
+    /// own, whatever it was before: the consumer may be on its way to it, past its look at the token.
     fn abandon(&self, chunk: &Chunk<I::Item, U>) {
         let mut state = self.state.lock();
         state.ended = Some(true);
@@ -268,8 +270,8 @@ where
         panics::discard_each(left);
     }
 
-    /// An item of the chunk has ended everything: what comes after it is not begun, what comes before it is. Where
-    /// the order does not matter, nothing more is begun.
+    /// An item of the chunk has ended everything: what comes after it is not begun, what comes before it is.
+    /// Where the order does not matter, nothing more is begun.
     fn fail(&self, chunk: &Arc<Chunk<I::Item, U>>, out: Out<U>) {
         let mut state = self.state.lock();
         let input = state.input.take();
@@ -284,8 +286,8 @@ where
         let consumer = if wanted { state.consumer.take_all() } else { Vec::new() };
         drop(state);
         drop((wakes, consumer));
-        // What ended everything is what the consumer gets; and this thread, whose seat is still to be given back,
-        // must not unwind.
+        // What ended everything is what the consumer gets; and this thread, whose seat is still to be given
+        // back, must not unwind.
         panics::discard(input);
         panics::discard_each(dropped.into_iter().flatten());
     }

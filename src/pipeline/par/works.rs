@@ -1,22 +1,23 @@
 //! What the threads of a parallel map share, and who does what next.
 //!
 //! # Roles
-//! One thread at a time *reads*: it holds the input, which lies in the state otherwise. Everybody who has a *seat*
-//! computes: as many as the map has workers, no more. The *consumer*, who is whoever pulls, takes what has come out. It
-//! computes the item that it waits for, if nobody does and a seat is free: so the first item of a run waits for no
-//! thread to wake up.
+//! One thread at a time *reads*: it holds the input, which lies in the state otherwise. Everybody who has a
+//! *seat* computes: as many as the map has workers, no more. The *consumer*, who is whoever pulls, takes what
+//! has come out. It computes the item that it waits for, if nobody does and a seat is free: so the first item
+//! of a run waits for no thread to wake up.
 //!
-//! None of the caller's code (the input, the function, drops) runs under a lock, and no panic of it unwinds a thread
-//! that is counted here: it would be waited for, and its seat lost.
+//! None of the caller's code (the input, the function, drops) runs under a lock, and no panic of it unwinds a
+//! thread that is counted here: it would be waited for, and its seat lost.
 //!
 //! # Invariants
 //! With the lock of the state free:
 //! 1. `read` minus what was handed out is at most the bound ([`Window`]).
-//! 2. If there is something for another worker to do, then one is awake and will look, or was called and is on its
-//!    way. `call` makes it so, after each change that could break it; a worker looks again before it sleeps.
-//! 3. If the consumer sleeps, then nothing is ready, it has nothing that it may help with, and the chunk that it
-//!    waits for (any, if the order does not matter) is marked `wanted`: whoever puts an output there wakes it. A
-//!    chunk that is made while it sleeps, and that it would wait for, is marked from the start.
+//! 2. If there is something for another worker to do, then one is awake and will look, or was called and is
+//!    on its way. `call` makes it so, after each change that could break it; a worker looks again before it
+//!    sleeps.
+//! 3. If the consumer sleeps, then nothing is ready, it has nothing that it may help with, and the chunk that
+//!    it waits for (any, if the order does not matter) is marked `wanted`: whoever puts an output there wakes
+//!    it. A chunk that is made while it sleeps, and that it would wait for, is marked from the start.
 //!
 //! # Lock order
 //! The state's, then a chunk's. A thread that holds a chunk's lock takes no other.
@@ -33,10 +34,11 @@ use crate::pipeline::gate::Cancellable;
 use crate::sync::{Arc, Mutex, MutexGuard, model, sized};
 use crate::wait::{Line, Wake};
 
-/// What one thread should have at a time: long beside the cost of handing it over (under a microsecond), short
-/// beside the time slice of a thread.
+/// What one thread should have at a time: long beside the cost of handing it over (under a microsecond),
+/// short beside the time slice of a thread.
 const CHUNK: Duration = Duration::from_micros(50);
-/// What a worker takes over from another must be worth its trouble, and being woken for it, unless the consumer sleeps.
+/// What a worker takes over from another must be worth its trouble, and being woken for it, unless the
+/// consumer sleeps.
 const WORTH_TAKING: Duration = Duration::from_micros(10);
 
 pub(super) struct Rules<U> {
@@ -146,8 +148,8 @@ where
     F: Fn(I::Item) -> U + Send + Sync + 'a,
     U: Send + 'a,
 {
-    /// How many items to read at once: one while the cost is not known, so that the first comes out at once; and
-    /// no more than leaves room for others to read as much.
+    /// How many items to read at once: one while the cost is not known, so that the first comes out at once;
+    /// and no more than leaves room for others to read as much.
     fn quota(&self, state: &State<I, U>) -> usize {
         let most = (self.rules.bound / 4).max(1);
         if model::IS_MODEL {
@@ -176,9 +178,9 @@ where
         }
     }
 
-    /// The consumer computes nothing but the one item that it waits for: another might wait for what the consumer
-    /// would do if it were not computing. So there is nothing for it where the order does not matter, unless no
-    /// worker may ever come.
+    /// The consumer computes nothing but the one item that it waits for: another might wait for what the
+    /// consumer would do if it were not computing. So there is nothing for it where the order does not
+    /// matter, unless no worker may ever come.
     fn prospect_of_consumer(&self, state: &State<I, U>) -> Option<Prospect> {
         let alone = state.present == 0 && state.consumer_reads;
         match state.chunks.front() {
@@ -302,15 +304,15 @@ where
         drop(wakes);
     }
 
-    /// Stops everybody: no item is read and none is begun from here on. The token wakes those who sleep, at the
-    /// bench, in a source, or in the stages above.
+    /// Stops everybody: no item is read and none is begun from here on. The token wakes those who sleep, at
+    /// the bench, in a source, or in the stages above.
     pub(super) fn stop(&self) {
         self.state.lock().stopped = true;
         self.gate.shut().cancel();
     }
 
-    /// Nothing will be read any more: workers leave. (The consumer sleeps until something comes of a chunk, and
-    /// whoever ends a chunk wakes it.)
+    /// Nothing will be read any more: workers leave. (The consumer sleeps until something comes of a chunk,
+    /// and whoever ends a chunk wakes it.)
     #[must_use = "dropping these wakes the threads: do that after unlocking"]
     pub(super) fn end(&self, state: &mut State<I, U>, cut: bool) -> Vec<Wake> {
         state.ended.get_or_insert(cut);

@@ -6,8 +6,9 @@
 //! makes it explore every order; none was skipped then in 75. The companion is relaxed, so it orders
 //! nothing that the program does not order.
 //!
-//! A compare-exchange that fails is a load, and may see a value that has been overwritten; loom's sees the latest
-//! always. So under one policy it is a load first, whose answer stands if it is not the value that was expected.
+//! A compare-exchange that fails is a load, and may see a value that has been overwritten; loom's sees the
+//! latest always. So under one policy it is a load first, whose answer stands if it is not the value that was
+//! expected.
 
 use std::fmt;
 

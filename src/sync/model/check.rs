@@ -16,8 +16,8 @@ pub const IS_MODEL: bool = super::IS_MODEL;
 /// explored for ever; past the budget a timed wait waits for its notification.
 const EXPIRIES: u32 = 6;
 
-/// How many of an execution's chances for something without cause are tried, one in each exploration: the first,
-/// and the second if some execution had two.
+/// How many of an execution's chances for something without cause are tried, one in each exploration: the
+/// first, and the second if some execution had two.
 const CHANCES: u32 = 2;
 
 thread_local! {
@@ -30,7 +30,8 @@ thread_local! {
     static HAD_ANOTHER: Cell<bool> = const { Cell::new(false) };
     static SKIPS_YIELD: Cell<bool> = const { Cell::new(false) };
     static EXPIRIES_LEFT: Cell<u32> = const { Cell::new(0) };
-    /// What loom itself panicked with in this exploration: a deadlock, a race, a leak. Nothing may catch that.
+    /// What loom itself panicked with in this exploration: a deadlock, a race, a leak. Nothing may catch
+    /// that.
     static GIVEN_UP: RefCell<Option<String>> = const { RefCell::new(None) };
     /// A model runs on this OS thread.
     static RUNS: Cell<bool> = const { Cell::new(false) };
@@ -72,8 +73,8 @@ pub(super) fn is_given_up() -> bool {
     GIVEN_UP.with_borrow(Option::is_some)
 }
 
-/// Lets the panic of a thread of this execution go to whoever joins it, as on the real side, where this does nothing.
-/// Without it a thread's panic ends the model: mostly it is an assertion that failed.
+/// Lets the panic of a thread of this execution go to whoever joins it, as on the real side, where this does
+/// nothing. Without it a thread's panic ends the model: mostly it is an assertion that failed.
 pub fn join_panics() {
     super::threads::join_panics();
 }
@@ -114,8 +115,8 @@ pub fn find_failure(body: impl Fn() + Sync + Send + 'static) -> Option<Failure> 
     explore_all(body).err()
 }
 
-/// Executions of a model that did not fail: under the first policy, and under all. Under another policy than the first
-/// a wait or a try may be over before it races.
+/// Executions of a model that did not fail: under the first policy, and under all. Under another policy than
+/// the first a wait or a try may be over before it races.
 struct Explored {
     first: usize,
     executions: usize,
@@ -158,7 +159,8 @@ fn explore(
         let executions = Arc::clone(&executions);
         move || {
             builder.check(move || {
-                // The execution before may have ended well although loom had something to say, if that was caught.
+                // The execution before may have ended well although loom had something to say, if that was
+                // caught.
                 assert!(!is_given_up(), "a model caught what loom said");
                 executions.fetch_add(1, Ordering::Relaxed);
                 restart(policy, chance);
@@ -182,8 +184,8 @@ fn restart(policy: Policy, chance: u32) {
     super::threads::restart();
 }
 
-/// Sees to it that a panic of loom's own is noted, whoever may catch it: a task's panic is caught by its pool, and
-/// a race that loom finds in a task is a panic of that task.
+/// Sees to it that a panic of loom's own is noted, whoever may catch it: a task's panic is caught by its
+/// pool, and a race that loom finds in a task is a panic of that task.
 fn hear_loom() {
     static HEARS: Once = Once::new();
     HEARS.call_once(|| {

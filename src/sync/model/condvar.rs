@@ -88,9 +88,9 @@ impl Condvar {
             return WaitTimeoutResult(false);
         }
         // The thread stays runnable while it holds its seat, so it comes back at every point at which the
-        // deadline could have passed, and finds out then whether somebody notified it first. It leaves the line
-        // while the mutex is still free: a notifier that has the mutex next finds nobody, and the wait has timed
-        // out although its condition is true by the time that it holds the mutex again.
+        // deadline could have passed, and finds out then whether somebody notified it first. It leaves the
+        // line while the mutex is still free: a notifier that has the mutex next finds nobody, and the wait
+        // has timed out although its condition is true by the time that it holds the mutex again.
         let (seat, woken) = self.sit(guard);
         let timed_out = guard.unlocked(|| self.leave(&seat));
         if timed_out {

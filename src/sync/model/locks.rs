@@ -108,9 +108,10 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
 
 /// A lock that many may read or one may write.
 ///
-/// Nothing says who comes first, a reader or a writer that waits for other readers to leave. The real side lets no
-/// reader pass a waiting writer, so a reader may have to wait although the lock is only read; loom lets it pass.
-/// Both are explored: under [`Policy::NewestFirst`] whoever enters goes through a door, which a waiting writer holds.
+/// Nothing says who comes first, a reader or a writer that waits for other readers to leave. The real side
+/// lets no reader pass a waiting writer, so a reader may have to wait although the lock is only read; loom
+/// lets it pass. Both are explored: under [`Policy::NewestFirst`] whoever enters goes through a door, which a
+/// waiting writer holds.
 pub struct RwLock<T: ?Sized> {
     door: loom::sync::Mutex<()>,
     /// The threads that read now.
@@ -189,8 +190,8 @@ impl<T: ?Sized> RwLock<T> {
         is_shut.then(|| self.door.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Refuses a second read by one thread, before loom takes the lock for it and says "invalid internal state" when
-    /// the guards are dropped.
+    /// Refuses a second read by one thread, before loom takes the lock for it and says "invalid internal
+    /// state" when the guards are dropped.
     #[track_caller]
     fn refuse_second_read(&self) {
         let again = self.readers().contains(&loom::thread::current().id());

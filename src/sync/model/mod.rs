@@ -85,11 +85,11 @@ pub mod thread {
     };
 }
 
-/// Reference counts that can be referenced weakly; each drop and upgrade is a point at which another thread may come
-/// first.
+/// Reference counts that can be referenced weakly; each drop and upgrade is a point at which another thread
+/// may come first.
 ///
-/// They lack what only the compiler can give to std's: an `Arc<T>` does not turn into an `Arc<dyn Trait>`, and a method
-/// cannot take `self: &Arc<Self>`.
+/// They lack what only the compiler can give to std's: an `Arc<T>` does not turn into an `Arc<dyn Trait>`,
+/// and a method cannot take `self: &Arc<Self>`.
 pub mod weak {
     pub use super::weak_counts::{Arc, Weak};
 }
@@ -153,8 +153,9 @@ pub mod time {
         OfThread { _alarm: alarms::Alarm },
     }
 
-    /// Calls `callback` once at any point from now on, from a thread of its own: what the real side's alarms come to, in
-    /// fewer steps. In a model that may refuse threads it is the real side's, whose thread may be refused.
+    /// Calls `callback` once at any point from now on, from a thread of its own: what the real side's alarms
+    /// come to, in fewer steps. In a model that may refuse threads it is the real side's, whose thread may be
+    /// refused.
     pub(crate) fn schedule(at: Instant, callback: Box<dyn FnOnce() + Send>) -> Alarm {
         if super::threads::may_refuse() {
             ALARMS_ARE_SET.set(true);

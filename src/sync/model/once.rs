@@ -1,7 +1,7 @@
 //! What is made once: cells and statics, whose every look is a point at which loom may switch threads.
 //!
-//! The value is in a cell of std's, which loom does not see. Beside it stands a flag of loom's, set after the value;
-//! a look at the cell looks at the flag first, and finds nothing as long as it does not see it.
+//! The value is in a cell of std's, which loom does not see. Beside it stands a flag of loom's, set after the
+//! value; a look at the cell looks at the flag first, and finds nothing as long as it does not see it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool as StdBool, Ordering};

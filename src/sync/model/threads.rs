@@ -34,8 +34,8 @@ pub(super) fn restart() {
 }
 
 /// Lets builders start so many more threads in this execution and refuses the rest, as a system does that has
-/// no more: `0` refuses the next one. Called again it holds from there on: after `usize::MAX` there are threads again. It
-/// holds for this crate's own threads, too. [`spawn`] is not counted and never fails.
+/// no more: `0` refuses the next one. Called again it holds from there on: after `usize::MAX` there are
+/// threads again. It holds for this crate's own threads, too. [`spawn`] is not counted and never fails.
 pub fn refuse_threads_after(count: usize) {
     LEFT.set(count);
     MAY_REFUSE.set(true);
@@ -142,8 +142,8 @@ impl Builder {
     }
 }
 
-/// What a thread's closure came to. Its panic ends the model, unless the model asked to join it; and what loom
-/// itself has to say ends it always.
+/// What a thread's closure came to. Its panic ends the model, unless the model asked to join it; and what
+/// loom itself has to say ends it always.
 fn ended<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
     if !JOINED.get() {
         return Ok(f());

@@ -1,14 +1,14 @@
 //! Reference counts whose last strong handle may go away between any two steps of another thread.
 //!
-//! The value and the memory are std's. Beside them stands a count of the handles that have gone in an atomic of loom's,
-//! in an allocation of its own so that a [`Weak`] reaches it without a strong handle. A drop is a step on it, with std's
-//! orderings, and so is an upgrade. loom switches threads before each step, and not between it and what is done to
-//! std's own count, so the two agree whenever another thread runs.
+//! The value and the memory are std's. Beside them stands a count of the handles that have gone in an atomic
+//! of loom's, in an allocation of its own so that a [`Weak`] reaches it without a strong handle. A drop is a
+//! step on it, with std's orderings, and so is an upgrade. loom switches threads before each step, and not
+//! between it and what is done to std's own count, so the two agree whenever another thread runs.
 //!
-//! A clone is no step, and need not be: whoever clones a handle has one before and after, so neither an upgrade nor
-//! another's drop can tell whether it comes before or after the clone. (`strong_count` could, and is not offered.) The
-//! count of weak references is not mirrored, because nothing that is offered shows it. All steps are
-//! read-modify-write operations, of which loom explores every order.
+//! A clone is no step, and need not be: whoever clones a handle has one before and after, so neither an
+//! upgrade nor another's drop can tell whether it comes before or after the clone. (`strong_count` could, and
+//! is not offered.) The count of weak references is not mirrored, because nothing that is offered shows it.
+//! All steps are read-modify-write operations, of which loom explores every order.
 
 use std::borrow::Borrow;
 use std::ops::Deref;
@@ -40,7 +40,8 @@ struct Counts {
     gone_now: StdUsize,
     /// Handles that were ever made. When all of them have gone it stays so.
     made: StdUsize,
-    /// Dropped with the last reference, strong or weak; loom reports one that is left at the end of an execution.
+    /// Dropped with the last reference, strong or weak; loom reports one that is left at the end of an
+    /// execution.
     leak: Option<Track<()>>,
 }
 
@@ -56,8 +57,8 @@ impl Drop for Counts {
     }
 }
 
-/// Does one of loom's operations in a destructor. When a model has failed, what its threads hold is dropped without
-/// a model around it, and there loom panics: a second panic, which must not leave the destructor.
+/// Does one of loom's operations in a destructor. When a model has failed, what its threads hold is dropped
+/// without a model around it, and there loom panics: a second panic, which must not leave the destructor.
 fn in_drop(operation: impl FnOnce()) {
     if std::thread::panicking() {
         let _ = panic::catch_unwind(AssertUnwindSafe(operation));
@@ -105,11 +106,12 @@ impl<T: ?Sized> Arc<T> {
         self.value.as_ref().expect("only a handle that goes lets go")
     }
 
-    /// Counts a handle less, whose share in the value is to be dropped with no step between; `None` if it was before.
+    /// Counts a handle less, whose share in the value is to be dropped with no step between; `None` if it was
+    /// before.
     fn let_go(&mut self) -> Option<std::sync::Arc<T>> {
         let value = self.value.take()?;
-        // Release, and acquire for the last one, as in std: who drops the value sees what everybody did with it. A
-        // fence is no point at which loom switches.
+        // Release, and acquire for the last one, as in std: who drops the value sees what everybody did with
+        // it. A fence is no point at which loom switches.
         in_drop(|| {
             self.counts.gone.fetch_add(1, Release);
             self.counts.gone_now.fetch_add(1, Relaxed);

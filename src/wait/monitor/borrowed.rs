@@ -1,4 +1,5 @@
-//! The waiters of a monitor, and the one place where a closure on a waiter's stack is called by other threads.
+//! The waiters of a monitor, and the one place where a closure on a waiter's stack is called by other
+//! threads.
 
 use std::collections::VecDeque;
 use std::ptr::NonNull;
@@ -25,7 +26,8 @@ struct Waiter<S> {
     attempt: NonNull<dyn Attempt<S>>,
 }
 
-// SAFETY: `attempt` is used as a `&mut dyn Attempt<S>` would be, and that is `Send` because `Attempt` requires it.
+// SAFETY: `attempt` is used as a `&mut dyn Attempt<S>` would be, and that is `Send` because `Attempt`
+// requires it.
 unsafe impl<S> Send for Waiter<S> {}
 
 impl<S> Waiting<S> {
@@ -57,11 +59,12 @@ impl<S> Inner<S> {
         let mut wakes = Vec::new();
         let mut at = 0;
         while let Some(waiter) = self.waiting.0.get_mut(at) {
-            // One whose limit has ended it makes no attempt any more, and leaves by itself: what comes later is for those
-            // behind it. If its limit ends it during the attempt, success wins, since the result is there.
+            // One whose limit has ended it makes no attempt any more, and leaves by itself: what comes later
+            // is for those behind it. If its limit ends it during the attempt, success wins, since the result
+            // is there.
             let has_left = waiter.slot.outcome().is_some();
-            // SAFETY: it is in the list, so the pointer is to a live value, and `self`, which is behind the lock, is
-            // borrowed mutably, so nobody else is here.
+            // SAFETY: it is in the list, so the pointer is to a live value, and `self`, which is behind the
+            // lock, is borrowed mutably, so nobody else is here.
             if has_left || !unsafe { waiter.attempt.as_mut() }.attempt(&mut self.state) {
                 at += 1;
                 continue;
@@ -77,8 +80,8 @@ impl<S> Inner<S> {
     }
 }
 
-/// Puts `attempt` at the end of the list, unlocks, and calls `sleep`, which returns `Ok` only if the slot was granted.
-/// When this returns, or unwinds, nobody accesses `attempt` any more.
+/// Puts `attempt` at the end of the list, unlocks, and calls `sleep`, which returns `Ok` only if the slot was
+/// granted. When this returns, or unwinds, nobody accesses `attempt` any more.
 pub(super) fn wait<S>(
     monitor: &Monitor<S>,
     mut guard: MonitorGuard<'_, S>,
@@ -86,8 +89,9 @@ pub(super) fn wait<S>(
     sleep: impl FnOnce(&Arc<Slot>) -> Result<(), WaitError>,
 ) -> Result<(), WaitError> {
     let slot = Slot::new();
-    // SAFETY: the two types differ in a lifetime only. What is borrowed outlives the pointer's use: it is used while it
-    // is in the list alone, and `registered` takes it out before this function returns or unwinds.
+    // SAFETY: the two types differ in a lifetime only. What is borrowed outlives the pointer's use: it is
+    // used while it is in the list alone, and `registered` takes it out before this function returns or
+    // unwinds.
     let attempt = unsafe {
         std::mem::transmute::<NonNull<dyn Attempt<S> + '_>, NonNull<dyn Attempt<S>>>(NonNull::from(attempt))
     };
@@ -107,8 +111,8 @@ struct Registered<'a, S> {
 
 impl<S> Drop for Registered<'_, S> {
     fn drop(&mut self) {
-        // `settle` took it out before it granted the slot; if the limit ended it, it may still be there, and somebody may
-        // be making its attempt this moment, under the lock.
+        // `settle` took it out before it granted the slot; if the limit ended it, it may still be there, and
+        // somebody may be making its attempt this moment, under the lock.
         if self.slot.outcome() != Some(Ok(())) {
             self.monitor.inner.lock().waiting.remove(self.slot);
         }

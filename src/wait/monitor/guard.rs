@@ -10,8 +10,8 @@ use crate::wait::Wake;
 
 /// The state of a [`Monitor`](super::Monitor), locked.
 ///
-/// When it is dropped, every waiter that can go on does: their closures are called under the lock, and they are woken
-/// after unlocking.
+/// When it is dropped, every waiter that can go on does: their closures are called under the lock, and they
+/// are woken after unlocking.
 #[must_use = "dropping it unlocks the monitor"]
 pub struct MonitorGuard<'a, S> {
     // Dropped in this order: unlocking comes before waking, so that nobody wakes into a held lock.
@@ -32,8 +32,8 @@ impl<'a, S> MonitorGuard<'a, S> {
         &mut self.inner
     }
 
-    /// Threads that wait for the state now, for a test or a picture of what goes on. An associated function, because the
-    /// state may have a method of that name.
+    /// Threads that wait for the state now, for a test or a picture of what goes on. An associated function,
+    /// because the state may have a method of that name.
     ///
     /// ```
     /// use selvedge::{Monitor, MonitorGuard};

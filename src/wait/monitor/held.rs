@@ -1,7 +1,7 @@
 //! Which monitors this thread has locked, so that it is told instead of waiting for itself.
 //!
-//! A list of the thread's and not a mark in the monitor, because a mark would be one more store for other threads to
-//! see, and a model would try all the moments at which they might.
+//! A list of the thread's and not a mark in the monitor, because a mark would be one more store for other
+//! threads to see, and a model would try all the moments at which they might.
 
 use crate::wait::context;
 
