@@ -379,3 +379,23 @@ impl<F, R> fmt::Debug for Error<F, R> {
 }
 
 impl<F, R> StdError for Error<F, R> {}
+
+#[cfg(all(test, not(any(loom, selvedge_loom))))]
+mod tests {
+    use super::*;
+
+    /// Fails if what has not started when the limit passes is left to start later (edit
+    /// `timeout-leaves-what-has-not-started`). From outside that looks like a function that was just about to begin.
+    #[test]
+    fn function_that_nobody_has_started_comes_back_and_never_starts() {
+        let limit = Until::forever().start();
+        let token = CancelToken::new();
+        let job = Arc::new(Job { end: OneShot::new(|_: &CancelToken| 7), token, bound: Bound::new(&limit) });
+        let error = Arc::clone(&job).give_up(WaitError::TimedOut, Cause::DeadlinePassed);
+        let Error::NotStarted(back) = error else { panic!("{error:?}") };
+        assert_eq!((back.value)(&CancelToken::new()), 7);
+        // The helper that was called comes now.
+        job.run();
+        assert!(job.take().is_none());
+    }
+}

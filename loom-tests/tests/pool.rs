@@ -117,7 +117,7 @@ fn an_abort_hands_back_what_nobody_started() {
 }
 
 /// At one worker and a queue of one: a task that submits two more to its own pool and joins them does not
-/// wait for itself.
+/// wait for itself. The submits are under a token, so the wait-for graph leaves them alone.
 ///
 /// Fails if a worker waits for room in its own queue (edit `pool-worker-waits-for-room`), or for a task that
 /// nobody has started (edit `pool-worker-waits-for-a-task`).
@@ -130,8 +130,9 @@ fn a_task_that_submits_and_joins_on_its_own_pool_ends() {
                 let pool = Arc::downgrade(&pool);
                 move || {
                     let pool = pool.upgrade().unwrap();
-                    let first = pool.submit(|| 1).unwrap();
-                    let second = pool.submit(|| 2).unwrap();
+                    let stop = CancelToken::new();
+                    let first = pool.submit_until(|| 1, &stop).unwrap();
+                    let second = pool.submit_until(|| 2, &stop).unwrap();
                     second.join().unwrap() + first.join().unwrap()
                 }
             })
@@ -295,7 +296,7 @@ fn of_two_tasks_that_join_each_other_one_is_told() {
 }
 
 /// A task of a pool of one worker with a full queue opens a scope, and a helper of that scope submits to the
-/// pool: it does not wait for room that only the task could make, which waits for it.
+/// pool: it does not wait for room that only the task could make, which waits for it. Under a token, as above.
 ///
 /// Fails if the helper does not count as inside the pool (edit `pool-helper-is-outside`), or if who is inside
 /// waits for room (edit `pool-worker-waits-for-room`).
@@ -310,8 +311,9 @@ fn a_helper_of_a_tasks_scope_submits_like_the_task() {
                     let pool = pool.upgrade().unwrap();
                     let result = group::scope(&CancelToken::new(), |g| {
                         g.spawn(|_| {
-                            pool.execute(|| ()).unwrap();
-                            pool.execute(|| ()).unwrap();
+                            let stop = CancelToken::new();
+                            pool.execute_until(|| (), &stop).unwrap();
+                            pool.execute_until(|| (), &stop).unwrap();
                             Ok::<_, ()>(())
                         });
                         Ok(())

@@ -20,8 +20,7 @@ fn advance(clock: &selvedge::ManualClock) -> thread::JoinHandle<()> {
 /// The result is returned, or is in the handle of what was late, or the function has not started and comes
 /// back: exactly one of them, whenever the limit passes.
 ///
-/// Fails if a result wakes nobody (edit `one-shot-keeps-without-waking`), or if what has not started when the
-/// limit passes is left to start later (edit `timeout-leaves-what-has-not-started`).
+/// Fails if a result wakes nobody (edit `one-shot-keeps-without-waking`).
 #[test]
 fn a_result_is_returned_or_in_the_handle_or_the_function_comes_back() {
     model::check(|| {
