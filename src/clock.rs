@@ -31,7 +31,7 @@ use crate::error::{TryError, WaitError};
 use crate::panics::{self, FirstPanic};
 use crate::sync::{Arc, Mutex, time};
 use crate::until::Until;
-use crate::wait::{Outcome, Place, Slot, context};
+use crate::wait::{Outcome, WaitPoint, Waiter, context};
 
 static SYSTEM: Clock = Clock::system();
 
@@ -66,18 +66,18 @@ struct State {
     now: Instant,
     /// In the order in which they ring. The serial number keeps those at one instant apart, and an alarm
     /// that has rung from another that came after it.
-    alarms: BTreeMap<(Instant, u64), Ring>,
+    alarms: BTreeMap<(Instant, u64), Action>,
     next_serial: u64,
     /// Where threads sleep with a deadline on this clock, once each. One whose wait has ended sleeps no more,
     /// though it may take its time to come and strike itself off.
-    sleepers: BTreeMap<u64, Arc<Slot>>,
+    sleepers: BTreeMap<u64, Arc<Waiter>>,
     /// Who waits for sleepers, and for how many.
-    counting: Vec<(usize, Arc<Slot>)>,
+    counting: Vec<(usize, Arc<Waiter>)>,
 }
 
 /// What an alarm does.
-enum Ring {
-    Slot(Arc<Slot>, Outcome),
+enum Action {
+    Waiter(Arc<Waiter>, Outcome),
     Call(Box<dyn FnOnce() + Send>),
 }
 
@@ -165,19 +165,19 @@ impl Clock {
 
     /// Ends the wait in `slot` with `outcome` at `at`, if this is a manual clock. On the system's clock the
     /// sleeper wakes by itself.
-    pub(crate) fn end_at(&self, at: Instant, slot: &Arc<Slot>, outcome: Outcome) -> Option<Alarm> {
+    pub(crate) fn end_at(&self, at: Instant, waiter: &Arc<Waiter>, outcome: Outcome) -> Option<Alarm> {
         let manual = self.manual.as_ref()?;
-        let alarm = manual.set(at, Ring::Slot(Arc::clone(slot), outcome));
+        let alarm = manual.set(at, Action::Waiter(Arc::clone(waiter), outcome));
         if alarm.is_none() {
-            drop(slot.end(outcome));
+            drop(waiter.end(outcome));
         }
         alarm
     }
 
     /// Counts the thread that is about to sleep in `slot` with a deadline on this clock, if it is a manual
     /// one.
-    pub(crate) fn count_sleeper(&self, slot: &Arc<Slot>) -> Option<Sleeper> {
-        self.manual.as_ref()?.count_sleeper(slot)
+    pub(crate) fn count_sleeper(&self, waiter: &Arc<Waiter>) -> Option<Sleeper> {
+        self.manual.as_ref()?.count_sleeper(waiter)
     }
 
     /// Calls `callback` at `at`: on the thread that advances the clock, or on the crate's alarm thread. At
@@ -191,7 +191,7 @@ impl Clock {
                 });
                 Some(Alarm::System { _alarm: time::schedule(at, contained) })
             }
-            Some(manual) => manual.set(at, Ring::Call(Box::new(callback))),
+            Some(manual) => manual.set(at, Action::Call(Box::new(callback))),
         }
     }
 }
@@ -213,11 +213,11 @@ impl Manual {
     ///
     /// The look at the time and the entry into the list are one critical section, as are the two halves of
     /// `advance`, so no alarm falls between them.
-    fn set(self: &Arc<Self>, at: Instant, ring: Ring) -> Option<Alarm> {
+    fn set(self: &Arc<Self>, at: Instant, ring: Action) -> Option<Alarm> {
         let mut state = self.state.lock();
         if state.now >= at {
             drop(state);
-            if let Ring::Call(callback) = ring {
+            if let Action::Call(callback) = ring {
                 callback();
             }
             return None;
@@ -228,17 +228,17 @@ impl Manual {
         Some(Alarm::Manual { clock: Arc::clone(self), key })
     }
 
-    fn count_sleeper(self: &Arc<Self>, slot: &Arc<Slot>) -> Option<Sleeper> {
+    fn count_sleeper(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Option<Sleeper> {
         let mut state = self.state.lock();
         // Who waits for sleepers with a deadline on this same clock would be woken by itself.
-        if state.counting.iter().any(|(_, counting)| Arc::ptr_eq(counting, slot)) {
+        if state.counting.iter().any(|(_, counting)| Arc::ptr_eq(counting, waiter)) {
             return None;
         }
         let key = state.serial();
-        state.sleepers.insert(key, Arc::clone(slot));
+        state.sleepers.insert(key, Arc::clone(waiter));
         let asleep = if state.counting.is_empty() { 0 } else { state.asleep() };
         let content = state.counting.extract_if(.., |(count, _)| *count <= asleep);
-        let wakes: Vec<_> = content.filter_map(|(_, slot)| slot.end(Ok(()))).collect();
+        let wakes: Vec<_> = content.filter_map(|(_, waiter)| waiter.end(Ok(()))).collect();
         drop(state);
         drop(wakes);
         Some(Sleeper { clock: Arc::clone(self), key })
@@ -316,9 +316,9 @@ impl ManualClock {
         let mut panicked = FirstPanic::new();
         while let Some(ring) = self.take_due(target) {
             match ring {
-                Ring::Slot(slot, outcome) => drop(slot.end(outcome)),
+                Action::Waiter(waiter, outcome) => drop(waiter.end(outcome)),
                 // A sleeper that is late by this call must not sleep on because of somebody else's callback.
-                Ring::Call(callback) => {
+                Action::Call(callback) => {
                     panicked.call(callback);
                 }
             }
@@ -373,7 +373,7 @@ impl ManualClock {
     }
 
     /// Takes out the earliest alarm that is due.
-    fn take_due(&self, now: Instant) -> Option<Ring> {
+    fn take_due(&self, now: Instant) -> Option<Action> {
         let mut state = self.manual.state.lock();
         let (&key, _) = state.alarms.first_key_value().filter(|((at, _), _)| *at <= now)?;
         state.alarms.remove(&key)
@@ -389,7 +389,7 @@ impl State {
 
     /// Threads that sleep now.
     fn asleep(&self) -> usize {
-        self.sleepers.values().filter(|slot| slot.outcome().is_none()).count()
+        self.sleepers.values().filter(|waiter| waiter.outcome().is_none()).count()
     }
 }
 
@@ -399,24 +399,24 @@ impl Sleepers<'_> {
     }
 }
 
-impl Place for Sleepers<'_> {
+impl WaitPoint for Sleepers<'_> {
     fn looks_ready(&self) -> bool {
         self.clock.state.try_lock().is_some_and(|state| self.are_enough(&state))
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         let mut state = self.clock.state.lock();
         // Only a sleeper that comes can make them enough; it comes under this lock, and counts then for those
         // here.
         (!self.are_enough(&state)).then(|| {
-            let slot = Slot::new();
-            state.counting.push((self.count, Arc::clone(&slot)));
-            slot
+            let waiter = Waiter::new();
+            state.counting.push((self.count, Arc::clone(&waiter)));
+            waiter
         })
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.clock.state.lock().counting.retain(|(_, other)| !Arc::ptr_eq(other, slot));
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.clock.state.lock().counting.retain(|(_, other)| !Arc::ptr_eq(other, waiter));
     }
 }
 

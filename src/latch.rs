@@ -7,7 +7,7 @@ use std::fmt;
 use crate::error::WaitError;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::Line;
+use crate::wait::WaitList;
 
 /// Opens when it was counted down, and stays open: a start signal for many, or the end of a known number of
 /// steps.
@@ -215,12 +215,12 @@ struct Count {
 
 struct State {
     count: usize,
-    waiting: Line,
+    waiting: WaitList,
 }
 
 impl Count {
     fn new(count: usize) -> Self {
-        Count { state: Mutex::new(State { count, waiting: Line::new() }) }
+        Count { state: Mutex::new(State { count, waiting: WaitList::new() }) }
     }
 
     fn get(&self) -> usize {

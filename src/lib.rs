@@ -35,7 +35,7 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
 
-// Unsafe code is in four files, `queue/ring.rs`, `pool/parcel.rs`, `group/erase.rs` and
+// Unsafe code is in four files, `queue/ring.rs`, `pool/raw_job.rs`, `group/erase.rs` and
 // `wait/monitor/borrowed.rs`, one trick each; it is denied at the root and forbidden wherever it is not let
 // in below.
 
@@ -78,8 +78,6 @@ pub mod semaphore;
 // Floor 3
 #[forbid(unsafe_code)]
 pub mod batch;
-#[forbid(unsafe_code)]
-mod crew;
 pub mod group;
 pub mod pool;
 #[forbid(unsafe_code)]

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use crate::cancel::{CancelToken, Cause};
 use crate::clock::Clock;
-use crate::crew::{self, Behalf};
 use crate::error::{Rejected, WaitError};
 use crate::panics::{self, Payload};
 use crate::sync::Arc;
 use crate::until::{Limit, Until};
+use crate::wait::cache::{self, Inherited};
 use crate::wait::{OneShot, graph};
 
 pub use running::Running;
@@ -111,9 +111,9 @@ where
     let (token, wait) = (token_within(&limit), Until::from_here(&limit));
     let bound = Bound::new(&limit);
     let job = Arc::new(Job { end: OneShot::new(f), token, bound });
-    let called = crew::call({
-        let (job, behalf) = (Arc::clone(&job), Behalf::current());
-        move || behalf.run(|| job.run())
+    let called = cache::call({
+        let (job, inherited) = (Arc::clone(&job), Inherited::current());
+        move || inherited.run(|| job.run())
     });
     if called.is_err() {
         job.run();

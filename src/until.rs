@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::clock::{Clock, Sleeper};
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
-use crate::wait::{Outcome, PATIENCE, Place, Slot, graph, spin_within};
+use crate::wait::{Outcome, PATIENCE, WaitPoint, Waiter, graph, spin_within};
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///
@@ -132,14 +132,14 @@ impl<'a> Until<'a> {
     #[inline]
     pub(crate) fn retry<R>(
         self,
-        place: &(impl Place + ?Sized),
+        point: &(impl WaitPoint + ?Sized),
         mut attempt: impl FnMut() -> Result<R, TryError>,
     ) -> Result<R, WaitError> {
         // A token that was cancelled before the call takes nothing, though it could.
         self.check_token()?;
         match attempt() {
             Ok(done) => Ok(done),
-            Err(TryError::WouldBlock) => self.retry_slowly(place, attempt),
+            Err(TryError::WouldBlock) => self.retry_slowly(point, attempt),
             Err(other) => Err(other.for_good()),
         }
     }
@@ -148,7 +148,7 @@ impl<'a> Until<'a> {
     #[cold]
     pub(crate) fn retry_slowly<R>(
         self,
-        place: &(impl Place + ?Sized),
+        point: &(impl WaitPoint + ?Sized),
         mut attempt: impl FnMut() -> Result<R, TryError>,
     ) -> Result<R, WaitError> {
         let limit = self.start();
@@ -157,14 +157,14 @@ impl<'a> Until<'a> {
             // After an attempt, so that no wake-up is carried off; and in every round, because others may be
             // faster each time that the place looks ready.
             limit.check()?;
-            if !limit.look_out(|| place.looks_ready()) {
+            if !limit.look_out(|| point.looks_ready()) {
                 // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
-                if let Some(slot) = place.join() {
-                    let _edge = limit.enter_graph(&slot, place);
+                if let Some(waiter) = point.join() {
+                    let _edge = limit.enter_graph(&waiter, point);
                     // The tie was decided in the slot: a grant that came first is success, however late this
                     // thread wakes up; one that would have come later has gone to the next in line.
-                    if let Err(ended) = limit.sleep(&slot) {
-                        place.leave(&slot);
+                    if let Err(ended) = limit.sleep(&waiter) {
+                        point.leave(&waiter);
                         return Err(ended);
                     }
                 }
@@ -175,7 +175,7 @@ impl<'a> Until<'a> {
                 Err(TryError::WouldBlock) => {
                     lost += 1;
                     if lost == PATIENCE {
-                        place.take_turn();
+                        point.take_turn();
                     }
                 }
                 Err(other) => return Err(other.for_good()),
@@ -223,44 +223,44 @@ impl<'a> Limit<'a> {
     }
 
     /// Writes down what this thread is about to wait for, unless the limit may end the wait.
-    fn enter_graph(&self, slot: &Arc<Slot>, place: &(impl Place + ?Sized)) -> Option<graph::Edge> {
+    fn enter_graph(&self, waiter: &Arc<Waiter>, point: &(impl WaitPoint + ?Sized)) -> Option<graph::Edge> {
         let unlimited = self.token.is_none() && self.deadline.is_none();
-        if unlimited { graph::enter(|| place.awaited(), slot, !place.must_stay()) } else { None }
+        if unlimited { graph::enter(|| point.awaited(), waiter, !point.must_stay()) } else { None }
     }
 
     /// Sleeps in `slot` until it is granted or the limit ends it.
     ///
-    /// The limit's token and clock are told of the slot before the sleep and forget it afterwards. Each of
-    /// them ends the slot on the spot if its own end has come, so there is no moment at which an end could
+    /// The limit's token and clock are told of the waiter before the sleep and forget it afterwards. Each of
+    /// them ends the waiter on the spot if its own end has come, so there is no moment at which an end could
     /// be missed.
-    pub(crate) fn sleep(&self, slot: &Arc<Slot>) -> Result<(), WaitError> {
-        self.sleep_within(slot, self.deadline, None)
+    pub(crate) fn sleep(&self, waiter: &Arc<Waiter>) -> Result<(), WaitError> {
+        self.sleep_within(waiter, self.deadline, None)
     }
 
     /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if timed out. On a manual clock somebody
     /// else must see to that.
     pub(crate) fn sleep_before(
         &self,
-        slot: &Arc<Slot>,
+        waiter: &Arc<Waiter>,
         clock: &Clock,
         at: Option<Instant>,
     ) -> Result<(), WaitError> {
-        self.sleep_within(slot, self.deadline, at.map(|at| (clock, at, TIMED_OUT)))
+        self.sleep_within(waiter, self.deadline, at.map(|at| (clock, at, TIMED_OUT)))
     }
 
     /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if granted: what is waited for is that
     /// time. If the limit passes at the same instant, that is success.
     pub(crate) fn sleep_to(
         &self,
-        slot: &Arc<Slot>,
+        waiter: &Arc<Waiter>,
         clock: &Clock,
         at: Option<Instant>,
     ) -> Result<(), WaitError> {
-        let _alarm = at.and_then(|at| clock.end_at(at, slot, Ok(())));
+        let _alarm = at.and_then(|at| clock.end_at(at, waiter, Ok(())));
         // What can never come first needs no alarm.
         let never_first = |own: &Instant| clock.is_same(self.clock()) && at.is_some_and(|at| at <= *own);
         let deadline = self.deadline.filter(|own| !never_first(own));
-        self.sleep_within(slot, deadline, at.map(|at| (clock, at, Ok(()))))
+        self.sleep_within(waiter, deadline, at.map(|at| (clock, at, Ok(()))))
     }
 
     /// True if the limit's own time, or its token's, is sure to pass before `at` of `clock`; `None` is never.
@@ -273,14 +273,14 @@ impl<'a> Limit<'a> {
 
     fn sleep_within(
         &self,
-        slot: &Arc<Slot>,
+        waiter: &Arc<Waiter>,
         deadline: Option<Instant>,
         also: Option<(&Clock, Instant, Outcome)>,
     ) -> Result<(), WaitError> {
-        let _watch = self.token.map(|token| token.end_wait(slot, Err(WaitError::Cancelled)));
-        let _alarm = deadline.and_then(|at| self.clock().end_at(at, slot, TIMED_OUT));
+        let _watch = self.token.map(|token| token.end_wait(waiter, Err(WaitError::Cancelled)));
+        let _alarm = deadline.and_then(|at| self.clock().end_at(at, waiter, TIMED_OUT));
         // Last, so that a thread that is counted has nothing left to do but sleep.
-        let _counted = self.count_sleeper(slot, also.map(|(clock, ..)| clock));
+        let _counted = self.count_sleeper(waiter, also.map(|(clock, ..)| clock));
         let also = also.filter(|(clock, ..)| clock.is_system()).map(|(_, at, outcome)| (at, outcome));
         let deadline = deadline.filter(|_| self.clock().is_system());
         let token_deadline =
@@ -291,7 +291,7 @@ impl<'a> Limit<'a> {
             (Some(also), Some(late)) if late.0 < also.0 => Some(late),
             (also, late) => also.or(late),
         };
-        match slot.sleep(latest) {
+        match waiter.sleep(latest) {
             Err(WaitError::TimedOut) => Err(self.late()),
             ended => ended,
         }
@@ -299,13 +299,13 @@ impl<'a> Limit<'a> {
 
     /// Counts this thread once on each manual clock that has a deadline for its sleep: the limit's, its
     /// token's, and `also`.
-    fn count_sleeper(&self, slot: &Arc<Slot>, also: Option<&Clock>) -> [Option<Sleeper>; 3] {
+    fn count_sleeper(&self, waiter: &Arc<Waiter>, also: Option<&Clock>) -> [Option<Sleeper>; 3] {
         let own = self.deadline.map(|_| self.clock());
         let token = self.token.filter(|token| token.deadline().is_some()).map(CancelToken::clock);
         let clocks = [own, token, also];
-        std::array::from_fn(|place| {
-            let earlier = |clock: &&Clock| clocks[..place].iter().flatten().any(|other| other.is_same(clock));
-            clocks[place].filter(|clock| !earlier(clock))?.count_sleeper(slot)
+        std::array::from_fn(|point| {
+            let earlier = |clock: &&Clock| clocks[..point].iter().flatten().any(|other| other.is_same(clock));
+            clocks[point].filter(|clock| !earlier(clock))?.count_sleeper(waiter)
         })
     }
 

@@ -16,7 +16,7 @@ use crate::group::{Group, Handle, Scope, Spawner};
 use crate::latch::{Latch, Member, WaitGroup};
 use crate::limiter::{KeyedLimiter, RateLimiter};
 use crate::map::{self, ShardedMap};
-use crate::pipeline::{Figures, Gate, Pump};
+use crate::pipeline::{CancelMode, ChannelDriver, Figures};
 use crate::pool::{Builder, Pool, Results, Task, Unstarted};
 use crate::queue::{BoundedQueue, Receiver, Sender};
 use crate::semaphore::Semaphore;
@@ -122,5 +122,5 @@ mod of_crawls {
 impl UnwindSafe for Figures {}
 impl RefUnwindSafe for Figures {}
 // It waits for an end, and hands it over whole.
-impl<G: Gate> UnwindSafe for Pump<G> {}
-impl<G: Gate> RefUnwindSafe for Pump<G> {}
+impl<G: CancelMode> UnwindSafe for ChannelDriver<G> {}
+impl<G: CancelMode> RefUnwindSafe for ChannelDriver<G> {}

@@ -17,7 +17,7 @@ use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
 use selvedge::latch::Member;
 use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
 use selvedge::map;
-use selvedge::pipeline::{Cancellable, Figures, Flow, Free, Pump, StageFigures};
+use selvedge::pipeline::{Cancellable, ChannelDriver, Figures, Flow, Free, StageFigures};
 use selvedge::pool::{BuildError, Builder, Report, Results, ResultsIter, Stats, Unstarted, Workers};
 use selvedge::queue::{IntoIter, Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
@@ -316,7 +316,7 @@ fn pipeline_is_what_its_stages_are() {
         Cancellable => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Figures => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         StageFigures => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        Pump<Free> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ChannelDriver<Free> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Flow<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }

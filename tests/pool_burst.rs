@@ -46,7 +46,7 @@ fn bursts(pool: &Pool) {
     }
 }
 
-/// A tree of tasks on the workers' own desks, in a queue that it does not fill.
+/// A tree of tasks on the workers' own local queues, in a queue that it does not fill.
 #[test]
 fn tree_of_tasks_is_run_to_its_last_leaf() {
     within_a_minute(|| {

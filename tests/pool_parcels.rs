@@ -131,7 +131,7 @@ impl<A: Send + 'static, const SIZE: usize> Fates<A, SIZE> {
     }
 }
 
-/// Fails if a parcel takes what is larger or more aligned than its store (edits
+/// Fails if a raw job takes what is larger or more aligned than its store (edits
 /// `parcel-takes-what-does-not-fit` and `parcel-takes-what-is-not-aligned`), if it drops what it has run
 /// (edit `parcel-is-dropped-though-it-ran`), or does not drop what it has not (edit `parcel-is-not-dropped`).
 #[test]

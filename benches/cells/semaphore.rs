@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use crate::rivals::gates::Gate;
+use crate::rivals::gates::CancelMode;
 use crate::rivals::plain;
 use crate::{Cell, team};
 
@@ -37,7 +37,7 @@ fn cell(name: &str, crowd: Crowd) -> Cell {
         .with("Mutex+Condvar", move |n| pass::<plain::Semaphore>(crowd, n))
 }
 
-fn pass<G: Gate>(crowd: Crowd, total: u64) -> Duration {
+fn pass<G: CancelMode>(crowd: Crowd, total: u64) -> Duration {
     let turns = turns_in(crowd.work);
     let gate = Arc::new(G::new(crowd.permits));
     team::split(total, crowd.threads, move |count| {

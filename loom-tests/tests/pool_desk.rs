@@ -1,6 +1,7 @@
 //! Models of what a pool's workers keep for themselves, with the edit that breaks each.
 //!
-//! In a model a desk is lent two places of a queue of eight, and a worker looks round at every fourth task.
+//! In a model a local queue is lent two places of a queue of eight, and a worker looks round at every fourth
+//! task.
 
 use selvedge_loom as selvedge;
 
@@ -19,8 +20,8 @@ fn pool(workers: impl Into<Workers>) -> Arc<Pool> {
 /// A task waits for one that it has submitted, and which lies on its own worker's desk: the other worker
 /// takes it.
 ///
-/// Fails if nobody looks at the desks when somebody could be called (edit `desk-is-not-looked-at`), or if who
-/// is called does not (edit `desk-is-passed-by`).
+/// Fails if nobody looks at the local queues when somebody could be called (edit `desk-is-not-looked-at`), or
+/// if who is called does not (edit `desk-is-passed-by`).
 #[test]
 fn a_task_that_waits_for_what_its_worker_keeps_goes_on() {
     model::check(|| {
@@ -64,7 +65,7 @@ fn a_task_that_is_kept_while_the_other_worker_goes_to_bed_is_run() {
 
 /// A worker that is one too many has something on its desk: it is run all the same.
 ///
-/// Fails if it is dropped with the desk (edit `desk-is-cleared-onto-the-floor`).
+/// Fails if it is dropped with the local queue (edit `desk-is-cleared-onto-the-floor`).
 #[test]
 fn what_a_dismissed_worker_kept_is_run() {
     model::check(|| {
@@ -87,7 +88,7 @@ fn what_a_dismissed_worker_kept_is_run() {
 
 /// A task submits while the pool is shut down: what is accepted is run before the shutdown returns.
 ///
-/// Fails if a desk takes tasks after the close (edit `desk-stays-open`).
+/// Fails if a local queue takes tasks after the close (edit `desk-stays-open`).
 #[test]
 fn a_task_that_submits_during_a_shutdown_is_told_or_served() {
     model::check(|| {

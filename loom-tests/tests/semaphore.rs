@@ -151,7 +151,7 @@ fn a_front_waiter_that_gives_up_hands_its_turn_on() {
 /// A grant and a cancel meet: the permit is either with the waiter or free again, never lost or doubled.
 ///
 /// Fails if a grant to somebody who has left is counted all the same (edit `semaphore-grants-the-gone`), or
-/// if a slot can be ended twice (edit `slot-ends-twice`).
+/// if a waiter can be ended twice (edit `slot-ends-twice`).
 #[test]
 fn a_grant_that_meets_a_cancel_loses_no_permit() {
     model::check(|| {

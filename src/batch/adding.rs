@@ -1,7 +1,7 @@
 //! The side of those who add items. One mutex orders everything; see `shared.rs`.
 
 use super::shared::{Shared, State};
-use super::ticket::{Round, Ticket};
+use super::ticket::{Completion, Ticket};
 use crate::error::{Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::Arc;
@@ -126,9 +126,9 @@ impl<T, R> Shared<T, R> {
         let batch = state.backlog.last_mut();
         let number = batch.tickets.len();
         batch.tickets.push(batch.items.len() - 1);
-        let round = batch.round.get_or_insert_with(|| {
-            Round::new(self.hook.clone(), self.later, self.address(), Arc::clone(&self.handlers))
+        let completion = batch.completion.get_or_insert_with(|| {
+            Completion::new(self.hook.clone(), self.later, self.address(), Arc::clone(&self.handlers))
         });
-        Ticket::new(Arc::clone(round), number)
+        Ticket::new(Arc::clone(completion), number)
     }
 }

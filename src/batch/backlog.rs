@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::items::Reason;
-use super::ticket::Round;
+use super::ticket::Completion;
 use crate::clock::Clock;
 use crate::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(super) struct Limits {
 }
 
 /// A batch that no handler has seen yet.
-pub(super) struct Filling<T, R> {
+pub(super) struct OpenBatch<T, R> {
     /// Counts up from batch to batch.
     pub(super) number: u64,
     pub(super) items: Vec<T>,
@@ -44,12 +44,12 @@ pub(super) struct Filling<T, R> {
     pub(super) due: Option<Reason>,
     /// Places of the items that have a ticket. The ticket's number is the place in this list.
     pub(super) tickets: Vec<usize>,
-    pub(super) round: Option<Arc<Round<T, R>>>,
+    pub(super) completion: Option<Arc<Completion<T, R>>>,
     /// When its oldest item is too old; `None` is never.
     deadline: Option<Instant>,
 }
 
-impl<T, R> Filling<T, R> {
+impl<T, R> OpenBatch<T, R> {
     fn fits(&self, weight: usize, limits: &Limits) -> bool {
         let weight = self.weight.checked_add(weight);
         self.items.len() < limits.items && weight.is_some_and(|weight| weight <= limits.weight)
@@ -61,8 +61,8 @@ impl<T, R> Filling<T, R> {
 }
 
 pub(super) struct Backlog<T, R> {
-    open: Option<Filling<T, R>>,
-    ready: VecDeque<Filling<T, R>>,
+    open: Option<OpenBatch<T, R>>,
+    ready: VecDeque<OpenBatch<T, R>>,
     /// The number of the next batch to be opened.
     next: u64,
     /// Emptied lists, with their memory.
@@ -121,13 +121,13 @@ impl<T, R> Backlog<T, R> {
         self.next += 1;
         // With no age to reach, no clock is read.
         let ages = !limits.age.is_zero();
-        self.open = Some(Filling {
+        self.open = Some(OpenBatch {
             number,
             items: self.spare.pop().unwrap_or_default(),
             weight: 0,
             due: (!ages).then_some(Reason::Aged),
             tickets: Vec::new(),
-            round: None,
+            completion: None,
             deadline: if ages { clock.after(limits.age) } else { None },
         });
     }
@@ -140,12 +140,12 @@ impl<T, R> Backlog<T, R> {
     }
 
     /// The batch that the next ticket belongs to, just after its item was [pushed](Backlog::push).
-    pub(super) fn last_mut(&mut self) -> &mut Filling<T, R> {
+    pub(super) fn last_mut(&mut self) -> &mut OpenBatch<T, R> {
         self.open.as_mut().or(self.ready.back_mut()).expect("an item was pushed")
     }
 
-    /// Lets the open batch be taken as soon as a thread is free; it may go on filling until then. Returns the
-    /// number of the first batch that is not opened yet.
+    /// Lets the open batch be taken as soon as a thread is free; it may go on filling until then. Returns
+    /// the number of the first batch that is not opened yet.
     pub(super) fn make_due(&mut self, reason: Reason) -> u64 {
         if let Some(open) = &mut self.open {
             open.due.get_or_insert(reason);
@@ -154,7 +154,7 @@ impl<T, R> Backlog<T, R> {
     }
 
     /// Takes the oldest batch that may be handed over now.
-    pub(super) fn take(&mut self, clock: &Clock) -> Option<Filling<T, R>> {
+    pub(super) fn take(&mut self, clock: &Clock) -> Option<OpenBatch<T, R>> {
         self.ready.pop_front().or_else(|| {
             let open = self.open.as_mut()?;
             if open.due.is_none() && open.deadline.is_some_and(|at| clock.now() >= at) {
@@ -165,7 +165,7 @@ impl<T, R> Backlog<T, R> {
     }
 
     /// Takes all that is there, due or not.
-    pub(super) fn take_all(&mut self) -> Vec<Filling<T, R>> {
+    pub(super) fn take_all(&mut self) -> Vec<OpenBatch<T, R>> {
         let mut all: Vec<_> = self.ready.drain(..).collect();
         all.extend(self.open.take());
         all

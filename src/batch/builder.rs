@@ -7,11 +7,11 @@ use std::{fmt, io};
 use super::Batcher;
 use super::backlog::Limits;
 use super::failure::{BatchError, Failed};
+use super::handler_result::HandlerResult;
 use super::items::Batch;
 use super::job;
 use super::report::Hook;
 use super::shared::{Policy, Shared, Weigh, thread_name};
-use super::verdict::Verdict;
 use crate::clock::Clock;
 use crate::sync::{Arc, Mutex, thread};
 
@@ -174,11 +174,11 @@ impl<T: Send + 'static> Builder<T> {
     /// Starts the batcher, with one thread: one batch after the other, in the order in which the items were
     /// added.
     ///
-    /// The handler may return `()`, `Result<R, E>`, or `Vec<Result<R, E>>`; [`Verdict`] says what each means.
+    /// The handler may return `()`, `Result<R, E>`, or `Vec<Result<R, E>>`; [`HandlerResult`] says what each means.
     ///
     /// # Errors
     /// A [`BuildError`] says which number is wrong, or what the operating system said.
-    pub fn build<V: Verdict>(
+    pub fn build<V: HandlerResult>(
         self,
         handler: impl FnMut(&mut Batch<T>) -> V + Send + 'static,
     ) -> Result<Batcher<T, V::Value>, BuildError> {
@@ -190,7 +190,7 @@ impl<T: Send + 'static> Builder<T> {
     ///
     /// # Errors
     /// A [`BuildError`] says which number is wrong, or what the operating system said.
-    pub fn build_concurrent<V: Verdict>(
+    pub fn build_concurrent<V: HandlerResult>(
         self,
         in_flight: usize,
         handler: impl Fn(&mut Batch<T>) -> V + Send + Sync + 'static,
@@ -203,7 +203,7 @@ impl<T: Send + 'static> Builder<T> {
     }
 
     /// Starts a thread for each handler.
-    fn start<V: Verdict, F: FnMut(&mut Batch<T>) -> V + Send + 'static>(
+    fn start<V: HandlerResult, F: FnMut(&mut Batch<T>) -> V + Send + 'static>(
         self,
         handlers: impl ExactSizeIterator<Item = F>,
     ) -> Result<Batcher<T, V::Value>, BuildError> {

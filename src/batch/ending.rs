@@ -1,7 +1,7 @@
 //! The side of those who wait for the end: of what was added, or of all. One mutex orders everything; see
 //! `shared.rs`.
 
-use super::backlog::Filling;
+use super::backlog::OpenBatch;
 use super::items::Reason;
 use super::report::Report;
 use super::shared::{Shared, State, thread_name};
@@ -41,7 +41,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Closes, and takes everything back that no handler works on.
-    pub(super) fn abort(&self) -> Vec<Filling<T, R>> {
+    pub(super) fn abort(&self) -> Vec<OpenBatch<T, R>> {
         let mut state = self.state.lock();
         let mut wakes = state.close();
         state.aborted = true;

@@ -6,12 +6,12 @@
 use std::mem;
 use std::time::Duration;
 
-use super::backlog::Filling;
+use super::backlog::OpenBatch;
 use super::failure::{BatchError, Failed};
+use super::handler_result::{BoxedError, HandlerResult, Outcome};
 use super::items::Batch;
 use super::shared::Shared;
-use super::ticket::{Answer, Round};
-use super::verdict::{BoxedError, Outcome, Verdict};
+use super::ticket::{Completion, TicketResult};
 use crate::error::Panic;
 use crate::inside::Inside;
 use crate::panics::{self, Payload, contain};
@@ -20,10 +20,10 @@ use crate::wait::context::{self, Context};
 use crate::wait::graph;
 
 /// By the numbers of their tickets.
-type Answers<T, R> = Vec<(usize, Answer<T, R>)>;
+type Settled<T, R> = Vec<(usize, TicketResult<T, R>)>;
 
 /// What a batcher's thread does from its first to its last moment.
-pub(super) fn work<T, V: Verdict>(
+pub(super) fn work<T, V: HandlerResult>(
     shared: &Arc<Shared<T, V::Value>>,
     thread: usize,
     mut handler: impl FnMut(&mut Batch<T>) -> V,
@@ -31,9 +31,9 @@ pub(super) fn work<T, V: Verdict>(
     let inside = Inside::of(shared.address()).enter();
     shared.handlers.begin();
     let _owing = graph::owe();
-    while let Some(filling) = shared.next(thread) {
-        let number = filling.number;
-        let mut job = Job::new(shared, filling);
+    while let Some(open_batch) = shared.next(thread) {
+        let number = open_batch.number;
+        let mut job = Job::new(shared, open_batch);
         job.run(&mut handler);
         let mut items = job.batch.items;
         // An item's drop is the caller's, and may panic: each by itself, for of two that panic in one drop of
@@ -53,7 +53,7 @@ struct Job<'a, T, R> {
     batch: Batch<T>,
     /// For each item with a ticket, in rising order: its place in the batch, and the number of its ticket.
     tickets: Vec<(usize, usize)>,
-    round: Option<Arc<Round<T, R>>>,
+    completion: Option<Arc<Completion<T, R>>>,
 }
 
 /// The part of a batch that has failed: the items that are still in it, for one reason or each for its own.
@@ -92,21 +92,26 @@ impl Failure {
 }
 
 impl<'a, T, R> Job<'a, T, R> {
-    fn new(shared: &'a Shared<T, R>, filling: Filling<T, R>) -> Self {
-        let reason = filling.due.expect("only what is due is taken");
-        if let Some(round) = &filling.round {
-            round.begin();
+    fn new(shared: &'a Shared<T, R>, open_batch: OpenBatch<T, R>) -> Self {
+        let reason = open_batch.due.expect("only what is due is taken");
+        if let Some(completion) = &open_batch.completion {
+            completion.begin();
         }
         Job {
             shared,
-            batch: Batch::new(filling.items, reason, filling.weight),
-            tickets: filling.tickets.into_iter().enumerate().map(|(number, place)| (place, number)).collect(),
-            round: filling.round,
+            batch: Batch::new(open_batch.items, reason, open_batch.weight),
+            tickets: open_batch
+                .tickets
+                .into_iter()
+                .enumerate()
+                .map(|(number, place)| (place, number))
+                .collect(),
+            completion: open_batch.completion,
         }
     }
 
     /// Hands the batch to the handler until nothing has failed, or what has failed is not to be retried.
-    fn run<V: Verdict<Value = R>>(&mut self, handler: &mut impl FnMut(&mut Batch<T>) -> V) {
+    fn run<V: HandlerResult<Value = R>>(&mut self, handler: &mut impl FnMut(&mut Batch<T>) -> V) {
         while let Some(failure) = self.attempt(handler) {
             let pauses = self.pauses(&failure);
             // Where the errors differ, some items may be retried and others not.
@@ -133,16 +138,16 @@ impl<'a, T, R> Job<'a, T, R> {
 
     /// Hands the batch to the handler once. Answers those that have succeeded, and leaves the others in the
     /// batch.
-    fn attempt<V: Verdict<Value = R>>(
+    fn attempt<V: HandlerResult<Value = R>>(
         &mut self,
         handler: &mut impl FnMut(&mut Batch<T>) -> V,
     ) -> Option<Failure> {
         let Job { batch, tickets, .. } = self;
         match panics::catch(|| handler(batch).outcome()) {
             Ok(Outcome::All(result, clone)) => match share(result, clone, tickets) {
-                Ok(answers) => {
+                Ok(results) => {
                     let count = self.batch.count();
-                    self.succeed(count, answers);
+                    self.succeed(count, results);
                     None
                 }
                 Err(payload) => Some(Failure::panicked(payload)),
@@ -163,7 +168,7 @@ impl<'a, T, R> Job<'a, T, R> {
     fn sort_out(&mut self, results: Vec<Result<R, BoxedError>>) -> Option<Failure> {
         let leaves: Vec<bool> = results.iter().map(Result::is_ok).collect();
         let mut done = self.split_off(&leaves);
-        let (mut answers, mut errors, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settled, mut errors, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
         let mut tickets = mem::take(&mut done.tickets).into_iter().peekable();
         let mut place = 0;
         for result in results {
@@ -171,14 +176,14 @@ impl<'a, T, R> Job<'a, T, R> {
                 Err(error) => errors.push(BatchError::failed(error)),
                 Ok(result) => {
                     match tickets.next_if(|(owner, _)| *owner == place) {
-                        Some((_, number)) => answers.push((number, Ok(result))),
+                        Some((_, number)) => settled.push((number, Ok(result))),
                         None => unwanted.push(result),
                     }
                     place += 1;
                 }
             }
         }
-        done.succeed(place, answers);
+        done.succeed(place, settled);
         panics::discard_each(unwanted);
         panics::discard_each(done.batch.items);
         (!errors.is_empty()).then_some(Failure::Each(errors))
@@ -203,15 +208,20 @@ impl<'a, T, R> Job<'a, T, R> {
         };
         self.batch = stays;
         self.tickets = moved(tickets);
-        Job { shared: self.shared, batch: left, tickets: moved(left_tickets), round: self.round.clone() }
+        Job {
+            shared: self.shared,
+            batch: left,
+            tickets: moved(left_tickets),
+            completion: self.completion.clone(),
+        }
     }
 
-    fn succeed(&mut self, count: usize, answers: Answers<T, R>) {
+    fn succeed(&mut self, count: usize, results: Settled<T, R>) {
         self.shared.count(|stats| {
             stats.processing -= count;
             stats.processed += count;
         });
-        self.shared.settle(self.round.as_ref(), answers);
+        self.shared.settle(self.completion.as_ref(), results);
     }
 
     /// How long to wait before the next attempt, for each error; `None` if there is to be none. A panic is no
@@ -230,8 +240,8 @@ impl<'a, T, R> Job<'a, T, R> {
     fn give_up(&mut self, failure: &Failure) {
         self.shared.count_failed(self.batch.count(), failure.errors().iter());
         let untold = self.batch.count() - self.tickets.len();
-        let (answers, rest) = self.part(|place| failure.of(place).clone());
-        self.shared.settle(self.round.as_ref(), answers);
+        let (results, rest) = self.part(|place| failure.of(place).clone());
+        self.shared.settle(self.completion.as_ref(), results);
         match failure {
             // Told although the handler took the items: the error must not be lost with them.
             Failure::All(error) if untold > 0 => {
@@ -248,58 +258,58 @@ impl<'a, T, R> Job<'a, T, R> {
     /// Gives everything that is left in the batch to an abort.
     fn hand_back(&mut self) {
         let count = self.batch.count();
-        let answers = self.tickets.iter().map(|&(_, number)| (number, aborted())).collect();
+        let results = self.tickets.iter().map(|&(_, number)| (number, aborted())).collect();
         self.shared.take_back(mem::take(&mut self.batch.items), count);
-        self.shared.settle(self.round.as_ref(), answers);
+        self.shared.settle(self.completion.as_ref(), results);
     }
 
     /// Parts the items that have a ticket, with what it is told, from those that have none, with their
     /// places.
-    fn part(&mut self, error: impl Fn(usize) -> BatchError) -> (Answers<T, R>, Vec<(usize, T)>) {
+    fn part(&mut self, error: impl Fn(usize) -> BatchError) -> (Settled<T, R>, Vec<(usize, T)>) {
         let mut items = mem::take(&mut self.batch.items).into_iter();
-        let (mut answers, mut rest) = (Vec::new(), Vec::new());
+        let (mut results, mut rest) = (Vec::new(), Vec::new());
         let mut tickets = self.tickets.iter().peekable();
         for place in 0..self.batch.count() {
             let item = items.next();
             match tickets.next_if(|(owner, _)| *owner == place) {
-                Some(&(_, number)) => answers.push((number, Err(Failed::new(item, error(place))))),
+                Some(&(_, number)) => results.push((number, Err(Failed::new(item, error(place))))),
                 None => rest.extend(item.map(|item| (place, item))),
             }
         }
-        (answers, rest)
+        (results, rest)
     }
 }
 
 /// One result for all tickets: clones, and the original for the last. If a clone panics, nobody gets any.
-fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Result<Answers<T, R>, Payload> {
+fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Result<Settled<T, R>, Payload> {
     let Some(((_, last), others)) = tickets.split_last() else {
         // Nobody wants it.
         panics::discard(result);
         return Ok(Vec::new());
     };
-    let mut answers = Vec::with_capacity(tickets.len());
+    let mut results = Vec::with_capacity(tickets.len());
     for &(_, number) in others {
         match panics::catch(|| clone(&result)) {
-            Ok(copy) => answers.push((number, Ok(copy))),
+            Ok(copy) => results.push((number, Ok(copy))),
             Err(payload) => {
                 panics::discard(result);
-                panics::discard_each(answers);
+                panics::discard_each(results);
                 return Err(payload);
             }
         }
     }
-    answers.push((*last, Ok(result)));
-    Ok(answers)
+    results.push((*last, Ok(result)));
+    Ok(results)
 }
 
 /// What the ticket of an item is told that went back to whoever aborted.
-fn aborted<T, R>() -> Answer<T, R> {
+fn aborted<T, R>() -> TicketResult<T, R> {
     Err(Failed::new(None, BatchError::Cancelled))
 }
 
 /// Tells the tickets of a batch that was never begun, and gives its items back.
-pub(super) fn unbegun<T, R>(shared: &Shared<T, R>, filling: Filling<T, R>) -> Vec<T> {
-    let answers = (0..filling.tickets.len()).map(|number| (number, aborted())).collect();
-    shared.settle(filling.round.as_ref(), answers);
-    filling.items
+pub(super) fn unbegun<T, R>(shared: &Shared<T, R>, open_batch: OpenBatch<T, R>) -> Vec<T> {
+    let results = (0..open_batch.tickets.len()).map(|number| (number, aborted())).collect();
+    shared.settle(open_batch.completion.as_ref(), results);
+    open_batch.items
 }

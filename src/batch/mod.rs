@@ -5,6 +5,7 @@ mod backlog;
 mod builder;
 mod ending;
 mod failure;
+mod handler_result;
 mod handlers;
 mod items;
 mod job;
@@ -12,22 +13,21 @@ mod report;
 mod shared;
 mod taking;
 mod ticket;
-mod verdict;
 
 use std::fmt;
 
 pub use builder::{BuildError, Builder};
 pub use failure::{BatchError, Failed};
+pub use handler_result::HandlerResult;
 pub use items::{Batch, Reason};
 pub use report::{Report, Stats};
-pub use ticket::{Answer, Ticket};
-pub use verdict::Verdict;
+pub use ticket::{Ticket, TicketResult};
 
-use crate::crew;
 use crate::error::{Partial, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex, thread};
 use crate::until::Until;
+use crate::wait::cache;
 use shared::Shared;
 
 /// Collects items and hands them to a handler many at a time: where a call for each would be too dear, such
@@ -284,7 +284,7 @@ impl<T, R> Batcher<T, R> {
         if waited.is_ok() && !inside {
             let threads = std::mem::take(&mut *self.threads.lock());
             // They are past the caller's code; this waits for the system only.
-            threads.into_iter().for_each(crew::join);
+            threads.into_iter().for_each(cache::join);
         } else {
             running = self.shared.running(&self.name);
         }

@@ -59,7 +59,7 @@ impl Stats {
 pub struct Report<T> {
     /// What was done, up to this report.
     pub stats: Stats,
-    /// Why batches failed: the first [`Report::MOST_ERRORS`], each once, in the order in which they failed.
+    /// Why batches failed: the first [`Report::MAX_ERRORS`], each once, in the order in which they failed.
     /// Also of those that a ticket or the hook was told of.
     pub errors: Vec<BatchError>,
     /// Items that an abort took back, each in one report only. They are in the order in which they were
@@ -72,7 +72,7 @@ pub struct Report<T> {
 
 impl<T> Report<T> {
     /// How many errors a report keeps. The rest are counted in its stats.
-    pub const MOST_ERRORS: usize = 16;
+    pub const MAX_ERRORS: usize = 16;
 
     /// True if every item that was accepted was processed without an error.
     pub fn is_clean(&self) -> bool {

@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::inside;
 use crate::panics;
 use crate::sync::{Arc, Mutex};
-use crate::wait::{Line, Turns, look};
+use crate::wait::{Turns, WaitList, look};
 
 pub(super) type Weigh<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
 pub(super) type Policy = Box<dyn Fn(usize, &BatchError) -> Option<Duration> + Send + Sync>;
@@ -60,12 +60,12 @@ pub(super) struct State<T, R> {
     pub(super) returned: Vec<T>,
     pub(super) stats: Stats,
     pub(super) errors: Vec<BatchError>,
-    pub(super) idle: Line,
-    pub(super) adders: Line,
-    /// Callers that have waited for room too long: while there are any, nobody else opens a batch.
+    pub(super) idle: WaitList,
+    pub(super) adders: WaitList,
+    /// Spawn that have waited for room too long: while there are any, nobody else opens a batch.
     pub(super) turns: Turns,
-    pub(super) watchers: Line,
-    pub(super) pausing: Line,
+    pub(super) watchers: WaitList,
+    pub(super) pausing: WaitList,
 }
 
 impl<T, R> Drop for State<T, R> {
@@ -97,11 +97,11 @@ impl<T, R> Shared<T, R> {
             returned: Vec::new(),
             stats: Stats::default(),
             errors: Vec::new(),
-            idle: Line::new(),
-            adders: Line::new(),
+            idle: WaitList::new(),
+            adders: WaitList::new(),
             turns: Turns::new(),
-            watchers: Line::new(),
-            pausing: Line::new(),
+            watchers: WaitList::new(),
+            pausing: WaitList::new(),
         };
         let handlers = Arc::default();
         let later = ticket::unheard_later;

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::backlog::Filling;
+use super::backlog::OpenBatch;
 use super::failure::{BatchError, Failed};
 use super::report::{Report, Stats};
 use super::shared::Shared;
-use super::ticket::{Answer, Round};
+use super::ticket::{Completion, TicketResult};
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait::Slot;
+use crate::wait::Waiter;
 
 impl<T, R> Shared<T, R> {
     /// Waits for a batch to hand over; `None` if there will be none.
-    pub(super) fn next(&self, thread: usize) -> Option<Filling<T, R>> {
+    pub(super) fn next(&self, thread: usize) -> Option<OpenBatch<T, R>> {
         loop {
             let mut state = self.state.lock();
             if let Some(batch) = state.backlog.take(&self.clock) {
@@ -33,23 +33,23 @@ impl<T, R> Shared<T, R> {
                 return None;
             }
             // Found to be without work and put into the line under one lock: see "Nobody oversleeps".
-            let slot = state.idle.join();
+            let waiter = state.idle.join();
             let deadline = state.backlog.deadline();
             drop(state);
-            self.sleep(&slot, deadline);
+            self.sleep(&waiter, deadline);
         }
     }
 
-    fn sleep(&self, slot: &Arc<Slot>, deadline: Option<Instant>) {
+    fn sleep(&self, waiter: &Arc<Waiter>, deadline: Option<Instant>) {
         // Where batches fill in microseconds, the adder need not make a system call to wake this thread.
         let limit = match deadline {
             Some(at) => Until::from((&self.clock, at)),
             None => Until::forever(),
         };
         let limit = limit.start();
-        limit.look_out(|| slot.has_ended());
-        if limit.sleep(slot).is_err() {
-            self.state.lock().idle.leave(slot);
+        limit.look_out(|| waiter.has_ended());
+        if limit.sleep(waiter).is_err() {
+            self.state.lock().idle.leave(waiter);
         }
     }
 
@@ -60,12 +60,12 @@ impl<T, R> Shared<T, R> {
             return true;
         }
         state.stats.retries += 1;
-        let slot = state.pausing.join();
+        let waiter = state.pausing.join();
         drop(state);
         // Only an abort grants.
-        let aborted = Until::from((&self.clock, pause)).start().sleep(&slot).is_ok();
+        let aborted = Until::from((&self.clock, pause)).start().sleep(&waiter).is_ok();
         if !aborted {
-            self.state.lock().pausing.leave(&slot);
+            self.state.lock().pausing.leave(&waiter);
         }
         aborted
     }
@@ -79,7 +79,7 @@ impl<T, R> Shared<T, R> {
     pub(super) fn count_failed<'e>(&self, items: usize, errors: impl Iterator<Item = &'e BatchError>) {
         let mut state = self.state.lock();
         state.stats.processing -= items;
-        let room = Report::<T>::MOST_ERRORS - state.errors.len();
+        let room = Report::<T>::MAX_ERRORS - state.errors.len();
         let mut errors = errors.peekable();
         let panicked = errors.peek().is_some_and(|error| error.is_panic());
         *(if panicked { &mut state.stats.panicked } else { &mut state.stats.failed }) += items;
@@ -105,9 +105,13 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Answers the tickets of a batch, and tells the hook what no ticket hears of.
-    pub(super) fn settle(&self, round: Option<&Arc<Round<T, R>>>, answers: Vec<(usize, Answer<T, R>)>) {
-        let Some(round) = round else { return };
-        for unheard in round.settle(answers) {
+    pub(super) fn settle(
+        &self,
+        completion: Option<&Arc<Completion<T, R>>>,
+        results: Vec<(usize, TicketResult<T, R>)>,
+    ) {
+        let Some(completion) = completion else { return };
+        for unheard in completion.settle(results) {
             match unheard {
                 Err(Failed { value, error }) if !matches!(error, BatchError::Cancelled) => {
                     self.tell(Failed::new(value.into_iter().collect(), error));

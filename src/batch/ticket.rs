@@ -12,13 +12,13 @@ use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 use crate::wait::graph::{Awaited, Owner};
-use crate::wait::{self, Line, Place, Slot};
+use crate::wait::{self, WaitList, WaitPoint, Waiter};
 
 /// How an item ended: its result, or the item and the reason why there is none.
-pub type Answer<T, R> = Result<R, Failed<Option<T>>>;
+pub type TicketResult<T, R> = Result<R, Failed<Option<T>>>;
 
 /// [`unheard_later`], for items and results that are known to borrow nothing.
-pub(super) type Later<T, R> = fn(Answer<T, R>, Option<Hook<T>>) -> Box<dyn FnOnce()>;
+pub(super) type Later<T, R> = fn(TicketResult<T, R>, Option<Hook<T>>) -> Box<dyn FnOnce()>;
 
 /// The result of an item that was [submitted](super::Batcher::submit), as soon as its batch was processed.
 ///
@@ -57,12 +57,12 @@ pub(super) type Later<T, R> = fn(Answer<T, R>, Option<Hook<T>>) -> Box<dyn FnOnc
 /// A wait that ends early gives the ticket back; the item is not taken out of its batch.
 #[must_use = "dropping the ticket loses the result; `add` is for items without one"]
 pub struct Ticket<T, R> {
-    round: Arc<Round<T, R>>,
+    completion: Arc<Completion<T, R>>,
     number: usize,
 }
 
 /// The tickets of one batch. One mutex orders everything in this file.
-pub(super) struct Round<T, R> {
+pub(super) struct Completion<T, R> {
     state: Mutex<State<T, R>>,
     /// Where failures go whose ticket was dropped.
     hook: Option<Hook<T>>,
@@ -76,27 +76,27 @@ pub(super) struct Round<T, R> {
 
 struct State<T, R> {
     /// By the number of the ticket; what is missing at the end is `Open`.
-    answers: Vec<Stand<T, R>>,
-    waiting: Line,
+    results: Vec<TicketState<T, R>>,
+    waiting: WaitList,
 }
 
-enum Stand<T, R> {
+enum TicketState<T, R> {
     /// Nothing is known yet.
     Open,
     /// The ticket was dropped before.
     Dropped,
-    Known(Answer<T, R>),
+    Known(TicketResult<T, R>),
 }
 
-impl<T, R> Round<T, R> {
+impl<T, R> Completion<T, R> {
     pub(super) fn new(
         hook: Option<Hook<T>>,
         later: Later<T, R>,
         address: usize,
         handlers: Arc<Handlers>,
     ) -> Arc<Self> {
-        let state = Mutex::new(State { answers: Vec::new(), waiting: Line::new() });
-        Arc::new(Round { state, hook, later, owner: Owner::new(None), handlers, address })
+        let state = Mutex::new(State { results: Vec::new(), waiting: WaitList::new() });
+        Arc::new(Completion { state, hook, later, owner: Owner::new(None), handlers, address })
     }
 
     /// The calling thread has taken the batch.
@@ -105,15 +105,15 @@ impl<T, R> Round<T, R> {
     }
 
     /// Makes answers known and wakes those who wait; gives back the answers that nobody waits for any more.
-    pub(super) fn settle(&self, answers: Vec<(usize, Answer<T, R>)>) -> Vec<Answer<T, R>> {
+    pub(super) fn settle(&self, results: Vec<(usize, TicketResult<T, R>)>) -> Vec<TicketResult<T, R>> {
         let mut unheard = Vec::new();
         let mut state = self.state.lock();
-        for (number, answer) in answers {
-            let stand = state.stand(number);
-            if matches!(stand, Stand::Dropped) {
-                unheard.push(answer);
+        for (number, result) in results {
+            let ticket = state.ticket(number);
+            if matches!(ticket, TicketState::Dropped) {
+                unheard.push(result);
             } else {
-                *stand = Stand::Known(answer);
+                *ticket = TicketState::Known(result);
             }
         }
         let wakes = state.waiting.take_all();
@@ -122,38 +122,38 @@ impl<T, R> Round<T, R> {
         unheard
     }
 
-    fn take(&self, number: usize) -> Option<Answer<T, R>> {
+    fn take(&self, number: usize) -> Option<TicketResult<T, R>> {
         self.state.lock().take(number)
     }
 }
 
 impl<T, R> State<T, R> {
-    fn stand(&mut self, number: usize) -> &mut Stand<T, R> {
-        if self.answers.len() <= number {
-            self.answers.resize_with(number + 1, || Stand::Open);
+    fn ticket(&mut self, number: usize) -> &mut TicketState<T, R> {
+        if self.results.len() <= number {
+            self.results.resize_with(number + 1, || TicketState::Open);
         }
-        &mut self.answers[number]
+        &mut self.results[number]
     }
 
     fn is_known(&self, number: usize) -> bool {
-        matches!(self.answers.get(number), Some(Stand::Known(_)))
+        matches!(self.results.get(number), Some(TicketState::Known(_)))
     }
 
     /// Takes an answer that is known; its ticket counts as dropped from then on.
-    fn take(&mut self, number: usize) -> Option<Answer<T, R>> {
+    fn take(&mut self, number: usize) -> Option<TicketResult<T, R>> {
         if !self.is_known(number) {
             return None;
         }
-        match mem::replace(&mut self.answers[number], Stand::Dropped) {
-            Stand::Known(answer) => Some(answer),
-            Stand::Open | Stand::Dropped => None,
+        match mem::replace(&mut self.results[number], TicketState::Dropped) {
+            TicketState::Known(result) => Some(result),
+            TicketState::Open | TicketState::Dropped => None,
         }
     }
 }
 
 impl<T, R> Ticket<T, R> {
-    pub(super) fn new(round: Arc<Round<T, R>>, number: usize) -> Self {
-        Ticket { round, number }
+    pub(super) fn new(completion: Arc<Completion<T, R>>, number: usize) -> Self {
+        Ticket { completion, number }
     }
 
     /// Waits for the item to be processed, and takes its result.
@@ -163,9 +163,9 @@ impl<T, R> Ticket<T, R> {
     /// [`BatchError::Cancelled`]. [`BatchError::WouldDeadlock`] at once from inside the batcher's own
     /// handler, while the result is not known, and where the batch waits, itself or through others, for this
     /// thread: the item is processed all the same.
-    pub fn join(self) -> Answer<T, R> {
+    pub fn join(self) -> TicketResult<T, R> {
         match self.join_until(Until::forever()) {
-            Ok(answer) => answer,
+            Ok(result) => result,
             // A forever limit does not end.
             Err(_) => Err(Failed::new(None, BatchError::WouldDeadlock)),
         }
@@ -175,8 +175,8 @@ impl<T, R> Ticket<T, R> {
     ///
     /// # Errors
     /// The ticket itself, if it is not.
-    pub fn try_join(self) -> Result<Answer<T, R>, Self> {
-        self.round.take(self.number).ok_or(self)
+    pub fn try_join(self) -> Result<TicketResult<T, R>, Self> {
+        self.completion.take(self.number).ok_or(self)
     }
 
     /// Like [`join`](Ticket::join), and waits at most until `limit`. The outer result says whether the item
@@ -188,17 +188,17 @@ impl<T, R> Ticket<T, R> {
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
-    ) -> Result<Answer<T, R>, Rejected<Self, WaitError>> {
+    ) -> Result<TicketResult<T, R>, Rejected<Self, WaitError>> {
         let limit = limit.into();
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new(self, error));
         }
         // The common case, at the cost of one lock.
-        if let Some(answer) = self.round.take(self.number) {
-            return Ok(answer);
+        if let Some(result) = self.completion.take(self.number) {
+            return Ok(result);
         }
         match self.wait_until(limit) {
-            Ok(()) => Ok(self.round.take(self.number).expect("it is known, and nobody else takes it")),
+            Ok(()) => Ok(self.completion.take(self.number).expect("it is known, and nobody else takes it")),
             Err(error) => Err(Rejected::new(self, error)),
         }
     }
@@ -211,7 +211,7 @@ impl<T, R> Ticket<T, R> {
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
-        if !self.is_finished() && inside::is_inside(self.round.address) {
+        if !self.is_finished() && inside::is_inside(self.completion.address) {
             return Err(WaitError::WouldDeadlock);
         }
         limit.retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
@@ -219,65 +219,65 @@ impl<T, R> Ticket<T, R> {
 
     /// True once the result is known.
     pub fn is_finished(&self) -> bool {
-        self.round.state.lock().is_known(self.number)
+        self.completion.state.lock().is_known(self.number)
     }
 }
 
-impl<T, R> Place for Ticket<T, R> {
+impl<T, R> WaitPoint for Ticket<T, R> {
     fn looks_ready(&self) -> bool {
-        self.round.state.try_lock().is_some_and(|state| state.is_known(self.number))
+        self.completion.state.try_lock().is_some_and(|state| state.is_known(self.number))
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         // `settle` writes the answer under this lock, and takes everybody out of the line.
-        let mut state = self.round.state.lock();
+        let mut state = self.completion.state.lock();
         (!state.is_known(self.number)).then(|| state.waiting.join())
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.round.state.lock().waiting.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.completion.state.lock().waiting.leave(waiter);
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
-        let (owner, handlers) = (Arc::clone(&self.round.owner), Arc::clone(&self.round.handlers));
+        let (owner, handlers) = (Arc::clone(&self.completion.owner), Arc::clone(&self.completion.handlers));
         Some(Arc::new(Processed { owner, handlers }))
     }
 }
 
 impl<T, R> Drop for Ticket<T, R> {
     fn drop(&mut self) {
-        let mut state = self.round.state.lock();
-        let unheard = mem::replace(state.stand(self.number), Stand::Dropped);
+        let mut state = self.completion.state.lock();
+        let unheard = mem::replace(state.ticket(self.number), TicketState::Dropped);
         drop(state);
-        let (Stand::Known(answer), round) = (unheard, &self.round) else { return };
-        let later = |answer| (round.later)(answer, round.hook.clone());
+        let (TicketState::Known(result), completion) = (unheard, &self.completion) else { return };
+        let later = |result| (completion.later)(result, completion.hook.clone());
         // The item or the result may hold a ticket.
-        wait::drop_link(answer, |answer| drop_unheard(answer, round.hook.as_ref()), later);
+        wait::drop_link(result, |result| drop_unheard(result, completion.hook.as_ref()), later);
     }
 }
 
 /// Tells the hook of a failure, or drops the answer.
-fn drop_unheard<T, R>(answer: Answer<T, R>, hook: Option<&Hook<T>>) {
-    match (answer, hook) {
+fn drop_unheard<T, R>(result: TicketResult<T, R>, hook: Option<&Hook<T>>) {
+    match (result, hook) {
         (Err(failed), Some(hook)) => {
             hook.tell(Failed::new(failed.value.into_iter().collect(), failed.error));
         }
-        (answer, _) => panics::drop_here(answer),
+        (result, _) => panics::drop_here(result),
     }
 }
 
 /// What drops an answer as [`drop_unheard`] does, when it is called.
 pub(super) fn unheard_later<T: 'static, R: 'static>(
-    answer: Answer<T, R>,
+    result: TicketResult<T, R>,
     hook: Option<Hook<T>>,
 ) -> Box<dyn FnOnce()> {
-    Box::new(move || drop_unheard(answer, hook.as_ref()))
+    Box::new(move || drop_unheard(result, hook.as_ref()))
 }
 
 impl<T, R> fmt::Debug for Ticket<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Ticket");
-        if let Some(state) = self.round.state.try_lock() {
+        if let Some(state) = self.completion.state.try_lock() {
             out.field("finished", &state.is_known(self.number)).field("waiting", &state.waiting.len());
         }
         out.finish_non_exhaustive()

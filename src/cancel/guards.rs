@@ -9,7 +9,7 @@ use crate::panics;
 use crate::sync::thread;
 use crate::sync::weak::Arc;
 
-/// A slot's registration with a token, for the time of one sleep.
+/// A waiter's registration with a token, for the time of one sleep.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     node: &'a Arc<Node>,

@@ -20,7 +20,7 @@ use crate::error::{Cancelled, WaitError};
 use crate::panics;
 use crate::sync::{Arc, weak};
 use crate::until::Until;
-use crate::wait::{Outcome, Slot};
+use crate::wait::{Outcome, Waiter};
 use guards::Watch;
 use node::{Node, Watcher};
 
@@ -220,10 +220,10 @@ impl CancelToken {
         let limit = limit.into();
         limit.check_token()?;
         let limit = limit.start();
-        let slot = Slot::new();
-        let _watch = self.end_wait(&slot, Ok(()));
+        let waiter = Waiter::new();
+        let _watch = self.end_wait(&waiter, Ok(()));
         // This token's own deadline: on a manual clock, what `end_wait` did brings it.
-        let result = limit.sleep_before(&slot, self.clock(), self.deadline());
+        let result = limit.sleep_before(&waiter, self.clock(), self.deadline());
         if self.is_cancelled() { Ok(()) } else { result }
     }
 
@@ -236,7 +236,7 @@ impl CancelToken {
         if duration.is_zero() {
             return Ok(());
         }
-        match Until::from((self, duration)).start().sleep(&Slot::new()) {
+        match Until::from((self, duration)).start().sleep(&Waiter::new()) {
             Err(WaitError::TimedOut) => Ok(()),
             _ => Err(Cancelled),
         }
@@ -288,11 +288,11 @@ impl CancelToken {
     }
 
     /// Ends the wait in `slot` with `outcome` when the token is cancelled: now, if it is.
-    pub(crate) fn end_wait(&self, slot: &Arc<Slot>, outcome: Outcome) -> Option<Watch<'_>> {
-        match Node::watch(&self.node, Watcher::Slot(Arc::clone(slot), outcome)) {
+    pub(crate) fn end_wait(&self, waiter: &Arc<Waiter>, outcome: Outcome) -> Option<Watch<'_>> {
+        match Node::watch(&self.node, Watcher::Waiter(Arc::clone(waiter), outcome)) {
             Ok(key) => Some(Watch::new(&self.node, key)),
             Err(_) => {
-                drop(slot.end(outcome));
+                drop(waiter.end(outcome));
                 None
             }
         }

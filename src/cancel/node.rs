@@ -34,7 +34,7 @@ use crate::panics::{self, FirstPanic, Payload};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::weak::{Arc, Weak};
 use crate::sync::{self, Mutex, OnceLock};
-use crate::wait::{Outcome, Slot};
+use crate::wait::{Outcome, Waiter};
 
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
 
@@ -88,7 +88,7 @@ impl Drop for State {
 /// Somebody who must hear of the cancellation.
 pub(super) enum Watcher {
     /// A sleeping thread, and what it is told.
-    Slot(sync::Arc<Slot>, Outcome),
+    Waiter(sync::Arc<Waiter>, Outcome),
     Call(Callback),
     Child(Weak<Node>),
 }
@@ -214,7 +214,7 @@ impl Node {
         while let Some(node) = next {
             for watcher in node.end(&cause) {
                 match watcher {
-                    Watcher::Slot(slot, outcome) => drop(slot.end(outcome)),
+                    Watcher::Waiter(waiter, outcome) => drop(waiter.end(outcome)),
                     Watcher::Child(child) => below.extend(child.upgrade()),
                     // A callback that panics must not keep the others from hearing.
                     Watcher::Call(callback) => {
@@ -265,8 +265,8 @@ impl Node {
         // A child has the deadline itself, and a sleeper looks at the system's clock itself.
         match watcher {
             Watcher::Call(_) => Node::set_alarm(node),
-            Watcher::Slot(..) if !node.clock.is_system() => Node::set_alarm(node),
-            Watcher::Slot(..) | Watcher::Child(_) => {}
+            Watcher::Waiter(..) if !node.clock.is_system() => Node::set_alarm(node),
+            Watcher::Waiter(..) | Watcher::Child(_) => {}
         }
         if Node::is_cancelled(node) {
             return Err(watcher);

@@ -1,7 +1,7 @@
 //! Counting: in one place, or in a place for each thread.
 
-mod places;
 mod striped;
+mod thread_index;
 
 use std::fmt;
 

@@ -19,7 +19,7 @@ use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
-use super::places;
+use super::thread_index;
 use crate::sync::atomic::AtomicI64;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, OnceLock, sized};
@@ -94,14 +94,14 @@ use crate::sync::{Mutex, OnceLock, sized};
 /// addition must say what the number was.
 pub struct StripedCounter {
     /// Places by number, in segments of 1, 2, 4, 8… which come when somebody needs them.
-    segments: [OnceLock<Box<[Place]>>; SEGMENTS],
+    segments: [OnceLock<Box<[Cell]>>; SEGMENTS],
     /// For threads without a number: those at their very end, and those above 65,535.
-    crowd: Place,
+    crowd: Cell,
     /// Away from what adding reads.
     taken: CachePadded<Mutex<i64>>,
 }
 
-type Place = CachePadded<AtomicI64>;
+type Cell = CachePadded<AtomicI64>;
 
 /// 2^16 - 1 places.
 const SEGMENTS: usize = sized(16, 3);
@@ -111,7 +111,7 @@ impl StripedCounter {
     pub fn new() -> Self {
         StripedCounter {
             segments: std::array::from_fn(|_| OnceLock::new()),
-            crowd: Place::default(),
+            crowd: Cell::default(),
             taken: CachePadded::new(Mutex::new(0)),
         }
     }
@@ -119,7 +119,7 @@ impl StripedCounter {
     /// Adds `count`, which may be negative. The sum wraps around at the ends of `i64`.
     #[inline]
     pub fn add(&self, count: i64) {
-        match places::current().and_then(|number| self.place(number)) {
+        match thread_index::current().and_then(|number| self.place(number)) {
             Some(place) => add_alone(place, count),
             None => self.add_slowly(count),
         }
@@ -160,14 +160,14 @@ impl StripedCounter {
 
     /// Everything that was ever added. The caller holds the lock under which segments are made.
     fn total(&self) -> i64 {
-        let places = self.segments.iter().filter_map(OnceLock::get).flatten();
+        let thread_index = self.segments.iter().filter_map(OnceLock::get).flatten();
         // Relaxed: see `add_alone`.
-        places.chain([&self.crowd]).fold(0, |sum, place| sum.wrapping_add(place.load(Relaxed)))
+        thread_index.chain([&self.crowd]).fold(0, |sum, place| sum.wrapping_add(place.load(Relaxed)))
     }
 
     /// The place with that number, if it is there.
     #[inline]
-    fn place(&self, number: usize) -> Option<&Place> {
+    fn place(&self, number: usize) -> Option<&Cell> {
         let (segment, index) = position(number);
         // The cell publishes the segment, with its zeros.
         self.segments.get(segment)?.get()?.get(index)
@@ -175,15 +175,15 @@ impl StripedCounter {
 
     fn grow(&self, segment: usize) {
         let _alone = self.taken.lock();
-        if let Some(places) = self.segments.get(segment) {
+        if let Some(thread_index) = self.segments.get(segment) {
             // Set already if somebody else came first.
-            places.get_or_init(|| (0..1_usize << segment).map(|_| Place::default()).collect());
+            thread_index.get_or_init(|| (0..1_usize << segment).map(|_| Cell::default()).collect());
         }
     }
 
     #[cold]
     fn add_slowly(&self, count: i64) {
-        let number = places::current().or_else(places::draw);
+        let number = thread_index::current().or_else(thread_index::draw);
         if let Some(number) = number {
             self.grow(position(number).0);
         }

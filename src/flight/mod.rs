@@ -11,7 +11,7 @@ use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::graph;
-use table::{Boarding, Flight, Table};
+use table::{Flight, Role, Table};
 
 /// What followers get if the leader's clone for them panics.
 const UNSHARED: &str = "the result could not be cloned";
@@ -168,8 +168,8 @@ where
         F: FnOnce() -> V,
     {
         match self.board(key) {
-            Boarding::Leads(flight) => Ok(self.lead(flight, f)),
-            Boarding::UnderWay(flight) => {
+            Role::Leader(flight) => Ok(self.lead(flight, f)),
+            Role::Follower(flight) => {
                 panics::discard(flight);
                 Err(Rejected::new(f, TryError::WouldBlock))
             }
@@ -203,8 +203,8 @@ where
         let mut started = None;
         loop {
             let flight = match self.board(key) {
-                Boarding::Leads(flight) => return Ok(Ok(self.lead(flight, f))),
-                Boarding::UnderWay(flight) => flight,
+                Role::Leader(flight) => return Ok(Ok(self.lead(flight, f))),
+                Role::Follower(flight) => flight,
             };
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
             let waited = flight.end.wait(limit);
@@ -243,7 +243,7 @@ where
         self.table.find(self.hasher.hash_one(key), |other| other.borrow() == key).is_some()
     }
 
-    fn board<Q>(&self, key: &Q) -> Boarding<K, V>
+    fn board<Q>(&self, key: &Q) -> Role<K, V>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,

@@ -45,10 +45,10 @@ pub(super) struct Flight<K, V> {
     pub(super) end: OneShot<(), Arc<Result<V, String>>>,
 }
 
-pub(super) enum Boarding<K, V> {
+pub(super) enum Role<K, V> {
     /// Nobody was there: this thread makes the call.
-    Leads(Arc<Flight<K, V>>),
-    UnderWay(Arc<Flight<K, V>>),
+    Leader(Arc<Flight<K, V>>),
+    Follower(Arc<Flight<K, V>>),
 }
 
 impl<K, V> Table<K, V> {
@@ -67,9 +67,9 @@ impl<K, V> Table<K, V> {
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         key: impl FnOnce() -> K,
-    ) -> Boarding<K, V> {
+    ) -> Role<K, V> {
         if let Some(flight) = self.find(hash, &is_key) {
-            return Boarding::UnderWay(flight);
+            return Role::Follower(flight);
         }
         let new = Arc::new(Flight { key: key(), hash, end: OneShot::claimed_by(this_thread()) });
         let mut strangers = Vec::new();
@@ -86,12 +86,12 @@ impl<K, V> Table<K, V> {
             match found {
                 None => {
                     panics::discard_each(strangers);
-                    return Boarding::Leads(new);
+                    return Role::Leader(new);
                 }
                 Some(flight) if is_key(&flight.key) => {
                     panics::discard(new);
                     panics::discard_each(strangers);
-                    return Boarding::UnderWay(flight);
+                    return Role::Follower(flight);
                 }
                 Some(flight) => strangers.push(flight),
             }

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::mem;
 
-use super::board::Board;
-use super::callers::Callers;
+use super::spawn::Spawn;
 use super::state::Task;
+use super::task_set::TaskSet;
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::panics::{self, Payload};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex};
 
 pub(super) struct Core<E> {
-    pub(super) board: Arc<Board>,
+    pub(super) set: Arc<TaskSet>,
     pub(super) token: CancelToken,
     /// In the order in which they came. Never empty once the first has come, except where an owner took them.
     failures: Mutex<Vec<Failure<E>>>,
@@ -31,9 +31,9 @@ pub(super) enum Failure<E> {
 }
 
 impl<E> Core<E> {
-    pub(super) fn new(callers: Option<Arc<dyn Callers>>, token: &CancelToken) -> Self {
+    pub(super) fn new(spawn: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
         Core {
-            board: Arc::new(Board::new(callers)),
+            set: Arc::new(TaskSet::new(spawn)),
             token: token.loose_child(),
             failures: Mutex::new(Vec::new()),
             keeps_going: AtomicBool::new(false),
@@ -118,7 +118,7 @@ impl<E> Core<E> {
 
     /// Calls `closer` when the token is cancelled, from whichever thread does that.
     pub(super) fn on_stop(&self, closer: Task) {
-        if !self.board.keep_closer(closer) {
+        if !self.set.keep_closer(closer) {
             return;
         }
         let mut watch = self.watch.lock();
@@ -127,8 +127,8 @@ impl<E> Core<E> {
             // and what is called is the caller's code. So it is made without the lock; of two, either is
             // enough.
             drop(watch);
-            let board = Arc::clone(&self.board);
-            let guard = self.token.on_cancel(move || board.stop());
+            let set = Arc::clone(&self.set);
+            let guard = self.token.on_cancel(move || set.stop());
             watch = self.watch.lock();
             let unneeded = watch.replace(guard);
             drop(watch);
@@ -172,6 +172,6 @@ impl<E> Failure<E> {
 
 impl<E> fmt::Debug for Core<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("board", &self.board).field("token", &self.token).finish()
+        f.debug_struct("Core").field("set", &self.set).field("token", &self.token).finish()
     }
 }

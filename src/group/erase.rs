@@ -20,20 +20,20 @@ impl Drop for NoUnwind {
 /// Sound because of how [`scope`](super::scope()) uses it, and [`yard`](super::yard::yard), which says what
 /// differs:
 ///
-/// 1. Every task and every closer goes straight to the scope's [`Board`](super::board::Board) and nowhere
+/// 1. Every task and every closer goes straight to the scope's [`TaskSet`](super::board::TaskSet) and nowhere
 ///    else.
-/// 2. The board counts a task as present from the moment that it is posted until its box has been consumed
-///    *and* everything in it dropped. A closer is in the board's list, or the board counts the thread that
-///    calls it as present, or it is called by the very thread that brings it, which is the body's or a
+/// 2. The task set counts a task as present from the moment that it is posted until its box has been consumed
+///    *and* everything in it dropped. A closer is in the task set's list, or the task set counts the thread
+///    that calls it as present, or it is called by the very thread that brings it, which is the body's or a
 ///    task's.
-/// 3. `scope` does not return or unwind past `Board::finish_for_good`, which returns when it has found, in
-///    one critical section, that nobody is present and no closer in the list; and the board's lock orders the
-///    end of each task before that. It does not panic: it runs tasks, which catch their panics, and takes
+/// 3. `scope` does not return or unwind past `TaskSet::finish_for_good`, which returns when it has found, in
+///    one critical section, that nobody is present and no closer in the list; and the task set's lock orders
+///    the end of each task before that. It does not panic: it runs tasks, which catch their panics, and takes
 ///    locks; if it did, [`NoUnwind`] would end the process. The panics of `body` and of callbacks are caught
 ///    before.
 /// 4. Nothing can be posted afterwards: posting needs the `&'scope Scope`, which `body` and the tasks have
 ///    and which none of them can keep, because `'scope` is theirs for any lifetime the caller picks. The
-///    callback that the scope leaves in its token holds the board alone, and finds nothing in it.
+///    callback that the scope leaves in its token holds the task set alone, and finds nothing in it.
 ///
 /// Each of these is an argument that something fails without:
 ///
@@ -43,7 +43,7 @@ impl Drop for NoUnwind {
 /// | 2 | `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer`, `group-late-closer-is-kept` | models |
 /// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns`, `group-unwinding-goes-on` | the tests below |
 /// | 4 | `group-end-leaves-closers`, and the programs of `lifetimes.rs` that must not compile | a model, doc-tests |
-/// | yard | `yard-does-not-close`, `yard-does-not-wait`, `yard-unwinds-past-its-tasks`, `yard-unwinds-when-it-stops` | the tests in `yard.rs` |
+/// | nursery | `yard-does-not-close`, `yard-does-not-wait`, `yard-unwinds-past-its-tasks`, `yard-unwinds-when-it-stops` | the tests in `nursery.rs` |
 pub(super) fn lifetime<'a>(task: Box<dyn FnOnce() -> bool + Send + 'a>) -> Task {
     // SAFETY: the two types differ in a lifetime only, so the layout and the vtable are the same. What is
     // borrowed for `'a` is alive for as long as the box is, by 1 to 4.
@@ -57,7 +57,7 @@ mod tests {
     use std::process::Command;
 
     use super::NoUnwind;
-    use crate::group::callers::{Callers, Help};
+    use crate::group::spawn::{HelperFn, Spawn};
     use crate::group::{scope, scope_on};
     use crate::sync::Arc;
     use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -67,8 +67,8 @@ mod tests {
     /// for.
     struct Nobody;
 
-    impl Callers for Nobody {
-        fn call(self: Arc<Self>, _: Help) -> bool {
+    impl Spawn for Nobody {
+        fn call(self: Arc<Self>, _: HelperFn) -> bool {
             false
         }
     }

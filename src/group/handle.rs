@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::board::Board;
 use super::state::Task;
+use super::task_set::TaskSet;
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, Rejected, TryError, WaitError};
 use crate::panics;
@@ -43,7 +43,7 @@ pub struct Handle<R> {
     /// The closure is kept elsewhere, with those of tasks that have no handle.
     end: Arc<OneShot<(), R>>,
     /// Where the task is posted, and its number there.
-    board: Arc<Board>,
+    set: Arc<TaskSet>,
     number: usize,
     later: Option<Later<R>>,
 }
@@ -64,15 +64,15 @@ impl<R> Maker<R> {
     }
 
     /// Posts the task that this one's result comes from.
-    pub(super) fn post(
+    pub(super) fn push(
         self,
-        board: &Arc<Board>,
+        set: &Arc<TaskSet>,
         later: Option<Later<R>>,
         task: impl FnOnce(Self) -> Task,
     ) -> Handle<R> {
         let end = Arc::clone(&self.0);
-        let number = Board::post_joined(board, task(self));
-        Handle { end, board: Arc::clone(board), number, later }
+        let number = TaskSet::post_joined(set, task(self));
+        Handle { end, set: Arc::clone(set), number, later }
     }
 
     pub(super) fn begin(&self) {
@@ -147,14 +147,14 @@ impl<R> Handle<R> {
             }
             // It runs no task, as that might outlast the limit; but if a thread was refused, one is asked for
             // again.
-            let _ = Board::call(&self.board);
+            let _ = TaskSet::call(&self.set);
         }
         self.end.wait(limit)
     }
 
     /// Waits for the end, and runs the task for it if no other thread has started it.
     fn wait(&self) -> Result<(), WaitError> {
-        let run = || Board::run_joined(&self.board, self.number);
+        let run = || TaskSet::run_joined(&self.set, self.number);
         // A helper has it, or this thread has run it.
         if !run() {
             return self.end.wait(Until::forever());
@@ -164,7 +164,7 @@ impl<R> Handle<R> {
         loop {
             let refused = CancelToken::new();
             let _leaves = refused.drop_guard();
-            self.board.tell_of_refusal(refused.clone());
+            self.set.tell_of_refusal(refused.clone());
             let limit = if run() { Until::from(&refused) } else { Until::forever() };
             match self.end.wait(limit) {
                 Err(WaitError::Cancelled) => {}

@@ -17,10 +17,6 @@
 //! does so before it opens its first scope. See the [guide](crate::guide#ctrl-c-signals-and-fork).
 
 #[forbid(unsafe_code)]
-mod board;
-#[forbid(unsafe_code)]
-mod callers;
-#[forbid(unsafe_code)]
 mod core;
 #[allow(unsafe_code)]
 mod erase;
@@ -29,35 +25,39 @@ mod error;
 #[forbid(unsafe_code)]
 mod handle;
 #[forbid(unsafe_code)]
+mod nursery;
+#[forbid(unsafe_code)]
 mod owned;
 #[forbid(unsafe_code)]
 mod returns;
 #[forbid(unsafe_code)]
 mod scope;
 #[forbid(unsafe_code)]
+mod spawn;
+#[forbid(unsafe_code)]
 mod spawner;
 #[forbid(unsafe_code)]
 mod state;
 #[forbid(unsafe_code)]
-mod tasks;
+mod task_set;
 #[forbid(unsafe_code)]
-mod yard;
+mod tasks;
 
-pub(crate) use callers::{Callers, Help};
 pub use error::{Error, Threads, Unfinished};
 pub use handle::Handle;
+pub(crate) use nursery::{Nursery, nursery};
 pub use owned::{Group, Outcome};
 pub use returns::{BodyResult, TaskResult};
 pub use scope::Scope;
+pub(crate) use spawn::{HelperFn, Spawn};
 pub use spawner::Spawner;
-pub(crate) use yard::{Yard, yard};
 
 use crate::cancel::CancelToken;
-use crate::crew;
 use crate::error::{Rejected, WaitError};
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::cache;
 use core::Failure;
 
 /// Runs `body`, which may spawn tasks that borrow from the stack, and returns when all of them have ended.
@@ -160,7 +160,7 @@ where
 /// [`scope`] with helpers from elsewhere: those that `callers` sends run the tasks, and the thread that calls
 /// this runs them too once `body` is done, so it ends though `callers` never sends anybody.
 pub(crate) fn scope_on<'env, R, E, F>(
-    callers: Arc<dyn Callers>,
+    spawn: Arc<dyn Spawn>,
     token: &CancelToken,
     body: F,
 ) -> Result<R::Value, Error<E>>
@@ -169,11 +169,11 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> R,
 {
-    scope_with(Some(callers), token, body)
+    scope_with(Some(spawn), token, body)
 }
 
 fn scope_with<'env, R, E, F>(
-    callers: Option<Arc<dyn Callers>>,
+    spawn: Option<Arc<dyn Spawn>>,
     token: &CancelToken,
     body: F,
 ) -> Result<R::Value, Error<E>>
@@ -182,7 +182,7 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> R,
 {
-    let scope = Scope::new(callers, token);
+    let scope = Scope::new(spawn, token);
     let result = panics::catch(|| body(&scope).into_result());
     // Nothing from here on may unwind past `finish`: until it returns, tasks borrow from `scope` and from
     // the caller's stack. Cancelling runs callbacks, which are the caller's code.
@@ -197,7 +197,7 @@ where
         }
     };
     let guard = erase::NoUnwind;
-    let skipped = scope.core.board.finish_for_good();
+    let skipped = scope.core.set.finish_for_good();
     std::mem::forget(guard);
     // Nothing of the caller's is left to be dropped while its panic or its error is on the way.
     let failure = scope.core.take_first_and_discard();
@@ -229,7 +229,7 @@ where
 ///
 /// A pool's workers are its own, and in its [`stats`](crate::Pool::stats).
 pub fn threads() -> Threads {
-    let crew::Figures { alive, idle, started } = crew::figures();
+    let cache::Figures { alive, idle, started } = cache::figures();
     Threads { alive, idle, started }
 }
 
@@ -256,5 +256,5 @@ pub fn threads() -> Threads {
 /// With how many are left: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`]
 /// if this is called on one of them, which would wait for itself.
 pub fn join_threads<'a>(limit: impl Into<Until<'a>>) -> Result<(), Rejected<Threads, WaitError>> {
-    crew::join_idle(limit.into()).map_err(|error| Rejected::new(threads(), error))
+    cache::join_idle(limit.into()).map_err(|error| Rejected::new(threads(), error))
 }

@@ -198,7 +198,7 @@ impl<E: Send + Sync + 'static> Group<E> {
     #[track_caller]
     pub fn limit(&self, limit: usize) {
         assert!(limit > 0, "a limit of 0 tasks would never start one; the least is 1");
-        super::board::Board::limit(&self.core().board, limit);
+        super::task_set::TaskSet::limit(&self.core().set, limit);
     }
 
     /// From here on an error stops nobody. The first is returned all the same; [`errors`](Group::errors) has
@@ -242,8 +242,8 @@ impl<E: Send + Sync + 'static> Group<E> {
     /// calls it: it would wait for itself.
     #[track_caller]
     pub fn wait(&self) -> Outcome<E> {
-        assert!(!self.core().board.is_inside(), "a task waits for its own group: it would wait for ever");
-        self.core().board.finish();
+        assert!(!self.core().set.is_inside(), "a task waits for its own group: it would wait for ever");
+        self.core().set.finish();
         self.outcome()
     }
 
@@ -261,9 +261,9 @@ impl<E: Send + Sync + 'static> Group<E> {
         &self,
         limit: impl Into<Until<'a>>,
     ) -> Result<Outcome<E>, Rejected<Unfinished, WaitError>> {
-        match self.core().board.wait_until(limit.into()) {
+        match self.core().set.wait_until(limit.into()) {
             Ok(()) => Ok(self.outcome()),
-            Err(error) => Err(Rejected::new(self.core().board.unfinished(), error)),
+            Err(error) => Err(Rejected::new(self.core().set.unfinished(), error)),
         }
     }
 
@@ -292,7 +292,7 @@ impl<E: Send + Sync + 'static> Group<E> {
             Some(Failure::Told(None)) => {
                 panic!("a task of the group panicked, and an earlier wait was told of it")
             }
-            None if self.core().board.skipped() => Err(Error::Cancelled),
+            None if self.core().set.skipped() => Err(Error::Cancelled),
             None => Ok(()),
         }
     }
@@ -304,8 +304,8 @@ impl<E> Drop for Group<E> {
     fn drop(&mut self) {
         let core = self.core();
         let cancelled = panics::catch(|| core.token.cancel());
-        if !core.board.is_inside() {
-            core.board.finish();
+        if !core.set.is_inside() {
+            core.set.finish();
         }
         let unread = core.with_failures(|failures| match failures.first_mut() {
             Some(panic @ Failure::Panic(..)) => Some(panic.tell()),
@@ -326,7 +326,7 @@ impl<E> Drop for Group<E> {
 impl<E> fmt::Debug for Group<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group")
-            .field("board", &self.core().board)
+            .field("set", &self.core().set)
             .field("token", &self.core().token)
             .finish_non_exhaustive()
     }

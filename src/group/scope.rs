@@ -3,11 +3,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::board::Board;
-use super::callers::Callers;
 use super::core::Core;
 use super::handle::{Handle, Maker};
+use super::spawn::Spawn;
 use super::state::Task;
+use super::task_set::TaskSet;
 use super::{TaskResult, Unfinished, erase};
 use crate::cancel::CancelToken;
 use crate::error::{Rejected, TryError, WaitError};
@@ -72,8 +72,8 @@ pub struct Scope<'scope, 'env: 'scope, E: 'env> {
 }
 
 impl<'env, E: 'env> Scope<'_, 'env, E> {
-    pub(super) fn new(callers: Option<Arc<dyn Callers>>, token: &CancelToken) -> Self {
-        Scope { core: Core::new(callers, token), scope: PhantomData, env: PhantomData }
+    pub(super) fn new(spawn: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
+        Scope { core: Core::new(spawn, token), scope: PhantomData, env: PhantomData }
     }
 }
 
@@ -87,7 +87,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E, Value = ()>,
     {
-        self.post(None, f);
+        self.push(None, f);
     }
 
     /// Like [`spawn`](Scope::spawn); the name is what [`wait_until`](Scope::wait_until) tells of a task that
@@ -97,7 +97,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E, Value = ()>,
     {
-        self.post(Some(Arc::from(name)), f);
+        self.push(Some(Arc::from(name)), f);
     }
 
     /// Spawns a task if fewer than the [limit](Scope::limit)'s number are there, running or waiting.
@@ -131,7 +131,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         R: TaskResult<E>,
         R::Value: Send + 'scope,
     {
-        Maker::new().post(&self.core.board, None, |maker| {
+        Maker::new().push(&self.core.set, None, |maker| {
             erase::lifetime(Box::new(move || {
                 maker.begin();
                 self.core.run(None, |token| f(token).into_result(), move |result| maker.keep(result))
@@ -154,7 +154,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     #[track_caller]
     pub fn limit(&self, limit: usize) {
         assert!(limit > 0, "a limit of 0 tasks would never start one; the least is 1");
-        Board::limit(&self.core.board, limit);
+        TaskSet::limit(&self.core.set, limit);
     }
 
     /// From here on an error stops nobody: the other tasks go on, and those that wait start. The first error
@@ -209,8 +209,8 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     /// If a task of the scope calls it: it would wait for itself.
     #[track_caller]
     pub fn wait(&self) {
-        assert!(!self.core.board.is_inside(), "a task waits for its own scope: it would wait for ever");
-        self.core.board.finish();
+        assert!(!self.core.set.is_inside(), "a task waits for its own scope: it would wait for ever");
+        self.core.set.finish();
     }
 
     /// Like [`wait`](Scope::wait), and waits at most until `limit`. It runs no task, as that might outlast
@@ -239,8 +239,8 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     /// With who has not ended: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
     /// [`WaitError::WouldDeadlock`] if a task of the scope calls it.
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), Rejected<Unfinished, WaitError>> {
-        let ended = self.core.board.wait_until(limit.into());
-        ended.map_err(|error| Rejected::new(self.core.board.unfinished(), error))
+        let ended = self.core.set.wait_until(limit.into());
+        ended.map_err(|error| Rejected::new(self.core.set.unfinished(), error))
     }
 
     /// Takes the errors that have come so far, in the order in which they came. Who takes them answers for
@@ -265,13 +265,13 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         self.core.take_errors()
     }
 
-    fn post<F, R>(&'scope self, name: Option<Arc<str>>, f: F)
+    fn push<F, R>(&'scope self, name: Option<Arc<str>>, f: F)
     where
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E, Value = ()>,
     {
         let task = self.task(name.clone(), f);
-        let _ = Board::post(&self.core.board, name, task);
+        let _ = TaskSet::push(&self.core.set, name, task);
     }
 
     fn try_post<F, R>(
@@ -283,12 +283,12 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E, Value = ()>,
     {
-        if !self.core.board.reserve() {
+        if !self.core.set.reserve() {
             return Err(Rejected::new(f, TryError::WouldBlock));
         }
         let name = name();
         let task = self.task(name.clone(), f);
-        Board::post_reserved(&self.core.board, name, task);
+        TaskSet::post_reserved(&self.core.set, name, task);
         Ok(())
     }
 
@@ -305,7 +305,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
 impl<'env, E: 'env> fmt::Debug for Scope<'_, 'env, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
-            .field("board", &self.core.board)
+            .field("set", &self.core.set)
             .field("token", &self.core.token)
             .finish_non_exhaustive()
     }

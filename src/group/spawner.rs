@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::fmt;
 
 use super::TaskResult;
-use super::board::Board;
 use super::core::Core;
 use super::handle::{self, Handle, Maker};
 use super::state::Task;
+use super::task_set::TaskSet;
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError};
 use crate::sync::{Arc, weak};
@@ -62,7 +62,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         F: FnOnce(&CancelToken) -> R + Send + 'static,
         R: TaskResult<E, Value = ()>,
     {
-        self.post(|| None, f)
+        self.push(|| None, f)
     }
 
     /// Like [`spawn`](Spawner::spawn); the name is what a wait that ends early tells of a task that runs.
@@ -74,7 +74,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         F: FnOnce(&CancelToken) -> R + Send + 'static,
         R: TaskResult<E, Value = ()>,
     {
-        self.post(|| Some(Arc::from(name)), f)
+        self.push(|| Some(Arc::from(name)), f)
     }
 
     /// Spawns a task if fewer than the [limit](super::Group::limit)'s number are there, running or waiting.
@@ -115,7 +115,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
             return Err(Rejected::new(f, Closed));
         }
         let core = weak::Arc::clone(&self.core);
-        Ok(Maker::new().post(&self.core.board, Some(handle::drop_later), |maker| {
+        Ok(Maker::new().push(&self.core.set, Some(handle::drop_later), |maker| {
             Box::new(move || {
                 maker.begin();
                 let run = |token: &CancelToken| f(token).into_result().map_err(Arc::new);
@@ -129,7 +129,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         &self.core.token
     }
 
-    fn post<F, R>(&self, name: impl FnOnce() -> Option<Arc<str>>, f: F) -> Result<(), Rejected<F, Closed>>
+    fn push<F, R>(&self, name: impl FnOnce() -> Option<Arc<str>>, f: F) -> Result<(), Rejected<F, Closed>>
     where
         F: FnOnce(&CancelToken) -> R + Send + 'static,
         R: TaskResult<E, Value = ()>,
@@ -138,7 +138,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
             return Err(Rejected::new(f, Closed));
         }
         let name = name();
-        let _ = Board::post(&self.core.board, name.clone(), self.task(name, f));
+        let _ = TaskSet::push(&self.core.set, name.clone(), self.task(name, f));
         Ok(())
     }
 
@@ -154,11 +154,11 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, TryError::Closed));
         }
-        if !self.core.board.reserve() {
+        if !self.core.set.reserve() {
             return Err(Rejected::new(f, TryError::WouldBlock));
         }
         let name = name();
-        Board::post_reserved(&self.core.board, name.clone(), self.task(name, f));
+        TaskSet::post_reserved(&self.core.set, name.clone(), self.task(name, f));
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl<E> Clone for Spawner<E> {
 impl<E> fmt::Debug for Spawner<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spawner")
-            .field("board", &self.core.board)
+            .field("set", &self.core.set)
             .field("token", &self.core.token)
             .finish_non_exhaustive()
     }

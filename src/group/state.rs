@@ -1,4 +1,4 @@
-//! What is under the board's lock: tasks that are posted, tasks that run, and the rule of the limit.
+//! What is under the task set's lock: tasks that are posted, tasks that run, and the rule of the limit.
 //!
 //! # The limit
 //! It bounds the tasks that are taken down. That alone would hang: ten of a hundred tasks wait for the cancel
@@ -19,7 +19,7 @@ use super::tasks::{Running, Waiting};
 use crate::cancel::CancelToken;
 use crate::inside::this_thread;
 use crate::sync::{Arc, time};
-use crate::wait::{Line, Wake};
+use crate::wait::{WaitList, Wake};
 
 /// A task: says whether it ran, or was not started because its group had been cancelled.
 pub(super) type Task = Box<dyn FnOnce() -> bool + Send + 'static>;
@@ -29,7 +29,7 @@ pub(super) type Task = Box<dyn FnOnce() -> bool + Send + 'static>;
 const NAP: Duration = Duration::from_secs(3);
 
 pub(super) struct State {
-    posted: Waiting,
+    queued: Waiting,
     /// Taken down, and not dropped yet.
     running: Running,
     /// Threads that run tasks, or help those who do, and do not sleep.
@@ -53,24 +53,24 @@ pub(super) struct State {
     /// Threads that call closers now.
     pub(super) closing: usize,
     /// Those who wait for the tasks that others run.
-    pub(super) waiting: Line,
+    pub(super) waiting: WaitList,
 }
 
-/// The helper that is on its way to a board.
+/// The helper that is on its way to a task set.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Helper {
-    /// The crew's, by the number of the call, which can be taken back.
-    Crew(u64),
+    /// The thread cache's, by the number of the call, which can be taken back.
+    ThreadCache(u64),
     /// The same, and it may finish its nap before it comes.
     Patient(u64),
-    /// None is on its way, because the system has refused a thread: the call waits for one of the crew to
-    /// become free.
+    /// None is on its way, because the system has refused a thread: the call waits for one of the thread
+    /// cache to become free.
     Refused(u64),
     /// Somebody else's.
-    Lent,
+    Borrowed,
 }
 
-pub(super) struct Posted {
+pub(super) struct Queued {
     pub(super) label: Label,
     task: Task,
 }
@@ -91,7 +91,7 @@ pub(super) struct Label {
 impl State {
     pub(super) fn new() -> Self {
         State {
-            posted: Waiting::default(),
+            queued: Waiting::default(),
             running: Running::default(),
             awake: 0,
             quiet_since: None,
@@ -104,26 +104,26 @@ impl State {
             closers: Vec::new(),
             has_stopped: false,
             closing: 0,
-            waiting: Line::new(),
+            waiting: WaitList::new(),
         }
     }
 
     /// Posts a task; its number.
-    pub(super) fn post(&mut self, name: Option<Arc<str>>, task: Task) -> usize {
+    pub(super) fn push(&mut self, name: Option<Arc<str>>, task: Task) -> usize {
         let number = self.spawned;
         self.spawned += 1;
-        self.posted.push(Posted { label: Label { number, name }, task });
+        self.queued.push(Queued { label: Label { number, name }, task });
         number
     }
 
     /// Takes back a task that was posted, if nobody has taken it.
     pub(super) fn withdraw(&mut self, number: usize) -> Option<Task> {
-        self.posted.remove(number).map(|posted| posted.task)
+        self.queued.remove(number).map(|queued| queued.task)
     }
 
     /// Keeps a place for a task, if the limit has one.
     pub(super) fn reserve(&mut self) -> bool {
-        let free = self.posted.len() + self.running.len() + self.reserved < self.limit;
+        let free = self.queued.len() + self.running.len() + self.reserved < self.limit;
         self.reserved += usize::from(free);
         free
     }
@@ -134,11 +134,11 @@ impl State {
 
     /// A task is posted that the limit allows to run.
     pub(super) fn has_work(&self) -> bool {
-        !self.posted.is_empty() && (self.running.len() < self.limit || self.awake == 0)
+        !self.queued.is_empty() && (self.running.len() < self.limit || self.awake == 0)
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.posted.is_empty() && self.running.is_empty() && self.closing == 0
+        self.queued.is_empty() && self.running.is_empty() && self.closing == 0
     }
 
     /// Takes a task down, with its number.
@@ -146,8 +146,8 @@ impl State {
         if !self.has_work() {
             return None;
         }
-        let posted = self.posted.pop()?;
-        Some(self.start(posted))
+        let queued = self.queued.pop()?;
+        Some(self.start(queued))
     }
 
     /// Takes down the task of that number, if nobody has and the limit allows it to run.
@@ -155,27 +155,27 @@ impl State {
         if !self.has_work() {
             return None;
         }
-        let posted = self.posted.remove(number)?;
-        Some(self.start(posted))
+        let queued = self.queued.remove(number)?;
+        Some(self.start(queued))
     }
 
     /// The task of that number is posted, and the limit allows it to run.
     pub(super) fn admits(&self, number: usize) -> bool {
-        self.has_work() && self.posted.has(number)
+        self.has_work() && self.queued.has(number)
     }
 
     /// The first task is posted, and nothing else has been: the thread that posted it may be about to wait
     /// for it.
     pub(super) fn is_first(&self) -> bool {
-        self.spawned == 1 && self.posted.len() == 1
+        self.spawned == 1 && self.queued.len() == 1
     }
 
     /// The task of that number is posted.
     pub(super) fn has(&self, number: usize) -> bool {
-        self.posted.has(number)
+        self.queued.has(number)
     }
 
-    fn start(&mut self, Posted { label, task }: Posted) -> (usize, Task) {
+    fn start(&mut self, Queued { label, task }: Queued) -> (usize, Task) {
         let number = label.number;
         self.running.push(RunningTask { label, thread: this_thread() });
         self.awake += 1;
@@ -232,7 +232,7 @@ impl State {
 
     /// Tasks posted and running.
     pub(super) fn figures(&self) -> (usize, usize) {
-        (self.posted.len(), self.running.len())
+        (self.queued.len(), self.running.len())
     }
 
     pub(super) fn unfinished(&self) -> Unfinished {
@@ -242,6 +242,6 @@ impl State {
         };
         let mut running: Vec<&Label> = self.running.iter().map(|running| &running.label).collect();
         running.sort_by_key(|label| label.number);
-        Unfinished { running: running.into_iter().map(name).collect(), waiting: self.posted.len() }
+        Unfinished { running: running.into_iter().map(name).collect(), waiting: self.queued.len() }
     }
 }

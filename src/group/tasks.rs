@@ -1,19 +1,19 @@
 //! The tasks of a group that wait, and those that run: the first of each without an allocation.
 //!
 //! Most scopes that are opened in a loop have one task, and a queue and a list that allocate for it cost more
-//! than all else that the board does.
+//! than all else that the task set does.
 
 use std::collections::VecDeque;
 
-use super::state::{Posted, RunningTask};
+use super::state::{Queued, RunningTask};
 use crate::burst;
 
 /// Tasks that nobody has taken, in the order of their numbers.
 #[derive(Default)]
 pub(super) struct Waiting {
     /// `None` only while there are no others.
-    first: Option<Posted>,
-    others: VecDeque<Posted>,
+    first: Option<Queued>,
+    others: VecDeque<Queued>,
 }
 
 impl Waiting {
@@ -25,7 +25,7 @@ impl Waiting {
         self.first.is_none()
     }
 
-    pub(super) fn push(&mut self, task: Posted) {
+    pub(super) fn push(&mut self, task: Queued) {
         match self.first {
             None => self.first = Some(task),
             Some(_) => self.others.push_back(task),
@@ -33,7 +33,7 @@ impl Waiting {
     }
 
     /// Takes the oldest.
-    pub(super) fn pop(&mut self) -> Option<Posted> {
+    pub(super) fn pop(&mut self) -> Option<Queued> {
         let oldest = self.first.take()?;
         self.first = self.others.pop_front();
         burst::give_back(&mut self.others);
@@ -45,7 +45,7 @@ impl Waiting {
     }
 
     /// Takes the task of that number.
-    pub(super) fn remove(&mut self, number: usize) -> Option<Posted> {
+    pub(super) fn remove(&mut self, number: usize) -> Option<Queued> {
         if self.is_first(number) {
             return self.pop();
         }

@@ -2,7 +2,7 @@
 
 mod bucket;
 mod keyed;
-mod plan;
+mod reservations;
 mod ticker;
 
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
 use crate::sync::{Arc, Mutex};
 use crate::until::{Limit, Until};
-use crate::wait::Slot;
+use crate::wait::Waiter;
 use bucket::{Bucket, Nanos};
-use plan::{Next, Plan, Wakes};
+use reservations::{Next, Reservations, Wakes};
 
 /// Where somebody sleeps, and until when; `None` is for ever.
-type Place = (Arc<Slot>, Option<Instant>);
+type Sleep = (Arc<Waiter>, Option<Instant>);
 
 /// Keeps calls under a rate that somebody else has set: so many requests a second, so many bytes a minute.
 ///
@@ -93,7 +93,7 @@ pub struct RateLimiter {
     clock: Clock,
     /// When it was made: instants are counted from here.
     epoch: Instant,
-    plan: Mutex<Plan>,
+    reservations: Mutex<Reservations>,
 }
 
 impl RateLimiter {
@@ -123,7 +123,7 @@ impl RateLimiter {
     #[track_caller]
     pub fn with_burst(self, burst: u64) -> Self {
         check_burst(burst);
-        let Bucket { tokens, period, .. } = self.plan.lock().bucket;
+        let Bucket { tokens, period, .. } = self.reservations.lock().bucket;
         let bucket = Bucket::new(tokens, Duration::from_nanos(period), burst);
         RateLimiter::with_bucket(bucket, self.clock)
     }
@@ -131,13 +131,13 @@ impl RateLimiter {
     /// The same limiter on `clock`, starting full at that clock's now.
     #[must_use = "this limiter is on the clock, not the one it was made from"]
     pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
-        let Bucket { tokens, period, burst, .. } = self.plan.lock().bucket;
+        let Bucket { tokens, period, burst, .. } = self.reservations.lock().bucket;
         let bucket = Bucket::new(tokens, Duration::from_nanos(period), burst);
         RateLimiter::with_bucket(bucket, clock.into())
     }
 
     fn with_bucket(bucket: Bucket, clock: Clock) -> Self {
-        RateLimiter { epoch: clock.now(), clock, plan: Mutex::new(Plan::new(bucket)) }
+        RateLimiter { epoch: clock.now(), clock, reservations: Mutex::new(Reservations::new(bucket)) }
     }
 
     /// Waits for `count` tokens together as long as it takes, and takes them. 0 succeeds at once.
@@ -155,7 +155,7 @@ impl RateLimiter {
     /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_acquire(&self, count: u64) -> Result<(), TryError> {
-        self.with_plan(|plan, now, _| plan.take(now, count))
+        self.with_reservations(|reservations, now, _| reservations.take(now, count))
     }
 
     /// Waits for `count` tokens together at most until `limit`, and takes them.
@@ -177,45 +177,50 @@ impl RateLimiter {
 
     #[cold]
     fn wait(&self, count: u64, limit: &Limit<'_>) -> Result<(), WaitError> {
-        let mut slot = Slot::new();
-        let mut at = self.join(count, limit, &slot)?;
-        // Until its instant, which the clock brings; sooner if the plan was changed. The instant and the slot
-        // that the next change will end were seen under one lock, so no change falls between.
+        let mut waiter = Waiter::new();
+        let mut at = self.join(count, limit, &waiter)?;
+        // Until its instant, which the clock brings; sooner if the plan was changed. The instant and the
+        // waiter that the next change will end were seen under one lock, so no change falls between.
         loop {
-            if let Err(ended) = limit.sleep_to(&slot, &self.clock, at) {
-                self.with_plan(|plan, now, wakes| plan.leave(now, &slot, wakes));
+            if let Err(ended) = limit.sleep_to(&waiter, &self.clock, at) {
+                self.with_reservations(|reservations, now, wakes| reservations.leave(now, &waiter, wakes));
                 return Err(ended);
             }
-            match self.look_again(&slot, limit)? {
+            match self.look_again(&waiter, limit)? {
                 None => return Ok(()),
-                Some(sleep_on) => (slot, at) = sleep_on,
+                Some(sleep_on) => (waiter, at) = sleep_on,
             }
         }
     }
 
     /// Reserves `count` tokens, if they come within the limit; says when.
-    fn join(&self, count: u64, limit: &Limit<'_>, slot: &Arc<Slot>) -> Result<Option<Instant>, WaitError> {
-        self.with_plan(|plan, now, _| {
-            if let Some(refusal) = plan.refusal(count) {
+    fn join(
+        &self,
+        count: u64,
+        limit: &Limit<'_>,
+        waiter: &Arc<Waiter>,
+    ) -> Result<Option<Instant>, WaitError> {
+        self.with_reservations(|reservations, now, _| {
+            if let Some(refusal) = reservations.refusal(count) {
                 return Err(refusal);
             }
-            let at = self.instant(plan.ready(now, count));
+            let at = self.instant(reservations.ready(now, count));
             if limit.ends_before(&self.clock, at) {
                 return limit.check().and(Err(WaitError::TimedOut));
             }
-            plan.join(now, count, Arc::clone(slot));
+            reservations.join(now, count, Arc::clone(waiter));
             Ok(at)
         })
     }
 
     /// What became of one who slept in `slot` and was woken: `None` if its tokens have come.
-    fn look_again(&self, slot: &Arc<Slot>, limit: &Limit<'_>) -> Result<Option<Place>, WaitError> {
-        let new = Slot::new();
-        self.with_plan(|plan, now, wakes| {
-            let Next::SleepTo(ready) = plan.look_again(slot, &new)? else { return Ok(None) };
+    fn look_again(&self, waiter: &Arc<Waiter>, limit: &Limit<'_>) -> Result<Option<Sleep>, WaitError> {
+        let new = Waiter::new();
+        self.with_reservations(|reservations, now, wakes| {
+            let Next::SleepTo(ready) = reservations.look_again(waiter, &new)? else { return Ok(None) };
             let at = self.instant(ready);
             if limit.ends_before(&self.clock, at) {
-                plan.leave(now, &new, wakes);
+                reservations.leave(now, &new, wakes);
                 return limit.check().and(Err(WaitError::TimedOut));
             }
             Ok(Some((new, at)))
@@ -224,33 +229,35 @@ impl RateLimiter {
 
     /// How long a call for `count` tokens would wait if it came now; `None` if it would never get them.
     pub fn delay(&self, count: u64) -> Option<Duration> {
-        self.with_plan(|plan, now, _| match plan.refusal(count) {
+        self.with_reservations(|reservations, now, _| match reservations.refusal(count) {
             Some(_) => None,
             None if count == 0 => Some(Duration::ZERO),
-            None => duration(plan.ready(now, count)?.saturating_sub(now)),
+            None => duration(reservations.ready(now, count)?.saturating_sub(now)),
         })
     }
 
     /// Whole tokens that are there and nobody waits for. By the time the caller looks, it may be another
     /// number.
     pub fn available(&self) -> u64 {
-        self.with_plan(|plan, now, _| plan.bucket.available(plan.bucket.ticks(now)))
+        self.with_reservations(|reservations, now, _| {
+            reservations.bucket.available(reservations.bucket.ticks(now))
+        })
     }
 
     /// The most tokens that there can be at once.
     pub fn burst(&self) -> u64 {
-        self.plan.lock().bucket.burst
+        self.reservations.lock().bucket.burst
     }
 
     /// How many tokens come in how long.
     pub fn rate(&self) -> (u64, Duration) {
-        let Bucket { tokens, period, .. } = self.plan.lock().bucket;
+        let Bucket { tokens, period, .. } = self.reservations.lock().bucket;
         (tokens, Duration::from_nanos(period))
     }
 
     /// Threads that wait.
     pub fn waiting(&self) -> usize {
-        self.with_plan(|plan, _, _| plan.waiting())
+        self.with_reservations(|reservations, _, _| reservations.waiting())
     }
 
     /// Changes the rate from now on. The tokens that are there stay, and a part of one that is on its way
@@ -262,7 +269,7 @@ impl RateLimiter {
     #[track_caller]
     pub fn set_rate(&self, tokens: u64, period: Duration) {
         check(tokens, period);
-        self.with_plan(|plan, now, wakes| plan.set_rate(now, tokens, period, wakes));
+        self.with_reservations(|reservations, now, wakes| reservations.set_rate(now, tokens, period, wakes));
     }
 
     /// Changes the burst. The tokens that are there stay, up to the new burst; more room is filled as time
@@ -273,37 +280,37 @@ impl RateLimiter {
     #[track_caller]
     pub fn set_burst(&self, burst: u64) {
         check_burst(burst);
-        self.with_plan(|plan, now, wakes| plan.set_burst(now, burst, wakes));
+        self.with_reservations(|reservations, now, wakes| reservations.set_burst(now, burst, wakes));
     }
 
     /// Closes the limiter: who waits, and who comes later, gets `Closed`. True if this call closed it.
     pub fn close(&self) -> bool {
-        self.with_plan(|plan, now, wakes| plan.close(now, wakes))
+        self.with_reservations(|reservations, now, wakes| reservations.close(now, wakes))
     }
 
     /// True once the limiter was closed.
     pub fn is_closed(&self) -> bool {
-        self.plan.lock().closed
+        self.reservations.lock().closed
     }
 
     /// Does `f` with the plan as it is now, and wakes whom it says after unlocking.
     ///
     /// The clock is read under the lock, so that calls are served in the order of their times.
     #[inline]
-    fn with_plan<R>(&self, f: impl FnOnce(&mut Plan, Nanos, &mut Wakes) -> R) -> R {
+    fn with_reservations<R>(&self, f: impl FnOnce(&mut Reservations, Nanos, &mut Wakes) -> R) -> R {
         let mut wakes = Wakes::new();
-        let mut plan = self.plan.lock();
+        let mut reservations = self.reservations.lock();
         let now = self.clock.now().saturating_duration_since(self.epoch).as_nanos();
-        plan.settle(now, &mut wakes);
-        let result = f(&mut plan, now, &mut wakes);
-        drop(plan);
+        reservations.settle(now, &mut wakes);
+        let result = f(&mut reservations, now, &mut wakes);
+        drop(reservations);
         drop(wakes);
         result
     }
 
     /// True if it is as new: full, open, and nobody waits.
     fn is_idle(&self) -> bool {
-        self.with_plan(|plan, now, _| plan.is_idle(now))
+        self.with_reservations(|reservations, now, _| reservations.is_idle(now))
     }
 
     fn instant(&self, at: Option<Nanos>) -> Option<Instant> {
@@ -333,13 +340,13 @@ impl fmt::Debug for RateLimiter {
     /// Never waits, and looks at no clock: what another thread has locked is left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("RateLimiter");
-        if let Some(plan) = self.plan.try_lock() {
-            let Bucket { tokens, period, burst, .. } = plan.bucket;
+        if let Some(reservations) = self.reservations.try_lock() {
+            let Bucket { tokens, period, burst, .. } = reservations.bucket;
             out.field("tokens", &tokens)
                 .field("period", &Duration::from_nanos(period))
                 .field("burst", &burst)
-                .field("waiting", &plan.waiting())
-                .field("closed", &plan.closed);
+                .field("waiting", &reservations.waiting())
+                .field("closed", &reservations.closed);
         }
         out.finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
 use crate::until::Until;
-use crate::wait::Slot;
+use crate::wait::Waiter;
 
 /// Does something every so often, without the drift of a loop that sleeps.
 ///
@@ -150,8 +150,8 @@ impl Ticker {
             return Ok(tick);
         }
         let limit = limit.on_clock(&self.clock).start();
-        limit.sleep_to(&Slot::new(), &self.clock, self.next)?;
-        // The slot was ended by the time, which is the only one that grants.
+        limit.sleep_to(&Waiter::new(), &self.clock, self.next)?;
+        // The waiter was ended by the time, which is the only one that grants.
         let due = self.next.expect("a tick that is never due ends no sleep");
         Ok(self.take(due, self.clock.now()))
     }

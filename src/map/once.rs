@@ -17,8 +17,8 @@
 //!    initialiser becomes the initialiser in the same critical section, so there is never a second one.
 //! 2. Who runs has a [`Turn`], whose drop passes the turn on: no end of the closure, and no panic of a key's
 //!    `Eq` or a value's `Clone`, leaves an initialiser behind that nobody runs.
-//! 3. A turn is passed to a slot that took it: one whose owner has given up refuses, and the next is asked.
-//!    The owner of a slot that took it runs, whatever became of its limit meanwhile.
+//! 3. A turn is passed to a waiter that took it: one whose owner has given up refuses, and the next is asked.
+//!    The owner of a waiter that took it runs, whatever became of its limit meanwhile.
 //! 4. The turn is passed on, or found to have nobody to be passed to, under the shard's lock, and ended after
 //!    the value was put in. Whoever finds an initialiser there and comes to wait too late finds its turn
 //!    ended, and looks again.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::hash::Hash;
 
-use super::gate::Gate;
+use super::cancel_mode::CancelMode;
 use super::merge::{Chain, Merge, MergeSorted};
 use super::share::{Baton, Share};
 use super::sinks::Output;
@@ -36,7 +36,7 @@ impl Pipeline<Nothing> {
     /// all.sort();
     /// assert!(all.into_iter().eq(0..20));
     /// ```
-    pub fn merge<S: Stage, G: Gate>(
+    pub fn merge<S: Stage, G: CancelMode>(
         inputs: impl IntoIterator<Item = Pipeline<S, G>>,
     ) -> Pipeline<Merge<S>, G> {
         Pipeline::gather(inputs, |inputs| Merge { inputs, bound: 64 })
@@ -44,7 +44,7 @@ impl Pipeline<Nothing> {
 
     /// Joins pipelines: all items of the first input, then all of the second. They run on whoever pulls;
     /// [`buffered`](Pipeline::buffered) lets one run ahead.
-    pub fn chain<S: Stage, G: Gate>(
+    pub fn chain<S: Stage, G: CancelMode>(
         inputs: impl IntoIterator<Item = Pipeline<S, G>>,
     ) -> Pipeline<Chain<S>, G> {
         Pipeline::gather(inputs, Chain)
@@ -61,7 +61,7 @@ impl Pipeline<Nothing> {
     /// let sorted: Vec<u32> = Pipeline::merge_sorted_by(inputs, u32::cmp).collect();
     /// assert_eq!(sorted, [1, 2, 4, 4, 6, 8, 9]);
     /// ```
-    pub fn merge_sorted_by<S: Stage, G: Gate, F>(
+    pub fn merge_sorted_by<S: Stage, G: CancelMode, F>(
         inputs: impl IntoIterator<Item = Pipeline<S, G>>,
         compare: F,
     ) -> Pipeline<MergeSorted<S, F>, G>
@@ -71,24 +71,24 @@ impl Pipeline<Nothing> {
         Pipeline::gather(inputs, |inputs| MergeSorted { inputs, compare })
     }
 
-    fn gather<S, T, G: Gate>(
+    fn gather<S, T, G: CancelMode>(
         inputs: impl IntoIterator<Item = Pipeline<S, G>>,
         join: impl FnOnce(Vec<S>) -> T,
     ) -> Pipeline<T, G> {
         let (mut first, mut stages) = (None, Vec::new());
-        for Pipeline { stage, gate, plan } in inputs {
-            first.get_or_insert((gate, plan));
+        for Pipeline { stage, mode, plan } in inputs {
+            first.get_or_insert((mode, plan));
             stages.push(stage);
         }
-        let (gate, plan) = first.unwrap_or_else(|| (G::fresh(), Plan::default()));
-        Pipeline { stage: join(stages), gate, plan }
+        let (mode, plan) = first.unwrap_or_else(|| (G::fresh(), Plan::default()));
+        Pipeline { stage: join(stages), mode, plan }
     }
 }
 
 impl<S, G> Pipeline<S, G>
 where
     S: Run<'static, G>,
-    G: Gate,
+    G: CancelMode,
 {
     /// Shares the items among `outputs` pipelines: each item goes to one of them, whichever asks first. One
     /// that waits while others are faster is next when it has lost 32 times.
@@ -114,9 +114,9 @@ where
     #[track_caller]
     pub fn fan_out(self, outputs: usize) -> Vec<Shared<S, G>> {
         assert!(outputs > 0, "a fan-out to 0 outputs would lose every item; the least is 1");
-        let gate = self.gate.clone();
+        let mode = self.mode.clone();
         let baton = Baton::new(self.into_iter());
-        (0..outputs).map(|_| Pipeline::begin(Share(Arc::clone(&baton))).behind(&gate)).collect()
+        (0..outputs).map(|_| Pipeline::begin(Share(Arc::clone(&baton))).behind(&mode)).collect()
     }
 
     /// Sends each item to the one of `outputs` pipelines that its key belongs to: items of one key all come
@@ -185,17 +185,17 @@ where
         assert!(capacity > 0, "an output with room for 0 items could never be sent one; the least is 1");
         let fits = Vec::<Routed<S, R, G>>::new().try_reserve_exact(outputs);
         assert!(fits.is_ok(), "a fan-out to {outputs} outputs does not fit into memory");
-        let gate = self.gate.clone();
+        let mode = self.mode.clone();
         let outputs = Splitter::split(self.into_iter(), outputs, capacity, route);
-        outputs.into_iter().map(|output| Pipeline::begin(output).behind(&gate)).collect()
+        outputs.into_iter().map(|output| Pipeline::begin(output).behind(&mode)).collect()
     }
 }
 
 impl<S> Pipeline<S> {
-    /// The same, behind a gate of the kind and with the token of `gate`.
-    fn behind<G: Gate>(self, gate: &G) -> Pipeline<S, G> {
-        let gate = gate.token().map_or_else(G::fresh, |token| gate.under(token));
-        Pipeline { stage: self.stage, gate, plan: self.plan }
+    /// The same, behind a cancel mode of the kind and with the token of `gate`.
+    fn behind<G: CancelMode>(self, mode: &G) -> Pipeline<S, G> {
+        let mode = mode.token().map_or_else(G::fresh, |token| mode.under(token));
+        Pipeline { stage: self.stage, mode, plan: self.plan }
     }
 }
 

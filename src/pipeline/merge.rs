@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::gate::{Cancellable, Gate};
-use super::stage::{Run, Site, Stage};
+use super::cancel_mode::{CancelMode, Cancellable};
+use super::stage::{Run, RunContext, Stage};
 use crate::cancel::CancelToken;
 use crate::error::WaitError;
-use crate::group::Yard;
+use crate::group::Nursery;
 use crate::panics::{self, FirstPanic, Payload};
 use crate::queue::{Receiver, Sender, bounded};
 use crate::sync::atomic::{AtomicBool, Ordering as Memory};
@@ -35,34 +35,34 @@ where
     S: Run<'a, Cancellable>,
     S::Iter: Send + 'a,
     S::Item: Send + 'a,
-    G: Gate,
+    G: CancelMode,
 {
     type Iter = Merging<'a, S::Iter, G>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        let token = gate.token().unwrap_or(&site.root).child();
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        let token = mode.token().unwrap_or(&context.root).child();
         let alone = token.child();
-        site.yard.tell_of_refusal(alone.clone());
+        context.nursery.tell_of_refusal(alone.clone());
         let cut = Arc::new(AtomicBool::new(false));
         let (sender, receiver) = bounded(self.bound);
         let mut offered = VecDeque::new();
         for stage in self.inputs {
             let inside = Cancellable::new(token.clone());
-            let items = stage.run(site, inside.clone());
-            let input = Input { items, sender: sender.clone(), gate: inside, cut: Arc::clone(&cut) };
+            let items = stage.run(context, inside.clone());
+            let input = Input { items, sender: sender.clone(), mode: inside, cut: Arc::clone(&cut) };
             let input = Arc::new(Mutex::new(Some(input)));
             let place = Arc::clone(&input);
             // If no thread is to be had, `alone` is cancelled.
-            let task = site.yard.offer(move || {
+            let task = context.nursery.offer(move || {
                 let input = place.lock().take();
                 if let Some(input) = input {
-                    input.pump();
+                    input.drive();
                 }
             });
             offered.extend(task.map(|task| Offered { task, input }));
         }
-        let yard = Arc::clone(&site.yard);
-        Merging { receiver, token, cut, gate, yard, alone, offered, own: VecDeque::new(), finished: false }
+        let nursery = Arc::clone(&context.nursery);
+        Merging { receiver, token, cut, mode, nursery, alone, offered, own: VecDeque::new(), finished: false }
     }
 }
 
@@ -71,11 +71,11 @@ struct Input<I: Iterator> {
     items: I,
     /// The last sender to be dropped closes the queue.
     sender: Sender<Sent<I::Item>>,
-    gate: Cancellable,
+    mode: Cancellable,
     cut: Arc<AtomicBool>,
 }
 
-/// An input that was offered to the yard's threads.
+/// An input that was offered to the nursery's threads.
 struct Offered<I: Iterator> {
     /// The number of the task that pumps it.
     task: usize,
@@ -89,7 +89,7 @@ impl<I: Iterator> Input<I> {
         match panics::catch(|| self.items.next()) {
             Ok(Some(item)) => Some(Ok(item)),
             Ok(None) => {
-                if self.gate.is_cut() {
+                if self.mode.is_cut() {
                     // An item is missing now. Relaxed: the queue's lock, by which the end is told, orders it.
                     self.cut.store(true, Memory::Relaxed);
                 }
@@ -106,11 +106,11 @@ impl<I: Iterator> Input<I> {
     }
 
     /// Sends what there is.
-    fn pump(mut self) {
+    fn drive(mut self) {
         while let Some(sent) = self.next() {
             let panicked = sent.is_err();
             // Nobody reads any more if this fails.
-            let pushed = self.sender.push_until(sent, self.gate.shut());
+            let pushed = self.sender.push_until(sent, self.mode.shut());
             let is_taken = pushed.is_ok();
             if !is_taken && !panicked {
                 self.cut.store(true, Memory::Relaxed);
@@ -121,9 +121,9 @@ impl<I: Iterator> Input<I> {
             }
         }
         // Its threads have ended before the end is told.
-        let (sender, gate) = (self.sender.clone(), self.gate.clone());
+        let (sender, mode) = (self.sender.clone(), self.mode.clone());
         if let Some(payload) = self.end() {
-            panics::discard(sender.push_until(Err(payload), gate.shut()));
+            panics::discard(sender.push_until(Err(payload), mode.shut()));
         }
     }
 }
@@ -133,8 +133,8 @@ pub struct Merging<'a, I: Iterator, G> {
     receiver: Receiver<Sent<I::Item>>,
     token: CancelToken,
     cut: Arc<AtomicBool>,
-    gate: G,
-    yard: Arc<Yard<'a>>,
+    mode: G,
+    nursery: Arc<Nursery<'a>>,
     /// A child of the token that is cancelled when a thread for an input is not to be had.
     alone: CancelToken,
     /// Inputs that no thread may have taken.
@@ -144,12 +144,12 @@ pub struct Merging<'a, I: Iterator, G> {
     finished: bool,
 }
 
-impl<I: Iterator, G: Gate> Merging<'_, I, G> {
+impl<I: Iterator, G: CancelMode> Merging<'_, I, G> {
     fn finish(&mut self, cut: bool) -> Option<I::Item> {
         self.finished = true;
         self.token.cancel();
         if cut {
-            self.gate.cut();
+            self.mode.cut();
         }
         None
     }
@@ -168,7 +168,7 @@ impl<I: Iterator, G: Gate> Merging<'_, I, G> {
     /// next may be for a thread that has done with an earlier one.
     fn take_over(&mut self) {
         while let Some(Offered { task, input }) = self.offered.pop_front() {
-            if self.yard.withdraw(task) {
+            if self.nursery.withdraw(task) {
                 // It is its turn: those that this thread advances already are an item ahead of it.
                 if let Some(input) = input.lock().take() {
                     self.own.push_front(input);
@@ -206,7 +206,7 @@ impl<I: Iterator, G: Gate> Merging<'_, I, G> {
     }
 }
 
-impl<I: Iterator, G: Gate> Iterator for Merging<'_, I, G> {
+impl<I: Iterator, G: CancelMode> Iterator for Merging<'_, I, G> {
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
@@ -222,7 +222,7 @@ impl<I: Iterator, G: Gate> Iterator for Merging<'_, I, G> {
                 return Some(item);
             }
             let limit = match self.offered.is_empty() {
-                true => self.gate.token().map_or_else(Until::forever, Until::from),
+                true => self.mode.token().map_or_else(Until::forever, Until::from),
                 false => Until::from(&self.alone),
             };
             match self.receiver.pop_until(limit) {
@@ -276,11 +276,11 @@ impl<S: Stage> Stage for Chain<S> {
     type Item = S::Item;
 }
 
-impl<'a, S: Run<'a, G>, G: Gate> Run<'a, G> for Chain<S> {
+impl<'a, S: Run<'a, G>, G: CancelMode> Run<'a, G> for Chain<S> {
     type Iter = std::iter::Flatten<std::vec::IntoIter<S::Iter>>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        let inputs: Vec<S::Iter> = self.0.into_iter().map(|stage| stage.run(site, gate.clone())).collect();
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        let inputs: Vec<S::Iter> = self.0.into_iter().map(|stage| stage.run(context, mode.clone())).collect();
         inputs.into_iter().flatten()
     }
 }
@@ -301,13 +301,14 @@ impl<'a, S, F, G> Run<'a, G> for MergeSorted<S, F>
 where
     S: Run<'a, G>,
     F: FnMut(&S::Item, &S::Item) -> Ordering,
-    G: Gate,
+    G: CancelMode,
 {
     type Iter = Sorted<S::Iter, F, G>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        let inputs = self.inputs.into_iter().map(|stage| stage.run(site, gate.clone()).peekable()).collect();
-        Sorted { inputs, compare: self.compare, gate }
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        let inputs =
+            self.inputs.into_iter().map(|stage| stage.run(context, mode.clone()).peekable()).collect();
+        Sorted { inputs, compare: self.compare, mode }
     }
 }
 
@@ -315,7 +316,7 @@ where
 pub struct Sorted<I: Iterator, F, G> {
     inputs: Vec<std::iter::Peekable<I>>,
     compare: F,
-    gate: G,
+    mode: G,
 }
 
 impl<I: Iterator, F, G> fmt::Debug for Sorted<I, F, G> {
@@ -328,7 +329,7 @@ impl<I, F, G> Iterator for Sorted<I, F, G>
 where
     I: Iterator,
     F: FnMut(&I::Item, &I::Item) -> Ordering,
-    G: Gate,
+    G: CancelMode,
 {
     type Item = I::Item;
 
@@ -338,8 +339,8 @@ where
         let mut least: Option<(usize, &I::Item)> = None;
         for (index, input) in self.inputs.iter_mut().enumerate() {
             let Some(head) = input.peek() else { continue };
-            if !self.gate.is_open() {
-                self.gate.cut();
+            if !self.mode.is_open() {
+                self.mode.cut();
                 return None;
             }
             match least {

@@ -1,11 +1,11 @@
 //! Streams that keep their order, keep their bounds, and stop when told.
 
 mod branches;
+mod cancel_mode;
+mod channel;
 mod figures;
-mod gate;
 mod merge;
 mod par;
-mod pump;
 #[cfg(feature = "rayon")]
 mod rayon;
 mod shapes;
@@ -25,14 +25,14 @@ use std::iter;
 use crossbeam_channel::Receiver;
 
 pub use branches::{Routed, Shared};
+pub use cancel_mode::{CancelMode, Cancellable, Free};
+pub use channel::ChannelDriver;
 pub use figures::{Figures, StageFigures};
-pub use gate::{Cancellable, Free, Gate};
 pub use merge::{Chain, Merge, MergeSorted};
 pub use par::ParMap;
-pub use pump::Pump;
 pub use shapes::{Chunks, FlatMap, Skip, Take};
 pub use share::Share;
-pub use sinks::{Feed, Output};
+pub use sinks::{BorrowedIter, Output};
 pub use split::{ByKey, Route, Split, ToAll};
 pub use stage::{Items, Messages, Queued, Run, Stage};
 pub use steps::{
@@ -42,7 +42,7 @@ pub use threads::Buffered;
 pub use within::ChunksWithin;
 
 use crate::cancel::CancelToken;
-use crate::group::Callers;
+use crate::group::Spawn;
 use crate::pool::Pool;
 use crate::queue;
 use crate::sync::Arc;
@@ -123,7 +123,7 @@ use crate::sync::Arc;
 /// Models in `loom-tests/tests/pipeline.rs`.
 ///
 /// # Cost
-/// Bench `pipeline`; the README has the ratios. A run costs a few allocations, whatever it does; an item one
+/// IdleWait `pipeline`; the README has the ratios. A run costs a few allocations, whatever it does; an item one
 /// lock on its way into a `par_map` and one on its way through. Cheap items are read, computed and handed
 /// over many at a time while everybody is busy, and one at a time when somebody waits. Threads are the
 /// [`group`](crate::group)'s, which are reused.
@@ -134,7 +134,7 @@ use crate::sync::Arc;
 #[must_use = "a pipeline does nothing until a sink pulls: `collect`, `for_each`, a `for` loop"]
 pub struct Pipeline<S, G = Free> {
     stage: S,
-    gate: G,
+    mode: G,
     plan: Plan,
 }
 
@@ -142,7 +142,7 @@ pub struct Pipeline<S, G = Free> {
 #[derive(Default)]
 struct Plan {
     /// Whose threads; `None` for the crate's own.
-    callers: Option<Arc<dyn Callers>>,
+    spawn: Option<Arc<dyn Spawn>>,
     figures: Option<Figures>,
 }
 
@@ -175,13 +175,13 @@ impl Pipeline<Nothing> {
     }
 
     fn begin<S>(stage: S) -> Pipeline<S> {
-        Pipeline { stage, gate: Free, plan: Plan::default() }
+        Pipeline { stage, mode: Free, plan: Plan::default() }
     }
 }
 
-impl<S: Stage, G: Gate> Pipeline<S, G> {
+impl<S: Stage, G: CancelMode> Pipeline<S, G> {
     fn then<T>(self, next: impl FnOnce(S) -> T) -> Pipeline<T, G> {
-        Pipeline { stage: next(self.stage), gate: self.gate, plan: self.plan }
+        Pipeline { stage: next(self.stage), mode: self.mode, plan: self.plan }
     }
 
     fn stepped<K: Step<S::Item>>(self, step: K) -> Pipeline<Stepped<S, K>, G> {
@@ -193,7 +193,7 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
     ///
     /// A second call replaces the token of the first.
     pub fn cancelled_by(self, token: &CancelToken) -> Pipeline<S, Cancellable> {
-        Pipeline { stage: self.stage, gate: Cancellable::new(token.clone()), plan: self.plan }
+        Pipeline { stage: self.stage, mode: Cancellable::new(token.clone()), plan: self.plan }
     }
 
     /// Runs the stages that need threads on a pool's workers instead of the crate's own: those before this
@@ -202,7 +202,7 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
     /// A worker that comes to a stage stays until the stage ends. If none is free, whoever pulls does the
     /// work, so this does not deadlock inside a task of the same pool either.
     pub fn on(mut self, pool: &Pool) -> Self {
-        self.plan.callers = Some(pool.callers());
+        self.plan.spawn = Some(pool.spawn());
         self
     }
 
@@ -231,7 +231,7 @@ impl<S: fmt::Debug, G: fmt::Debug> fmt::Debug for Pipeline<S, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline")
             .field("stage", &self.stage)
-            .field("gate", &self.gate)
+            .field("mode", &self.mode)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Stages that change how many items there are, and run on whoever pulls.
 
-use super::gate::Gate;
-use super::stage::{Run, Site, Stage};
+use super::cancel_mode::CancelMode;
+use super::stage::{Run, RunContext, Stage};
 
 /// See [`Pipeline::take`](super::Pipeline::take).
 #[derive(Clone, Debug)]
@@ -39,12 +39,12 @@ impl<S: Stage> Stage for Take<S> {
     type Item = S::Item;
 }
 
-impl<'a, S: Run<'a, G>, G: Gate> Run<'a, G> for Take<S> {
+impl<'a, S: Run<'a, G>, G: CancelMode> Run<'a, G> for Take<S> {
     /// It does not pull once more when it has all, which std promises too.
     type Iter = std::iter::Take<S::Iter>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        self.stage.run(site, gate).take(self.count)
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        self.stage.run(context, mode).take(self.count)
     }
 }
 
@@ -52,11 +52,11 @@ impl<S: Stage> Stage for Skip<S> {
     type Item = S::Item;
 }
 
-impl<'a, S: Run<'a, G>, G: Gate> Run<'a, G> for Skip<S> {
+impl<'a, S: Run<'a, G>, G: CancelMode> Run<'a, G> for Skip<S> {
     type Iter = std::iter::Skip<S::Iter>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        self.stage.run(site, gate).skip(self.count)
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        self.stage.run(context, mode).skip(self.count)
     }
 }
 
@@ -69,12 +69,12 @@ where
     S: Run<'a, G>,
     J: IntoIterator,
     F: FnMut(S::Item) -> J,
-    G: Gate,
+    G: CancelMode,
 {
     type Iter = Flattening<S::Iter, J::IntoIter, F, G>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        Flattening { items: self.stage.run(site, gate.clone()), f: self.f, front: None, gate }
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        Flattening { items: self.stage.run(context, mode.clone()), f: self.f, front: None, mode }
     }
 }
 
@@ -84,19 +84,19 @@ pub struct Flattening<I, J, F, G> {
     items: I,
     f: F,
     front: Option<J>,
-    gate: G,
+    mode: G,
 }
 
 impl<I, J, F, G> Flattening<I, J, F, G>
 where
-    G: Gate,
+    G: CancelMode,
 {
     /// Asked before the caller's function is called and before the caller's iterator is advanced.
     #[inline]
     fn may_go_on(&self) -> bool {
-        let open = self.gate.is_open();
+        let open = self.mode.is_open();
         if !open {
-            self.gate.cut();
+            self.mode.cut();
         }
         open
     }
@@ -108,7 +108,7 @@ where
     J: Iterator,
     K: IntoIterator<IntoIter = J, Item = J::Item>,
     F: FnMut(I::Item) -> K,
-    G: Gate,
+    G: CancelMode,
 {
     type Item = J::Item;
 
@@ -116,8 +116,8 @@ where
     fn next(&mut self) -> Option<J::Item> {
         loop {
             if let Some(front) = &mut self.front {
-                if !self.gate.is_open() {
-                    self.gate.cut();
+                if !self.mode.is_open() {
+                    self.mode.cut();
                     return None;
                 }
                 match front.next() {
@@ -138,11 +138,11 @@ impl<S: Stage> Stage for Chunks<S> {
     type Item = Vec<S::Item>;
 }
 
-impl<'a, S: Run<'a, G>, G: Gate> Run<'a, G> for Chunks<S> {
+impl<'a, S: Run<'a, G>, G: CancelMode> Run<'a, G> for Chunks<S> {
     type Iter = Chunking<S::Iter>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        Chunking { items: self.stage.run(site, gate), size: self.size, ended: false }
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        Chunking { items: self.stage.run(context, mode), size: self.size, ended: false }
     }
 }
 

@@ -5,13 +5,13 @@
 
 use std::fmt;
 
-use super::gate::Gate;
-use super::stage::{Run, Site, Stage};
+use super::cancel_mode::CancelMode;
+use super::stage::{Run, RunContext, Stage};
 use crate::error::{TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Turn, TurnPoint, Turns};
+use crate::wait::{Turn, TurnPoint, Turns, WaitList};
 
 /// An input that is advanced by one at a time.
 pub(super) struct Baton<I> {
@@ -23,15 +23,19 @@ struct State<I> {
     input: Option<Box<I>>,
     /// True if the end came because the pipeline was cancelled.
     ended: Option<bool>,
-    waiting: Line,
+    waiting: WaitList,
     /// Outputs that have lost too often: while there are any, nobody else gets the input.
     turns: Turns,
 }
 
 impl<I> Baton<I> {
     pub(super) fn new(input: I) -> Arc<Self> {
-        let state =
-            State { input: Some(Box::new(input)), ended: None, waiting: Line::new(), turns: Turns::new() };
+        let state = State {
+            input: Some(Box::new(input)),
+            ended: None,
+            waiting: WaitList::new(),
+            turns: Turns::new(),
+        };
         Arc::new(Baton { state: Mutex::new(state) })
     }
 
@@ -122,33 +126,33 @@ impl<I: Iterator> Stage for Share<I> {
 }
 
 #[allow(private_bounds, reason = "only the crate's own outputs are shared")]
-impl<I: Cuttable, G: Gate> Run<'_, G> for Share<I> {
+impl<I: Cuttable, G: CancelMode> Run<'_, G> for Share<I> {
     type Iter = Sharing<I, G>;
 
-    fn run(self, _: &Site<'_>, gate: G) -> Self::Iter {
-        Sharing { baton: self.0, gate }
+    fn run(self, _: &RunContext<'_>, mode: G) -> Self::Iter {
+        Sharing { baton: self.0, mode }
     }
 }
 
 #[doc(hidden)]
 pub struct Sharing<I, G> {
     baton: Arc<Baton<I>>,
-    gate: G,
+    mode: G,
 }
 
 #[allow(private_bounds, reason = "only the crate's own outputs are shared")]
-impl<I: Cuttable, G: Gate> Iterator for Sharing<I, G> {
+impl<I: Cuttable, G: CancelMode> Iterator for Sharing<I, G> {
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
-        let limit = self.gate.token().map_or_else(Until::forever, Until::from);
+        let limit = self.mode.token().map_or_else(Until::forever, Until::from);
         match self.baton.take(limit) {
             Ok(mut held) => {
                 let input = held.input.as_mut()?;
                 let item = input.next();
                 let cut = item.is_none() && input.is_cut();
                 if cut {
-                    self.gate.cut();
+                    self.mode.cut();
                 }
                 match item.is_some() {
                     true => held.put_back(),
@@ -158,12 +162,12 @@ impl<I: Cuttable, G: Gate> Iterator for Sharing<I, G> {
             }
             Err(WaitError::Closed) => {
                 if self.baton.state.lock().ended == Some(true) {
-                    self.gate.cut();
+                    self.mode.cut();
                 }
                 None
             }
             Err(_) => {
-                self.gate.cut();
+                self.mode.cut();
                 None
             }
         }

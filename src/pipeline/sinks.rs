@@ -2,37 +2,37 @@
 
 use std::fmt;
 
-use super::gate::Gate;
+use super::cancel_mode::CancelMode;
 use super::share::Cuttable;
-use super::stage::{Run, Site};
-use super::steps::{Pass, Stepped, Steps};
+use super::stage::{Run, RunContext};
+use super::steps::{Identity, Stepped, Steps};
 use super::{Pipeline, Plan};
 use crate::cancel::CancelToken;
-use crate::group::{self, Yard};
+use crate::group::{self, Nursery};
 use crate::panics::{self, FirstPanic, Held};
 use crate::sync::Arc;
 
-impl<S, G: Gate> Pipeline<S, G> {
+impl<S, G: CancelMode> Pipeline<S, G> {
     /// Sets the stages to work, lets `body` pull, and returns when every thread has left.
-    fn with<'a, R>(self, body: impl FnOnce(&mut Steps<S::Iter, Pass, G>) -> R) -> G::Of<R>
+    fn with<'a, R>(self, body: impl FnOnce(&mut Steps<S::Iter, Identity, G>) -> R) -> G::Of<R>
     where
         S: Run<'a, G>,
     {
-        let Pipeline { stage, gate, plan: Plan { callers, figures } } = self;
-        let stage = Stepped { stage, step: Pass };
-        let root = below(&gate);
-        let gate = gate.under(&root);
-        let lent = callers.is_some();
-        let work = |yard: &Arc<Yard<'a>>| {
-            let site = Site { yard: Arc::clone(yard), root: root.clone(), lent, figures };
+        let Pipeline { stage, mode, plan: Plan { spawn, figures } } = self;
+        let stage = Stepped { stage, step: Identity };
+        let root = below(&mode);
+        let mode = mode.under(&root);
+        let borrowed = spawn.is_some();
+        let work = |nursery: &Arc<Nursery<'a>>| {
+            let context = RunContext { nursery: Arc::clone(nursery), root: root.clone(), borrowed, figures };
             // A panic of a stage or of the sink unwinds past it, and what it holds may panic when it is
             // dropped.
-            let mut items = Held::new(stage.run(&site, gate.clone()));
+            let mut items = Held::new(stage.run(&context, mode.clone()));
             let result = body(&mut items);
             panics::drop_before(items, result)
         };
-        let result = group::yard(callers, work, || root.cancel());
-        gate.outcome(result)
+        let result = group::nursery(spawn, work, || root.cancel());
+        mode.outcome(result)
     }
 
     /// Calls `f` with each item.
@@ -102,25 +102,25 @@ impl<S, G: Gate> Pipeline<S, G> {
     ///     .pull(|lengths| lengths.next());
     /// assert_eq!(first, Some(4));
     /// ```
-    pub fn pull<'a, R>(self, body: impl FnOnce(&mut Feed<'_, S::Item>) -> R) -> G::Of<R>
+    pub fn pull<'a, R>(self, body: impl FnOnce(&mut BorrowedIter<'_, S::Item>) -> R) -> G::Of<R>
     where
         S: Run<'a, G>,
     {
-        self.with(|items| body(&mut Feed { items }))
+        self.with(|items| body(&mut BorrowedIter { items }))
     }
 }
 
 /// A token for one run: cancelled with the pipeline's, and when the sink is done.
-fn below(gate: &impl Gate) -> CancelToken {
-    gate.token().map_or_else(CancelToken::new, CancelToken::child)
+fn below(mode: &impl CancelMode) -> CancelToken {
+    mode.token().map_or_else(CancelToken::new, CancelToken::child)
 }
 
 /// The items of a pipeline, lent by [`Pipeline::pull`].
-pub struct Feed<'a, T> {
+pub struct BorrowedIter<'a, T> {
     items: &'a mut dyn Iterator<Item = T>,
 }
 
-impl<T> Iterator for Feed<'_, T> {
+impl<T> Iterator for BorrowedIter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -132,9 +132,9 @@ impl<T> Iterator for Feed<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Feed<'_, T> {
+impl<T> fmt::Debug for BorrowedIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed").field("size_hint", &self.size_hint()).finish_non_exhaustive()
+        f.debug_struct("BorrowedIter").field("size_hint", &self.size_hint()).finish_non_exhaustive()
     }
 }
 
@@ -144,17 +144,17 @@ impl<T> fmt::Debug for Feed<'_, T> {
 /// are computed, none is begun. If a stage waits in an iterator of yours that does not know the pipeline's
 /// token, that is when it returns.
 #[must_use = "dropping it stops the pipeline"]
-pub struct Output<I: Iterator, G: Gate> {
+pub struct Output<I: Iterator, G: CancelMode> {
     /// `None` only while it is dropped.
     items: Option<I>,
-    gate: G,
+    mode: G,
     root: CancelToken,
-    yard: Arc<Yard<'static>>,
+    nursery: Arc<Nursery<'static>>,
 }
 
 impl<S, G> IntoIterator for Pipeline<S, G>
 where
-    G: Gate,
+    G: CancelMode,
     S: Run<'static, G>,
 {
     type Item = S::Item;
@@ -162,30 +162,30 @@ where
 
     /// Sets the stages to work.
     fn into_iter(self) -> Output<S::Iter, G> {
-        let Pipeline { stage, gate, plan: Plan { callers, figures } } = self;
-        let root = below(&gate);
-        let gate = gate.under(&root);
-        let lent = callers.is_some();
-        let yard = Yard::owned(callers);
-        let site = Site { yard: Arc::clone(&yard), root: root.clone(), lent, figures };
-        let items = stage.run(&site, gate.clone());
-        Output { items: Some(items), gate, root, yard }
+        let Pipeline { stage, mode, plan: Plan { spawn, figures } } = self;
+        let root = below(&mode);
+        let mode = mode.under(&root);
+        let borrowed = spawn.is_some();
+        let nursery = Nursery::owned(spawn);
+        let context = RunContext { nursery: Arc::clone(&nursery), root: root.clone(), borrowed, figures };
+        let items = stage.run(&context, mode.clone());
+        Output { items: Some(items), mode, root, nursery }
     }
 }
 
-impl<I: Iterator, G: Gate> Output<I, G> {
+impl<I: Iterator, G: CancelMode> Output<I, G> {
     /// Whether items are missing: after the `None`, this says whether that was the end of the source or the
     /// pipeline was cancelled. Without a token there is nothing to say, `()`.
     ///
     /// # Errors
     /// [`Cancelled`](crate::error::Cancelled) if it was.
     pub fn outcome(&self) -> G::Of<()> {
-        self.gate.outcome(())
+        self.mode.outcome(())
     }
 
     /// Says that an item was taken from here and has gone nowhere: this was no success.
     pub(super) fn lose(&self) {
-        self.gate.cut();
+        self.mode.cut();
     }
 
     /// What stops the whole run.
@@ -194,13 +194,13 @@ impl<I: Iterator, G: Gate> Output<I, G> {
     }
 }
 
-impl<I: Iterator, G: Gate> Cuttable for Output<I, G> {
+impl<I: Iterator, G: CancelMode> Cuttable for Output<I, G> {
     fn is_cut(&self) -> bool {
-        self.gate.is_cut()
+        self.mode.is_cut()
     }
 }
 
-impl<I: Iterator, G: Gate> Iterator for Output<I, G> {
+impl<I: Iterator, G: CancelMode> Iterator for Output<I, G> {
     type Item = I::Item;
 
     #[inline]
@@ -213,19 +213,19 @@ impl<I: Iterator, G: Gate> Iterator for Output<I, G> {
     }
 }
 
-impl<I: Iterator, G: Gate> Drop for Output<I, G> {
+impl<I: Iterator, G: CancelMode> Drop for Output<I, G> {
     fn drop(&mut self) {
         let mut panicked = FirstPanic::new();
         let items = self.items.take();
         panicked.call(|| drop(items));
         panicked.call(|| self.root.cancel());
         // Workers that were asked for and have not come are called off here.
-        self.yard.close();
+        self.nursery.close();
         panicked.resume();
     }
 }
 
-impl<I: Iterator, G: Gate> fmt::Debug for Output<I, G> {
+impl<I: Iterator, G: CancelMode> fmt::Debug for Output<I, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("size_hint", &self.size_hint()).finish_non_exhaustive()
     }

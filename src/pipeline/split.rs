@@ -10,14 +10,14 @@ use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::mem;
 
-use super::gate::Gate;
+use super::cancel_mode::CancelMode;
 use super::share::Cuttable;
-use super::stage::{Run, Site, Stage};
+use super::stage::{Run, RunContext, Stage};
 use crate::error::{TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Point, Wake};
+use crate::wait::{Point, WaitList, Wake};
 
 /// Where an item goes.
 pub trait Route<T>: seal::Sealed {
@@ -66,7 +66,7 @@ struct State<I: Iterator> {
     outputs: Vec<Buffer<I::Item>>,
     /// Everybody who waits: for an item, for the input, for room. Few, and each change may concern any of
     /// them.
-    waiting: Line,
+    waiting: WaitList,
 }
 
 struct Buffer<T> {
@@ -88,7 +88,7 @@ impl<I: Iterator, R> Splitter<I, R> {
             input: Some(Box::new(input)),
             ended: None,
             outputs: (0..outputs).map(|_| buffer()).collect(),
-            waiting: Line::new(),
+            waiting: WaitList::new(),
         };
         let splitter = Arc::new(Splitter { state: Mutex::new(state), capacity, route });
         (0..outputs).map(|index| Split(End { splitter: Arc::clone(&splitter), index })).collect()
@@ -183,18 +183,18 @@ impl<I: Iterator, R: Route<I::Item>> Stage for Split<I, R> {
 }
 
 #[allow(private_bounds, reason = "only the crate's own outputs are split")]
-impl<I: Cuttable, R: Route<I::Item>, G: Gate> Run<'_, G> for Split<I, R> {
+impl<I: Cuttable, R: Route<I::Item>, G: CancelMode> Run<'_, G> for Split<I, R> {
     type Iter = Splitting<I, R, G>;
 
-    fn run(self, _: &Site<'_>, gate: G) -> Self::Iter {
-        Splitting { end: self.0, gate }
+    fn run(self, _: &RunContext<'_>, mode: G) -> Self::Iter {
+        Splitting { end: self.0, mode }
     }
 }
 
 #[doc(hidden)]
 pub struct Splitting<I: Iterator, R, G> {
     end: End<I, R>,
-    gate: G,
+    mode: G,
 }
 
 /// Ends everything if the caller's code panics while the input is in somebody's hand.
@@ -217,10 +217,10 @@ impl<I, R, G> Splitting<I, R, G>
 where
     I: Cuttable,
     R: Route<I::Item>,
-    G: Gate,
+    G: CancelMode,
 {
     fn limit(&self) -> Until<'_> {
-        self.gate.token().map_or_else(Until::forever, Until::from)
+        self.mode.token().map_or_else(Until::forever, Until::from)
     }
 
     /// Advances the input and routes what comes, until something comes this way.
@@ -233,7 +233,7 @@ where
             let Some(item) = input.next() else {
                 let cut = input.is_cut();
                 if cut {
-                    self.gate.cut();
+                    self.mode.cut();
                 }
                 // The others are told, also if the drop panics.
                 let input = hand.input.take();
@@ -256,7 +256,7 @@ where
                 self.limit().retry(&room, || splitter.try_put(to, &mut item)).is_ok()
             });
             if !routed {
-                self.gate.cut();
+                self.mode.cut();
             }
             if mine.is_some() || !routed {
                 splitter.put_back(hand.input.take(), None);
@@ -267,7 +267,7 @@ where
 }
 
 #[allow(private_bounds, reason = "only the crate's own outputs are split")]
-impl<I: Cuttable, R: Route<I::Item>, G: Gate> Iterator for Splitting<I, R, G> {
+impl<I: Cuttable, R: Route<I::Item>, G: CancelMode> Iterator for Splitting<I, R, G> {
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
@@ -280,12 +280,12 @@ impl<I: Cuttable, R: Route<I::Item>, G: Gate> Iterator for Splitting<I, R, G> {
             Ok(Found::Input(input)) => self.route(input),
             Err(WaitError::Closed) => {
                 if splitter.state.lock().ended == Some(true) {
-                    self.gate.cut();
+                    self.mode.cut();
                 }
                 None
             }
             Err(_) => {
-                self.gate.cut();
+                self.mode.cut();
                 None
             }
         }

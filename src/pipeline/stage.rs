@@ -2,10 +2,10 @@
 
 use crossbeam_channel::Receiver;
 
+use super::cancel_mode::CancelMode;
 use super::figures::Figures;
-use super::gate::Gate;
 use crate::cancel::CancelToken;
-use crate::group::Yard;
+use crate::group::Nursery;
 use crate::queue;
 use crate::sync::Arc;
 
@@ -42,29 +42,29 @@ pub trait Stage {
             or `Pipeline<impl Run<'static, Cancellable, Item = T>, Cancellable>` under a token",
     note = "otherwise an item or a function is missing a bound: what goes to other threads must be `Send`"
 )]
-pub trait Run<'a, G: Gate>: Stage {
+pub trait Run<'a, G: CancelMode>: Stage {
     #[doc(hidden)]
     type Iter: Iterator<Item = Self::Item>;
 
     #[doc(hidden)]
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter;
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter;
 }
 
 /// Where a pipeline runs: whose threads, and what stops them all.
 #[doc(hidden)]
 #[derive(Clone)]
-pub struct Site<'a> {
-    pub(super) yard: Arc<Yard<'a>>,
+pub struct RunContext<'a> {
+    pub(super) nursery: Arc<Nursery<'a>>,
     /// Cancelled when the sink is done, or by the pipeline's token.
     pub(super) root: CancelToken,
     /// The threads belong to somebody else, and may never come.
-    pub(super) lent: bool,
+    pub(super) borrowed: bool,
     pub(super) figures: Option<Figures>,
 }
 
-impl std::fmt::Debug for Site<'_> {
+impl std::fmt::Debug for RunContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Site").field("lent", &self.lent).finish_non_exhaustive()
+        f.debug_struct("RunContext").field("borrowed", &self.borrowed).finish_non_exhaustive()
     }
 }
 
@@ -73,33 +73,33 @@ impl std::fmt::Debug for Site<'_> {
 #[must_use = "a stage does nothing by itself"]
 pub struct Items<I>(pub(super) I);
 
-/// A source that asks the gate before it advances the caller's iterator.
+/// A source that asks the cancel mode before it advances the caller's iterator.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct Gated<I, G> {
     items: I,
-    gate: G,
+    mode: G,
 }
 
 impl<I: Iterator> Stage for Items<I> {
     type Item = I::Item;
 }
 
-impl<I: Iterator, G: Gate> Run<'_, G> for Items<I> {
+impl<I: Iterator, G: CancelMode> Run<'_, G> for Items<I> {
     type Iter = Gated<I, G>;
 
-    fn run(self, _: &Site<'_>, gate: G) -> Gated<I, G> {
-        Gated { items: self.0, gate }
+    fn run(self, _: &RunContext<'_>, mode: G) -> Gated<I, G> {
+        Gated { items: self.0, mode }
     }
 }
 
-impl<I: Iterator, G: Gate> Iterator for Gated<I, G> {
+impl<I: Iterator, G: CancelMode> Iterator for Gated<I, G> {
     type Item = I::Item;
 
     #[inline]
     fn next(&mut self) -> Option<I::Item> {
-        if !self.gate.is_open() {
-            self.gate.cut();
+        if !self.mode.is_open() {
+            self.mode.cut();
             return None;
         }
         self.items.next()
@@ -124,30 +124,30 @@ pub struct Queued<T>(pub(super) queue::Receiver<T>);
 #[doc(hidden)]
 pub struct Receiving<R, G> {
     from: R,
-    gate: G,
+    mode: G,
 }
 
 impl<T> Stage for Messages<T> {
     type Item = T;
 }
 
-impl<T, G: Gate> Run<'_, G> for Messages<T> {
+impl<T, G: CancelMode> Run<'_, G> for Messages<T> {
     type Iter = Receiving<Receiver<T>, G>;
 
-    fn run(self, _: &Site<'_>, gate: G) -> Self::Iter {
-        Receiving { from: self.0, gate }
+    fn run(self, _: &RunContext<'_>, mode: G) -> Self::Iter {
+        Receiving { from: self.0, mode }
     }
 }
 
-impl<T, G: Gate> Iterator for Receiving<Receiver<T>, G> {
+impl<T, G: CancelMode> Iterator for Receiving<Receiver<T>, G> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        if !self.gate.is_open() {
-            self.gate.cut();
+        if !self.mode.is_open() {
+            self.mode.cut();
             return None;
         }
-        self.gate.receive(&self.from)
+        self.mode.receive(&self.from)
     }
 }
 
@@ -155,18 +155,18 @@ impl<T> Stage for Queued<T> {
     type Item = T;
 }
 
-impl<T, G: Gate> Run<'_, G> for Queued<T> {
+impl<T, G: CancelMode> Run<'_, G> for Queued<T> {
     type Iter = Receiving<queue::Receiver<T>, G>;
 
-    fn run(self, _: &Site<'_>, gate: G) -> Self::Iter {
-        Receiving { from: self.0, gate }
+    fn run(self, _: &RunContext<'_>, mode: G) -> Self::Iter {
+        Receiving { from: self.0, mode }
     }
 }
 
-impl<T, G: Gate> Iterator for Receiving<queue::Receiver<T>, G> {
+impl<T, G: CancelMode> Iterator for Receiving<queue::Receiver<T>, G> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.gate.pop(self.from.queue())
+        self.mode.pop(self.from.queue())
     }
 }

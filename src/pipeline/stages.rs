@@ -1,12 +1,12 @@
 //! The stages that run on whoever pulls, as methods.
 
 use super::Pipeline;
-use super::gate::Gate;
+use super::cancel_mode::CancelMode;
 use super::shapes::{Chunks, FlatMap, Skip, Take};
 use super::stage::Stage;
 use super::steps::{AndThen, Dedup, Filter, FilterMap, Inspect, Map, Scan, Step, Stepped, TakeWhile, TryMap};
 
-impl<S: Stage, G: Gate> Pipeline<S, G> {
+impl<S: Stage, G: CancelMode> Pipeline<S, G> {
     /// Does a step of your own with each item: a closure that returns a [`Flow`](super::Flow), or a type that
     /// implements [`Step`].
     ///

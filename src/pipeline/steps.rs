@@ -3,8 +3,8 @@
 //! They are put around one another as std's adaptors are, and cost what those cost: there is one iterator,
 //! [`Steps`], and what it does with an item is a [`Step`], which the compiler inlines.
 
-use super::gate::Gate;
-use super::stage::{Run, Site, Stage};
+use super::cancel_mode::CancelMode;
+use super::stage::{Run, RunContext, Stage};
 
 /// What becomes of an item in a [`Step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +56,11 @@ impl<S: Stage, K: Step<S::Item>> Stage for Stepped<S, K> {
     type Item = K::Out;
 }
 
-impl<'a, S: Run<'a, G>, K: Step<S::Item>, G: Gate> Run<'a, G> for Stepped<S, K> {
+impl<'a, S: Run<'a, G>, K: Step<S::Item>, G: CancelMode> Run<'a, G> for Stepped<S, K> {
     type Iter = Steps<S::Iter, K, G>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        Steps { items: self.stage.run(site, gate.clone()), step: self.step, gate, ended: false }
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        Steps { items: self.stage.run(context, mode.clone()), step: self.step, mode, ended: false }
     }
 }
 
@@ -69,11 +69,11 @@ impl<'a, S: Run<'a, G>, K: Step<S::Item>, G: Gate> Run<'a, G> for Stepped<S, K> 
 pub struct Steps<I, K, G> {
     items: I,
     step: K,
-    gate: G,
+    mode: G,
     ended: bool,
 }
 
-impl<I: Iterator, K: Step<I::Item>, G: Gate> Iterator for Steps<I, K, G> {
+impl<I: Iterator, K: Step<I::Item>, G: CancelMode> Iterator for Steps<I, K, G> {
     type Item = K::Out;
 
     #[inline]
@@ -87,8 +87,8 @@ impl<I: Iterator, K: Step<I::Item>, G: Gate> Iterator for Steps<I, K, G> {
                 return None;
             };
             // After the item came, which may have taken an hour, and before the caller's function sees it.
-            if !self.gate.is_open() {
-                self.gate.cut();
+            if !self.mode.is_open() {
+                self.mode.cut();
                 self.ended = true;
                 return None;
             }
@@ -112,11 +112,11 @@ impl<I: Iterator, K: Step<I::Item>, G: Gate> Iterator for Steps<I, K, G> {
     }
 }
 
-/// Lets everything through: what stands before the function of a sink, so that it asks the gate too.
+/// Lets everything through: what stands before the function of a sink, so that it asks the cancel mode too.
 #[derive(Clone, Debug)]
-pub(crate) struct Pass;
+pub(crate) struct Identity;
 
-impl<T> Step<T> for Pass {
+impl<T> Step<T> for Identity {
     type Out = T;
 
     #[inline]

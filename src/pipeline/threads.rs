@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::Pipeline;
-use super::gate::Gate;
+use super::cancel_mode::CancelMode;
 use super::par::ParMap;
 use super::stage::Stage;
 use super::within::ChunksWithin;
 
-impl<S: Stage, G: Gate> Pipeline<S, G> {
+impl<S: Stage, G: CancelMode> Pipeline<S, G> {
     /// Computes `f` on up to `workers` threads at a time. Outputs come in the order of the inputs.
     ///
     /// At most 64 items a worker are under way: read, and not taken yet. [`bound`](Pipeline::bound) sets
@@ -27,7 +27,7 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
     {
         // Not in a closure, which would hide the caller's line.
         let stage = ParMap::new(self.stage, workers, f, |_| false);
-        Pipeline { stage, gate: self.gate, plan: self.plan }
+        Pipeline { stage, mode: self.mode, plan: self.plan }
     }
 
     /// Like [`par_map`](Pipeline::par_map), with a function that may fail: the first error is the last item.
@@ -41,7 +41,7 @@ impl<S: Stage, G: Gate> Pipeline<S, G> {
         F: Fn(S::Item) -> Result<U, E>,
     {
         let stage = ParMap::new(self.stage, workers, f, Result::is_err);
-        Pipeline { stage, gate: self.gate, plan: self.plan }
+        Pipeline { stage, mode: self.mode, plan: self.plan }
     }
 
     /// Puts items together: `size` at a time, or fewer when the oldest of them has waited for `age`. What is

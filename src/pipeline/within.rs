@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Buffered;
-use super::gate::{Cancellable, Gate};
+use super::cancel_mode::{CancelMode, Cancellable};
 use super::par::{ParMap, Parallel};
-use super::stage::{Run, Site, Stage};
+use super::stage::{Run, RunContext, Stage};
 use crate::clock::Clock;
 use crate::until::Until;
 
@@ -38,14 +38,14 @@ where
     S: Run<'a, Cancellable>,
     S::Iter: Send + 'a,
     S::Item: Send + 'a,
-    G: Gate,
+    G: CancelMode,
 {
     type Iter = ChunkingWithin<'a, S::Iter, G>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
-        let clock = gate.token().map_or_else(Clock::current, |token| token.clock().clone());
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
+        let clock = mode.token().map_or_else(Clock::current, |token| token.clock().clone());
         // The consumer never sits in the source: it would not see the chunk's time run out.
-        let items = self.input.start(site, gate, false);
+        let items = self.input.start(context, mode, false);
         ChunkingWithin { items, size: self.size, age: self.age, clock }
     }
 }
@@ -66,7 +66,7 @@ impl<'a, I, G> Iterator for ChunkingWithin<'a, I, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
-    G: Gate,
+    G: CancelMode,
 {
     type Item = Vec<I::Item>;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use super::Pool;
-use super::intake::Intake;
-use super::staff::Staff;
-use super::worker::{Habits, Shared};
+use super::injector::Injector;
+use super::worker::{Config, Shared};
+use super::worker_counts::WorkerCounts;
 use crate::clock::Clock;
 use crate::error::Panic;
 use crate::sync::{Arc, thread};
@@ -20,7 +20,7 @@ pub struct Builder {
     workers: Workers,
     spares: usize,
     queue: usize,
-    habits: Habits,
+    config: Config,
 }
 
 /// How many threads a pool has: a number, or the fewest and the most.
@@ -59,7 +59,7 @@ impl Builder {
             workers: thread::available_parallelism().into(),
             spares: 0,
             queue: 1024,
-            habits: Habits {
+            config: Config {
                 name: "pool".into(),
                 stack_size: None,
                 keep_alive: Duration::from_secs(10),
@@ -75,7 +75,7 @@ impl Builder {
     /// Names the pool. Its threads are called `name-0`, `name-1` and so on; without it, `pool-0`. A thread
     /// that takes the place of one that has left has its name too.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.habits.name = name.into();
+        self.config.name = name.into();
         self
     }
 
@@ -118,20 +118,20 @@ impl Builder {
     /// How long a worker above the fewest stays without work; without it, 10 seconds. [`Duration::MAX`] is
     /// for ever, [`Duration::ZERO`] not at all.
     pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
-        self.habits.keep_alive = keep_alive;
+        self.config.keep_alive = keep_alive;
         self
     }
 
     /// The clock that `keep_alive` is measured on, and that the tokens of
     /// [`submit_with`](Pool::submit_with) are on; without it, the system's.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
-        self.habits.clock = clock.into();
+        self.config.clock = clock.into();
         self
     }
 
     /// Stack of each thread, in bytes; without it, std's default.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.habits.stack_size = Some(bytes);
+        self.config.stack_size = Some(bytes);
         self
     }
 
@@ -141,20 +141,20 @@ impl Builder {
     /// It runs on the worker, or where the handle is dropped. If it panics itself, that ends with the message
     /// of the panic hook.
     pub fn on_panic(mut self, hook: impl Fn(Panic) + Send + Sync + 'static) -> Self {
-        self.habits.on_panic = Some(Arc::new(hook));
+        self.config.on_panic = Some(Arc::new(hook));
         self
     }
 
     /// Called on each worker before its first task. A panic in it ends with the message of the panic hook.
     pub fn on_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.habits.on_start = Some(Arc::new(hook));
+        self.config.on_start = Some(Arc::new(hook));
         self
     }
 
     /// Called on each worker after its last task; a shutdown waits for it. A panic in it ends with the
     /// message of the panic hook.
     pub fn on_exit(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.habits.on_exit = Some(Arc::new(hook));
+        self.config.on_exit = Some(Arc::new(hook));
         self
     }
 
@@ -167,12 +167,12 @@ impl Builder {
         if self.queue == 0 {
             return Err(BuildError::NoQueue);
         }
-        if self.habits.name.contains('\0') {
+        if self.config.name.contains('\0') {
             return Err(BuildError::BadName);
         }
-        let intake = Intake::new(self.queue, Staff::new(min, max, self.spares));
+        let injector = Injector::new(self.queue, WorkerCounts::new(min, max, self.spares));
         // Dropped on an early return, which stops the workers that have started.
-        let pool = Pool { shared: Shared::new(intake, self.habits), detached: false };
+        let pool = Pool { shared: Shared::new(injector, self.config), detached: false };
         pool.shared.fill().map_err(BuildError::Spawn)?;
         Ok(pool)
     }
@@ -209,13 +209,13 @@ impl From<RangeToInclusive<usize>> for Workers {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("name", &self.habits.name)
+            .field("name", &self.config.name)
             .field("workers", &(self.workers.min..=self.workers.max))
             .field("spares", &self.spares)
             .field("queue", &self.queue)
-            .field("keep_alive", &self.habits.keep_alive)
-            .field("clock", &self.habits.clock)
-            .field("stack_size", &self.habits.stack_size)
+            .field("keep_alive", &self.config.keep_alive)
+            .field("clock", &self.config.clock)
+            .field("stack_size", &self.config.stack_size)
             .finish_non_exhaustive()
     }
 }

@@ -4,16 +4,16 @@
 //! [`OneShot`], which has the states. A closure that was claimed elsewhere is passed over when the queue
 //! brings it up.
 
-use super::parcel::Load;
+use super::raw_job::Job;
 use super::report::count;
-use super::worker::Seat;
+use super::worker::WorkerSlot;
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, Panic};
 use crate::panics;
 use crate::sync::Arc;
-use crate::wait::{OneShot, Place, graph};
+use crate::wait::{OneShot, WaitPoint, graph};
 
-pub(super) struct Job<F, R> {
+pub(super) struct TaskJob<F, R> {
     end: OneShot<F, Result<R, JoinError>>,
     /// Tells the running task to stop, if it was submitted with a token.
     token: Option<CancelToken>,
@@ -24,7 +24,7 @@ pub(super) struct Job<F, R> {
 /// What a handle knows of a job.
 pub(super) trait Joinable<R>: Runs {
     /// Where to wait for the end.
-    fn end(&self) -> &dyn Place;
+    fn end(&self) -> &dyn WaitPoint;
 
     /// Takes the result out, if the job has ended.
     fn take_result(&self) -> Option<Result<R, JoinError>>;
@@ -34,10 +34,10 @@ pub(super) trait Joinable<R>: Runs {
 pub(super) trait Runs: Send + Sync {
     /// Runs the closure, unless somebody has claimed it. It is counted by the time that a joiner hears of its
     /// end.
-    fn run(&self, seat: &Seat);
+    fn run(&self, waiter: &WorkerSlot);
 
     /// Cancels the job if it has not started; says whether it did. It is counted as above.
-    fn revoke(&self, seat: &Seat) -> bool;
+    fn revoke(&self, waiter: &WorkerSlot) -> bool;
 
     /// Tells the running task to stop, if it has a token.
     fn stop(&self);
@@ -52,16 +52,16 @@ pub(super) trait Runs: Send + Sync {
 
     /// Nobody will join: a panic goes to the pool's hook, another result is dropped; now, or when the job
     /// ends.
-    fn let_go(&self, seat: &Seat);
+    fn let_go(&self, waiter: &WorkerSlot);
 }
 
-impl<F, R> Job<F, R> {
+impl<F, R> TaskJob<F, R> {
     pub(super) fn new(f: F, token: Option<CancelToken>, call: fn(F, Option<&CancelToken>) -> R) -> Arc<Self> {
-        Arc::new(Job { end: OneShot::new(f), token, name: None, call })
+        Arc::new(TaskJob { end: OneShot::new(f), token, name: None, call })
     }
 
     pub(super) fn named(name: Arc<str>, f: F, call: fn(F, Option<&CancelToken>) -> R) -> Arc<Self> {
-        Arc::new(Job { end: OneShot::new(f), token: None, name: Some(name), call })
+        Arc::new(TaskJob { end: OneShot::new(f), token: None, name: Some(name), call })
     }
 
     /// The closure of a job that was refused and that nobody else has seen.
@@ -73,36 +73,36 @@ impl<F, R> Job<F, R> {
 /// Hands the panic of a task that nobody joins to the pool's hook. Other results are dropped, and a panic of
 /// that drop ends here: whether it comes on a worker or on the thread that drops the handle is decided by who
 /// is faster.
-pub(super) fn report_unjoined<R>(result: Option<Result<R, JoinError>>, seat: &Seat) {
+pub(super) fn report_unjoined<R>(result: Option<Result<R, JoinError>>, waiter: &WorkerSlot) {
     match result {
-        Some(Err(JoinError::Panicked(panic))) => seat.report(panic),
+        Some(Err(JoinError::Panicked(panic))) => waiter.report(panic),
         other => panics::discard(other),
     }
 }
 
-impl<F, R> Runs for Job<F, R>
+impl<F, R> Runs for TaskJob<F, R>
 where
     F: Send,
     R: Send,
 {
-    fn run(&self, seat: &Seat) {
+    fn run(&self, waiter: &WorkerSlot) {
         let Some(f) = self.end.claim() else { return };
         let _owing = graph::owe();
-        let named = self.name.as_ref().and_then(|name| seat.runs(name));
+        let named = self.name.as_ref().and_then(|name| waiter.runs(name));
         let result = panics::catch(|| (self.call)(f, self.token.as_ref()));
         drop(named);
         match &result {
-            Ok(_) => count(&seat.tally().completed),
-            Err(_) => count(&seat.tally().panicked),
+            Ok(_) => count(&waiter.counters().completed),
+            Err(_) => count(&waiter.counters().panicked),
         }
         let panicked = |payload| JoinError::Panicked(Panic::new(payload).of_task(self.name.clone()));
         let unjoined = self.end.keep(result.map_err(panicked));
-        report_unjoined(unjoined, seat);
+        report_unjoined(unjoined, waiter);
     }
 
-    fn revoke(&self, seat: &Seat) -> bool {
+    fn revoke(&self, waiter: &WorkerSlot) -> bool {
         let claimed = self.end.revoke(|| {
-            count(&seat.tally().cancelled);
+            count(&waiter.counters().cancelled);
             Err(JoinError::Cancelled)
         });
         let revokes = claimed.is_some();
@@ -129,17 +129,17 @@ where
         self.end.claimant()
     }
 
-    fn let_go(&self, seat: &Seat) {
-        report_unjoined(self.end.detach(), seat);
+    fn let_go(&self, waiter: &WorkerSlot) {
+        report_unjoined(self.end.detach(), waiter);
     }
 }
 
-impl<F, R> Joinable<R> for Job<F, R>
+impl<F, R> Joinable<R> for TaskJob<F, R>
 where
     F: Send,
     R: Send,
 {
-    fn end(&self) -> &dyn Place {
+    fn end(&self) -> &dyn WaitPoint {
         &self.end
     }
 
@@ -148,21 +148,21 @@ where
     }
 }
 
-impl<F, R> Load for Arc<Job<F, R>>
+impl<F, R> Job for Arc<TaskJob<F, R>>
 where
     F: Send + 'static,
     R: Send + 'static,
 {
-    fn run(self, seat: &Seat) {
-        Runs::run(&*self, seat);
+    fn run(self, waiter: &WorkerSlot) {
+        Runs::run(&*self, waiter);
     }
 
     fn is_waiting(&self) -> bool {
         Runs::is_waiting(&**self)
     }
 
-    fn revoke(&self, seat: &Seat) {
-        Runs::revoke(&**self, seat);
+    fn revoke(&self, waiter: &WorkerSlot) {
+        Runs::revoke(&**self, waiter);
     }
 
     fn name(&self) -> Option<Arc<str>> {
@@ -171,15 +171,15 @@ where
 }
 
 /// A closure whose result nobody waits for: it needs no state to share, and so no allocation.
-pub(super) struct Errand<F>(pub(super) F);
+pub(super) struct PlainJob<F>(pub(super) F);
 
-impl<F: FnOnce() + Send + 'static> Load for Errand<F> {
-    fn run(self, seat: &Seat) {
+impl<F: FnOnce() + Send + 'static> Job for PlainJob<F> {
+    fn run(self, waiter: &WorkerSlot) {
         match panics::catch(self.0) {
-            Ok(()) => count(&seat.tally().completed),
+            Ok(()) => count(&waiter.counters().completed),
             Err(payload) => {
-                count(&seat.tally().panicked);
-                seat.report(Panic::new(payload));
+                count(&waiter.counters().panicked);
+                waiter.report(Panic::new(payload));
             }
         }
     }
@@ -188,7 +188,7 @@ impl<F: FnOnce() + Send + 'static> Load for Errand<F> {
         true
     }
 
-    fn revoke(&self, seat: &Seat) {
-        count(&seat.tally().cancelled);
+    fn revoke(&self, waiter: &WorkerSlot) {
+        count(&waiter.counters().cancelled);
     }
 }

@@ -3,31 +3,31 @@
 #[forbid(unsafe_code)]
 mod builder;
 #[forbid(unsafe_code)]
-mod desk;
-#[forbid(unsafe_code)]
-mod intake;
+mod injector;
 #[forbid(unsafe_code)]
 mod job;
 #[forbid(unsafe_code)]
+mod local_queue;
+#[forbid(unsafe_code)]
 mod named;
+#[forbid(unsafe_code)]
+mod next;
 #[allow(unsafe_code)]
-mod parcel;
-#[forbid(unsafe_code)]
-mod pickup;
-#[forbid(unsafe_code)]
-mod places;
+mod raw_job;
 #[forbid(unsafe_code)]
 mod report;
 #[forbid(unsafe_code)]
 mod results;
 #[forbid(unsafe_code)]
-mod staff;
-#[forbid(unsafe_code)]
 mod submit;
 #[forbid(unsafe_code)]
 mod task;
 #[forbid(unsafe_code)]
+mod wait_points;
+#[forbid(unsafe_code)]
 mod worker;
+#[forbid(unsafe_code)]
+mod worker_counts;
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub use task::Task;
 
 use crate::cancel::CancelToken;
 use crate::error::Partial;
-use crate::group::{self, BodyResult, Callers, Scope};
+use crate::group::{self, BodyResult, Scope, Spawn};
 use crate::sync::Arc;
 use crate::until::Until;
 use worker::Shared;
@@ -126,11 +126,11 @@ use worker::Shared;
 ///
 /// # Fairness
 /// What is submitted from outside starts in the order in which it came into the queue. What a task submits to
-/// its own pool goes onto the desk of the worker that runs it, which takes it in its order, and before the
-/// queue; but after every 61 tasks a worker looks first at the queue or at another's desk, each in turn, and
-/// one that has nothing left takes from wherever there is something. Submitters that wait for room are called
-/// first come, first served; one that comes by at the right moment may be faster, but not for ever: while a
-/// submitter waits that has lost 32 times, nobody else gets a place in the queue.
+/// its own pool goes onto the local queue of the worker that runs it, which takes it in its order, and before
+/// the queue; but after every 61 tasks a worker looks first at the queue or at another's local queue, each in
+/// turn, and one that has nothing left takes from wherever there is something. Submitters that wait for room
+/// are called first come, first served; one that comes by at the right moment may be faster, but not for
+/// ever: while a submitter waits that has lost 32 times, nobody else gets a place in the queue.
 ///
 /// # Ordering
 /// What was done before a submit is visible to the task, and what the task did is visible after `join`.
@@ -175,7 +175,7 @@ impl Pool {
     /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), with a report that names the workers
     /// which still run.
     pub fn shutdown_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report, Partial<Report>> {
-        self.shared.intake.close();
+        self.shared.injector.close();
         self.shared.finish(Vec::new(), limit.into())
     }
 
@@ -184,9 +184,9 @@ impl Pool {
     ///
     /// From inside a task of this pool it returns at once, as [`shutdown`](Pool::shutdown) does.
     pub fn abort(&self) -> Report {
-        self.shared.intake.close();
-        let unstarted = self.shared.intake.drain().into_iter();
-        let unstarted = unstarted.filter_map(|parcel| Unstarted::of(parcel, &self.shared));
+        self.shared.injector.close();
+        let unstarted = self.shared.injector.drain().into_iter();
+        let unstarted = unstarted.filter_map(|raw| Unstarted::of(raw, &self.shared));
         self.shared.finish(unstarted.collect(), Until::forever()).unwrap_or_else(Partial::into_value)
     }
 
@@ -199,7 +199,7 @@ impl Pool {
 
     /// True once the pool was shut down: it takes no more tasks.
     pub fn is_closed(&self) -> bool {
-        self.shared.intake.is_closed()
+        self.shared.injector.is_closed()
     }
 
     /// Changes how many workers there are, while they work. Workers that are missing to the new minimum start
@@ -212,7 +212,7 @@ impl Pool {
     /// operating system refused a thread of the minimum: the pool goes on with those that it has.
     pub fn resize(&self, workers: impl Into<Workers>) -> Result<(), BuildError> {
         let workers = workers.into().checked()?;
-        let call = self.shared.intake.resize(workers.min, workers.max);
+        let call = self.shared.injector.resize(workers.min, workers.max);
         self.shared.answer(call);
         self.shared.fill().map_err(BuildError::Spawn)
     }
@@ -248,12 +248,12 @@ impl Pool {
         E: Send + 'env,
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> R,
     {
-        group::scope_on(self.callers(), token, body)
+        group::scope_on(self.spawn(), token, body)
     }
 
     /// This pool's threads, for those who have a board of their own.
-    pub(crate) fn callers(&self) -> Arc<dyn Callers> {
-        Arc::clone(&self.shared) as Arc<dyn Callers>
+    pub(crate) fn spawn(&self) -> Arc<dyn Spawn> {
+        Arc::clone(&self.shared) as Arc<dyn Spawn>
     }
 
     /// Makes a stream for results in the order in which tasks end.
@@ -270,7 +270,7 @@ impl Pool {
 impl Drop for Pool {
     /// Shuts the pool down as [`Pool::shutdown`] does.
     fn drop(&mut self) {
-        self.shared.intake.close();
+        self.shared.injector.close();
         if !self.detached {
             self.shutdown();
         }
@@ -280,8 +280,8 @@ impl Drop for Pool {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Pool");
-        out.field("name", &self.shared.habits.name);
-        self.shared.intake.describe(&mut out);
+        out.field("name", &self.shared.config.name);
+        self.shared.injector.describe(&mut out);
         out.finish_non_exhaustive()
     }
 }

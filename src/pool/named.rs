@@ -1,10 +1,10 @@
 //! Tasks with a name, by which reports and panics call them.
 
-use super::job::Job;
-use super::parcel::{Load, Parcel};
+use super::job::TaskJob;
+use super::raw_job::{Job, RawJob};
 use super::report::count;
 use super::submit::{only_closed, refused};
-use super::worker::Seat;
+use super::worker::WorkerSlot;
 use super::{Pool, Task};
 use crate::error::{Closed, Panic, Rejected, TryError, WaitError};
 use crate::panics;
@@ -46,8 +46,8 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let (name, mut errand) = (name.into(), Some(f));
-        self.shared.try_post(&mut errand, |f| pack(&name, f)).map_err(|error| refused(errand, error))
+        let (name, mut plain) = (name.into(), Some(f));
+        self.shared.try_post(&mut plain, |f| pack(&name, f)).map_err(|error| refused(plain, error))
     }
 
     /// Like [`execute_named`](Pool::execute_named), and waits for room at most until `limit`.
@@ -63,10 +63,8 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let (name, mut errand) = (name.into(), Some(f));
-        self.shared
-            .post(&mut errand, |f| pack(&name, f), limit.into())
-            .map_err(|error| refused(errand, error))
+        let (name, mut plain) = (name.into(), Some(f));
+        self.shared.push(&mut plain, |f| pack(&name, f), limit.into()).map_err(|error| refused(plain, error))
     }
 
     /// Like [`submit`](Pool::submit), with a name for the task, as in [`execute_named`](Pool::execute_named).
@@ -94,7 +92,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.try_post_job(Job::named(name.into(), f, |f, _| f()))
+        self.try_post_job(TaskJob::named(name.into(), f, |f, _| f()))
     }
 
     /// Like [`submit_named`](Pool::submit_named), and waits for room at most until `limit`.
@@ -111,31 +109,31 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.post_job(Job::named(name.into(), f, |f, _| f()), limit.into())
+        self.post_job(TaskJob::named(name.into(), f, |f, _| f()), limit.into())
     }
 }
 
-fn pack<F: FnOnce() + Send + 'static>(name: &Arc<str>, f: F) -> Parcel {
-    Parcel::new(NamedErrand { name: Arc::clone(name), f })
+fn pack<F: FnOnce() + Send + 'static>(name: &Arc<str>, f: F) -> RawJob {
+    RawJob::new(NamedJob { name: Arc::clone(name), f })
 }
 
 /// A closure whose result nobody waits for, with a name.
-struct NamedErrand<F> {
+struct NamedJob<F> {
     name: Arc<str>,
     f: F,
 }
 
-impl<F: FnOnce() + Send + 'static> Load for NamedErrand<F> {
-    fn run(self, seat: &Seat) {
-        let NamedErrand { name, f } = self;
-        let named = seat.runs(&name);
+impl<F: FnOnce() + Send + 'static> Job for NamedJob<F> {
+    fn run(self, waiter: &WorkerSlot) {
+        let NamedJob { name, f } = self;
+        let named = waiter.runs(&name);
         let result = panics::catch(f);
         drop(named);
         match result {
-            Ok(()) => count(&seat.tally().completed),
+            Ok(()) => count(&waiter.counters().completed),
             Err(payload) => {
-                count(&seat.tally().panicked);
-                seat.report(Panic::new(payload).of_task(Some(name)));
+                count(&waiter.counters().panicked);
+                waiter.report(Panic::new(payload).of_task(Some(name)));
             }
         }
     }
@@ -144,8 +142,8 @@ impl<F: FnOnce() + Send + 'static> Load for NamedErrand<F> {
         true
     }
 
-    fn revoke(&self, seat: &Seat) {
-        count(&seat.tally().cancelled);
+    fn revoke(&self, waiter: &WorkerSlot) {
+        count(&waiter.counters().cancelled);
     }
 
     fn name(&self) -> Option<Arc<str>> {

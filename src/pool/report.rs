@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::parcel::Parcel;
-use super::worker::{Seat, Shared};
+use super::raw_job::RawJob;
+use super::worker::{Shared, WorkerSlot};
 use crate::error::still_running;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -68,20 +68,20 @@ impl fmt::Display for Report {
 #[must_use = "dropping it cancels the task"]
 pub struct Unstarted {
     /// `None` once it was run.
-    parcel: Option<Parcel>,
+    raw: Option<RawJob>,
     name: Option<Arc<str>>,
     pool: Arc<Shared>,
 }
 
 impl Unstarted {
     /// `None` if the task was claimed while it was in the queue.
-    pub(super) fn of(mut parcel: Parcel, pool: &Arc<Shared>) -> Option<Self> {
-        if !parcel.is_waiting() {
-            parcel.discard();
+    pub(super) fn of(mut raw: RawJob, pool: &Arc<Shared>) -> Option<Self> {
+        if !raw.is_waiting() {
+            raw.discard();
             return None;
         }
-        let name = parcel.name();
-        Some(Unstarted { parcel: Some(parcel), name, pool: Arc::clone(pool) })
+        let name = raw.name();
+        Some(Unstarted { raw: Some(raw), name, pool: Arc::clone(pool) })
     }
 
     /// The task's name, if it was submitted with [one](super::Pool::submit_named).
@@ -92,20 +92,20 @@ impl Unstarted {
     /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's
     /// hook if there is none.
     pub fn run(mut self) {
-        if let Some(parcel) = self.parcel.take() {
+        if let Some(raw) = self.raw.take() {
             // It may join others that nobody has started, as on a worker.
             let _inside = self.pool.enter();
-            self.pool.run(parcel, self.pool.visitor());
+            self.pool.run(raw, self.pool.external());
         }
     }
 }
 
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        if let Some(mut parcel) = self.parcel.take() {
-            parcel.revoke(self.pool.visitor());
+        if let Some(mut raw) = self.raw.take() {
+            raw.revoke(self.pool.external());
             // A report has many of these: one that panics must not keep the others from being cancelled.
-            parcel.discard();
+            raw.discard();
         }
     }
 }
@@ -119,13 +119,13 @@ impl fmt::Debug for Unstarted {
 /// Counts of ended tasks. Relaxed throughout: they are figures, and publish nothing. Who has joined a task or
 /// the pool has synchronised with its end, which comes after the count of it.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Counters {
     pub(super) completed: AtomicUsize,
     pub(super) panicked: AtomicUsize,
     pub(super) cancelled: AtomicUsize,
 }
 
-/// Counts of ended tasks, of all seats together.
+/// Counts of ended tasks, of all worker slots together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
     pub(super) completed: usize,
@@ -134,11 +134,11 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    pub(super) fn of<'a>(seats: impl Iterator<Item = &'a Seat>) -> Self {
-        seats.fold(Totals::default(), |sum, seat| Totals {
-            completed: sum.completed + seat.tally().completed.load(Relaxed),
-            panicked: sum.panicked + seat.tally().panicked.load(Relaxed),
-            cancelled: sum.cancelled + seat.tally().cancelled.load(Relaxed),
+    pub(super) fn of<'a>(waiters: impl Iterator<Item = &'a WorkerSlot>) -> Self {
+        waiters.fold(Totals::default(), |sum, waiter| Totals {
+            completed: sum.completed + waiter.counters().completed.load(Relaxed),
+            panicked: sum.panicked + waiter.counters().panicked.load(Relaxed),
+            cancelled: sum.cancelled + waiter.counters().cancelled.load(Relaxed),
         })
     }
 }

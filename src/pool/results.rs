@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use std::{fmt, mem};
 
 use super::job::report_unjoined;
-use super::parcel::{Load, Parcel};
+use super::raw_job::{Job, RawJob};
 use super::report::count;
 use super::submit::refused;
-use super::worker::{Seat, Shared};
+use super::worker::{Shared, WorkerSlot};
 use crate::burst;
 use crate::error::{Closed, JoinError, Panic, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::{Line, Turn, TurnPoint, Turns};
+use crate::wait::{Turn, TurnPoint, Turns, WaitList};
 
 /// Submits tasks whose results come back in the order in which they end: made by
 /// [`Pool::results`](super::Pool::results).
@@ -80,7 +80,7 @@ struct State<R> {
     submitted: usize,
     /// Tasks that were submitted and have not ended.
     under_way: usize,
-    readers: Line,
+    readers: WaitList,
     /// Readers that have lost too often: while there are any, nobody else gets a result.
     turns: Turns,
     /// Nobody will read any more.
@@ -93,7 +93,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
             ended: VecDeque::new(),
             submitted: 0,
             under_way: 0,
-            readers: Line::new(),
+            readers: WaitList::new(),
             turns: Turns::new(),
             dropped: false,
         };
@@ -142,7 +142,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
     {
         let number = Cell::new(0);
         let mut load = Some(f);
-        match self.pool.post(&mut load, |f| self.pack(f, &number), limit.into()) {
+        match self.pool.push(&mut load, |f| self.pack(f, &number), limit.into()) {
             Ok(()) => Ok(number.get()),
             Err(error) => Err(refused(load, error)),
         }
@@ -194,7 +194,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
 
     /// Numbers a closure and wraps it so that its end comes to the inbox. Done once it is accepted, so that
     /// no number is missing.
-    fn pack<F>(&self, f: F, number: &Cell<usize>) -> Parcel
+    fn pack<F>(&self, f: F, number: &Cell<usize>) -> RawJob
     where
         F: FnOnce() -> R + Send + 'static,
     {
@@ -204,7 +204,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
         state.under_way += 1;
         drop(state);
         let receipt = Receipt { number: number.get(), inbox: Some(Arc::clone(&self.inbox)) };
-        Parcel::new(Addressed { f, receipt })
+        RawJob::new(Addressed { f, receipt })
     }
 }
 
@@ -216,7 +216,7 @@ impl<R> Drop for Results<'_, R> {
         let unread = mem::take(&mut state.ended);
         drop(state);
         for (_, result) in unread {
-            report_unjoined(Some(result), self.pool.visitor());
+            report_unjoined(Some(result), self.pool.external());
         }
     }
 }
@@ -227,28 +227,28 @@ struct Addressed<F, R> {
     receipt: Receipt<R>,
 }
 
-impl<F, R> Load for Addressed<F, R>
+impl<F, R> Job for Addressed<F, R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn run(self, seat: &Seat) {
+    fn run(self, waiter: &WorkerSlot) {
         let result = panics::catch(self.f);
         match &result {
-            Ok(_) => count(&seat.tally().completed),
-            Err(_) => count(&seat.tally().panicked),
+            Ok(_) => count(&waiter.counters().completed),
+            Err(_) => count(&waiter.counters().panicked),
         }
         let unread = self.receipt.hand_in(result.map_err(|payload| JoinError::Panicked(Panic::new(payload))));
-        report_unjoined(unread, seat);
+        report_unjoined(unread, waiter);
     }
 
     fn is_waiting(&self) -> bool {
         true
     }
 
-    fn revoke(&self, seat: &Seat) {
+    fn revoke(&self, waiter: &WorkerSlot) {
         // The stream is told when the closure is dropped.
-        count(&seat.tally().cancelled);
+        count(&waiter.counters().cancelled);
     }
 }
 

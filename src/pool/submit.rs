@@ -1,17 +1,17 @@
 //! How tasks get into a pool.
 
-use super::desk::Desk;
-use super::job::{Errand, Job};
-use super::parcel::Parcel;
-use super::places::Room;
+use super::job::{PlainJob, TaskJob};
+use super::local_queue::LocalQueue;
+use super::raw_job::RawJob;
+use super::wait_points::Room;
 use super::worker::Shared;
 use super::{Pool, Task};
 use crate::cancel::CancelToken;
-use crate::crew::nested;
 use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::Turn;
+use crate::wait::cache::nested;
 
 impl Pool {
     /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes. A panic
@@ -36,8 +36,8 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let mut errand = Some(f);
-        self.shared.try_post(&mut errand, pack_errand).map_err(|error| refused(errand, error))
+        let mut plain = Some(f);
+        self.shared.try_post(&mut plain, pack_errand).map_err(|error| refused(plain, error))
     }
 
     /// Like [`execute`](Pool::execute), and waits for room at most until `limit`.
@@ -52,8 +52,8 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let mut errand = Some(f);
-        self.shared.post(&mut errand, pack_errand, limit.into()).map_err(|error| refused(errand, error))
+        let mut plain = Some(f);
+        self.shared.push(&mut plain, pack_errand, limit.into()).map_err(|error| refused(plain, error))
     }
 
     /// Submits a closure and returns the handle of its result; waits for room in the queue as long as it
@@ -80,7 +80,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.try_post_job(Job::new(f, None, |f, _| f()))
+        self.try_post_job(TaskJob::new(f, None, |f, _| f()))
     }
 
     /// Like [`submit`](Pool::submit), and waits for room at most until `limit`.
@@ -96,7 +96,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.post_job(Job::new(f, None, |f, _| f()), limit.into())
+        self.post_job(TaskJob::new(f, None, |f, _| f()), limit.into())
     }
 
     /// Like [`submit`](Pool::submit); the closure gets a token, which [`Task::cancel`] cancels, so that a
@@ -152,50 +152,50 @@ impl Pool {
         self.post_job(self.job_with_token(f), limit.into())
     }
 
-    fn job_with_token<F, R>(&self, f: F) -> Arc<Job<F, R>>
+    fn job_with_token<F, R>(&self, f: F) -> Arc<TaskJob<F, R>>
     where
         F: FnOnce(&CancelToken) -> R,
     {
-        let token = CancelToken::with_clock(&self.shared.habits.clock);
-        Job::new(f, Some(token), |f, token| f(token.expect("it was made with one")))
+        let token = CancelToken::with_clock(&self.shared.config.clock);
+        TaskJob::new(f, Some(token), |f, token| f(token.expect("it was made with one")))
     }
 
-    pub(super) fn try_post_job<F, R>(&self, job: Arc<Job<F, R>>) -> Result<Task<R>, Rejected<F, TryError>>
+    pub(super) fn try_post_job<F, R>(&self, job: Arc<TaskJob<F, R>>) -> Result<Task<R>, Rejected<F, TryError>>
     where
         F: Send + 'static,
         R: Send + 'static,
     {
-        let posted = self.shared.try_post(&mut Some(Arc::clone(&job)), Parcel::new);
-        self.task(job, posted)
+        let queued = self.shared.try_post(&mut Some(Arc::clone(&job)), RawJob::new);
+        self.task(job, queued)
     }
 
     pub(super) fn post_job<F, R>(
         &self,
-        job: Arc<Job<F, R>>,
+        job: Arc<TaskJob<F, R>>,
         limit: Until<'_>,
     ) -> Result<Task<R>, Rejected<F, WaitError>>
     where
         F: Send + 'static,
         R: Send + 'static,
     {
-        let posted = self.shared.post(&mut Some(Arc::clone(&job)), Parcel::new, limit);
-        self.task(job, posted)
+        let queued = self.shared.push(&mut Some(Arc::clone(&job)), RawJob::new, limit);
+        self.task(job, queued)
     }
 
-    fn task<F, R, E>(&self, job: Arc<Job<F, R>>, posted: Result<(), E>) -> Result<Task<R>, Rejected<F, E>>
+    fn task<F, R, E>(&self, job: Arc<TaskJob<F, R>>, queued: Result<(), E>) -> Result<Task<R>, Rejected<F, E>>
     where
         F: Send + 'static,
         R: Send + 'static,
     {
-        match posted {
+        match queued {
             Ok(()) => Ok(Task::new(job, Arc::clone(&self.shared))),
             Err(error) => Err(Rejected::new(job.take_back(), error)),
         }
     }
 }
 
-fn pack_errand<F: FnOnce() + Send + 'static>(f: F) -> Parcel {
-    Parcel::new(Errand(f))
+fn pack_errand<F: FnOnce() + Send + 'static>(f: F) -> RawJob {
+    RawJob::new(PlainJob(f))
 }
 
 pub(super) fn refused<F, E>(f: Option<F>, error: E) -> Rejected<F, E> {
@@ -213,7 +213,7 @@ impl Shared {
     pub(super) fn try_post<L>(
         self: &Arc<Self>,
         load: &mut Option<L>,
-        pack: impl Fn(L) -> Parcel,
+        pack: impl Fn(L) -> RawJob,
     ) -> Result<(), TryError> {
         self.try_post_in_turn(load, pack, None)
     }
@@ -222,13 +222,13 @@ impl Shared {
     fn try_post_in_turn<L>(
         self: &Arc<Self>,
         load: &mut Option<L>,
-        pack: impl Fn(L) -> Parcel,
+        pack: impl Fn(L) -> RawJob,
         turn: Option<Turn>,
     ) -> Result<(), TryError> {
         let make = || pack(load.take().expect("an attempt that fails takes nothing"));
-        let call = Desk::with_own(self.address(), |own| match own {
-            Some(desk) => self.intake.try_keep(desk, make),
-            None => self.intake.try_post(make, turn),
+        let call = LocalQueue::with_own(self.address(), |own| match own {
+            Some(local) => self.injector.try_keep(local, make),
+            None => self.injector.try_post(make, turn),
         });
         self.answer(call?);
         Ok(())
@@ -238,10 +238,10 @@ impl Shared {
     /// because room may be what it would have to make itself: it runs the load. So does one for which all
     /// workers wait.
     #[inline]
-    pub(super) fn post<L>(
+    pub(super) fn push<L>(
         self: &Arc<Self>,
         load: &mut Option<L>,
-        pack: impl Fn(L) -> Parcel,
+        pack: impl Fn(L) -> RawJob,
         limit: Until<'_>,
     ) -> Result<(), WaitError> {
         if !self.is_inside() {
@@ -252,7 +252,7 @@ impl Shared {
                     self.run_unposted(load, &pack);
                     Ok(())
                 }
-                posted => posted,
+                queued => queued,
             };
         }
         limit.check_token()?;
@@ -267,22 +267,22 @@ impl Shared {
     }
 
     #[cold]
-    fn run_unposted<L>(self: &Arc<Self>, load: &mut Option<L>, pack: &impl Fn(L) -> Parcel) {
+    fn run_unposted<L>(self: &Arc<Self>, load: &mut Option<L>, pack: &impl Fn(L) -> RawJob) {
         self.run_nested(pack(load.take().expect("an attempt that fails takes nothing")));
     }
 
-    /// Runs a parcel inside the task that runs here. Where too many do so already, it goes into the queue
+    /// Runs a raw job inside the task that runs here. Where too many do so already, it goes into the queue
     /// although that is full: unlike a join it can, and the stack's end would be worse than one task too
     /// many.
-    fn run_nested(self: &Arc<Self>, parcel: Parcel) {
-        let (parcel, _nested) = match nested::enter() {
-            Some(nested) => (parcel, nested),
-            None => match self.intake.post_beyond(parcel) {
+    fn run_nested(self: &Arc<Self>, raw: RawJob) {
+        let (raw, _nested) = match nested::enter() {
+            Some(nested) => (raw, nested),
+            None => match self.injector.post_beyond(raw) {
                 Ok(call) => return self.answer(call),
                 // Closed meanwhile, after it was accepted.
-                Err(parcel) => (parcel, nested::enter_anyway()),
+                Err(raw) => (raw, nested::enter_anyway()),
             },
         };
-        self.run(parcel, self.visitor());
+        self.run(raw, self.external());
     }
 }

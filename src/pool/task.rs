@@ -4,13 +4,13 @@ use std::fmt;
 
 use super::job::{Joinable, Runs};
 use super::worker::Shared;
-use crate::crew::nested;
 use crate::error::{JoinError, Rejected, TryError, WaitError};
 use crate::inside::this_thread;
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::cache::nested;
 use crate::wait::graph::{Awaited, Needs};
-use crate::wait::{self, Place, Slot};
+use crate::wait::{self, WaitPoint, Waiter};
 
 /// A submitted closure; gives its result to one who joins it.
 ///
@@ -125,7 +125,7 @@ impl<R> Task<R> {
     /// another.
     fn run(&self) {
         match nested::enter() {
-            Some(_nested) => self.job.run(self.pool.visitor()),
+            Some(_nested) => self.job.run(self.pool.external()),
             None if self.job.is_waiting() => self.run_elsewhere(),
             None => {}
         }
@@ -135,7 +135,7 @@ impl<R> Task<R> {
     fn run_elsewhere(&self) {
         let job = Arc::clone(&self.job) as Arc<dyn Runs>;
         let pool = Arc::clone(&self.pool);
-        nested::run_elsewhere(Arc::new(move || job.run(pool.visitor())));
+        nested::run_elsewhere(Arc::new(move || job.run(pool.external())));
     }
 
     /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its
@@ -144,7 +144,7 @@ impl<R> Task<R> {
     /// The closure is dropped at once; if that panics, the panic ends with the panic hook's message. Its
     /// place in the queue is free when a worker comes to it.
     pub fn cancel(&self) -> bool {
-        let revoked = self.job.revoke(self.pool.visitor());
+        let revoked = self.job.revoke(self.pool.external());
         self.job.stop();
         revoked
     }
@@ -155,17 +155,17 @@ impl<R> Task<R> {
     }
 }
 
-impl<R> Place for Task<R> {
+impl<R> WaitPoint for Task<R> {
     fn looks_ready(&self) -> bool {
         self.job.end().looks_ready()
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         self.job.end().join()
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.job.end().leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.job.end().leave(waiter);
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
@@ -187,7 +187,7 @@ impl Awaited for Started {
                 threads.push(thread);
                 Needs::One
             }
-            None if self.job.is_waiting() => self.pool.intake.bringers(threads),
+            None if self.job.is_waiting() => self.pool.injector.bringers(threads),
             None => Needs::Nobody,
         }
     }
@@ -198,9 +198,9 @@ impl<R> Drop for Task<R> {
     fn drop(&mut self) {
         let later = |task: &mut Self| -> Box<dyn FnOnce()> {
             let (job, pool) = (Arc::clone(&task.job) as Arc<dyn Runs>, Arc::clone(&task.pool));
-            Box::new(move || job.let_go(pool.visitor()))
+            Box::new(move || job.let_go(pool.external()))
         };
-        wait::drop_link(self, |task| task.job.let_go(task.pool.visitor()), later);
+        wait::drop_link(self, |task| task.job.let_go(task.pool.external()), later);
     }
 }
 

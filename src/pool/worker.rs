@@ -3,40 +3,40 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::intake::{Figures, Intake};
-use super::parcel::{Load, Parcel};
-use super::pickup::{Comes, Next};
-use super::report::{Report, Stats, Tally, Totals, Unstarted};
-use super::staff::{Call, Staff};
+use super::injector::{Figures, Injector};
+use super::next::{Comes, Next};
+use super::raw_job::{Job, RawJob};
+use super::report::{Counters, Report, Stats, Totals, Unstarted};
+use super::worker_counts::{Call, WorkerCounts};
 use crate::clock::Clock;
-use crate::crew;
 use crate::error::{Panic, Partial};
-use crate::group::{Callers, Help};
+use crate::group::{HelperFn, Spawn};
 use crate::inside::{self, Entered, Inside};
 use crate::panics::{contain, discard};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, sized, thread};
 use crate::until::Until;
+use crate::wait::cache;
 use crate::wait::context::{self, Context};
-use crate::wait::{Blocking, Slot, graph, observed_by, unobserved};
+use crate::wait::{Blocking, Waiter, graph, observed_by, unobserved};
 use crossbeam_utils::CachePadded;
 
 /// Tasks after which a worker does not take its own next, but looks round: at the queue and at everybody's
-/// desk in turn, so that a task waits there for a bounded number of others.
+/// local queue in turn, so that a task waits there for a bounded number of others.
 const ROUND: usize = sized(61, 4);
 
 /// What the threads of a pool and its handles share.
 pub(super) struct Shared {
-    pub(super) intake: Intake,
-    pub(super) habits: Habits,
-    seats: Mutex<Vec<Arc<Seat>>>,
+    pub(super) injector: Injector,
+    pub(super) config: Config,
+    waiters: Mutex<Vec<Arc<WorkerSlot>>>,
     /// Counts what is done for the pool by threads that are not its workers.
-    visitor: Seat,
+    external: WorkerSlot,
 }
 
 /// What was said of the workers when the pool was built.
 #[derive(Clone)]
-pub(super) struct Habits {
+pub(super) struct Config {
     pub(super) name: String,
     pub(super) stack_size: Option<usize>,
     pub(super) keep_alive: Duration,
@@ -50,9 +50,9 @@ pub(super) struct Habits {
 
 /// A place for a worker, with a name and what was counted there. It outlives its worker, and the next one
 /// that is started takes it over.
-pub(super) struct Seat {
+pub(super) struct WorkerSlot {
     name: String,
-    tally: CachePadded<Tally>,
+    counters: CachePadded<Counters>,
     on_panic: Option<Arc<dyn Fn(Panic) + Send + Sync>>,
     /// Its worker has done all that is the caller's. Relaxed: whoever sees it joins the thread afterwards.
     is_free: AtomicBool,
@@ -61,12 +61,12 @@ pub(super) struct Seat {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
-impl Seat {
-    fn new(name: String, habits: &Habits) -> Self {
-        Seat {
+impl WorkerSlot {
+    fn new(name: String, config: &Config) -> Self {
+        WorkerSlot {
             name,
-            tally: CachePadded::new(Tally::default()),
-            on_panic: habits.on_panic.clone(),
+            counters: CachePadded::new(Counters::default()),
+            on_panic: config.on_panic.clone(),
             is_free: AtomicBool::new(true),
             task: Mutex::new(None),
             thread: Mutex::new(None),
@@ -78,8 +78,8 @@ impl Seat {
         self.name.is_empty()
     }
 
-    pub(super) fn tally(&self) -> &Tally {
-        &self.tally
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// A task of that name runs here until the guard is dropped. `None` where many threads run tasks, and no
@@ -87,7 +87,7 @@ impl Seat {
     pub(super) fn runs(&self, name: &Arc<str>) -> Option<Named<'_>> {
         let before =
             if self.is_visitors() { return None } else { self.task.lock().replace(Arc::clone(name)) };
-        Some(Named { seat: self, before })
+        Some(Named { waiter: self, before })
     }
 
     /// The name of the thread, and of the task that it runs.
@@ -109,27 +109,27 @@ impl Seat {
     }
 }
 
-/// See [`Seat::runs`].
+/// See [`WorkerSlot::runs`].
 #[must_use = "dropping it says that the task has ended"]
 pub(super) struct Named<'a> {
-    seat: &'a Seat,
+    waiter: &'a WorkerSlot,
     before: Option<Arc<str>>,
 }
 
 impl Drop for Named<'_> {
     fn drop(&mut self) {
-        *self.seat.task.lock() = self.before.take();
+        *self.waiter.task.lock() = self.before.take();
     }
 }
 
 impl Shared {
-    pub(super) fn new(intake: Intake, habits: Habits) -> Arc<Self> {
-        let visitor = Seat::new(String::new(), &habits);
-        Arc::new(Shared { intake, habits, seats: Mutex::new(Vec::new()), visitor })
+    pub(super) fn new(injector: Injector, config: Config) -> Arc<Self> {
+        let external = WorkerSlot::new(String::new(), &config);
+        Arc::new(Shared { injector, config, waiters: Mutex::new(Vec::new()), external })
     }
 
-    pub(super) fn visitor(&self) -> &Seat {
-        &self.visitor
+    pub(super) fn external(&self) -> &WorkerSlot {
+        &self.external
     }
 
     /// The pool's name among those that a thread can be inside.
@@ -161,39 +161,39 @@ impl Shared {
     #[cold]
     fn start_or_stand_in(self: &Arc<Self>) {
         if self.start().is_err() {
-            self.stand_in();
+            self.run_inline();
         }
     }
 
     /// Starts a worker, which is counted already.
     pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
-        let mut seats = self.seats.lock();
-        let free = seats.iter().find(|seat| seat.is_free.load(Relaxed)).cloned();
-        let seat = free.unwrap_or_else(|| {
-            let name = format!("{}-{}", self.habits.name, seats.len());
-            seats.push(Arc::new(Seat::new(name, &self.habits)));
-            Arc::clone(seats.last().expect("it was pushed"))
+        let mut waiters = self.waiters.lock();
+        let free = waiters.iter().find(|waiter| waiter.is_free.load(Relaxed)).cloned();
+        let waiter = free.unwrap_or_else(|| {
+            let name = format!("{}-{}", self.config.name, waiters.len());
+            waiters.push(Arc::new(WorkerSlot::new(name, &self.config)));
+            Arc::clone(waiters.last().expect("it was pushed"))
         });
-        seat.is_free.store(false, Relaxed);
-        drop(seats);
-        // The seat's last worker is past its exit hook; this waits for the system only.
-        let last = seat.thread.lock().take();
+        waiter.is_free.store(false, Relaxed);
+        drop(waiters);
+        // The worker slot's last worker is past its exit hook; this waits for the system only.
+        let last = waiter.thread.lock().take();
         if let Some(last) = last {
-            crew::join(last);
+            cache::join(last);
         }
-        let mut builder = thread::Builder::new().name(seat.name.clone());
-        if let Some(bytes) = self.habits.stack_size {
+        let mut builder = thread::Builder::new().name(waiter.name.clone());
+        if let Some(bytes) = self.config.stack_size {
             builder = builder.stack_size(bytes);
         }
-        let mut handle = seat.thread.lock();
+        let mut handle = waiter.thread.lock();
         let spawned = builder.spawn({
-            let (shared, seat) = (Arc::clone(self), Arc::clone(&seat));
-            move || shared.work(&seat)
+            let (shared, waiter) = (Arc::clone(self), Arc::clone(&waiter));
+            move || shared.work(&waiter)
         });
         match spawned {
             Ok(thread) => *handle = Some(thread),
             Err(error) => {
-                seat.is_free.store(true, Relaxed);
+                waiter.is_free.store(true, Relaxed);
                 return Err(error);
             }
         }
@@ -202,74 +202,74 @@ impl Shared {
 
     /// What is done about a thread that the system refused: if the pool has no other, its tasks run here,
     /// because nobody else would ever run them. What they sleep for is not replaced by a spare.
-    fn stand_in(self: &Arc<Self>) {
-        self.intake.stand_in();
+    fn run_inline(self: &Arc<Self>) {
+        self.injector.run_inline();
         // Those tasks may join, submit and shut down as on a worker.
         let _inside = self.enter();
-        while let Some(parcel) = self.intake.take_standing_in() {
-            self.run(parcel, &self.visitor);
+        while let Some(raw) = self.injector.take_standing_in() {
+            self.run(raw, &self.external);
         }
     }
 
     /// What a worker does from its first to its last moment.
-    fn work(self: &Arc<Self>, seat: &Seat) {
+    fn work(self: &Arc<Self>, waiter: &WorkerSlot) {
         let _inside = self.enter();
-        let _clock = self.habits.tasks_clock.enter();
+        let _clock = self.config.tasks_clock.enter();
         // Whoever waits for a task that is queued waits for the workers.
         let _owing = graph::owe();
-        if let Some(hook) = &self.habits.on_start {
+        if let Some(hook) = &self.config.on_start {
             contain(|| hook());
         }
-        let observed = observed_by(Arc::new(Lender(Arc::clone(self))));
-        let desk = self.intake.new_desk();
-        let seated = desk.sit_down(self.address());
+        let observed = observed_by(Arc::new(BlockHook(Arc::clone(self))));
+        let local = self.injector.new_desk();
+        let seated = local.sit_down(self.address());
         let mut comes = Comes::Called;
         let mut turn = 0_usize;
         loop {
             turn = turn.wrapping_add(1);
             if comes == Comes::FromTask
                 && !turn.is_multiple_of(ROUND)
-                && let Some(parcel) = self.intake.take(&desk)
+                && let Some(raw) = self.injector.take(&local)
             {
-                self.run(parcel, seat);
+                self.run(raw, waiter);
                 continue;
             }
-            let (next, call) = self.intake.next(&desk, comes, turn / ROUND);
+            let (next, call) = self.injector.next(&local, comes, turn / ROUND);
             self.answer(call);
             comes = match next {
-                Next::Run(parcel) => {
-                    self.run(parcel, seat);
+                Next::Run(raw) => {
+                    self.run(raw, waiter);
                     Comes::FromTask
                 }
-                Next::Idle(slot, limited) => self.idle(&slot, limited),
+                Next::Idle(waiter, limited) => self.idle(&waiter, limited),
                 Next::Leave => break,
             };
         }
         drop(seated);
         drop(observed);
-        if let Some(hook) = &self.habits.on_exit {
+        if let Some(hook) = &self.config.on_exit {
             contain(|| hook());
         }
-        seat.is_free.store(true, Relaxed);
+        waiter.is_free.store(true, Relaxed);
         context::with(Context::leave);
     }
 
     #[inline]
-    pub(super) fn run(&self, parcel: Parcel, seat: &Seat) {
+    pub(super) fn run(&self, raw: RawJob, waiter: &WorkerSlot) {
         // The task's own panic is caught inside. What is left is the drop of a result that nobody wanted,
         // which is the caller's code too and must not take the worker with it.
-        contain(|| parcel.run(seat));
+        contain(|| raw.run(waiter));
     }
 
     /// Sleeps until the worker is called, or its time is up.
-    fn idle(&self, slot: &Arc<Slot>, limited: bool) -> Comes {
+    fn idle(&self, waiter: &Arc<Waiter>, limited: bool) -> Comes {
         let limit = match limited {
-            true => Until::from((&self.habits.clock, self.habits.keep_alive)),
+            true => Until::from((&self.config.clock, self.config.keep_alive)),
             false => Until::forever(),
         };
-        match unobserved(|| limit.start().sleep(slot)) {
+        match unobserved(|| limit.start().sleep(waiter)) {
             Ok(()) => Comes::Called,
-            Err(_) => self.intake.get_up(slot),
+            Err(_) => self.injector.get_up(waiter),
         }
     }
 
@@ -282,19 +282,19 @@ impl Shared {
         // From inside, one would wait for oneself.
         let waited = match self.is_inside() {
             true => Ok(()),
-            false => self.intake.wait_until_deserted(limit),
+            false => self.injector.wait_until_deserted(limit),
         };
-        let seats = self.seats.lock().clone();
+        let waiters = self.waiters.lock().clone();
         let mut running = Vec::new();
-        for seat in &seats {
-            if seat.is_free.load(Relaxed) || (waited.is_ok() && !self.is_inside()) {
+        for waiter in &waiters {
+            if waiter.is_free.load(Relaxed) || (waited.is_ok() && !self.is_inside()) {
                 // It is past its last task; this waits for its exit hook and the system only.
-                let thread = seat.thread.lock().take();
+                let thread = waiter.thread.lock().take();
                 if let Some(thread) = thread {
-                    crew::join(thread);
+                    cache::join(thread);
                 }
             } else {
-                running.push(seat.label());
+                running.push(waiter.label());
             }
         }
         let Totals { completed, panicked, cancelled } = self.totals();
@@ -307,9 +307,9 @@ impl Shared {
 
     /// Starts what is missing to the minimum.
     pub(super) fn fill(self: &Arc<Self>) -> io::Result<()> {
-        while let Some(call) = self.intake.fill() {
+        while let Some(call) = self.injector.fill() {
             debug_assert!(matches!(call, Call::Start), "the minimum is filled by starting");
-            self.start().inspect_err(|_| self.stand_in())?;
+            self.start().inspect_err(|_| self.run_inline())?;
         }
         Ok(())
     }
@@ -318,7 +318,7 @@ impl Shared {
         // What has ended is counted before what is queued is looked at: in the other order a task could be in
         // both.
         let Totals { completed, panicked, cancelled } = self.totals();
-        let Figures { workers, idle, blocked, peak_workers, queued, peak_queued } = self.intake.figures();
+        let Figures { workers, idle, blocked, peak_workers, queued, peak_queued } = self.injector.figures();
         let busy = workers - idle - blocked;
         Stats {
             workers,
@@ -335,16 +335,16 @@ impl Shared {
     }
 
     fn totals(&self) -> Totals {
-        let seats = self.seats.lock();
-        Totals::of(seats.iter().map(|seat| &**seat).chain([&self.visitor]))
+        let waiters = self.waiters.lock();
+        Totals::of(waiters.iter().map(|waiter| &**waiter).chain([&self.external]))
     }
 }
 
-impl Callers for Shared {
-    fn call(self: Arc<Self>, help: Help) -> bool {
+impl Spawn for Shared {
+    fn call(self: Arc<Self>, help: HelperFn) -> bool {
         // Past the bound of the queue: a worker that waits for room may be who would have to make it, and a
         // scope has one helper on its way at most.
-        match self.intake.post_beyond(Parcel::new(Assistance(help))) {
+        match self.injector.post_beyond(RawJob::new(Assistance(help))) {
             Ok(call) => {
                 self.answer(call);
                 true
@@ -354,15 +354,15 @@ impl Callers for Shared {
     }
 }
 
-/// Help with a scope. It is no task of the pool's, so it is not counted, and no abort hands it back.
-struct Assistance(Help);
+/// HelperFn with a scope. It is no task of the pool's, so it is not counted, and no abort hands it back.
+struct Assistance(HelperFn);
 
-impl Load for Assistance {
-    fn run(self, seat: &Seat) {
+impl Job for Assistance {
+    fn run(self, waiter: &WorkerSlot) {
         // One who stands in for a worker that the system refused is no help: it may be the owner of the
         // scope, or the reader of the pipeline, and has other things to do. Dropped, the help counts as not
         // to be had.
-        if !seat.is_visitors() {
+        if !waiter.is_visitors() {
             (self.0)();
         }
     }
@@ -371,21 +371,21 @@ impl Load for Assistance {
         false
     }
 
-    fn revoke(&self, _: &Seat) {}
+    fn revoke(&self, _: &WorkerSlot) {}
 }
 
 /// A pool that has lent a thread its work, and hears when the thread sleeps.
-struct Lender(Arc<Shared>);
+struct BlockHook(Arc<Shared>);
 
-impl Blocking for Lender {
+impl Blocking for BlockHook {
     fn blocked(self: Arc<Self>, _: Option<Instant>) -> bool {
-        let call = self.0.intake.with_staff(Staff::blocked);
+        let call = self.0.injector.with_staff(WorkerCounts::blocked);
         self.0.answer(call);
         true
     }
 
     fn resumed(&self) {
-        let call = self.0.intake.with_staff(Staff::resumed);
+        let call = self.0.injector.with_staff(WorkerCounts::resumed);
         self.0.answer(call);
     }
 }

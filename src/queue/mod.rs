@@ -5,13 +5,13 @@ mod handles;
 #[forbid(unsafe_code)]
 mod iter;
 #[forbid(unsafe_code)]
-mod places;
-#[forbid(unsafe_code)]
 mod pop;
 #[forbid(unsafe_code)]
 mod push;
 #[allow(unsafe_code)]
 mod ring;
+#[forbid(unsafe_code)]
+mod wait_points;
 
 use crossbeam_utils::CachePadded;
 
@@ -20,7 +20,7 @@ pub use iter::{Iter, Rest};
 
 use crate::panics;
 use crate::sync::Mutex;
-use crate::wait::{Line, NextTurn, Turns};
+use crate::wait::{NextTurn, Turns, WaitList};
 use ring::{Gauge, Head, Tail};
 
 /// Hands items from threads that produce to threads that consume, first in, first out, and makes producers
@@ -118,7 +118,7 @@ pub struct BoundedQueue<T> {
 /// path. Only [`close`](BoundedQueue::close) holds both locks.
 struct TailSide<T> {
     ring: Tail<T>,
-    poppers: Line,
+    poppers: WaitList,
     /// Producers that have lost too often: while there are any, nobody else may push.
     turns: Turns,
     closed: bool,
@@ -130,7 +130,7 @@ struct TailSide<T> {
 /// ring holds all that it will ever hold.
 struct HeadSide<T> {
     ring: Head<T>,
-    pushers: Line,
+    pushers: WaitList,
     /// Consumers that have lost too often: while there are any, nobody else may pop, unless the queue is
     /// closed.
     turns: Turns,
@@ -154,14 +154,14 @@ impl<T> BoundedQueue<T> {
             gauge: tail.gauge(),
             tail: CachePadded::new(Mutex::new(TailSide {
                 ring: tail,
-                poppers: Line::new(),
+                poppers: WaitList::new(),
                 turns: Turns::new(),
                 closed: false,
                 restricted: false,
             })),
             head: CachePadded::new(Mutex::new(HeadSide {
                 ring: head,
-                pushers: Line::new(),
+                pushers: WaitList::new(),
                 turns: Turns::new(),
                 closed: false,
                 restricted: false,

@@ -1,7 +1,7 @@
 //! Taking items out.
 
 use super::BoundedQueue;
-use super::places::Items;
+use super::wait_points::Items;
 use crate::error::{Closed, TryError, WaitError};
 use crate::until::Until;
 use crate::wait::Turn;

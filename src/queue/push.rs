@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::places::Room;
+use super::wait_points::Room;
 use super::{BoundedQueue, Rest};
 use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::panics;

@@ -1,7 +1,7 @@
 //! Permits for what there is only so much of.
 
 mod permit;
-mod turnstile;
+mod raw;
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub use permit::{OwnedPermit, Permit};
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
-use turnstile::Turnstile;
+use raw::RawSemaphore;
 
 /// Lets at most so many at once: of threads in a section, of connections to a host, of megabytes in memory.
 ///
@@ -76,7 +76,7 @@ use turnstile::Turnstile;
 /// # Instead
 /// A `Mutex` if there is one permit and it guards data.
 pub struct Semaphore {
-    turnstile: Turnstile,
+    raw: RawSemaphore,
 }
 
 impl Semaphore {
@@ -90,7 +90,7 @@ impl Semaphore {
     #[track_caller]
     pub fn new(permits: usize) -> Self {
         assert!(permits <= Self::MAX, "{permits} permits are more than the {} allowed", Self::MAX);
-        Semaphore { turnstile: Turnstile::new(permits) }
+        Semaphore { raw: RawSemaphore::new(permits) }
     }
 
     /// Waits for a permit as long as it takes.
@@ -137,7 +137,7 @@ impl Semaphore {
     /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_acquire_many(&self, count: usize) -> Result<Permit<'_>, TryError> {
-        self.turnstile.try_enter(count)?;
+        self.raw.try_enter(count)?;
         Ok(Permit::new(self, count))
     }
 
@@ -152,7 +152,7 @@ impl Semaphore {
         count: usize,
         limit: impl Into<Until<'l>>,
     ) -> Result<Permit<'_>, WaitError> {
-        self.turnstile.enter(count, limit.into())?;
+        self.raw.enter(count, limit.into())?;
         Ok(Permit::new(self, count))
     }
 
@@ -197,7 +197,7 @@ impl Semaphore {
     /// # Errors
     /// As [`try_acquire_many`](Semaphore::try_acquire_many).
     pub fn try_acquire_many_owned(self: &Arc<Self>, count: usize) -> Result<OwnedPermit, TryError> {
-        self.turnstile.try_enter(count)?;
+        self.raw.try_enter(count)?;
         Ok(OwnedPermit::new(Arc::clone(self), count))
     }
 
@@ -210,18 +210,18 @@ impl Semaphore {
         count: usize,
         limit: impl Into<Until<'l>>,
     ) -> Result<OwnedPermit, WaitError> {
-        self.turnstile.enter(count, limit.into())?;
+        self.raw.enter(count, limit.into())?;
         Ok(OwnedPermit::new(Arc::clone(self), count))
     }
 
     /// Permits that are free now. By the time the caller looks, it may be another number.
     pub fn available(&self) -> usize {
-        self.turnstile.available()
+        self.raw.available()
     }
 
     /// Permits in all, free or out.
     pub fn total(&self) -> usize {
-        self.turnstile.total()
+        self.raw.total()
     }
 
     /// Changes how many permits there are in all.
@@ -235,18 +235,18 @@ impl Semaphore {
     #[track_caller]
     pub fn resize(&self, permits: usize) {
         assert!(permits <= Self::MAX, "{permits} permits are more than the {} allowed", Self::MAX);
-        self.turnstile.resize(permits);
+        self.raw.resize(permits);
     }
 
     /// Closes the semaphore: who waits, and who comes later, gets `Closed`. Permits that are out stay good.
     /// True if this call closed it.
     pub fn close(&self) -> bool {
-        self.turnstile.close()
+        self.raw.close()
     }
 
     /// True once the semaphore was closed.
     pub fn is_closed(&self) -> bool {
-        self.turnstile.is_closed()
+        self.raw.is_closed()
     }
 }
 
@@ -255,7 +255,7 @@ impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Semaphore");
         out.field("available", &self.available());
-        self.turnstile.describe(&mut out);
+        self.raw.describe(&mut out);
         out.finish_non_exhaustive()
     }
 }

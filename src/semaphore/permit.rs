@@ -48,7 +48,7 @@ impl<'a> Permit<'a> {
 
     /// Never gives the permits back: the semaphore has so many fewer from here on.
     pub fn forget(mut self) {
-        self.semaphore.turnstile.forget(mem::take(&mut self.count));
+        self.semaphore.raw.forget(mem::take(&mut self.count));
     }
 }
 
@@ -85,7 +85,7 @@ impl OwnedPermit {
 
     /// Never gives the permits back: the semaphore has so many fewer from here on.
     pub fn forget(mut self) {
-        self.semaphore.turnstile.forget(mem::take(&mut self.count));
+        self.semaphore.raw.forget(mem::take(&mut self.count));
     }
 }
 
@@ -98,7 +98,7 @@ impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.count > 0 {
-            self.semaphore.turnstile.leave(self.count);
+            self.semaphore.raw.leave(self.count);
         }
     }
 }
@@ -107,7 +107,7 @@ impl Drop for OwnedPermit {
     #[inline]
     fn drop(&mut self) {
         if self.count > 0 {
-            self.semaphore.turnstile.leave(self.count);
+            self.semaphore.raw.leave(self.count);
         }
     }
 }

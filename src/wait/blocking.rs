@@ -51,7 +51,7 @@ impl Drop for Observed {
 pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
     let mut observers = context::with(|context| context.with_observers(mem::take)).unwrap_or_default();
     let result = f();
-    context::with(|context| context.with_observers(|place| mem::swap(place, &mut observers)));
+    context::with(|context| context.with_observers(|point| mem::swap(point, &mut observers)));
     result
 }
 

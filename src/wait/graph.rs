@@ -25,10 +25,10 @@
 //!    those that close a circle at the same time the last sees the edges of all others. Only a wait can close
 //!    one: a thread that waits begins nothing that others could wait for.
 //! 2. *No false alarm.* Who can bring a thing is asked when the graph is looked through, not when the edge is
-//!    written; a thing that has come, a thread whose [`Slot`] has ended, and a thread without an edge can all
-//!    go on. A thread that ended or passed on what it owed did so before it went to sleep itself, and wrote
-//!    its edge under the graph's lock afterwards, so whoever finds that edge sees what it did.
-//! 3. *A grant that comes first holds.* Being told is an end of the slot like any other, so no wake-up is
+//!    written; a thing that has come, a thread whose [`Waiter`] has ended, and a thread without an edge can
+//!    all go on. A thread that ended or passed on what it owed did so before it went to sleep itself, and
+//!    wrote its edge under the graph's lock afterwards, so whoever finds that edge sees what it did.
+//! 3. *A grant that comes first holds.* Being told is an end of the waiter like any other, so no wake-up is
 //!    swallowed.
 //!
 //! # Lock order
@@ -38,7 +38,7 @@
 use std::collections::HashMap;
 
 use super::context;
-use super::slot::{Slot, Wake};
+use super::waiter::{Waiter, Wake};
 use crate::error::WaitError;
 use crate::inside::this_thread;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -66,10 +66,10 @@ lazy_static! {
 
 type Waits = HashMap<usize, Wait>;
 
-/// A thread's edge: what it waits for, and the slot that it sleeps in.
+/// A thread's edge: what it waits for, and the waiter that it sleeps in.
 struct Wait {
     awaited: Arc<dyn Awaited>,
-    slot: Arc<Slot>,
+    waiter: Arc<Waiter>,
     /// It can be told.
     refusable: bool,
 }
@@ -84,26 +84,26 @@ pub(crate) struct Edge {
 }
 
 /// Writes down that this thread is about to sleep in `slot` until `awaited` comes, which is asked for only if
-/// somebody may wait for this thread. If that could never be, the slot is ended with
+/// somebody may wait for this thread. If that could never be, the waiter is ended with
 /// [`WaitError::WouldDeadlock`]; or if the wait cannot be refused, that of another thread in the circle is.
 #[inline]
 pub(crate) fn enter(
     awaited: impl FnOnce() -> Option<Arc<dyn Awaited>>,
-    slot: &Arc<Slot>,
+    waiter: &Arc<Waiter>,
     refusable: bool,
 ) -> Option<Edge> {
-    if is_owing() { write(awaited()?, slot, refusable) } else { None }
+    if is_owing() { write(awaited()?, waiter, refusable) } else { None }
 }
 
 #[cold]
-fn write(awaited: Arc<dyn Awaited>, slot: &Arc<Slot>, refusable: bool) -> Option<Edge> {
+fn write(awaited: Arc<dyn Awaited>, waiter: &Arc<Waiter>, refusable: bool) -> Option<Edge> {
     let thread = this_thread();
     let mut wakes = Vec::new();
     let mut waits = WAITS.lock();
-    let before = waits.insert(thread, Wait { awaited, slot: Arc::clone(slot), refusable });
+    let before = waits.insert(thread, Wait { awaited, waiter: Arc::clone(waiter), refusable });
     while let Some(told) = to_be_told(&waits, thread) {
         // `None`: it was granted between the look and now, and goes on.
-        wakes.extend(waits[&told].slot.end(Err(WaitError::WouldDeadlock)));
+        wakes.extend(waits[&told].waiter.end(Err(WaitError::WouldDeadlock)));
         if told == thread {
             break;
         }
@@ -159,7 +159,7 @@ fn reachable(waits: &Waits, this: usize) -> Vec<Node> {
             continue;
         }
         // Without an edge it can go on; so it can if its wait has ended and it has not woken up yet.
-        let Some(wait) = waits.get(&thread).filter(|wait| wait.slot.outcome().is_none()) else { continue };
+        let Some(wait) = waits.get(&thread).filter(|wait| wait.waiter.outcome().is_none()) else { continue };
         let mut bringers = Vec::new();
         let needs = wait.awaited.bringers(&mut bringers);
         ahead.extend(&bringers);
@@ -255,7 +255,7 @@ mod tests {
     fn waits_of(threads: &Threads) -> Waits {
         let wait = |(needs, bringers): &(Needs, Vec<usize>)| Wait {
             awaited: Arc::new(Fixed(*needs, bringers.clone())),
-            slot: Slot::new(),
+            waiter: Waiter::new(),
             refusable: true,
         };
         let waits =
@@ -313,8 +313,8 @@ mod tests {
     fn thread_whose_wait_has_ended_can_go_on() {
         let mut waits = waits_of(&vec![Some((Needs::One, vec![2])), Some((Needs::One, vec![1]))]);
         assert_eq!(to_be_told(&waits, 1), Some(1));
-        let slot = Arc::clone(&waits.get_mut(&2).unwrap().slot);
-        drop(slot.end(Ok(())));
+        let waiter = Arc::clone(&waits.get_mut(&2).unwrap().waiter);
+        drop(waiter.end(Ok(())));
         assert_eq!(to_be_told(&waits, 1), None);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::slot::{Slot, Wake};
+use super::waiter::{Waiter, Wake};
 use crate::sync::Arc;
 
 /// Waiting threads in order, each with a payload: what it waits for, or who it is.
@@ -11,30 +11,27 @@ use crate::sync::Arc;
 /// unlocking.
 #[derive(Debug)]
 pub(crate) struct WaitList<T = ()> {
-    waiters: VecDeque<(Arc<Slot>, T)>,
+    waiters: VecDeque<(Arc<Waiter>, T)>,
 }
-
-/// Waiters that all want the same.
-pub(crate) type Line = WaitList<()>;
 
 impl<T> WaitList<T> {
     pub(crate) const fn new() -> Self {
         WaitList { waiters: VecDeque::new() }
     }
 
-    /// Makes a slot and puts it at the end.
-    pub(crate) fn join_with(&mut self, payload: T) -> Arc<Slot> {
-        let slot = Slot::new();
-        self.waiters.push_back((Arc::clone(&slot), payload));
-        slot
+    /// Makes a waiter and puts it at the end.
+    pub(crate) fn join_with(&mut self, payload: T) -> Arc<Waiter> {
+        let waiter = Waiter::new();
+        self.waiters.push_back((Arc::clone(&waiter), payload));
+        waiter
     }
 
-    /// Takes out a slot whose owner gave up. It is not there if a granter has taken it out: then the grant
+    /// Takes out a waiter whose owner gave up. It is not there if a granter has taken it out: then the grant
     /// failed, or the owner has it.
     ///
     /// Linear in the length of the list, which is at most the number of threads.
-    pub(crate) fn leave(&mut self, slot: &Arc<Slot>) {
-        self.waiters.retain(|(other, _)| !Arc::ptr_eq(other, slot));
+    pub(crate) fn leave(&mut self, waiter: &Arc<Waiter>) {
+        self.waiters.retain(|(other, _)| !Arc::ptr_eq(other, waiter));
     }
 
     /// Grants the first one who still waits, and gives its payload; those who gave up before are passed over.
@@ -46,8 +43,8 @@ impl<T> WaitList<T> {
 
     #[cold]
     fn next_of_some(&mut self) -> Option<(Wake, T)> {
-        while let Some((slot, payload)) = self.waiters.pop_front() {
-            if let Some(wake) = slot.end(Ok(())) {
+        while let Some((waiter, payload)) = self.waiters.pop_front() {
+            if let Some(wake) = waiter.end(Ok(())) {
                 return Some((wake, payload));
             }
         }
@@ -77,22 +74,22 @@ impl<T> WaitList<T> {
 }
 
 impl WaitList {
-    /// Makes a slot and puts it at the end.
-    pub(crate) fn join(&mut self) -> Arc<Slot> {
+    /// Makes a waiter and puts it at the end.
+    pub(crate) fn join(&mut self) -> Arc<Waiter> {
         self.join_with(())
     }
 
     /// Makes a slot: at the front for one whose turn it [`is`](super::Turns), because whoever has something
     /// to give calls one, and that is to be the one who alone may take it.
-    pub(crate) fn join_in_turn(&mut self, is: bool) -> Arc<Slot> {
+    pub(crate) fn join_in_turn(&mut self, is: bool) -> Arc<Waiter> {
         if is { self.join_first() } else { self.join() }
     }
 
-    /// Makes a slot and puts it at the front, for one whose turn it is.
-    pub(crate) fn join_first(&mut self) -> Arc<Slot> {
-        let slot = Slot::new();
-        self.waiters.push_front((Arc::clone(&slot), ()));
-        slot
+    /// Makes a waiter and puts it at the front, for one whose turn it is.
+    pub(crate) fn join_first(&mut self) -> Arc<Waiter> {
+        let waiter = Waiter::new();
+        self.waiters.push_front((Arc::clone(&waiter), ()));
+        waiter
     }
 }
 

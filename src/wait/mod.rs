@@ -1,12 +1,12 @@
 //! The one place where threads sleep.
 //!
-//! A wait is a [`Slot`]: a thread that must wait makes one, puts it where those who can end the wait will
+//! A wait is a [`Waiter`]: a thread that must wait makes one, puts it where those who can end the wait will
 //! find it, and sleeps in it. Whoever ends the wait first writes how; everybody who comes later is told that
 //! they were too late and does something else with what they had to give.
 //!
-//! | who | finds the slot in | writes |
+//! | who | finds the waiter in | writes |
 //! |---|---|---|
-//! | push, pop, release, the last count-down, a finished task | the [`Line`] of the thing waited for | `Ok` |
+//! | push, pop, release, the last count-down, a finished task | the [`WaitList`] of the thing waited for | `Ok` |
 //! | close | the same line | `Ok` (look again, and find it closed), or `Closed` |
 //! | cancel | the list in the token | `Cancelled` |
 //! | the sleeper itself, when its deadline passed | | `TimedOut` |
@@ -14,19 +14,19 @@
 //!
 //! # Invariants
 //!
-//! 1. *Exactly one end.* A slot's outcome is written once; [`Slot::end`] says to each caller whether it was
-//!    the one. So a grant that comes after a cancel is known not to have arrived, and goes to the next in
+//! 1. *Exactly one end.* A waiter's outcome is written once; [`Waiter::end`] says to each caller whether it
+//!    was the one. So a grant that comes after a cancel is known not to have arrived, and goes to the next in
 //!    line: no wake-up is swallowed by somebody who has left.
-//! 2. *Nothing between check and sleep.* Every list of slots is guarded by a lock, and a slot is put into
+//! 2. *Nothing between check and sleep.* Every list of waiters is guarded by a lock, and a waiter is put into
 //!    it in the same critical section in which the waiter found that it must wait. Whoever makes waiting
-//!    unnecessary takes that lock afterwards, so finds the slot; and an end that is written before the
+//!    unnecessary takes that lock afterwards, so finds the waiter; and an end that is written before the
 //!    thread sleeps is read by it instead of sleeping.
-//! 3. *No nesting.* A slot's lock is the innermost one: it is held for a comparison and an assignment.
+//! 3. *No nesting.* A waiter's lock is the innermost one: it is held for a comparison and an assignment.
 //!    Granting happens under the granter's lock, cancelling and advancing with no lock held. The system call
 //!    that wakes is made after the granter has unlocked ([`Wake`]).
 //!
-//! One slot serves one wait, and is one allocation (28 ns beside the 30,000 to 45,000 that waking a thread
-//! on another core costs). A slot per thread would save it, but then a late `end` could end a later
+//! One waiter serves one wait, and is one allocation (28 ns beside the 30,000 to 45,000 that waking a thread
+//! on another core costs). A waiter per thread would save it, but then a late `end` could end a later
 //! wait, and invariant 1 would need a generation count.
 //!
 //! # Proof
@@ -36,6 +36,8 @@
 
 #[forbid(unsafe_code)]
 mod blocking;
+#[forbid(unsafe_code)]
+pub(crate) mod cache;
 #[forbid(unsafe_code)]
 mod chain;
 #[forbid(unsafe_code)]
@@ -52,26 +54,26 @@ mod one_shot;
 #[forbid(unsafe_code)]
 mod point;
 #[forbid(unsafe_code)]
-mod slot;
-#[forbid(unsafe_code)]
 mod spin;
 #[forbid(unsafe_code)]
 mod turns;
+#[forbid(unsafe_code)]
+mod waiter;
 
 use crate::sync::Arc;
 
 /// Something that threads wait for by trying again: room in a queue, an item, a count of nothing.
 /// [`Until::retry`](crate::Until) is the loop.
-pub(crate) trait Place {
+pub(crate) trait WaitPoint {
     /// A cheap guess whether an attempt would succeed now; takes no lock.
     fn looks_ready(&self) -> bool;
 
     /// Joins the line, unless an attempt might succeed by now: both found in one critical section of the
     /// lock that everybody takes who could let it succeed.
-    fn join(&self) -> Option<Arc<Slot>>;
+    fn join(&self) -> Option<Arc<Waiter>>;
 
     /// Leaves the line.
-    fn leave(&self, slot: &Arc<Slot>);
+    fn leave(&self, waiter: &Arc<Waiter>);
 
     /// The caller has lost to others [too often](turns::PATIENCE): where they could be faster for ever, it
     /// [takes a turn](Turns) that ends with its wait.
@@ -90,11 +92,11 @@ pub(crate) trait Place {
 
 pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, observers, unobserved, work_for};
 pub(crate) use chain::drop_link;
-pub(crate) use list::{Line, WaitList};
+pub(crate) use list::WaitList;
 pub(crate) use look::look;
 pub use monitor::{Monitor, MonitorGuard};
 pub(crate) use one_shot::OneShot;
 pub(crate) use point::{Point, TurnPoint};
-pub(crate) use slot::{Outcome, Slot, Wake};
 pub(crate) use spin::{spin_until, spin_within};
 pub(crate) use turns::{NextTurn, PATIENCE, Turn, Turns};
+pub(crate) use waiter::{Outcome, Waiter, Wake};

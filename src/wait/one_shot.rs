@@ -20,7 +20,7 @@
 use std::mem;
 
 use super::graph::{Awaited, Owner};
-use super::{Place, Slot, WaitList, Wake};
+use super::{WaitList, WaitPoint, Waiter, Wake};
 use crate::error::{TryError, WaitError};
 use crate::inside::this_thread;
 use crate::sync::{Arc, Mutex};
@@ -236,8 +236,8 @@ impl<F, V> State<F, V> {
         }
     }
 
-    /// The owner stays as it was: the slots of those who wait end in the same critical section, and a thread
-    /// whose slot has ended is not taken for one that waits.
+    /// The owner stays as it was: the waiters of those who wait end in the same critical section, and a
+    /// thread whose waiter has ended is not taken for one that waits.
     fn end(&mut self, last: Stage<F, V>) -> Stage<F, V> {
         mem::replace(&mut self.stage, last)
     }
@@ -254,19 +254,19 @@ impl<F, V> State<F, V> {
     }
 }
 
-impl<F, V> Place for OneShot<F, V> {
+impl<F, V> WaitPoint for OneShot<F, V> {
     fn looks_ready(&self) -> bool {
         self.state.try_lock().is_some_and(|state| state.is_finished())
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         // Whoever ends it does so under this lock and takes everybody out of the list.
         let mut state = self.state.lock();
         (!state.is_finished()).then(|| state.joiners.join_with(this_thread()))
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.state.lock().joiners.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.state.lock().joiners.leave(waiter);
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {

@@ -9,7 +9,7 @@
 use std::cell::Cell;
 
 use super::graph::Awaited;
-use super::{Line, Place, Slot, Turn, Turns};
+use super::{Turn, Turns, WaitList, WaitPoint, Waiter};
 use crate::error::{TryError, WaitError};
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
@@ -20,7 +20,7 @@ impl Until<'_> {
     pub(crate) fn wait_until_ready<S>(
         self,
         mutex: &Mutex<S>,
-        list: fn(&mut S) -> &mut Line,
+        list: fn(&mut S) -> &mut WaitList,
         ready: impl Fn(&S) -> bool,
     ) -> Result<(), WaitError> {
         let point = Point::new(mutex, list, ready);
@@ -31,28 +31,28 @@ impl Until<'_> {
 /// Where threads wait that are all let go by the same change.
 pub(crate) struct Point<'a, S, F> {
     mutex: &'a Mutex<S>,
-    list: fn(&mut S) -> &mut Line,
+    list: fn(&mut S) -> &mut WaitList,
     ready: F,
 }
 
 impl<'a, S, F: Fn(&S) -> bool> Point<'a, S, F> {
-    pub(crate) fn new(mutex: &'a Mutex<S>, list: fn(&mut S) -> &mut Line, ready: F) -> Self {
+    pub(crate) fn new(mutex: &'a Mutex<S>, list: fn(&mut S) -> &mut WaitList, ready: F) -> Self {
         Point { mutex, list, ready }
     }
 }
 
-impl<S, F: Fn(&S) -> bool> Place for Point<'_, S, F> {
+impl<S, F: Fn(&S) -> bool> WaitPoint for Point<'_, S, F> {
     fn looks_ready(&self) -> bool {
         self.mutex.try_lock().is_some_and(|state| (self.ready)(&state))
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         let mut state = self.mutex.lock();
         (!(self.ready)(&state)).then(|| (self.list)(&mut state).join())
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        (self.list)(&mut self.mutex.lock()).leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        (self.list)(&mut self.mutex.lock()).leave(waiter);
     }
 }
 
@@ -63,7 +63,7 @@ impl<S, F: Fn(&S) -> bool> Place for Point<'_, S, F> {
 /// those who kept off because of it are there, though there may be something for them.
 pub(crate) struct TurnPoint<'a, S, F> {
     mutex: &'a Mutex<S>,
-    parts: fn(&mut S) -> (&mut Line, &mut Turns),
+    parts: fn(&mut S) -> (&mut WaitList, &mut Turns),
     /// Whether an attempt by one with that turn is worth while.
     ready: F,
     turn: Cell<Option<Turn>>,
@@ -71,7 +71,11 @@ pub(crate) struct TurnPoint<'a, S, F> {
 }
 
 impl<'a, S, F: Fn(&S, Option<Turn>) -> bool> TurnPoint<'a, S, F> {
-    pub(crate) fn new(mutex: &'a Mutex<S>, parts: fn(&mut S) -> (&mut Line, &mut Turns), ready: F) -> Self {
+    pub(crate) fn new(
+        mutex: &'a Mutex<S>,
+        parts: fn(&mut S) -> (&mut WaitList, &mut Turns),
+        ready: F,
+    ) -> Self {
         TurnPoint { mutex, parts, ready, turn: Cell::new(None), awaited: None }
     }
 
@@ -89,12 +93,12 @@ impl<S, F> TurnPoint<'_, S, F> {
     }
 }
 
-impl<S, F: Fn(&S, Option<Turn>) -> bool> Place for TurnPoint<'_, S, F> {
+impl<S, F: Fn(&S, Option<Turn>) -> bool> WaitPoint for TurnPoint<'_, S, F> {
     fn looks_ready(&self) -> bool {
         self.mutex.try_lock().is_some_and(|state| (self.ready)(&state, self.turn.get()))
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         let mut state = self.mutex.lock();
         if (self.ready)(&state, self.turn.get()) {
             return None;
@@ -104,8 +108,8 @@ impl<S, F: Fn(&S, Option<Turn>) -> bool> Place for TurnPoint<'_, S, F> {
         Some(list.join_in_turn(turns.is_of(self.turn.get())))
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        (self.parts)(&mut self.mutex.lock()).0.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        (self.parts)(&mut self.mutex.lock()).0.leave(waiter);
     }
 
     fn take_turn(&self) {

@@ -68,7 +68,7 @@ impl Turns {
 /// Relaxed, because it publishes nothing: who trusts an old one makes an attempt in vain, or keeps off.
 /// Before a thread sleeps because it must keep off, it looks here under the lock that the sleepers are under.
 /// Whoever ends a turn [notes](NextTurn::note) it here first, and takes that lock afterwards to wake them. So
-/// if the thread has not seen the end of the turn, its slot is found.
+/// if the thread has not seen the end of the turn, its waiter is found.
 #[derive(Debug)]
 pub(crate) struct NextTurn(AtomicUsize);
 

@@ -109,6 +109,6 @@ fn report_keeps_the_first_errors_and_counts_them_all() {
         let batcher = ageless().max_items(1).build(|_: &mut Batch<u32>| Err::<(), _>("no")).unwrap();
         (0..100).for_each(|n| batcher.add(n).unwrap());
         let report = batcher.close();
-        assert_eq!((report.stats.failed, report.errors.len()), (100, Report::<u32>::MOST_ERRORS));
+        assert_eq!((report.stats.failed, report.errors.len()), (100, Report::<u32>::MAX_ERRORS));
     });
 }

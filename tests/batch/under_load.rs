@@ -48,7 +48,7 @@ fn adder(batcher: &Batcher<u32, u32>, ends: &Ends, items: std::ops::Range<u32>, 
             1 => ends.note_answer(batcher.submit(item).unwrap()),
             2 => drop(batcher.submit(item).unwrap()),
             _ => match batcher.submit(item).unwrap().try_join() {
-                Ok(answer) => ends.note(answer.err().and_then(|failed| failed.value)),
+                Ok(result) => ends.note(result.err().and_then(|failed| failed.value)),
                 Err(ticket) => drop(ticket),
             },
         }
@@ -86,7 +86,7 @@ fn every_item_ends_once_whatever_befalls_its_batch() {
 #[test]
 fn abort_in_the_middle_gives_each_item_back_that_was_not_processed() {
     within_a_minute(|| {
-        for round in 0..15 {
+        for completion in 0..15 {
             let ends = Ends::default();
             let handler = {
                 let ends = ends.clone();
@@ -101,7 +101,7 @@ fn abort_in_the_middle_gives_each_item_back_that_was_not_processed() {
                     ends.note(refused.map(|refused| refused.value).collect::<Vec<_>>());
                 }
             });
-            (0..round).for_each(|_| thread::yield_now());
+            (0..completion).for_each(|_| thread::yield_now());
             ends.note(batcher.abort().unprocessed);
             adder.join().unwrap();
             let mut ended = std::mem::take(&mut *ends.0.lock().unwrap());

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::chunk::Out;
-use super::works::{Who, Works};
+use super::shared::{Shared, Who};
 use crate::cancel::CancelToken;
 use crate::error::{TryError, WaitError};
 use crate::panics::{self, FirstPanic};
-use crate::pipeline::gate::Gate;
+use crate::pipeline::cancel_mode::CancelMode;
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait::{Place, Slot};
+use crate::wait::{WaitPoint, Waiter};
 
 /// What comes out of a parallel map. Dropping it stops the workers and waits until they have left.
 #[doc(hidden)]
@@ -22,9 +22,9 @@ where
     F: Fn(I::Item) -> U + Send + Sync + 'a,
     U: Send + 'a,
 {
-    works: Arc<Works<'a, I, F, U>>,
+    shared: Arc<Shared<'a, I, F, U>>,
     /// Of those who pull.
-    gate: G,
+    mode: G,
     /// Cancelled when a worker is not to be had; `None` if this thread does what there is to do anyhow.
     alone: Option<CancelToken>,
     /// Taken out of the chunks, not handed out yet.
@@ -45,10 +45,10 @@ where
     I::Item: Send + 'a,
     F: Fn(I::Item) -> U + Send + Sync + 'a,
     U: Send + 'a,
-    G: Gate,
+    G: CancelMode,
 {
-    pub(super) fn new(works: Works<'a, I, F, U>, gate: G, alone: Option<CancelToken>) -> Self {
-        Parallel { works: Arc::new(works), gate, alone, ready: VecDeque::new(), finished: false }
+    pub(super) fn new(shared: Shared<'a, I, F, U>, mode: G, alone: Option<CancelToken>) -> Self {
+        Parallel { shared: Arc::new(shared), mode, alone, ready: VecDeque::new(), finished: false }
     }
 
     /// The next output, if it comes before `limit`.
@@ -60,23 +60,23 @@ where
             if self.finished {
                 return Ok(None);
             }
-            if !self.gate.is_open() {
+            if !self.mode.is_open() {
                 return Ok(self.finish(true));
             }
             if let Some(out) = self.ready.pop_front() {
                 return Ok(Some(self.hand_out(out)));
             }
-            let Parallel { works, ready, alone, .. } = self;
-            let outlet = Outlet { works };
+            let Parallel { shared, ready, alone, .. } = self;
+            let output = OutputWait { shared };
             // The token of the stages above, which is cancelled with whatever stops the pipeline, or a child
             // of it.
-            let limit = limit.or_cancelled(alone.as_ref().unwrap_or(works.gate.shut()));
-            match limit.retry(&outlet, || refill(works, ready)) {
+            let limit = limit.or_cancelled(alone.as_ref().unwrap_or(shared.mode.shut()));
+            match limit.retry(&output, || refill(shared, ready)) {
                 Ok(Found::Something) => {}
                 Ok(Found::End(cut)) => return Ok(self.finish(cut)),
                 Err(WaitError::TimedOut) => return Err(WaitError::TimedOut),
-                Err(_) if works.gate.is_open() && alone.take().is_some() => {
-                    works.state.lock().consumer_reads = true;
+                Err(_) if shared.mode.is_open() && alone.take().is_some() => {
+                    shared.state.lock().consumer_reads = true;
                 }
                 Err(_) => return Ok(self.finish(true)),
             }
@@ -86,10 +86,10 @@ where
     /// Counts the item out, and gives it away.
     #[inline]
     fn hand_out(&mut self, out: Out<U>) -> U {
-        if self.works.window.hand_out() {
-            self.works.room_came();
+        if self.shared.window.hand_out() {
+            self.shared.room_came();
         }
-        if let Some(meter) = &self.works.meter {
+        if let Some(meter) = &self.shared.meter {
             meter.give_out();
         }
         match out {
@@ -100,7 +100,7 @@ where
             }
             Out::Panic(payload) => {
                 self.finish(false);
-                join(&self.works);
+                join(&self.shared);
                 panics::resume(payload)
             }
         }
@@ -109,19 +109,19 @@ where
     #[cold]
     fn finish(&mut self, cut: bool) -> Option<U> {
         if cut {
-            self.gate.cut();
+            self.mode.cut();
         }
         self.finished = true;
-        self.works.stop();
+        self.shared.stop();
         None
     }
 }
 
 /// Waits until no worker is here.
-fn join<I: Iterator, F, U>(works: &Arc<Works<'_, I, F, U>>) {
+fn join<I: Iterator, F, U>(shared: &Arc<Shared<'_, I, F, U>>) {
     // Ended by the last worker that leaves, under this lock.
     let waited = Until::forever().wait_until_ready(
-        &works.state,
+        &shared.state,
         |state| &mut state.leaving,
         |state| state.present == 0,
     );
@@ -130,7 +130,7 @@ fn join<I: Iterator, F, U>(works: &Arc<Works<'_, I, F, U>>) {
 
 /// Takes out what has come, or lends a hand until something has.
 fn refill<'a, I, F, U>(
-    works: &Arc<Works<'a, I, F, U>>,
+    shared: &Arc<Shared<'a, I, F, U>>,
     ready: &mut VecDeque<Out<U>>,
 ) -> Result<Found, TryError>
 where
@@ -140,8 +140,8 @@ where
     U: Send + 'a,
 {
     loop {
-        let mut state = works.state.lock();
-        if works.rules.ordered {
+        let mut state = shared.state.lock();
+        if shared.rules.ordered {
             while let Some(head) = state.chunks.front() {
                 let mut contents = head.lock();
                 ready.append(&mut contents.outputs);
@@ -161,19 +161,19 @@ where
         if !ready.is_empty() {
             // Whoever is not called now is called when the items are handed out, or when the next are waited
             // for.
-            works.call(state);
+            shared.call(state);
             return Ok(Found::Something);
         }
         if let (Some(cut), true) = (state.ended, state.chunks.is_empty()) {
             return Ok(Found::End(cut));
         }
-        match works.take_job(&mut state, Who::Consumer) {
+        match shared.take_job(&mut state, Who::Consumer) {
             Some(job) => {
-                works.call(state);
-                works.perform(job);
+                shared.call(state);
+                shared.perform(job);
             }
             None => {
-                works.call(state);
+                shared.call(state);
                 return Err(TryError::WouldBlock);
             }
         }
@@ -181,11 +181,11 @@ where
 }
 
 /// Where the consumer waits for an output.
-struct Outlet<'w, W> {
-    works: &'w Arc<W>,
+struct OutputWait<'w, W> {
+    shared: &'w Arc<W>,
 }
 
-impl<'a, I, F, U> Place for Outlet<'_, Works<'a, I, F, U>>
+impl<'a, I, F, U> WaitPoint for OutputWait<'_, Shared<'a, I, F, U>>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -193,25 +193,25 @@ where
     U: Send + 'a,
 {
     fn looks_ready(&self) -> bool {
-        let Some(state) = self.works.state.try_lock() else { return false };
+        let Some(state) = self.shared.state.try_lock() else { return false };
         if state.chunks.is_empty() && state.ended.is_some() {
             return true;
         }
-        let heads = if self.works.rules.ordered { 1 } else { usize::MAX };
+        let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
         state.chunks.iter().take(heads).any(|chunk| {
             chunk.try_lock().is_some_and(|contents| !contents.outputs.is_empty() || contents.is_done())
         })
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         // Invariant 3: what would end the wait is found here, or ends it, because both are under these locks.
-        let mut state = self.works.state.lock();
+        let mut state = self.shared.state.lock();
         if state.chunks.is_empty() && state.ended.is_some()
-            || !self.works.has_nothing_for(&state, Who::Consumer)
+            || !self.shared.has_nothing_for(&state, Who::Consumer)
         {
             return None;
         }
-        let heads = if self.works.rules.ordered { 1 } else { usize::MAX };
+        let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
         for chunk in state.chunks.iter().take(heads) {
             let mut contents = chunk.lock();
             if !contents.outputs.is_empty() || contents.is_done() {
@@ -219,14 +219,14 @@ where
             }
             contents.wanted = true;
         }
-        let slot = state.consumer.join();
+        let waiter = state.consumer.join();
         // With the consumer asleep, there is more to do for another worker.
-        self.works.call(state);
-        Some(slot)
+        self.shared.call(state);
+        Some(waiter)
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.works.state.lock().consumer.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.shared.state.lock().consumer.leave(waiter);
     }
 }
 
@@ -236,7 +236,7 @@ where
     I::Item: Send + 'a,
     F: Fn(I::Item) -> U + Send + Sync + 'a,
     U: Send + 'a,
-    G: Gate,
+    G: CancelMode,
 {
     type Item = U;
 
@@ -255,11 +255,11 @@ where
     U: Send + 'a,
 {
     fn drop(&mut self) {
-        self.works.stop();
-        join(&self.works);
+        self.shared.stop();
+        join(&self.shared);
         // Nobody else is here, and whoever comes late touches neither: the caller's code runs here, without a
         // lock.
-        let mut state = self.works.state.lock();
+        let mut state = self.shared.state.lock();
         let (input, chunks) = (state.input.take(), std::mem::take(&mut state.chunks));
         drop(state);
         let mut panicked = FirstPanic::new();
@@ -284,7 +284,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Parallel");
         out.field("ready", &self.ready.len());
-        if let Some(state) = self.works.state.try_lock() {
+        if let Some(state) = self.shared.state.try_lock() {
             out.field("chunks", &state.chunks.len()).field("workers", &state.present);
         }
         out.finish_non_exhaustive()

@@ -2,21 +2,21 @@
 
 mod chunk;
 mod iter;
+mod shared;
 mod window;
 mod worker;
-mod works;
 
 use std::fmt;
 use std::marker::PhantomData;
 
 pub(super) use iter::Parallel;
 
-use super::gate::{Cancellable, Gate};
-use super::stage::{Run, Site, Stage};
+use super::cancel_mode::{CancelMode, Cancellable};
+use super::stage::{Run, RunContext, Stage};
 use crate::panics::Held;
 use crate::sync::{Arc, Mutex};
+use shared::{BOUND_PER_WORKER, Rules, Shared, State};
 use window::Window;
-use works::{BOUND_PER_WORKER, Rules, State, Works};
 
 /// See [`Pipeline::par_map`](super::Pipeline::par_map).
 #[must_use = "a stage does nothing by itself"]
@@ -51,16 +51,16 @@ where
     S::Item: Send + 'a,
     F: Fn(S::Item) -> U + Send + Sync + 'a,
     U: Send + 'a,
-    G: Gate,
+    G: CancelMode,
 {
     type Iter = Parallel<'a, S::Iter, F, U, G>;
 
-    fn run(self, site: &Site<'a>, gate: G) -> Self::Iter {
+    fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
         // A consumer that can be cancelled must not sit in the caller's iterator when that happens, and one
         // that takes whatever comes first not in the caller's function. Where threads may never come it does
         // both.
-        let consumer_reads = self.ordered && gate.token().is_none();
-        self.start(site, gate, consumer_reads)
+        let consumer_reads = self.ordered && mode.token().is_none();
+        self.start(context, mode, consumer_reads)
     }
 }
 
@@ -68,8 +68,8 @@ impl<S, F, U> ParMap<S, F, U> {
     /// Makes the shared state; threads are asked for when somebody pulls.
     pub(super) fn start<'a, G>(
         self,
-        site: &Site<'a>,
-        gate: G,
+        context: &RunContext<'a>,
+        mode: G,
         consumer_reads: bool,
     ) -> Parallel<'a, S::Iter, F, U, G>
     where
@@ -78,33 +78,33 @@ impl<S, F, U> ParMap<S, F, U> {
         S::Item: Send + 'a,
         F: Fn(S::Item) -> U + Send + Sync + 'a,
         U: Send + 'a,
-        G: Gate,
+        G: CancelMode,
     {
         // Stopped with whoever pulls, and by it.
-        let above = gate.token().unwrap_or(&site.root).child();
+        let above = mode.token().unwrap_or(&context.root).child();
         let inside = Cancellable::new(above);
-        let input = self.stage.run(site, inside.clone());
+        let input = self.stage.run(context, inside.clone());
         let name = self.name.unwrap_or_else(|| format!("on {} threads", self.workers));
-        let meter = site.figures.as_ref().map(|figures| figures.meter(name));
+        let meter = context.figures.as_ref().map(|figures| figures.meter(name));
         let rules =
             Rules { workers: self.workers, bound: self.bound, ordered: self.ordered, is_last: self.is_last };
-        let consumer_reads = consumer_reads || site.lent;
+        let consumer_reads = consumer_reads || context.borrowed;
         // A worker may be asked for and never come, because the system refuses it while the thread that was
         // to call it does other things. The consumer is told by this token.
         let alone = (!consumer_reads).then(|| inside.shut().child());
         if let Some(alone) = &alone {
-            site.yard.tell_of_refusal(alone.clone());
+            context.nursery.tell_of_refusal(alone.clone());
         }
-        let works = Works {
+        let shared = Shared {
             state: Mutex::new(State::new(input, consumer_reads)),
             window: Window::new(self.bound),
             f: Held::new(self.f),
-            gate: inside,
+            mode: inside,
             rules,
-            yard: Arc::clone(&site.yard),
+            nursery: Arc::clone(&context.nursery),
             meter,
         };
-        Parallel::new(works, gate, alone)
+        Parallel::new(shared, mode, alone)
     }
 }
 

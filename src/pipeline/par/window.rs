@@ -1,7 +1,7 @@
 //! How many items may be under way, kept to the letter and at the price of one atomic addition an item.
 //!
 //! Items are counted in when they are read from the input, which one thread at a time does and adds up under
-//! the lock of [`Works`](super::works::Works), and out when the consumer is handed them, which it does
+//! the lock of [`Shared`](super::works::Shared), and out when the consumer is handed them, which it does
 //! without a lock. Both numbers only grow, so a reader that knows an old count of the latter sees less room
 //! than there is.
 //!

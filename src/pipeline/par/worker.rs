@@ -4,15 +4,15 @@ use std::cell::Cell;
 use std::mem;
 
 use super::chunk::{Chunk, Out};
-use super::works::{Job, State, Who, Works};
+use super::shared::{Job, Shared, State, Who};
 use crate::clock::Clock;
 use crate::error::TryError;
 use crate::panics::{self, Payload};
+use crate::pipeline::cancel_mode::CancelMode;
 use crate::pipeline::figures::{Spent, measured};
-use crate::pipeline::gate::Gate;
 use crate::sync::{Arc, MutexGuard};
 use crate::until::Until;
-use crate::wait::{Place, Slot, Wake};
+use crate::wait::{WaitPoint, Waiter, Wake};
 
 /// Inputs of chunks, that are dropped where no lock is held.
 type Dropped<T> = Vec<std::collections::VecDeque<T>>;
@@ -26,13 +26,13 @@ enum End {
 }
 
 /// An idle worker's place.
-struct Bench<'w, W> {
-    works: &'w Arc<W>,
+struct IdleWait<'w, W> {
+    shared: &'w Arc<W>,
     /// It has slept since it last looked, so it may be the one that was called.
     slept: Cell<bool>,
 }
 
-impl<'a, I, F, U> Works<'a, I, F, U>
+impl<'a, I, F, U> Shared<'a, I, F, U>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -49,10 +49,10 @@ where
             }
             state.present += 1;
         }
-        let bench = Bench { works: &self, slept: Cell::new(false) };
-        let limit = Until::from(self.gate.shut());
+        let idle = IdleWait { shared: &self, slept: Cell::new(false) };
+        let limit = Until::from(self.mode.shut());
         let meter = self.meter.as_deref();
-        while let Ok(job) = measured(meter, Spent::Idle, || limit.retry(&bench, || self.find(&bench))) {
+        while let Ok(job) = measured(meter, Spent::Idle, || limit.retry(&idle, || self.find(&idle))) {
             self.perform(job);
         }
         // Woken with the lock free.
@@ -67,9 +67,9 @@ where
         if state.present == 0 { state.leaving.take_all() } else { Vec::new() }
     }
 
-    fn find(self: &Arc<Self>, bench: &Bench<'_, Self>) -> Result<Job<I, U>, TryError> {
+    fn find(self: &Arc<Self>, idle: &IdleWait<'_, Self>) -> Result<Job<I, U>, TryError> {
         let mut state = self.state.lock();
-        if bench.slept.take() {
+        if idle.slept.take() {
             state.waking = false;
         }
         if state.stopped {
@@ -182,7 +182,7 @@ where
                 if let End::Panic(payload) = end {
                     state.chunks.push_back(Chunk::of_panic(payload));
                 }
-                wakes = self.end(&mut state, self.gate.is_cut());
+                wakes = self.end(&mut state, self.mode.is_cut());
             }
         }
         let mut contents = chunk.lock();
@@ -212,7 +212,7 @@ where
         let mut count = 0;
         let mut output = None;
         while let Some(item) = self.exchange(chunk, output.take()) {
-            if !self.gate.is_open() {
+            if !self.mode.is_open() {
                 panics::discard(item);
                 self.abandon(chunk);
                 break;
@@ -308,7 +308,7 @@ where
     }
 }
 
-impl<'a, I, F, U> Place for Bench<'_, Works<'a, I, F, U>>
+impl<'a, I, F, U> WaitPoint for IdleWait<'_, Shared<'a, I, F, U>>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -316,21 +316,21 @@ where
     U: Send + 'a,
 {
     fn looks_ready(&self) -> bool {
-        let Some(state) = self.works.state.try_lock() else { return false };
-        state.stopped || state.ended.is_some() || !self.works.has_nothing_for(&state, Who::Worker)
+        let Some(state) = self.shared.state.try_lock() else { return false };
+        state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Who::Worker)
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         // Ended by `call`, `end` and `stop`, under this lock.
-        let mut state = self.works.state.lock();
-        if state.stopped || state.ended.is_some() || !self.works.has_nothing_for(&state, Who::Worker) {
+        let mut state = self.shared.state.lock();
+        if state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Who::Worker) {
             return None;
         }
         self.slept.set(true);
         Some(state.idle.join())
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.works.state.lock().idle.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.shared.state.lock().idle.leave(waiter);
     }
 }

@@ -1,4 +1,4 @@
-//! The waiters of a monitor, and the one place where a closure on a waiter's stack is called by other
+//! The waiters of a monitor, and the one place where a closure on a entry's stack is called by other
 //! threads.
 
 use std::collections::VecDeque;
@@ -7,28 +7,28 @@ use std::ptr::NonNull;
 use super::{Inner, Monitor, MonitorGuard};
 use crate::error::WaitError;
 use crate::sync::Arc;
-use crate::wait::{Slot, Wake};
+use crate::wait::{Waiter, Wake};
 
-/// What a waiter wants to do to the state.
+/// What a entry wants to do to the state.
 pub(super) trait Attempt<S>: Send {
     /// Does it if the state allows it, and keeps the result; says whether it did. Does not unwind.
     fn attempt(&mut self, state: &mut S) -> bool;
 }
 
 /// Those who wait, first come first.
-pub(super) struct Waiting<S>(VecDeque<Waiter<S>>);
+pub(super) struct Waiting<S>(VecDeque<Entry<S>>);
 
 /// A thread that sleeps in [`wait`].
 ///
 /// While it is in the list, `attempt` points to a live value that nothing but [`Inner::settle`] accesses.
-struct Waiter<S> {
-    slot: Arc<Slot>,
+struct Entry<S> {
+    waiter: Arc<Waiter>,
     attempt: NonNull<dyn Attempt<S>>,
 }
 
 // SAFETY: `attempt` is used as a `&mut dyn Attempt<S>` would be, and that is `Send` because `Attempt`
 // requires it.
-unsafe impl<S> Send for Waiter<S> {}
+unsafe impl<S> Send for Entry<S> {}
 
 impl<S> Waiting<S> {
     pub(super) const fn new() -> Self {
@@ -43,8 +43,8 @@ impl<S> Waiting<S> {
         self.0.len()
     }
 
-    fn remove(&mut self, slot: &Arc<Slot>) {
-        self.0.retain(|waiter| !Arc::ptr_eq(&waiter.slot, slot));
+    fn remove(&mut self, waiter: &Arc<Waiter>) {
+        self.0.retain(|entry| !Arc::ptr_eq(&entry.waiter, waiter));
         // A crowd that has gone leaves no memory behind.
         if self.0.is_empty() && self.0.capacity() > 64 {
             self.0 = VecDeque::new();
@@ -53,25 +53,25 @@ impl<S> Waiting<S> {
 }
 
 impl<S> Inner<S> {
-    /// Lets every waiter go on that can, until none is left that can; they are to be woken after unlocking.
+    /// Lets every entry go on that can, until none is left that can; they are to be woken after unlocking.
     #[cold]
     pub(super) fn settle(&mut self) -> Vec<Wake> {
         let mut wakes = Vec::new();
         let mut at = 0;
-        while let Some(waiter) = self.waiting.0.get_mut(at) {
+        while let Some(entry) = self.waiting.0.get_mut(at) {
             // One whose limit has ended it makes no attempt any more, and leaves by itself: what comes later
             // is for those behind it. If its limit ends it during the attempt, success wins, since the result
             // is there.
-            let has_left = waiter.slot.outcome().is_some();
+            let has_left = entry.waiter.outcome().is_some();
             // SAFETY: it is in the list, so the pointer is to a live value, and `self`, which is behind the
             // lock, is borrowed mutably, so nobody else is here.
-            if has_left || !unsafe { waiter.attempt.as_mut() }.attempt(&mut self.state) {
+            if has_left || !unsafe { entry.attempt.as_mut() }.attempt(&mut self.state) {
                 at += 1;
                 continue;
             }
             // Out of the list before it is told, because from then on its closure may be gone.
-            if let Some(waiter) = self.waiting.0.remove(at) {
-                wakes.extend(waiter.slot.end(Ok(())));
+            if let Some(entry) = self.waiting.0.remove(at) {
+                wakes.extend(entry.waiter.end(Ok(())));
             }
             // What it did may let an earlier one go on.
             at = 0;
@@ -80,41 +80,41 @@ impl<S> Inner<S> {
     }
 }
 
-/// Puts `attempt` at the end of the list, unlocks, and calls `sleep`, which returns `Ok` only if the slot was
-/// granted. When this returns, or unwinds, nobody accesses `attempt` any more.
+/// Puts `attempt` at the end of the list, unlocks, and calls `sleep`, which returns `Ok` only if the waiter
+/// was granted. When this returns, or unwinds, nobody accesses `attempt` any more.
 pub(super) fn wait<S>(
     monitor: &Monitor<S>,
     mut guard: MonitorGuard<'_, S>,
     attempt: &mut (dyn Attempt<S> + '_),
-    sleep: impl FnOnce(&Arc<Slot>) -> Result<(), WaitError>,
+    sleep: impl FnOnce(&Arc<Waiter>) -> Result<(), WaitError>,
 ) -> Result<(), WaitError> {
-    let slot = Slot::new();
+    let waiter = Waiter::new();
     // SAFETY: the two types differ in a lifetime only. What is borrowed outlives the pointer's use: it is
     // used while it is in the list alone, and `registered` takes it out before this function returns or
     // unwinds.
     let attempt = unsafe {
         std::mem::transmute::<NonNull<dyn Attempt<S> + '_>, NonNull<dyn Attempt<S>>>(NonNull::from(attempt))
     };
-    guard.inner().waiting.0.push_back(Waiter { slot: Arc::clone(&slot), attempt });
-    let registered = Registered { monitor, slot: &slot };
+    guard.inner().waiting.0.push_back(Entry { waiter: Arc::clone(&waiter), attempt });
+    let registered = Registered { monitor, waiter: &waiter };
     guard.unlock_unchanged();
-    let ended = sleep(&slot);
+    let ended = sleep(&waiter);
     drop(registered);
     ended
 }
 
-/// Takes a waiter out of the list, wherever it is: while it is in there, its closure may be called.
+/// Takes a entry out of the list, wherever it is: while it is in there, its closure may be called.
 struct Registered<'a, S> {
     monitor: &'a Monitor<S>,
-    slot: &'a Arc<Slot>,
+    waiter: &'a Arc<Waiter>,
 }
 
 impl<S> Drop for Registered<'_, S> {
     fn drop(&mut self) {
-        // `settle` took it out before it granted the slot; if the limit ended it, it may still be there, and
-        // somebody may be making its attempt this moment, under the lock.
-        if self.slot.outcome() != Some(Ok(())) {
-            self.monitor.inner.lock().waiting.remove(self.slot);
+        // `settle` took it out before it granted the waiter; if the limit ended it, it may still be there,
+        // and somebody may be making its attempt this moment, under the lock.
+        if self.waiter.outcome() != Some(Ok(())) {
+            self.monitor.inner.lock().waiting.remove(self.waiter);
         }
     }
 }

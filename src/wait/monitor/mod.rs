@@ -17,11 +17,11 @@
 //! 2. *First come, first served among those that can.* From 1: a newcomer whose attempt succeeds has
 //!    overtaken nobody that could have gone on, so there is nothing to queue for. After a success the round
 //!    begins again at the front, since what it changed may let an earlier waiter go on.
-//! 3. *An attempt that succeeded is never lost.* Its result is written before the waiter's [`Slot`] is ended,
-//!    under the lock; a waiter whose limit ended first takes the lock, and finds either its entry, which it
-//!    removes, or its result, which is then what the call returns.
+//! 3. *An attempt that succeeded is never lost.* Its result is written before the waiter's [`Waiter`] is
+//!    ended, under the lock; a waiter whose limit ended first takes the lock, and finds either its entry,
+//!    which it removes, or its result, which is then what the call returns.
 //!
-//! One mutex orders everything here, but for the slot's own.
+//! One mutex orders everything here, but for the waiter's own.
 #[allow(unsafe_code)]
 mod borrowed;
 #[forbid(unsafe_code)]
@@ -213,7 +213,7 @@ impl<S> Monitor<S> {
         match (pending.outcome, ended) {
             (Some(Ok(result)), _) => Ok(result),
             (Some(Err(payload)), _) => panics::resume(payload),
-            (None, ended) => Err(ended.expect_err("a slot is granted after its result was written")),
+            (None, ended) => Err(ended.expect_err("a waiter is granted after its result was written")),
         }
     }
 
@@ -231,11 +231,11 @@ impl<S> Monitor<S> {
             guard.unlock_unchanged();
             return Err(ended);
         }
-        borrowed::wait(self, guard, pending, |slot| {
-            // Whoever unlocks ends the slot, under the lock that this thread held from its attempt until it
+        borrowed::wait(self, guard, pending, |waiter| {
+            // Whoever unlocks ends the waiter, under the lock that this thread held from its attempt until it
             // was in the list: no change of the state can fall between (invariant 1).
-            limit.look_out(|| slot.has_ended());
-            limit.sleep(slot)
+            limit.look_out(|| waiter.has_ended());
+            limit.sleep(waiter)
         })
     }
 

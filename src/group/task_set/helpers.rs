@@ -1,25 +1,26 @@
-//! Helpers: when one is called for a board, by whom it is sent, and what it is told when it comes or cannot.
+//! Helpers: when one is called for a task set, by whom it is sent, and what it is told when it comes or
+//! cannot.
 
 use std::io;
 use std::mem;
 use std::time::Instant;
 
-use super::Board;
+use super::TaskSet;
 use crate::cancel::CancelToken;
-use crate::crew::{self, Call, Caller, Patience};
 use crate::group::state::{Helper, State};
 use crate::inside;
 use crate::sync::{Arc, MutexGuard};
+use crate::wait::cache::{self, Call, Caller, Patience};
 use crate::wait::graph;
 use crate::wait::{Blocking, observed_by};
 
-impl Board {
-    /// Like [`settle`](Board::settle); calls a helper for a first task with patience. Most scopes of one task
-    /// end before it could come.
-    pub(super) fn settle_patiently(board: &Arc<Self>, state: MutexGuard<'_, State>) -> io::Result<()> {
-        match (state.is_first(), state.helper, &board.callers) {
-            (true, None, None) if state.has_work() => Board::call_crew(board, state, Patience::Patient),
-            _ => Board::settle(board, state),
+impl TaskSet {
+    /// Like [`settle`](TaskSet::settle); calls a helper for a first task with patience. Most scopes of one
+    /// task end before it could come.
+    pub(super) fn settle_patiently(set: &Arc<Self>, state: MutexGuard<'_, State>) -> io::Result<()> {
+        match (state.is_first(), state.helper, &set.spawn) {
+            (true, None, None) if state.has_work() => TaskSet::call_cache(set, state, Patience::Patient),
+            _ => TaskSet::settle(set, state),
         }
     }
 
@@ -29,37 +30,41 @@ impl Board {
     /// # Errors
     /// If there was none to be had. Whoever ends a task takes the next; if nobody runs one, who waits for the
     /// group does.
-    pub(super) fn settle(board: &Arc<Self>, mut state: MutexGuard<'_, State>) -> io::Result<()> {
-        match (state.has_work(), state.helper, &board.callers) {
-            (true, None, None) => Board::call_crew(board, state, Patience::Impatient),
-            (true, None, Some(callers)) => {
-                state.helper = Some(Helper::Lent);
+    pub(super) fn settle(set: &Arc<Self>, mut state: MutexGuard<'_, State>) -> io::Result<()> {
+        match (state.has_work(), state.helper, &set.spawn) {
+            (true, None, None) => TaskSet::call_cache(set, state, Patience::Impatient),
+            (true, None, Some(spawn)) => {
+                state.helper = Some(Helper::Borrowed);
                 drop(state);
-                let ticket = Ticket(Some(Arc::clone(board)));
+                let ticket = Ticket(Some(Arc::clone(set)));
                 // Dropped if no thread is to be had.
-                match Arc::clone(callers).call(Box::new(move || ticket.arrive())) {
+                match Arc::clone(spawn).call(Box::new(move || ticket.arrive())) {
                     true => Ok(()),
                     false => Err(io::ErrorKind::WouldBlock.into()),
                 }
             }
             (true, Some(Helper::Patient(number)), _) => {
-                state.helper = Some(Helper::Crew(number));
+                state.helper = Some(Helper::ThreadCache(number));
                 drop(state);
-                crew::hurry();
+                cache::hurry();
                 Ok(())
             }
             (true, Some(Helper::Refused(number)), _) => {
-                state.helper = Some(Helper::Crew(number));
+                state.helper = Some(Helper::ThreadCache(number));
                 drop(state);
-                crew::call_again(number).inspect_err(|_| board.is_refused(number))
+                cache::call_again(number).inspect_err(|_| set.is_refused(number))
             }
-            (false, Some(Helper::Crew(number) | Helper::Patient(number) | Helper::Refused(number)), _) => {
-                let call = crew::take_back(number);
+            (
+                false,
+                Some(Helper::ThreadCache(number) | Helper::Patient(number) | Helper::Refused(number)),
+                _,
+            ) => {
+                let call = cache::take_back(number);
                 if call.is_some() {
                     state.helper = None;
                 }
                 drop(state);
-                // It holds a reference to the board, which is not the last.
+                // It holds a reference to the task set, which is not the last.
                 drop(call);
                 Ok(())
             }
@@ -67,39 +72,39 @@ impl Board {
         }
     }
 
-    fn call_crew(board: &Arc<Self>, mut state: MutexGuard<'_, State>, patience: Patience) -> io::Result<()> {
-        let called = crew::add(Call::Shared(Arc::clone(board) as Arc<dyn Caller>), patience);
+    fn call_cache(set: &Arc<Self>, mut state: MutexGuard<'_, State>, patience: Patience) -> io::Result<()> {
+        let called = cache::add(Call::Shared(Arc::clone(set) as Arc<dyn Caller>), patience);
         let number = called.number;
         // Under this lock, so that whoever finds nothing left to do finds the call too.
         state.helper = Some(match patience {
             Patience::Patient => Helper::Patient(number),
-            Patience::Impatient => Helper::Crew(number),
+            Patience::Impatient => Helper::ThreadCache(number),
         });
         drop(state);
-        called.send().inspect_err(|_| board.is_refused(number))
+        called.send().inspect_err(|_| set.is_refused(number))
     }
 
-    /// The crew's helper that was called is not to be had.
+    /// The thread cache's helper that was called is not to be had.
     #[cold]
     fn is_refused(&self, call: u64) {
         let mut state = self.state.lock();
         // The call may have been taken back, and another made.
-        if let Some(Helper::Crew(number) | Helper::Patient(number)) = state.helper
+        if let Some(Helper::ThreadCache(number) | Helper::Patient(number)) = state.helper
             && number == call
         {
             state.helper = Some(Helper::Refused(number));
         }
-        Board::tell_refusal(state);
+        TaskSet::tell_refusal(state);
     }
 
     /// Another's helper that was called is not to be had.
     #[cold]
     pub(super) fn is_refused_a_lent_one(&self) {
         let mut state = self.state.lock();
-        if state.helper == Some(Helper::Lent) {
+        if state.helper == Some(Helper::Borrowed) {
             state.helper = None;
         }
-        Board::tell_refusal(state);
+        TaskSet::tell_refusal(state);
     }
 
     /// Whoever waits takes the task instead.
@@ -111,15 +116,15 @@ impl Board {
     }
 
     /// What a helper does, on the thread that has come.
-    fn arrive(board: &Arc<Self>) {
-        board.behalf.run(|| Board::as_worker(board, || Board::help(board)));
+    fn arrive(set: &Arc<Self>) {
+        set.inherited.run(|| TaskSet::as_worker(set, || TaskSet::help(set)));
     }
 
-    /// Does `f` as one who runs this board's tasks: inside the group, and its sleeps are counted.
-    pub(super) fn as_worker(board: &Arc<Self>, f: impl FnOnce()) {
-        let _inside = inside::enter(board.key());
+    /// Does `f` as one who runs this task set's tasks: inside the group, and its sleeps are counted.
+    pub(super) fn as_worker(set: &Arc<Self>, f: impl FnOnce()) {
+        let _inside = inside::enter(set.key());
         let _owing = graph::owe();
-        let _observed = observed_by(Arc::clone(board) as Arc<dyn Blocking>);
+        let _observed = observed_by(Arc::clone(set) as Arc<dyn Blocking>);
         f();
     }
 
@@ -134,45 +139,45 @@ impl Board {
     }
 
     /// What a helper does when it arrives.
-    fn help(board: &Arc<Self>) {
-        let mut state = board.state.lock();
+    fn help(set: &Arc<Self>) {
+        let mut state = set.state.lock();
         state.helper = None;
-        Board::take_all(board, state);
+        TaskSet::take_all(set, state);
     }
 }
 
 /// A helper on its way that is lent. It arrives, or is dropped by whoever could not or would not send it.
-struct Ticket(Option<Arc<Board>>);
+struct Ticket(Option<Arc<TaskSet>>);
 
 impl Ticket {
     fn arrive(mut self) {
-        let board = self.0.take().expect("only this empties it, and consumes it");
-        Board::arrive(&board);
+        let set = self.0.take().expect("only this empties it, and consumes it");
+        TaskSet::arrive(&set);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(board) = self.0.take() {
-            board.is_refused_a_lent_one();
+        if let Some(set) = self.0.take() {
+            set.is_refused_a_lent_one();
         }
     }
 }
 
-impl Caller for Board {
+impl Caller for TaskSet {
     fn arrive(self: Arc<Self>) {
-        Board::arrive(&self);
+        TaskSet::arrive(&self);
     }
 }
 
 /// Tasks that sleep make room under the limit; see [`state`](super::state).
-impl Blocking for Board {
+impl Blocking for TaskSet {
     fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
         let sleeps = state.falls_asleep(deadline);
         // Without a limit, whoever took the task has called the next helper.
         if sleeps && state.is_limited() {
-            let _ = Board::settle(&self, state);
+            let _ = TaskSet::settle(&self, state);
         }
         sleeps
     }

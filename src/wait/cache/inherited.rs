@@ -6,7 +6,7 @@ use crate::wait::{self, Observers};
 
 /// What a thread takes over from the one that waits for it: the pools and groups that it is inside of, the
 /// clock that it reads, and those who count its sleeps.
-pub(crate) struct Behalf {
+pub(crate) struct Inherited {
     inside: Inside,
     clock: Clock,
     observers: Observers,
@@ -14,10 +14,10 @@ pub(crate) struct Behalf {
     whole: bool,
 }
 
-impl Behalf {
+impl Inherited {
     /// This thread's.
     pub(crate) fn current() -> Self {
-        Behalf {
+        Inherited {
             inside: Inside::current(),
             clock: Clock::current(),
             observers: wait::inherited(),
@@ -27,7 +27,7 @@ impl Behalf {
 
     /// This thread's, for a helper that takes its place while it waits [unobserved](wait::unobserved).
     pub(super) fn whole() -> Self {
-        Behalf {
+        Inherited {
             inside: Inside::current(),
             clock: Clock::current(),
             observers: wait::observers(),

@@ -9,12 +9,12 @@
 
 use std::cell::Cell;
 
-use super::Behalf;
+use super::Inherited;
 use crate::inside::this_thread;
 use crate::sync::{Arc, sized, thread_local};
 use crate::until::Until;
 use crate::wait::graph::{self, Owner};
-use crate::wait::{Slot, unobserved};
+use crate::wait::{Waiter, unobserved};
 
 /// Tasks inside each other on one stack.
 const LEVELS: u32 = sized(64, 1) as u32;
@@ -74,9 +74,9 @@ impl Drop for Nested {
 /// runs here: the stack may well be deep enough.
 #[cold]
 pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
-    let behalf = Behalf::whole();
-    let end = End(Slot::new());
-    let slot = Arc::clone(&end.0);
+    let inherited = Inherited::whole();
+    let end = End(Waiter::new());
+    let waiter = Arc::clone(&end.0);
     let owner = Owner::new(None);
     let called = super::call({
         let (f, owner) = (Arc::clone(&f), Arc::clone(&owner));
@@ -84,7 +84,7 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
             owner.set(this_thread());
             let _end = end;
             let f = f; // goes before the end is told
-            behalf.run(|| f());
+            inherited.run(|| f());
         }
     });
     match called {
@@ -92,8 +92,8 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
         Ok(()) => {
             // Until then this thread stands for what the helper runs: it must not be told of a circle, which
             // whoever closes it inside is.
-            let _edge = graph::enter(|| Some(owner), &slot, false);
-            let _ = unobserved(|| Until::forever().start().sleep(&slot));
+            let _edge = graph::enter(|| Some(owner), &waiter, false);
+            let _ = unobserved(|| Until::forever().start().sleep(&waiter));
         }
         Err(_) => {
             let _nested = enter_anyway();
@@ -103,7 +103,7 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
 }
 
 /// Ends the wait of who called a helper, when dropped.
-struct End(Arc<Slot>);
+struct End(Arc<Waiter>);
 
 impl Drop for End {
     fn drop(&mut self) {

@@ -9,9 +9,9 @@
 //! # Invariants
 //! 1. The bucket is charged for everybody in the line, in the line's order, and `ready` is the instant that
 //!    this order gives.
-//! 2. After [`Plan::settle`] nobody is in the line whose tokens have come by now. As long as somebody is, the
-//!    bucket without the line is not full.
-//! 3. A slot in the line that ended with an error before its tokens came has given up: its tokens are not
+//! 2. After [`Reservations::settle`] nobody is in the line whose tokens have come by now. As long as somebody
+//!    is, the bucket without the line is not full.
+//! 3. A waiter in the line that ended with an error before its tokens came has given up: its tokens are not
 //!    taken, however late that is noticed.
 
 use std::collections::VecDeque;
@@ -20,23 +20,23 @@ use std::time::Duration;
 use super::bucket::{Bucket, Nanos, Ticks};
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
-use crate::wait::{Slot, Wake};
+use crate::wait::{Waiter, Wake};
 
-pub(super) struct Plan {
+pub(super) struct Reservations {
     pub(super) bucket: Bucket,
-    line: VecDeque<Waiter>,
+    waiting: VecDeque<Reservation>,
     /// Who was refused after it had been woken for a new plan and before it came to see it.
-    refused: Vec<(Arc<Slot>, WaitError)>,
+    refused: Vec<(Arc<Waiter>, WaitError)>,
     pub(super) closed: bool,
 }
 
-struct Waiter {
+struct Reservation {
     count: u64,
     /// When its tokens come.
     ready: Ticks,
     /// The same on the clock, which is what it sleeps to; `None` is never.
     at: Option<Nanos>,
-    slot: Arc<Slot>,
+    waiter: Arc<Waiter>,
 }
 
 /// What a waiter finds that was woken.
@@ -50,9 +50,9 @@ pub(super) enum Next {
 /// Those who are to be woken after unlocking.
 pub(super) type Wakes = Vec<Wake>;
 
-impl Plan {
+impl Reservations {
     pub(super) fn new(bucket: Bucket) -> Self {
-        Plan { bucket, line: VecDeque::new(), refused: Vec::new(), closed: false }
+        Reservations { bucket, waiting: VecDeque::new(), refused: Vec::new(), closed: false }
     }
 
     /// Why `count` tokens can never be had, if so.
@@ -82,26 +82,30 @@ impl Plan {
     }
 
     /// Reserves tokens for one who waits for them.
-    pub(super) fn join(&mut self, now: Nanos, count: u64, slot: Arc<Slot>) {
+    pub(super) fn join(&mut self, now: Nanos, count: u64, waiter: Arc<Waiter>) {
         let ready = self.bucket.reserve(self.bucket.ticks(now), count);
-        self.line.push_back(Waiter { count, ready, at: self.bucket.nanos(ready), slot });
+        self.waiting.push_back(Reservation { count, ready, at: self.bucket.nanos(ready), waiter });
     }
 
     /// Looks what became of one who was woken without an error; if it must sleep on, that will be in `new`.
-    pub(super) fn look_again(&mut self, slot: &Arc<Slot>, new: &Arc<Slot>) -> Result<Next, WaitError> {
-        if let Some(waiter) = self.line.iter_mut().find(|waiter| Arc::ptr_eq(&waiter.slot, slot)) {
-            waiter.slot = Arc::clone(new);
-            return Ok(Next::SleepTo(waiter.at));
+    pub(super) fn look_again(&mut self, waiter: &Arc<Waiter>, new: &Arc<Waiter>) -> Result<Next, WaitError> {
+        if let Some(reservation) =
+            self.waiting.iter_mut().find(|reservation| Arc::ptr_eq(&reservation.waiter, waiter))
+        {
+            reservation.waiter = Arc::clone(new);
+            return Ok(Next::SleepTo(reservation.at));
         }
-        match self.refused.iter().position(|(refused, _)| Arc::ptr_eq(refused, slot)) {
+        match self.refused.iter().position(|(refused, _)| Arc::ptr_eq(refused, waiter)) {
             Some(place) => Err(self.refused.swap_remove(place).1),
             None => Ok(Next::Granted),
         }
     }
 
     /// Takes one who gave up out of the line, if it is there, for the good of those behind it.
-    pub(super) fn leave(&mut self, now: Nanos, slot: &Arc<Slot>, wakes: &mut Wakes) {
-        if let Some(place) = self.line.iter().position(|waiter| Arc::ptr_eq(&waiter.slot, slot)) {
+    pub(super) fn leave(&mut self, now: Nanos, waiter: &Arc<Waiter>, wakes: &mut Wakes) {
+        if let Some(place) =
+            self.waiting.iter().position(|reservation| Arc::ptr_eq(&reservation.waiter, waiter))
+        {
             self.remove(place, wakes);
             self.settle(now, wakes);
         }
@@ -110,41 +114,41 @@ impl Plan {
     /// Takes those whose tokens have come out of the line: they have them, whether they know by now or not.
     pub(super) fn settle(&mut self, now: Nanos, wakes: &mut Wakes) {
         let now = self.bucket.ticks(now);
-        while let Some(first) = self.line.front()
+        while let Some(first) = self.waiting.front()
             && first.ready <= now
         {
-            let wake = first.slot.end(Ok(()));
+            let wake = first.waiter.end(Ok(()));
             // Its time came, or it gave up before, which ever was first.
-            let gave_up = wake.is_none() && matches!(first.slot.outcome(), Some(Err(_)));
+            let gave_up = wake.is_none() && matches!(first.waiter.outcome(), Some(Err(_)));
             wakes.extend(wake);
             if gave_up {
                 self.remove(0, wakes);
             } else {
-                self.line.pop_front();
+                self.waiting.pop_front();
             }
         }
     }
 
     fn remove(&mut self, place: usize, wakes: &mut Wakes) {
-        if let Some(gone) = self.line.remove(place) {
+        if let Some(gone) = self.waiting.remove(place) {
             self.replan(wakes, |bucket| bucket.give_back(gone.count));
         }
     }
 
     /// Changes the bucket, and plans anew for everybody in the line.
     fn replan(&mut self, wakes: &mut Wakes, change: impl FnOnce(&mut Bucket)) {
-        let waiting = self.line.iter().map(|waiter| waiter.count);
+        let waiting = self.waiting.iter().map(|reservation| reservation.count);
         waiting.for_each(|count| self.bucket.give_back(count));
         change(&mut self.bucket);
-        for waiter in &mut self.line {
+        for reservation in &mut self.waiting {
             // No clamp to now: see `give_back`.
-            waiter.ready = self.bucket.reserve(0, waiter.count);
-            let at = self.bucket.nanos(waiter.ready);
+            reservation.ready = self.bucket.reserve(0, reservation.count);
+            let at = self.bucket.nanos(reservation.ready);
             // Not the ticks: at another rate the same number of them is another instant.
-            if at != waiter.at {
-                waiter.at = at;
+            if at != reservation.at {
+                reservation.at = at;
                 // To sleep until the new instant; or because it has come.
-                wakes.extend(waiter.slot.end(Ok(())));
+                wakes.extend(reservation.waiter.end(Ok(())));
             }
         }
     }
@@ -171,26 +175,27 @@ impl Plan {
     }
 
     fn refuse(&mut self, error: WaitError, whom: impl Fn(u64) -> bool, wakes: &mut Wakes) {
-        let (gone, stay): (VecDeque<_>, _) = self.line.drain(..).partition(|waiter| whom(waiter.count));
-        self.line = stay;
-        for waiter in &gone {
-            match waiter.slot.end(Err(error)) {
+        let (gone, stay): (VecDeque<_>, _) =
+            self.waiting.drain(..).partition(|reservation| whom(reservation.count));
+        self.waiting = stay;
+        for reservation in &gone {
+            match reservation.waiter.end(Err(error)) {
                 Some(wake) => wakes.push(wake),
                 // Woken for a new plan, and will look what became of it. If it gave up, it will not.
-                None if waiter.slot.outcome() == Some(Ok(())) => {
-                    self.refused.push((Arc::clone(&waiter.slot), error));
+                None if reservation.waiter.outcome() == Some(Ok(())) => {
+                    self.refused.push((Arc::clone(&reservation.waiter), error));
                 }
                 None => {}
             }
         }
-        self.replan(wakes, |bucket| gone.iter().for_each(|waiter| bucket.give_back(waiter.count)));
+        self.replan(wakes, |bucket| gone.iter().for_each(|reservation| bucket.give_back(reservation.count)));
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.line.len()
+        self.waiting.len()
     }
 
     pub(super) fn is_idle(&self, now: Nanos) -> bool {
-        self.line.is_empty() && self.bucket.is_full(self.bucket.ticks(now))
+        self.waiting.is_empty() && self.bucket.is_full(self.bucket.ticks(now))
     }
 }

@@ -1,7 +1,7 @@
 //! What a group still has to do, and who does it.
 //!
-//! Tasks are posted on the board. Helpers take them down, and so does whoever waits for the group. Where
-//! helpers come from is said by [`Callers`], or they are the [`crew`]'s. One mutex orders everything here;
+//! Tasks are posted on the task set. Helpers take them down, and so does whoever waits for the group. Where
+//! helpers come from is said by [`Spawn`], or they are the [`crew`]'s. One mutex orders everything here;
 //! what it guards is in [`state`](super::state).
 //!
 //! # Who is called
@@ -19,11 +19,12 @@
 //! # No thread to be had
 //! Then whoever ends a task takes the next, and who waits for the group takes them all; a
 //! [handle](super::Handle)'s joiner takes the one that it waits for, which it does with a thread to be had,
-//! too; those who wait elsewhere for what a task does are told by a token ([`Board::tell_of_refusal`]). The
-//! call stays with the crew, whose next free helper comes for it, and the next post asks for a thread again.
+//! too; those who wait elsewhere for what a task does are told by a token ([`TaskSet::tell_of_refusal`]). The
+//! call stays with the thread cache, whose next free helper comes for it, and the next post asks for a thread
+//! again.
 //!
 //! # Lock order
-//! The board's, then the crew's.
+//! The task set's, then the thread cache's.
 
 mod helpers;
 mod owner;
@@ -33,54 +34,54 @@ use std::io;
 use std::mem;
 
 use super::Unfinished;
-use super::callers::Callers;
+use super::spawn::Spawn;
 use super::state::{State, Task};
 use crate::cancel::CancelToken;
-use crate::crew::Behalf;
 use crate::sync::{Arc, Mutex};
+use crate::wait::cache::Inherited;
 
-pub(super) struct Board {
+pub(super) struct TaskSet {
     state: Mutex<State>,
-    /// `None` for the crew, which always has a thread unless the operating system refuses.
-    callers: Option<Arc<dyn Callers>>,
+    /// `None` for the thread cache, which always has a thread unless the operating system refuses.
+    spawn: Option<Arc<dyn Spawn>>,
     /// Its maker's, who waits for whoever helps.
-    behalf: Behalf,
+    inherited: Inherited,
 }
 
-impl Board {
-    pub(super) fn new(callers: Option<Arc<dyn Callers>>) -> Self {
-        Board { callers, behalf: Behalf::current(), state: Mutex::new(State::new()) }
+impl TaskSet {
+    pub(super) fn new(spawn: Option<Arc<dyn Spawn>>) -> Self {
+        TaskSet { spawn, inherited: Inherited::current(), state: Mutex::new(State::new()) }
     }
 
     /// Posts a task.
     ///
     /// # Errors
     /// If it needed another thread and none was to be had; it is posted all the same.
-    pub(super) fn post(board: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> io::Result<()> {
-        let mut state = board.state.lock();
-        state.post(name, task);
-        Board::settle_patiently(board, state)
+    pub(super) fn push(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> io::Result<()> {
+        let mut state = set.state.lock();
+        state.push(name, task);
+        TaskSet::settle_patiently(set, state)
     }
 
-    /// Like [`post`](Board::post), for a task that is joined: its number.
-    pub(super) fn post_joined(board: &Arc<Self>, task: Task) -> usize {
-        let mut state = board.state.lock();
-        let number = state.post(None, task);
-        let _ = Board::settle_patiently(board, state);
+    /// Like [`post`](TaskSet::post), for a task that is joined: its number.
+    pub(super) fn post_joined(set: &Arc<Self>, task: Task) -> usize {
+        let mut state = set.state.lock();
+        let number = state.push(None, task);
+        let _ = TaskSet::settle_patiently(set, state);
         number
     }
 
-    /// Posts a task without calling anybody; [`call`](Board::call) must follow. Returns the task's number.
+    /// Posts a task without calling anybody; [`call`](TaskSet::call) must follow. Returns the task's number.
     pub(super) fn put(&self, task: Task) -> usize {
-        self.state.lock().post(None, task)
+        self.state.lock().push(None, task)
     }
 
     /// Takes back a task that nobody has taken.
-    pub(super) fn withdraw(board: &Arc<Self>, number: usize) -> Option<Task> {
-        let mut state = board.state.lock();
+    pub(super) fn withdraw(set: &Arc<Self>, number: usize) -> Option<Task> {
+        let mut state = set.state.lock();
         let task = state.withdraw(number)?;
         let wakes = state.wake_if_finished();
-        let _ = Board::settle(board, state);
+        let _ = TaskSet::settle(set, state);
         drop(wakes);
         Some(task)
     }
@@ -89,8 +90,8 @@ impl Board {
     ///
     /// # Errors
     /// If none was to be had.
-    pub(super) fn call(board: &Arc<Self>) -> io::Result<()> {
-        Board::settle(board, board.state.lock())
+    pub(super) fn call(set: &Arc<Self>) -> io::Result<()> {
+        TaskSet::settle(set, set.state.lock())
     }
 
     /// Cancels `token` when a helper was called from now on and is not to be had.
@@ -106,17 +107,17 @@ impl Board {
         self.state.lock().reserve()
     }
 
-    pub(super) fn post_reserved(board: &Arc<Self>, name: Option<Arc<str>>, task: Task) {
-        let mut state = board.state.lock();
+    pub(super) fn post_reserved(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) {
+        let mut state = set.state.lock();
         state.give_back_place();
-        state.post(name, task);
-        let _ = Board::settle(board, state);
+        state.push(name, task);
+        let _ = TaskSet::settle(set, state);
     }
 
-    pub(super) fn limit(board: &Arc<Self>, limit: usize) {
-        let mut state = board.state.lock();
+    pub(super) fn limit(set: &Arc<Self>, limit: usize) {
+        let mut state = set.state.lock();
         state.limit = limit;
-        let _ = Board::settle(board, state);
+        let _ = TaskSet::settle(set, state);
     }
 
     /// Keeps `closer` until the group stops; calls it at once if it has. Says whether it is kept.
@@ -127,7 +128,7 @@ impl Board {
             return true;
         }
         drop(state);
-        Board::run(closer);
+        TaskSet::run(closer);
         false
     }
 
@@ -139,7 +140,7 @@ impl Board {
         state.closing += 1;
         drop(state);
         for closer in closers {
-            Board::run(closer);
+            TaskSet::run(closer);
         }
         let mut state = self.state.lock();
         state.closing -= 1;
@@ -158,12 +159,12 @@ impl Board {
     }
 }
 
-impl fmt::Debug for Board {
+impl fmt::Debug for TaskSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Board");
+        let mut out = f.debug_struct("TaskSet");
         if let Some(state) = self.state.try_lock() {
-            let (posted, running) = state.figures();
-            out.field("posted", &posted).field("running", &running);
+            let (queued, running) = state.figures();
+            out.field("queued", &queued).field("running", &running);
         }
         out.finish_non_exhaustive()
     }

@@ -12,15 +12,15 @@ pub(crate) type Outcome = Result<(), WaitError>;
 
 /// A place to sleep, once.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct Waiter {
     /// `None` while the wait lasts.
     outcome: Mutex<Option<Outcome>>,
     ended: Condvar,
 }
 
-impl Slot {
-    pub(crate) fn new() -> Arc<Slot> {
-        Arc::new(Slot { outcome: Mutex::new(None), ended: Condvar::new() })
+impl Waiter {
+    pub(crate) fn new() -> Arc<Waiter> {
+        Arc::new(Waiter { outcome: Mutex::new(None), ended: Condvar::new() })
     }
 
     /// Ends the wait, unless somebody else did first: `None` says that this call came too late.
@@ -77,14 +77,14 @@ impl Slot {
     }
 }
 
-/// Wakes the owner of a slot whose wait has ended, when dropped.
+/// Wakes the owner of a waiter whose wait has ended, when dropped.
 #[derive(Debug)]
 #[must_use = "dropping it wakes the sleeper: do that after unlocking"]
-pub(crate) struct Wake(Arc<Slot>);
+pub(crate) struct Wake(Arc<Waiter>);
 
 impl Drop for Wake {
     fn drop(&mut self) {
-        // Only the slot's owner waits here, so one is all.
+        // Only the waiter's owner waits here, so one is all.
         self.0.ended.notify_one();
     }
 }

@@ -18,8 +18,8 @@
 //!
 //! # Orderings
 //! What a permit's holder did is visible to its next. It gives back with release, on either path, and takes
-//! with acquire: by the compare-and-swap of the fast path, or by the load in [`serve`](Turnstile::serve),
-//! after which the slot's lock brings it to the waiter. Every other change of the word is a relaxed
+//! with acquire: by the compare-and-swap of the fast path, or by the load in [`serve`](RawSemaphore::serve),
+//! after which the waiter's lock brings it to the waiter. Every other change of the word is a relaxed
 //! read-modify-write: it continues the release sequences that it finds, and publishes nothing of its own.
 
 use std::collections::VecDeque;
@@ -30,35 +30,35 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;
-use crate::wait::{Slot, Wake};
+use crate::wait::{Waiter, Wake};
 
 /// Somebody must take the lock.
 const SLOW: usize = 1;
 /// One free permit.
 const ONE: usize = 2;
 
-pub(super) struct Turnstile {
+pub(super) struct RawSemaphore {
     word: AtomicUsize,
     state: Mutex<State>,
 }
 
 struct State {
-    line: VecDeque<Waiter>,
+    waiting: VecDeque<Request>,
     total: usize,
     owed: usize,
     closed: bool,
 }
 
-struct Waiter {
+struct Request {
     count: usize,
-    slot: Arc<Slot>,
+    waiter: Arc<Waiter>,
 }
 
-impl Turnstile {
+impl RawSemaphore {
     pub(super) fn new(permits: usize) -> Self {
-        Turnstile {
+        RawSemaphore {
             word: AtomicUsize::new(permits * ONE),
-            state: Mutex::new(State { line: VecDeque::new(), total: permits, owed: 0, closed: false }),
+            state: Mutex::new(State { waiting: VecDeque::new(), total: permits, owed: 0, closed: false }),
         }
     }
 
@@ -108,7 +108,7 @@ impl Turnstile {
             let looks_free = || self.word.load(Relaxed) & SLOW == 0 && self.available() >= count;
             limit.look_out(looks_free);
         }
-        let slot = Slot::new();
+        let waiter = Waiter::new();
         let mut state = self.state.lock();
         if let Some(refused) = state.refusal(count) {
             return Err(refused);
@@ -116,20 +116,20 @@ impl Turnstile {
         if count == 0 {
             return Ok(());
         }
-        state.line.push_back(Waiter { count, slot: Arc::clone(&slot) });
+        state.waiting.push_back(Request { count, waiter: Arc::clone(&waiter) });
         // From here on nobody changes the word but under this lock; what came back until now is seen by
         // `serve`, what comes back later is brought by its owner to whoever is first in line.
         self.word.fetch_or(SLOW, Relaxed);
         self.serve(state);
         // Granted by `serve`, ours or another's; refused by `close` or `resize`; or ended by the limit.
-        limit.sleep(&slot).inspect_err(|_| self.give_up(&slot))
+        limit.sleep(&waiter).inspect_err(|_| self.give_up(&waiter))
     }
 
     /// Leaves the line without permits. Whoever was behind the one that leaves may be served now: the front
     /// of the line may have waited for more than those behind it do.
-    fn give_up(&self, slot: &Arc<Slot>) {
+    fn give_up(&self, waiter: &Arc<Waiter>) {
         let mut state = self.state.lock();
-        state.line.retain(|waiter| !Arc::ptr_eq(&waiter.slot, slot));
+        state.waiting.retain(|request| !Arc::ptr_eq(&request.waiter, waiter));
         self.serve(state);
     }
 
@@ -162,18 +162,18 @@ impl Turnstile {
     /// Only the front is looked at: who comes behind it is not served before it, however little it wants.
     fn serve(&self, mut state: MutexGuard<'_, State>) {
         let mut wakes: Vec<Wake> = Vec::new();
-        while let Some(first) = state.line.front() {
+        while let Some(first) = state.waiting.front() {
             let count = first.count;
             // Acquire: the permits' last holders come before their next. While the line is not empty the
             // bit is set, so between the look and the change nobody else changes the word.
             if self.word.load(Acquire) / ONE < count {
                 break;
             }
-            // A slot that has ended gave up: it gets nothing, and finds itself out of the line.
-            wakes.extend(first.slot.end(Ok(())).inspect(|_| {
+            // A waiter that has ended gave up: it gets nothing, and finds itself out of the line.
+            wakes.extend(first.waiter.end(Ok(())).inspect(|_| {
                 self.word.fetch_sub(count * ONE, Relaxed);
             }));
-            state.line.pop_front();
+            state.waiting.pop_front();
         }
         self.settle(&state);
         drop(state);
@@ -182,7 +182,7 @@ impl Turnstile {
 
     /// Clears or sets the bit as the table at the top says.
     fn settle(&self, state: &State) {
-        if state.line.is_empty() && state.owed == 0 && !state.closed {
+        if state.waiting.is_empty() && state.owed == 0 && !state.closed {
             self.word.fetch_and(!SLOW, Relaxed);
         } else {
             self.word.fetch_or(SLOW, Relaxed);
@@ -225,12 +225,12 @@ impl Turnstile {
 
     /// Sends away from the line who can no longer be served, and serves the others.
     fn refuse_and_serve(&self, mut state: MutexGuard<'_, State>) {
-        let line = std::mem::take(&mut state.line);
+        let waiting = std::mem::take(&mut state.waiting);
         let mut wakes: Vec<Wake> = Vec::new();
-        for waiter in line {
-            match state.refusal(waiter.count) {
-                Some(refusal) => wakes.extend(waiter.slot.end(Err(refusal))),
-                None => state.line.push_back(waiter),
+        for request in waiting {
+            match state.refusal(request.count) {
+                Some(refusal) => wakes.extend(request.waiter.end(Err(refusal))),
+                None => state.waiting.push_back(request),
             }
         }
         self.serve(state);
@@ -252,7 +252,7 @@ impl Turnstile {
     pub(super) fn describe(&self, out: &mut fmt::DebugStruct<'_, '_>) {
         if let Some(state) = self.state.try_lock() {
             out.field("total", &state.total)
-                .field("waiting", &state.line.len())
+                .field("waiting", &state.waiting.len())
                 .field("closed", &state.closed);
         }
     }

@@ -29,15 +29,15 @@
 //! it. If the call were dropped, work would lie there beside an idle helper: the one that has just ended the
 //! task before.
 //!
-//! One mutex orders everything here. A waiting helper's slot decides between a call and its time-out.
+//! One mutex orders everything here. A waiting helper's waiter decides between a call and its time-out.
 //!
 //! # Leaving
 //! A thread that leaves cannot join itself, and a handle that is dropped would let the system's thread
 //! outlive the count of it. So it puts its own handle on the pile of those who left, after it has joined all
 //! that lay there: at most a few lie there at any time, and whoever finds nobody alive joins the last.
 
-mod behalf;
 mod calls;
+mod inherited;
 pub(crate) mod nested;
 #[cfg(all(test, not(any(loom, selvedge_loom))))]
 mod tests;
@@ -47,8 +47,8 @@ use std::io;
 use std::mem;
 use std::time::Duration;
 
-pub(crate) use behalf::Behalf;
 pub(crate) use calls::{Call, Caller, Patience, add, call, call_again, hurry, take_back};
+pub(crate) use inherited::Inherited;
 
 use crate::error::WaitError;
 use crate::panics;
@@ -56,7 +56,7 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, lazy_static, model, thread, time};
 use crate::until::Until;
 use crate::wait::context::Context;
-use crate::wait::{Line, Slot, Wake, context, look, spin_until};
+use crate::wait::{WaitList, Waiter, Wake, context, look, spin_until};
 
 /// How long an idle helper stays: long enough for a program that opens scopes in a loop, short enough that
 /// one that does not is rid of its threads before anybody wonders about them.
@@ -68,10 +68,11 @@ const NAP: Duration = Duration::from_micros(50);
 type Handle = thread::JoinHandle<()>;
 
 lazy_static! {
-    static ref CREW: Arc<Crew> = Arc::new(Crew { state: Mutex::default(), oldest: AtomicU64::new(0) });
+    static ref CACHE: Arc<ThreadCache> =
+        Arc::new(ThreadCache { state: Mutex::default(), oldest: AtomicU64::new(0) });
 }
 
-struct Crew {
+struct ThreadCache {
     state: Mutex<State>,
     /// The oldest call's number, 0 if there is none; for the look-out, which takes no lock. Relaxed: written
     /// under the lock, and who sees it takes the lock.
@@ -85,11 +86,11 @@ struct State {
     /// The number of the call that was added last. The first is 1.
     last_call: u64,
     /// Helpers that will look at the calls: woken, started, looking out, or napping.
-    coming: usize,
+    waking: usize,
     /// Those of them that nap.
-    naps: Vec<Arc<Slot>>,
+    naps: Vec<Arc<Waiter>>,
     /// Helpers that sleep; the one that lay down last is woken first.
-    idle: Vec<Arc<Slot>>,
+    idle: Vec<Arc<Waiter>>,
     /// Threads that were ever started; the next one's number.
     started: usize,
     /// Those that have not left, by their numbers; `None` while the starter has not put the handle there.
@@ -99,7 +100,7 @@ struct State {
     /// Calls of [`join_idle`] that wait. While there are any, no helper stays idle.
     closing: usize,
     /// Those calls' threads.
-    joiners: Line,
+    joiners: WaitList,
 }
 
 /// How many there are.
@@ -113,21 +114,21 @@ pub(crate) struct Figures {
 /// Starts a helper, which counts as coming already.
 #[cold]
 fn start() -> io::Result<()> {
-    let mut state = CREW.state.lock();
+    let mut state = CACHE.state.lock();
     let number = state.started;
     state.started += 1;
     state.alive.push((number, None));
     drop(state);
     // In a model statics end with the main thread, and helpers may outlive it.
-    let crew = Arc::clone(&CREW);
+    let cache = Arc::clone(&CACHE);
     let builder = thread::Builder::new().name(format!("selvedge-helper-{number}"));
-    let spawned = builder.spawn(move || work(&crew, number));
-    let mut state = CREW.state.lock();
+    let spawned = builder.spawn(move || work(&cache, number));
+    let mut state = CACHE.state.lock();
     match spawned {
         Ok(handle) => {
             // It may have left by now.
             match state.alive.iter_mut().find(|(other, _)| *other == number) {
-                Some((_, place)) => *place = Some(handle),
+                Some((_, point)) => *point = Some(handle),
                 None => state.left.push(handle),
             }
             drop(state);
@@ -136,7 +137,7 @@ fn start() -> io::Result<()> {
             Ok(())
         }
         Err(error) => {
-            state.coming -= 1;
+            state.waking -= 1;
             let wakes = state.leave(number);
             drop(state);
             drop(wakes);
@@ -146,37 +147,37 @@ fn start() -> io::Result<()> {
 }
 
 /// What a helper does from its first to its last moment.
-fn work(crew: &Crew, number: usize) {
+fn work(cache: &ThreadCache, number: usize) {
     context::with(Context::become_helper);
     // Of the calls that were added, the last that this helper knows of.
     let mut known = 0;
-    while let Some(call) = next_call(crew, &mut known) {
+    while let Some(call) = next_call(cache, &mut known) {
         // A helper outlives whatever it is called for.
         panics::contain(|| call.answer());
-        crew.state.lock().coming += 1;
+        cache.state.lock().waking += 1;
     }
-    let mut state = crew.state.lock();
+    let mut state = cache.state.lock();
     let before = mem::take(&mut state.left);
     drop(state);
     join_all(before);
-    let wakes = crew.state.lock().leave(number);
+    let wakes = cache.state.lock().leave(number);
     drop(wakes);
     context::with(Context::leave);
 }
 
 /// The next call for a helper that is coming; `None` if it is to leave.
-fn next_call(crew: &Crew, known: &mut u64) -> Option<Call> {
+fn next_call(cache: &ThreadCache, known: &mut u64) -> Option<Call> {
     loop {
-        crew.look_out();
-        let mut state = crew.state.lock();
+        cache.look_out();
+        let mut state = cache.state.lock();
         let came_and_went = mem::replace(known, state.last_call) < state.last_call && state.calls.is_empty();
         if came_and_went && state.closing == 0 {
-            crew.nap(state, known);
+            cache.nap(state, known);
             continue;
         }
-        state.coming -= 1;
+        state.waking -= 1;
         if let Some((_, call)) = state.calls.pop_front() {
-            crew.show_oldest(&state);
+            cache.show_oldest(&state);
             let next = state.called(0, Patience::Patient);
             drop(state);
             // Only after the system has refused a thread is there a need: those who called for it have been
@@ -187,15 +188,15 @@ fn next_call(crew: &Crew, known: &mut u64) -> Option<Call> {
         if state.closing > 0 {
             return None;
         }
-        let slot = Slot::new();
-        state.idle.push(Arc::clone(&slot));
+        let waiter = Waiter::new();
+        state.idle.push(Arc::clone(&waiter));
         drop(state);
         // Ended by `need` or `send_idle_away`, which take the helper out of the list and count it as coming,
         // or by time. If it is not in the list any more, it was called just then.
-        if Until::from(KEEP_ALIVE).start().sleep(&slot).is_err() {
-            let mut state = crew.state.lock();
+        if Until::from(KEEP_ALIVE).start().sleep(&waiter).is_err() {
+            let mut state = cache.state.lock();
             let before = state.idle.len();
-            state.idle.retain(|other| !Arc::ptr_eq(other, &slot));
+            state.idle.retain(|other| !Arc::ptr_eq(other, &waiter));
             if state.idle.len() < before {
                 return None;
             }
@@ -203,17 +204,17 @@ fn next_call(crew: &Crew, known: &mut u64) -> Option<Call> {
     }
 }
 
-impl Crew {
+impl ThreadCache {
     /// Naps for as long as calls come and go. The helper counts as coming all the while.
     fn nap<'a>(&'a self, mut state: MutexGuard<'a, State>, known: &mut u64) {
         loop {
-            let slot = Slot::new();
-            state.naps.push(Arc::clone(&slot));
+            let waiter = Waiter::new();
+            state.naps.push(Arc::clone(&waiter));
             drop(state);
             // Ended by `wake_naps`, which takes it out of the list, or by time.
-            let _ = Until::from(NAP).start().sleep(&slot);
+            let _ = Until::from(NAP).start().sleep(&waiter);
             state = self.state.lock();
-            state.naps.retain(|other| !Arc::ptr_eq(other, &slot));
+            state.naps.retain(|other| !Arc::ptr_eq(other, &waiter));
             let is_quiet = mem::replace(known, state.last_call) == state.last_call;
             if is_quiet || !state.calls.is_empty() || state.closing > 0 {
                 return;
@@ -272,17 +273,17 @@ pub(crate) fn join_idle(limit: Until<'_>) -> Result<(), WaitError> {
     if context::with(Context::is_helper) == Some(true) {
         return Err(WaitError::WouldDeadlock);
     }
-    let crew = Arc::clone(&CREW);
+    let cache = Arc::clone(&CACHE);
     let away = {
-        let mut state = crew.state.lock();
+        let mut state = cache.state.lock();
         state.closing += 1;
         state.send_idle_away()
     };
     drop(away);
     // Ended by the last helper that leaves, under this lock.
     let joined =
-        limit.wait_until_ready(&crew.state, |state| &mut state.joiners, |state| state.alive.is_empty());
-    let mut state = crew.state.lock();
+        limit.wait_until_ready(&cache.state, |state| &mut state.joiners, |state| state.alive.is_empty());
+    let mut state = cache.state.lock();
     state.closing -= 1;
     // The handles of those who have left, though some may still be there.
     let left = mem::take(&mut state.left);
@@ -298,7 +299,7 @@ pub(crate) fn figures() -> Figures {
         idle: state.idle.len(),
         started: state.started,
     };
-    look(&CREW.state, of)
+    look(&CACHE.state, of)
 }
 
 impl State {
@@ -312,7 +313,7 @@ impl State {
     }
 
     fn send_idle_away(&mut self) -> Vec<Wake> {
-        self.coming += self.idle.len();
-        self.idle.drain(..).filter_map(|slot| slot.end(Ok(()))).collect()
+        self.waking += self.idle.len();
+        self.idle.drain(..).filter_map(|waiter| waiter.end(Ok(()))).collect()
     }
 }

@@ -1,8 +1,8 @@
 //! Who works for a pool, and when to call another: the rules of growing and shrinking.
 //!
-//! A [`Staff`] is numbers and a list, without a lock of its own: it lies under the submitters' lock of the
-//! [`Intake`](super::intake::Intake), so a decision and what it was decided on are one step, and no schedule
-//! can take the pool above its maximum or below its minimum.
+//! A [`WorkerCounts`] is numbers and a list, without a lock of its own: it lies under the submitters' lock of
+//! the [`Injector`](super::intake::Injector), so a decision and what it was decided on are one step, and no
+//! schedule can take the pool above its maximum or below its minimum.
 //!
 //! | a worker is | from | until |
 //! |---|---|---|
@@ -17,14 +17,14 @@
 //!
 //! # Invariant
 //! With the lock free: if a task is queued, then somebody is coming, or `max` workers are on duty and not
-//! blocked, or nobody is idle and as many threads are there as may be, or as the system gave. [`Staff::call`]
-//! makes it so; it is called wherever it could have become false.
+//! blocked, or nobody is idle and as many threads are there as may be, or as the system gave.
+//! [`WorkerCounts::call`] makes it so; it is called wherever it could have become false.
 
 use crate::sync::Arc;
-use crate::wait::{Slot, Wake};
+use crate::wait::{Waiter, Wake};
 
 #[derive(Debug)]
-pub(super) struct Staff {
+pub(super) struct WorkerCounts {
     min: usize,
     max: usize,
     /// Threads that there may be above `max`, in the place of blocked ones.
@@ -33,8 +33,8 @@ pub(super) struct Staff {
     workers: usize,
     /// Idle workers; the one that went idle last is called first, because its memory is the warmest, and
     /// because those below it then reach the end of their time.
-    idle: Vec<Arc<Slot>>,
-    coming: usize,
+    idle: Vec<Arc<Waiter>>,
+    waking: usize,
     /// One of those who are coming looks out for work: it is idle, in a way.
     looking: bool,
     blocked: usize,
@@ -53,15 +53,15 @@ pub(super) enum Call {
     Start,
 }
 
-impl Staff {
+impl WorkerCounts {
     pub(super) fn new(min: usize, max: usize, spares: usize) -> Self {
-        Staff {
+        WorkerCounts {
             min,
             max,
             spares,
             workers: 0,
             idle: Vec::new(),
-            coming: 0,
+            waking: 0,
             looking: false,
             blocked: 0,
             stand_ins: 0,
@@ -81,10 +81,10 @@ impl Staff {
             return None;
         }
         match self.idle.pop() {
-            Some(slot) => {
-                self.coming += 1;
+            Some(waiter) => {
+                self.waking += 1;
                 // If its time ran out it has ended its wait itself, and is coming without being woken.
-                slot.end(Ok(())).map(|_wake| Call::Wake { _wake })
+                waiter.end(Ok(())).map(|_wake| Call::Wake { _wake })
             }
             // There are fewer threads than may be: all are active but for blocked ones, of whom `active`
             // leaves out as many as there are spares.
@@ -95,12 +95,12 @@ impl Staff {
     /// True if nobody is coming, and somebody is to be had.
     #[inline]
     pub(super) fn could_call(&self) -> bool {
-        self.coming == 0 && self.active() < self.max
+        self.waking == 0 && self.active() < self.max
     }
 
     /// Counts a thread that is to be started.
     fn start(&mut self) -> Call {
-        self.coming += 1;
+        self.waking += 1;
         self.workers += 1;
         self.peak = self.peak.max(self.workers);
         Call::Start
@@ -113,7 +113,7 @@ impl Staff {
 
     /// One that was coming has come.
     pub(super) fn arrive(&mut self) {
-        self.coming -= 1;
+        self.waking -= 1;
     }
 
     /// A worker that found nothing asks whether it may look out for a moment, instead of sleeping at once;
@@ -123,10 +123,10 @@ impl Staff {
         // whose answer is used as data (`self.looking |= may`) and then returned to a caller that branches on
         // it, as `next` does with this one. `looking` was set, `coming` was not, and the pool slept on a full
         // queue. `.ci/scan` finds the plain form in `next`, and no other place.
-        if self.coming > 0 {
+        if self.waking > 0 {
             return false;
         }
-        self.coming = 1;
+        self.waking = 1;
         self.looking = true;
         true
     }
@@ -158,18 +158,18 @@ impl Staff {
         self.workers > self.max + self.spares
     }
 
-    /// A worker goes idle. The slot is its bed; the flag says whether its time is limited.
-    pub(super) fn go_idle(&mut self) -> (Arc<Slot>, bool) {
-        let slot = Slot::new();
-        self.idle.push(Arc::clone(&slot));
-        (slot, self.workers > self.min)
+    /// A worker goes idle. The waiter is its bed; the flag says whether its time is limited.
+    pub(super) fn go_idle(&mut self) -> (Arc<Waiter>, bool) {
+        let waiter = Waiter::new();
+        self.idle.push(Arc::clone(&waiter));
+        (waiter, self.workers > self.min)
     }
 
     /// An idle worker's time is up: takes it off the list. False if it is not there, because it was called
     /// just then: it is coming.
-    pub(super) fn get_up(&mut self, slot: &Arc<Slot>) -> bool {
+    pub(super) fn get_up(&mut self, waiter: &Arc<Waiter>) -> bool {
         let before = self.idle.len();
-        self.idle.retain(|other| !Arc::ptr_eq(other, slot));
+        self.idle.retain(|other| !Arc::ptr_eq(other, waiter));
         self.idle.len() < before
     }
 
@@ -185,8 +185,8 @@ impl Staff {
 
     /// Wakes all who are idle, to look again at what holds now.
     pub(super) fn wake_all(&mut self) -> Vec<Wake> {
-        self.coming += self.idle.len();
-        self.idle.drain(..).filter_map(|slot| slot.end(Ok(()))).collect()
+        self.waking += self.idle.len();
+        self.idle.drain(..).filter_map(|waiter| waiter.end(Ok(()))).collect()
     }
 
     pub(super) fn resize(&mut self, min: usize, max: usize) {
@@ -206,7 +206,7 @@ impl Staff {
     }
 
     /// The system refused the thread that was coming: its caller has come in its place.
-    pub(super) fn stand_in(&mut self) {
+    pub(super) fn run_inline(&mut self) {
         self.arrive();
         self.stand_ins += 1;
     }
@@ -240,10 +240,10 @@ mod tests {
 
     #[test]
     fn one_worker_at_a_time_looks_out_and_counts_as_coming() {
-        let mut staff = Staff::new(1, 2, 0);
-        assert!(staff.may_look_out() && !staff.could_call());
-        assert!(!staff.may_look_out(), "one looks out");
-        staff.stop_looking();
-        assert!(staff.could_call() && staff.may_look_out());
+        let mut counts = WorkerCounts::new(1, 2, 0);
+        assert!(counts.may_look_out() && !counts.could_call());
+        assert!(!counts.may_look_out(), "one looks out");
+        counts.stop_looking();
+        assert!(counts.could_call() && counts.may_look_out());
     }
 }

@@ -1,12 +1,12 @@
 //! What no schedule on real threads reaches often.
 
 use super::{Call, Patience, State};
-use crate::wait::Slot;
+use crate::wait::Waiter;
 
 /// A state with these calls, for which so many helpers come.
-fn with_calls(numbers: &[u64], coming: usize) -> State {
+fn with_calls(numbers: &[u64], waking: usize) -> State {
     let calls = numbers.iter().map(|number| (*number, Call::Boxed(Box::new(|| ())))).collect();
-    State { calls, coming, ..State::default() }
+    State { calls, waking, ..State::default() }
 }
 
 #[test]
@@ -18,9 +18,9 @@ fn call_has_no_helper_only_while_it_waits_and_fewer_come_than_there_are_calls() 
 }
 
 /// A state with a call for which helpers come, of which so many nap.
-fn with_naps(coming: usize, naps: usize) -> State {
-    let naps = std::iter::repeat_with(Slot::new).take(naps).collect();
-    State { naps, ..with_calls(&[7], coming) }
+fn with_naps(waking: usize, naps: usize) -> State {
+    let naps = std::iter::repeat_with(Waiter::new).take(naps).collect();
+    State { naps, ..with_calls(&[7], waking) }
 }
 
 /// Fails if a call that is not patient lets the helper nap that it relies on (edit `crew-lets-helpers-nap`).

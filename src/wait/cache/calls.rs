@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{CREW, State, start};
+use super::{CACHE, State, start};
 use crate::sync::Arc;
 use crate::wait::Wake;
 
@@ -73,11 +73,11 @@ pub(crate) fn call(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
 
 /// Adds a call. The caller may hold a lock, and [sends](Called::send) for a helper when it has unlocked.
 pub(crate) fn add(call: Call, patience: Patience) -> Called {
-    let mut state = CREW.state.lock();
+    let mut state = CACHE.state.lock();
     state.last_call += 1;
     let number = state.last_call;
     state.calls.push_back((number, call));
-    CREW.show_oldest(&state);
+    CACHE.show_oldest(&state);
     state.called(number, patience)
 }
 
@@ -85,11 +85,11 @@ pub(crate) fn add(call: Call, patience: Patience) -> Called {
 ///
 /// The helper that was to come for it stays on its way, and takes the next call.
 pub(crate) fn take_back(number: u64) -> Option<Call> {
-    let mut state = CREW.state.lock();
+    let mut state = CACHE.state.lock();
     // The latest are taken back first more often than not.
     let at = state.calls.iter().rposition(|(other, _)| *other == number)?;
     let (_, call) = state.calls.remove(at)?;
-    CREW.show_oldest(&state);
+    CACHE.show_oldest(&state);
     Some(call)
 }
 
@@ -99,13 +99,13 @@ pub(crate) fn take_back(number: u64) -> Option<Call> {
 /// As [`Called::send`].
 #[cold]
 pub(crate) fn call_again(number: u64) -> io::Result<()> {
-    let called = CREW.state.lock().called(number, Patience::Impatient);
+    let called = CACHE.state.lock().called(number, Patience::Impatient);
     called.send()
 }
 
 /// Wakes the helper that naps, if a patient call relies on one: it need not be patient any longer.
 pub(crate) fn hurry() {
-    let woken = CREW.state.lock().wake_naps();
+    let woken = CACHE.state.lock().wake_naps();
     drop(woken);
 }
 
@@ -123,7 +123,7 @@ impl Called {
                 drop(wake);
                 Ok(())
             }
-            Need::Start => start().or_else(|error| match CREW.state.lock().has_none_for(self.number) {
+            Need::Start => start().or_else(|error| match CACHE.state.lock().has_none_for(self.number) {
                 true => Err(error),
                 false => Ok(()),
             }),
@@ -144,21 +144,21 @@ impl State {
     /// Wakes as many of those who nap as there are calls that rely on them. Any call may be another's:
     /// whoever comes takes the oldest.
     fn wake_naps(&mut self) -> Vec<Wake> {
-        let missing = self.calls.len().saturating_sub(self.coming - self.naps.len());
+        let missing = self.calls.len().saturating_sub(self.waking - self.naps.len());
         let woken = self.naps.len().saturating_sub(missing)..;
-        self.naps.drain(woken).filter_map(|slot| slot.end(Ok(()))).collect()
+        self.naps.drain(woken).filter_map(|waiter| waiter.end(Ok(()))).collect()
     }
 
     /// Makes the invariant hold: counts another helper as coming if there are too few, and says how it is to
     /// be made to come.
     fn need(&mut self) -> Need {
-        if self.calls.len() <= self.coming {
+        if self.calls.len() <= self.waking {
             return Need::Nothing;
         }
-        self.coming += 1;
+        self.waking += 1;
         match self.idle.pop() {
             // One whose time is up has ended its wait itself, and comes without being woken.
-            Some(slot) => slot.end(Ok(())).map_or(Need::Nothing, Need::Wake),
+            Some(waiter) => waiter.end(Ok(())).map_or(Need::Nothing, Need::Wake),
             None => Need::Start,
         }
     }
@@ -166,6 +166,6 @@ impl State {
     /// Whether a call whose thread the system has refused is in the queue, and not every call there has a
     /// helper coming.
     pub(super) fn has_none_for(&self, number: u64) -> bool {
-        self.calls.len() > self.coming && self.calls.iter().any(|(other, _)| *other == number)
+        self.calls.len() > self.waking && self.calls.iter().any(|(other, _)| *other == number)
     }
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use super::{BoundedQueue, HeadSide, TailSide};
 use crate::error::TryError;
 use crate::sync::Arc;
-use crate::wait::{Place, Slot, Turn};
+use crate::wait::{Turn, WaitPoint, Waiter};
 
 /// Where producers wait for room.
 pub(super) struct Room<'a, T> {
@@ -53,16 +53,16 @@ impl<'a, T> Room<'a, T> {
     }
 }
 
-impl<T> Place for Room<'_, T> {
+impl<T> WaitPoint for Room<'_, T> {
     fn looks_ready(&self) -> bool {
         // Whoever must keep off is not told of room, or it would look, try, and lose its patience in no time.
         self.queue.gauge.len() < self.queue.capacity && self.queue.next_push.admits(self.turn())
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Whoever makes room holds this lock: it pops after this, and finds the slot, or before, and then the
-        // ring is not full, for its head is exact here. Whoever ends a turn notes that before it takes this
-        // lock. Nobody need wait for room in a closed queue.
+    fn join(&self) -> Option<Arc<Waiter>> {
+        // Whoever makes room holds this lock: it pops after this, and finds the waiter, or before, and then
+        // the ring is not full, for its head is exact here. Whoever ends a turn notes that before it takes
+        // this lock. Nobody need wait for room in a closed queue.
         let mut head = self.queue.head.lock();
         let must_wait = head.ring.is_full() || !self.queue.next_push.admits(self.turn());
         if head.closed || !must_wait {
@@ -72,8 +72,8 @@ impl<T> Place for Room<'_, T> {
         Some(head.pushers.join_in_turn(first))
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.queue.head.lock().pushers.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.queue.head.lock().pushers.leave(waiter);
     }
 
     fn take_turn(&self) {
@@ -128,12 +128,12 @@ impl<'a, T> Items<'a, T> {
     }
 }
 
-impl<T> Place for Items<'_, T> {
+impl<T> WaitPoint for Items<'_, T> {
     fn looks_ready(&self) -> bool {
         self.queue.gauge.len() > 0 && self.queue.next_pop.admits(self.turn())
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         // As above with the sides changed: whoever pushes or closes holds this lock. In a closed queue turns
         // do not count.
         let mut tail = self.queue.tail.lock();
@@ -145,8 +145,8 @@ impl<T> Place for Items<'_, T> {
         Some(tail.poppers.join_in_turn(first))
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.queue.tail.lock().poppers.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.queue.tail.lock().poppers.leave(waiter);
     }
 
     fn take_turn(&self) {

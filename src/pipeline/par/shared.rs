@@ -27,12 +27,12 @@ use std::time::Duration;
 
 use super::chunk::{Chunk, Claim};
 use super::window::Window;
-use crate::group::Yard;
+use crate::group::Nursery;
 use crate::panics::Held;
+use crate::pipeline::cancel_mode::Cancellable;
 use crate::pipeline::figures::Meter;
-use crate::pipeline::gate::Cancellable;
 use crate::sync::{Arc, Mutex, MutexGuard, model, sized};
-use crate::wait::{Line, Wake};
+use crate::wait::{WaitList, Wake};
 
 /// What one thread should have at a time: long beside the cost of handing it over (under a microsecond),
 /// short beside the time slice of a thread.
@@ -49,14 +49,14 @@ pub(super) struct Rules<U> {
     pub(super) is_last: fn(&U) -> bool,
 }
 
-pub(super) struct Works<'a, I: Iterator, F, U> {
+pub(super) struct Shared<'a, I: Iterator, F, U> {
     pub(super) state: Mutex<State<I, U>>,
     pub(super) window: Window,
     pub(super) f: Held<F>,
     /// Shut to stop everybody; the input has the same.
-    pub(super) gate: Cancellable,
+    pub(super) mode: Cancellable,
     pub(super) rules: Rules<U>,
-    pub(super) yard: Arc<Yard<'a>>,
+    pub(super) nursery: Arc<Nursery<'a>>,
     /// Where somebody collects figures.
     pub(super) meter: Option<Arc<Meter>>,
 }
@@ -87,10 +87,10 @@ pub(super) struct State<I: Iterator, U> {
     /// The consumer reads while no worker is here.
     pub(super) consumer_reads: bool,
     pub(super) stopped: bool,
-    pub(super) idle: Line,
-    pub(super) consumer: Line,
+    pub(super) idle: WaitList,
+    pub(super) consumer: WaitList,
     /// Whoever waits for the workers to leave.
-    pub(super) leaving: Line,
+    pub(super) leaving: WaitList,
 }
 
 pub(super) enum Job<I: Iterator, U> {
@@ -126,9 +126,9 @@ impl<I: Iterator, U> State<I, U> {
             waking: false,
             consumer_reads,
             stopped: false,
-            idle: Line::new(),
-            consumer: Line::new(),
-            leaving: Line::new(),
+            idle: WaitList::new(),
+            consumer: WaitList::new(),
+            leaving: WaitList::new(),
         }
     }
 
@@ -141,7 +141,7 @@ impl<I: Iterator, U> State<I, U> {
     }
 }
 
-impl<'a, I, F, U> Works<'a, I, F, U>
+impl<'a, I, F, U> Shared<'a, I, F, U>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -282,8 +282,8 @@ where
         state.posting = true;
         state.workers += 1;
         drop(state);
-        let works = Arc::clone(self);
-        if self.yard.spawn(move || works.work()).is_err() {
+        let shared = Arc::clone(self);
+        if self.nursery.spawn(move || shared.work()).is_err() {
             // No thread is to be had: then whoever pulls does it all.
             self.state.lock().consumer_reads = true;
         }
@@ -308,7 +308,7 @@ where
     /// the bench, in a source, or in the stages above.
     pub(super) fn stop(&self) {
         self.state.lock().stopped = true;
-        self.gate.shut().cancel();
+        self.mode.shut().cancel();
     }
 
     /// Nothing will be read any more: workers leave. (The consumer sleeps until something comes of a chunk,

@@ -1,59 +1,63 @@
 //! Tasks that borrow, for those who spawn them one by one while something else of the caller's runs.
 //!
 //! A [`Scope`](super::Scope) lends itself to its tasks, which is why its lifetime is any that the caller
-//! picks. A yard is shared by reference count instead, so the tasks' lifetime can be a parameter of the type
-//! that is spawned from: a pipeline's stages are put together by types, and name it.
+//! picks. A nursery is shared by reference count instead, so the tasks' lifetime can be a parameter of the
+//! type that is spawned from: a pipeline's stages are put together by types, and name it.
 
 use std::io;
 use std::marker::PhantomData;
 
-use super::board::Board;
-use super::callers::Callers;
 use super::erase::{self, NoUnwind};
+use super::spawn::Spawn;
+use super::task_set::TaskSet;
 use crate::cancel::CancelToken;
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 
 /// Where tasks that live for `'a` are spawned.
-pub(crate) struct Yard<'a> {
-    board: Arc<Board>,
+pub(crate) struct Nursery<'a> {
+    set: Arc<TaskSet>,
     /// Once true, nothing is posted any more.
     closed: Mutex<bool>,
-    /// Invariant: a yard for long-lived tasks must not pass for one that takes shorter ones.
+    /// Invariant: a nursery for long-lived tasks must not pass for one that takes shorter ones.
     tasks: PhantomData<fn(&'a ()) -> &'a ()>,
 }
 
-impl<'a> Yard<'a> {
-    fn empty(callers: Option<Arc<dyn Callers>>) -> Arc<Self> {
-        Arc::new(Yard { board: Arc::new(Board::new(callers)), closed: Mutex::new(false), tasks: PhantomData })
+impl<'a> Nursery<'a> {
+    fn empty(spawn: Option<Arc<dyn Spawn>>) -> Arc<Self> {
+        Arc::new(Nursery {
+            set: Arc::new(TaskSet::new(spawn)),
+            closed: Mutex::new(false),
+            tasks: PhantomData,
+        })
     }
 
-    /// Lets a thread run `task` soon; drops it if the yard is closed.
+    /// Lets a thread run `task` soon; drops it if the nursery is closed.
     ///
     /// # Errors
     /// If no thread is to be had now: then the task runs when another task ends, or at the end.
     pub(crate) fn spawn(&self, task: impl FnOnce() + Send + 'a) -> io::Result<()> {
         match self.put(task) {
-            Some(_) => Board::call(&self.board),
+            Some(_) => TaskSet::call(&self.set),
             None => Ok(()),
         }
     }
 
-    /// Like [`spawn`](Yard::spawn), for a task that is [withdrawn](Yard::withdraw) if no thread is to be had:
-    /// the task's number, or `None` if the yard is closed.
+    /// Like [`spawn`](Nursery::spawn), for a task that is [withdrawn](Nursery::withdraw) if no thread is to
+    /// be had: the task's number, or `None` if the nursery is closed.
     pub(crate) fn offer(&self, task: impl FnOnce() + Send + 'a) -> Option<usize> {
         let number = self.put(task)?;
         // Who offers it has a token to be told by.
-        let _ = Board::call(&self.board);
+        let _ = TaskSet::call(&self.set);
         Some(number)
     }
 
     /// Drops the task of that number; false if a thread has taken it.
     pub(crate) fn withdraw(&self, number: usize) -> bool {
-        Board::withdraw(&self.board, number).map(panics::drop_here).is_some()
+        TaskSet::withdraw(&self.set, number).map(panics::drop_here).is_some()
     }
 
-    /// Posts a task; its number, or `None` if the yard is closed, and the task is dropped.
+    /// Posts a task; its number, or `None` if the nursery is closed, and the task is dropped.
     fn put(&self, task: impl FnOnce() + Send + 'a) -> Option<usize> {
         let task = erase::lifetime(Box::new(move || {
             task();
@@ -66,46 +70,46 @@ impl<'a> Yard<'a> {
         if *closed {
             return None;
         }
-        Some(self.board.put(task))
+        Some(self.set.put(task))
     }
 
-    /// Cancels `token` if a thread that was called for the yard's tasks, from now on, is not to be had;
+    /// Cancels `token` if a thread that was called for the nursery's tasks, from now on, is not to be had;
     /// whoever waits for what one of the tasks brings does the work then.
     pub(crate) fn tell_of_refusal(&self, token: CancelToken) {
-        self.board.tell_of_refusal(token);
+        self.set.tell_of_refusal(token);
     }
 
     /// Takes no more tasks, runs those that nobody has started, and waits until the others have ended and are
     /// dropped.
     pub(crate) fn close(&self) {
         *self.closed.lock() = true;
-        self.board.finish();
+        self.set.finish();
     }
 }
 
-impl Yard<'static> {
-    /// A yard for tasks that borrow nothing, so that nobody need wait for them.
-    pub(crate) fn owned(callers: Option<Arc<dyn Callers>>) -> Arc<Self> {
-        Yard::empty(callers)
+impl Nursery<'static> {
+    /// A nursery for tasks that borrow nothing, so that nobody need wait for them.
+    pub(crate) fn owned(spawn: Option<Arc<dyn Spawn>>) -> Arc<Self> {
+        Nursery::empty(spawn)
     }
 }
 
-/// Runs `body` with a yard, then `stop`, then [closes](Yard::close) the yard, whatever the two did.
+/// Runs `body` with a nursery, then `stop`, then [closes](Nursery::close) the nursery, whatever the two did.
 ///
 /// Sound because of 1 and 2 of [`erase::lifetime`]; because this does not return or unwind past `close`,
 /// which returns when no task is present, where `scope` has `finish_for_good`; and because nothing is posted
-/// once `close` has begun, whoever still holds the yard. What a task borrows for `'a` outlives this call,
+/// once `close` has begun, whoever still holds the nursery. What a task borrows for `'a` outlives this call,
 /// since the caller chose `'a`.
-pub(crate) fn yard<'a, R>(
-    callers: Option<Arc<dyn Callers>>,
-    body: impl FnOnce(&Arc<Yard<'a>>) -> R,
+pub(crate) fn nursery<'a, R>(
+    spawn: Option<Arc<dyn Spawn>>,
+    body: impl FnOnce(&Arc<Nursery<'a>>) -> R,
     stop: impl FnOnce(),
 ) -> R {
-    let yard = Yard::empty(callers);
-    let result = panics::catch(|| body(&yard));
+    let nursery = Nursery::empty(spawn);
+    let result = panics::catch(|| body(&nursery));
     let stopped = panics::catch(stop);
     let guard = NoUnwind;
-    yard.close();
+    nursery.close();
     std::mem::forget(guard);
     match (result, stopped) {
         (Ok(result), Ok(())) => result,
@@ -126,28 +130,28 @@ pub(crate) fn yard<'a, R>(
 mod tests {
     use super::*;
     use crate::Latch;
-    use crate::group::callers::Help;
+    use crate::group::spawn::HelperFn;
     use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-    /// Sends nobody: only the thread that closes a yard runs its tasks, so a task that has run was waited
+    /// Sends nobody: only the thread that closes a nursery runs its tasks, so a task that has run was waited
     /// for.
     struct Nobody;
 
-    impl Callers for Nobody {
-        fn call(self: Arc<Self>, _: Help) -> bool {
+    impl Spawn for Nobody {
+        fn call(self: Arc<Self>, _: HelperFn) -> bool {
             false
         }
     }
 
-    fn nobody() -> Option<Arc<dyn Callers>> {
+    fn nobody() -> Option<Arc<dyn Spawn>> {
         Some(Arc::new(Nobody))
     }
 
-    /// Fails if the yard still takes tasks once it has closed (edit `yard-does-not-close`): this one would
+    /// Fails if the nursery still takes tasks once it has closed (edit `yard-does-not-close`): this one would
     /// sleep on a helper, with what it holds.
     #[test]
     fn task_that_is_spawned_in_a_closed_yard_is_dropped_at_once() {
-        let yard = yard(None, Arc::clone, || ());
+        let nursery = nursery(None, Arc::clone, || ());
         let (held, never) = (Arc::new(()), Arc::new(Latch::new(1)));
         let task = {
             let (held, never) = (Arc::clone(&held), Arc::clone(&never));
@@ -156,15 +160,15 @@ mod tests {
                 drop(held);
             }
         };
-        assert!(yard.spawn(task).is_ok());
+        assert!(nursery.spawn(task).is_ok());
         assert_eq!(Arc::strong_count(&held), 1);
     }
 
-    /// Fails if the yard does not wait for its tasks (edit `yard-does-not-wait`).
+    /// Fails if the nursery does not wait for its tasks (edit `yard-does-not-wait`).
     #[test]
     fn yard_that_returns_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
-        let told = yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), || ());
+        let told = nursery(nobody(), |nursery| nursery.spawn(|| ran.store(true, Relaxed)), || ());
         assert!(told.is_err(), "no thread is to be had");
         assert!(ran.load(Relaxed));
     }
@@ -174,10 +178,10 @@ mod tests {
     fn yard_whose_body_panics_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
         let result: Result<(), _> = panics::catch(|| {
-            yard(
+            nursery(
                 nobody(),
-                |yard| {
-                    let _ = yard.spawn(|| ran.store(true, Relaxed));
+                |nursery| {
+                    let _ = nursery.spawn(|| ran.store(true, Relaxed));
                     panics::resume(Box::new("the body's"))
                 },
                 || (),
@@ -193,7 +197,7 @@ mod tests {
         let ran = AtomicBool::new(false);
         let result = panics::catch(|| {
             let stop = || panics::resume(Box::new("a callback's"));
-            let _ = yard(nobody(), |yard| yard.spawn(|| ran.store(true, Relaxed)), stop);
+            let _ = nursery(nobody(), |nursery| nursery.spawn(|| ran.store(true, Relaxed)), stop);
         });
         assert_eq!(result.unwrap_err().downcast_ref(), Some(&"a callback's"));
         assert!(ran.load(Relaxed));

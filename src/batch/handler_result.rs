@@ -18,7 +18,7 @@ use std::error::Error;
     label = "this handler",
     note = "return `()`, `Result<R, E>` for the whole batch with `R: Clone`, or `Vec<Result<R, E>>` with one result an item"
 )]
-pub trait Verdict: sealed::Sealed {
+pub trait HandlerResult: sealed::Sealed {
     /// What a ticket waits for.
     type Value: Send + 'static;
 
@@ -47,7 +47,7 @@ pub enum Outcome<R> {
     Each(Vec<Result<R, BoxedError>>),
 }
 
-impl Verdict for () {
+impl HandlerResult for () {
     type Value = ();
 
     fn outcome(self) -> Outcome<()> {
@@ -55,7 +55,7 @@ impl Verdict for () {
     }
 }
 
-impl<R, E> Verdict for Result<R, E>
+impl<R, E> HandlerResult for Result<R, E>
 where
     R: Clone + Send + 'static,
     E: Into<Box<dyn Error + Send + Sync>>,
@@ -70,7 +70,7 @@ where
     }
 }
 
-impl<R, E> Verdict for Vec<Result<R, E>>
+impl<R, E> HandlerResult for Vec<Result<R, E>>
 where
     R: Send + 'static,
     E: Into<Box<dyn Error + Send + Sync>>,

@@ -2,23 +2,23 @@
 
 use std::cell::Cell;
 
-use super::intake::Intake;
+use super::injector::Injector;
 use super::worker::Shared;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::wait::graph::{Awaited, Needs};
-use crate::wait::{Place, Slot, Turn};
+use crate::wait::{Turn, WaitPoint, Waiter};
 
 /// Where a submitter waits for room.
 pub(super) struct Room<'a> {
     pool: &'a Arc<Shared>,
-    intake: &'a Intake,
+    injector: &'a Injector,
     turn: Cell<Option<Turn>>,
 }
 
 impl<'a> Room<'a> {
     pub(super) fn new(pool: &'a Arc<Shared>) -> Self {
-        Room { pool, intake: &pool.intake, turn: Cell::new(None) }
+        Room { pool, injector: &pool.injector, turn: Cell::new(None) }
     }
 
     pub(super) fn turn(&self) -> Option<Turn> {
@@ -27,10 +27,10 @@ impl<'a> Room<'a> {
 
     #[cold]
     fn end(&self, turn: Turn) {
-        self.intake.tail.lock().turns.end(turn);
+        self.injector.tail.lock().turns.end(turn);
         // Whoever kept off because of the turn is in the line, though there may be room: or has not looked
         // yet, and then finds the turn ended, because it looks under this lock too.
-        let wakes = self.intake.head.lock().submitters.take_all();
+        let wakes = self.injector.head.lock().submitters.take_all();
         drop(wakes);
     }
 }
@@ -44,35 +44,35 @@ impl Drop for Room<'_> {
     }
 }
 
-impl Place for Room<'_> {
+impl WaitPoint for Room<'_> {
     fn looks_ready(&self) -> bool {
-        let intake = self.intake;
-        let queued = intake.tail.count.load(Relaxed) + intake.head.count.load(Relaxed);
-        let room = queued + intake.lent.load(Relaxed) < intake.capacity;
+        let injector = self.injector;
+        let queued = injector.tail.count.load(Relaxed) + injector.head.count.load(Relaxed);
+        let room = queued + injector.borrowed.load(Relaxed) < injector.capacity;
         // Whoever keeps off must not look, try, and lose its patience in no time. A lock is dear for a guess,
         // so it is taken only where an attempt would take it next.
-        room && intake.tail.lock.try_lock().is_some_and(|tail| tail.turns.admits(self.turn()))
+        room && injector.tail.lock.try_lock().is_some_and(|tail| tail.turns.admits(self.turn()))
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
-        // Whoever takes a task holds the head's lock: it comes after this, and finds the slot, or came
+    fn join(&self) -> Option<Arc<Waiter>> {
+        // Whoever takes a task holds the head's lock: it comes after this, and finds the waiter, or came
         // before, and is counted here. Nobody need wait for room in a closed pool.
-        let mut head = self.intake.head.lock();
-        let tail = self.intake.tail.lock();
-        let taken = tail.posted.len() + self.intake.lent.load(Relaxed);
+        let mut head = self.injector.head.lock();
+        let tail = self.injector.tail.lock();
+        let taken = tail.queued.len() + self.injector.borrowed.load(Relaxed);
         let (admitted, first) = (tail.turns.admits(self.turn()), tail.turns.is_of(self.turn()));
         drop(tail);
-        let full = taken + head.ready.len() >= self.intake.capacity;
+        let full = taken + head.ready.len() >= self.injector.capacity;
         let wait = (full || !admitted) && !head.closed;
         wait.then(|| head.submitters.join_in_turn(first))
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.intake.head.lock().submitters.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.injector.head.lock().submitters.leave(waiter);
     }
 
     fn take_turn(&self) {
-        self.turn.set(Some(self.intake.tail.lock().turns.take()));
+        self.turn.set(Some(self.injector.tail.lock().turns.take()));
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
@@ -85,6 +85,6 @@ struct Taking(Arc<Shared>);
 
 impl Awaited for Taking {
     fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
-        self.0.intake.bringers(threads)
+        self.0.injector.bringers(threads)
     }
 }

@@ -1,22 +1,22 @@
-//! The queue between submitters and workers, and the desk where workers come for the next task.
+//! The queue between submitters and workers, and the local queue where workers come for the next task.
 //!
 //! Two deques, two locks: submitters post at the *tail*, workers take from the *head*, and a worker that
 //! finds the head empty takes both locks and swaps the deques. So in a burst a submitter and a worker meet
 //! once in many tasks, and no line of memory travels with each.
 //!
 //! As in [`BoundedQueue`](crate::BoundedQueue) the places to sleep are crossed. Who is idle stands in the
-//! [`Staff`], under the *tail's* lock, which a submitter holds anyway; submitters that wait for room stand
-//! under the *head's*, which a worker holds anyway. So the side that changes something holds the lock under
-//! which the other went to sleep, and no wake-up falls between look and sleep.
+//! [`WorkerCounts`], under the *tail's* lock, which a submitter holds anyway; submitters that wait for room
+//! stand under the *head's*, which a worker holds anyway. So the side that changes something holds the lock
+//! under which the other went to sleep, and no wake-up falls between look and sleep.
 //!
-//! What a task submits from inside goes past both ends, to its worker's [`Desk`]. What a worker does here is
-//! in `pickup.rs`.
+//! What a task submits from inside goes past both ends, to its worker's [`LocalQueue`]. What a worker does
+//! here is in `next.rs`.
 //!
-//! Lock order: head, then tail, then a desk's. Submitters take the tail's alone.
+//! Lock order: head, then tail, then a local queue's. Submitters take the tail's alone.
 //!
 //! # How many are queued
-//! The bound is on both deques and the places that were lent to desks together, but a submitter holds the
-//! tail's lock only. The length of the head grows in a swap alone, which needs both locks, so under the
+//! The bound is on both deques and the places that were lent to local queues together, but a submitter holds
+//! the tail's lock only. The length of the head grows in a swap alone, which needs both locks, so under the
 //! tail's lock it can only fall: the number that the submitter last saw is never too low, and when that
 //! number says full it looks again.
 
@@ -25,27 +25,28 @@ use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
-use super::desk::Desk;
-use super::parcel::Parcel;
-use super::staff::{Call, Staff};
+use super::local_queue::LocalQueue;
+use super::raw_job::RawJob;
+use super::worker_counts::{Call, WorkerCounts};
 use crate::error::{TryError, WaitError};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, sized};
 use crate::until::Until;
 use crate::wait::graph::Needs;
-use crate::wait::{Line, Turn, Turns, look};
+use crate::wait::{Turn, Turns, WaitList, look};
 
-/// Places that a desk is lent at once: one slow submit in so many.
-const LENT: usize = sized(32, 2);
+/// Places that a local queue is lent at once: one slow submit in so many.
+const LOAN: usize = sized(32, 2);
 /// The part of the queue's places that may be lent, so that what is submitted from outside finds most of
 /// them.
 const LENDABLE: usize = 4;
 
-pub(super) struct Intake {
+pub(super) struct Injector {
     pub(super) tail: CachePadded<End<Tail>>,
     pub(super) head: CachePadded<End<Head>>,
-    /// Places that were lent to desks. Relaxed: written under the tail's lock, read without for a guess.
-    pub(super) lent: AtomicUsize,
+    /// Places that were lent to local queues. Relaxed: written under the tail's lock, read without for a
+    /// guess.
+    pub(super) borrowed: AtomicUsize,
     /// A worker that comes by should look at the staff: there are too many. Relaxed: the decision is made
     /// under the lock; a worker that sees it late has run one task more.
     pub(super) attention: AtomicBool,
@@ -71,9 +72,9 @@ impl<T> End<T> {
 }
 
 pub(super) struct Tail {
-    pub(super) posted: VecDeque<Parcel>,
+    pub(super) queued: VecDeque<RawJob>,
     /// What was queued though there was no room. It takes no place, so that it does not keep others out.
-    pub(super) beyond: VecDeque<Parcel>,
+    pub(super) beyond: VecDeque<RawJob>,
     /// Submitters that have waited too long: while there are any, nobody else gets a place.
     pub(super) turns: Turns,
     /// What `ready_count` was once, not lower than it is.
@@ -82,48 +83,48 @@ pub(super) struct Tail {
     pub(super) closed: bool,
     /// What was queued was taken out, and may be run by anybody.
     drained: bool,
-    pub(super) staff: Staff,
+    pub(super) counts: WorkerCounts,
     /// The workers' own.
-    pub(super) desks: Vec<Arc<Desk>>,
+    pub(super) locals: Vec<Arc<LocalQueue>>,
     /// Those who wait for the last worker to leave.
-    pub(super) closers: Line,
+    pub(super) closers: WaitList,
 }
 
 pub(super) struct Head {
-    pub(super) ready: VecDeque<Parcel>,
-    pub(super) submitters: Line,
+    pub(super) ready: VecDeque<RawJob>,
+    pub(super) submitters: WaitList,
     pub(super) closed: bool,
 }
 
-impl Intake {
-    pub(super) fn new(capacity: usize, staff: Staff) -> Self {
+impl Injector {
+    pub(super) fn new(capacity: usize, counts: WorkerCounts) -> Self {
         let tail = Tail {
-            posted: VecDeque::new(),
+            queued: VecDeque::new(),
             beyond: VecDeque::new(),
             turns: Turns::new(),
             ready_seen: 0,
             peak: 0,
             closed: false,
             drained: false,
-            staff,
-            desks: Vec::new(),
-            closers: Line::new(),
+            counts,
+            locals: Vec::new(),
+            closers: WaitList::new(),
         };
-        let head = Head { ready: VecDeque::new(), submitters: Line::new(), closed: false };
-        Intake {
+        let head = Head { ready: VecDeque::new(), submitters: WaitList::new(), closed: false };
+        Injector {
             tail: End::new(tail),
             head: End::new(head),
-            lent: AtomicUsize::new(0),
+            borrowed: AtomicUsize::new(0),
             attention: AtomicBool::new(false),
             capacity,
         }
     }
 
-    /// A desk for a worker that begins.
-    pub(super) fn new_desk(&self) -> Arc<Desk> {
-        let desk = Desk::new();
-        self.tail.lock().desks.push(Arc::clone(&desk));
-        desk
+    /// A local queue for a worker that begins.
+    pub(super) fn new_desk(&self) -> Arc<LocalQueue> {
+        let local = LocalQueue::new();
+        self.tail.lock().locals.push(Arc::clone(&local));
+        local
     }
 
     /// Queues what `make` makes, which it is asked for only if there is room. The [`Call`] is the caller's to
@@ -131,53 +132,58 @@ impl Intake {
     #[inline]
     pub(super) fn try_post(
         &self,
-        make: impl FnOnce() -> Parcel,
+        make: impl FnOnce() -> RawJob,
         turn: Option<Turn>,
     ) -> Result<Option<Call>, TryError> {
         let mut tail = self.tail.lock();
         if tail.closed {
             return Err(TryError::Closed);
         }
-        let places = self.capacity - self.lent.load(Relaxed);
-        if tail.posted.len() + tail.ready_seen >= places && self.recount(&mut tail) >= places {
+        let wait_points = self.capacity - self.borrowed.load(Relaxed);
+        if tail.queued.len() + tail.ready_seen >= wait_points && self.recount(&mut tail) >= wait_points {
             return Err(TryError::WouldBlock);
         }
         if !tail.turns.admits(turn) {
             return Err(TryError::WouldBlock);
         }
-        Ok(self.post(tail, make()))
+        Ok(self.push(tail, make()))
     }
 
-    /// Like [`try_post`](Intake::try_post), for a worker, onto its desk if there is a place.
+    /// Like [`try_post`](Injector::try_post), for a worker, onto its local queue if there is a place.
     #[inline]
     pub(super) fn try_keep(
         &self,
-        desk: &Desk,
-        make: impl FnOnce() -> Parcel,
+        local: &LocalQueue,
+        make: impl FnOnce() -> RawJob,
     ) -> Result<Option<Call>, TryError> {
-        match desk.keep(make) {
+        match local.keep(make) {
             Ok(()) => Ok(None),
-            Err(make) => self.keep_slowly(desk, make),
+            Err(make) => self.keep_slowly(local, make),
         }
     }
 
     #[cold]
-    fn keep_slowly(&self, desk: &Desk, make: impl FnOnce() -> Parcel) -> Result<Option<Call>, TryError> {
+    fn keep_slowly(
+        &self,
+        local: &LocalQueue,
+        make: impl FnOnce() -> RawJob,
+    ) -> Result<Option<Call>, TryError> {
         let mut tail = self.tail.lock();
         if tail.closed {
             return Err(TryError::Closed);
         }
         let queued = self.recount(&mut tail);
         let lend = || {
-            let lent = self.lent.load(Relaxed) + LENT;
-            let free =
-                lent <= self.capacity / LENDABLE && queued + lent <= self.capacity && tail.turns.admits(None);
+            let borrowed = self.borrowed.load(Relaxed) + LOAN;
+            let free = borrowed <= self.capacity / LENDABLE
+                && queued + borrowed <= self.capacity
+                && tail.turns.admits(None);
             if free {
-                self.lent.store(lent, Relaxed);
+                self.borrowed.store(borrowed, Relaxed);
             }
-            if free { LENT } else { 0 }
+            if free { LOAN } else { 0 }
         };
-        match desk.keep_and_tell(lend, make) {
+        match local.keep_and_tell(lend, make) {
             Ok(()) => {
                 tail.note_peak(queued);
                 Ok(self.settle(tail))
@@ -189,78 +195,78 @@ impl Intake {
         }
     }
 
-    /// Queues a parcel though there may be no room; gives it back if the pool is closed.
-    pub(super) fn post_beyond(&self, parcel: Parcel) -> Result<Option<Call>, Parcel> {
+    /// Queues a raw job though there may be no room; gives it back if the pool is closed.
+    pub(super) fn post_beyond(&self, raw: RawJob) -> Result<Option<Call>, RawJob> {
         let mut tail = self.tail.lock();
         if tail.closed {
-            return Err(parcel);
+            return Err(raw);
         }
-        tail.beyond.push_back(parcel);
+        tail.beyond.push_back(raw);
         self.note_count(&tail);
         let queued = self.recount(&mut tail);
         tail.note_peak(queued);
-        Ok(tail.staff.call())
+        Ok(tail.counts.call())
     }
 
     #[inline]
-    fn post(&self, mut tail: MutexGuard<'_, Tail>, parcel: Parcel) -> Option<Call> {
-        tail.posted.push_back(parcel);
+    fn push(&self, mut tail: MutexGuard<'_, Tail>, raw: RawJob) -> Option<Call> {
+        tail.queued.push_back(raw);
         self.note_count(&tail);
-        if tail.posted.len() + tail.ready_seen > tail.peak {
+        if tail.queued.len() + tail.ready_seen > tail.peak {
             tail.peak = tail.peak.max(self.recount(&mut tail));
         }
-        tail.staff.call()
+        tail.counts.call()
     }
 
     /// To be called where the tail's tasks have become more or fewer.
     #[inline]
     pub(super) fn note_count(&self, tail: &Tail) {
-        self.tail.count.store(tail.posted.len() + tail.beyond.len(), Relaxed);
+        self.tail.count.store(tail.queued.len() + tail.beyond.len(), Relaxed);
     }
 
     /// How many are queued in places: exactly, or more than there are by those that are being taken this
     /// moment.
     fn recount(&self, tail: &mut Tail) -> usize {
         tail.ready_seen = self.head.count.load(Relaxed);
-        tail.posted.len() + tail.ready_seen
+        tail.queued.len() + tail.ready_seen
     }
 
-    /// Unlocks the tail so that the staff's invariant holds.
+    /// Unlocks the tail so that the worker counts's invariant holds.
     pub(super) fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
-        self.attention.store(tail.staff.is_crowded() || tail.staff.is_overfull(), Relaxed);
-        if self.is_call_for(&tail) { tail.staff.call() } else { None }
+        self.attention.store(tail.counts.is_crowded() || tail.counts.is_overfull(), Relaxed);
+        if self.is_call_for(&tail) { tail.counts.call() } else { None }
     }
 
     /// True if a task is queued, as far as that matters: somebody should be called if anybody is to be had.
     pub(super) fn is_call_for(&self, tail: &Tail) -> bool {
         // The head's count rises under this lock only, so a task that is there is seen. One that is being
         // taken may be seen too, where the caller does not hold the head's lock; then somebody is called for
-        // nothing. Desks are looked at only if somebody could be called; where none holds a task, the next
-        // will be told of.
-        !tail.posted.is_empty()
+        // nothing. Local queues are looked at only if somebody could be called; where none holds a task, the
+        // next will be told of.
+        !tail.queued.is_empty()
             || !tail.beyond.is_empty()
             || self.head.count.load(Relaxed) > 0
-            || (tail.staff.could_call() && tail.desks.iter().any(|desk| desk.watch()))
+            || (tail.counts.could_call() && tail.locals.iter().any(|local| local.watch()))
     }
 
-    /// Does something to the staff, and says whom that calls.
-    pub(super) fn with_staff(&self, change: impl FnOnce(&mut Staff)) -> Option<Call> {
+    /// Does something to the worker counts, and says whom that calls.
+    pub(super) fn with_staff(&self, change: impl FnOnce(&mut WorkerCounts)) -> Option<Call> {
         let mut tail = self.tail.lock();
-        change(&mut tail.staff);
+        change(&mut tail.counts);
         self.settle(tail)
     }
 
     /// Starts a thread if there are fewer than the minimum, and the pool is open.
     pub(super) fn fill(&self) -> Option<Call> {
         let mut tail = self.tail.lock();
-        if tail.closed { None } else { tail.staff.fill() }
+        if tail.closed { None } else { tail.counts.fill() }
     }
 
     pub(super) fn resize(&self, min: usize, max: usize) -> Option<Call> {
         let mut tail = self.tail.lock();
-        tail.staff.resize(min, max);
+        tail.counts.resize(min, max);
         // Those who are too many leave; those whose time was unlimited see whether it still is.
-        let woken = tail.staff.wake_all();
+        let woken = tail.counts.wake_all();
         let call = self.settle(tail);
         drop(woken);
         call
@@ -270,8 +276,8 @@ impl Intake {
     pub(super) fn close(&self) {
         let mut tail = self.tail.lock();
         tail.closed = true;
-        tail.desks.iter().for_each(|desk| desk.close());
-        let workers = tail.staff.wake_all();
+        tail.locals.iter().for_each(|local| local.close());
+        let workers = tail.counts.wake_all();
         drop(tail);
         let mut head = self.head.lock();
         head.closed = true;
@@ -282,14 +288,14 @@ impl Intake {
     }
 
     /// Takes out all that is queued, first to last.
-    pub(super) fn drain(&self) -> Vec<Parcel> {
+    pub(super) fn drain(&self) -> Vec<RawJob> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
         tail.drained = true;
-        let mut all: Vec<Parcel> = head.ready.drain(..).collect();
-        all.extend(tail.posted.drain(..));
+        let mut all: Vec<RawJob> = head.ready.drain(..).collect();
+        all.extend(tail.queued.drain(..));
         all.extend(tail.beyond.drain(..));
-        tail.desks.iter().for_each(|desk| all.extend(desk.drain()));
+        tail.locals.iter().for_each(|local| all.extend(local.drain()));
         self.head.count.store(0, Relaxed);
         self.tail.count.store(0, Relaxed);
         drop(tail);
@@ -306,18 +312,18 @@ impl Intake {
     /// Waits until no worker is there; for good, once the pool is closed.
     pub(super) fn wait_until_deserted(&self, limit: Until<'_>) -> Result<(), WaitError> {
         // The last worker leaves under this lock, and takes everybody out of the list.
-        limit.wait_until_ready(&self.tail.lock, |tail| &mut tail.closers, |tail| tail.staff.is_empty())
+        limit.wait_until_ready(&self.tail.lock, |tail| &mut tail.closers, |tail| tail.counts.is_empty())
     }
 
     /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of
     /// them than there are, so can one that does not exist yet.
     pub(super) fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
         let tail = self.tail.lock();
-        let known = tail.staff.is_complete() && tail.staff.count() == tail.desks.len();
+        let known = tail.counts.is_complete() && tail.counts.count() == tail.locals.len();
         if !known || tail.drained {
             return Needs::Nobody;
         }
-        threads.extend(tail.desks.iter().map(|desk| desk.worker()));
+        threads.extend(tail.locals.iter().map(|local| local.worker()));
         Needs::One
     }
 
@@ -351,18 +357,18 @@ pub(super) struct Figures {
 }
 
 impl Tail {
-    /// What is queued at the two ends and on the desks; the most that there ever was is kept.
+    /// What is queued at the two ends and on the local queues; the most that there ever was is kept.
     fn note_peak(&mut self, at_the_ends: usize) -> usize {
         let queued =
-            at_the_ends + self.beyond.len() + self.desks.iter().map(|desk| desk.count()).sum::<usize>();
+            at_the_ends + self.beyond.len() + self.locals.iter().map(|local| local.count()).sum::<usize>();
         self.peak = self.peak.max(queued);
         queued
     }
 
-    fn figures(&mut self, intake: &Intake) -> Figures {
-        let queued = intake.recount(self);
+    fn figures(&mut self, injector: &Injector) -> Figures {
+        let queued = injector.recount(self);
         let queued = self.note_peak(queued);
-        let (workers, idle, blocked, peak_workers) = self.staff.figures();
+        let (workers, idle, blocked, peak_workers) = self.counts.figures();
         Figures { workers, idle, blocked, peak_workers, queued, peak_queued: self.peak }
     }
 }

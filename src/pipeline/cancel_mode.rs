@@ -9,13 +9,13 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether a pipeline can be cancelled, and so what its sinks return: [`Free`] or [`Cancellable`].
-pub trait Gate: Clone + Send + 'static + seal::Sealed {
+pub trait CancelMode: Clone + Send + 'static + seal::Sealed {
     /// What a sink returns: the value itself, or that the pipeline was cancelled before its end.
     type Of<T>;
 
     #[doc(hidden)]
     fn is_open(&self) -> bool;
-    /// Notes that items are missing because the gate was shut.
+    /// Notes that items are missing because the cancel mode was shut.
     #[doc(hidden)]
     fn cut(&self);
     #[doc(hidden)]
@@ -27,7 +27,7 @@ pub trait Gate: Clone + Send + 'static + seal::Sealed {
     fn outcome<T>(&self, value: T) -> Self::Of<T>;
     #[doc(hidden)]
     fn token(&self) -> Option<&CancelToken>;
-    /// The same kind of gate, shut by `token`.
+    /// The same kind of cancel mode, shut by `token`.
     #[doc(hidden)]
     fn under(&self, token: &CancelToken) -> Self;
     #[doc(hidden)]
@@ -56,7 +56,7 @@ pub struct Cancellable {
     cut: Arc<AtomicBool>,
 }
 
-impl Gate for Free {
+impl CancelMode for Free {
     type Of<T> = T;
 
     #[inline(always)]
@@ -106,7 +106,7 @@ impl Cancellable {
     }
 }
 
-impl Gate for Cancellable {
+impl CancelMode for Cancellable {
     type Of<T> = Result<T, Cancelled>;
 
     #[inline]

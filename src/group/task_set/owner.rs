@@ -3,67 +3,67 @@
 
 use std::mem;
 
-use super::Board;
-use crate::crew::nested;
+use super::TaskSet;
 use crate::error::{TryError, WaitError};
 use crate::group::state::{State, Task};
 use crate::panics;
 use crate::sync::{Arc, MutexGuard};
 use crate::until::Until;
+use crate::wait::cache::nested;
 use crate::wait::graph::{Awaited, Needs};
-use crate::wait::{Place, Slot};
+use crate::wait::{WaitPoint, Waiter};
 
-impl Board {
+impl TaskSet {
     /// Takes tasks until there are none for this thread.
-    pub(super) fn take_all<'a>(board: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
+    pub(super) fn take_all<'a>(set: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
         while let Some(taken) = state.take() {
-            state = Board::perform(board, state, taken);
+            state = TaskSet::perform(set, state, taken);
         }
     }
 
     /// Runs a task that was taken with the lock held, and gives the lock back.
     fn perform<'a>(
-        board: &'a Arc<Self>,
+        set: &'a Arc<Self>,
         state: MutexGuard<'a, State>,
         (number, task): (usize, Task),
     ) -> MutexGuard<'a, State> {
-        let _ = Board::settle(board, state);
-        let ran = Board::run(task);
-        let mut state = board.state.lock();
+        let _ = TaskSet::settle(set, state);
+        let ran = TaskSet::run(task);
+        let mut state = set.state.lock();
         let wakes = state.end(number, ran);
         if wakes.is_empty() {
             return state;
         }
         drop(state);
         drop(wakes);
-        board.state.lock()
+        set.state.lock()
     }
 
     /// What a thread does that is about to wait for the end of one task: it runs the task if nobody has
     /// started it and the limit allows it. It waits for nothing else, so it runs no other task.
     ///
     /// Says whether the task is left for a helper because of the limit.
-    pub(in crate::group) fn run_joined(board: &Arc<Self>, number: usize) -> bool {
-        let state = board.state.lock();
+    pub(in crate::group) fn run_joined(set: &Arc<Self>, number: usize) -> bool {
+        let state = set.state.lock();
         if !state.admits(number) {
             return state.has(number);
         }
         drop(state);
         // In the place of the helper that is on its way: the thread need not be the group's maker.
-        let run = move |board: &Arc<Self>| {
+        let run = move |set: &Arc<Self>| {
             let take = || {
-                let mut state = board.state.lock();
+                let mut state = set.state.lock();
                 if let Some(taken) = state.take_this(number) {
-                    drop(Board::perform(board, state, taken));
+                    drop(TaskSet::perform(set, state, taken));
                 }
             };
-            board.behalf.run(|| Board::as_worker(board, take));
+            set.inherited.run(|| TaskSet::as_worker(set, take));
         };
         match nested::enter() {
-            Some(_nested) => run(board),
+            Some(_nested) => run(set),
             None => {
-                let board = Arc::clone(board);
-                nested::run_elsewhere(Arc::new(move || run(&board)));
+                let set = Arc::clone(set);
+                nested::run_elsewhere(Arc::new(move || run(&set)));
             }
         }
         false
@@ -96,18 +96,18 @@ impl Board {
 
     /// Takes tasks on this stack, or if too many run inside each other there already, on another.
     fn work(self: &Arc<Self>) {
-        let work = |board: &Arc<Self>| Board::as_worker(board, || Board::take_all(board, board.state.lock()));
+        let work = |set: &Arc<Self>| TaskSet::as_worker(set, || TaskSet::take_all(set, set.state.lock()));
         match nested::enter() {
             Some(_nested) => work(self),
             None => {
-                let board = Arc::clone(self);
-                nested::run_elsewhere(Arc::new(move || work(&board)));
+                let set = Arc::clone(self);
+                nested::run_elsewhere(Arc::new(move || work(&set)));
             }
         }
     }
 
-    /// Like [`finish`](Board::finish); also drops the closers that nobody called, and in the same critical
-    /// section that finds nothing else left: so nothing that came to the board is there afterwards.
+    /// Like [`finish`](TaskSet::finish); also drops the closers that nobody called, and in the same critical
+    /// section that finds nothing else left: so nothing that came to the task set is there afterwards.
     ///
     /// True if some task was not started.
     pub(in crate::group) fn finish_for_good(self: &Arc<Self>) -> bool {
@@ -148,7 +148,7 @@ impl Board {
             self.finish();
             return Ok(());
         }
-        let _ = Board::call(self);
+        let _ = TaskSet::call(self);
         limit.retry(&Ended(self), || match self.state.lock().is_finished() {
             true => Ok(()),
             false => Err(TryError::WouldBlock),
@@ -157,14 +157,14 @@ impl Board {
 }
 
 /// The end of all tasks, for one who takes those that are left.
-struct Finish<'a>(&'a Arc<Board>);
+struct Finish<'a>(&'a Arc<TaskSet>);
 
-impl Place for Finish<'_> {
+impl WaitPoint for Finish<'_> {
     fn looks_ready(&self) -> bool {
         self.0.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         // Ended by the helper that ends the last task, under this lock. Tasks that are posted meanwhile are
         // the helpers': by the invariant, one of them is on its way.
         let mut state = self.0.state.lock();
@@ -172,8 +172,8 @@ impl Place for Finish<'_> {
         wait.then(|| state.waiting.join())
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.0.state.lock().waiting.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.0.state.lock().waiting.leave(waiter);
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
@@ -187,7 +187,7 @@ impl Place for Finish<'_> {
 }
 
 /// For the wait-for graph: the group ends when each of its tasks has.
-impl Awaited for Board {
+impl Awaited for TaskSet {
     fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
         threads.extend(self.state.lock().threads());
         Needs::All
@@ -195,20 +195,20 @@ impl Awaited for Board {
 }
 
 /// The end of all tasks, for one who takes none.
-struct Ended<'a>(&'a Board);
+struct Ended<'a>(&'a TaskSet);
 
-impl Place for Ended<'_> {
+impl WaitPoint for Ended<'_> {
     fn looks_ready(&self) -> bool {
         self.0.state.try_lock().is_some_and(|state| state.is_finished())
     }
 
-    fn join(&self) -> Option<Arc<Slot>> {
+    fn join(&self) -> Option<Arc<Waiter>> {
         // Ended as above.
         let mut state = self.0.state.lock();
         (!state.is_finished()).then(|| state.waiting.join())
     }
 
-    fn leave(&self, slot: &Arc<Slot>) {
-        self.0.state.lock().waiting.leave(slot);
+    fn leave(&self, waiter: &Arc<Waiter>) {
+        self.0.state.lock().waiting.leave(waiter);
     }
 }
