@@ -54,6 +54,8 @@ pub struct Until<'a> {
     token: Option<&'a CancelToken>,
     /// The clock that `time` is read on, where it is not the token's or the system's.
     clock: Option<&'a Clock>,
+    /// The token only has the waiter look again: see [`woken_by`](Until::woken_by).
+    looks_again: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +72,8 @@ pub(crate) struct Limit<'a> {
     token: Option<&'a CancelToken>,
     deadline: Option<Instant>,
     clock: Source<'a>,
+    /// The token is no limit.
+    looks_again: bool,
 }
 
 /// The clock that a limit is read on.
@@ -85,11 +89,17 @@ const TIMED_OUT: Outcome = Err(WaitError::TimedOut);
 impl<'a> Until<'a> {
     /// No limit.
     pub const fn forever() -> Self {
-        Until { time: Time::Never, token: None, clock: None }
+        Until::time(Time::Never)
     }
 
     const fn time(time: Time) -> Self {
-        Until { time, token: None, clock: None }
+        Until { time, token: None, clock: None, looks_again: false }
+    }
+
+    /// No limit, and a token of ours that has the waiter look again. It opens no cycle, so the wait is written
+    /// down for the wait-for graph all the same.
+    pub(crate) fn woken_by(token: &'a CancelToken) -> Self {
+        Until { looks_again: true, ..Until::from(token) }
     }
 
     /// The same limit, with `token` in addition. It replaces a token that was there, on whose clock the time
@@ -102,7 +112,7 @@ impl<'a> Until<'a> {
     /// The limit that has started, for another call: its time does not start anew.
     pub(crate) fn from_here(limit: &'a Limit<'_>) -> Self {
         let time = limit.deadline.map_or(Time::Never, Time::At);
-        Until { time, token: limit.token, clock: Some(limit.clock()) }
+        Until { clock: Some(limit.clock()), token: limit.token, ..Until::time(time) }
     }
 
     /// Reads a bare time on `clock` instead of the system's.
@@ -195,7 +205,7 @@ impl<'a> Until<'a> {
             Time::After(duration) => clock.get().after(duration),
             Time::At(instant) => Some(instant),
         };
-        Limit { token: self.token, deadline, clock }
+        Limit { token: self.token, deadline, clock, looks_again: self.looks_again }
     }
 }
 
@@ -224,7 +234,7 @@ impl<'a> Limit<'a> {
 
     /// Writes down what this thread is about to wait for, unless the limit may end the wait.
     fn enter_graph(&self, waiter: &Arc<Waiter>, point: &(impl WaitPoint + ?Sized)) -> Option<graph::Edge> {
-        let unlimited = self.token.is_none() && self.deadline.is_none();
+        let unlimited = self.deadline.is_none() && (self.token.is_none() || self.looks_again);
         if unlimited { graph::enter(|| point.awaited(), waiter, !point.must_stay()) } else { None }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use common::{message, within_a_minute};
-use selvedge::error::{Cancelled, TryError, WaitError};
+use selvedge::error::{Cancelled, JoinError, TryError, WaitError, WouldDeadlock};
 use selvedge::group::{self, Group};
 use selvedge::{CancelToken, Latch, Pool};
 
@@ -45,8 +45,8 @@ fn cancel_is_the_only_error_of_tasks_that_cannot_fail() {
         stop.cancel();
         let scope = |stop: &CancelToken| group::scope(stop, |g| g.spawn(|_| unreachable!()));
         assert_eq!(scope(&stop), Err(group::Error::Cancelled));
-        let narrow = |stop: &CancelToken| -> Result<(), Cancelled> { Ok(scope(stop)?) };
-        assert_eq!(narrow(&stop), Err(Cancelled));
+        let narrow = |stop: &CancelToken| -> Result<(), JoinError> { Ok(scope(stop)?) };
+        assert_eq!(narrow(&stop), Err(JoinError::Cancelled));
         let wide = |stop: &CancelToken| -> Result<(), WaitError> { Ok(scope(stop)?) };
         assert_eq!(wide(&stop), Err(WaitError::Cancelled));
     });
@@ -256,6 +256,18 @@ fn source_is_that_of_a_boxed_or_shared_error_and_of_one_of_io() {
     assert_eq!(of::<Boxed>("text".into()), None);
     assert_eq!(of(String::from("text")), None);
     assert!(group::Error::<Infallible>::Cancelled.source().is_none());
+}
+
+#[test]
+fn boxed_error_keeps_its_type_and_its_source() {
+    let boxed = group::Error::Failed(WithSource).into_boxed();
+    assert!(boxed.is::<WithSource>());
+    assert_eq!(boxed.source().map(ToString::to_string), Some(Cancelled.to_string()));
+    let shared = group::Error::Failed(Arc::new(WithSource)).into_boxed();
+    assert_eq!(shared.source().map(ToString::to_string), Some(Cancelled.to_string()));
+    let boxed = group::Error::<Boxed>::Failed("text".into()).into_boxed();
+    assert_eq!(boxed.to_string(), "text");
+    assert!(group::Error::<Boxed>::WouldDeadlock.into_boxed().is::<WouldDeadlock>());
 }
 
 #[test]

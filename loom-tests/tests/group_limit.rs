@@ -253,7 +253,7 @@ fn a_helper_whose_call_was_taken_back_comes_for_the_next_task() {
         let done = Latch::new(1);
         let result = group::scope(&CancelToken::new(), |g| {
             g.spawn(|_| Ok::<_, ()>(()));
-            g.wait();
+            g.wait().unwrap();
             g.spawn(|_| {
                 done.count_down();
                 Ok(())

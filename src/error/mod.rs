@@ -20,9 +20,12 @@
 //! itself or through others, for this thread. Calls that can only fail in one of these ways fail with the
 //! type of the same name.
 //!
-//! The exception is a *lock* that this thread holds: [`Monitor::lock`](crate::Monitor::lock) and the calls of
-//! a [`ShardedMap`](crate::ShardedMap) from a closure that runs under its lock panic, the first time and on
-//! every run, since they return a guard or a value and the mistake is in the lines around them.
+//! The exception is a *lock* that this thread holds: [`Monitor::lock`](crate::Monitor::lock),
+//! [`Monitor::wait`](crate::Monitor::wait) and the calls of a [`ShardedMap`](crate::ShardedMap) from a closure
+//! that runs under its lock panic, the first time and on every run, since they return a guard or a value and
+//! the mistake is in the lines around them. Their forms that can fail, such as
+//! [`Monitor::wait_until`](crate::Monitor::wait_until) and
+//! [`ShardedMap::get_or_insert_with`](crate::ShardedMap::get_or_insert_with), return `WouldDeadlock` there too.
 //!
 //! All enums here are `#[non_exhaustive]`: match with a `_` arm, which treats an unknown reason as a failure.
 
@@ -30,7 +33,7 @@ mod join;
 mod partial;
 
 use std::error::Error;
-use std::fmt;
+use std::{fmt, io};
 
 pub use join::{JoinError, Panic};
 pub use partial::Partial;
@@ -212,6 +215,13 @@ impl From<Closed> for WaitError {
 impl From<Cancelled> for WaitError {
     fn from(_: Cancelled) -> Self {
         WaitError::Cancelled
+    }
+}
+
+/// So that a task whose error is an [`io::Error`] passes it on by `?`.
+impl From<WouldDeadlock> for io::Error {
+    fn from(deadlock: WouldDeadlock) -> Self {
+        io::Error::new(io::ErrorKind::Deadlock, deadlock)
     }
 }
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use crate::error::{Cancelled, WaitError};
+use crate::error::{JoinError, WaitError, WouldDeadlock};
 use crate::sync::Arc;
 
 /// Why a scope or a group failed.
@@ -34,14 +34,55 @@ use crate::sync::Arc;
 /// ```
 ///
 /// Its text is that of the error inside. Its [`source`](StdError::source) is that of the error inside if this
-/// is boxed, as in a `Box<dyn Error + Send + Sync>`, or an [`io::Error`]; of others the language does not let
-/// it ask, so match on [`Failed`](Error::Failed).
+/// is boxed, as in a `Box<dyn Error + Send + Sync>`, or an [`io::Error`]. The language offers no way to ask any
+/// other `E` whether it has a source: [`into_boxed`](Error::into_boxed) keeps the error itself, with its source
+/// and its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Error<E> {
     /// A task or the body returned this, before any other failed.
     Failed(E),
     /// The token was cancelled before every task had started.
     Cancelled,
+    /// [`Group::wait`](super::Group::wait) would never return: a task of the group calls it, or waits, itself
+    /// or through others, for the thread that does. A scope does not fail with this.
+    WouldDeadlock,
+}
+
+impl<E: Into<Box<dyn StdError + Send + Sync>>> Error<E> {
+    /// Boxes the error that a task or the body returned, so that its source and its type are kept.
+    ///
+    /// ```
+    /// use std::{error::Error, num::ParseIntError};
+    /// use selvedge::{CancelToken, group};
+    ///
+    /// #[derive(Debug)]
+    /// struct BadLine(ParseIntError);
+    /// # impl std::fmt::Display for BadLine {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("a bad line") }
+    /// # }
+    /// impl Error for BadLine {
+    ///     fn source(&self) -> Option<&(dyn Error + 'static)> { Some(&self.0) }
+    /// }
+    ///
+    /// fn check(line: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+    ///     group::scope(&CancelToken::new(), |g| {
+    ///         g.spawn(|_| line.parse::<u32>().map(drop).map_err(BadLine));
+    ///         Ok(())
+    ///     })
+    ///     .map_err(group::Error::into_boxed)
+    /// }
+    /// let error = check("one").unwrap_err();
+    /// assert_eq!(error.source().unwrap().to_string(), "invalid digit found in string");
+    /// assert!(error.is::<BadLine>());
+    /// ```
+    pub fn into_boxed(self) -> Box<dyn StdError + Send + Sync> {
+        match self {
+            Error::Failed(error) => error.into(),
+            Error::Cancelled => Box::new(Error::<Infallible>::Cancelled),
+            Error::WouldDeadlock => Box::new(WouldDeadlock),
+        }
+    }
 }
 
 /// Who had not ended when a wait for a group did.
@@ -72,23 +113,35 @@ impl From<Error<io::Error>> for io::Error {
         match error {
             Error::Failed(error) => error,
             Error::Cancelled => io::Error::other(Error::<io::Error>::Cancelled),
+            Error::WouldDeadlock => WouldDeadlock.into(),
         }
     }
 }
 
-/// Where nothing can fail there is one reason left.
-impl From<Error<Infallible>> for Cancelled {
+impl<E> From<WouldDeadlock> for Error<E> {
+    fn from(_: WouldDeadlock) -> Self {
+        Error::WouldDeadlock
+    }
+}
+
+/// Where no task can fail, what is left are the two reasons that every handle's join has.
+impl From<Error<Infallible>> for JoinError {
     fn from(error: Error<Infallible>) -> Self {
         match error {
             Error::Failed(never) => match never {},
-            Error::Cancelled => Cancelled,
+            Error::Cancelled => JoinError::Cancelled,
+            Error::WouldDeadlock => JoinError::WouldDeadlock,
         }
     }
 }
 
 impl From<Error<Infallible>> for WaitError {
     fn from(error: Error<Infallible>) -> Self {
-        Cancelled::from(error).into()
+        match error {
+            Error::Failed(never) => match never {},
+            Error::Cancelled => WaitError::Cancelled,
+            Error::WouldDeadlock => WaitError::WouldDeadlock,
+        }
     }
 }
 
@@ -97,6 +150,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
         match self {
             Error::Failed(error) => error.fmt(f),
             Error::Cancelled => f.write_str("cancelled before every task had started"),
+            Error::WouldDeadlock => WouldDeadlock.fmt(f),
         }
     }
 }
@@ -107,7 +161,7 @@ impl<E: fmt::Debug + fmt::Display + 'static> StdError for Error<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Error::Failed(error) => source_of(error),
-            Error::Cancelled => None,
+            Error::Cancelled | Error::WouldDeadlock => None,
         }
     }
 }
@@ -132,5 +186,12 @@ impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Unfinished { running, waiting } = self;
         write!(f, "{} running ({}), {waiting} not started", running.len(), running.join(", "))
+    }
+}
+
+impl fmt::Display for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Threads { alive, idle, .. } = self;
+        write!(f, "{alive} threads left, {idle} of them idle")
     }
 }

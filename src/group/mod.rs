@@ -53,7 +53,7 @@ pub(crate) use spawn::{HelperFn, Spawn};
 pub use spawner::Spawner;
 
 use crate::cancel::CancelToken;
-use crate::error::{Rejected, WaitError};
+use crate::error::Partial;
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
@@ -253,8 +253,10 @@ pub fn threads() -> Threads {
 /// ```
 ///
 /// # Errors
-/// With how many are left: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`]
-/// if this is called on one of them, which would wait for itself.
-pub fn join_threads<'a>(limit: impl Into<Until<'a>>) -> Result<(), Rejected<Threads, WaitError>> {
-    cache::join_idle(limit.into()).map_err(|error| Rejected::new(threads(), error))
+/// With how many are left: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
+/// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), or
+/// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) if this is called on one of them, which
+/// would wait for itself.
+pub fn join_threads<'a>(limit: impl Into<Until<'a>>) -> Result<(), Partial<Threads>> {
+    cache::join_idle(limit.into()).map_err(|error| Partial::new(threads(), error))
 }

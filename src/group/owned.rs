@@ -8,7 +8,7 @@ use super::handle::Handle;
 use super::spawner::Spawner;
 use super::{Error, TaskResult, Unfinished};
 use crate::cancel::CancelToken;
-use crate::error::{Closed, Rejected, TryError, WaitError};
+use crate::error::{Closed, Partial, Rejected, TryError};
 use crate::panics::{self, FirstPanic};
 use crate::sync::{Arc, weak};
 use crate::until::Until;
@@ -235,15 +235,14 @@ impl<E: Send + Sync + 'static> Group<E> {
     ///
     /// # Errors
     /// [`Error::Failed`] with the first error that a task has returned so far; [`Error::Cancelled`] if a task
-    /// was not started. The same at every later wait.
+    /// was not started; the same at every later wait. [`Error::WouldDeadlock`] if one of the group's own tasks
+    /// calls it, or one waits, itself or through others, for this thread.
     ///
     /// # Panics
-    /// With the payload of a task that panicked, once; see [`Group`]. Also if one of the group's own tasks
-    /// calls it: it would wait for itself.
+    /// With the payload of a task that panicked, once; see [`Group`].
     #[track_caller]
     pub fn wait(&self) -> Outcome<E> {
-        assert!(!self.core().set.is_inside(), "a task waits for its own group: it would wait for ever");
-        self.core().set.finish();
+        self.core().set.wait()?;
         self.outcome()
     }
 
@@ -251,20 +250,16 @@ impl<E: Send + Sync + 'static> Group<E> {
     /// inner one how. It runs no task, as that might outlast the limit.
     ///
     /// # Errors
-    /// With who has not ended: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
-    /// [`WaitError::WouldDeadlock`] if one of the group's own tasks calls it.
+    /// With who has not ended: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
+    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled) if the limit's token was, or
+    /// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) as for [`wait`](Group::wait).
     ///
     /// # Panics
     /// As [`wait`](Group::wait).
     #[track_caller]
-    pub fn wait_until<'a>(
-        &self,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<Outcome<E>, Rejected<Unfinished, WaitError>> {
-        match self.core().set.wait_until(limit.into()) {
-            Ok(()) => Ok(self.outcome()),
-            Err(error) => Err(Rejected::new(self.core().set.unfinished(), error)),
-        }
+    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Outcome<E>, Partial<Unfinished>> {
+        self.core().set.wait_until(limit.into())?;
+        Ok(self.outcome())
     }
 
     /// The errors that tasks have returned so far, in the order in which they came.

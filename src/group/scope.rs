@@ -10,7 +10,7 @@ use super::state::Task;
 use super::task_set::TaskSet;
 use super::{TaskResult, Unfinished, erase};
 use crate::cancel::CancelToken;
-use crate::error::{Rejected, TryError, WaitError};
+use crate::error::{Partial, Rejected, TryError, WouldDeadlock};
 use crate::sync::Arc;
 use crate::until::Until;
 
@@ -205,12 +205,11 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     /// Waits until the tasks that are there have ended, and runs those that nobody has started. For a body
     /// that goes on with what the tasks have done; the scope waits in the end anyway.
     ///
-    /// # Panics
-    /// If a task of the scope calls it: it would wait for itself.
-    #[track_caller]
-    pub fn wait(&self) {
-        assert!(!self.core.set.is_inside(), "a task waits for its own scope: it would wait for ever");
-        self.core.set.finish();
+    /// # Errors
+    /// [`WouldDeadlock`] if a task of the scope calls it, or one waits, itself or through others, for this
+    /// thread. A body that nothing waits for never sees it, and may pass it on by `?`.
+    pub fn wait(&self) -> Result<(), WouldDeadlock> {
+        self.core.set.wait()
     }
 
     /// Like [`wait`](Scope::wait), and waits at most until `limit`. It runs no task, as that might outlast
@@ -236,11 +235,11 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     /// ```
     ///
     /// # Errors
-    /// With who has not ended: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
-    /// [`WaitError::WouldDeadlock`] if a task of the scope calls it.
-    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), Rejected<Unfinished, WaitError>> {
-        let ended = self.core.set.wait_until(limit.into());
-        ended.map_err(|error| Rejected::new(self.core.set.unfinished(), error))
+    /// With who has not ended: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
+    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled) if the limit's token was, or
+    /// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) as for [`wait`](Scope::wait).
+    pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), Partial<Unfinished>> {
+        self.core.set.wait_until(limit.into())
     }
 
     /// Takes the errors that have come so far, in the order in which they came. Who takes them answers for
@@ -255,7 +254,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     ///     for n in 0..4 {
     ///         g.spawn(move |_| if n % 2 == 0 { Ok(()) } else { Err(n) });
     ///     }
-    ///     g.wait();
+    ///     g.wait().unwrap(); // the body may wait: no task waits for it
     ///     Ok(g.take_errors().len())
     /// });
     /// assert_eq!(bad, Ok(2));

@@ -33,7 +33,6 @@ use std::fmt;
 use std::io;
 use std::mem;
 
-use super::Unfinished;
 use super::spawn::Spawn;
 use super::state::{State, Task};
 use crate::cancel::CancelToken;
@@ -152,10 +151,6 @@ impl TaskSet {
     /// True if some task was not started.
     pub(super) fn skipped(&self) -> bool {
         self.state.lock().skipped
-    }
-
-    pub(super) fn unfinished(&self) -> Unfinished {
-        self.state.lock().unfinished()
     }
 }
 

@@ -73,7 +73,9 @@ use shard::{Shard, TooMany};
 /// # Panics
 /// A call on a map from a closure that runs under a lock of the same map panics, and says what to do,
 /// whatever the key: it would wait for itself, now or on another day. So does one from a key's `Eq` or
-/// `Hash`, or a value's `Clone`, while they run there. Calling *another* map from there is well; two maps
+/// `Hash`, or a value's `Clone`, while they run there. The calls that can say so,
+/// [`get_or_insert_with`](ShardedMap::get_or_insert_with) and its kin, return
+/// [`WouldDeadlock`](crate::error::WouldDeadlock) instead. Calling *another* map from there is well; two maps
 /// that do so the two ways round can wait for each other, as two mutexes can.
 ///
 /// When the caller's code panics inside a call, the call has either happened or not, and the map stays

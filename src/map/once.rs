@@ -76,11 +76,12 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     /// # Errors
     /// [`WouldDeadlock`] if `init`, of this call or of another thread's, waits for the value that it is
     /// making: it asks the map for the same key in the same way, or for one whose closure waits for the
-    /// first. Make values in one order, and without looking them up. (A circle that a wait with a limit is
+    /// first. Make values in one order, and without looking them up. Also if this is called from a closure
+    /// that runs under a lock of this map. (A circle that a wait with a limit is
     /// part of is not looked for: it opens by itself.)
     ///
     /// # Panics
-    /// If `init` does. If called from a closure that runs under a lock of this map.
+    /// If `init` does.
     ///
     /// # Examples
     /// ```
@@ -138,7 +139,8 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     ///
     /// # Errors
     /// The key and the closure come back with [`WaitError::TimedOut`], [`WaitError::Cancelled`] or, if the
-    /// value is made by a closure that this call is made from, [`WaitError::WouldDeadlock`]. A token that was
+    /// value is made by a closure that this call is made from, or this is called from a closure that runs under
+    /// a lock of this map, [`WaitError::WouldDeadlock`]. A token that was
     /// cancelled before the call gets nothing, though the value may be there.
     ///
     /// # Panics
@@ -190,6 +192,10 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     ) -> Result<Result<V, E>, Rejected<(K, F), WaitError>> {
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new((key, init), error));
+        }
+        // Unlike the calls that have no error to say it with.
+        if self.is_entered() {
+            return Err(Rejected::new((key, init), WaitError::WouldDeadlock));
         }
         let hash = self.hash(&key);
         let value = self.read(hash).find(hash, &key).map(|pair| pair.value.clone());

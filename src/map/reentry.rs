@@ -58,11 +58,17 @@ impl Free {
 }
 
 /// Whether this thread is inside the map at that address.
+#[inline]
 pub(super) fn is_inside(map: usize) -> bool {
-    let is_outer = |outer: &RefCell<Vec<usize>>| outer.borrow().contains(&map);
+    let innermost = INNERMOST.with(Cell::get);
+    innermost != 0 && (innermost == map || is_outer(map))
+}
+
+#[cold]
+fn is_outer(map: usize) -> bool {
     // A thread whose thread-locals are being destroyed has no list; it is then told of the innermost map
     // only.
-    INNERMOST.with(Cell::get) == map || OUTER.try_with(is_outer).unwrap_or(false)
+    OUTER.try_with(|outer| outer.borrow().contains(&map)).unwrap_or(false)
 }
 
 #[cold]

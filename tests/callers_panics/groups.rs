@@ -41,7 +41,7 @@ fn bodys_panic_goes_before_all_and_what_is_left_is_dropped_before_it() {
                     let error = touchies.make();
                     g.spawn(move |_| Err(error));
                 }
-                g.wait();
+                g.wait().unwrap();
                 blow("the body")
             })
         });

@@ -4,7 +4,8 @@
 use std::mem;
 
 use super::TaskSet;
-use crate::error::{TryError, WaitError};
+use crate::error::{Partial, TryError, WaitError, WouldDeadlock};
+use crate::group::Unfinished;
 use crate::group::state::{State, Task};
 use crate::panics;
 use crate::sync::{Arc, MutexGuard};
@@ -78,10 +79,23 @@ impl TaskSet {
     /// What an owner does who waits for as long as it takes: takes tasks, and when there are none for it,
     /// waits for those that helpers run. Returns when nothing is posted and nothing runs.
     pub(in crate::group) fn finish(self: &Arc<Self>) {
+        let waited = self.work_and_wait(true);
+        debug_assert!(waited.is_ok(), "a wait that must stay is not told");
+    }
+
+    /// Like [`finish`](TaskSet::finish), for a caller that can be told that its wait would never end.
+    pub(in crate::group) fn wait(self: &Arc<Self>) -> Result<(), WouldDeadlock> {
+        if self.is_inside() {
+            return Err(WouldDeadlock);
+        }
+        self.work_and_wait(false)
+    }
+
+    fn work_and_wait(self: &Arc<Self>, must_stay: bool) -> Result<(), WouldDeadlock> {
         loop {
             let state = self.state.lock();
             if state.is_finished() {
-                return;
+                return Ok(());
             }
             if state.has_work() {
                 drop(state);
@@ -89,8 +103,9 @@ impl TaskSet {
                 continue;
             }
             drop(state);
-            let waited = Until::forever().retry(&Finish(self), || self.look());
-            debug_assert!(waited.is_ok(), "a forever limit does not end");
+            let finish = Finish { set: self, must_stay };
+            // A forever limit does not end in another way.
+            Until::forever().retry(&finish, || self.look()).map_err(|_| WouldDeadlock)?;
         }
     }
 
@@ -139,50 +154,59 @@ impl TaskSet {
     ///
     /// If no thread was to be had they do not; then one is asked for again, and a wait without a limit takes
     /// the tasks.
-    pub(in crate::group) fn wait_until(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
+    ///
+    /// # Errors
+    /// With who has not ended.
+    pub(in crate::group) fn wait_until(
+        self: &Arc<Self>,
+        limit: Until<'_>,
+    ) -> Result<(), Partial<Unfinished>> {
+        self.wait_within(limit).map_err(|error| Partial::new(self.state.lock().unfinished(), error))
+    }
+
+    fn wait_within(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
+        if limit.is_unlimited() {
+            return Ok(self.wait()?);
+        }
         if self.is_inside() {
             return Err(WaitError::WouldDeadlock);
         }
-        if limit.is_unlimited() {
-            self.finish();
-            return Ok(());
-        }
         let _ = TaskSet::call(self);
-        limit.retry(&Ended(self), || match self.state.lock().is_finished() {
-            true => Ok(()),
-            false => Err(TryError::WouldBlock),
-        })
+        limit.wait_until_ready(&self.state, |state| &mut state.waiting, State::is_finished)
     }
 }
 
 /// The end of all tasks, for one who takes those that are left.
-struct Finish<'a>(&'a Arc<TaskSet>);
+struct Finish<'a> {
+    set: &'a Arc<TaskSet>,
+    /// A scope does not return before its tasks have ended.
+    must_stay: bool,
+}
 
 impl WaitPoint for Finish<'_> {
     fn looks_ready(&self) -> bool {
-        self.0.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
+        self.set.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
     }
 
     fn join(&self) -> Option<Arc<Waiter>> {
         // Ended by the helper that ends the last task, under this lock. Tasks that are posted meanwhile are
         // the helpers': by the invariant, one of them is on its way.
-        let mut state = self.0.state.lock();
+        let mut state = self.set.state.lock();
         let wait = !state.has_work() && !state.is_finished();
         wait.then(|| state.waiting.join())
     }
 
     fn leave(&self, waiter: &Arc<Waiter>) {
-        self.0.state.lock().waiting.leave(waiter);
+        self.set.state.lock().waiting.leave(waiter);
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
-        Some(Arc::clone(self.0) as Arc<dyn Awaited>)
+        Some(Arc::clone(self.set) as Arc<dyn Awaited>)
     }
 
-    /// A scope does not return before its tasks have ended.
     fn must_stay(&self) -> bool {
-        true
+        self.must_stay
     }
 }
 
@@ -191,24 +215,5 @@ impl Awaited for TaskSet {
     fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
         threads.extend(self.state.lock().threads());
         Needs::All
-    }
-}
-
-/// The end of all tasks, for one who takes none.
-struct Ended<'a>(&'a TaskSet);
-
-impl WaitPoint for Ended<'_> {
-    fn looks_ready(&self) -> bool {
-        self.0.state.try_lock().is_some_and(|state| state.is_finished())
-    }
-
-    fn join(&self) -> Option<Arc<Waiter>> {
-        // Ended as above.
-        let mut state = self.0.state.lock();
-        (!state.is_finished()).then(|| state.waiting.join())
-    }
-
-    fn leave(&self, waiter: &Arc<Waiter>) {
-        self.0.state.lock().waiting.leave(waiter);
     }
 }
