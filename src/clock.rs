@@ -31,7 +31,7 @@ use crate::error::{TryError, WaitError};
 use crate::panics::{self, FirstPanic};
 use crate::sync::{Arc, Mutex, time};
 use crate::until::Until;
-use crate::wait::{Outcome, WaitPoint, Waiter, context};
+use crate::wait::{Outcome, WaitList, WaitPoint, Waiter, context};
 
 static SYSTEM: Clock = Clock::system();
 
@@ -70,14 +70,14 @@ struct State {
     next_serial: u64,
     /// Where threads sleep with a deadline on this clock, once each. One whose wait has ended sleeps no more,
     /// though it may take its time to come and strike itself off.
-    sleepers: BTreeMap<u64, Arc<Waiter>>,
+    sleepers: BTreeMap<u64, Waiter>,
     /// Who waits for sleepers, and for how many.
-    counting: Vec<(usize, Arc<Waiter>)>,
+    counting: WaitList<usize>,
 }
 
 /// What an alarm does.
 enum Action {
-    Waiter(Arc<Waiter>, Outcome),
+    Waiter(Waiter, Outcome),
     Call(Box<dyn FnOnce() + Send>),
 }
 
@@ -133,7 +133,7 @@ impl Clock {
     pub fn manual() -> ManualClock {
         let now = time::now();
         let (alarms, sleepers) = (BTreeMap::new(), BTreeMap::new());
-        let state = State { now, alarms, next_serial: 0, sleepers, counting: Vec::new() };
+        let state = State { now, alarms, next_serial: 0, sleepers, counting: WaitList::new() };
         let manual = Arc::new(Manual { state: Mutex::new(state) });
         ManualClock { clock: Clock { manual: Some(Arc::clone(&manual)) }, manual }
     }
@@ -165,9 +165,9 @@ impl Clock {
 
     /// Ends the wait in `slot` with `outcome` at `at`, if this is a manual clock. On the system's clock the
     /// sleeper wakes by itself.
-    pub(crate) fn end_at(&self, at: Instant, waiter: &Arc<Waiter>, outcome: Outcome) -> Option<Alarm> {
+    pub(crate) fn end_at(&self, at: Instant, waiter: &Waiter, outcome: Outcome) -> Option<Alarm> {
         let manual = self.manual.as_ref()?;
-        let alarm = manual.set(at, Action::Waiter(Arc::clone(waiter), outcome));
+        let alarm = manual.set(at, Action::Waiter(waiter.clone(), outcome));
         if alarm.is_none() {
             drop(waiter.end(outcome));
         }
@@ -176,7 +176,7 @@ impl Clock {
 
     /// Counts the thread that is about to sleep in `slot` with a deadline on this clock, if it is a manual
     /// one.
-    pub(crate) fn count_sleeper(&self, waiter: &Arc<Waiter>) -> Option<Sleeper> {
+    pub(crate) fn count_sleeper(&self, waiter: &Waiter) -> Option<Sleeper> {
         self.manual.as_ref()?.count_sleeper(waiter)
     }
 
@@ -228,17 +228,16 @@ impl Manual {
         Some(Alarm::Manual { clock: Arc::clone(self), key })
     }
 
-    fn count_sleeper(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Option<Sleeper> {
+    fn count_sleeper(self: &Arc<Self>, waiter: &Waiter) -> Option<Sleeper> {
         let mut state = self.state.lock();
         // Who waits for sleepers with a deadline on this same clock would be woken by itself.
-        if state.counting.iter().any(|(_, counting)| Arc::ptr_eq(counting, waiter)) {
+        if state.counting.contains(waiter) {
             return None;
         }
         let key = state.serial();
-        state.sleepers.insert(key, Arc::clone(waiter));
+        state.sleepers.insert(key, waiter.clone());
         let asleep = if state.counting.is_empty() { 0 } else { state.asleep() };
-        let content = state.counting.extract_if(.., |(count, _)| *count <= asleep);
-        let wakes: Vec<_> = content.filter_map(|(_, waiter)| waiter.end(Ok(()))).collect();
+        let wakes = state.counting.end_where(|count| (*count <= asleep).then_some(Ok(())));
         drop(state);
         drop(wakes);
         Some(Sleeper { clock: Arc::clone(self), key })
@@ -404,19 +403,19 @@ impl WaitPoint for Sleepers<'_> {
         self.clock.state.try_lock().is_some_and(|state| self.are_enough(&state))
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         let mut state = self.clock.state.lock();
         // Only a sleeper that comes can make them enough; it comes under this lock, and counts then for those
         // here.
-        (!self.are_enough(&state)).then(|| {
-            let waiter = Waiter::new();
-            state.counting.push((self.count, Arc::clone(&waiter)));
-            waiter
-        })
+        let must_wait = !self.are_enough(&state);
+        if must_wait {
+            state.counting.join_with(waiter, self.count);
+        }
+        must_wait
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
-        self.clock.state.lock().counting.retain(|(_, other)| !Arc::ptr_eq(other, waiter));
+    fn leave(&self, waiter: &Waiter) {
+        self.clock.state.lock().counting.leave(waiter);
     }
 }
 

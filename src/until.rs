@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+mod limit;
+
 use crate::cancel::CancelToken;
-use crate::clock::{Clock, Sleeper};
+use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
-use crate::sync::Arc;
-use crate::wait::{Outcome, PATIENCE, WaitPoint, Waiter, graph, spin_within};
+use crate::wait::{PATIENCE, WaitPoint, Waiter};
+pub(crate) use limit::Limit;
+use limit::Source;
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///
@@ -65,26 +68,6 @@ enum Time {
     After(Duration),
     At(Instant),
 }
-
-/// A limit whose clock has started.
-#[derive(Debug)]
-pub(crate) struct Limit<'a> {
-    token: Option<&'a CancelToken>,
-    deadline: Option<Instant>,
-    clock: Source<'a>,
-    /// The token is no limit.
-    looks_again: bool,
-}
-
-/// The clock that a limit is read on.
-#[derive(Debug)]
-enum Source<'a> {
-    Named(&'a Clock),
-    /// That of the thread that the limit started on.
-    Current(Clock),
-}
-
-const TIMED_OUT: Outcome = Err(WaitError::TimedOut);
 
 impl<'a> Until<'a> {
     /// No limit.
@@ -169,7 +152,8 @@ impl<'a> Until<'a> {
             limit.check()?;
             if !limit.look_out(|| point.looks_ready()) {
                 // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
-                if let Some(waiter) = point.join() {
+                let waiter = Waiter::new();
+                if point.join(&waiter) {
                     let _edge = limit.enter_graph(&waiter, point);
                     // The tie was decided in the slot: a grant that came first is success, however late this
                     // thread wakes up; one that would have come later has gone to the next in line.
@@ -206,154 +190,6 @@ impl<'a> Until<'a> {
             Time::At(instant) => Some(instant),
         };
         Limit { token: self.token, deadline, clock, looks_again: self.looks_again }
-    }
-}
-
-impl Source<'_> {
-    fn get(&self) -> &Clock {
-        match self {
-            Source::Named(clock) => clock,
-            Source::Current(clock) => clock,
-        }
-    }
-}
-
-impl<'a> Limit<'a> {
-    /// When the limit's own time passes, on its clock.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        self.clock.get()
-    }
-
-    pub(crate) fn token(&self) -> Option<&'a CancelToken> {
-        self.token
-    }
-
-    /// Writes down what this thread is about to wait for, unless the limit may end the wait.
-    fn enter_graph(&self, waiter: &Arc<Waiter>, point: &(impl WaitPoint + ?Sized)) -> Option<graph::Edge> {
-        let unlimited = self.deadline.is_none() && (self.token.is_none() || self.looks_again);
-        if unlimited { graph::enter(|| point.awaited(), waiter, !point.must_stay()) } else { None }
-    }
-
-    /// Sleeps in `slot` until it is granted or the limit ends it.
-    ///
-    /// The limit's token and clock are told of the waiter before the sleep and forget it afterwards. Each of
-    /// them ends the waiter on the spot if its own end has come, so there is no moment at which an end could
-    /// be missed.
-    pub(crate) fn sleep(&self, waiter: &Arc<Waiter>) -> Result<(), WaitError> {
-        self.sleep_within(waiter, self.deadline, None)
-    }
-
-    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if timed out. On a manual clock somebody
-    /// else must see to that.
-    pub(crate) fn sleep_before(
-        &self,
-        waiter: &Arc<Waiter>,
-        clock: &Clock,
-        at: Option<Instant>,
-    ) -> Result<(), WaitError> {
-        self.sleep_within(waiter, self.deadline, at.map(|at| (clock, at, TIMED_OUT)))
-    }
-
-    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if granted: what is waited for is that
-    /// time. If the limit passes at the same instant, that is success.
-    pub(crate) fn sleep_to(
-        &self,
-        waiter: &Arc<Waiter>,
-        clock: &Clock,
-        at: Option<Instant>,
-    ) -> Result<(), WaitError> {
-        let _alarm = at.and_then(|at| clock.end_at(at, waiter, Ok(())));
-        // What can never come first needs no alarm.
-        let never_first = |own: &Instant| clock.is_same(self.clock()) && at.is_some_and(|at| at <= *own);
-        let deadline = self.deadline.filter(|own| !never_first(own));
-        self.sleep_within(waiter, deadline, at.map(|at| (clock, at, Ok(()))))
-    }
-
-    /// True if the limit's own time, or its token's, is sure to pass before `at` of `clock`; `None` is never.
-    pub(crate) fn ends_before(&self, clock: &Clock, at: Option<Instant>) -> bool {
-        let own = self.deadline.filter(|_| self.clock().is_same(clock));
-        let token = self.token.filter(|token| token.clock().is_same(clock));
-        let end = earliest(own, token.and_then(CancelToken::deadline));
-        end.is_some_and(|end| at.is_none_or(|at| end < at))
-    }
-
-    fn sleep_within(
-        &self,
-        waiter: &Arc<Waiter>,
-        deadline: Option<Instant>,
-        also: Option<(&Clock, Instant, Outcome)>,
-    ) -> Result<(), WaitError> {
-        let _watch = self.token.map(|token| token.end_wait(waiter, Err(WaitError::Cancelled)));
-        let _alarm = deadline.and_then(|at| self.clock().end_at(at, waiter, TIMED_OUT));
-        // Last, so that a thread that is counted has nothing left to do but sleep.
-        let _counted = self.count_sleeper(waiter, also.map(|(clock, ..)| clock));
-        let also = also.filter(|(clock, ..)| clock.is_system()).map(|(_, at, outcome)| (at, outcome));
-        let deadline = deadline.filter(|_| self.clock().is_system());
-        let token_deadline =
-            self.token.and_then(|token| token.deadline().filter(|_| token.clock().is_system()));
-        let late = earliest(deadline, token_deadline).map(|at| (at, TIMED_OUT));
-        // In a tie, what is not the limit.
-        let latest = match (also, late) {
-            (Some(also), Some(late)) if late.0 < also.0 => Some(late),
-            (also, late) => also.or(late),
-        };
-        match waiter.sleep(latest) {
-            Err(WaitError::TimedOut) => Err(self.late()),
-            ended => ended,
-        }
-    }
-
-    /// Counts this thread once on each manual clock that has a deadline for its sleep: the limit's, its
-    /// token's, and `also`.
-    fn count_sleeper(&self, waiter: &Arc<Waiter>, also: Option<&Clock>) -> [Option<Sleeper>; 3] {
-        let own = self.deadline.map(|_| self.clock());
-        let token = self.token.filter(|token| token.deadline().is_some()).map(CancelToken::clock);
-        let clocks = [own, token, also];
-        std::array::from_fn(|point| {
-            let earlier = |clock: &&Clock| clocks[..point].iter().flatten().any(|other| other.is_same(clock));
-            clocks[point].filter(|clock| !earlier(clock))?.count_sleeper(waiter)
-        })
-    }
-
-    /// Looks out for `ready` a few microseconds at most, and not beyond the limit; says whether it came true.
-    pub(crate) fn look_out(&self, ready: impl FnMut() -> bool) -> bool {
-        spin_within(ready, |now| self.is_over(now))
-    }
-
-    /// True if the limit has passed at `now` of the system's clock.
-    fn is_over(&self, now: Instant) -> bool {
-        let now = || if self.clock().is_system() { now } else { self.clock().now() };
-        self.token.is_some_and(CancelToken::is_cancelled) || self.deadline.is_some_and(|at| now() >= at)
-    }
-
-    /// Whether the limit has passed. Reads the clock only if there is a deadline.
-    pub(crate) fn check(&self) -> Result<(), WaitError> {
-        if let Some(token) = self.token {
-            token.check()?;
-        }
-        match self.deadline {
-            Some(at) if self.clock().now() >= at => Err(WaitError::TimedOut),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whose time it was that passed. `check` cancels a token whose deadline has come.
-    fn late(&self) -> WaitError {
-        match self.token.map(CancelToken::check) {
-            Some(Err(cancelled)) => cancelled.into(),
-            _ => WaitError::TimedOut,
-        }
-    }
-}
-
-fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (either, None) | (None, either) => either,
     }
 }
 

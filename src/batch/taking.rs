@@ -33,14 +33,15 @@ impl<T, R> Shared<T, R> {
                 return None;
             }
             // Found to be without work and put into the line under one lock: see "Nobody oversleeps".
-            let waiter = state.idle.join();
+            let waiter = Waiter::new();
+            state.idle.join(&waiter);
             let deadline = state.backlog.deadline();
             drop(state);
             self.sleep(&waiter, deadline);
         }
     }
 
-    fn sleep(&self, waiter: &Arc<Waiter>, deadline: Option<Instant>) {
+    fn sleep(&self, waiter: &Waiter, deadline: Option<Instant>) {
         // Where batches fill in microseconds, the adder need not make a system call to wake this thread.
         let limit = match deadline {
             Some(at) => Until::from((&self.clock, at)),
@@ -60,7 +61,8 @@ impl<T, R> Shared<T, R> {
             return true;
         }
         state.stats.retries += 1;
-        let waiter = state.pausing.join();
+        let waiter = Waiter::new();
+        state.pausing.join(&waiter);
         drop(state);
         // Only an abort grants.
         let aborted = Until::from((&self.clock, pause)).start().sleep(&waiter).is_ok();

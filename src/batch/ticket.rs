@@ -228,13 +228,14 @@ impl<T, R> WaitPoint for Ticket<T, R> {
         self.completion.state.try_lock().is_some_and(|state| state.is_known(self.number))
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         // `settle` writes the answer under this lock, and takes everybody out of the line.
         let mut state = self.completion.state.lock();
-        (!state.is_known(self.number)).then(|| state.waiting.join())
+        let must_wait = !state.is_known(self.number);
+        state.waiting.join_if(must_wait, waiter)
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.completion.state.lock().waiting.leave(waiter);
     }
 

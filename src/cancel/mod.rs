@@ -288,8 +288,8 @@ impl CancelToken {
     }
 
     /// Ends the wait in `slot` with `outcome` when the token is cancelled: now, if it is.
-    pub(crate) fn end_wait(&self, waiter: &Arc<Waiter>, outcome: Outcome) -> Option<Watch<'_>> {
-        match Node::watch(&self.node, Watcher::Waiter(Arc::clone(waiter), outcome)) {
+    pub(crate) fn end_wait(&self, waiter: &Waiter, outcome: Outcome) -> Option<Watch<'_>> {
+        match Node::watch(&self.node, Watcher::Waiter(waiter.clone(), outcome)) {
             Ok(key) => Some(Watch::new(&self.node, key)),
             Err(_) => {
                 drop(waiter.end(outcome));

@@ -33,7 +33,7 @@ use crate::error::Cancelled;
 use crate::panics::{self, FirstPanic, Payload};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::weak::{Arc, Weak};
-use crate::sync::{self, Mutex, OnceLock};
+use crate::sync::{Mutex, OnceLock};
 use crate::wait::{Outcome, Waiter};
 
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
@@ -88,7 +88,7 @@ impl Drop for State {
 /// Somebody who must hear of the cancellation.
 pub(super) enum Watcher {
     /// A sleeping thread, and what it is told.
-    Waiter(sync::Arc<Waiter>, Outcome),
+    Waiter(Waiter, Outcome),
     Call(Callback),
     Child(Weak<Node>),
 }

@@ -13,14 +13,14 @@ pub use ticker::{Missed, Tick, Ticker};
 
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
-use crate::sync::{Arc, Mutex};
+use crate::sync::Mutex;
 use crate::until::{Limit, Until};
 use crate::wait::Waiter;
 use bucket::{Bucket, Nanos};
 use reservations::{Next, Reservations, Wakes};
 
 /// Where somebody sleeps, and until when; `None` is for ever.
-type Sleep = (Arc<Waiter>, Option<Instant>);
+type Sleep = (Waiter, Option<Instant>);
 
 /// Keeps calls under a rate that somebody else has set: so many requests a second, so many bytes a minute.
 ///
@@ -194,12 +194,7 @@ impl RateLimiter {
     }
 
     /// Reserves `count` tokens, if they come within the limit; says when.
-    fn join(
-        &self,
-        count: u64,
-        limit: &Limit<'_>,
-        waiter: &Arc<Waiter>,
-    ) -> Result<Option<Instant>, WaitError> {
+    fn join(&self, count: u64, limit: &Limit<'_>, waiter: &Waiter) -> Result<Option<Instant>, WaitError> {
         self.with_reservations(|reservations, now, _| {
             if let Some(refusal) = reservations.refusal(count) {
                 return Err(refusal);
@@ -208,13 +203,13 @@ impl RateLimiter {
             if limit.ends_before(&self.clock, at) {
                 return limit.check().and(Err(WaitError::TimedOut));
             }
-            reservations.join(now, count, Arc::clone(waiter));
+            reservations.join(now, count, waiter.clone());
             Ok(at)
         })
     }
 
     /// What became of one who slept in `slot` and was woken: `None` if its tokens have come.
-    fn look_again(&self, waiter: &Arc<Waiter>, limit: &Limit<'_>) -> Result<Option<Sleep>, WaitError> {
+    fn look_again(&self, waiter: &Waiter, limit: &Limit<'_>) -> Result<Option<Sleep>, WaitError> {
         let new = Waiter::new();
         self.with_reservations(|reservations, now, wakes| {
             let Next::SleepTo(ready) = reservations.look_again(waiter, &new)? else { return Ok(None) };

@@ -19,14 +19,13 @@ use std::time::Duration;
 
 use super::bucket::{Bucket, Nanos, Ticks};
 use crate::error::{TryError, WaitError};
-use crate::sync::Arc;
 use crate::wait::{Waiter, Wake};
 
 pub(super) struct Reservations {
     pub(super) bucket: Bucket,
     waiting: VecDeque<Reservation>,
     /// Who was refused after it had been woken for a new plan and before it came to see it.
-    refused: Vec<(Arc<Waiter>, WaitError)>,
+    refused: Vec<(Waiter, WaitError)>,
     pub(super) closed: bool,
 }
 
@@ -36,7 +35,7 @@ struct Reservation {
     ready: Ticks,
     /// The same on the clock, which is what it sleeps to; `None` is never.
     at: Option<Nanos>,
-    waiter: Arc<Waiter>,
+    waiter: Waiter,
 }
 
 /// What a waiter finds that was woken.
@@ -82,30 +81,26 @@ impl Reservations {
     }
 
     /// Reserves tokens for one who waits for them.
-    pub(super) fn join(&mut self, now: Nanos, count: u64, waiter: Arc<Waiter>) {
+    pub(super) fn join(&mut self, now: Nanos, count: u64, waiter: Waiter) {
         let ready = self.bucket.reserve(self.bucket.ticks(now), count);
         self.waiting.push_back(Reservation { count, ready, at: self.bucket.nanos(ready), waiter });
     }
 
     /// Looks what became of one who was woken without an error; if it must sleep on, that will be in `new`.
-    pub(super) fn look_again(&mut self, waiter: &Arc<Waiter>, new: &Arc<Waiter>) -> Result<Next, WaitError> {
-        if let Some(reservation) =
-            self.waiting.iter_mut().find(|reservation| Arc::ptr_eq(&reservation.waiter, waiter))
-        {
-            reservation.waiter = Arc::clone(new);
+    pub(super) fn look_again(&mut self, waiter: &Waiter, new: &Waiter) -> Result<Next, WaitError> {
+        if let Some(reservation) = self.waiting.iter_mut().find(|reservation| reservation.waiter.is(waiter)) {
+            reservation.waiter = new.clone();
             return Ok(Next::SleepTo(reservation.at));
         }
-        match self.refused.iter().position(|(refused, _)| Arc::ptr_eq(refused, waiter)) {
+        match self.refused.iter().position(|(refused, _)| refused.is(waiter)) {
             Some(place) => Err(self.refused.swap_remove(place).1),
             None => Ok(Next::Granted),
         }
     }
 
     /// Takes one who gave up out of the line, if it is there, for the good of those behind it.
-    pub(super) fn leave(&mut self, now: Nanos, waiter: &Arc<Waiter>, wakes: &mut Wakes) {
-        if let Some(place) =
-            self.waiting.iter().position(|reservation| Arc::ptr_eq(&reservation.waiter, waiter))
-        {
+    pub(super) fn leave(&mut self, now: Nanos, waiter: &Waiter, wakes: &mut Wakes) {
+        if let Some(place) = self.waiting.iter().position(|reservation| reservation.waiter.is(waiter)) {
             self.remove(place, wakes);
             self.settle(now, wakes);
         }
@@ -183,7 +178,7 @@ impl Reservations {
                 Some(wake) => wakes.push(wake),
                 // Woken for a new plan, and will look what became of it. If it gave up, it will not.
                 None if reservation.waiter.outcome() == Some(Ok(())) => {
-                    self.refused.push((Arc::clone(&reservation.waiter), error));
+                    self.refused.push((reservation.waiter.clone(), error));
                 }
                 None => {}
             }

@@ -9,15 +9,15 @@ use super::local_queue::LocalQueue;
 use super::raw_job::RawJob;
 use super::worker_counts::Call;
 use crate::burst;
+use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{Arc, MutexGuard};
 use crate::wait::{Waiter, Wake, spin_until};
 
 /// What a worker is told to do.
 pub(super) enum Next {
     Run(RawJob),
     /// Sleep in this waiter, with limited or unlimited time, and come again.
-    Idle(Arc<Waiter>, bool),
+    Idle(Waiter, bool),
     Leave,
 }
 
@@ -153,7 +153,7 @@ impl Injector {
     }
 
     /// A worker was called away by its time limit, or woken: under which name it comes.
-    pub(super) fn get_up(&self, waiter: &Arc<Waiter>) -> Comes {
+    pub(super) fn get_up(&self, waiter: &Waiter) -> Comes {
         if self.tail.lock().counts.get_up(waiter) { Comes::Late } else { Comes::Called }
     }
 

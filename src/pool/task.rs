@@ -160,11 +160,11 @@ impl<R> WaitPoint for Task<R> {
         self.job.end().looks_ready()
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
-        self.job.end().join()
+    fn join(&self, waiter: &Waiter) -> bool {
+        self.job.end().join(waiter)
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.job.end().leave(waiter);
     }
 

@@ -54,7 +54,7 @@ impl WaitPoint for Room<'_> {
         room && injector.tail.lock.try_lock().is_some_and(|tail| tail.turns.admits(self.turn()))
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         // Whoever takes a task holds the head's lock: it comes after this, and finds the waiter, or came
         // before, and is counted here. Nobody need wait for room in a closed pool.
         let mut head = self.injector.head.lock();
@@ -64,10 +64,13 @@ impl WaitPoint for Room<'_> {
         drop(tail);
         let full = taken + head.ready.len() >= self.injector.capacity;
         let wait = (full || !admitted) && !head.closed;
-        wait.then(|| head.submitters.join_in_turn(first))
+        if wait {
+            head.submitters.join_in_turn(waiter, first);
+        }
+        wait
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.injector.head.lock().submitters.leave(waiter);
     }
 

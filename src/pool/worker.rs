@@ -172,7 +172,7 @@ impl Shared {
         let waiter = free.unwrap_or_else(|| {
             let name = format!("{}-{}", self.config.name, waiters.len());
             waiters.push(Arc::new(WorkerSlot::new(name, &self.config)));
-            Arc::clone(waiters.last().expect("it was pushed"))
+            waiters.last().expect("it was pushed").clone()
         });
         waiter.is_free.store(false, Relaxed);
         drop(waiters);
@@ -187,7 +187,7 @@ impl Shared {
         }
         let mut handle = waiter.thread.lock();
         let spawned = builder.spawn({
-            let (shared, waiter) = (Arc::clone(self), Arc::clone(&waiter));
+            let (shared, waiter) = (Arc::clone(self), waiter.clone());
             move || shared.work(&waiter)
         });
         match spawned {
@@ -262,7 +262,7 @@ impl Shared {
     }
 
     /// Sleeps until the worker is called, or its time is up.
-    fn idle(&self, waiter: &Arc<Waiter>, limited: bool) -> Comes {
+    fn idle(&self, waiter: &Waiter, limited: bool) -> Comes {
         let limit = match limited {
             true => Until::from((&self.config.clock, self.config.keep_alive)),
             false => Until::forever(),

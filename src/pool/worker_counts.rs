@@ -20,7 +20,6 @@
 //! blocked, or nobody is idle and as many threads are there as may be, or as the system gave.
 //! [`WorkerCounts::call`] makes it so; it is called wherever it could have become false.
 
-use crate::sync::Arc;
 use crate::wait::{Waiter, Wake};
 
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub(super) struct WorkerCounts {
     workers: usize,
     /// Idle workers; the one that went idle last is called first, because its memory is the warmest, and
     /// because those below it then reach the end of their time.
-    idle: Vec<Arc<Waiter>>,
+    idle: Vec<Waiter>,
     waking: usize,
     /// One of those who are coming looks out for work: it is idle, in a way.
     looking: bool,
@@ -159,17 +158,17 @@ impl WorkerCounts {
     }
 
     /// A worker goes idle. The waiter is its bed; the flag says whether its time is limited.
-    pub(super) fn go_idle(&mut self) -> (Arc<Waiter>, bool) {
+    pub(super) fn go_idle(&mut self) -> (Waiter, bool) {
         let waiter = Waiter::new();
-        self.idle.push(Arc::clone(&waiter));
+        self.idle.push(waiter.clone());
         (waiter, self.workers > self.min)
     }
 
     /// An idle worker's time is up: takes it off the list. False if it is not there, because it was called
     /// just then: it is coming.
-    pub(super) fn get_up(&mut self, waiter: &Arc<Waiter>) -> bool {
+    pub(super) fn get_up(&mut self, waiter: &Waiter) -> bool {
         let before = self.idle.len();
-        self.idle.retain(|other| !Arc::ptr_eq(other, waiter));
+        self.idle.retain(|other| !other.is(waiter));
         self.idle.len() < before
     }
 

@@ -13,7 +13,6 @@ use std::fmt;
 
 use super::{BoundedQueue, HeadSide, TailSide};
 use crate::error::TryError;
-use crate::sync::Arc;
 use crate::wait::{Turn, WaitPoint, Waiter};
 
 /// Where producers wait for room.
@@ -59,21 +58,36 @@ impl<T> WaitPoint for Room<'_, T> {
         self.queue.gauge.len() < self.queue.capacity && self.queue.next_push.admits(self.turn())
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         // Whoever makes room holds this lock: it pops after this, and finds the waiter, or before, and then
         // the ring is not full, for its head is exact here. Whoever ends a turn notes that before it takes
         // this lock. Nobody need wait for room in a closed queue.
         let mut head = self.queue.head.lock();
         let must_wait = head.ring.is_full() || !self.queue.next_push.admits(self.turn());
         if head.closed || !must_wait {
-            return None;
+            return false;
         }
         let first = self.queue.next_push.is_of(self.turn());
-        Some(head.pushers.join_in_turn(first))
+        head.pushers.join_in_turn(waiter, first);
+        true
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.queue.head.lock().pushers.leave(waiter);
+    }
+
+    fn pass_on(&self) {
+        let mut head = self.queue.head.lock();
+        let wake = if head.ring.is_full() { None } else { head.pushers.next() };
+        drop(head);
+        drop(wake);
+    }
+
+    #[inline]
+    fn end_turn(&self) {
+        if let Some(turn) = self.turn.take() {
+            self.end(turn);
+        }
     }
 
     fn take_turn(&self) {
@@ -87,9 +101,7 @@ impl<T> WaitPoint for Room<'_, T> {
 impl<T> Drop for Room<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(turn) = self.turn.get() {
-            self.end(turn);
-        }
+        self.end_turn();
     }
 }
 
@@ -133,20 +145,35 @@ impl<T> WaitPoint for Items<'_, T> {
         self.queue.gauge.len() > 0 && self.queue.next_pop.admits(self.turn())
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         // As above with the sides changed: whoever pushes or closes holds this lock. In a closed queue turns
         // do not count.
         let mut tail = self.queue.tail.lock();
         let must_wait = tail.ring.is_empty() || !self.queue.next_pop.admits(self.turn());
         if tail.closed || !must_wait {
-            return None;
+            return false;
         }
         let first = self.queue.next_pop.is_of(self.turn());
-        Some(tail.poppers.join_in_turn(first))
+        tail.poppers.join_in_turn(waiter, first);
+        true
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.queue.tail.lock().poppers.leave(waiter);
+    }
+
+    fn pass_on(&self) {
+        let mut tail = self.queue.tail.lock();
+        let wake = if tail.ring.is_empty() { None } else { tail.poppers.next() };
+        drop(tail);
+        drop(wake);
+    }
+
+    #[inline]
+    fn end_turn(&self) {
+        if let Some(turn) = self.turn.take() {
+            self.end(turn);
+        }
     }
 
     fn take_turn(&self) {
@@ -160,9 +187,7 @@ impl<T> WaitPoint for Items<'_, T> {
 impl<T> Drop for Items<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(turn) = self.turn.get() {
-            self.end(turn);
-        }
+        self.end_turn();
     }
 }
 

@@ -22,15 +22,14 @@
 //! after which the waiter's lock brings it to the waiter. Every other change of the word is a relaxed
 //! read-modify-write: it continues the release sequences that it finds, and publishes nothing of its own.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use crate::error::{TryError, WaitError};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 use crate::until::Until;
-use crate::wait::{Waiter, Wake};
+use crate::wait::{WaitList, Waiter, Wake};
 
 /// Somebody must take the lock.
 const SLOW: usize = 1;
@@ -43,22 +42,18 @@ pub(super) struct RawSemaphore {
 }
 
 struct State {
-    waiting: VecDeque<Request>,
+    /// With the number of permits that each waits for.
+    waiting: WaitList<usize>,
     total: usize,
     owed: usize,
     closed: bool,
-}
-
-struct Request {
-    count: usize,
-    waiter: Arc<Waiter>,
 }
 
 impl RawSemaphore {
     pub(super) fn new(permits: usize) -> Self {
         RawSemaphore {
             word: AtomicUsize::new(permits * ONE),
-            state: Mutex::new(State { waiting: VecDeque::new(), total: permits, owed: 0, closed: false }),
+            state: Mutex::new(State { waiting: WaitList::new(), total: permits, owed: 0, closed: false }),
         }
     }
 
@@ -109,27 +104,36 @@ impl RawSemaphore {
             limit.look_out(looks_free);
         }
         let waiter = Waiter::new();
+        if !self.join(count, &waiter)? {
+            return Ok(());
+        }
+        // Granted by `serve`, ours or another's; refused by `close` or `resize`; or ended by the limit.
+        limit.sleep(&waiter).inspect_err(|_| self.give_up(&waiter))
+    }
+
+    /// Puts the waiter in line for `count` permits, and grants it at once if they are there; false if there
+    /// is nothing to wait for.
+    pub(crate) fn join(&self, count: usize, waiter: &Waiter) -> Result<bool, WaitError> {
         let mut state = self.state.lock();
         if let Some(refused) = state.refusal(count) {
             return Err(refused);
         }
         if count == 0 {
-            return Ok(());
+            return Ok(false);
         }
-        state.waiting.push_back(Request { count, waiter: Arc::clone(&waiter) });
+        state.waiting.join_with(waiter, count);
         // From here on nobody changes the word but under this lock; what came back until now is seen by
         // `serve`, what comes back later is brought by its owner to whoever is first in line.
         self.word.fetch_or(SLOW, Relaxed);
         self.serve(state);
-        // Granted by `serve`, ours or another's; refused by `close` or `resize`; or ended by the limit.
-        limit.sleep(&waiter).inspect_err(|_| self.give_up(&waiter))
+        Ok(true)
     }
 
     /// Leaves the line without permits. Whoever was behind the one that leaves may be served now: the front
     /// of the line may have waited for more than those behind it do.
-    fn give_up(&self, waiter: &Arc<Waiter>) {
+    pub(crate) fn give_up(&self, waiter: &Waiter) {
         let mut state = self.state.lock();
-        state.waiting.retain(|request| !Arc::ptr_eq(&request.waiter, waiter));
+        state.waiting.leave(waiter);
         self.serve(state);
     }
 
@@ -162,18 +166,16 @@ impl RawSemaphore {
     /// Only the front is looked at: who comes behind it is not served before it, however little it wants.
     fn serve(&self, mut state: MutexGuard<'_, State>) {
         let mut wakes: Vec<Wake> = Vec::new();
-        while let Some(first) = state.waiting.front() {
-            let count = first.count;
+        while let Some(&count) = state.waiting.first() {
             // Acquire: the permits' last holders come before their next. While the line is not empty the
             // bit is set, so between the look and the change nobody else changes the word.
             if self.word.load(Acquire) / ONE < count {
                 break;
             }
             // A waiter that has ended gave up: it gets nothing, and finds itself out of the line.
-            wakes.extend(first.waiter.end(Ok(())).inspect(|_| {
+            wakes.extend(state.waiting.grant_first().inspect(|_| {
                 self.word.fetch_sub(count * ONE, Relaxed);
             }));
-            state.waiting.pop_front();
         }
         self.settle(&state);
         drop(state);
@@ -225,14 +227,8 @@ impl RawSemaphore {
 
     /// Sends away from the line who can no longer be served, and serves the others.
     fn refuse_and_serve(&self, mut state: MutexGuard<'_, State>) {
-        let waiting = std::mem::take(&mut state.waiting);
-        let mut wakes: Vec<Wake> = Vec::new();
-        for request in waiting {
-            match state.refusal(request.count) {
-                Some(refusal) => wakes.extend(request.waiter.end(Err(refusal))),
-                None => state.waiting.push_back(request),
-            }
-        }
+        let State { waiting, total, closed, .. } = &mut *state;
+        let wakes = waiting.end_where(|count| refusal(*count, *total, *closed).map(Err));
         self.serve(state);
         drop(wakes);
     }
@@ -261,12 +257,17 @@ impl RawSemaphore {
 impl State {
     /// Why `count` permits can never be had, if so.
     fn refusal(&self, count: usize) -> Option<WaitError> {
-        if self.closed {
-            Some(WaitError::Closed)
-        } else if count > self.total {
-            Some(WaitError::InsufficientCapacity)
-        } else {
-            None
-        }
+        refusal(count, self.total, self.closed)
+    }
+}
+
+/// Why `count` of `total` permits can never be had, if so.
+fn refusal(count: usize, total: usize, closed: bool) -> Option<WaitError> {
+    if closed {
+        Some(WaitError::Closed)
+    } else if count > total {
+        Some(WaitError::InsufficientCapacity)
+    } else {
+        None
     }
 }

@@ -15,7 +15,7 @@ use std::mem::ManuallyDrop;
 
 use super::Observers;
 use crate::clock::Clock;
-use crate::sync::thread_local;
+use crate::sync::{sized, thread_local};
 
 /// See the module.
 pub(crate) struct Context {
@@ -24,6 +24,8 @@ pub(crate) struct Context {
     held: List<usize>,
     clocks: List<Clock>,
     owes: Cell<usize>,
+    /// Of [`random`]; 0 before it is used.
+    dice: Cell<u64>,
     is_helper: Cell<bool>,
     is_leaving: Cell<bool>,
     /// [`Tidy`] has gone: whoever empties a list frees it.
@@ -40,6 +42,7 @@ thread_local! {
             held: RefCell::new(ManuallyDrop::new(Vec::new())),
             clocks: RefCell::new(ManuallyDrop::new(Vec::new())),
             owes: Cell::new(0),
+            dice: Cell::new(0),
             is_helper: Cell::new(false),
             is_leaving: Cell::new(false),
             is_tidied: Cell::new(false),
@@ -56,6 +59,30 @@ const _: () = assert!(!std::mem::needs_drop::<Context>());
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
     CONTEXT.try_with(f).ok()
+}
+
+/// A random number, by Marsaglia's xorshift and Vigna's multiplication: for choices that are to be even, not
+/// secret. A thread's numbers follow from where its context lies; those of a model are the same in every execution.
+#[inline]
+pub(crate) fn random() -> u64 {
+    with(|context| {
+        let mut state = match context.dice.get() {
+            0 => seed(std::ptr::from_ref(context).addr()),
+            state => state,
+        };
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        context.dice.set(state);
+        state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    })
+    .unwrap_or(0)
+}
+
+/// Not 0. Neighbouring threads have contexts at neighbouring addresses, so the bits are spread.
+#[cold]
+fn seed(address: usize) -> u64 {
+    (sized(address, 1) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1
 }
 
 impl Context {

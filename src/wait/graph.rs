@@ -69,7 +69,7 @@ type Waits = HashMap<usize, Wait>;
 /// A thread's edge: what it waits for, and the waiter that it sleeps in.
 struct Wait {
     awaited: Arc<dyn Awaited>,
-    waiter: Arc<Waiter>,
+    waiter: Waiter,
     /// It can be told.
     refusable: bool,
 }
@@ -89,18 +89,18 @@ pub(crate) struct Edge {
 #[inline]
 pub(crate) fn enter(
     awaited: impl FnOnce() -> Option<Arc<dyn Awaited>>,
-    waiter: &Arc<Waiter>,
+    waiter: &Waiter,
     refusable: bool,
 ) -> Option<Edge> {
     if is_owing() { write(awaited()?, waiter, refusable) } else { None }
 }
 
 #[cold]
-fn write(awaited: Arc<dyn Awaited>, waiter: &Arc<Waiter>, refusable: bool) -> Option<Edge> {
+fn write(awaited: Arc<dyn Awaited>, waiter: &Waiter, refusable: bool) -> Option<Edge> {
     let thread = this_thread();
     let mut wakes = Vec::new();
     let mut waits = WAITS.lock();
-    let before = waits.insert(thread, Wait { awaited, waiter: Arc::clone(waiter), refusable });
+    let before = waits.insert(thread, Wait { awaited, waiter: waiter.clone(), refusable });
     while let Some(told) = to_be_told(&waits, thread) {
         // `None`: it was granted between the look and now, and goes on.
         wakes.extend(waits[&told].waiter.end(Err(WaitError::WouldDeadlock)));
@@ -313,7 +313,7 @@ mod tests {
     fn thread_whose_wait_has_ended_can_go_on() {
         let mut waits = waits_of(&vec![Some((Needs::One, vec![2])), Some((Needs::One, vec![1]))]);
         assert_eq!(to_be_told(&waits, 1), Some(1));
-        let waiter = Arc::clone(&waits.get_mut(&2).unwrap().waiter);
+        let waiter = waits.get_mut(&2).unwrap().waiter.clone();
         drop(waiter.end(Ok(())));
         assert_eq!(to_be_told(&waits, 1), None);
     }

@@ -68,16 +68,22 @@ pub(crate) trait WaitPoint {
     /// A cheap guess whether an attempt would succeed now; takes no lock.
     fn looks_ready(&self) -> bool;
 
-    /// Joins the line, unless an attempt might succeed by now: both found in one critical section of the
-    /// lock that everybody takes who could let it succeed.
-    fn join(&self) -> Option<Arc<Waiter>>;
+    /// Puts the waiter into the list, unless an attempt might succeed by now: both found in one critical
+    /// section of the lock that everybody takes who could let it succeed. Says whether it is in the list.
+    fn join(&self, waiter: &Waiter) -> bool;
 
-    /// Leaves the line.
-    fn leave(&self, waiter: &Arc<Waiter>);
+    /// Takes the waiter out of the list, if it is there.
+    fn leave(&self, waiter: &Waiter);
+
+    /// A waiter that was granted will make no attempt: another one is granted, if that is worth while.
+    fn pass_on(&self) {}
 
     /// The caller has lost to others [too often](turns::PATIENCE): where they could be faster for ever, it
     /// [takes a turn](Turns) that ends with its wait.
     fn take_turn(&self) {}
+
+    /// Ends the turn, if there is one, before the wait point is dropped.
+    fn end_turn(&self) {}
 
     /// What this thread would wait for, if certain threads alone can bring it.
     fn awaited(&self) -> Option<Arc<dyn graph::Awaited>> {

@@ -259,13 +259,17 @@ impl<F, V> WaitPoint for OneShot<F, V> {
         self.state.try_lock().is_some_and(|state| state.is_finished())
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         // Whoever ends it does so under this lock and takes everybody out of the list.
         let mut state = self.state.lock();
-        (!state.is_finished()).then(|| state.joiners.join_with(this_thread()))
+        let must_wait = !state.is_finished();
+        if must_wait {
+            state.joiners.join_with(waiter, this_thread());
+        }
+        must_wait
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.state.lock().joiners.leave(waiter);
     }
 

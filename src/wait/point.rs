@@ -46,12 +46,13 @@ impl<S, F: Fn(&S) -> bool> WaitPoint for Point<'_, S, F> {
         self.mutex.try_lock().is_some_and(|state| (self.ready)(&state))
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         let mut state = self.mutex.lock();
-        (!(self.ready)(&state)).then(|| (self.list)(&mut state).join())
+        let must_wait = !(self.ready)(&state);
+        (self.list)(&mut state).join_if(must_wait, waiter)
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         (self.list)(&mut self.mutex.lock()).leave(waiter);
     }
 }
@@ -61,7 +62,7 @@ impl<S, F: Fn(&S) -> bool> WaitPoint for Point<'_, S, F> {
 ///
 /// An attempt asks for [`turn`](TurnPoint::turn). Dropped, the turn ends, and all in the list are called:
 /// those who kept off because of it are there, though there may be something for them.
-pub(crate) struct TurnPoint<'a, S, F> {
+pub(crate) struct TurnPoint<'a, S, F: Fn(&S, Option<Turn>) -> bool> {
     mutex: &'a Mutex<S>,
     parts: fn(&mut S) -> (&mut WaitList, &mut Turns),
     /// Whether an attempt by one with that turn is worth while.
@@ -86,7 +87,7 @@ impl<'a, S, F: Fn(&S, Option<Turn>) -> bool> TurnPoint<'a, S, F> {
     }
 }
 
-impl<S, F> TurnPoint<'_, S, F> {
+impl<S, F: Fn(&S, Option<Turn>) -> bool> TurnPoint<'_, S, F> {
     /// The turn of whoever waits here, if it has lost too often.
     pub(crate) fn turn(&self) -> Option<Turn> {
         self.turn.get()
@@ -98,17 +99,18 @@ impl<S, F: Fn(&S, Option<Turn>) -> bool> WaitPoint for TurnPoint<'_, S, F> {
         self.mutex.try_lock().is_some_and(|state| (self.ready)(&state, self.turn.get()))
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         let mut state = self.mutex.lock();
         if (self.ready)(&state, self.turn.get()) {
-            return None;
+            return false;
         }
         let (list, turns) = (self.parts)(&mut state);
         // Where one of the list is called, that is to be the one whose turn it is.
-        Some(list.join_in_turn(turns.is_of(self.turn.get())))
+        list.join_in_turn(waiter, turns.is_of(self.turn.get()));
+        true
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         (self.parts)(&mut self.mutex.lock()).0.leave(waiter);
     }
 
@@ -116,19 +118,23 @@ impl<S, F: Fn(&S, Option<Turn>) -> bool> WaitPoint for TurnPoint<'_, S, F> {
         self.turn.set(Some((self.parts)(&mut self.mutex.lock()).1.take()));
     }
 
-    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
-        self.awaited.clone()
-    }
-}
-
-impl<S, F> Drop for TurnPoint<'_, S, F> {
-    fn drop(&mut self) {
-        let Some(turn) = self.turn.get() else { return };
+    fn end_turn(&self) {
+        let Some(turn) = self.turn.take() else { return };
         let mut state = self.mutex.lock();
         let (list, turns) = (self.parts)(&mut state);
         turns.end(turn);
         let wakes = list.take_all();
         drop(state);
         drop(wakes);
+    }
+
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        self.awaited.clone()
+    }
+}
+
+impl<S, F: Fn(&S, Option<Turn>) -> bool> Drop for TurnPoint<'_, S, F> {
+    fn drop(&mut self) {
+        self.end_turn();
     }
 }

@@ -189,15 +189,15 @@ impl WaitPoint for Finish<'_> {
         self.set.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         // Ended by the helper that ends the last task, under this lock. Tasks that are posted meanwhile are
         // the helpers': by the invariant, one of them is on its way.
         let mut state = self.set.state.lock();
         let wait = !state.has_work() && !state.is_finished();
-        wait.then(|| state.waiting.join())
+        state.waiting.join_if(wait, waiter)
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.set.state.lock().waiting.leave(waiter);
     }
 

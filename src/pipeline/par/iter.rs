@@ -203,29 +203,29 @@ where
         })
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         // Invariant 3: what would end the wait is found here, or ends it, because both are under these locks.
         let mut state = self.shared.state.lock();
         if state.chunks.is_empty() && state.ended.is_some()
             || !self.shared.has_nothing_for(&state, Who::Consumer)
         {
-            return None;
+            return false;
         }
         let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
         for chunk in state.chunks.iter().take(heads) {
             let mut contents = chunk.lock();
             if !contents.outputs.is_empty() || contents.is_done() {
-                return None;
+                return false;
             }
             contents.wanted = true;
         }
-        let waiter = state.consumer.join();
+        state.consumer.join(waiter);
         // With the consumer asleep, there is more to do for another worker.
         self.shared.call(state);
-        Some(waiter)
+        true
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.shared.state.lock().consumer.leave(waiter);
     }
 }

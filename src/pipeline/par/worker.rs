@@ -320,17 +320,18 @@ where
         state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Who::Worker)
     }
 
-    fn join(&self) -> Option<Arc<Waiter>> {
+    fn join(&self, waiter: &Waiter) -> bool {
         // Ended by `call`, `end` and `stop`, under this lock.
         let mut state = self.shared.state.lock();
         if state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Who::Worker) {
-            return None;
+            return false;
         }
         self.slept.set(true);
-        Some(state.idle.join())
+        state.idle.join(waiter);
+        true
     }
 
-    fn leave(&self, waiter: &Arc<Waiter>) {
+    fn leave(&self, waiter: &Waiter) {
         self.shared.state.lock().idle.leave(waiter);
     }
 }

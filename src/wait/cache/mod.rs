@@ -88,9 +88,9 @@ struct State {
     /// Helpers that will look at the calls: woken, started, looking out, or napping.
     waking: usize,
     /// Those of them that nap.
-    naps: Vec<Arc<Waiter>>,
+    naps: Vec<Waiter>,
     /// Helpers that sleep; the one that lay down last is woken first.
-    idle: Vec<Arc<Waiter>>,
+    idle: Vec<Waiter>,
     /// Threads that were ever started; the next one's number.
     started: usize,
     /// Those that have not left, by their numbers; `None` while the starter has not put the handle there.
@@ -189,14 +189,14 @@ fn next_call(cache: &ThreadCache, known: &mut u64) -> Option<Call> {
             return None;
         }
         let waiter = Waiter::new();
-        state.idle.push(Arc::clone(&waiter));
+        state.idle.push(waiter.clone());
         drop(state);
         // Ended by `need` or `send_idle_away`, which take the helper out of the list and count it as coming,
         // or by time. If it is not in the list any more, it was called just then.
         if Until::from(KEEP_ALIVE).start().sleep(&waiter).is_err() {
             let mut state = cache.state.lock();
             let before = state.idle.len();
-            state.idle.retain(|other| !Arc::ptr_eq(other, &waiter));
+            state.idle.retain(|other| !other.is(&waiter));
             if state.idle.len() < before {
                 return None;
             }
@@ -209,12 +209,12 @@ impl ThreadCache {
     fn nap<'a>(&'a self, mut state: MutexGuard<'a, State>, known: &mut u64) {
         loop {
             let waiter = Waiter::new();
-            state.naps.push(Arc::clone(&waiter));
+            state.naps.push(waiter.clone());
             drop(state);
             // Ended by `wake_naps`, which takes it out of the list, or by time.
             let _ = Until::from(NAP).start().sleep(&waiter);
             state = self.state.lock();
-            state.naps.retain(|other| !Arc::ptr_eq(other, &waiter));
+            state.naps.retain(|other| !other.is(&waiter));
             let is_quiet = mem::replace(known, state.last_call) == state.last_call;
             if is_quiet || !state.calls.is_empty() || state.closing > 0 {
                 return;

@@ -76,7 +76,7 @@ impl Drop for Nested {
 pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
     let inherited = Inherited::whole();
     let end = End(Waiter::new());
-    let waiter = Arc::clone(&end.0);
+    let waiter = end.0.clone();
     let owner = Owner::new(None);
     let called = super::call({
         let (f, owner) = (Arc::clone(&f), Arc::clone(&owner));
@@ -103,7 +103,7 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
 }
 
 /// Ends the wait of who called a helper, when dropped.
-struct End(Arc<Waiter>);
+struct End(Waiter);
 
 impl Drop for End {
     fn drop(&mut self) {

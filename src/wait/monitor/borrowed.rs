@@ -6,7 +6,6 @@ use std::ptr::NonNull;
 
 use super::{Inner, Monitor, MonitorGuard};
 use crate::error::WaitError;
-use crate::sync::Arc;
 use crate::wait::{Waiter, Wake};
 
 /// What a entry wants to do to the state.
@@ -22,7 +21,7 @@ pub(super) struct Waiting<S>(VecDeque<Entry<S>>);
 ///
 /// While it is in the list, `attempt` points to a live value that nothing but [`Inner::settle`] accesses.
 struct Entry<S> {
-    waiter: Arc<Waiter>,
+    waiter: Waiter,
     attempt: NonNull<dyn Attempt<S>>,
 }
 
@@ -43,8 +42,8 @@ impl<S> Waiting<S> {
         self.0.len()
     }
 
-    fn remove(&mut self, waiter: &Arc<Waiter>) {
-        self.0.retain(|entry| !Arc::ptr_eq(&entry.waiter, waiter));
+    fn remove(&mut self, waiter: &Waiter) {
+        self.0.retain(|entry| !entry.waiter.is(waiter));
         // A crowd that has gone leaves no memory behind.
         if self.0.is_empty() && self.0.capacity() > 64 {
             self.0 = VecDeque::new();
@@ -86,7 +85,7 @@ pub(super) fn wait<S>(
     monitor: &Monitor<S>,
     mut guard: MonitorGuard<'_, S>,
     attempt: &mut (dyn Attempt<S> + '_),
-    sleep: impl FnOnce(&Arc<Waiter>) -> Result<(), WaitError>,
+    sleep: impl FnOnce(&Waiter) -> Result<(), WaitError>,
 ) -> Result<(), WaitError> {
     let waiter = Waiter::new();
     // SAFETY: the two types differ in a lifetime only. What is borrowed outlives the pointer's use: it is
@@ -95,7 +94,7 @@ pub(super) fn wait<S>(
     let attempt = unsafe {
         std::mem::transmute::<NonNull<dyn Attempt<S> + '_>, NonNull<dyn Attempt<S>>>(NonNull::from(attempt))
     };
-    guard.inner().waiting.0.push_back(Entry { waiter: Arc::clone(&waiter), attempt });
+    guard.inner().waiting.0.push_back(Entry { waiter: waiter.clone(), attempt });
     let registered = Registered { monitor, waiter: &waiter };
     guard.unlock_unchanged();
     let ended = sleep(&waiter);
@@ -106,7 +105,7 @@ pub(super) fn wait<S>(
 /// Takes a entry out of the list, wherever it is: while it is in there, its closure may be called.
 struct Registered<'a, S> {
     monitor: &'a Monitor<S>,
-    waiter: &'a Arc<Waiter>,
+    waiter: &'a Waiter,
 }
 
 impl<S> Drop for Registered<'_, S> {
