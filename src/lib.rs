@@ -1,36 +1,84 @@
-//! Blocking concurrency for programs without an async runtime: OS threads that wait in one way, stop when
-//! told, and lose nothing.
+//! Blocking concurrency for synchronous programs: queues, semaphores, pools, scopes and pipelines on OS
+//! threads, with no async runtime. Every call that can block takes a limit, a cancel reaches every sleeping
+//! thread, and every blocking type is model-checked.
 //!
-//! # The map
-//! Imports go downward only.
+//! # Which type for which job
 //!
-//! | floor | module | what is there |
-//! |---|---|---|
-//! | 0 | [`sync`] | the one door to threads, locks, atomics and time; loom's behind `--cfg loom` |
-//! | 1 | [`clock`], [`cancel`], [`until`], [`error`] | [`Clock`], [`CancelToken`], [`Until`]; [`Monitor`]; and, private, the one place where threads sleep |
-//! | 2 | [`queue`], [`semaphore`], [`latch`] | [`BoundedQueue`], [`Semaphore`], [`Latch`] and [`WaitGroup`] |
-//! | 2 | [`flight`], [`map`] | [`SingleFlight`], [`ShardedMap`] |
-//! | 2 | [`counter`], [`limiter`] | [`Counter`] and [`StripedCounter`], [`RateLimiter`], [`KeyedLimiter`] and [`Ticker`] |
-//! | 3 | [`pool`], [`group`], [`timeout`] | [`Pool`] and [`Task`], [`group::scope`] and [`Group`], [`timeout::run`] |
-//! | 3 | [`batch`] | [`Batcher`] |
-//! | 4 | [`pipeline`] | [`Pipeline`] |
-//! | 5 | [`crawl`] | with the feature `crawl`, a web crawler that finds dead links, and with `crawl-tool` the program `selvedge-crawl` |
+//! | the job | the type |
+//! |---|---|
+//! | several threads hand items to several others | [`BoundedQueue`], [`queue::bounded`] |
+//! | run many jobs on a few threads | [`Pool`] |
+//! | start several tasks, and stop the rest when one fails | [`group::scope`](group::scope()), [`Group`] |
+//! | give a function at most so long | [`timeout::run`] |
+//! | process a stream in stages, some of them on several threads | [`Pipeline`] |
+//! | collect single items and process them together | [`Batcher`] |
+//! | at most `n` at once | [`Semaphore`] |
+//! | at most `n` a second, or one every second | [`RateLimiter`], [`KeyedLimiter`]; [`Ticker`] |
+//! | wait until `n` things have happened, or until all members are gone | [`Latch`]; [`WaitGroup`] |
+//! | one call for all the threads that ask for the same thing | [`SingleFlight`] |
+//! | a map that threads share, whose values are made once | [`ShardedMap`] |
+//! | count events on many threads | [`Counter`], [`StripedCounter`] |
+//! | wait until a state is as I want it: a blocking type of my own | [`Monitor`] |
+//! | stop threads, even those that are asleep | [`CancelToken`] |
+//! | test code that waits, without waiting | [`ManualClock`] |
+//! | check every schedule of my own code | [`sync::model`] |
 //!
-//! The [`guide`] shows the well-known patterns, where each breaks, and what to write instead.
-//!
-//! # One way to wait
-//! Every call that can block comes in three spellings: `try_x` never waits, `x` waits as long as it takes,
-//! `x_until(limit)` waits within an [`Until`]: a time, a token, or both.
+//! # A program
 //!
 //! ```
-//! use std::time::Duration;
-//! use selvedge::{BoundedQueue, CancelToken, error::WaitError};
+//! use selvedge::{CancelToken, Pool, group, queue};
 //!
-//! let stop = CancelToken::new();
-//! let queue = BoundedQueue::<u32>::new(8);
-//! let job = queue.pop_until((&stop, Duration::from_millis(5)));
-//! assert_eq!(job, Err(WaitError::TimedOut));
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let stop = CancelToken::new();
+//!     let pool = Pool::builder().name("hash").workers(2).queue(100).build()?;
+//!     let (sender, receiver) = queue::bounded(16);
+//!
+//!     let total: usize = group::scope(&stop, |g| {
+//!         g.spawn(move |stop| {
+//!             for name in ["warp", "weft", "selvedge"] {
+//!                 sender.push_until(name, stop)?;     // waits for room; a cancel ends the wait
+//!             }
+//!             Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//!         });
+//!         let mut sum = 0;
+//!         for name in receiver {                      // ends when the sender is gone
+//!             sum += pool.submit(move || name.len())?.join()?; // runs it here if no worker has begun
+//!         }
+//!         Ok(sum)
+//!     })?;
+//!     assert_eq!(total, 16);
+//!     Ok(())
+//! }
 //! ```
+//!
+//! # Waiting and cancelling
+//!
+//! Every call that can block comes in three forms: `try_x` never waits, `x` waits as long as it takes, and
+//! `x_until(limit)` waits within an [`Until`]: a `Duration`, an `Instant`, a `&CancelToken`, or a token and a
+//! time.
+//! ```
+//! # use selvedge::{BoundedQueue, CancelToken, error::WaitError};
+//! # use std::time::Duration;
+//! let (stop, queue) = (CancelToken::new(), BoundedQueue::<u32>::new(8));
+//! assert_eq!(queue.pop_until(Duration::from_millis(5)), Err(WaitError::TimedOut));
+//! stop.cancel(); // wakes every thread that waits with this token, or a child of it
+//! assert_eq!(queue.pop_until((&stop, Duration::from_secs(5))), Err(WaitError::Cancelled));
+//! ```
+//! A wait ends in exactly one way: granted, cancelled, timed out or closed. What was not taken comes back in
+//! the error. A wait that could never end, because what it waits for waits for this thread, fails with
+//! [`WouldDeadlock`](error::WouldDeadlock).
+//!
+//! # When not to use it
+//!
+//! In a program with an async runtime, use the runtime's types. For work that only computes and splits
+//! itself, use rayon. If one `Mutex` and one `Condvar` do, use those. Threads cost memory: beyond some ten
+//! thousand that wait at once, use an async runtime.
+//!
+//! # More
+//!
+//! The [`guide`] has a chapter for each job: how it is usually done, where that breaks, and how to do it
+//! here. [`guide::from_go`] and [`guide::from_java`] translate. How the crate is built is told by
+//! `ARCHITECTURE.md` in the repository.
 
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
@@ -106,18 +154,33 @@ mod lifetimes;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[doc(inline)]
 pub use batch::Batcher;
+#[doc(inline)]
 pub use cancel::CancelToken;
+#[doc(inline)]
 pub use clock::{Clock, ManualClock};
+#[doc(inline)]
 pub use counter::{Counter, StripedCounter};
+#[doc(inline)]
 pub use flight::SingleFlight;
+#[doc(inline)]
 pub use group::Group;
+#[doc(inline)]
 pub use latch::{Latch, WaitGroup};
+#[doc(inline)]
 pub use limiter::{KeyedLimiter, RateLimiter, Ticker};
+#[doc(inline)]
 pub use map::ShardedMap;
+#[doc(inline)]
 pub use pipeline::Pipeline;
+#[doc(inline)]
 pub use pool::{Pool, Task};
+#[doc(inline)]
 pub use queue::BoundedQueue;
+#[doc(inline)]
 pub use semaphore::Semaphore;
+#[doc(inline)]
 pub use until::Until;
+#[doc(inline)]
 pub use wait::{Monitor, MonitorGuard};

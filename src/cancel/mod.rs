@@ -152,7 +152,7 @@ impl CancelToken {
     ///
     /// Takes locks and allocates, so it must not be called from a signal handler, which may have interrupted
     /// a thread that holds one of those locks. Let a thread wait for the signal and cancel from there; the
-    /// [guide](crate::guide#ctrl-c-signals-and-fork) has the recipe.
+    /// [guide](crate::guide::signals) has the recipe.
     pub fn cancel(&self) {
         self.cancel_for(Cause::Requested);
     }

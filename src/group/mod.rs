@@ -14,7 +14,7 @@
 //! | tasks that spawn tasks | the [`Scope`] that they borrow, or a [`Spawner`] |
 //!
 //! None of these threads exists in the child of a `fork` that does not `exec`: a program that forks like that
-//! does so before it opens its first scope. See the [guide](crate::guide#ctrl-c-signals-and-fork).
+//! does so before it opens its first scope. See the [guide](crate::guide::signals).
 
 #[forbid(unsafe_code)]
 mod core;

@@ -78,7 +78,7 @@ use held::Held;
 ///     closes.join().unwrap();
 /// });
 /// ```
-/// The [guide](crate::guide#a-blocking-type-of-your-own) builds a priority queue on it.
+/// The [guide](crate::guide::monitor) builds a priority queue on it.
 ///
 /// # Blocking
 /// [`lock`](Monitor::lock) waits for the lock. [`wait`](Monitor::wait) and
