@@ -25,6 +25,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use crate::error::{TryError, WaitError};
@@ -477,3 +478,8 @@ impl fmt::Debug for ManualClock {
         out.finish_non_exhaustive()
     }
 }
+
+impl UnwindSafe for Clock {}
+impl RefUnwindSafe for Clock {}
+impl UnwindSafe for ManualClock {}
+impl RefUnwindSafe for ManualClock {}

@@ -3,6 +3,7 @@
 //! One mutex orders everything in this file.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::error::WaitError;
 use crate::sync::{Arc, Mutex};
@@ -266,3 +267,10 @@ impl Default for Count {
         Count::new(0)
     }
 }
+
+impl UnwindSafe for Latch {}
+impl RefUnwindSafe for Latch {}
+impl UnwindSafe for WaitGroup {}
+impl RefUnwindSafe for WaitGroup {}
+impl UnwindSafe for Member {}
+impl RefUnwindSafe for Member {}

@@ -101,8 +101,6 @@ pub mod clock;
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
-mod inside;
-#[forbid(unsafe_code)]
 mod panics;
 #[forbid(unsafe_code)]
 pub mod until;

@@ -22,6 +22,13 @@
 //! contain the panic in that case, and code of ours that is about to resume a panic drops what it has left
 //! first. What they cannot reach is a value in the caller's own frames, and one whose fields panic in their
 //! drops twice: there the language's rule holds.
+//!
+//! # Afterwards
+//! Every type of this crate may be used after a panic passed by, and so implements `UnwindSafe` and
+//! `RefUnwindSafe`. These ask whether a panic can leave a broken state behind that somebody sees afterwards. It
+//! cannot: none of the caller's code runs under a lock of ours, so no panic of the caller's unwinds through one,
+//! and our own code leaves the state consistent at every unlock. The traits are not derived by themselves only
+//! because locks and cells are assumed to be at risk.
 
 use std::any::Any;
 use std::mem::{self, needs_drop};
@@ -45,7 +52,7 @@ pub(crate) fn said(payload: &(dyn Any + Send)) -> &str {
 
 /// Runs code of the caller's; `Err` is what it panicked with.
 ///
-/// Why no `UnwindSafe` is asked for: see [`unwind`](crate::unwind).
+/// No `UnwindSafe` is asked for: see the end of the module's docs.
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))

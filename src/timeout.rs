@@ -12,7 +12,8 @@ use crate::error::{Rejected, WaitError};
 use crate::panics::{self, Payload};
 use crate::sync::Arc;
 use crate::until::{Limit, Until};
-use crate::wait::cache::{self, Inherited};
+use crate::wait::cache;
+use crate::wait::context::Inherited;
 use crate::wait::{OneShot, graph};
 
 pub use running::Running;

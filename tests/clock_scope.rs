@@ -10,8 +10,8 @@ use std::time::Duration;
 use common::{HOUR, within_a_minute};
 use selvedge::error::WaitError;
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, ManualClock, Monitor, Pipeline, Pool, RateLimiter,
-    Semaphore, group, timeout,
+    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, ManualClock, Monitor, Pipeline, Pool,
+    RateLimiter, Semaphore, group, timeout,
 };
 
 /// What code under test does: waits an hour of its own, for something that does not come.
@@ -84,6 +84,26 @@ fn tasks_of_a_scope_and_of_a_group_read_the_callers_clock() {
         ends
     });
     assert_eq!(ends, [Some(Err(WaitError::TimedOut)); 3]);
+}
+
+#[test]
+fn group_that_is_made_in_a_scope_keeps_its_clock_whoever_spawns() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let group = clock.scope(|| Group::<WaitError>::new(&CancelToken::new()));
+        let spawner = group.spawner();
+        group.spawn(|_| Ok(assert_eq!(wait_in_vain(), Err(WaitError::TimedOut)))).unwrap();
+        let joined = thread::spawn(move || spawner.submit(|stop| Ok(stop.sleep(HOUR))).unwrap());
+        let joined = joined.join().unwrap();
+        pass(&clock, 2);
+        assert_eq!(joined.join(), Ok(Ok(())));
+        assert_eq!(group.wait(), Ok(()));
+        // Without a limit a task may run on the thread that waits for the group: on that clock too.
+        group.spawn(|_| wait_in_vain()).unwrap();
+        let waits = thread::spawn(move || group.wait());
+        pass(&clock, 1);
+        assert_eq!(waits.join().unwrap(), Err(group::Error::Failed(Arc::new(WaitError::TimedOut))));
+    });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a batcher is made of.
 
 use std::error::Error;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -276,3 +277,6 @@ impl Error for BuildError {
         }
     }
 }
+
+impl<T> UnwindSafe for Builder<T> {}
+impl<T> RefUnwindSafe for Builder<T> {}

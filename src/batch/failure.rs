@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::error::Panic;
 use crate::sync::Arc;
@@ -130,3 +131,7 @@ impl<V> Error for Failed<V> {
         Some(&self.error)
     }
 }
+
+// The error in it is shared, and only ever looked at.
+impl UnwindSafe for BatchError {}
+impl RefUnwindSafe for BatchError {}

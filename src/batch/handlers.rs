@@ -1,7 +1,7 @@
 //! Which threads hand batches over, for the wait-for graph.
 
-use crate::inside::this_thread;
 use crate::sync::{Arc, Mutex};
+use crate::wait::context::this_thread;
 use crate::wait::graph::{Awaited, Needs, Owner};
 
 /// A batcher's threads. Apart from what they work on, whose types may borrow.

@@ -13,9 +13,9 @@ use super::items::Batch;
 use super::shared::Shared;
 use super::ticket::{Completion, TicketResult};
 use crate::error::Panic;
-use crate::inside::Inside;
 use crate::panics::{self, Payload, contain};
 use crate::sync::Arc;
+use crate::wait::context::Inside;
 use crate::wait::context::{self, Context};
 use crate::wait::graph;
 

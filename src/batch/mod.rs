@@ -15,6 +15,7 @@ mod taking;
 mod ticket;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use builder::{BuildError, Builder};
 pub use failure::{BatchError, Failed};
@@ -323,3 +324,6 @@ impl<T, R> fmt::Debug for Batcher<T, R> {
         out.finish_non_exhaustive()
     }
 }
+
+impl<T, R> UnwindSafe for Batcher<T, R> {}
+impl<T, R> RefUnwindSafe for Batcher<T, R> {}

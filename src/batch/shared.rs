@@ -28,9 +28,9 @@ use super::handlers::Handlers;
 use super::report::{Hook, Stats};
 use super::ticket::{self, Later};
 use crate::clock::Clock;
-use crate::inside;
 use crate::panics;
 use crate::sync::{Arc, Mutex};
+use crate::wait::context;
 use crate::wait::{Turns, WaitList, look};
 
 pub(super) type Weigh<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
@@ -115,7 +115,7 @@ impl<T, R> Shared<T, R> {
 
     /// True on the batcher's threads, and on threads that they wait for.
     pub(super) fn is_inside(self: &Arc<Self>) -> bool {
-        inside::is_inside(self.address())
+        context::is_inside(self.address())
     }
 
     pub(super) fn stats(&self) -> Stats {

@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::failure::{BatchError, Failed};
 use super::handlers::{Handlers, Processed};
 use super::report::Hook;
 use crate::error::{Rejected, TryError, WaitError};
-use crate::inside::{self, this_thread};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
+use crate::wait::context::{self, this_thread};
 use crate::wait::graph::{Awaited, Owner};
 use crate::wait::{self, WaitList, WaitPoint, Waiter};
 
@@ -211,7 +212,7 @@ impl<T, R> Ticket<T, R> {
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
-        if !self.is_finished() && inside::is_inside(self.completion.address) {
+        if !self.is_finished() && context::is_inside(self.completion.address) {
             return Err(WaitError::WouldDeadlock);
         }
         limit.retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
@@ -284,3 +285,6 @@ impl<T, R> fmt::Debug for Ticket<T, R> {
         out.finish_non_exhaustive()
     }
 }
+
+impl<T, R> UnwindSafe for Ticket<T, R> {}
+impl<T, R> RefUnwindSafe for Ticket<T, R> {}

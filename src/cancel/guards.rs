@@ -1,6 +1,7 @@
 //! Guards that take something back from a token, or cancel it, when they are dropped.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::node::{Callback, Node, Watcher};
 use super::watchers::Key;
@@ -107,3 +108,6 @@ impl fmt::Debug for CallbackGuard {
         f.debug_struct("CallbackGuard").field("registered", &self.registration.is_some()).finish()
     }
 }
+
+impl UnwindSafe for CallbackGuard {}
+impl RefUnwindSafe for CallbackGuard {}

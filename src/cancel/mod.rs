@@ -8,6 +8,7 @@ mod watchers;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -319,3 +320,6 @@ impl fmt::Debug for CancelToken {
         out.finish_non_exhaustive()
     }
 }
+
+impl UnwindSafe for CancelToken {}
+impl RefUnwindSafe for CancelToken {}

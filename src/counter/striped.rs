@@ -16,6 +16,7 @@
 //!    take reads the places. A place only goes on, so a later take reads nothing that an earlier one did not.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crossbeam_utils::CachePadded;
 
@@ -227,3 +228,6 @@ impl fmt::Debug for StripedCounter {
         out.finish_non_exhaustive()
     }
 }
+
+impl UnwindSafe for StripedCounter {}
+impl RefUnwindSafe for StripedCounter {}

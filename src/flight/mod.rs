@@ -5,6 +5,7 @@ mod table;
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::error::{JoinError, Panic, Rejected, TryError, WaitError};
 use crate::panics;
@@ -318,3 +319,6 @@ impl<K, V, S> fmt::Debug for SingleFlight<K, V, S> {
         out.finish_non_exhaustive()
     }
 }
+
+impl<K, V, S> UnwindSafe for SingleFlight<K, V, S> {}
+impl<K, V, S> RefUnwindSafe for SingleFlight<K, V, S> {}

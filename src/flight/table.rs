@@ -12,10 +12,10 @@ use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
-use crate::inside::this_thread;
 use crate::panics;
 use crate::sync::{Arc, Mutex, sized};
 use crate::wait::OneShot;
+use crate::wait::context::this_thread;
 
 /// Enough that eight threads on as many keys seldom meet.
 const SHARDS: usize = sized(16, 1);

@@ -1,6 +1,7 @@
 //! The result of one task of a group.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::state::Task;
 use super::task_set::TaskSet;
@@ -200,3 +201,6 @@ impl<R> fmt::Debug for Handle<R> {
         f.debug_struct("Handle").finish_non_exhaustive()
     }
 }
+
+impl<R> UnwindSafe for Handle<R> {}
+impl<R> RefUnwindSafe for Handle<R> {}

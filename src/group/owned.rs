@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::core::{Core, Failure};
 use super::handle::Handle;
@@ -326,3 +327,6 @@ impl<E> fmt::Debug for Group<E> {
             .finish_non_exhaustive()
     }
 }
+
+impl<E> UnwindSafe for Group<E> {}
+impl<E> RefUnwindSafe for Group<E> {}

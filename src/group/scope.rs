@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::core::Core;
 use super::handle::{Handle, Maker};
@@ -309,3 +310,6 @@ impl<'env, E: 'env> fmt::Debug for Scope<'_, 'env, E> {
             .finish_non_exhaustive()
     }
 }
+
+impl<E> UnwindSafe for Scope<'_, '_, E> {}
+impl<E> RefUnwindSafe for Scope<'_, '_, E> {}

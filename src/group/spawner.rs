@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::TaskResult;
 use super::core::Core;
@@ -186,3 +187,6 @@ impl<E> fmt::Debug for Spawner<E> {
             .finish_non_exhaustive()
     }
 }
+
+impl<E> UnwindSafe for Spawner<E> {}
+impl<E> RefUnwindSafe for Spawner<E> {}

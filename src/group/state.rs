@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use super::Unfinished;
 use super::tasks::{Running, Waiting};
 use crate::cancel::CancelToken;
-use crate::inside::this_thread;
 use crate::sync::{Arc, time};
+use crate::wait::context::this_thread;
 use crate::wait::{WaitList, Wake};
 
 /// A task: says whether it ran, or was not started because its group had been cancelled.

@@ -37,7 +37,7 @@ use super::spawn::Spawn;
 use super::state::{State, Task};
 use crate::cancel::CancelToken;
 use crate::sync::{Arc, Mutex};
-use crate::wait::cache::Inherited;
+use crate::wait::context::Inherited;
 
 pub(super) struct TaskSet {
     state: Mutex<State>,

@@ -57,6 +57,9 @@ pub mod foreign_calls {}
 #[doc = include_str!("signals.md")]
 pub mod signals {}
 
+#[doc = include_str!("clock.md")]
+pub mod clock {}
+
 #[doc = include_str!("races.md")]
 pub mod races {}
 

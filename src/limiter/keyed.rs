@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -378,3 +379,6 @@ impl<K, S> fmt::Debug for KeyedLimiter<K, S> {
             .finish_non_exhaustive()
     }
 }
+
+impl<K, S> UnwindSafe for KeyedLimiter<K, S> {}
+impl<K, S> RefUnwindSafe for KeyedLimiter<K, S> {}

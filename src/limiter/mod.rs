@@ -6,6 +6,7 @@ mod reservations;
 mod ticker;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 pub use keyed::KeyedLimiter;
@@ -346,3 +347,6 @@ impl fmt::Debug for RateLimiter {
         out.finish_non_exhaustive()
     }
 }
+
+impl UnwindSafe for RateLimiter {}
+impl RefUnwindSafe for RateLimiter {}

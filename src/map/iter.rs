@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::iter::FusedIterator;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::vec;
 
 use hashbrown::{HashTable, hash_table};
@@ -191,3 +192,9 @@ impl<K, V> fmt::Debug for IntoIter<K, V> {
         f.debug_struct("IntoIter").field("left", &self.left).finish_non_exhaustive()
     }
 }
+
+// What these hold is their own, and only ever moved out whole.
+impl<K, V, S> UnwindSafe for Drain<'_, K, V, S> {}
+impl<K, V, S> RefUnwindSafe for Drain<'_, K, V, S> {}
+impl<K, V> UnwindSafe for IntoIter<K, V> {}
+impl<K, V> RefUnwindSafe for IntoIter<K, V> {}

@@ -14,6 +14,7 @@ mod whole;
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crossbeam_utils::CachePadded;
 
@@ -313,3 +314,8 @@ impl<K, V> DerefMut for Writing<'_, K, V> {
         &mut self.shard
     }
 }
+
+// A closure that panics while it changes a value leaves the value as it is then, as its docs say: what is
+// broken then is the caller's own. The map is whole.
+impl<K, V, S> UnwindSafe for ShardedMap<K, V, S> {}
+impl<K, V, S> RefUnwindSafe for ShardedMap<K, V, S> {}

@@ -33,10 +33,10 @@ use super::ShardedMap;
 use super::running::MakersTurn;
 use super::shard::Pair;
 use crate::error::{Rejected, TryError, WaitError, WouldDeadlock};
-use crate::inside::this_thread;
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::context::this_thread;
 use crate::wait::graph;
 
 /// What a thread that wants the value finds.

@@ -7,16 +7,7 @@
 //! The innermost map is a plain cell, because that is all there is in almost every call; the list of the
 //! outer ones is touched only where a closure of one map calls another.
 
-use std::cell::{Cell, RefCell};
-
-use crate::sync::thread_local;
-
-thread_local! {
-    /// The map whose lock this thread took last; 0 if it holds none.
-    static INNERMOST: Cell<usize> = const { Cell::new(0) };
-    /// The maps around that one, outermost first.
-    static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
+use crate::wait::context;
 
 /// This thread is inside a map, until it is dropped. Dropped in the reverse of the order in which they are
 /// made, because each lives as long as a lock guard on the stack.
@@ -38,11 +29,21 @@ pub(super) struct Free {
 #[inline]
 #[track_caller]
 pub(super) fn check(map: usize) -> Free {
-    let before = INNERMOST.with(Cell::get);
+    let before = innermost();
     if before != 0 {
         refuse_if_inside(map);
     }
     Free { map, before }
+}
+
+#[inline]
+fn innermost() -> usize {
+    context::with(|context| context.map().get()).unwrap_or(0)
+}
+
+#[inline]
+fn set_innermost(map: usize) {
+    context::with(|context| context.map().set(map));
 }
 
 impl Free {
@@ -52,7 +53,7 @@ impl Free {
         if self.before != 0 {
             go_deeper(self.before);
         }
-        INNERMOST.with(|innermost| innermost.set(self.map));
+        set_innermost(self.map);
         Inside { before: self.before }
     }
 }
@@ -60,15 +61,13 @@ impl Free {
 /// Whether this thread is inside the map at that address.
 #[inline]
 pub(super) fn is_inside(map: usize) -> bool {
-    let innermost = INNERMOST.with(Cell::get);
+    let innermost = innermost();
     innermost != 0 && (innermost == map || is_outer(map))
 }
 
 #[cold]
 fn is_outer(map: usize) -> bool {
-    // A thread whose thread-locals are being destroyed has no list; it is then told of the innermost map
-    // only.
-    OUTER.try_with(|outer| outer.borrow().contains(&map)).unwrap_or(false)
+    context::with(|context| context.with_outer_maps(|outer| outer.contains(&map))).unwrap_or(false)
 }
 
 #[cold]
@@ -84,18 +83,18 @@ fn refuse_if_inside(map: usize) {
 
 #[cold]
 fn go_deeper(before: usize) {
-    let _ = OUTER.try_with(|outer| outer.borrow_mut().push(before));
+    context::with(|context| context.with_outer_maps(|outer| outer.push(before)));
 }
 
 #[cold]
 fn come_back() {
-    let _ = OUTER.try_with(|outer| outer.borrow_mut().pop());
+    context::with(|context| context.with_outer_maps(Vec::pop));
 }
 
 impl Drop for Inside {
     #[inline]
     fn drop(&mut self) {
-        INNERMOST.with(|innermost| innermost.set(self.before));
+        set_innermost(self.before);
         if self.before != 0 {
             come_back();
         }

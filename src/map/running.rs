@@ -1,8 +1,8 @@
 //! The initialisers that run for keys of one shard. All of it is under the shard's lock;
 //! [`once`](super::once) has the rules.
 
-use crate::inside::this_thread;
 use crate::sync::Arc;
+use crate::wait::context::this_thread;
 use crate::wait::{OneShot, Wake};
 
 /// The initialisers of one shard.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
@@ -146,3 +147,7 @@ impl<G: CancelMode> fmt::Debug for ChannelDriver<G> {
         f.debug_struct("ChannelDriver").field("stop", &self.stop).finish_non_exhaustive()
     }
 }
+
+// It waits for an end, and hands it over whole.
+impl<G: CancelMode> UnwindSafe for ChannelDriver<G> {}
+impl<G: CancelMode> RefUnwindSafe for ChannelDriver<G> {}

@@ -1,6 +1,7 @@
 //! What the stages of a run do, so that the slowest is seen.
 
 use std::fmt::{self, Write};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::timeline::Timeline;
@@ -231,3 +232,6 @@ impl fmt::Debug for Figures {
         out.finish_non_exhaustive()
     }
 }
+
+impl UnwindSafe for Figures {}
+impl RefUnwindSafe for Figures {}

@@ -7,8 +7,8 @@
 use std::fmt::{self, Write};
 
 use super::figures::Spent;
-use crate::inside::this_thread;
 use crate::sync::Mutex;
+use crate::wait::context::this_thread;
 
 /// As many bins as a picture of this width can show: two pixels each.
 const BINS: usize = 350;

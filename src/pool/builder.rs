@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::ops::{RangeInclusive, RangeToInclusive};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -249,3 +250,7 @@ impl Error for BuildError {
         }
     }
 }
+
+// The hooks are called, not looked into.
+impl UnwindSafe for Builder {}
+impl RefUnwindSafe for Builder {}

@@ -31,9 +31,9 @@ use std::mem;
 use crossbeam_utils::CachePadded;
 
 use super::raw_job::RawJob;
-use crate::inside::this_thread;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, thread_local};
+use crate::wait::context::this_thread;
 
 /// A worker's own queue.
 pub(super) struct LocalQueue(CachePadded<Parts>);

@@ -30,6 +30,7 @@ mod worker;
 mod worker_counts;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use builder::{BuildError, Builder, Workers};
 pub use report::{Report, Stats, Unstarted};
@@ -285,3 +286,6 @@ impl fmt::Debug for Pool {
         out.finish_non_exhaustive()
     }
 }
+
+impl UnwindSafe for Pool {}
+impl RefUnwindSafe for Pool {}

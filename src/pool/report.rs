@@ -1,6 +1,7 @@
 //! What a pool has done, and what it gives back.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::raw_job::RawJob;
 use super::worker::{Shared, WorkerSlot};
@@ -147,3 +148,6 @@ impl Totals {
 pub(super) fn count(figure: &AtomicUsize) {
     figure.fetch_add(1, Relaxed);
 }
+
+impl UnwindSafe for Unstarted {}
+impl RefUnwindSafe for Unstarted {}

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{fmt, mem};
 
 use super::job::report_unjoined;
@@ -349,3 +350,6 @@ impl<R> fmt::Debug for Results<'_, R> {
         out.finish_non_exhaustive()
     }
 }
+
+impl<R> UnwindSafe for Results<'_, R> {}
+impl<R> RefUnwindSafe for Results<'_, R> {}

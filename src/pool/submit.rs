@@ -11,7 +11,7 @@ use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::Turn;
-use crate::wait::cache::nested;
+use crate::wait::context;
 
 impl Pool {
     /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes. A panic
@@ -275,12 +275,12 @@ impl Shared {
     /// although that is full: unlike a join it can, and the stack's end would be worse than one task too
     /// many.
     fn run_nested(self: &Arc<Self>, raw: RawJob) {
-        let (raw, _nested) = match nested::enter() {
+        let (raw, _nested) = match context::enter_nested() {
             Some(nested) => (raw, nested),
             None => match self.injector.post_beyond(raw) {
                 Ok(call) => return self.answer(call),
                 // Closed meanwhile, after it was accepted.
-                Err(raw) => (raw, nested::enter_anyway()),
+                Err(raw) => (raw, context::enter_anyway()),
             },
         };
         self.run(raw, self.external());

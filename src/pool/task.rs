@@ -1,14 +1,15 @@
 //! The handle to a submitted closure.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::job::{Joinable, Runs};
 use super::worker::Shared;
 use crate::error::{JoinError, Rejected, TryError, WaitError};
-use crate::inside::this_thread;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::cache::nested;
+use crate::wait::context::{self, this_thread};
 use crate::wait::graph::{Awaited, Needs};
 use crate::wait::{self, WaitPoint, Waiter};
 
@@ -124,7 +125,7 @@ impl<R> Task<R> {
     /// Runs the task if nobody has claimed it: on this stack, or if too many tasks are there already, on
     /// another.
     fn run(&self) {
-        match nested::enter() {
+        match context::enter_nested() {
             Some(_nested) => self.job.run(self.pool.external()),
             None if self.job.is_waiting() => self.run_elsewhere(),
             None => {}
@@ -209,3 +210,6 @@ impl<R> fmt::Debug for Task<R> {
         f.debug_struct("Task").field("finished", &self.is_finished()).finish_non_exhaustive()
     }
 }
+
+impl<R> UnwindSafe for Task<R> {}
+impl<R> RefUnwindSafe for Task<R> {}

@@ -11,13 +11,12 @@ use super::worker_counts::{Call, WorkerCounts};
 use crate::clock::Clock;
 use crate::error::{Panic, Partial};
 use crate::group::{HelperFn, Spawn};
-use crate::inside::{self, Entered, Inside};
 use crate::panics::{contain, discard};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, sized, thread};
 use crate::until::Until;
 use crate::wait::cache;
-use crate::wait::context::{self, Context};
+use crate::wait::context::{self, Context, Entered, Inside};
 use crate::wait::{Blocking, Waiter, graph, observed_by, unobserved};
 use crossbeam_utils::CachePadded;
 
@@ -139,7 +138,7 @@ impl Shared {
 
     /// True on the pool's workers, and on threads that they wait for.
     pub(super) fn is_inside(self: &Arc<Self>) -> bool {
-        inside::is_inside(self.address())
+        context::is_inside(self.address())
     }
 
     /// This thread works for the pool until the guard is dropped.

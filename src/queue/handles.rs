@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::iter::FusedIterator;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::{BoundedQueue, Iter, Rest};
 use crate::error::{Closed, Rejected, TryError, WaitError};
@@ -325,3 +326,8 @@ impl<T> fmt::Debug for Receiver<T> {
         f.debug_tuple("Receiver").field(self.queue()).finish()
     }
 }
+
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}

@@ -13,6 +13,8 @@ mod ring;
 #[forbid(unsafe_code)]
 mod wait_points;
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
 use crossbeam_utils::CachePadded;
 
 pub use handles::{IntoIter, Receiver, Sender, bounded};
@@ -231,3 +233,6 @@ impl<T> Drop for BoundedQueue<T> {
         panics::drop_each(self.close_and_drain());
     }
 }
+
+impl<T> UnwindSafe for BoundedQueue<T> {}
+impl<T> RefUnwindSafe for BoundedQueue<T> {}

@@ -4,6 +4,7 @@ mod permit;
 mod raw;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use permit::{OwnedPermit, Permit};
 
@@ -259,3 +260,7 @@ impl fmt::Debug for Semaphore {
         out.finish_non_exhaustive()
     }
 }
+
+// Permits follow: they hold a reference to it and a number.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}

@@ -1,6 +1,7 @@
 //! The handle to a function whose limit has passed.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::{LetsGo, Outcome, Runs};
 use crate::error::{JoinError, Panic, Rejected, WaitError};
@@ -111,3 +112,6 @@ impl<R> fmt::Debug for Running<R> {
         f.debug_struct("Running").finish_non_exhaustive()
     }
 }
+
+impl<R> UnwindSafe for Running<R> {}
+impl<R> RefUnwindSafe for Running<R> {}

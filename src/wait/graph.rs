@@ -40,9 +40,9 @@ use std::collections::HashMap;
 use super::context;
 use super::waiter::{Waiter, Wake};
 use crate::error::WaitError;
-use crate::inside::this_thread;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, lazy_static};
+use crate::wait::context::this_thread;
 
 /// Something that certain threads alone can bring.
 pub(crate) trait Awaited: Send + Sync {

@@ -35,11 +35,7 @@
 //! here.
 
 #[forbid(unsafe_code)]
-mod blocking;
-#[forbid(unsafe_code)]
 pub(crate) mod cache;
-#[forbid(unsafe_code)]
-mod chain;
 #[forbid(unsafe_code)]
 pub(crate) mod context;
 #[forbid(unsafe_code)]
@@ -96,8 +92,7 @@ pub(crate) trait WaitPoint {
     }
 }
 
-pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, observers, unobserved, work_for};
-pub(crate) use chain::drop_link;
+pub(crate) use context::{Blocking, drop_link, observed_by, unobserved};
 pub(crate) use list::WaitList;
 pub(crate) use look::look;
 pub use monitor::{Monitor, MonitorGuard};

@@ -22,9 +22,9 @@ use std::mem;
 use super::graph::{Awaited, Owner};
 use super::{WaitList, WaitPoint, Waiter, Wake};
 use crate::error::{TryError, WaitError};
-use crate::inside::this_thread;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
+use crate::wait::context::this_thread;
 
 pub(crate) struct OneShot<F, V> {
     state: Mutex<State<F, V>>,

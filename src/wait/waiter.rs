@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::blocking;
+use super::context;
 use crate::error::WaitError;
 use crate::sync::{Arc, Condvar, Mutex, time};
 
@@ -103,11 +103,11 @@ impl Waiter {
     }
 
     /// Sleeps until the wait is ended, at the latest at an instant of the system's clock, as it says for that
-    /// case; tells those who [observe](blocking) this thread, if it must sleep.
+    /// case; tells those who [observe](context::Blocking) this thread, if it must sleep.
     pub(crate) fn sleep(&self, latest: Option<(Instant, Outcome)>) -> Outcome {
         // Whoever is to end this sleep may be a callback that waits for a thread.
         time::retry_refused();
-        let mut observers = blocking::observers();
+        let mut observers = context::observers();
         if observers.is_empty() || self.has_ended() {
             return self.wait(latest);
         }

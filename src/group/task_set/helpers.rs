@@ -8,9 +8,9 @@ use std::time::Instant;
 use super::TaskSet;
 use crate::cancel::CancelToken;
 use crate::group::state::{Helper, State};
-use crate::inside;
 use crate::sync::{Arc, MutexGuard};
 use crate::wait::cache::{self, Call, Caller, Patience};
+use crate::wait::context;
 use crate::wait::graph;
 use crate::wait::{Blocking, observed_by};
 
@@ -122,7 +122,7 @@ impl TaskSet {
 
     /// Does `f` as one who runs this task set's tasks: inside the group, and its sleeps are counted.
     pub(super) fn as_worker(set: &Arc<Self>, f: impl FnOnce()) {
-        let _inside = inside::enter(set.key());
+        let _inside = context::enter(set.key());
         let _owing = graph::owe();
         let _observed = observed_by(Arc::clone(set) as Arc<dyn Blocking>);
         f();
@@ -135,7 +135,7 @@ impl TaskSet {
 
     /// True on threads that run the group's tasks, and on those that they wait for.
     pub(in crate::group) fn is_inside(&self) -> bool {
-        inside::is_inside(self.key())
+        context::is_inside(self.key())
     }
 
     /// What a helper does when it arrives.

@@ -11,6 +11,7 @@ use crate::panics;
 use crate::sync::{Arc, MutexGuard};
 use crate::until::Until;
 use crate::wait::cache::nested;
+use crate::wait::context;
 use crate::wait::graph::{Awaited, Needs};
 use crate::wait::{WaitPoint, Waiter};
 
@@ -60,7 +61,7 @@ impl TaskSet {
             };
             set.inherited.run(|| TaskSet::as_worker(set, take));
         };
-        match nested::enter() {
+        match context::enter_nested() {
             Some(_nested) => run(set),
             None => {
                 let set = Arc::clone(set);
@@ -112,7 +113,7 @@ impl TaskSet {
     /// Takes tasks on this stack, or if too many run inside each other there already, on another.
     fn work(self: &Arc<Self>) {
         let work = |set: &Arc<Self>| TaskSet::as_worker(set, || TaskSet::take_all(set, set.state.lock()));
-        match nested::enter() {
+        match context::enter_nested() {
             Some(_nested) => work(self),
             None => {
                 let set = Arc::clone(self);

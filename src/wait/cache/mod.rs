@@ -37,7 +37,6 @@
 //! that lay there: at most a few lie there at any time, and whoever finds nobody alive joins the last.
 
 mod calls;
-mod inherited;
 pub(crate) mod nested;
 #[cfg(all(test, not(any(loom, selvedge_loom))))]
 mod tests;
@@ -48,7 +47,6 @@ use std::mem;
 use std::time::Duration;
 
 pub(crate) use calls::{Call, Caller, Patience, add, call, call_again, hurry, take_back};
-pub(crate) use inherited::Inherited;
 
 use crate::error::WaitError;
 use crate::panics;

@@ -12,21 +12,21 @@ pub(super) struct Held(usize);
 impl Held {
     #[inline]
     pub(super) fn new(monitor: usize) -> Self {
-        context::with(|context| context.with_held(|held| held.push(monitor)));
+        context::with(|context| context.with_monitors(|held| held.push(monitor)));
         Held(monitor)
     }
 }
 
 /// Whether this thread has the monitor at that address locked.
 pub(super) fn is_held(monitor: usize) -> bool {
-    context::with(|context| context.with_held(|held| held.contains(&monitor))).unwrap_or(false)
+    context::with(|context| context.with_monitors(|held| held.contains(&monitor))).unwrap_or(false)
 }
 
 impl Drop for Held {
     #[inline]
     fn drop(&mut self) {
         context::with(|context| {
-            context.with_held(|held| {
+            context.with_monitors(|held| {
                 // Guards may be dropped in any order; the last is by far the likeliest.
                 if let Some(at) = held.iter().rposition(|other| *other == self.0) {
                     held.swap_remove(at);

@@ -7,13 +7,7 @@
 //! The threads that run a group's tasks are inside the group, in the same sense: a task that waits for its
 //! own group would wait for itself.
 
-use crate::sync::thread_local;
-use crate::wait::context;
-
-thread_local! {
-    /// Its address is what matters. It has no destructor, so it is there as long as the thread is.
-    static KEY: u8 = const { 0 };
-}
+use super::with;
 
 /// Pools and groups, by the addresses of what their threads share. Each is alive for as long as somebody is
 /// inside it, so no address is that of a later pool.
@@ -23,7 +17,7 @@ pub(crate) struct Inside(Vec<usize>);
 impl Inside {
     /// Where this thread is.
     pub(crate) fn current() -> Self {
-        context::with(|context| context.with_inside(|inside| Inside(inside.clone()))).unwrap_or_default()
+        with(|context| context.with_inside(|inside| Inside(inside.clone()))).unwrap_or_default()
     }
 
     /// Inside that one pool.
@@ -43,7 +37,7 @@ pub(crate) fn enter(key: usize) -> Entered {
 }
 
 fn enter_all(keys: &[usize]) -> Entered {
-    let entered = context::with(|context| {
+    let entered = with(|context| {
         context.with_inside(|inside| {
             let before = inside.len();
             for key in keys {
@@ -61,13 +55,7 @@ fn enter_all(keys: &[usize]) -> Entered {
 /// True if this thread is inside the pool.
 #[inline]
 pub(crate) fn is_inside(pool: usize) -> bool {
-    context::with(|context| context.with_inside(|inside| inside.contains(&pool))).unwrap_or(false)
-}
-
-/// A number that no other living thread has; a tenth of the cost of asking for the thread's id.
-#[inline]
-pub(crate) fn this_thread() -> usize {
-    KEY.with(|key| std::ptr::from_ref(key).addr())
+    with(|context| context.with_inside(|inside| inside.contains(&pool))).unwrap_or(false)
 }
 
 /// See [`Inside::enter`]. Guards are dropped in the reverse of the order in which they were made.
@@ -78,6 +66,13 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        context::with(|context| context.with_inside(|inside| inside.truncate(self.before)));
+        with(|context| context.with_inside(|inside| inside.truncate(self.before)));
+    }
+}
+
+impl super::Context {
+    #[inline]
+    fn with_inside<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
+        self.with_list(&self.inside, f)
     }
 }

@@ -7,7 +7,7 @@
 use std::mem;
 use std::time::Instant;
 
-use super::context;
+use super::{Context, with};
 use crate::sync::Arc;
 
 /// Somebody who is told when a thread that works for them falls asleep, and when it goes on.
@@ -31,7 +31,7 @@ pub(crate) type Observers = Vec<Arc<dyn Blocking>>;
 /// Tells `observer` of this thread's sleeps, in addition to those who are told already, until the guard is
 /// dropped. Guards are dropped in the reverse of the order in which they were made.
 pub(crate) fn observed_by(observer: Arc<dyn Blocking>) -> Observed {
-    context::with(|context| context.with_observers(|observers| observers.push(observer)));
+    with(|context| context.with_observers(|observers| observers.push(observer)));
     Observed(())
 }
 
@@ -42,29 +42,29 @@ pub(crate) struct Observed(());
 impl Drop for Observed {
     fn drop(&mut self) {
         // Dropped when the list is free again: it may be the last reference.
-        let observer = context::with(|context| context.with_observers(Vec::pop));
+        let observer = with(|context| context.with_observers(Vec::pop));
         drop(observer);
     }
 }
 
 /// Does `f` without telling anybody that it sleeps: a worker between two tasks blocks nobody's work.
 pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
-    let mut observers = context::with(|context| context.with_observers(mem::take)).unwrap_or_default();
+    let mut observers = with(|context| context.with_observers(mem::take)).unwrap_or_default();
     let result = f();
-    context::with(|context| context.with_observers(|point| mem::swap(point, &mut observers)));
+    with(|context| context.with_observers(|point| mem::swap(point, &mut observers)));
     result
 }
 
 /// Those who want to be told. Empty on most threads.
 pub(crate) fn observers() -> Observers {
-    context::with(|context| context.with_observers(|observers| observers.clone())).unwrap_or_default()
+    with(|context| context.with_observers(|observers| observers.clone())).unwrap_or_default()
 }
 
 /// Those of this thread's observers who count its helpers too. Almost always nobody, which costs nothing.
 pub(crate) fn inherited() -> Observers {
     let counts = |observer: &&Arc<dyn Blocking>| observer.counts_helpers();
     let inherited = |observers: &mut Observers| observers.iter().filter(counts).cloned().collect();
-    context::with(|context| context.with_observers(inherited)).unwrap_or_default()
+    with(|context| context.with_observers(inherited)).unwrap_or_default()
 }
 
 /// Lets this thread work for `observers`, as a helper of one that does, until the guard is dropped.
@@ -90,5 +90,12 @@ impl Drop for Working<'_> {
         for observer in self.observers {
             Arc::clone(observer).blocked(None);
         }
+    }
+}
+
+impl Context {
+    #[inline]
+    fn with_observers<R>(&self, f: impl FnOnce(&mut Observers) -> R) -> R {
+        self.with_list(&self.observers, f)
     }
 }

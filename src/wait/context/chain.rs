@@ -10,42 +10,27 @@
 //! Seen from outside, such a handle is dropped, and its result goes a little later: still on the same thread,
 //! and before the drop of the outermost handle returns. So this is for handles whose results borrow nothing.
 
-use std::cell::{Cell, RefCell};
-use std::mem::{self, ManuallyDrop};
+use std::mem;
 
+use super::{Context, with};
 use crate::panics;
-use crate::sync::thread_local;
 
 /// Links inside each other on one stack. One takes 1 KiB in a build without optimisation, and what the
 /// caller's own drops take.
 const LINKS: u32 = 32;
 
-/// What is left to be dropped when the outermost drop has come so far.
-type Later = Vec<Box<dyn FnOnce()>>;
-
-/// Without a destructor: handles are dropped in those of other thread-locals, too. What the list has
-/// allocated is freed by the outermost drop, which leaves it empty.
-struct Chain {
-    depth: Cell<u32>,
-    later: RefCell<ManuallyDrop<Later>>,
-}
-
-thread_local! {
-    static CHAIN: Chain =
-        const { Chain { depth: Cell::new(0), later: RefCell::new(ManuallyDrop::new(Vec::new())) } };
-}
-
-const _: () = assert!(!mem::needs_drop::<Chain>());
+/// A handle's result that is dropped when the outermost drop has come so far, which leaves none of them.
+pub(super) type Later = Box<dyn FnOnce()>;
 
 /// Drops what a handle holds: by `here`, or where too many such drops are under way on this stack, by what
 /// `later` gives, when they have ended.
 #[inline]
 pub(crate) fn drop_link<V>(held: V, here: impl FnOnce(V), later: impl FnOnce(V) -> Box<dyn FnOnce()>) {
     // A model's thread-locals end with their thread, destructor or not; then nothing is counted.
-    let Ok(depth) = CHAIN.try_with(|chain| chain.depth.get()) else { return here(held) };
+    let Some(depth) = with(|context| context.links.get()) else { return here(held) };
     if depth >= LINKS {
         let later = later(held);
-        CHAIN.with(|chain| chain.later.borrow_mut().push(later));
+        with(|context| context.with_later(|list| list.push(later)));
         return;
     }
     let _link = Link::enter(depth);
@@ -60,7 +45,7 @@ struct Link {
 impl Link {
     #[inline]
     fn enter(before: u32) -> Self {
-        CHAIN.with(|chain| chain.depth.set(before + 1));
+        with(|context| context.links.set(before + 1));
         Link { before }
     }
 }
@@ -68,21 +53,21 @@ impl Link {
 impl Drop for Link {
     #[inline]
     fn drop(&mut self) {
-        CHAIN.with(|chain| {
+        with(|context| {
             if self.before == 0 {
-                chain.empty();
+                context.drop_later();
             }
-            chain.depth.set(self.before);
+            context.links.set(self.before);
         });
     }
 }
 
-impl Chain {
+impl Context {
     /// Drops what was left, and what that leaves. This drop is under way meanwhile, so each begins at the
     /// second link.
     #[inline]
-    fn empty(&self) {
-        while let Some(batch) = self.take() {
+    fn drop_later(&self) {
+        while let Some(batch) = self.take_later() {
             // What is run here is the caller's drops, which nobody may unwind into: the others are to go as
             // well.
             batch.into_iter().for_each(|drop| _ = panics::contain(drop));
@@ -90,8 +75,12 @@ impl Chain {
     }
 
     #[inline]
-    fn take(&self) -> Option<Later> {
-        let mut later = self.later.borrow_mut();
-        (!later.is_empty()).then(|| mem::take(&mut **later))
+    fn take_later(&self) -> Option<Vec<Later>> {
+        self.with_later(|later| (!later.is_empty()).then(|| mem::take(later)))
+    }
+
+    #[inline]
+    fn with_later<R>(&self, f: impl FnOnce(&mut Vec<Later>) -> R) -> R {
+        self.with_list(&self.later, f)
     }
 }

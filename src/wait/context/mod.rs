@@ -1,28 +1,59 @@
 //! What the crate knows of the thread that it runs on.
 //!
-//! Which pools and groups the thread works for, who hears of its sleeps, which monitors it has locked, which
-//! clock it reads, and whether it is one of the crate's own. All of it is one thread-local *without a
-//! destructor*: a thread that is on its way out runs the destructors of its other thread-locals, these may
-//! call anything of this crate, and find the context as it was. With a destructor it would be gone by then,
-//! depending on which thread-local was used first, and the call would abort the process.
+//! Which pools and groups the thread works for, who hears of its sleeps, which locks it holds that are not
+//! reentrant, which clock it reads, how deep tasks and drops are nested on its stack, and whether it is one of
+//! the crate's own. A child module has each part that is more than a flag.
+//!
+//! All of it is one thread-local *without a destructor*: a thread that is on its way out runs the destructors
+//! of its other thread-locals, these may call anything of this crate, and find the context as it was. With a
+//! destructor it would be gone by then, depending on which thread-local was used first, and the call would
+//! abort the process.
 //!
 //! What has no destructor must not own memory. So the lists are emptied by the guards that filled them, and
 //! what they have allocated is freed by [`Tidy`], a thread-local with a destructor that nothing depends on;
 //! once that has gone, the guard that empties a list frees it.
+//!
+//! One more thread-local of the crate's is elsewhere: a pool's worker finds its local queue by one of the
+//! pool's own, since that queue's type belongs there, and a trait object here would cost each submit a call.
+
+mod blocking;
+mod chain;
+mod inherited;
+mod inside;
+mod nesting;
 
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 
-use super::Observers;
+pub(crate) use blocking::{Blocking, Observers, inherited, observed_by, observers, unobserved, work_for};
+pub(crate) use chain::drop_link;
+pub(crate) use inherited::Inherited;
+pub(crate) use inside::{Entered, Inside, enter, is_inside};
+pub(crate) use nesting::{enter_anyway, enter_nested};
+
 use crate::clock::Clock;
-use crate::sync::{sized, thread_local};
+use crate::sync::{Arc, sized, thread_local};
+use chain::Later;
+use nesting::Nesting;
 
 /// See the module.
 pub(crate) struct Context {
+    /// The pools and groups that the thread is inside of, innermost last.
     inside: List<usize>,
-    observers: RefCell<ManuallyDrop<Observers>>,
-    held: List<usize>,
+    /// Those who hear of the thread's sleeps, outermost first.
+    observers: List<Arc<dyn Blocking>>,
+    /// The monitors that the thread has locked, by their addresses; almost always none or one.
+    monitors: List<usize>,
+    /// The map whose lock the thread took last, by its address; 0 if it holds none.
+    map: Cell<usize>,
+    /// The maps around that one, outermost first; almost always none.
+    outer_maps: List<usize>,
     clocks: List<Clock>,
+    nesting: Cell<Nesting>,
+    /// Drops of handles that are under way inside each other.
+    links: Cell<u32>,
+    /// What is left to be dropped when the outermost of those drops has come so far.
+    later: List<Later>,
     owes: Cell<usize>,
     /// Of [`random`]; 0 before it is used.
     dice: Cell<u64>,
@@ -32,15 +63,26 @@ pub(crate) struct Context {
     is_tidied: Cell<bool>,
 }
 
-type List<T> = RefCell<ManuallyDrop<Vec<T>>>;
+struct List<T>(RefCell<ManuallyDrop<Vec<T>>>);
+
+impl<T> List<T> {
+    const fn new() -> Self {
+        List(RefCell::new(ManuallyDrop::new(Vec::new())))
+    }
+}
 
 thread_local! {
     static CONTEXT: Context = const {
         Context {
-            inside: RefCell::new(ManuallyDrop::new(Vec::new())),
-            observers: RefCell::new(ManuallyDrop::new(Vec::new())),
-            held: RefCell::new(ManuallyDrop::new(Vec::new())),
-            clocks: RefCell::new(ManuallyDrop::new(Vec::new())),
+            inside: List::new(),
+            observers: List::new(),
+            monitors: List::new(),
+            map: Cell::new(0),
+            outer_maps: List::new(),
+            clocks: List::new(),
+            nesting: Cell::new(Nesting::NONE),
+            links: Cell::new(0),
+            later: List::new(),
             owes: Cell::new(0),
             dice: Cell::new(0),
             is_helper: Cell::new(false),
@@ -85,23 +127,29 @@ fn seed(address: usize) -> u64 {
     (sized(address, 1) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1
 }
 
+/// A number that no other living thread has: where its context is. A tenth of the cost of asking for the
+/// thread's id.
+#[inline]
+pub(crate) fn this_thread() -> usize {
+    with(|context| std::ptr::from_ref(context).addr()).unwrap_or(0)
+}
+
 impl Context {
-    /// The pools and groups that the thread is inside of, innermost last.
+    /// The monitors that the thread has locked.
     #[inline]
-    pub(crate) fn with_inside<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
-        self.with_list(&self.inside, f)
+    pub(crate) fn with_monitors<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
+        self.with_list(&self.monitors, f)
     }
 
-    /// Those who hear of the thread's sleeps, outermost first. None of the caller's code may run in `f`.
+    /// The map whose lock the thread took last.
     #[inline]
-    pub(crate) fn with_observers<R>(&self, f: impl FnOnce(&mut Observers) -> R) -> R {
-        self.with_list(&self.observers, f)
+    pub(crate) fn map(&self) -> &Cell<usize> {
+        &self.map
     }
 
-    /// The monitors that the thread has locked, by their addresses; almost always none or one.
-    #[inline]
-    pub(crate) fn with_held<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
-        self.with_list(&self.held, f)
+    /// The maps around that one.
+    pub(crate) fn with_outer_maps<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
+        self.with_list(&self.outer_maps, f)
     }
 
     /// The clocks that stand in the place of the system's, innermost last; almost always none. The last
@@ -111,9 +159,10 @@ impl Context {
         self.with_list(&self.clocks, f)
     }
 
+    /// None of the caller's code may run in `f`.
     #[inline]
     fn with_list<T, R>(&self, list: &List<T>, f: impl FnOnce(&mut Vec<T>) -> R) -> R {
-        let mut list = list.borrow_mut();
+        let mut list = list.0.borrow_mut();
         let (was_empty, result) = (list.is_empty(), f(&mut list));
         if was_empty && !list.is_empty() {
             // Has the memory freed when the thread ends.
@@ -139,7 +188,7 @@ impl Context {
         self.owes.get() > 0
     }
 
-    /// Whether this is one of the [`crew`](crate::crew)'s threads.
+    /// Whether this is one of the [cache](super::cache)'s threads.
     pub(crate) fn is_helper(&self) -> bool {
         self.is_helper.get()
     }
@@ -167,10 +216,13 @@ impl Drop for Tidy {
         with(|context| {
             context.is_tidied.set(true);
             // Frees what is empty.
-            context.with_inside(|_| ());
-            context.with_observers(|_| ());
-            context.with_held(|_| ());
-            context.with_clocks(|_| ());
+            let Context { inside, observers, monitors, outer_maps, clocks, later, .. } = context;
+            for list in [inside, monitors, outer_maps] {
+                context.with_list(list, |_| ());
+            }
+            context.with_list(observers, |_| ());
+            context.with_list(clocks, |_| ());
+            context.with_list(later, |_| ());
         });
     }
 }
