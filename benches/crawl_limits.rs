@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use selvedge::crawl::{Crawler, MemorySite, Response};
+use selvedge_crawl::{Crawler, MemorySite, Response};
 
 /// Links on each page.
 const LINKS: u64 = 10;
@@ -42,8 +42,8 @@ fn memory(pages: u64) {
 /// A site of so many pages that is made as it is asked for.
 struct Pages(u64);
 
-impl selvedge::crawl::Fetch for Pages {
-    fn fetch(&self, request: &selvedge::crawl::Request<'_>) -> Result<Response, selvedge::crawl::FetchError> {
+impl selvedge_crawl::Fetch for Pages {
+    fn fetch(&self, request: &selvedge_crawl::Request<'_>) -> Result<Response, selvedge_crawl::FetchError> {
         let page: u64 = request
             .url
             .path()

@@ -133,13 +133,6 @@ pub mod timeout;
 #[forbid(unsafe_code)]
 pub mod pipeline;
 
-// Floor 5
-#[forbid(unsafe_code)]
-pub mod crawl;
-
-#[forbid(unsafe_code)]
-mod unwind;
-
 pub mod guide;
 
 #[cfg(doctest)]

@@ -10,7 +10,6 @@ use std::rc::Rc;
 
 use selvedge::batch::{self, Batch, BatchError, Failed, Reason, Ticket};
 use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
-use selvedge::crawl;
 use selvedge::error::{Cancelled, Closed, JoinError, Panic, Rejected, TryError, WaitError, WouldDeadlock};
 use selvedge::flight::SingleFlight;
 use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
@@ -262,26 +261,6 @@ fn task_handle_can_be_sent_whatever_its_result_is() {
         Handle<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Handle<Neither> => "Unpin UnwindSafe RefUnwindSafe",
         Running<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-    }
-}
-
-#[test]
-fn crawls_and_what_they_find_can_be_sent_and_shared() {
-    table! {
-        crawl::Crawler => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::Builder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::Crawl => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::Report => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::Page => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::Visited => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::MemorySite => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::Http => "Send Sync Unpin",
-        crawl::Response => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::Pattern => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::Canonical => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::FetchError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        crawl::StartError => "Send Sync Unpin",
-        crawl::BuildError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 

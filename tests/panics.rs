@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use common::{HOUR, message, within_a_minute};
 use selvedge::batch::Batch;
-use selvedge::crawl::{Crawler, MemorySite};
 use selvedge::error::{JoinError, WouldDeadlock};
 use selvedge::limiter::{KeyedLimiter, Ticker};
 use selvedge::queue::bounded;
@@ -459,18 +458,4 @@ fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
     assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);
     assert_blames_caller!(limiter.set_burst(u64::MAX), u64::MAX, most);
     assert_eq!((limiter.rate(), limiter.burst(), limiter.available()), ((1, second), 1, 1));
-}
-
-#[test]
-fn page_that_a_report_does_not_have_is_refused_and_a_callbacks_panic_is_its_owners() {
-    let site = MemorySite::new().page("http://loom.test/", "");
-    let crawler = Crawler::builder().fetch(site.clone()).build().unwrap();
-    let report = crawler.run("http://loom.test/").unwrap();
-    assert_blames_caller!(report.page(7), "7", "1");
-    assert_blames_caller!(report.fate(7), "7", "1");
-    let crawler = Crawler::builder().fetch(site).on_page(|_| panic!("from {}", "on_page")).build().unwrap();
-    let told = |call: &dyn Fn()| message(&*catch_unwind(AssertUnwindSafe(call)).unwrap_err());
-    assert_eq!(told(&|| _ = crawler.run("http://loom.test/")), "from on_page");
-    let crawl = crawler.spawn("http://loom.test/", HOUR).unwrap();
-    assert_eq!(message(&*catch_unwind(AssertUnwindSafe(|| crawl.finish())).unwrap_err()), "from on_page");
 }

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use selvedge::crawl::Crawler;
+use selvedge_crawl::Crawler;
 
 /// Pages of the site, numbered from 1.
 pub(crate) const PAGES: u64 = 400;

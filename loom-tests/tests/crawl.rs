@@ -1,12 +1,18 @@
 //! Models of the crawler's frontier: the end, and the place at a host, under every schedule of a few workers.
 //!
-//! They build the protocol as it is, without HTTP: a page is a URL, and its links are handed in.
+//! They build the protocol as it is, from the crawler's own source and without HTTP: a page is a URL, and its links
+//! are handed in.
 
-use selvedge_loom as selvedge;
+// By the name that the source has for the library.
+extern crate selvedge_loom as selvedge;
+
+#[path = "../../crawler/src/frontier/mod.rs"]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "the crawler uses the rest, and shows it")]
+mod frontier;
 
 use std::time::Duration;
 
-use selvedge::crawl::frontier::{Frontier, Lead, Limits, Step, Turn};
+use frontier::{Frontier, Lead, Limits, Step, Turn};
 use selvedge::error::WaitError;
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, model, thread};

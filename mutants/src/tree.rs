@@ -12,18 +12,15 @@ use serde_json::Value;
 use crate::find::{self, Mutant};
 use crate::weave::{self, Place};
 
-/// Source that is not mutated: the crawler and its program, the model side of the door (its litmus tests are
-/// its own), the tests that stand in `src`, and what is documentation only.
-const LEFT_OUT: &[&str] = &["src/crawl/", "src/bin/", "src/sync/model/", "src/guide/", ROOT];
+/// Source that is not mutated: the model side of the door (its litmus tests are its own), the tests that stand in
+/// `src`, and what is documentation only.
+const LEFT_OUT: &[&str] = &["src/sync/model/", "src/guide/", ROOT];
 
 /// Of the crate.
 const ROOT: &str = "src/lib.rs";
 
-/// Test files about the crawler, which takes longer to build than all else.
-const CRAWLER: &str = "crawl";
-
-/// Dependencies of its tests.
-const ONLY_CRAWLERS: &[&str] = &["flate2 =", "tiny_http =", "indicatif =", "lexopt ="];
+/// The models that build source of the crawler, which is not in the copy.
+const CRAWLER: &str = "loom-tests/tests/crawl.rs";
 
 /// A file of the original, below the root.
 pub(crate) struct Source {
@@ -57,16 +54,12 @@ impl Tree {
     pub(crate) fn copy(root: &Path) -> Self {
         let tree = Tree { root: root.to_owned(), tree: root.join("target/mutants/tree") };
         for file in tree.listed() {
-            let of_crawler = file.starts_with("src/bin/")
-                || file.starts_with("tests/crawl")
-                || file.ends_with(&format!("tests/{CRAWLER}.rs"));
             let wanted = ["src/", "tests/", "loom-tests/", "README.md", "CHANGELOG.md", "Cargo.lock"];
             // Written otherwise: to write them as they are first would have cargo build all anew.
             let woven = is_mutated(&file) || file == ROOT;
-            if !of_crawler && !woven && wanted.iter().any(|start| file.starts_with(start)) {
+            if file != CRAWLER && !woven && wanted.iter().any(|start| file.starts_with(start)) {
                 // A file that is deleted but not committed is listed all the same.
                 if let Ok(text) = fs::read_to_string(root.join(&file)) {
-                    let text = if file.starts_with("tests/") { without_crawler(&text) } else { text };
                     tree.write(&file, text.as_bytes());
                 }
             }
@@ -101,22 +94,13 @@ impl Tree {
         }
     }
 
-    /// The workspace's manifest without the crawler's parts and the packages that no test needs.
+    /// The workspace's manifest without the packages that no test needs.
     fn manifest(&self) -> String {
         let original =
             fs::read_to_string(self.root.join("Cargo.toml")).expect("the workspace has a manifest");
-        let sections = original
-            .split("\n[")
-            .filter(|section| !["[bin]]", "[example]]"].iter().any(|other| section.starts_with(other)));
-        let kept = sections.collect::<Vec<_>>().join("\n[");
-        let lines = kept.lines().filter_map(|line| match line {
+        let lines = original.lines().filter_map(|line| match line {
             line if line.starts_with("members = ") => Some("members = [\".\", \"loom-tests\"]"),
-            line if line.starts_with("default-members = ") || line.starts_with("selvedge = ") => None,
-            line if ONLY_CRAWLERS.iter().any(|start| line.starts_with(start))
-                && !line.contains("optional") =>
-            {
-                None
-            }
+            line if line.starts_with("default-members = ") => None,
             line => Some(line),
         });
         lines.collect::<Vec<_>>().join("\n") + "\n"
@@ -230,7 +214,6 @@ impl Tree {
             Suite::Models => ["-p", "selvedge-loom-tests", "--features=rayon"],
         };
         let messages = self.cargo(&[&["build", "--keep-going", "--lib", "--tests"][..], &package].concat());
-        // What needs the crawler, for one.
         for error in messages.iter().filter_map(Error::of).filter(|error| error.message.contains("-->")) {
             eprintln!("not built: {}", error.message.lines().take(2).collect::<Vec<_>>().join(""));
         }
@@ -252,16 +235,6 @@ impl Tree {
 fn is_mutated(file: &str) -> bool {
     let out = LEFT_OUT.iter().any(|out| file.starts_with(out)) || file.ends_with("tests.rs");
     file.starts_with("src/") && file.ends_with(".rs") && !out
-}
-
-/// A test file without its tests of the crawler.
-fn without_crawler(text: &str) -> String {
-    let tests = text.split("\n#[test]\n");
-    let kept: Vec<&str> =
-        tests.filter(|test| !test.contains("Crawler::") && !test.contains("crawl::C")).collect();
-    let lines = kept.join("\n#[test]\n");
-    let lines = lines.lines().filter(|line| !line.starts_with("use selvedge::crawl"));
-    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// What tells a mutant from all others, whatever is changed elsewhere.

@@ -51,6 +51,9 @@ pub mod counter {}
 /// ```
 pub mod monitor {}
 
+#[doc = include_str!("crawl.md")]
+pub mod crawl {}
+
 #[doc = include_str!("foreign_calls.md")]
 pub mod foreign_calls {}
 

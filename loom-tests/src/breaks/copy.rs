@@ -11,8 +11,12 @@ use std::{env, fs, process, thread};
 use crate::lists::{self, Edit, MODELS, TESTS};
 use crate::weave::{SWITCH, Woven};
 
-/// The library's root, which gets the switch.
-const ROOT: &str = "src/lib.rs";
+/// Where the switch goes: the root of each crate that has source with edits in it. The crawler's is the test that
+/// builds it on loom.
+const ROOTS: [&str; 2] = ["src/lib.rs", "loom-tests/tests/crawl.rs"];
+
+/// What builds all source that is woven, besides the library in each of both packages.
+pub(crate) const ALSO: [&str; 2] = ["--test", "crawl"];
 
 pub(crate) struct Copy {
     tree: PathBuf,
@@ -32,7 +36,7 @@ impl Copy {
             // A file that is deleted but not committed is listed all the same.
             let Ok(text) = fs::read(root.join(file)) else { continue };
             // The others were woven, or will be.
-            if !file.starts_with("src/") || !file.ends_with(".rs") {
+            if !is_woven(file) {
                 copy.write(file, &text);
             }
         }
@@ -89,8 +93,10 @@ impl Copy {
         let mut out: BTreeSet<usize> = BTreeSet::new();
         loop {
             let woven = self.write_woven(root, edits, &out);
-            let checked =
-                self.cargo(&["check", "-q", "-p", MODELS, "-p", TESTS, "--lib", "--message-format=short"]);
+            let checked = self.cargo(
+                &[&["check", "-q", "-p", MODELS, "-p", TESTS, "--lib", "--message-format=short"][..], &ALSO]
+                    .concat(),
+            );
             if checked.status.success() {
                 return woven;
             }
@@ -103,13 +109,11 @@ impl Copy {
 
     fn write_woven(&self, root: &Path, edits: &[Edit], out: &BTreeSet<usize>) -> BTreeMap<String, Woven> {
         let mut woven = BTreeMap::new();
-        for file in
-            lists::listed(root).into_iter().filter(|file| file.starts_with("src/") && file.ends_with(".rs"))
-        {
+        for file in lists::listed(root).into_iter().filter(|file| is_woven(file)) {
             let Ok(source) = fs::read_to_string(root.join(&file)) else { continue };
             let here = edits.iter().enumerate().filter(|(id, edit)| edit.file == file && !out.contains(id));
             let mut text = Woven::new(&source, &here.collect());
-            if file == ROOT {
+            if ROOTS.contains(&&file[..]) {
                 text.text += SWITCH;
             }
             self.write(&file, text.text.as_bytes());
@@ -145,6 +149,11 @@ impl Drop for Copy {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.lock);
     }
+}
+
+/// True of the source that edits are made in, and of what gets the switch.
+fn is_woven(file: &str) -> bool {
+    ROOTS.contains(&file) || (lists::is_library(file) && file.ends_with(".rs"))
 }
 
 /// The edits that a line of the compiler's is about, `path:line:column: error`.

@@ -149,10 +149,14 @@ pub(crate) fn listed(root: &Path) -> Vec<String> {
     String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
 }
 
+/// True of a file of what is modelled: the library, and the crawler's frontier.
+pub(crate) fn is_library(file: &str) -> bool {
+    file.starts_with("src/") || file.starts_with("crawler/src/frontier/")
+}
+
 /// The texts of the library and of its tests.
 fn sources(root: &Path) -> impl Iterator<Item = String> {
-    let is_source =
-        |file: &String| file.ends_with(".rs") && (file.starts_with("src/") || file.starts_with("tests/"));
+    let is_source = |file: &String| file.ends_with(".rs") && (is_library(file) || file.starts_with("tests/"));
     listed(root)
         .into_iter()
         .filter(is_source)

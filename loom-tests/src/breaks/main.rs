@@ -23,7 +23,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
-use copy::Copy;
+use copy::{ALSO, Copy};
 use lists::{Edit, MODELS, TESTS};
 use run::{End, Programs, Trial};
 use weave::Woven;
@@ -100,7 +100,8 @@ impl Breaks<'_> {
     /// Compiles the library with some edits made, all at once.
     fn compile(&self, package: &str, edits: &[&Edit]) -> Result<(), String> {
         edits.iter().for_each(|edit| self.make(edit));
-        let built = self.copy.cargo(&["check", "-q", "-p", package, "--lib"]);
+        let also = if package == MODELS { &ALSO[..] } else { &[] };
+        let built = self.copy.cargo(&[&["check", "-q", "-p", package, "--lib"], also].concat());
         edits.iter().for_each(|edit| self.put_back(edit));
         if built.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned()) }
     }

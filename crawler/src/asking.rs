@@ -1,0 +1,99 @@
+//! Asking a host for its rules, and opening it.
+
+use selvedge::sync::Arc;
+use url::Url;
+
+use super::canonical::lane;
+use super::engine::{Engine, SITEMAP, redirect};
+use super::fetch::{ErrorKind, FetchError, Method, Response};
+use super::frontier::{LaneId, Lead, Step, Turn};
+use super::log::Visit;
+use super::record::Record;
+use super::retry::Again;
+use super::robots::{self, Rules};
+
+impl Engine {
+    /// Asks the host of a page for its rules, in the page's place. The host lets nobody else in until they
+    /// are known.
+    pub(super) fn ask(&self, mut turn: Turn<'_, Record>, url: &Url, worker: usize) {
+        turn.begin();
+        let mut was_asked = false;
+        let rules = match self.settings.obey_robots {
+            true => self.robots.of(lane(url), &self.token, || {
+                was_asked = true;
+                self.rules(&turn, url, worker)
+            }),
+            false => Ok(Arc::new(Rules::All)),
+        };
+        match rules {
+            Ok(rules) => {
+                self.admit(turn.lane, url, rules, was_asked);
+                turn.put_back();
+            }
+            // Nothing was learned, and that is not a no.
+            Err(Again::No) => turn.put_back(),
+            Err(Again::After(wait) | Again::Pause(wait)) => turn.retry_after(wait),
+        }
+    }
+
+    /// Asks a host for its rules; `Err` says when to ask again.
+    fn rules(&self, turn: &Turn<'_, Record>, url: &Url, worker: usize) -> Result<Rules, Again> {
+        let started = self.now();
+        let answer = self.robots_txt(url);
+        let url = robots_url(url);
+        let visit = Visit { url: url.as_str().into(), page: None, worker, started, ended: self.now() };
+        self.log.lock().visits.push(visit);
+        if matches!(&answer, Err(error) if error.kind == ErrorKind::Stopped) {
+            return Err(Again::No);
+        }
+        match self.settings.retry.decide(url.as_str(), turn.tries, &answer) {
+            Again::No => Ok(Rules::of(answer, self.settings.request.name())),
+            again => Err(again),
+        }
+    }
+
+    /// Opens a host whose rules are known.
+    fn admit(&self, lane: LaneId, url: &Url, rules: Arc<Rules>, was_asked: bool) {
+        let (own, theirs) = (self.settings.delay, rules.delay());
+        // A host that wants a pause between requests does not want two at a time.
+        let width = if theirs.is_zero() { self.settings.per_host } else { 1 };
+        if self.settings.sitemaps && self.scope.has_host_of(url) {
+            self.add_sitemaps(url, &rules);
+        }
+        self.hosts.write().insert(lane, rules);
+        self.frontier.set_lane(lane, width, own.max(theirs), was_asked);
+    }
+
+    fn add_sitemaps(&self, url: &Url, rules: &Rules) {
+        let usual = [url.join("/sitemap.xml").expect("a path joins any http URL").into()];
+        let named = rules.sitemaps();
+        for text in if named.is_empty() { &usual[..] } else { named } {
+            if let Some(map) = self.resolve(url, text) {
+                self.add_sitemap(&map);
+            }
+        }
+    }
+
+    /// Adds a sitemap, as near as the start: what it lists is a link away.
+    pub(super) fn add_sitemap(&self, map: &Url) {
+        let (url, lane) = (map.as_str(), lane(map));
+        self.frontier.seed(&Lead { url, lane, step: Step::Link, label: "", rank: SITEMAP, skip: None });
+    }
+
+    fn robots_txt(&self, url: &Url) -> Result<Response, FetchError> {
+        let mut url = robots_url(url);
+        for _ in 0..robots::REDIRECTS {
+            let response = self.fetch(&self.request(&url, Method::Get, &[], robots::CAP))?;
+            match redirect(&response).and_then(|to| self.resolve(&url, to)) {
+                Some(to) => url = to,
+                None => return Ok(response),
+            }
+        }
+        // One that leads nowhere is none.
+        Ok(Response::status(404))
+    }
+}
+
+fn robots_url(url: &Url) -> Url {
+    url.join("/robots.txt").expect("a path joins any http URL")
+}

@@ -1,0 +1,294 @@
+//! What the user asked for.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use lexopt::prelude::*;
+use selvedge_crawl::{Builder, Pattern};
+
+use crate::outputs::{Format, Outputs};
+
+pub(crate) const HELP: &str = "\
+Crawls a web site and reports its dead links.
+
+Usage: selvedge-crawl [OPTIONS] URL
+       selvedge-crawl [OPTIONS] --resume FILE
+       selvedge-crawl [OPTIONS]
+
+Without a URL it crawls a small site of its own, served on the loopback address, in
+which every kind of trouble is planted, draws the run in crawl.svg, and checks that it
+found exactly what was planted.
+
+What is crawled:
+  --depth N            links followed away from the start           [all]
+  --pages N            pages fetched in all                         [all]
+  --time SECONDS       time for the whole crawl                     [no limit]
+  --host NAME          a host in addition to the URL's; repeatable
+  --subdomains         hosts below these, too
+  --prefix PATH        only paths that begin so; repeatable
+  --include PATTERN    only URLs that match; repeatable
+  --exclude PATTERN    no URLs that match; repeatable
+                       a pattern is a glob over the whole URL, or re: and a regular expression
+  --external           look at links that lead out, without reading what is there
+  --assets             look at pictures, scripts and style sheets, too
+  --sitemaps           read the sitemaps
+  --no-robots          do not ask for robots.txt
+
+How:
+  --workers N          pages fetched at the same time               [8]
+  --per-host N         of these, at the same host and port          [6]
+  --delay SECONDS      between two requests to one host             [0]
+  --timeout SECONDS    for one request                              [30]
+  --retries N          for what fails for the moment                [2]
+  --max-size BYTES     a larger page is not read                    [4194304]
+  --user-agent TEXT    what servers are told                        [selvedge-crawl/version]
+  --header 'NAME: VALUE'  sent with every request; repeatable
+
+What comes out:
+  --format FORMAT      text, json, csv or html                      [text]
+  --output FILE        where to write it                            [standard output]
+  --html FILE          a report with pictures, in addition
+  --svg FILE           the picture of the run, in addition
+  --state FILE         where to keep the state of a crawl that was stopped
+  --resume FILE        go on with a crawl: its state, or its JSON report
+  --quiet              no progress, and only the dead links
+  --help, --version
+
+robots.txt is obeyed. Ctrl-C stops the crawl and still reports what was found; a second one
+ends the program.
+
+Exit status: 0 no dead links, 1 dead links, 2 bad use, 4 the time ran out, 130 interrupted;
+on its own site 0 exactly what was planted, 3 anything else.
+";
+
+/// The command line, checked.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) start: Option<String>,
+    pub(crate) resume: Option<PathBuf>,
+    pub(crate) builder: Builder,
+    pub(crate) outputs: Outputs,
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Crawl(Box<Options>),
+    /// A crawl of the embedded site.
+    Demo,
+    Help,
+    Version,
+}
+
+impl Options {
+    /// Reads a command line. The error is a sentence for the user.
+    pub(crate) fn parse(parser: lexopt::Parser, builder: Builder) -> Result<Asked, String> {
+        let mut asks = None;
+        let options = Options::read_until(parser, builder, &mut asks)?;
+        match (asks, &options.start, &options.resume) {
+            (Some(asked), ..) => Ok(asked),
+            (None, Some(_), Some(_)) => {
+                Err("--resume knows where the crawl began; leave the URL out.".to_owned())
+            }
+            (None, None, None) => Ok(Asked::Demo),
+            (None, ..) => Ok(Asked::Crawl(Box::new(options))),
+        }
+    }
+
+    /// Reads a command line that has been read before.
+    pub(crate) fn read(parser: lexopt::Parser, builder: Builder) -> Result<Self, String> {
+        Options::read_until(parser, builder, &mut None)
+    }
+
+    /// Reads a command line, as far as something that asks for no crawl.
+    fn read_until(
+        mut parser: lexopt::Parser,
+        builder: Builder,
+        asks: &mut Option<Asked>,
+    ) -> Result<Self, String> {
+        let mut options = Options { start: None, resume: None, builder, outputs: Outputs::default() };
+        while let Some(arg) = parser.next().map_err(sentence)? {
+            match arg {
+                Short('h') | Long("help") => *asks = Some(Asked::Help),
+                Short('V') | Long("version") => *asks = Some(Asked::Version),
+                Value(text) if options.start.is_none() => {
+                    options.start = Some(text.string().map_err(sentence)?)
+                }
+                Value(text) => {
+                    return Err(format!(
+                        "One URL is enough, but {text:?} came after it; crawl them one by one."
+                    ));
+                }
+                Long(name) => {
+                    let name = name.to_owned();
+                    options = options.set(&name, &mut parser)?;
+                }
+                other => return Err(sentence(other.unexpected())),
+            }
+            if asks.is_some() {
+                break;
+            }
+        }
+        Ok(options)
+    }
+
+    fn set(mut self, name: &str, parser: &mut lexopt::Parser) -> Result<Self, String> {
+        let outputs = &mut self.outputs;
+        match name {
+            "format" => outputs.format = format(&text(parser)?)?,
+            "output" => outputs.output = Some(path(parser)?),
+            "html" => outputs.html = Some(path(parser)?),
+            "svg" => outputs.svg = Some(path(parser)?),
+            "state" => outputs.state = Some(path(parser)?),
+            "quiet" => outputs.quiet = true,
+            "resume" => self.resume = Some(path(parser)?),
+            _ => self.builder = build(self.builder, name, parser)?,
+        }
+        Ok(self)
+    }
+}
+
+/// Sets what is the crawler's own business.
+fn build(builder: Builder, name: &str, parser: &mut lexopt::Parser) -> Result<Builder, String> {
+    Ok(match name {
+        "depth" => builder.depth(number(parser, name, 0..=u32::MAX)?),
+        "pages" => builder.pages(number(parser, name, 1..=usize::MAX)?),
+        "time" => builder.time(seconds(parser, name)?),
+        "host" => builder.host(text(parser)?),
+        "subdomains" => builder.subdomains(true),
+        "prefix" => builder.path_prefix(text(parser)?),
+        "include" => builder.include(pattern(&text(parser)?)?),
+        "exclude" => builder.exclude(pattern(&text(parser)?)?),
+        "external" => builder.external(true),
+        "assets" => builder.assets(true),
+        "sitemaps" => builder.sitemaps(true),
+        "no-robots" => builder.obey_robots(false),
+        "workers" => builder.workers(number(parser, name, 1..=1024)?),
+        "per-host" => builder.per_host(number(parser, name, 1..=1024)?),
+        "delay" => builder.delay(seconds(parser, name)?),
+        "timeout" => {
+            let time = seconds(parser, name)?;
+            builder.timeout(time).read_timeout(time).connect_timeout(time)
+        }
+        "retries" => builder.retries(number(parser, name, 0..=100)?),
+        "max-size" => builder.body_cap(number(parser, name, 0..=1 << 40)?),
+        "user-agent" => builder.user_agent(text(parser)?),
+        "header" => {
+            let header = text(parser)?;
+            let (name, value) = header.split_once(':').ok_or("--header takes 'NAME: VALUE'.")?;
+            builder.header(name.trim(), value.trim())
+        }
+        _ => return Err(sentence(Long(name).unexpected())),
+    })
+}
+
+fn sentence(error: lexopt::Error) -> String {
+    format!("{error}; --help lists what there is.")
+}
+
+fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
+    parser.value().and_then(ValueExt::string).map_err(sentence)
+}
+
+fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
+    parser.value().map(PathBuf::from).map_err(sentence)
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        "csv" => Ok(Format::Csv),
+        "html" => Ok(Format::Html),
+        _ => Err(format!("--format takes text, json, csv or html, not {text:?}.")),
+    }
+}
+
+fn pattern(text: &str) -> Result<Pattern, String> {
+    let pattern = match text.strip_prefix("re:") {
+        Some(regex) => Pattern::regex(regex),
+        None => Pattern::glob(text),
+    };
+    pattern.map_err(|error| format!("{error}."))
+}
+
+fn number<N>(parser: &mut lexopt::Parser, name: &str, range: std::ops::RangeInclusive<N>) -> Result<N, String>
+where
+    N: FromStr + PartialOrd + Display,
+{
+    let text = parser.value().map_err(sentence)?;
+    let number = text.to_str().and_then(|text| text.parse().ok()).filter(|number| range.contains(number));
+    let (least, most) = range.into_inner();
+    number.ok_or_else(|| format!("--{name} takes a whole number from {least} to {most}, not {text:?}."))
+}
+
+fn seconds(parser: &mut lexopt::Parser, name: &str) -> Result<Duration, String> {
+    let text = parser.value().map_err(sentence)?;
+    let seconds = text.to_str().and_then(|text| text.parse().ok()).filter(|&seconds: &f64| seconds >= 0.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("--{name} takes a number of seconds, such as 2.5, not {text:?}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use selvedge_crawl::Crawler;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Asked, String> {
+        Options::parse(lexopt::Parser::from_args(args), Crawler::builder())
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let args = "http://loom.test --depth 1 --pages 9 --time 60 --host a.test --subdomains --prefix /a \
+            --include */a/* --exclude re:b$ --external --assets --sitemaps --no-robots --workers 3 --per-host=2 \
+            --delay 0.5 --timeout 2.5 --retries 0 --max-size 100 --user-agent me/1 --format csv --output o \
+            --html h --svg s --state t --quiet --header X-A:1";
+        let Ok(Asked::Crawl(options)) = parse(&args.split_whitespace().collect::<Vec<_>>()) else {
+            panic!("{:?}", parse(&args.split_whitespace().collect::<Vec<_>>()));
+        };
+        assert_eq!(options.start.as_deref(), Some("http://loom.test"));
+        assert_eq!((options.outputs.format, options.outputs.quiet), (Format::Csv, true));
+        let told = format!("{:?}", options.builder);
+        for setting in
+            ["depth: 1,", "pages: 9,", "workers: 3,", "per_host: 2,", "2.5s", "500ms", "me/1", "X-A"]
+        {
+            assert!(told.contains(setting), "{setting} is not in {told}");
+        }
+    }
+
+    #[test]
+    fn every_option_that_help_names_exists() {
+        for word in HELP.split_whitespace().filter_map(|word| word.strip_prefix("--")) {
+            let name = word.trim_end_matches([',', ';', '.', '\'']);
+            // With a value that none of them takes, so each fails, but none as unknown.
+            let error = parse(&[&format!("--{name}=?")]).err().unwrap_or_default();
+            assert!(!error.contains("invalid option"), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_bad_argument_gets_a_sentence_that_says_what_to_do() {
+        for (args, hint) in [
+            (vec!["--workers", "none"], "whole number from 1 to 1024"),
+            (vec!["--workers", "0"], "whole number from 1 to 1024"),
+            (vec!["--timeout", "-1"], "such as 2.5"),
+            (vec!["--timeout", "1e40"], "such as 2.5"),
+            (vec!["--colour"], "--help"),
+            (vec!["--svg"], "--help"),
+            (vec!["--format", "xml"], "text, json, csv or html"),
+            (vec!["--include", "["], "is not a pattern"),
+            (vec!["--exclude", "re:("], "is not a pattern"),
+            (vec!["--header", "x"], "NAME: VALUE"),
+            (vec!["http://a.test", "http://b.test"], "one by one"),
+            (vec!["http://a.test", "--resume", "x"], "leave the URL out"),
+        ] {
+            let error = parse(&args).unwrap_err();
+            assert!(error.contains(hint), "{args:?}: {error}");
+        }
+    }
+}

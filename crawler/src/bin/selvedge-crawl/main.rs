@@ -1,0 +1,115 @@
+//! `selvedge-crawl`: a link checker for the command line. `--help` says what it can do.
+
+mod args;
+mod demo;
+mod outputs;
+mod progress;
+
+use std::error::Error;
+use std::fs::File;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use selvedge::CancelToken;
+use selvedge::error::WaitError;
+use selvedge_crawl::{Crawl, Crawler, Ended, Report};
+
+use args::{Asked, Options};
+use demo::Site;
+use outputs::print;
+use progress::Progress;
+
+/// How often the progress is shown while no page comes.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The exit status if the embedded site was not found as it was planted.
+const NOT_AS_PLANTED: u8 = 3;
+
+fn main() -> ExitCode {
+    let ended = match Options::parse(lexopt::Parser::from_env(), Crawler::builder()) {
+        Ok(Asked::Help) => print(args::HELP.as_bytes()).map(|()| ExitCode::SUCCESS),
+        Ok(Asked::Version) => print(concat!("selvedge-crawl ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
+            .map(|()| ExitCode::SUCCESS),
+        Ok(Asked::Crawl(options)) => run(*options),
+        Ok(Asked::Demo) => demonstrate(),
+        Err(sentence) => Err(sentence.into()),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
+}
+
+/// Crawls what was asked for.
+fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
+    let token = cancelled_by_interrupt()?;
+    let Options { start, resume, builder, outputs } = options;
+    let crawler = builder.build()?;
+    let crawl = match &resume {
+        Some(file) => crawler.resume(read(file)?, &token)?,
+        None => crawler.spawn(&start.unwrap_or_default(), &token)?,
+    };
+    let report = watch(crawl, Progress::new(outputs.quiet));
+    outputs.write(&report)?;
+    Ok(ExitCode::from(status(&report)))
+}
+
+/// Crawls the embedded site, and says whether it found what was planted.
+fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
+    // Once more, because that site wants other defaults.
+    let Options { builder, mut outputs, .. } = Options::read(lexopt::Parser::from_env(), demo::builder())?;
+    let picture = outputs.svg.get_or_insert_with(|| "crawl.svg".into()).clone();
+    let token = cancelled_by_interrupt()?;
+    let site = Site::open()?;
+    let crawl = builder.build()?.spawn(site.start().as_str(), &token)?;
+    let report = watch(crawl, Progress::new(outputs.quiet));
+    outputs.write(&report)?;
+    let verdict = site.verdict(&report);
+    if outputs.is_for_people() {
+        print(format!("\nThe run is drawn in {}.\n{verdict}\n", picture.display()).as_bytes())?;
+    }
+    let status = match report.ended() {
+        Ended::Complete if verdict.is_exact() => 0,
+        Ended::Complete => NOT_AS_PLANTED,
+        _ => status(&report),
+    };
+    Ok(ExitCode::from(status))
+}
+
+/// A token that Ctrl-C cancels. A second one ends the program: who says it twice does not want to wait.
+fn cancelled_by_interrupt() -> Result<CancelToken, ctrlc::Error> {
+    let token = CancelToken::new();
+    let interrupt = token.clone();
+    ctrlc::set_handler(move || {
+        if interrupt.is_cancelled() {
+            std::process::exit(130);
+        }
+        interrupt.cancel_because("interrupted");
+    })?;
+    Ok(token)
+}
+
+/// Shows how far a crawl is until it is over.
+fn watch(mut crawl: Crawl, mut progress: Progress) -> Report {
+    while let Ok(Some(_)) | Err(WaitError::TimedOut) = crawl.next_until(TICK).map(|page| page.map(drop)) {
+        progress.show(&crawl.progress());
+    }
+    progress.finish();
+    crawl.finish()
+}
+
+fn read(file: &Path) -> Result<Report, Box<dyn Error>> {
+    let named = |error: &dyn Error| format!("{} cannot be resumed: {error}.", file.display());
+    let open = File::open(file).map_err(|error| named(&error))?;
+    Ok(Report::read_json(open).map_err(|error| named(&error))?)
+}
+
+/// The exit status, as `--help` has it.
+fn status(report: &Report) -> u8 {
+    match report.ended() {
+        Ended::Cancelled(_) => 130,
+        Ended::OutOfTime => 4,
+        Ended::Complete => u8::from(report.dead_count() > 0),
+    }
+}

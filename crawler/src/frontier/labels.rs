@@ -1,0 +1,34 @@
+//! What is written on links.
+
+use std::collections::HashMap;
+
+use selvedge::sync::Arc;
+
+use super::page::Edge;
+
+/// What is written on links: each text once, since a menu is on every page.
+#[derive(Debug, Default)]
+pub(super) struct Labels {
+    pub(super) texts: Vec<Arc<str>>,
+    by_text: HashMap<Arc<str>, u32>,
+    bytes: usize,
+}
+
+/// Bytes of texts on links that are kept; beyond them a new text is left out.
+const LABEL_BYTES: usize = 16 << 20;
+
+impl Labels {
+    pub(super) fn of(&mut self, text: &str) -> u32 {
+        if let Some(&known) = self.by_text.get(text) {
+            return known;
+        }
+        if self.bytes + text.len() > LABEL_BYTES {
+            return Edge::UNLABELLED;
+        }
+        let (id, text) = (self.texts.len() as u32, Arc::<str>::from(text));
+        self.bytes += text.len();
+        self.by_text.insert(Arc::clone(&text), id);
+        self.texts.push(text);
+        id
+    }
+}

@@ -1,0 +1,326 @@
+//! Every page once, nearest first, at its shortest distance. Pure: no threads, no locks, no clock.
+//!
+//! | state | means | leaves it by |
+//! |---|---|---|
+//! | `Waiting` | found, within the limits | being taken |
+//! | `Out` | somebody has it | being finished, skipped or put back |
+//! | `TooFar` | found, but too deep or behind too many redirects | a shorter way to it |
+//! | `Fetched` | settled | a link that wants more of it than was fetched (its rank) |
+//! | `Skipped` | settled | a link that wants it although another did not |
+//!
+//! 1. Every URL has one page, and a page is fetched once for each rank that was asked of it.
+//! 2. The crawl is over when no page is `Out` and none waits: only a page that is out can find others.
+//! 3. When it is over, every page's distance is the shortest over all links that were recorded.
+//!
+//! The third is not free. Pages are taken nearest first, but a slow page may report its links after a fast
+//! page has led to the same target by a longer way. A barrier between the levels would be exact and would
+//! have every worker wait for the slowest page of each level. Instead a shorter way, when it turns up,
+//! corrects the target and everything found behind it.
+//!
+//! Memory is bounded by [`Limits`]: a URL that is new when there are `urls` is refused and counted; a link
+//! beyond `links` is followed, not recorded, and counted.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use selvedge::sync::Arc;
+
+use super::labels::Labels;
+use super::lanes::Lanes;
+use super::page::{Counts, Distance, Edge, Entry, Lead, Limits, PageId, Restored, Skip, State, Step};
+
+/// The table of all pages. See the module.
+#[derive(Debug)]
+pub(crate) struct Ledger<R> {
+    limits: Limits,
+    entries: Vec<Entry<R>>,
+    by_url: HashMap<Arc<str>, PageId>,
+    pub(super) lanes: Lanes,
+    labels: Labels,
+    out: usize,
+    fetched: usize,
+    links: usize,
+    refused: u64,
+    unrecorded: u64,
+}
+
+impl<R> Ledger<R> {
+    pub(super) fn new(limits: Limits) -> Self {
+        Ledger {
+            limits,
+            entries: Vec::new(),
+            by_url: HashMap::new(),
+            lanes: Lanes::default(),
+            labels: Labels::default(),
+            out: 0,
+            fetched: 0,
+            links: 0,
+            refused: 0,
+            unrecorded: 0,
+        }
+    }
+
+    /// Notes a page that the crawl begins at. `None` if the table is full.
+    pub(super) fn seed(&mut self, lead: &Lead<'_>, now: Instant) -> Option<PageId> {
+        self.arrive(lead, Distance::default(), now)
+    }
+
+    /// Notes that `from` leads somewhere. A page that is new and to be fetched will be; one that is known may
+    /// turn out to be nearer, or to be wanted for more. `None` if it is new and the table is full.
+    pub(super) fn lead(&mut self, from: PageId, lead: &Lead<'_>, now: Instant) -> Option<PageId> {
+        let distance = self.entries[from as usize].distance.after(lead.step);
+        let to = self.arrive(lead, distance, now)?;
+        if self.links < self.limits.links {
+            self.links += 1;
+            let label = match lead.step {
+                Step::Link => self.labels.of(lead.label),
+                Step::Redirect => Edge::REDIRECT,
+            };
+            self.entries[from as usize].leads_to.push(Edge { to, label });
+        } else {
+            self.unrecorded += 1;
+        }
+        Some(to)
+    }
+
+    fn arrive(&mut self, lead: &Lead<'_>, distance: Distance, now: Instant) -> Option<PageId> {
+        let Some(&known) = self.by_url.get(lead.url) else { return self.add(lead, distance, now) };
+        self.want(known, lead, now);
+        self.come_nearer(known, distance, now);
+        Some(known)
+    }
+
+    fn add(&mut self, lead: &Lead<'_>, distance: Distance, now: Instant) -> Option<PageId> {
+        if self.entries.len() >= self.limits.urls {
+            self.refused += 1;
+            return None;
+        }
+        let id = self.entries.len() as PageId;
+        let state = match lead.skip {
+            Some(why) => State::Skipped(why),
+            None if self.limits.allow(distance) => State::Waiting,
+            None => State::TooFar,
+        };
+        let (url, lane) = (Arc::<str>::from(lead.url), self.lanes.named(lead.lane));
+        self.by_url.insert(Arc::clone(&url), id);
+        self.entries.push(Entry {
+            url,
+            lane,
+            distance,
+            state,
+            rank: lead.rank,
+            tries: 0,
+            leads_to: Vec::new(),
+            record: None,
+            due: None,
+        });
+        if state == State::Waiting {
+            self.lanes.insert(lane, id, distance, now);
+        }
+        Some(id)
+    }
+
+    /// A known page is linked once more: perhaps by somebody who wants more of it, or wants it at all.
+    fn want(&mut self, id: PageId, lead: &Lead<'_>, now: Instant) {
+        let entry = &mut self.entries[id as usize];
+        let more = lead.rank > entry.rank;
+        entry.rank = entry.rank.max(lead.rank);
+        let (lane, distance) = (entry.lane, entry.distance);
+        match entry.state {
+            State::Skipped(Skip::OutOfScope) if lead.skip.is_none() => {}
+            State::Fetched if more && lead.skip.is_none() => self.fetched -= 1,
+            _ => return,
+        }
+        entry.state = if self.limits.allow(distance) { State::Waiting } else { State::TooFar };
+        if entry.state == State::Waiting {
+            self.lanes.insert(lane, id, distance, now);
+        }
+    }
+
+    /// Passes a shorter distance on to everything behind `id`. Ends because distances only shrink; first in,
+    /// first out keeps that polynomial where last in, first out would not be.
+    fn come_nearer(&mut self, id: PageId, distance: Distance, now: Instant) {
+        if distance >= self.entries[id as usize].distance {
+            return;
+        }
+        let mut news = VecDeque::from([(id, distance)]);
+        while let Some((id, distance)) = news.pop_front() {
+            let entry = &mut self.entries[id as usize];
+            if distance >= entry.distance {
+                continue;
+            }
+            if entry.state == State::Waiting {
+                self.lanes.come_nearer(entry.lane, id, (entry.distance, distance), entry.due, now);
+            } else if entry.state == State::TooFar && self.limits.allow(distance) {
+                entry.state = State::Waiting;
+                self.lanes.insert(entry.lane, id, distance, now);
+            }
+            entry.distance = distance;
+            news.extend(entry.leads_to.iter().map(|edge| (edge.to, distance.after(edge.step()))));
+        }
+    }
+
+    /// Takes the nearest page of those hosts that let one out, if one more may be fetched.
+    pub(super) fn take(&mut self, now: Instant) -> Option<PageId> {
+        if self.is_full() {
+            return None;
+        }
+        let (id, _) = self.lanes.take(now)?;
+        let entry = &mut self.entries[id as usize];
+        entry.state = State::Out;
+        self.out += 1;
+        Some(id)
+    }
+
+    /// When the time alone lets a page out.
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        if self.is_full() { None } else { self.lanes.next_timer() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.fetched + self.out >= self.limits.pages
+    }
+
+    /// True if nobody has a page and there is none to take, now or later: the second invariant.
+    pub(super) fn is_over(&self) -> bool {
+        self.out == 0 && (self.lanes.waiting() == 0 || self.fetched >= self.limits.pages)
+    }
+
+    /// Gives back a page that was taken and not fetched after all; until `due`, nobody gets it.
+    pub(super) fn put_back(&mut self, id: PageId, due: Option<Instant>, now: Instant) {
+        self.leave(id, State::Waiting);
+        let entry = &mut self.entries[id as usize];
+        entry.due = due;
+        let (lane, distance) = (entry.lane, entry.distance);
+        match due.filter(|&due| due > now) {
+            Some(due) => {
+                entry.tries += 1;
+                self.lanes.insert_later(lane, id, distance, due, now);
+            }
+            None => self.lanes.insert(lane, id, distance, now),
+        }
+    }
+
+    /// Asks more of a page that somebody has.
+    pub(super) fn raise(&mut self, id: PageId, rank: u8) {
+        let entry = &mut self.entries[id as usize];
+        entry.rank = entry.rank.max(rank);
+    }
+
+    /// Settles a page that was fetched for `rank`, whatever came of it. Gives back what was recorded before.
+    pub(super) fn finish(&mut self, id: PageId, rank: u8, record: R, now: Instant) -> Option<R> {
+        self.leave(id, State::Fetched);
+        self.fetched += 1;
+        let entry = &mut self.entries[id as usize];
+        let before = entry.record.replace(record);
+        // Somebody wanted more while it was out.
+        if entry.rank > rank {
+            self.fetched -= 1;
+            entry.state = State::Waiting;
+            let (lane, distance) = (entry.lane, entry.distance);
+            self.lanes.insert(lane, id, distance, now);
+        }
+        before
+    }
+
+    /// Settles a page that may not be fetched. It does not count as one of the pages in the limit.
+    pub(super) fn skip(&mut self, id: PageId, why: Skip) {
+        self.leave(id, State::Skipped(why));
+    }
+
+    fn leave(&mut self, id: PageId, state: State) {
+        let entry = &mut self.entries[id as usize];
+        assert_eq!(entry.state, State::Out, "{} was settled twice", entry.url);
+        entry.state = state;
+        self.out -= 1;
+    }
+
+    /// Drops the links of a page that is fetched once more.
+    pub(super) fn forget_leads(&mut self, id: PageId) {
+        self.links -= self.entries[id as usize].leads_to.len();
+        self.entries[id as usize].leads_to.clear();
+    }
+
+    pub(super) fn trim(&mut self, id: PageId) {
+        self.entries[id as usize].leads_to.shrink_to_fit();
+    }
+
+    /// The page of this number.
+    pub(crate) fn entry(&self, id: PageId) -> &Entry<R> {
+        &self.entries[id as usize]
+    }
+
+    /// All pages, in the order in which they were found.
+    pub(crate) fn entries(&self) -> &[Entry<R>] {
+        &self.entries
+    }
+
+    /// What is written on links: what [`Edge::label`] counts.
+    pub(crate) fn labels(&self) -> &[Arc<str>] {
+        &self.labels.texts
+    }
+
+    /// All pages and what is written on links, for keeps.
+    pub(crate) fn into_parts(self) -> (Vec<Entry<R>>, Vec<Arc<str>>) {
+        (self.entries, self.labels.texts)
+    }
+
+    /// How many URLs there was no room for, counted once for each link to them.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// How many links were followed without being recorded.
+    pub(crate) fn unrecorded(&self) -> u64 {
+        self.unrecorded
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            found: self.entries.len(),
+            waiting: self.lanes.waiting(),
+            out: self.out,
+            fetched: self.fetched,
+        }
+    }
+
+    /// Puts a page into the table as an earlier crawl left it. A page that was out waits.
+    pub(super) fn restore(&mut self, page: Restored<'_, R>, now: Instant) -> PageId {
+        let id = self.entries.len() as PageId;
+        let (url, lane) = (Arc::<str>::from(page.url), self.lanes.named(page.lane));
+        let state = match page.state {
+            State::Out | State::Waiting | State::TooFar if self.limits.allow(page.distance) => State::Waiting,
+            State::Out | State::Waiting => State::TooFar,
+            other => other,
+        };
+        match state {
+            State::Waiting => self.lanes.insert(lane, id, page.distance, now),
+            State::Fetched => self.fetched += 1,
+            _ => {}
+        }
+        self.by_url.insert(Arc::clone(&url), id);
+        self.entries.push(Entry {
+            url,
+            lane,
+            distance: page.distance,
+            state,
+            rank: page.rank,
+            tries: 0,
+            leads_to: Vec::new(),
+            record: page.record,
+            due: None,
+        });
+        id
+    }
+
+    pub(super) fn restore_link(&mut self, from: PageId, to: PageId, step: Step, label: &str) {
+        let label = if step == Step::Redirect { Edge::REDIRECT } else { self.labels.of(label) };
+        self.links += 1;
+        self.entries[from as usize].leads_to.push(Edge { to, label });
+    }
+}
+
+/// The moment `wait` from now; where that is none, one that nobody will see.
+pub(super) fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now + Duration::from_secs(1 << 31))
+}

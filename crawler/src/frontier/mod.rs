@@ -1,0 +1,335 @@
+//! Which page next, for any number of workers, and when there is nothing left.
+//!
+//! ```text
+//! worker ──take──▶ turn ──begin──▶ request ──finish(leads)──▶ settled
+//!                    │                │
+//!                    └───put_back─────┴──retry_after─────▶ waits again
+//! ```
+//! The obvious crawler is a function that fetches a page and calls itself for every link. If it holds a
+//! permit while it waits for those calls, as many pages with links as there are permits stop it for ever.
+//! Here a worker waits for nothing but its own request:
+//!
+//! 1. *A turn is a page and a place at its host, together.* A page is only given out when its host would let
+//!    a request begin now, so nobody who holds one waits for the other, and no worker stands at a host's gate
+//!    while another host has pages.
+//! 2. *The end is exact.* Finishing a page and adding what it led to are one critical section, so "no page
+//!    out and none waiting" is never seen between them. Who makes it true wakes everybody.
+//! 3. *No wake-up is carried off.* The pages are the state of a [`Monitor`]: whoever changes them looks for
+//!    each sleeper in turn whether there is a page for it, and hands the page over.
+//! 4. *One of the sleepers watches the time.* A monitor looks when the state changes, and time is no part of
+//!    it. So where the next page only waits for a host's delay, one sleeper waits until then and the others
+//!    sleep on: with 16 workers and one slow host, a page wakes one thread, not 16. If an earlier moment
+//!    turns up, it waits for that.
+//!
+//! The monitor's lock orders everything. The pages are in `ledger`, the hosts in `lanes`; both are pure.
+//! Nothing here knows of HTTP, so the repository's models (`loom-tests/tests/crawl.rs`) build this folder as it is.
+
+mod labels;
+mod lanes;
+mod ledger;
+mod page;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+pub(crate) use lanes::LaneId;
+pub(crate) use ledger::Ledger;
+pub use page::{Counts, PageId, Skip, State, Step};
+pub(crate) use page::{Distance, Edge, Entry, Lead, Limits, Restored};
+
+use selvedge::error::WaitError;
+use selvedge::sync::Arc;
+use selvedge::{CancelToken, Clock, Monitor, MonitorGuard, Until};
+
+/// The pages of one crawl, shared by its workers. See the module.
+pub(crate) struct Frontier<R> {
+    state: Monitor<Inner<R>>,
+    clock: Clock,
+}
+
+struct Inner<R> {
+    ledger: Ledger<R>,
+    /// A sleeper watches the time.
+    is_watched: bool,
+}
+
+/// What a worker that wants a page finds.
+enum Found<T> {
+    Page(T),
+    /// It is to watch the time until then.
+    Watch(Instant),
+    /// The crawl is over.
+    Over,
+    /// Another look is worth while: it would watch for the wrong time.
+    Again,
+}
+
+/// A page that was taken, with its place at its host. Dropped without having been settled, it waits again.
+#[must_use = "a turn that is dropped puts its page back"]
+pub(crate) struct Turn<'f, R> {
+    frontier: &'f Frontier<R>,
+    /// Which page.
+    pub page: PageId,
+    /// Its URL.
+    pub url: Arc<str>,
+    /// Its host.
+    pub lane: LaneId,
+    /// How far it is from the start, as far as was known when it was taken.
+    pub distance: Distance,
+    /// How much is wanted of it.
+    pub rank: u8,
+    /// How often it was tried before.
+    pub tries: u32,
+    begun: bool,
+    settled: bool,
+}
+
+impl<R> Frontier<R> {
+    /// Makes a frontier with no pages.
+    pub(crate) fn new(limits: Limits, clock: &Clock) -> Self {
+        let inner = Inner { ledger: Ledger::new(limits), is_watched: false };
+        Frontier { state: Monitor::new(inner), clock: clock.clone() }
+    }
+
+    /// Adds a page that the crawl begins at. `None` if there is no room for a page.
+    pub(crate) fn seed(&self, lead: &Lead<'_>) -> Option<PageId> {
+        self.change(|ledger, now| ledger.seed(lead, now))
+    }
+
+    /// Takes the nearest page of all hosts that would let a request begin; waits until there is one.
+    ///
+    /// # Errors
+    /// [`WaitError::Closed`] when the crawl is over: no page is out and none waits. [`WaitError::Cancelled`].
+    pub(crate) fn take(&self, token: &CancelToken) -> Result<Turn<'_, R>, WaitError>
+    where
+        R: Send,
+    {
+        loop {
+            let turn = match self.state.wait_until(token, |inner| self.look(inner))? {
+                Found::Page(turn) => turn,
+                Found::Over => return Err(WaitError::Closed),
+                Found::Again => continue,
+                Found::Watch(at) => match self.watch(at, token)? {
+                    Some(turn) => turn,
+                    None => continue,
+                },
+            };
+            // A page and a cancel may tie, and the page may be one that another worker put back because of
+            // the cancel. If this thread's token is cancelled, so that it would begin nothing, the page waits
+            // again.
+            return if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(turn) };
+        }
+    }
+
+    /// What there is for a worker, under the lock.
+    fn look(&self, inner: &mut Inner<R>) -> Option<Found<Turn<'_, R>>> {
+        let now = self.clock.now();
+        if let Some(page) = inner.ledger.take(now) {
+            return Some(Found::Page(self.turn(&inner.ledger, page)));
+        }
+        if inner.ledger.is_over() {
+            return Some(Found::Over);
+        }
+        let at = inner.ledger.next_timer().filter(|_| !inner.is_watched)?;
+        inner.is_watched = true;
+        Some(Found::Watch(at))
+    }
+
+    /// Waits until `at`, or until there is something else to do. `None` if another look is worth while.
+    fn watch(&self, at: Instant, token: &CancelToken) -> Result<Option<Turn<'_, R>>, WaitError>
+    where
+        R: Send,
+    {
+        let found = self.state.wait_until(Until::from((&self.clock, at)).or_cancelled(token), |inner| {
+            // Nobody watches while this one looks; it would find itself otherwise.
+            inner.is_watched = false;
+            match self.look(inner) {
+                Some(Found::Watch(next)) if next >= at => None,
+                Some(Found::Watch(_)) => {
+                    inner.is_watched = false;
+                    Some(Found::Again)
+                }
+                None => Some(Found::Again),
+                found => found,
+            }
+        });
+        match found {
+            Ok(Found::Page(turn)) => Ok(Some(turn)),
+            Ok(_) => Ok(None),
+            // The time has come, or this thread leaves: somebody else is to watch. Unlocking sees to that.
+            Err(ended) => {
+                self.state.lock().is_watched = false;
+                if ended == WaitError::TimedOut { Ok(None) } else { Err(ended) }
+            }
+        }
+    }
+
+    fn turn(&self, ledger: &Ledger<R>, page: PageId) -> Turn<'_, R> {
+        let Entry { url, lane, distance, rank, tries, .. } = ledger.entry(page);
+        Turn {
+            frontier: self,
+            page,
+            url: Arc::clone(url),
+            lane: *lane,
+            distance: *distance,
+            rank: *rank,
+            tries: *tries,
+            // Where there is no delay, nobody waits to hear of it.
+            begun: !ledger.lanes.is_paced(*lane),
+            settled: false,
+        }
+    }
+
+    /// Lets the pages of a host out `width` at a time and `delay` apart; the first a delay from now if
+    /// `was_asked`, because somebody has just asked it for something else.
+    pub(crate) fn set_lane(&self, lane: LaneId, width: usize, delay: Duration, was_asked: bool) {
+        self.change(|ledger, now| ledger.lanes.set(lane, width, delay, was_asked, now));
+    }
+
+    /// Lets no request to a host begin for `time`.
+    pub(crate) fn pause_lane(&self, lane: LaneId, time: Duration) {
+        self.change(|ledger, now| ledger.lanes.pause(lane, ledger::later(now, time), now));
+    }
+
+    /// Puts in the pages of an earlier crawl, as they were, by their numbers, and then the links between
+    /// them.
+    pub(crate) fn restore<'a>(
+        &self,
+        pages: impl Iterator<Item = Restored<'a, R>>,
+        links: impl Iterator<Item = (PageId, PageId, Step, &'a str)>,
+    ) {
+        self.change(|ledger, now| {
+            for page in pages {
+                ledger.restore(page, now);
+            }
+            for (from, to, step, label) in links {
+                ledger.restore_link(from, to, step, label);
+            }
+        });
+    }
+
+    /// How far the crawl is.
+    pub(crate) fn counts(&self) -> Counts {
+        self.state.lock().ledger.counts()
+    }
+
+    /// True if no page is out and none can be taken, now or later.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().ledger.is_over()
+    }
+
+    /// All pages, when nobody works on them any more.
+    pub(crate) fn into_ledger(self) -> Ledger<R> {
+        self.state.into_inner().ledger
+    }
+
+    /// Shows the pages to `f`, which runs under the frontier's lock.
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&Ledger<R>) -> T) -> T {
+        f(&self.state.lock().ledger)
+    }
+
+    /// Makes a change under the lock. Unlocking sees to whoever it concerns.
+    fn change<T>(&self, f: impl FnOnce(&mut Ledger<R>, Instant) -> T) -> T {
+        let mut state = self.state.lock();
+        let now = self.clock.now();
+        f(&mut state.ledger, now)
+    }
+}
+
+impl<R> Turn<'_, R> {
+    /// Says that the request begins now: the delay to the host's next one counts from here.
+    pub(crate) fn begin(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.frontier.change(|ledger, now| ledger.lanes.begin(self.lane, now));
+        }
+    }
+
+    /// Settles the page with what came of it, and adds what it leads to. Returns the page of each lead, where
+    /// there was room for it.
+    pub(crate) fn finish<'a>(
+        mut self,
+        record: R,
+        leads: impl IntoIterator<Item = Lead<'a>>,
+    ) -> Vec<Option<PageId>> {
+        let (page, rank) = (self.page, self.rank);
+        let (before, found) = self.settle(|ledger, now| {
+            ledger.forget_leads(page);
+            let found = leads.into_iter().map(|lead| ledger.lead(page, &lead, now)).collect();
+            ledger.trim(page);
+            (ledger.finish(page, rank, record, now), found)
+        });
+        // Outside the lock.
+        drop(before);
+        found
+    }
+
+    /// Settles the page as one that may not be fetched.
+    pub(crate) fn skip(mut self, why: Skip) {
+        let page = self.page;
+        self.settle(|ledger, _| ledger.skip(page, why));
+    }
+
+    /// Puts the page back, to be taken again by anybody at once.
+    pub(crate) fn put_back(self) {
+        drop(self);
+    }
+
+    /// Puts the page back, to be taken again at once and for more.
+    pub(crate) fn put_back_for(mut self, rank: u8) {
+        let page = self.page;
+        self.settle(|ledger, now| {
+            ledger.raise(page, rank);
+            ledger.put_back(page, None, now);
+        });
+    }
+
+    /// Puts the page back, to be taken again after `time`.
+    pub(crate) fn retry_after(mut self, time: Duration) {
+        let page = self.page;
+        self.settle(|ledger, now| {
+            let due = ledger::later(now, time.max(Duration::from_nanos(1)));
+            ledger.put_back(page, Some(due), now);
+        });
+    }
+
+    fn settle<T>(&mut self, f: impl FnOnce(&mut Ledger<R>, Instant) -> T) -> T {
+        let (lane, begun) = (self.lane, self.begun);
+        self.settled = true;
+        self.frontier.change(|ledger, now| {
+            let result = f(ledger, now);
+            ledger.lanes.release(lane, begun, now);
+            result
+        })
+    }
+}
+
+impl<R> Drop for Turn<'_, R> {
+    fn drop(&mut self) {
+        if !self.settled {
+            let page = self.page;
+            self.settle(|ledger, now| ledger.put_back(page, None, now));
+        }
+    }
+}
+
+impl<R> fmt::Debug for Frontier<R> {
+    /// Never waits: while another thread has the lock, nothing is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Frontier");
+        if let Some(state) = self.state.try_lock() {
+            out.field("counts", &state.ledger.counts()).field("watched", &state.is_watched);
+            out.field("sleeping", &MonitorGuard::waiting(&state));
+        }
+        out.finish_non_exhaustive()
+    }
+}
+
+impl<R> fmt::Debug for Turn<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("url", &self.url).field("tries", &self.tries).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! A web crawler that finds dead links: a library, and the program `selvedge-crawl`.
+//!
+//! ```
+//! use selvedge_crawl::{Crawler, MemorySite};
+//!
+//! let site = MemorySite::new()                     // in a program: leave `fetch` out, and it is HTTP
+//!     .page("http://loom.test/", "<a href=warp>warp</a> <a href=lost>lost</a>")
+//!     .page("http://loom.test/warp", "<a href=/>home</a>");
+//! let report = Crawler::builder().fetch(site).workers(16).build()?.run("http://loom.test/")?;
+//! for link in report.dead_links() {
+//!     println!("{} {}", link.death, link.url);     // 404 Not Found http://loom.test/lost
+//! }
+//! # assert_eq!(report.dead_count(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # For those who read the source
+//! | file | what is in it |
+//! |---|---|
+//! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
+//! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
+//! | `engine`, `asking`, `reading`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
+//! | `fetch`, `http`, `resolver`, `memory` | one request: the trait, over HTTP, out of memory |
+//! | `html`, `text`, `sitemap`, `robots` | what the answers say |
+//! | `record`, `log`, `report`, `fate` | what was found, and the questions one asks of it |
+//! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
+//! | `panics` | what becomes of panics in callbacks and fetchers |
+//!
+//! It is a client of selvedge's public interface like anybody's: a [`Pool`](selvedge::Pool) for the workers, a
+//! [`Monitor`](selvedge::Monitor) for the pages that they share, a [`SingleFlight`](selvedge::SingleFlight) for
+//! each host's robots.txt, a [`BoundedQueue`](selvedge::BoundedQueue) for pages that somebody wants as they come,
+//! a [`WaitGroup`](selvedge::WaitGroup) for the end, and one [`CancelToken`](selvedge::CancelToken) that reaches
+//! every sleeper.
+
+#![forbid(unsafe_code)]
+
+mod asking;
+mod builder;
+mod canonical;
+mod crawler;
+mod engine;
+mod fate;
+mod fetch;
+mod frontier;
+mod html;
+mod http;
+mod log;
+mod memory;
+mod panics;
+mod reading;
+mod record;
+mod report;
+mod resolver;
+mod resume;
+mod retry;
+mod robots;
+mod scope;
+mod settings;
+mod show;
+mod sitemap;
+mod text;
+
+pub use builder::{BuildError, Builder};
+pub use canonical::{Canonical, TrailingSlash};
+pub use crawler::{Crawl, Crawler, StartError};
+pub use fate::{DeadLink, Death, Fate, LinkedFrom};
+pub use fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
+pub use frontier::{Counts, PageId, Skip, State, Step};
+pub use http::Http;
+pub use log::{Sample, Visit};
+pub use memory::{Asked, MemorySite};
+pub use record::{Outcome, Progress, Record, Visited};
+pub use report::{Ended, Link, Page, Report};
+pub use scope::{Pattern, PatternError};
+pub use show::ReportError;
+
+/// The README's commands and examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

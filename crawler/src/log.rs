@@ -1,0 +1,106 @@
+//! What is noted while a crawl runs, beside the pages: each request, and how long the line was.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use selvedge::sync::Arc;
+
+use super::frontier::{Counts, PageId};
+
+/// Samples that are kept: more than a picture has pixels.
+const SAMPLES: usize = 4096;
+/// Links that are not http, of which so many are kept.
+const NOT_HTTP: usize = 10_000;
+
+/// One request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Visit {
+    /// Whom.
+    pub url: Arc<str>,
+    /// The page; `None` for a robots.txt.
+    pub page: Option<PageId>,
+    /// Which worker, counted from 0.
+    pub worker: usize,
+    /// When it began, counted from the crawl's beginning.
+    pub started: Duration,
+    /// When it ended.
+    pub ended: Duration,
+}
+
+/// How long the line was at a moment.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Sample {
+    /// The moment, counted from the crawl's beginning.
+    pub at: Duration,
+    /// Pages that waited.
+    pub waiting: usize,
+    /// Pages in work.
+    pub in_flight: usize,
+}
+
+/// The notes of all workers.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) visits: Vec<Visit>,
+    pub(super) samples: Samples,
+    pub(super) errors: usize,
+    pub(super) not_http: BTreeSet<String>,
+    pub(super) broken: Vec<(PageId, Box<str>)>,
+}
+
+/// Samples at about equal distances in time: when there are too many, every other one goes.
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    kept: Vec<Sample>,
+    apart: Duration,
+}
+
+impl Samples {
+    pub(super) fn add(&mut self, at: Duration, counts: Counts) {
+        if self.kept.last().is_some_and(|last| at < last.at + self.apart) {
+            return;
+        }
+        self.kept.push(Sample { at, waiting: counts.waiting, in_flight: counts.out });
+        if self.kept.len() >= SAMPLES {
+            let mut odd = false;
+            self.kept.retain(|_| {
+                odd = !odd;
+                odd
+            });
+            self.apart = at / (SAMPLES as u32 / 2);
+        }
+    }
+
+    pub(super) fn kept(&self) -> &[Sample] {
+        &self.kept
+    }
+}
+
+impl Log {
+    pub(super) fn not_http(&mut self, urls: impl IntoIterator<Item = String>) {
+        for url in urls {
+            if self.not_http.len() < NOT_HTTP {
+                self.not_http.insert(url);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_thin_out_instead_of_growing() {
+        let mut samples = Samples::default();
+        for milli in 0..1_000_000 {
+            samples.add(Duration::from_millis(milli), Counts::default());
+        }
+        let kept = samples.kept();
+        assert!((SAMPLES / 4..SAMPLES).contains(&kept.len()), "{}", kept.len());
+        assert!(kept.is_sorted_by_key(|sample| sample.at));
+        assert!(kept.last().unwrap().at > Duration::from_secs(990));
+    }
+}

@@ -1,0 +1,75 @@
+//! What an answer says: its links, its URLs, and the record that is kept of it.
+
+use std::time::Duration;
+
+use selvedge::sync::{Arc, lazy_static};
+use url::Url;
+
+use super::engine::{Engine, LEAF_GET, SITEMAP};
+use super::fetch::{Body, FetchError, Response};
+use super::frontier::PageId;
+use super::html::{Found, Links};
+use super::record::{Outcome, Record};
+use super::sitemap::Sitemap;
+use super::text;
+
+impl Engine {
+    /// The links of a page; those that are none are noted.
+    pub(super) fn links(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
+        let (html, encoding) = text::decode(body, response.get("content-type"));
+        let Links { found, not_http, broken } = Links::of(&html, url, encoding, &self.settings.canonical);
+        if !(not_http.is_empty() && broken.is_empty()) {
+            let mut log = self.log.lock();
+            log.not_http(not_http);
+            let room = self.settings.links.saturating_sub(log.broken.len());
+            log.broken.extend(broken.into_iter().take(room).map(|text| (page, text.into_boxed_str())));
+        }
+        found
+    }
+
+    /// The URLs of a sitemap. Further sitemaps are taken in here.
+    pub(super) fn sitemap(&self, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
+        let (text, _) = text::decode(body, response.get("content-type"));
+        let Sitemap { pages, maps } = Sitemap::of(&text);
+        for map in maps.iter().filter_map(|text| self.resolve(url, text)) {
+            self.add_sitemap(&map);
+        }
+        let found = pages.iter().filter_map(|text| self.resolve(url, text));
+        found.map(|url| Found { url, text: String::new(), is_asset: false }).collect()
+    }
+}
+
+impl Record {
+    pub(super) fn failed(error: &FetchError, took: Duration, retries: u32) -> Self {
+        Record {
+            outcome: Outcome::Failed(error.kind),
+            status: None,
+            mime: None,
+            bytes: 0,
+            took,
+            retries,
+            detail: Some(error.detail.as_str().into()),
+        }
+    }
+
+    pub(super) fn answered(response: &Response, rank: u8, took: Duration, retries: u32) -> Self {
+        let (outcome, bytes) = match (response.status, &response.body) {
+            (300..400, _) if response.get("location").is_some() => (Outcome::Redirect, 0),
+            (..200 | 300.., _) => (Outcome::Refused, 0),
+            (_, Body::TooLarge(bytes)) => (Outcome::TooLarge, *bytes),
+            (_, Body::Read(body)) if rank == SITEMAP => (Outcome::Sitemap, body.len() as u64),
+            (_, Body::Read(body)) if rank > LEAF_GET => (Outcome::Page, body.len() as u64),
+            (_, Body::Read(_) | Body::Unread) => (Outcome::Alive, 0),
+        };
+        let mime = response.mime().filter(|mime| !mime.is_empty()).map(shared);
+        Record { outcome, status: Some(response.status), mime, bytes, took, retries, detail: None }
+    }
+}
+
+/// A media type; the one that nearly every page has is kept once.
+fn shared(mime: &str) -> Arc<str> {
+    lazy_static! {
+        static ref HTML: Arc<str> = Arc::from("text/html");
+    }
+    if mime == &**HTML { Arc::clone(&HTML) } else { Arc::from(mime) }
+}

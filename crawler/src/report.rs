@@ -1,0 +1,342 @@
+//! What a crawl found.
+
+use std::fmt;
+use std::time::Duration;
+
+use selvedge::sync::{Arc, OnceLock};
+
+use super::crawler::ended;
+use super::engine::Engine;
+use super::frontier::{Edge, Entry, Ledger};
+use super::frontier::{PageId, Skip, State, Step};
+use super::log::{Log, Sample, Visit};
+use super::record::{Outcome, Record};
+use crate::panics;
+
+/// Everything that a crawl found. Times count from its beginning.
+///
+/// # Examples
+/// ```
+/// use selvedge_crawl::{Crawler, MemorySite};
+///
+/// let site = MemorySite::new().page("http://loom.test/", "<a href=/x>the warp</a> <a href=mailto:a@b.test>");
+/// let report = Crawler::builder().fetch(site).build()?.run("http://loom.test/")?;
+/// let lost = report.find("http://loom.test/x").unwrap();
+/// assert_eq!((report.page(lost).depth, report.page(lost).status()), (1, Some(404)));
+/// let from: Vec<_> = report.linked_from(lost).map(|link| (link.page, link.text)).collect();
+/// assert_eq!(from, [(0, "the warp")]);
+/// assert!(report.is_whole());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cost
+/// The first question about who links to a page turns all links round, once.
+pub struct Report {
+    pub(super) pages: Vec<Page>,
+    pub(super) labels: Vec<Arc<str>>,
+    pub(super) log: Log,
+    pub(super) hosts: Vec<String>,
+    pub(super) front: Option<PageId>,
+    pub(super) took: Duration,
+    pub(super) ended: Ended,
+    pub(super) cut_off: usize,
+    pub(super) refused: u64,
+    pub(super) unrecorded: u64,
+    pub(super) workers: usize,
+    pub(super) per_host: usize,
+    pub(super) reverse: OnceLock<Reverse>,
+}
+
+/// One URL of a report.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Page {
+    /// The URL in its one spelling.
+    pub url: Arc<str>,
+    /// Links from the start, by the shortest way.
+    pub depth: u32,
+    /// Redirects since the last of them.
+    pub hops: u32,
+    /// Where it stands.
+    pub state: State,
+    /// What became of it; `None` if it was not asked for.
+    pub record: Option<Record>,
+    pub(super) rank: u8,
+    pub(super) leads_to: Vec<Edge>,
+}
+
+/// One end of a link, or of a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Link<'a> {
+    /// The page at the other end.
+    pub page: PageId,
+    /// A link or a redirect.
+    pub step: Step,
+    /// What a reader sees of it.
+    pub text: &'a str,
+}
+
+/// How a crawl came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing was left, or as many pages were fetched as were asked for.
+    Complete,
+    /// Its time ran out.
+    OutOfTime,
+    /// Somebody cancelled it, for this reason.
+    Cancelled(String),
+}
+
+/// The links, turned round: those to page `n` are at `starts[n]..starts[n + 1]` of `from`.
+#[derive(Debug)]
+pub(super) struct Reverse {
+    starts: Vec<u32>,
+    from: Vec<(PageId, Edge)>,
+}
+
+impl Report {
+    /// Takes what the workers left; copies it if a request that was left behind still has it.
+    pub(super) fn of(engine: Arc<Engine>, cut_off: usize) -> Self {
+        let took = engine.now();
+        let ended = ended(&engine, engine.frontier.is_over());
+        let (hosts, front) = (engine.scope.hosts(), *engine.front.lock());
+        let log = std::mem::take(&mut *engine.log.lock());
+        let (workers, per_host) = (engine.settings.workers, engine.settings.per_host);
+        let counts = |ledger: &Ledger<Record>| (ledger.refused(), ledger.unrecorded());
+        let ((refused, unrecorded), entries, labels) = match Arc::try_unwrap(engine) {
+            Ok(engine) => {
+                let Engine { frontier, fetch, on_page, .. } = engine;
+                // The caller's, and these may be the last references: their drops take nobody's report away.
+                panics::discard(fetch);
+                panics::discard(on_page);
+                let ledger = frontier.into_ledger();
+                let counts = counts(&ledger);
+                let (entries, labels) = ledger.into_parts();
+                (counts, entries, labels)
+            }
+            Err(shared) => {
+                let copy = |ledger: &Ledger<Record>| {
+                    (counts(ledger), ledger.entries().to_vec(), ledger.labels().to_vec())
+                };
+                let copied = shared.frontier.with(copy);
+                panics::discard(shared);
+                copied
+            }
+        };
+        Report {
+            pages: entries.into_iter().map(Page::from).collect(),
+            labels,
+            log,
+            hosts,
+            front,
+            took,
+            ended,
+            cut_off,
+            refused,
+            unrecorded,
+            workers,
+            per_host,
+            reverse: OnceLock::new(),
+        }
+    }
+
+    /// All URLs that were found, in that order. The first is where the crawl began.
+    pub fn pages(&self) -> &[Page] {
+        &self.pages
+    }
+
+    /// The page of this number.
+    ///
+    /// # Panics
+    /// If there are fewer pages.
+    #[track_caller]
+    pub fn page(&self, id: PageId) -> &Page {
+        &self.pages[id as usize]
+    }
+
+    /// The number of a URL in its one spelling. Looks at all pages.
+    pub fn find(&self, url: &str) -> Option<PageId> {
+        self.pages.iter().position(|page| *page.url == *url).map(|id| id as PageId)
+    }
+
+    /// What a page leads to, in its order.
+    pub fn links(&self, id: PageId) -> impl Iterator<Item = Link<'_>> {
+        self.page(id).leads_to.iter().map(|&edge| self.link(edge.to, edge))
+    }
+
+    /// The pages with a link to this one.
+    pub fn linked_from(&self, id: PageId) -> impl Iterator<Item = Link<'_>> {
+        let reverse = self.reverse.get_or_init(|| Reverse::of(&self.pages));
+        reverse
+            .to(id)
+            .iter()
+            .map(|&(from, edge)| self.link(from, edge))
+            .filter(|link| link.step == Step::Link)
+    }
+
+    /// Whether any page links to this one.
+    pub fn is_linked(&self, id: PageId) -> bool {
+        self.linked_from(id).next().is_some()
+    }
+
+    fn link(&self, page: PageId, edge: Edge) -> Link<'_> {
+        let text = edge.label().and_then(|label| self.labels.get(label)).map_or("", |text| text);
+        Link { page, step: edge.step(), text }
+    }
+
+    /// Where a page redirects to.
+    pub fn redirect(&self, id: PageId) -> Option<PageId> {
+        let mut leads = self.page(id).leads_to.iter();
+        leads.find(|edge| edge.step() == Step::Redirect).map(|edge| edge.to)
+    }
+
+    /// Every request, in the order in which they ended, robots.txt included.
+    pub fn visits(&self) -> &[Visit] {
+        &self.log.visits
+    }
+
+    /// How long the line was, at some thousand moments.
+    pub fn samples(&self) -> &[Sample] {
+        self.log.samples.kept()
+    }
+
+    /// Links that are no URL: the page, and what is written there.
+    pub fn broken(&self) -> impl Iterator<Item = (PageId, &str)> {
+        self.log.broken.iter().map(|(page, text)| (*page, &**text))
+    }
+
+    /// Links to `mailto:` and the like, each once.
+    pub fn not_http(&self) -> impl Iterator<Item = &str> {
+        self.log.not_http.iter().map(String::as_str)
+    }
+
+    /// How long it took.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// How it came to its end.
+    pub fn ended(&self) -> &Ended {
+        &self.ended
+    }
+
+    /// Workers that were left behind with a request when the crawl was stopped.
+    pub fn cut_off(&self) -> usize {
+        self.cut_off
+    }
+
+    /// Links to URLs that there was no room for; see [`Builder::urls`](super::Builder::urls).
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Links that were followed and not remembered; see [`Builder::links`](super::Builder::links).
+    pub fn unrecorded(&self) -> u64 {
+        self.unrecorded
+    }
+
+    /// Workers that the crawl had.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Requests that a host was sent at the same time, at most.
+    pub fn per_host(&self) -> usize {
+        self.per_host
+    }
+
+    /// Pages that were asked for, and answered or failed.
+    pub fn fetched(&self) -> usize {
+        self.pages.iter().filter(|page| page.record.is_some()).count()
+    }
+
+    /// Bytes of the pages that were read.
+    pub fn bytes(&self) -> u64 {
+        let read = |record: &&Record| matches!(record.outcome, Outcome::Page | Outcome::Sitemap);
+        self.records().filter(read).map(|record| record.bytes).sum()
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.pages.iter().filter_map(|page| page.record.as_ref())
+    }
+
+    /// The pages in this state.
+    pub fn in_state(&self, state: State) -> impl Iterator<Item = &Page> {
+        self.pages.iter().filter(move |page| page.state == state)
+    }
+
+    /// The pages that were left out for this reason.
+    pub fn skipped(&self, why: Skip) -> impl Iterator<Item = &Page> {
+        self.in_state(State::Skipped(why))
+    }
+
+    /// True if nothing that the crawl should have fetched was left out.
+    pub fn is_whole(&self) -> bool {
+        self.ended == Ended::Complete && self.refused == 0 && self.in_state(State::Waiting).next().is_none()
+    }
+}
+
+impl Page {
+    /// The status of the last answer.
+    pub fn status(&self) -> Option<u16> {
+        self.record.as_ref()?.status
+    }
+
+    /// What became of it.
+    pub fn outcome(&self) -> Option<Outcome> {
+        Some(self.record.as_ref()?.outcome)
+    }
+}
+
+impl From<Entry<Record>> for Page {
+    fn from(entry: Entry<Record>) -> Self {
+        // Who was left behind with a page may be told of it by nobody: it waits.
+        let state = if entry.state == State::Out { State::Waiting } else { entry.state };
+        Page {
+            url: entry.url,
+            depth: entry.distance.depth,
+            hops: entry.distance.hops,
+            state,
+            record: entry.record,
+            rank: entry.rank,
+            leads_to: entry.leads_to,
+        }
+    }
+}
+
+impl Reverse {
+    /// Counts the links to each page, and then puts each into its place.
+    fn of(pages: &[Page]) -> Self {
+        let mut starts = vec![0_u32; pages.len() + 1];
+        for edge in pages.iter().flat_map(|page| &page.leads_to) {
+            starts[edge.to as usize + 1] += 1;
+        }
+        for page in 0..pages.len() {
+            starts[page + 1] += starts[page];
+        }
+        let mut next = starts.clone();
+        let nothing = (0, Edge::NOWHERE);
+        let mut from = vec![nothing; starts[pages.len()] as usize];
+        for (id, page) in pages.iter().enumerate() {
+            for &edge in &page.leads_to {
+                let place = &mut next[edge.to as usize];
+                from[*place as usize] = (id as PageId, edge);
+                *place += 1;
+            }
+        }
+        Reverse { starts, from }
+    }
+
+    fn to(&self, id: PageId) -> &[(PageId, Edge)] {
+        &self.from[self.starts[id as usize] as usize..self.starts[id as usize + 1] as usize]
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Report");
+        out.field("pages", &self.pages.len()).field("fetched", &self.fetched());
+        out.field("took", &self.took).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}

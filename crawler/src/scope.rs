@@ -1,0 +1,191 @@
+//! Which URLs are the crawl's business.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use globset::{GlobBuilder, GlobMatcher};
+use regex::Regex;
+use selvedge::sync::RwLock;
+use url::Url;
+
+/// A pattern that whole URLs are held against: a glob, or a regular expression.
+///
+/// ```
+/// use selvedge_crawl::Pattern;
+///
+/// let glob = Pattern::glob("*/archive/*")?;
+/// assert!(glob.matches("http://loom.test/archive/1801"));
+/// let days = Pattern::regex(r"\?day=\d+$")?;
+/// assert!(days.matches("http://loom.test/calendar?day=12"));
+/// assert!(Pattern::glob("[").is_err());
+/// # Ok::<(), selvedge_crawl::PatternError>(())
+/// ```
+#[derive(Clone)]
+pub struct Pattern {
+    text: String,
+    matcher: Matcher,
+}
+
+#[derive(Clone)]
+enum Matcher {
+    Glob(GlobMatcher),
+    Regex(Regex),
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug)]
+pub struct PatternError {
+    text: String,
+    reason: String,
+}
+
+impl Pattern {
+    /// A glob over the whole URL: `*` stands for anything, slashes included, `?` for one character, `[ab]`
+    /// for one of these, `{a,b}` for either.
+    ///
+    /// # Errors
+    /// [`PatternError`] if `glob` is none.
+    pub fn glob(glob: &str) -> Result<Self, PatternError> {
+        let built = GlobBuilder::new(glob).literal_separator(false).build();
+        let glob = built.map_err(|error| PatternError::new(glob, error.kind()))?;
+        Ok(Pattern { text: glob.glob().to_owned(), matcher: Matcher::Glob(glob.compile_matcher()) })
+    }
+
+    /// A regular expression that must be found somewhere in the URL.
+    ///
+    /// # Errors
+    /// [`PatternError`] if `regex` is none.
+    pub fn regex(regex: &str) -> Result<Self, PatternError> {
+        let regex = Regex::new(regex).map_err(|error| PatternError::new(regex, error))?;
+        Ok(Pattern { text: regex.as_str().to_owned(), matcher: Matcher::Regex(regex) })
+    }
+
+    /// Whether it matches `url`.
+    pub fn matches(&self, url: &str) -> bool {
+        match &self.matcher {
+            Matcher::Glob(glob) => glob.is_match(url),
+            Matcher::Regex(regex) => regex.is_match(url),
+        }
+    }
+}
+
+impl PatternError {
+    fn new(text: &str, reason: impl fmt::Display) -> Self {
+        PatternError { text: text.to_owned(), reason: reason.to_string() }
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.text).finish()
+    }
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a pattern: {}", self.text, self.reason)
+    }
+}
+
+impl std::error::Error for PatternError {}
+
+/// What the builder was told of the scope.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ScopeRules {
+    pub(super) hosts: Vec<String>,
+    pub(super) subdomains: bool,
+    pub(super) prefixes: Vec<String>,
+    pub(super) include: Vec<Pattern>,
+    pub(super) exclude: Vec<Pattern>,
+}
+
+/// The scope of one crawl: the rules, and the hosts that it began at.
+#[derive(Debug)]
+pub(super) struct Scope {
+    rules: ScopeRules,
+    /// By name, whatever the port.
+    hosts: RwLock<BTreeSet<String>>,
+}
+
+impl Scope {
+    pub(super) fn new(rules: ScopeRules) -> Self {
+        let hosts = rules.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        Scope { rules, hosts: RwLock::new(hosts) }
+    }
+
+    /// Takes the host of `url` into the scope.
+    pub(super) fn add_host(&self, url: &Url) {
+        self.hosts.write().insert(name(url).to_owned());
+    }
+
+    pub(super) fn hosts(&self) -> Vec<String> {
+        self.hosts.read().iter().cloned().collect()
+    }
+
+    /// Whether the host of `url` is in the scope.
+    pub(super) fn has_host_of(&self, url: &Url) -> bool {
+        self.has_host(name(url))
+    }
+
+    /// Whether `url` is to be crawled: its host, its path, and the patterns all say so.
+    pub(super) fn allows(&self, url: &Url) -> bool {
+        let rules = &self.rules;
+        let (path, text) = (url.path(), url.as_str());
+        self.has_host(name(url))
+            && (rules.prefixes.is_empty() || rules.prefixes.iter().any(|prefix| path.starts_with(prefix)))
+            && (rules.include.is_empty() || rules.include.iter().any(|pattern| pattern.matches(text)))
+            && !rules.exclude.iter().any(|pattern| pattern.matches(text))
+    }
+
+    fn has_host(&self, name: &str) -> bool {
+        let hosts = self.hosts.read();
+        let below = |host: &String| name.strip_suffix(host.as_str()).is_some_and(|rest| rest.ends_with('.'));
+        hosts.contains(name) || (self.rules.subdomains && hosts.iter().any(below))
+    }
+}
+
+/// The host's name: what the scope is made of.
+fn name(url: &Url) -> &str {
+    url.host_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(rules: ScopeRules, url: &str) -> bool {
+        let scope = Scope::new(rules);
+        scope.add_host(&Url::parse("http://loom.test/").unwrap());
+        scope.allows(&Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn a_host_is_its_name_whatever_the_port() {
+        assert!(allows(ScopeRules::default(), "https://LOOM.test:8443/x"));
+        assert!(!allows(ScopeRules::default(), "http://sub.loom.test/"));
+        assert!(!allows(ScopeRules::default(), "http://overloom.test/"));
+    }
+
+    #[test]
+    fn subdomains_are_in_if_asked_for() {
+        let rules = || ScopeRules { subdomains: true, ..ScopeRules::default() };
+        assert!(allows(rules(), "http://a.b.loom.test/"));
+        assert!(!allows(rules(), "http://overloom.test/"));
+    }
+
+    #[test]
+    fn a_url_needs_a_prefix_an_include_and_no_exclude() {
+        let rules = ScopeRules {
+            hosts: vec!["Other.test".into()],
+            prefixes: vec!["/docs/".into(), "/book/".into()],
+            include: vec![Pattern::glob("*.html").unwrap()],
+            exclude: vec![Pattern::regex("/old/").unwrap()],
+            ..ScopeRules::default()
+        };
+        assert!(allows(rules.clone(), "http://other.test/docs/a.html"));
+        assert!(allows(rules.clone(), "http://loom.test/book/a/b.html"));
+        assert!(!allows(rules.clone(), "http://loom.test/a.html"));
+        assert!(!allows(rules.clone(), "http://loom.test/docs/a.txt"));
+        assert!(!allows(rules, "http://loom.test/docs/old/a.html"));
+    }
+}

@@ -1,0 +1,116 @@
+//! What a crawl was asked to be: the builder's answers, with everything checked.
+
+use std::time::Duration;
+
+use selvedge::Clock;
+
+use super::canonical::Canonical;
+use super::scope::ScopeRules;
+
+/// Everything that the builder was told.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) depth: u32,
+    pub(super) pages: usize,
+    pub(super) time: Option<Duration>,
+    pub(super) urls: usize,
+    pub(super) links: usize,
+    pub(super) redirects: u32,
+    pub(super) workers: usize,
+    pub(super) per_host: usize,
+    pub(super) delay: Duration,
+    pub(super) obey_robots: bool,
+    pub(super) sitemaps: bool,
+    pub(super) external: bool,
+    pub(super) assets: bool,
+    pub(super) canonical: Canonical,
+    pub(super) scope: ScopeRules,
+    pub(super) request: RequestSettings,
+    pub(super) retry: RetrySettings,
+    pub(super) grace: Duration,
+    /// That of the thread that begins the crawl, if it is none.
+    pub(super) clock: Option<Clock>,
+}
+
+/// What every request has in common.
+#[derive(Clone, Debug)]
+pub(super) struct RequestSettings {
+    /// What servers are told; what stands before a slash is the name that robots.txt may call us by.
+    pub(super) agent: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) connect: Duration,
+    pub(super) read: Duration,
+    pub(super) total: Duration,
+    pub(super) body_cap: u64,
+    pub(super) types: Vec<String>,
+}
+
+/// When and how often a request is made again.
+#[derive(Clone, Debug)]
+pub(super) struct RetrySettings {
+    pub(super) times: u32,
+    pub(super) first: Duration,
+    pub(super) most: Duration,
+    /// The longest `Retry-After` that is waited for.
+    pub(super) patience: Duration,
+    pub(super) seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            depth: u32::MAX,
+            pages: usize::MAX,
+            time: None,
+            urls: 1_000_000,
+            links: 20_000_000,
+            redirects: 10,
+            workers: 8,
+            per_host: 6,
+            delay: Duration::ZERO,
+            obey_robots: true,
+            sitemaps: false,
+            external: false,
+            assets: false,
+            canonical: Canonical::default(),
+            scope: ScopeRules::default(),
+            request: RequestSettings::default(),
+            retry: RetrySettings::default(),
+            grace: Duration::from_millis(300),
+            clock: None,
+        }
+    }
+}
+
+impl Default for RequestSettings {
+    fn default() -> Self {
+        RequestSettings {
+            agent: concat!("selvedge-crawl/", env!("CARGO_PKG_VERSION")).to_owned(),
+            headers: Vec::new(),
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(20),
+            total: Duration::from_secs(30),
+            body_cap: 4 << 20,
+            types: vec!["text/html".to_owned(), "application/xhtml+xml".to_owned()],
+        }
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        RetrySettings {
+            times: 2,
+            first: Duration::from_millis(500),
+            most: Duration::from_secs(30),
+            patience: Duration::from_secs(60),
+            seed: 0,
+        }
+    }
+}
+
+impl RequestSettings {
+    /// The name that robots.txt may call us by.
+    pub(super) fn name(&self) -> &str {
+        self.agent.split('/').next().unwrap_or_default()
+    }
+}

@@ -1,0 +1,313 @@
+//! A report as JSON, written and read.
+//!
+//! The format is in the documentation of [`Report::write_json`]. It is written page by page, so that a large
+//! report is never in memory twice.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use selvedge::sync::{Arc, OnceLock};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::frontier::{Edge, PageId, Skip, State, Step};
+use crate::log::Log;
+use crate::record::{Record, seconds};
+use crate::{Ended, Page, Report};
+
+const FORMAT: &str = "selvedge-crawl/1";
+
+/// Why a text is no report.
+#[derive(Debug)]
+pub struct ReportError(Reason);
+
+#[derive(Debug)]
+enum Reason {
+    Json(serde_json::Error),
+    Format(String),
+    Link(PageId),
+}
+
+/// The head of a report, and how it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    format: &'a str,
+    start: Option<&'a str>,
+    ended: &'a str,
+    why: Option<&'a str>,
+    #[serde(with = "seconds", rename = "seconds")]
+    took: Duration,
+    workers: usize,
+    per_host: usize,
+    hosts: &'a [String],
+    front: Option<PageId>,
+    refused: u64,
+    unrecorded: u64,
+    cut_off: usize,
+    dead: Dead<'a>,
+    not_http: Vec<&'a str>,
+    broken: Vec<(PageId, &'a str)>,
+    pages: Pages<'a>,
+}
+
+struct Dead<'a>(&'a Report);
+
+#[derive(Serialize)]
+struct DeadRow<'a> {
+    url: &'a str,
+    via: &'a [String],
+    reason: String,
+    detail: Option<&'a str>,
+    linked_from: Vec<LinkerRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct LinkerRow<'a> {
+    page: &'a str,
+    text: &'a str,
+}
+
+struct Pages<'a>(&'a Report);
+
+#[derive(Serialize)]
+struct WrittenPage<'a> {
+    url: &'a str,
+    depth: u32,
+    hops: u32,
+    #[serde(with = "WrittenState")]
+    state: State,
+    wanted: u8,
+    record: Option<&'a Record>,
+    redirect: Option<PageId>,
+    links: Vec<(PageId, &'a str)>,
+}
+
+/// How a state is written. The frontier, whose models build it alone, knows nothing of formats.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "State", rename_all = "snake_case")]
+enum WrittenState {
+    Waiting,
+    Out,
+    TooFar,
+    Fetched,
+    Skipped(#[serde(with = "WrittenSkip")] Skip),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Skip", rename_all = "snake_case")]
+enum WrittenSkip {
+    OutOfScope,
+    Robots,
+}
+
+/// What is read of a report. What follows from the rest (`start`, `dead`) is left out.
+#[derive(Deserialize)]
+struct ReadReport {
+    format: String,
+    ended: String,
+    why: Option<String>,
+    #[serde(with = "seconds", rename = "seconds")]
+    took: Duration,
+    workers: usize,
+    per_host: usize,
+    hosts: Vec<String>,
+    front: Option<PageId>,
+    refused: u64,
+    unrecorded: u64,
+    not_http: Vec<String>,
+    broken: Vec<(PageId, Box<str>)>,
+    pages: Vec<ReadPage>,
+}
+
+#[derive(Deserialize)]
+struct ReadPage {
+    url: Arc<str>,
+    depth: u32,
+    hops: u32,
+    #[serde(with = "WrittenState")]
+    state: State,
+    wanted: u8,
+    record: Option<Record>,
+    redirect: Option<PageId>,
+    links: Vec<(PageId, String)>,
+}
+
+impl Report {
+    /// Writes the report as JSON: what other programs read, and what [`read_json`](Report::read_json) reads
+    /// to [resume](crate::Crawler::resume) a crawl that was stopped.
+    ///
+    /// | key | value |
+    /// |---|---|
+    /// | `format` | `"selvedge-crawl/1"`; another number if a key changes its meaning |
+    /// | `start` | URL where the crawl began |
+    /// | `ended`, `why` | `"complete"`, `"out_of_time"` or `"cancelled"`; for the last, why |
+    /// | `seconds`, `workers`, `per_host` | the run |
+    /// | `hosts`, `front` | what a crawl that goes on must know: hosts in scope, and the page that the start's redirects have come to |
+    /// | `refused`, `unrecorded`, `cut_off` | links that the limits left out, and requests that were left behind |
+    /// | `dead` | list of `{url, via, reason, detail, linked_from: [{page, text}]}`: the dead links |
+    /// | `not_http` | list of links such as `mailto:` |
+    /// | `broken` | list of `[page, text]`: links that are no URL |
+    /// | `pages` | list of pages, whose numbers are their places in it |
+    ///
+    /// A page is
+    ///
+    /// | key | value |
+    /// |---|---|
+    /// | `url`, `depth`, `hops` | the URL, links from the start, redirects since the last of them |
+    /// | `state` | `"waiting"`, `"too_far"`, `"fetched"`, `{"skipped": "robots"}` or `{"skipped": "out_of_scope"}` |
+    /// | `wanted` | 0 or 1 if it was only looked at, 2 if it was read for links, 3 for a sitemap |
+    /// | `record` | `null` if it was not asked for, or `{outcome, status, mime, bytes, seconds, retries, detail}` |
+    /// | `record.outcome` | `"page"`, `"sitemap"`, `"alive"`, `"too_large"`, `"redirect"`, `"refused"` or `{"failed": kind}` |
+    /// | `redirect` | the page that it leads to, or `null` |
+    /// | `links` | list of `[page, text]` |
+    ///
+    /// # Errors
+    /// Those of `to`.
+    pub fn write_json(&self, to: impl Write) -> io::Result<()> {
+        let (ended, why) = match &self.ended {
+            Ended::Complete => ("complete", None),
+            Ended::OutOfTime => ("out_of_time", None),
+            Ended::Cancelled(why) => ("cancelled", Some(why.as_str())),
+        };
+        let written = Written {
+            format: FORMAT,
+            start: self.pages.first().map(|page| &*page.url),
+            ended,
+            why,
+            took: self.took,
+            workers: self.workers,
+            per_host: self.per_host,
+            hosts: &self.hosts,
+            front: self.front,
+            refused: self.refused,
+            unrecorded: self.unrecorded,
+            cut_off: self.cut_off,
+            dead: Dead(self),
+            not_http: self.not_http().collect(),
+            broken: self.broken().collect(),
+            pages: Pages(self),
+        };
+        serde_json::to_writer(io::BufWriter::new(to), &written).map_err(io::Error::from)
+    }
+
+    /// Reads a report that [`write_json`](Report::write_json) wrote. It has no visits and no samples.
+    ///
+    /// # Errors
+    /// [`ReportError`] if it cannot be read, is none, or a link in it leads nowhere.
+    pub fn read_json(from: impl Read) -> Result<Self, ReportError> {
+        let read = serde_json::from_reader(io::BufReader::new(from));
+        let read: ReadReport = read.map_err(|error| ReportError(Reason::Json(error)))?;
+        if read.format != FORMAT {
+            return Err(ReportError(Reason::Format(read.format)));
+        }
+        let (pages, labels) = pages(read.pages)?;
+        let known = |&id: &PageId| (id as usize) < pages.len();
+        if let Some((stray, _)) = read.broken.iter().find(|(page, _)| !known(page)) {
+            return Err(ReportError(Reason::Link(*stray)));
+        }
+        let ended = match read.ended.as_str() {
+            "complete" => Ended::Complete,
+            "out_of_time" => Ended::OutOfTime,
+            _ => Ended::Cancelled(read.why.unwrap_or_default()),
+        };
+        let not_http = read.not_http.into_iter().collect();
+        Ok(Report {
+            log: Log { broken: read.broken, not_http, ..Log::default() },
+            front: read.front.filter(known),
+            pages,
+            labels,
+            hosts: read.hosts,
+            took: read.took,
+            ended,
+            cut_off: 0,
+            refused: read.refused,
+            unrecorded: read.unrecorded,
+            workers: read.workers,
+            per_host: read.per_host,
+            reverse: OnceLock::new(),
+        })
+    }
+}
+
+/// The pages of a report, with the texts of their links in a table.
+fn pages(read: Vec<ReadPage>) -> Result<(Vec<Page>, Vec<Arc<str>>), ReportError> {
+    let count = read.len();
+    let (mut labels, mut known) = (Vec::new(), HashMap::<Arc<str>, usize>::new());
+    let mut pages = Vec::with_capacity(count);
+    for page in read {
+        let mut leads_to = Vec::with_capacity(page.links.len() + 1);
+        leads_to.extend(page.redirect.map(|to| Edge::new(to, None)));
+        for (to, text) in page.links {
+            let text: Arc<str> = text.into();
+            let label = *known.entry(Arc::clone(&text)).or_insert_with(|| {
+                labels.push(text);
+                labels.len() - 1
+            });
+            leads_to.push(Edge::new(to, Some(label)));
+        }
+        if let Some(stray) = leads_to.iter().find(|edge| edge.to as usize >= count) {
+            return Err(ReportError(Reason::Link(stray.to)));
+        }
+        let ReadPage { url, depth, hops, state, wanted, record, .. } = page;
+        pages.push(Page { url, depth, hops, state, record, rank: wanted, leads_to });
+    }
+    Ok((pages, labels))
+}
+
+impl Serialize for Pages<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Pages(report) = *self;
+        to.collect_seq(report.pages.iter().enumerate().map(|(id, page)| {
+            let links = report.links(id as PageId).filter(|link| link.step == Step::Link);
+            WrittenPage {
+                url: &page.url,
+                depth: page.depth,
+                hops: page.hops,
+                state: page.state,
+                wanted: page.rank,
+                record: page.record.as_ref(),
+                redirect: report.redirect(id as PageId),
+                links: links.map(|link| (link.page, link.text)).collect(),
+            }
+        }))
+    }
+}
+
+impl Serialize for Dead<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let dead = self.0.dead_links();
+        to.collect_seq(
+            dead.iter().map(|link| DeadRow {
+                url: &link.url,
+                via: &link.via,
+                reason: link.death.to_string(),
+                detail: link.death.detail(),
+                linked_from: link
+                    .linked_from
+                    .iter()
+                    .map(|from| LinkerRow { page: &from.page, text: &from.text })
+                    .collect(),
+            }),
+        )
+    }
+}
+
+impl fmt::Display for ReportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reason::Json(error) => write!(f, "this is no report of a crawl: {error}"),
+            Reason::Format(format) => write!(f, "this is {format:?}, and only {FORMAT:?} is understood"),
+            Reason::Link(page) => write!(f, "a link in it leads to page {page}, which is not in it"),
+        }
+    }
+}
+
+impl std::error::Error for ReportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Reason::Json(error) => Some(error),
+            _ => None,
+        }
+    }
+}
