@@ -1,7 +1,8 @@
 //! The system refuses every thread: what the caller can do it does, what it cannot do fails with an error,
 //! nothing hangs, and all is well once there are threads again.
 //!
-//! Each case has a process of its own, whose address space is limited and then used up.
+//! A program of its own: each case runs it again in another process, whose address space is limited and then
+//! used up.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unit_arg, reason = "a task that only counts down is one expression")]
 

@@ -1,4 +1,5 @@
-//! Ctrl-C, in the way that the guide recommends: a thread waits for the signal, and cancels.
+//! Ctrl-C, in the way that the guide recommends: a thread waits for the signal, and cancels. A program of its
+//! own, because a signal is for the whole process.
 
 mod common;
 

@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -282,5 +282,33 @@ fn task_of_a_body_that_waits_gets_a_thread_after_any_number_that_did_not_need_on
             (0..rounds).for_each(|_| scope_of_one_task());
             meet(2);
         }
+    });
+}
+
+#[test]
+fn helpers_are_counted_and_reused() {
+    let _turn = turn();
+    within_a_minute(|| {
+        (0..200).for_each(|_| scope_of_one_task());
+        // A thread a scope would be 200 more.
+        assert!(threads().alive < 50, "{:?}", threads());
+        let (latch, before) = (Latch::new(5), AtomicUsize::new(0));
+        let all = group::scope(&CancelToken::new(), |g| {
+            for _ in 0..4 {
+                g.spawn(|_| {
+                    latch.count_down();
+                    latch.wait();
+                    Ok::<_, ()>(())
+                });
+            }
+            while latch.count() > 1 {
+                std::thread::yield_now();
+            }
+            before.store(threads().alive, Relaxed);
+            latch.count_down();
+            Ok(())
+        });
+        assert_eq!(all, Ok(()));
+        assert!(before.load(Relaxed) >= 4);
     });
 }

@@ -108,8 +108,8 @@ use shard::{Shard, TooMany};
 /// What a thread did before it changed a key is visible to who sees the change.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/map.rs`; random sequences of calls against std's `HashMap` in `tests/map.rs`,
-/// and histories of several threads checked for linearizability in `tests/map_history.rs`. Assumed:
+/// Models in `loom-tests/tests/map.rs`; random sequences of calls against std's `HashMap`,
+/// and histories of several threads checked for linearizability, in `tests/map/history.rs`. Assumed:
 /// hashbrown's table, which runs in the models unchanged, is right in one thread.
 ///
 /// # Cost

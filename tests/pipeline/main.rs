@@ -1,0 +1,11 @@
+//! Pipelines from outside.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod branches;
+mod calls;
+mod figures;
+mod random;
+mod stages;
+mod stopping;
