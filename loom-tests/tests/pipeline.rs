@@ -1,4 +1,4 @@
-//! Models of the parallel map and of the merge, with the edit that breaks each.
+//! Models of the parallel map, the merge and the fan-outs, with the edits that break each.
 
 use selvedge_loom as selvedge;
 
@@ -9,24 +9,24 @@ use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, Latch, Pipeline};
 use std::panic::{self, AssertUnwindSafe};
 
-/// The hand-over between two stages: an item comes out, and the end does, whoever sleeps when.
+/// The hand-over between two stages: an item wakes a sleeping consumer, and so does the end.
 ///
 /// Fails if an output does not wake the consumer that waits for it (edit `pipeline-output-wakes-nobody`), and
 /// if the end does not (edit `pipeline-end-wakes-nobody`).
 #[test]
 fn an_item_and_the_end_wake_the_consumer() {
     model::check(|| {
-        // With a token the consumer leaves reading to the worker.
+        // With a token, the consumer leaves reading to the worker.
         let stop = CancelToken::new();
         let outputs = Pipeline::source(0..1).cancelled_by(&stop).par_map(1, |n| n + 10).bound(1);
         assert_eq!(outputs.collect::<Vec<_>>(), Ok(vec![10]));
     });
 }
 
-/// An item that is handed out makes room, and the reader that sleeps for want of it is woken, though the
-/// consumer does not come back.
+/// Delivering an item makes room and wakes the reader that waits for room, even if the consumer does not pull
+/// again.
 ///
-/// Fails if the consumer does not see that a reader waits (edit `pipeline-room-wakes-nobody`).
+/// Fails if the consumer misses that a reader waits (edit `pipeline-room-wakes-nobody`).
 #[test]
 fn room_wakes_the_reader_that_waits_for_it() {
     model::check(|| {
@@ -43,7 +43,7 @@ fn room_wakes_the_reader_that_waits_for_it() {
     });
 }
 
-/// The window: with a bound of one, the third item is not read before the second was taken.
+/// With a bound of one, the third item is not read before the second has been taken.
 ///
 /// Fails if there is room for one more than the bound (edit `pipeline-bound-is-one-too-many`).
 #[test]
@@ -62,9 +62,9 @@ fn nothing_is_read_beyond_the_bound() {
     });
 }
 
-/// The reorder window: two workers, and outputs in the order of the inputs.
+/// The outputs of two workers arrive in the order of the inputs.
 ///
-/// Fails if the consumer takes what has come out anywhere (edit `pipeline-order-ignored`).
+/// Fails if the consumer takes any output that is ready (edit `pipeline-order-ignored`).
 #[test]
 fn outputs_of_two_workers_come_in_order() {
     model::check(|| {
@@ -74,10 +74,10 @@ fn outputs_of_two_workers_come_in_order() {
     });
 }
 
-/// Dropping the output wakes the stage that sleeps in its source, and waits until it has left.
+/// Dropping the output wakes a stage that sleeps in its source, and waits until the stage has left.
 ///
-/// Fails if dropping does not shut the gate (edit `pipeline-drop-cancels-nobody`), and if it does not wait
-/// (edit `pipeline-drop-does-not-join`).
+/// Fails if the drop does not cancel the stage (edit `pipeline-drop-cancels-nobody`), and if it does not wait
+/// for it (edit `pipeline-drop-does-not-join`).
 #[test]
 fn dropping_the_output_wakes_a_sleeping_stage_and_waits_for_it() {
     model::check(|| {
@@ -103,10 +103,9 @@ impl Drop for SetWhenDropped {
     }
 }
 
-/// A cancel reaches the consumer and the stage that sleeps in its source.
+/// A cancellation wakes the consumer and the stage that sleeps in its source.
 ///
-/// Fails if the consumer sleeps without the token, and nobody else would wake it (edit
-/// `pipeline-consumer-ignores-the-token`).
+/// Fails if the consumer sleeps without the token (edit `pipeline-consumer-ignores-the-token`).
 #[test]
 fn a_cancel_wakes_consumer_and_stage() {
     model::check(|| {
@@ -122,11 +121,11 @@ fn a_cancel_wakes_consumer_and_stage() {
     });
 }
 
-/// A cancel that takes an item away is told, however it races the end: what comes out as success is complete.
+/// A cancellation that drops an item is reported, even if it races the end: a success is complete.
 ///
-/// Fails if a worker that drops an item leaves the end as it was (edit `pipeline-cancel-is-silent`).
+/// Fails if a worker that drops an item does not mark the end (edit `pipeline-cancel-is-silent`).
 #[test]
-fn a_cancel_that_takes_an_item_away_is_told() {
+fn a_cancellation_that_drops_an_item_is_reported() {
     model::check(|| {
         let stop = CancelToken::new();
         let canceller = thread::spawn({
@@ -142,13 +141,12 @@ fn a_cancel_that_takes_an_item_away_is_told() {
     });
 }
 
-/// An item that was read comes out although the source falls silent behind it, also if the reader meant to
-/// read two.
+/// An item that was read is delivered while the source stays silent, even if the reader intended to read two.
 ///
-/// Fails if a reader keeps what it has read to itself while it waits for more (edit
+/// Fails if a reader keeps its items to itself while it waits for more (edit
 /// `pipeline-reader-offers-nothing`).
 #[test]
-fn an_item_comes_out_although_the_source_falls_silent_behind_it() {
+fn an_item_is_delivered_while_the_source_stays_silent() {
     model::check(|| {
         let taken = Arc::new(Latch::new(1));
         let (silent, stop, mut first) = (Arc::clone(&taken), CancelToken::new(), true);
@@ -165,12 +163,12 @@ fn an_item_comes_out_although_the_source_falls_silent_behind_it() {
     });
 }
 
-/// Nothing is begun behind the first error, and the error comes out.
+/// No item is begun after the first error, and the error is delivered.
 ///
-/// Fails if what is left of the chunk is not taken away (edit `pipeline-failure-goes-on`), and if a failure
-/// does not wake the consumer (edit `pipeline-failure-wakes-nobody`).
+/// Fails if the rest of the chunk is not taken away (edit `pipeline-failure-goes-on`), and if a failure does
+/// not wake the consumer (edit `pipeline-failure-wakes-nobody`).
 #[test]
-fn nothing_is_begun_behind_the_first_error() {
+fn no_item_is_begun_after_the_first_error() {
     model::check(|| {
         let begun = Arc::new(AtomicUsize::new(0));
         let (count, stop) = (Arc::clone(&begun), CancelToken::new());
@@ -201,9 +199,9 @@ fn a_panic_reaches_the_consumer() {
     });
 }
 
-/// A merge ends when both its inputs have, and not before.
+/// A merge ends once both its inputs have ended, and not before.
 ///
-/// Fails if the first input that ends tells the end (edit `pipeline-merge-ends-with-the-first`).
+/// Fails if the first input to end closes the queue (edit `pipeline-merge-ends-with-the-first`).
 #[test]
 fn a_merge_ends_when_every_input_has_ended() {
     model::check(|| {
@@ -214,9 +212,9 @@ fn a_merge_ends_when_every_input_has_ended() {
     });
 }
 
-/// Two outputs share an input: each item goes to one of them, and both hear of the end.
+/// Two outputs share an input: each item goes to one of them, and both find the end.
 ///
-/// Fails if who puts the input back wakes nobody (edit `pipeline-baton-wakes-nobody`).
+/// Fails if returning the input wakes no output (edit `pipeline-shared-input-wakes-nobody`).
 #[test]
 fn two_outputs_that_share_an_input_both_end() {
     model::check(|| {
@@ -228,16 +226,16 @@ fn two_outputs_that_share_an_input_both_end() {
     });
 }
 
-/// Two outputs that take turns at an input. One gives its turn up, while the other keeps off because of it:
-/// that one goes on, and hears of the end.
+/// Two outputs take turns at an input. One gives up its turn while the other holds back because of that turn;
+/// the other then continues, and finds the end.
 ///
-/// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`), or if turns last (edit
+/// Fails if the end of a turn wakes no waiter (edit `turn-point-ends-unheard`), or if turns never end (edit
 /// `turns-never-end`).
 #[test]
 fn an_output_that_gives_its_turn_up_lets_the_other_go_on() {
     model::check(|| {
         let stop = CancelToken::new();
-        // Whoever sleeps because the input is out comes to do so.
+        // Makes an output sleep because the other holds the input.
         let slow = Pipeline::source(0..3).inspect(|_| thread::yield_now());
         let mut outputs = slow.fan_out(2).into_iter();
         let (mine, theirs) = (outputs.next().unwrap(), outputs.next().unwrap());
@@ -258,10 +256,10 @@ fn an_output_that_gives_its_turn_up_lets_the_other_go_on() {
     });
 }
 
-/// Two outputs by key: an item that one of them routes to the other wakes it, though the first goes on to
-/// wait for more.
+/// Two outputs by key: an item that one output routes to the other wakes the other, even if the first then
+/// waits for more input.
 ///
-/// Fails if an item that is put into another's buffer wakes nobody (edit `pipeline-route-wakes-nobody`).
+/// Fails if an item put into the other's buffer wakes no output (edit `pipeline-route-wakes-nobody`).
 #[test]
 fn an_item_that_is_routed_to_another_output_wakes_it() {
     model::check(|| {
@@ -283,10 +281,10 @@ fn an_item_that_is_routed_to_another_output_wakes_it() {
     });
 }
 
-/// The system has one thread, and a merge two inputs of which the first is silent until the second has run:
-/// whoever takes the items advances the one that no thread has taken.
+/// The system has one thread for a merge of two inputs, and the first input is silent until the second has
+/// run. The consumer advances the input that no thread has taken.
 ///
-/// Fails if the refusal is told to nobody (edit `group-refusal-tells-nobody`).
+/// Fails if the refusal cancels no token (edit `group-refusal-tells-nobody`).
 #[test]
 fn a_merge_advances_the_input_that_gets_no_thread() {
     model::check(|| {
@@ -300,16 +298,16 @@ fn a_merge_advances_the_input_that_gets_no_thread() {
     });
 }
 
-/// A worker that was asked for does not come, because the system refuses it: the consumer does the work.
+/// The system refuses the only worker: the consumer does the work.
 ///
-/// Fails if the consumer does not read where no worker is (edit `pipeline-consumer-never-stands-in`).
+/// Fails if the consumer does not read while no worker runs (edit `pipeline-consumer-never-runs-inline`).
 #[test]
-fn a_parallel_map_without_a_thread_is_the_consumers() {
+fn without_threads_the_consumer_runs_the_parallel_map() {
     model::check(|| {
         model::refuse_threads_after(0);
         let stop = CancelToken::new();
         let read = Arc::new(AtomicUsize::new(0));
-        // To race it: a cancel would be told.
+        // Races the pipeline, so that the model explores more than one execution.
         let beside = thread::spawn({
             let read = Arc::clone(&read);
             move || read.fetch_add(0, Ordering::AcqRel) <= 2

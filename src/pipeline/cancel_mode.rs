@@ -1,4 +1,7 @@
-//! What every stage asks before it runs the caller's code: may it still?
+//! Whether a token can cancel a pipeline, decided by type.
+//!
+//! Each stage checks its mode before it runs the caller's code. For a pipeline without a token the check
+//! compiles to nothing.
 
 use crossbeam_channel::{Receiver, select};
 
@@ -8,28 +11,28 @@ use crate::queue::BoundedQueue;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a pipeline can be cancelled, and so what its sinks return: [`Free`] or [`Cancellable`].
+/// Whether a pipeline can be cancelled, which decides what its sinks return: [`Free`] or [`Cancellable`].
 pub trait CancelMode: Clone + Send + 'static + seal::Sealed {
-    /// What a sink returns: the value itself, or that the pipeline was cancelled before its end.
+    /// What a sink returns: the value itself, or a result that tells whether items are missing.
     type Of<T>;
 
     #[doc(hidden)]
-    fn is_open(&self) -> bool;
-    /// Notes that items are missing because the cancel mode was shut.
+    fn is_cancelled(&self) -> bool;
+    /// Records that items are missing because the pipeline was cancelled.
     #[doc(hidden)]
-    fn cut(&self);
+    fn mark_truncated(&self);
     #[doc(hidden)]
-    fn is_cut(&self) -> bool;
-    /// One that nobody has shut.
+    fn is_truncated(&self) -> bool;
+    /// A mode of this kind that nothing has cancelled.
     #[doc(hidden)]
     fn fresh() -> Self;
     #[doc(hidden)]
     fn outcome<T>(&self, value: T) -> Self::Of<T>;
     #[doc(hidden)]
     fn token(&self) -> Option<&CancelToken>;
-    /// The same kind of cancel mode, shut by `token`.
+    /// A mode of this kind that `token` cancels.
     #[doc(hidden)]
-    fn under(&self, token: &CancelToken) -> Self;
+    fn with_token(&self, token: &CancelToken) -> Self;
     #[doc(hidden)]
     fn receive<T>(&self, channel: &Receiver<T>) -> Option<T>;
     #[doc(hidden)]
@@ -42,32 +45,32 @@ mod seal {
     impl Sealed for super::Cancellable {}
 }
 
-/// Nobody can cancel the pipeline: its sinks return their value, and asking costs nothing.
+/// The pipeline has no token: its sinks return their value, and the checks cost nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Free;
 
-/// A token cancels the pipeline: its sinks return `Result<_, Cancelled>`, and each stage asks the token
-/// before it runs a function of yours.
+/// A token cancels the pipeline: its sinks return `Result<_, Cancelled>`, and each stage checks the token
+/// before it calls a closure.
 #[derive(Clone, Debug)]
 pub struct Cancellable {
     token: CancelToken,
-    /// Some item is missing because of the token. Set before the `None` that stands in its place is returned,
-    /// and read by whoever got that `None`; on the same thread, or handed over by a lock.
-    cut: Arc<AtomicBool>,
+    /// An item is missing because of the token. A stage sets this before it returns the `None` that stands for
+    /// the item; only the thread that received that `None`, or a thread to which a lock passed it, reads it.
+    truncated: Arc<AtomicBool>,
 }
 
 impl CancelMode for Free {
     type Of<T> = T;
 
     #[inline(always)]
-    fn is_open(&self) -> bool {
-        true
+    fn is_cancelled(&self) -> bool {
+        false
     }
 
     #[inline(always)]
-    fn cut(&self) {}
+    fn mark_truncated(&self) {}
 
-    fn is_cut(&self) -> bool {
+    fn is_truncated(&self) -> bool {
         false
     }
 
@@ -83,7 +86,7 @@ impl CancelMode for Free {
         None
     }
 
-    fn under(&self, _token: &CancelToken) -> Self {
+    fn with_token(&self, _token: &CancelToken) -> Self {
         Free
     }
 
@@ -98,10 +101,10 @@ impl CancelMode for Free {
 
 impl Cancellable {
     pub(super) fn new(token: CancelToken) -> Self {
-        Cancellable { token, cut: Arc::default() }
+        Cancellable { token, truncated: Arc::default() }
     }
 
-    pub(super) fn shut(&self) -> &CancelToken {
+    pub(super) fn cancel_token(&self) -> &CancelToken {
         &self.token
     }
 }
@@ -110,46 +113,48 @@ impl CancelMode for Cancellable {
     type Of<T> = Result<T, Cancelled>;
 
     #[inline]
-    fn is_open(&self) -> bool {
-        !self.token.is_cancelled()
+    fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
     }
 
     #[cold]
-    fn cut(&self) {
-        self.cut.store(true, Ordering::Relaxed);
+    fn mark_truncated(&self) {
+        // Relaxed: the `None` that follows carries it, on this thread or through a lock.
+        self.truncated.store(true, Ordering::Relaxed);
     }
 
-    fn is_cut(&self) -> bool {
-        // Relaxed: see the field.
-        self.cut.load(Ordering::Relaxed)
+    fn is_truncated(&self) -> bool {
+        // Relaxed: the caller has received the `None` that followed the store.
+        self.truncated.load(Ordering::Relaxed)
     }
 
     fn fresh() -> Self {
         Cancellable::new(CancelToken::new())
     }
 
-    /// Success wins: a pipeline that came to its end has succeeded, though it was cancelled meanwhile.
     fn outcome<T>(&self, value: T) -> Result<T, Cancelled> {
-        if self.is_cut() { Err(Cancelled) } else { Ok(value) }
+        // Tie: a pipeline that reached its end has succeeded, even if its token was cancelled meanwhile.
+        if self.is_truncated() { Err(Cancelled) } else { Ok(value) }
     }
 
     fn token(&self) -> Option<&CancelToken> {
         Some(&self.token)
     }
 
-    fn under(&self, token: &CancelToken) -> Self {
+    fn with_token(&self, token: &CancelToken) -> Self {
         Cancellable::new(token.clone())
     }
 
-    /// The next item; a token that is cancelled while the channel is silent ends the wait.
+    /// Returns the next message. A cancellation while the channel is silent ends the wait.
     fn receive<T>(&self, channel: &Receiver<T>) -> Option<T> {
+        // Tie: a message that is ready is taken, since `select!` would choose at random.
         if let Ok(item) = channel.try_recv() {
             return Some(item);
         }
         select! {
             recv(channel) -> item => item.ok(),
             recv(self.token.done()) -> _ => {
-                self.cut();
+                self.mark_truncated();
                 None
             }
         }
@@ -160,7 +165,7 @@ impl CancelMode for Cancellable {
             Ok(item) => Some(item),
             Err(WaitError::Closed) => None,
             Err(_) => {
-                self.cut();
+                self.mark_truncated();
                 None
             }
         }

@@ -1,4 +1,4 @@
-//! A pipeline into a crossbeam channel, for `select!`.
+//! A pipeline into a crossbeam channel, so that `select!` can wait for its items.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::Pipeline;
 use super::cancel_mode::CancelMode;
-use super::sinks::Output;
+use super::output::Output;
 use super::stage::Run;
 use crate::cancel::CancelToken;
 use crate::error::Rejected;
@@ -16,7 +16,8 @@ use crate::group::Nursery;
 use crate::panics::{self, Payload};
 use crate::sync::{Arc, Mutex};
 
-/// What drives a pipeline into a channel; made by [`Pipeline::into_channel`]. Dropping it stops the pipeline.
+/// Sends the items of a pipeline into a channel; made by [`Pipeline::into_channel`]. Dropping it stops the
+/// pipeline.
 #[must_use = "dropping it stops the pipeline"]
 pub struct ChannelDriver<G: CancelMode> {
     nursery: Arc<Nursery<'static>>,
@@ -34,21 +35,21 @@ where
     G: CancelMode,
     G::Of<()>: Send,
 {
-    /// Sends the items into a crossbeam channel of that capacity, from a thread of its own: for `select!`
-    /// over several pipelines. The channel is disconnected at the end, whatever the end was; [`ChannelDriver::join`]
-    /// says which.
+    /// Sends the items into a crossbeam channel of the given capacity, from a thread of its own, so that
+    /// `select!` can wait for several pipelines. The channel is disconnected when the pipeline ends, however
+    /// it ends; [`ChannelDriver::join`] returns its outcome.
     ///
-    /// When the receiver is dropped the pipeline stops with the next item that it would send.
+    /// Once the receiver is dropped, the pipeline stops at the next item that it would send.
     ///
     /// # Errors
-    /// If the operating system refuses the thread, with the pipeline as an iterator: whoever has it may pull
-    /// the items on a thread of their own.
+    /// If the operating system refuses the thread. The error contains the pipeline as an iterator, which the
+    /// caller can pull on a thread of its own.
     ///
     /// ```
     /// use crossbeam_channel::select;
     /// use selvedge::Pipeline;
     ///
-    /// let (words, pump) = Pipeline::source(["warp", "weft"]).map(str::len).into_channel(1).unwrap();
+    /// let (words, driver) = Pipeline::source(["warp", "weft"]).map(str::len).into_channel(1).unwrap();
     /// let mut total = 0;
     /// loop {
     ///     select! {
@@ -58,12 +59,12 @@ where
     ///         },
     ///     }
     /// }
-    /// pump.join();
+    /// driver.join();
     /// assert_eq!(total, 8);
     /// ```
     ///
     /// # Panics
-    /// If so many items do not fit into memory.
+    /// If a channel of this capacity does not fit into memory.
     #[allow(clippy::type_complexity, reason = "the parts are named where they are explained")]
     #[track_caller]
     pub fn into_channel(
@@ -71,26 +72,27 @@ where
         capacity: usize,
     ) -> Result<(Receiver<S::Item>, ChannelDriver<G>), Rejected<<Self as IntoIterator>::IntoIter, io::Error>>
     {
-        // The channel is allocated at once, an item and a number each; if that fails, the process ends.
+        // The channel allocates its buffer at once, an item and a stamp each, and aborts if that fails.
         let fits = Vec::<(S::Item, usize)>::new().try_reserve_exact(capacity);
         assert!(fits.is_ok(), "a channel of capacity {capacity} does not fit into memory");
         let (sender, receiver) = bounded(capacity);
         let (nursery, end) = (Nursery::owned(None), Arc::new(Mutex::new(None)));
         let output = self.into_iter();
-        let stop = output.root().clone();
-        // Until the thread has come, or does not.
+        let stop = output.token().clone();
+        // Taken by the thread when it starts, or back by this call if no thread starts.
         let raw = Arc::new(Mutex::new(Some((output, sender))));
-        let (token, place, taken) = (stop.clone(), Arc::clone(&end), Arc::clone(&raw));
+        let (token, result, handoff) = (stop.clone(), Arc::clone(&end), Arc::clone(&raw));
         let spawned = nursery.spawn(move || {
-            let Some((output, sender)) = taken.lock().take() else { return };
+            let Some((output, sender)) = handoff.lock().take() else { return };
             let sent = panics::catch(|| send(output, &sender, &token));
-            // Before the sender is dropped: who sees the channel's end finds the pipeline's.
-            *place.lock() = Some(sent);
+            // Stored before the sender is dropped, so that a receiver that sees the disconnection finds the
+            // outcome.
+            *result.lock() = Some(sent);
         });
         if let Err(error) = spawned {
             let unsent = raw.lock().take();
             if let Some((output, _)) = unsent {
-                // Takes back the task, which has nothing to do any more.
+                // Withdraws the task, which has nothing left to do.
                 nursery.close();
                 return Err(Rejected::new(output, error));
             }
@@ -108,8 +110,8 @@ fn send<I: Iterator, G: CancelMode>(
         select! {
             send(sender, item) -> sent => if sent.is_err() { break },
             recv(stop.done()) -> _ => {
-                // The item is in nobody's hands: without this, the end would pass for success.
-                output.lose();
+                // The item is dropped unsent. Without this mark the end would count as success.
+                output.mark_truncated();
                 break;
             }
         }
@@ -118,10 +120,10 @@ fn send<I: Iterator, G: CancelMode>(
 }
 
 impl<G: CancelMode> ChannelDriver<G> {
-    /// Waits until the pipeline has ended, and says how.
+    /// Waits until the pipeline has ended, and returns its outcome.
     ///
     /// # Panics
-    /// With the payload, if a stage panicked.
+    /// Resumes the first panic of a stage.
     pub fn join(self) -> G::Of<()> {
         self.nursery.close();
         let end = self.end.lock().take();
@@ -136,7 +138,7 @@ impl<G: CancelMode> Drop for ChannelDriver<G> {
     fn drop(&mut self) {
         self.stop.cancel();
         self.nursery.close();
-        // Nobody has asked how it ended.
+        // Nobody asked for the outcome.
         let unread = self.end.lock().take();
         panics::discard(unread);
     }

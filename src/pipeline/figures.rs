@@ -1,4 +1,4 @@
-//! What the stages of a run do, so that the slowest is seen.
+//! Measurements of the stages of a run, which show the slowest one.
 
 use std::fmt::{self, Write};
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -9,9 +9,9 @@ use crate::clock::Clock;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 
-/// Collects figures of the stages that have threads of their own, while a pipeline runs and afterwards.
+/// Records figures of the stages that have threads of their own, during a run and after it.
 ///
-/// Give it to [`Pipeline::watched_by`](super::Pipeline::watched_by). A clone is the same collection.
+/// Pass it to [`Pipeline::watched_by`](super::Pipeline::watched_by). Clones share one collection.
 ///
 /// # Examples
 /// ```
@@ -30,14 +30,14 @@ use crate::sync::{Arc, Mutex};
 /// ```
 ///
 /// # Blocking
-/// Nothing waits for a stage.
+/// Recording holds a lock for a few instructions; no stage waits for another because of it.
 ///
 /// # Cost
-/// Two looks at the clock and a lock for each handful of items, and nothing where no figures are collected.
-/// Memory: some 8 kB for each thread of a stage, however long the run.
+/// Two clock readings and one lock per batch of items, and nothing for a pipeline without figures. Memory:
+/// about 8 kB for each thread of a stage, however long the run.
 #[derive(Clone, Default)]
 pub struct Figures {
-    /// From the source on.
+    /// In the order of the stages, from the source on.
     meters: Arc<Mutex<Vec<Arc<Meter>>>>,
 }
 
@@ -45,28 +45,28 @@ pub struct Figures {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageFigures {
-    /// What it was [named](super::Pipeline::named), or what it is.
+    /// Its [name](super::Pipeline::named), or a description of the stage.
     pub name: String,
-    /// Items that it has read.
+    /// Items that the stage has read.
     pub taken_in: usize,
-    /// Items that were taken from it.
+    /// Items that were taken from the stage.
     pub given_out: usize,
-    /// How long its threads were computing, all together.
+    /// The time that its threads spent computing, summed over the threads.
     pub working: Duration,
-    /// How long one of them was waiting for the input, or running the stages before it.
+    /// The time that one of them spent waiting for the input or running the stages before.
     pub waiting_for_input: Duration,
-    /// How long they were idle, all together: no room, or nothing to do.
+    /// The time that its threads were idle, summed: there was no room, or no work.
     pub idle: Duration,
 }
 
 impl StageFigures {
-    /// Items that are under way: read, and not taken.
+    /// Items in progress: read, and not yet taken.
     pub fn depth(&self) -> usize {
         self.taken_in.saturating_sub(self.given_out)
     }
 }
 
-/// Where a stage counts. Each number stands for itself and publishes nothing, so all of it is relaxed.
+/// The counters of one stage. All accesses are relaxed: each number is independent and publishes nothing.
 #[derive(Default)]
 pub(super) struct Meter {
     name: String,
@@ -75,12 +75,12 @@ pub(super) struct Meter {
     working: AtomicU64,
     reading: AtomicU64,
     idle: AtomicU64,
-    /// Where the collection's time begins; none for a meter that nobody watches.
+    /// The start of the collection's time; `None` for a meter that belongs to no collection.
     origin: Option<Instant>,
     timeline: Timeline,
 }
 
-/// What a stretch of time was spent on.
+/// How a thread spent an interval.
 #[derive(Clone, Copy)]
 pub(super) enum Spent {
     Working,
@@ -92,7 +92,7 @@ impl Spent {
     pub(super) const KINDS: usize = 3;
     pub(super) const ALL: [Spent; Spent::KINDS] = [Spent::Working, Spent::Reading, Spent::Idle];
 
-    /// What it is drawn in.
+    /// The fill colour in the drawing.
     pub(super) fn colour(self) -> &'static str {
         match self {
             Spent::Working => "#3a7",
@@ -136,12 +136,12 @@ impl Meter {
     }
 }
 
-/// 500 years fit.
+/// Nanoseconds from one instant to another. A `u64` holds 500 years of them.
 fn nanos_between(from: Instant, to: Instant) -> u64 {
     u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Does `f`, and adds how long that took if somebody collects figures.
+/// Calls `f`, and records its duration if there is a meter.
 pub(super) fn measured<R>(meter: Option<&Meter>, spent: Spent, f: impl FnOnce() -> R) -> R {
     let Some(meter) = meter else { return f() };
     let start = Clock::system().now();
@@ -151,13 +151,13 @@ pub(super) fn measured<R>(meter: Option<&Meter>, spent: Spent, f: impl FnOnce() 
 }
 
 impl Figures {
-    /// An empty collection.
+    /// Makes an empty collection.
     pub fn new() -> Self {
         Figures::default()
     }
 
-    /// The figures by now, a stage after the other from the source on; those of each run that it was given
-    /// to.
+    /// Returns the figures up to now, in the order of the stages from the source on, for each run that this
+    /// collection was passed to.
     pub fn stages(&self) -> Vec<StageFigures> {
         self.meters.lock().iter().map(|meter| meter.read()).collect()
     }
@@ -170,11 +170,11 @@ impl Figures {
         meter
     }
 
-    /// Draws the run: for each stage a bar, divided by what its threads' time went to, and below it a row for
-    /// each thread, which shows the same over the time of the run, from left to right. So one sees which
-    /// stage the others wait for, when, and whether its threads share the work.
+    /// Draws the run as an SVG picture: for each stage a bar that shows how its threads spent their time, and
+    /// below it a row for each thread that shows the same over time, from left to right. It reveals the stage
+    /// that the others wait for, when they wait, and whether the threads share the work.
     ///
-    /// The picture is as large after an hour as after a millisecond.
+    /// The size of the picture does not depend on the length of the run.
     pub fn to_svg(&self) -> String {
         let meters = self.meters.lock().clone();
         let stages: Vec<(StageFigures, &Timeline)> =
@@ -199,7 +199,7 @@ impl Figures {
         )
     }
 
-    /// Nanoseconds that the rows cover.
+    /// The nanoseconds that the rows span.
     fn end_of(stages: &[(StageFigures, &Timeline)]) -> f64 {
         stages.iter().map(|(_, timeline)| timeline.extent().0).max().unwrap_or(0).max(1) as f64
     }

@@ -1,67 +1,63 @@
-//! Streams that keep their order, keep their bounds, and stop when told.
+//! Ordered, bounded, cancellable streams of items, processed in stages.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `stage.rs`, `step.rs` | the traits of a stage, and of a stage that handles one item at a time |
+//! | `source.rs` | what a pipeline begins with |
+//! | `adaptors/` | a file for each adaptor: its method, its type, its iterator |
+//! | `sinks.rs`, `output.rs`, `channel.rs` | what a pipeline ends with |
+//! | `cancel_mode.rs` | whether a token can cancel the pipeline, and what its sinks return |
+//! | `figures.rs`, `timeline.rs` | measurements of the stages that have threads |
 
-mod branches;
+mod adaptors;
 mod cancel_mode;
 mod channel;
 mod figures;
-mod merge;
-mod par;
+mod output;
 #[cfg(feature = "rayon")]
 mod rayon;
-mod shapes;
-mod share;
 mod sinks;
-mod split;
+mod source;
 mod stage;
-mod stages;
-mod steps;
-mod threads;
+mod step;
 mod timeline;
-mod within;
 
 use std::fmt;
-use std::iter;
 
-use crossbeam_channel::Receiver;
-
-pub use branches::{Routed, Shared};
+pub use adaptors::{
+    AndThen, Buffered, ByKey, Chain, Chunks, ChunksWithin, Dedup, Filter, FilterMap, FlatMap, Inspect, Map,
+    Merge, MergeSorted, ParMap, Route, Routed, Scan, Share, Shared, Skip, Split, Take, TakeWhile, ToAll,
+    TryMap,
+};
 pub use cancel_mode::{CancelMode, Cancellable, Free};
 pub use channel::ChannelDriver;
 pub use figures::{Figures, StageFigures};
-pub use merge::{Chain, Merge, MergeSorted};
-pub use par::ParMap;
-pub use shapes::{Chunks, FlatMap, Skip, Take};
-pub use share::Share;
-pub use sinks::{BorrowedIter, Output};
-pub use split::{ByKey, Route, Split, ToAll};
-pub use stage::{Items, Messages, Queued, Run, Stage};
-pub use steps::{
-    AndThen, Dedup, Filter, FilterMap, Flow, Inspect, Map, Scan, Step, Stepped, TakeWhile, TryMap,
-};
-pub use threads::Buffered;
-pub use within::ChunksWithin;
+pub use output::Output;
+pub use sinks::BorrowedIter;
+pub use source::{Items, Messages, NoSource, Queued};
+pub use stage::{Run, Stage};
+pub use step::{Flow, Step, Stepped};
 
 use crate::cancel::CancelToken;
 use crate::group::Spawn;
 use crate::pool::Pool;
-use crate::queue;
 use crate::sync::Arc;
 
-/// Processes a stream in stages, some of them on several threads, without losing the order, growing without
-/// bound, or leaving a thread behind.
+/// Processes a stream in stages, some of them on several threads, while keeping its order, bounding its
+/// memory and leaving no thread behind.
 ///
-/// A pipeline is a description until a *sink* ([`collect`](Pipeline::collect),
-/// [`for_each`](Pipeline::for_each), an iterator) sets it to work. Stages like [`map`](Pipeline::map) and
-/// [`filter`](Pipeline::filter) run on whoever pulls and cost what std's iterators cost. Threads are only
-/// where you ask for them: [`par_map`](Pipeline::par_map) runs a function on several,
-/// [`buffered`](Pipeline::buffered) everything before it on one.
+/// A pipeline does nothing until a *sink* ([`collect`](Pipeline::collect), [`for_each`](Pipeline::for_each),
+/// an iterator) runs it. Stages like [`map`](Pipeline::map) and [`filter`](Pipeline::filter) run on the
+/// thread that pulls, at the cost of std's iterator adaptors. Only two kinds of stage use other threads:
+/// [`par_map`](Pipeline::par_map) calls a function on several of them, and
+/// [`buffered`](Pipeline::buffered) moves everything before it to one.
 ///
-/// - *Order.* Outputs come in the order of the inputs, unless you say [`ordered(false)`](Pipeline::ordered).
-/// - *Bound.* With [`bound(b)`](Pipeline::bound), input k + b is not read before output k was taken, whatever
-///   the items cost. What is in memory is at most the sum of the bounds.
-/// - *End.* The end of the source flows down. Dropping the output, the first error, the first panic, and the
-///   [token](Pipeline::cancelled_by) stop everything: nothing is read and no function begun from then on, and
-///   every thread has left when the sink returns or the output is dropped.
+/// - *Order.* Outputs arrive in the order of the inputs, unless [`ordered(false)`](Pipeline::ordered) is set.
+/// - *Bound.* With [`bound(b)`](Pipeline::bound), input k + b is not read before output k has been taken,
+///   whatever the items cost. The number of items in memory is at most the sum of the bounds.
+/// - *End.* The end of the source reaches every stage. Dropping the output, the first error, the first panic
+///   and the [token](Pipeline::cancelled_by) stop all stages: no further item is read, no further call is
+///   made, and every thread has left when the sink returns or the output is dropped.
 ///
 /// # Examples
 /// ```
@@ -74,7 +70,7 @@ use crate::sync::Arc;
 /// assert_eq!(squares, [1, 9, 25]);
 /// ```
 ///
-/// Borrowed data, the first error, and a token that stops it all:
+/// Borrowed data, the first error, and a token that stops every stage:
 /// ```
 /// use selvedge::{CancelToken, Pipeline, error::Cancelled};
 ///
@@ -87,132 +83,115 @@ use crate::sync::Arc;
 ///         .collect::<Result<Vec<_>, _>>()
 /// };
 /// assert_eq!(parsed(&lines[..2])?, Ok(vec![12, 30]));
-/// assert!(parsed(&lines)?.is_err());      // "warp"; "7" was perhaps never read
+/// assert!(parsed(&lines)?.is_err());      // "warp"; "7" may never have been read
 /// stop.cancel();
 /// assert_eq!(parsed(&lines), Err(Cancelled));
 /// # Ok::<(), Cancelled>(())
 /// ```
 ///
 /// # Blocking
-/// A sink blocks until the pipeline has ended. Threads wait for each other by being woken, never by looking
-/// again and again: a reader for room, the consumer for the next output.
+/// A sink blocks until the pipeline has ended. Threads of a pipeline park and are woken; none of them polls:
+/// a reader waits for room, the consumer for the next output.
 ///
 /// # Cancellation
-/// A pipeline without a token cannot be cancelled, and its sinks return their value. With
-/// [`cancelled_by`](Pipeline::cancelled_by) they return `Err(Cancelled)` if items are missing; one that came
-/// to its end has succeeded, whatever happened meanwhile. Each stage asks the token before it runs a function
-/// of yours, so none runs after a cancel; one that runs is not interrupted.
+/// A pipeline without a token cannot be cancelled, and its sinks return their value. After
+/// [`cancelled_by`](Pipeline::cancelled_by) the sinks return `Err(Cancelled)` if items are missing. A
+/// pipeline that reached its end has succeeded, even if the token was cancelled meanwhile. Each stage checks
+/// the token before it calls a closure, so no call begins after the cancellation; a call in progress is not
+/// interrupted.
 ///
-/// A source that is silent does not hide a cancel: [`receiver`](Pipeline::receiver) and
-/// [`queue`](Pipeline::queue) wake up at once. An iterator of yours that waits for something else (a socket,
-/// a channel of std) cannot be woken. If a `par_map` or `buffered` stands behind it, the sink still hears of
-/// the cancel at once, because another thread sits in the iterator; but the sink cannot return before that
-/// thread does, since what it borrows would be gone. So let such an iterator know the token, or give it a
-/// time-out.
+/// A silent source does not hide a cancellation: [`receiver`](Pipeline::receiver) and
+/// [`queue`](Pipeline::queue) are woken at once. An iterator that waits for anything else (a socket, a
+/// channel of std) cannot be woken. If a `par_map` or `buffered` comes after it, the sink still learns of the
+/// cancellation at once, since another thread is blocked in the iterator; but the sink cannot return before
+/// that thread does, because the thread may use what the pipeline borrows. Give such an iterator the token or
+/// a time-out of its own.
 ///
 /// # Panics
-/// A panic in a stage, or in the source, reaches the sink in its place in the order, with its payload, when
-/// every thread has left. Nothing behind it was begun once it had happened. If the source or an item panics,
-/// too, when it is dropped because of that, the first panic is the one that arrives; without another, a panic
-/// of such a drop arrives like a stage's.
+/// A panic in a stage or in the source reaches the sink at its place in the order, with its payload, after
+/// every thread has left. No call for a later item begins once it has happened. If the source or an item
+/// panics again when it is dropped as a result, the sink still resumes the first panic. A panic in such a
+/// drop alone arrives like a panic in a stage.
 ///
 /// # Ordering
-/// What a stage did before it handed an item on is visible to the next.
+/// What a stage did before it passed an item on is visible to the next stage.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/pipeline.rs`.
+/// The models in `loom-tests/tests/pipeline.rs`: among them `an_item_and_the_end_wake_the_consumer`,
+/// `room_wakes_the_reader_that_waits_for_it`, `nothing_is_read_beyond_the_bound`,
+/// `dropping_the_output_wakes_a_sleeping_stage_and_waits_for_it`, `a_cancel_wakes_consumer_and_stage` and
+/// `no_item_is_begun_after_the_first_error`. They check at most two workers and three items.
 ///
 /// # Cost
-/// IdleWait `pipeline`; the README has the ratios. A run costs a few allocations, whatever it does; an item one
-/// lock on its way into a `par_map` and one on its way through. Cheap items are read, computed and handed
-/// over many at a time while everybody is busy, and one at a time when somebody waits. Threads are the
-/// [`group`](crate::group)'s, which are reused.
+/// Bench `pipeline`; the README has the ratios. A run costs a few allocations, however long it is. An item
+/// costs one lock on its way into a `par_map` and one on its way through. Cheap items are read, computed and
+/// passed on in batches while all threads are busy, and one at a time while one of them waits. Threads come
+/// from the cache that [`group`](crate::group) uses.
 ///
 /// # Instead
 /// std's iterators without threads; rayon where the input is a slice and the order, the bound, errors and
-/// cancel do not matter: it splits the input instead of reading it.
+/// cancellation do not matter: rayon splits its input instead of reading it.
 #[must_use = "a pipeline does nothing until a sink pulls: `collect`, `for_each`, a `for` loop"]
 pub struct Pipeline<S, G = Free> {
     stage: S,
     mode: G,
-    plan: Plan,
+    config: Config,
 }
 
-/// What a run needs to know besides its stages.
+/// What a run needs besides its stages.
 #[derive(Default)]
-struct Plan {
-    /// Whose threads; `None` for the crate's own.
+struct Config {
+    /// The threads to run on; `None` for the crate's own.
     spawn: Option<Arc<dyn Spawn>>,
     figures: Option<Figures>,
 }
 
-/// Nothing: what a pipeline is before it has a source.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum Nothing {}
-
-impl Pipeline<Nothing> {
-    /// Begins with any iterator.
-    pub fn source<I: IntoIterator>(items: I) -> Pipeline<Items<I::IntoIter>> {
-        Pipeline::begin(Items(items.into_iter()))
+impl<S> Pipeline<S> {
+    fn new(stage: S) -> Pipeline<S> {
+        Pipeline { stage, mode: Free, config: Config::default() }
     }
 
-    /// Begins with what `f` returns, again and again until it returns `None`.
-    pub fn generate<T, F: FnMut() -> Option<T>>(f: F) -> Pipeline<Items<iter::FromFn<F>>> {
-        Pipeline::begin(Items(iter::from_fn(f)))
-    }
-
-    /// Begins with the messages of a crossbeam channel, until its senders are gone. A cancel ends a wait for
-    /// the next message.
-    pub fn receiver<T>(messages: Receiver<T>) -> Pipeline<Messages<T>> {
-        Pipeline::begin(Messages(messages))
-    }
-
-    /// Begins with the items of a queue, until it is closed and empty. A cancel ends a wait for the next
-    /// item. When the pipeline is done it drops the receiver, so producers are told if it was the last.
-    pub fn queue<T>(items: queue::Receiver<T>) -> Pipeline<Queued<T>> {
-        Pipeline::begin(Queued(items))
-    }
-
-    fn begin<S>(stage: S) -> Pipeline<S> {
-        Pipeline { stage, mode: Free, plan: Plan::default() }
+    /// The same stages in a mode of `mode`'s kind, with its token but a record of truncation of their own.
+    fn with_mode_of<G: CancelMode>(self, mode: &G) -> Pipeline<S, G> {
+        let mode = mode.token().map_or_else(G::fresh, |token| mode.with_token(token));
+        Pipeline { stage: self.stage, mode, config: self.config }
     }
 }
 
 impl<S: Stage, G: CancelMode> Pipeline<S, G> {
     fn then<T>(self, next: impl FnOnce(S) -> T) -> Pipeline<T, G> {
-        Pipeline { stage: next(self.stage), mode: self.mode, plan: self.plan }
+        Pipeline { stage: next(self.stage), mode: self.mode, config: self.config }
     }
 
     fn stepped<K: Step<S::Item>>(self, step: K) -> Pipeline<Stepped<S, K>, G> {
         self.then(|stage| Stepped { stage, step })
     }
 
-    /// Lets `token` cancel the pipeline: the stages before this call and those after it. Sinks return
-    /// `Result<_, Cancelled>` from here on. A time limit is a token too: `token.child_until(duration)`.
+    /// Lets `token` cancel the pipeline, including the stages before this call. Sinks return
+    /// `Result<_, Cancelled>` from here on. For a time limit, use `token.child_until(duration)`.
     ///
     /// A second call replaces the token of the first.
     pub fn cancelled_by(self, token: &CancelToken) -> Pipeline<S, Cancellable> {
-        Pipeline { stage: self.stage, mode: Cancellable::new(token.clone()), plan: self.plan }
+        Pipeline { stage: self.stage, mode: Cancellable::new(token.clone()), config: self.config }
     }
 
-    /// Runs the stages that need threads on a pool's workers instead of the crate's own: those before this
-    /// call and those after it.
+    /// Runs the stages that need threads on the workers of a pool instead of the crate's own threads,
+    /// including the stages before this call.
     ///
-    /// A worker that comes to a stage stays until the stage ends. If none is free, whoever pulls does the
-    /// work, so this does not deadlock inside a task of the same pool either.
+    /// A worker that enters a stage stays there until the stage ends. If no worker is free, the thread that
+    /// pulls does the work, so a pipeline inside a task of the same pool does not deadlock.
     pub fn on(mut self, pool: &Pool) -> Self {
-        self.plan.spawn = Some(pool.spawn());
+        self.config.spawn = Some(pool.spawn());
         self
     }
 
-    /// Collects figures of each stage that has threads.
+    /// Records figures of each stage that has threads.
     pub fn watched_by(mut self, figures: &Figures) -> Self {
-        self.plan.figures = Some(figures.clone());
+        self.config.figures = Some(figures.clone());
         self
     }
 
-    /// Puts a function from pipeline to pipeline here: stages of yours under a name.
+    /// Passes the pipeline through a function, so that a sequence of stages can have a name.
     ///
     /// ```
     /// use selvedge::Pipeline;

@@ -1,11 +1,11 @@
-//! rayon's threads, for stages that compute.
+//! rayon's threads, for stages that compute. A file of its own because of the feature `rayon`.
 
 use super::cancel_mode::CancelMode;
 use super::{Pipeline, Stage};
 use crate::group::{HelperFn, Spawn};
 use crate::sync::Arc;
 
-/// rayon's global pool, or the one whose thread asks.
+/// The rayon pool of the calling thread: rayon's global pool outside of any.
 struct Rayon;
 
 impl Spawn for Rayon {
@@ -16,8 +16,8 @@ impl Spawn for Rayon {
 }
 
 impl<S: Stage, G: CancelMode> Pipeline<S, G> {
-    /// Runs the stages that need threads on rayon's, for functions that compute and do not wait: those before
-    /// this call and those after it. With the feature `rayon`.
+    /// Runs the stages that need threads on rayon's threads, including the stages before this call. For
+    /// closures that compute and do not wait. Needs the feature `rayon`.
     ///
     /// ```
     /// use selvedge::Pipeline;
@@ -26,10 +26,10 @@ impl<S: Stage, G: CancelMode> Pipeline<S, G> {
     /// assert!(squares.into_iter().eq((0..100).map(|n| n * n)));
     /// ```
     ///
-    /// Order, bound, errors and cancel are as without it. A thread of rayon's that comes to a stage stays
-    /// until the stage ends; whoever pulls does the work if none comes.
+    /// Order, bound, errors and cancellation stay the same. A rayon thread that enters a stage stays there
+    /// until the stage ends. If none is free, the thread that pulls does the work.
     pub fn on_rayon(mut self) -> Self {
-        self.plan.spawn = Some(Arc::new(Rayon));
+        self.config.spawn = Some(Arc::new(Rayon));
         self
     }
 }

@@ -1,8 +1,8 @@
-//! What each thread of a stage did over time, in a space that does not grow with the run.
+//! What each thread of a stage did over time, in bounded memory.
 //!
-//! A thread's time is cut into bins of one width; when the run outgrows them, two and two become one of twice
-//! the width. So a run of an hour takes as much memory as one of a millisecond, and no stretch of time is
-//! lost, only its place within a bin.
+//! A thread's time is divided into bins of equal width. When a run outgrows them, adjacent bins are merged in
+//! pairs and the width doubles. A run of an hour takes as much memory as one of a millisecond. No duration is
+//! lost; only its position within a bin is.
 
 use std::fmt::{self, Write};
 
@@ -10,25 +10,25 @@ use super::figures::Spent;
 use crate::sync::Mutex;
 use crate::wait::context::this_thread;
 
-/// As many bins as a picture of this width can show: two pixels each.
+/// The number of bins, which are drawn two pixels wide.
 const BINS: usize = 350;
-/// Width of a bin to begin with, in nanoseconds: the bins hold a millisecond and a half.
+/// The initial width of a bin in nanoseconds: 350 bins span a millisecond and a half.
 const FIRST: u64 = 4096;
-/// How high a thread's row is drawn, in pixels.
+/// The height of a thread's row in pixels.
 const ROW: usize = 14;
 
-/// The rows of one stage.
+/// The rows of one stage, each with the number of its thread.
 #[derive(Default)]
 pub(super) struct Timeline(Mutex<Vec<(usize, Row)>>);
 
-/// One thread's bins: nanoseconds of each kind, since the collection began.
+/// The bins of one thread: nanoseconds of each kind since the start of the collection.
 struct Row {
     width: u64,
     bins: Vec<[u64; Spent::KINDS]>,
 }
 
 impl Timeline {
-    /// The current thread did something from one moment to another, in nanoseconds.
+    /// Records how the current thread spent the interval between two times, given in nanoseconds.
     pub(super) fn add(&self, spent: Spent, from: u64, to: u64) {
         let (thread, mut rows) = (this_thread(), self.0.lock());
         let index = rows.iter().position(|(other, _)| *other == thread).unwrap_or_else(|| {
@@ -38,14 +38,14 @@ impl Timeline {
         rows[index].1.add(spent, from, to);
     }
 
-    /// When the last of it ended, and how high it is drawn.
+    /// Returns the end of the last bin, and the height of the drawing.
     pub(super) fn extent(&self) -> (u64, usize) {
         let rows = self.0.lock();
         let end = rows.iter().map(|(_, row)| row.width * row.bins.len() as u64).max().unwrap_or(0);
         (end, rows.len() * ROW)
     }
 
-    /// Draws a row for each thread, in which a column is a bin, divided by what its time went to.
+    /// Draws a row for each thread. Each column is a bin, divided in proportion to its times.
     pub(super) fn draw(&self, out: &mut String, top: usize, pixels_a_nano: f64) -> fmt::Result {
         for (index, (_, row)) in self.0.lock().iter().enumerate() {
             row.draw(out, top + index * ROW, pixels_a_nano)?;
@@ -84,7 +84,7 @@ impl Row {
 
     fn draw(&self, out: &mut String, top: usize, pixels_a_nano: f64) -> fmt::Result {
         let mut first = 0;
-        // Equal columns that stand side by side are one rectangle.
+        // Adjacent columns of equal heights become one rectangle.
         for same in self.bins.chunk_by(|a, b| self.heights(a) == self.heights(b)) {
             let left = 10.0 + (first as u64 * self.width) as f64 * pixels_a_nano;
             let width = (same.len() as u64 * self.width) as f64 * pixels_a_nano;
@@ -104,7 +104,7 @@ impl Row {
         Ok(())
     }
 
-    /// A bin's shares, in pixels.
+    /// The parts of a bin in pixels.
     fn heights(&self, bin: &[u64; Spent::KINDS]) -> [usize; Spent::KINDS] {
         bin.map(|part| ((part * (ROW as u64 - 2) + self.width / 2) / self.width) as usize)
     }

@@ -1,10 +1,10 @@
-//! What those who read and compute do.
+//! The jobs of a parallel map: reading and computing.
 
 use std::cell::Cell;
 use std::mem;
 
 use super::chunk::{Chunk, Out};
-use super::shared::{Job, Shared, State, Who};
+use super::shared::{Job, Role, Shared, State};
 use crate::clock::Clock;
 use crate::error::TryError;
 use crate::panics::{self, Payload};
@@ -14,21 +14,21 @@ use crate::sync::{Arc, MutexGuard};
 use crate::until::Until;
 use crate::wait::{WaitPoint, Waiter, Wake};
 
-/// Inputs of chunks, that are dropped where no lock is held.
+/// Inputs that are dropped once no lock is held.
 type Dropped<T> = Vec<std::collections::VecDeque<T>>;
 
-/// How reading ended.
-enum End {
-    /// It did not: others may go on.
-    No,
-    Yes,
-    Panic(Payload),
+/// The state of the input after reading from it.
+enum InputState {
+    /// There may be more items.
+    Open,
+    Ended,
+    Panicked(Payload),
 }
 
-/// An idle worker's place.
+/// Where an idle worker waits for work.
 struct IdleWait<'w, W> {
     shared: &'w Arc<W>,
-    /// It has slept since it last looked, so it may be the one that was called.
+    /// The worker has slept since it last looked for work, so it may be the one that was woken.
     slept: Cell<bool>,
 }
 
@@ -39,35 +39,35 @@ where
     F: Fn(I::Item) -> U + Send + Sync + 'a,
     U: Send + 'a,
 {
-    /// A worker's life.
+    /// Runs a worker, from its start until there is no more work.
     pub(super) fn work(self: Arc<Self>) {
         {
             let mut state = self.state.lock();
-            state.posting = false;
+            state.starting = false;
             if state.stopped {
                 return;
             }
-            state.present += 1;
+            state.running += 1;
         }
         let idle = IdleWait { shared: &self, slept: Cell::new(false) };
-        let limit = Until::from(self.mode.shut());
+        let limit = Until::from(self.mode.cancel_token());
         let meter = self.meter.as_deref();
-        while let Ok(job) = measured(meter, Spent::Idle, || limit.retry(&idle, || self.find(&idle))) {
+        while let Ok(job) = measured(meter, Spent::Idle, || limit.retry(&idle, || self.find_job(&idle))) {
             self.perform(job);
         }
-        // Woken with the lock free.
+        // Woken after `leave` has unlocked.
         drop(self.leave());
     }
 
-    /// Counts a worker out; who waits until none is here.
+    /// Counts a worker out, and returns the threads that wait until no worker is running.
     fn leave(&self) -> Vec<Wake> {
         let mut state = self.state.lock();
-        state.present -= 1;
-        state.workers -= 1;
-        if state.present == 0 { state.leaving.take_all() } else { Vec::new() }
+        state.running -= 1;
+        state.spawned -= 1;
+        if state.running == 0 { state.leaving.take_all() } else { Vec::new() }
     }
 
-    fn find(self: &Arc<Self>, idle: &IdleWait<'_, Self>) -> Result<Job<I, U>, TryError> {
+    fn find_job(self: &Arc<Self>, idle: &IdleWait<'_, Self>) -> Result<Job<I, U>, TryError> {
         let mut state = self.state.lock();
         if idle.slept.take() {
             state.waking = false;
@@ -75,12 +75,12 @@ where
         if state.stopped {
             return Err(TryError::Closed);
         }
-        match self.take_job(&mut state, Who::Worker) {
+        match self.take_job(&mut state, Role::Worker) {
             Some(job) => {
-                self.call(state);
+                self.wake_worker(state);
                 Ok(job)
             }
-            // What is left has an owner, who goes on with it.
+            // Every chunk left has an owner, which finishes it.
             None if state.ended.is_some() => Err(TryError::Closed),
             None => Err(TryError::WouldBlock),
         }
@@ -98,25 +98,25 @@ where
         }
     }
 
-    /// Reads up to `quota` items into the chunk; true if the caller has got a seat to compute them.
+    /// Reads up to `quota` items into the chunk. Returns true if the caller got a permit to compute them.
     fn read(self: &Arc<Self>, mut input: Box<I>, chunk: &Arc<Chunk<I::Item, U>>, quota: usize) -> bool {
         let mut count = 0;
-        let mut end = End::No;
+        let mut end = InputState::Open;
         while count < quota {
-            // Asked before each item, and not under a lock: the input is the caller's code.
+            // Without a lock: the input is the caller's code. The input itself checks the cancel mode.
             match panics::catch(|| input.next()) {
                 Ok(Some(item)) => {
                     count += 1;
                     let mut contents = chunk.lock();
-                    // `fail` says so, if something before this chunk has ended everything.
+                    // `fail` clears the flag if an earlier item has ended the stage meanwhile.
                     if !contents.being_read {
                         drop(contents);
                         panics::discard(item);
                         break;
                     }
                     contents.inputs.push_back(item);
-                    // The next item may be long in coming. If somebody waits for this one, it is not left
-                    // lying.
+                    // The next item may be slow to arrive. If the consumer waits for this one, another thread
+                    // gets it now.
                     let wanted = quota > 1 && mem::take(&mut contents.wanted);
                     drop(contents);
                     if wanted {
@@ -124,23 +124,23 @@ where
                     }
                 }
                 Ok(None) => {
-                    end = End::Yes;
+                    end = InputState::Ended;
                     break;
                 }
                 Err(payload) => {
-                    end = End::Panic(payload);
+                    end = InputState::Panicked(payload);
                     break;
                 }
             }
         }
         let input = match end {
-            End::No => Some(input),
-            // What it holds is gone, and its threads have ended, before anybody hears of the end.
-            End::Yes | End::Panic(_) => {
+            InputState::Open => Some(input),
+            // The input is dropped, and its threads joined, before any other thread learns of the end.
+            InputState::Ended | InputState::Panicked(_) => {
                 if let Err(payload) = panics::catch(|| drop(input)) {
                     match end {
-                        End::Panic(_) => panics::discard(payload),
-                        End::Yes | End::No => end = End::Panic(payload),
+                        InputState::Panicked(_) => panics::discard(payload),
+                        InputState::Ended | InputState::Open => end = InputState::Panicked(payload),
                     }
                 }
                 None
@@ -149,20 +149,19 @@ where
         self.put_back(input, end, chunk, count)
     }
 
-    /// Calls the consumer to an item that was read and that nobody computes, and another worker.
+    /// Wakes the consumer and another worker, because there is an item that no thread computes.
     #[cold]
     fn offer(self: &Arc<Self>) {
-        // Before the consumer is gone from its line: while it sleeps, every item is worth calling a worker
-        // for.
-        self.call(self.state.lock());
+        // The worker first: while the consumer is in the wait list, every input is worth a wake-up.
+        self.wake_worker(self.state.lock());
         self.wake_consumer();
     }
 
-    /// Ends reading, and says whether the reader has got a seat.
+    /// Returns the input and ends reading. Returns true if the reader got a permit.
     fn put_back(
         self: &Arc<Self>,
         input: Option<Box<I>>,
-        end: End,
+        end: InputState,
         chunk: &Arc<Chunk<I::Item, U>>,
         count: usize,
     ) -> bool {
@@ -179,40 +178,40 @@ where
             (Some(input), _) => state.input = Some(input),
             (None, end) if failed => late = Some(end),
             (None, end) => {
-                if let End::Panic(payload) = end {
+                if let InputState::Panicked(payload) = end {
                     state.chunks.push_back(Chunk::of_panic(payload));
                 }
-                wakes = self.end(&mut state, self.mode.is_cut());
+                wakes = self.end_input(&mut state, self.mode.is_truncated());
             }
         }
         let mut contents = chunk.lock();
         contents.being_read = false;
-        // Whoever failed takes no interest in what came later.
+        // After a failure, items that were read later are dropped.
         let rejected = if failed { mem::take(&mut contents.inputs) } else { Default::default() };
         let free = state.computing < self.rules.workers;
-        let seat = !contents.inputs.is_empty() && free;
-        contents.owned = seat;
-        state.computing += usize::from(seat);
-        let left = !seat && contents.wanted;
+        let permit = !contents.inputs.is_empty() && free;
+        contents.owned = permit;
+        state.computing += usize::from(permit);
+        let unclaimed = !permit && contents.wanted;
         drop(contents);
-        // Left over, or empty: the consumer goes on with it, or to the next.
-        let consumer = if left { state.consumer.take_all() } else { Vec::new() };
-        self.call(state);
+        // The chunk has no owner, or is empty: the consumer computes its first item, or skips it.
+        let consumer = if unclaimed { state.consumer.take_all() } else { Vec::new() };
+        self.wake_worker(state);
         drop((wakes, consumer));
-        // Something before has ended everything, and is what the consumer gets.
+        // An earlier item has ended the stage, and the consumer gets that.
         panics::discard(unwanted);
         panics::discard(late);
         panics::discard_each(rejected);
-        seat
+        permit
     }
 
-    /// Computes what is in the chunk, and gives the seat back.
+    /// Computes the items of the chunk, then releases the permit.
     fn compute(self: &Arc<Self>, chunk: &Arc<Chunk<I::Item, U>>) {
         let start = Clock::system().now();
         let mut count = 0;
         let mut output = None;
         while let Some(item) = self.exchange(chunk, output.take()) {
-            if !self.mode.is_open() {
+            if self.mode.is_cancelled() {
                 panics::discard(item);
                 self.abandon(chunk);
                 break;
@@ -236,18 +235,19 @@ where
             meter.add(Spent::Working, start, end);
         }
         let mut state = self.state.lock();
-        state.learn(time, count);
+        state.record_cost(time, count);
         state.computing -= 1;
     }
 
-    /// Puts an output in and takes the next input out; without one the chunk is no longer owned.
+    /// Stores an output and takes the next input. If there is none, the chunk loses its owner.
     #[inline]
     fn exchange(&self, chunk: &Chunk<I::Item, U>, output: Option<Out<U>>) -> Option<I::Item> {
         let mut contents = chunk.lock();
         contents.outputs.extend(output);
         let input = contents.inputs.pop_front();
         contents.owned = input.is_some();
-        // The consumer sleeps on this chunk: there is an output, or there will be none.
+        // The consumer waits for this chunk: it has an output now, or will have none. Cleared under the
+        // chunk's lock, under which the consumer sets it, so that each wait gets one wake-up.
         let wake = contents.wanted && (!contents.outputs.is_empty() || contents.is_done());
         contents.wanted &= !wake;
         drop(contents);
@@ -257,25 +257,26 @@ where
         input
     }
 
-    /// Drops what is left in a chunk, because everything was stopped. From here on the end is not the input's
-    /// own, whatever it was before: the consumer may be on its way to it, past its look at the token.
+    /// Drops the rest of a chunk after a cancellation. From here on the end counts as truncated, even if the
+    /// input had ended by itself: the consumer may already have checked the token and be about to report that
+    /// end.
     fn abandon(&self, chunk: &Chunk<I::Item, U>) {
         let mut state = self.state.lock();
         state.ended = Some(true);
         let mut contents = chunk.lock();
-        let left = mem::take(&mut contents.inputs);
+        let rest = mem::take(&mut contents.inputs);
         contents.owned = false;
         drop(contents);
         drop(state);
-        panics::discard_each(left);
+        panics::discard_each(rest);
     }
 
-    /// An item of the chunk has ended everything: what comes after it is not begun, what comes before it is.
-    /// Where the order does not matter, nothing more is begun.
+    /// Ends the stage because of an item of this chunk. Later items are not begun; earlier items are. If the
+    /// order does not matter, no further item is begun.
     fn fail(&self, chunk: &Arc<Chunk<I::Item, U>>, out: Out<U>) {
         let mut state = self.state.lock();
         let input = state.input.take();
-        let wakes = self.end(&mut state, false);
+        let wakes = self.end_input(&mut state, false);
         let mut dropped = self.later_inputs(&state, chunk);
         let mut contents = chunk.lock();
         dropped.push(mem::take(&mut contents.inputs));
@@ -286,8 +287,8 @@ where
         let consumer = if wanted { state.consumer.take_all() } else { Vec::new() };
         drop(state);
         drop((wakes, consumer));
-        // What ended everything is what the consumer gets; and this thread, whose seat is still to be given
-        // back, must not unwind.
+        // Contained: the consumer gets the failure of the item instead, and this thread must not unwind while
+        // it holds a permit.
         panics::discard(input);
         panics::discard_each(dropped.into_iter().flatten());
     }
@@ -317,13 +318,14 @@ where
 {
     fn looks_ready(&self) -> bool {
         let Some(state) = self.shared.state.try_lock() else { return false };
-        state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Who::Worker)
+        state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Role::Worker)
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // Ended by `call`, `end` and `stop`, under this lock.
+        // Waits for work, the end, or a stop. `wake_worker` and `end_input` take waiters out of the list under
+        // this lock, and `stop` cancels the token that limits the wait, so no wake-up is missed.
         let mut state = self.shared.state.lock();
-        if state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Who::Worker) {
+        if state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Role::Worker) {
             return false;
         }
         self.slept.set(true);

@@ -1,16 +1,31 @@
-//! Chunks by size or age: what is there goes on when its oldest item has waited long enough.
+//! `chunks_within`: chunks that are yielded when they are full or their oldest item has waited long enough.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::Buffered;
-use super::cancel_mode::{CancelMode, Cancellable};
-use super::par::{ParMap, Parallel};
-use super::stage::{Run, RunContext, Stage};
+use super::par_map::{ParMap, ParMapIter};
 use crate::clock::Clock;
+use crate::pipeline::Pipeline;
+use crate::pipeline::cancel_mode::{CancelMode, Cancellable};
+use crate::pipeline::stage::{Run, RunContext, Stage};
 use crate::until::Until;
 
-/// See [`Pipeline::chunks_within`](super::Pipeline::chunks_within).
+impl<S: Stage, G: CancelMode> Pipeline<S, G> {
+    /// Collects `size` items at a time into a `Vec`, or fewer once the oldest of them has waited for `age`.
+    /// The stages before this call run on a thread of their own, up to `size` items ahead. Time is measured
+    /// by the clock of the pipeline's token, or by the system's clock.
+    ///
+    /// # Panics
+    /// If `size` is 0.
+    #[track_caller]
+    pub fn chunks_within(self, size: usize, age: Duration) -> Pipeline<ChunksWithin<S>, G> {
+        assert!(size > 0, "a chunk of 0 items would never be full; the least is 1");
+        self.then(|stage| ChunksWithin::new(stage, size, age))
+    }
+}
+
+/// See [`Pipeline::chunks_within`].
 #[must_use = "a stage does nothing by itself"]
 pub struct ChunksWithin<S: Stage> {
     input: Buffered<S>,
@@ -19,7 +34,7 @@ pub struct ChunksWithin<S: Stage> {
 }
 
 impl<S: Stage> ChunksWithin<S> {
-    pub(super) fn new(stage: S, size: usize, age: Duration) -> Self {
+    fn new(stage: S, size: usize, age: Duration) -> Self {
         let item: fn(S::Item) -> S::Item = |item| item;
         let mut input = ParMap::new(stage, 1, item, |_| false);
         input.bound = size;
@@ -40,29 +55,29 @@ where
     S::Item: Send + 'a,
     G: CancelMode,
 {
-    type Iter = ChunkingWithin<'a, S::Iter, G>;
+    type Iter = ChunksWithinIter<'a, S::Iter, G>;
 
     fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
         let clock = mode.token().map_or_else(Clock::current, |token| token.clock().clone());
-        // The consumer never sits in the source: it would not see the chunk's time run out.
+        // The consumer never reads the source itself: blocked there, it would miss the deadline of the chunk.
         let items = self.input.start(context, mode, false);
-        ChunkingWithin { items, size: self.size, age: self.age, clock }
+        ChunksWithinIter { items, size: self.size, age: self.age, clock }
     }
 }
 
 #[doc(hidden)]
-pub struct ChunkingWithin<'a, I, G>
+pub struct ChunksWithinIter<'a, I, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
 {
-    items: Parallel<'a, I, Same<I::Item>, I::Item, G>,
+    items: ParMapIter<'a, I, Same<I::Item>, I::Item, G>,
     size: usize,
     age: Duration,
     clock: Clock,
 }
 
-impl<'a, I, G> Iterator for ChunkingWithin<'a, I, G>
+impl<'a, I, G> Iterator for ChunksWithinIter<'a, I, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -72,13 +87,13 @@ where
 
     fn next(&mut self) -> Option<Vec<I::Item>> {
         let mut chunk = vec![self.items.next()?];
-        // From here on the oldest item waits. Too far away means for ever.
-        let at = self.clock.after(self.age);
+        // The age counts from the first item. `None`, a deadline beyond the clock's range, means no limit.
+        let deadline = self.clock.after(self.age);
         while chunk.len() < self.size {
-            let limit = at.map_or_else(Until::forever, |at| Until::from((&self.clock, at)));
+            let limit = deadline.map_or_else(Until::forever, |at| Until::from((&self.clock, at)));
             match self.items.next_until(limit) {
                 Ok(Some(item)) => chunk.push(item),
-                // The end, which is told again; or the chunk's time.
+                // The end, which the next call finds again, or the deadline.
                 Ok(None) | Err(_) => break,
             }
         }
@@ -95,12 +110,12 @@ impl<S: Stage> fmt::Debug for ChunksWithin<S> {
     }
 }
 
-impl<'a, I, G> fmt::Debug for ChunkingWithin<'a, I, G>
+impl<'a, I, G> fmt::Debug for ChunksWithinIter<'a, I, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChunkingWithin").field("items", &self.items).finish_non_exhaustive()
+        f.debug_struct("ChunksWithinIter").field("items", &self.items).finish_non_exhaustive()
     }
 }

@@ -1,10 +1,10 @@
-//! The consumer's side of a parallel map.
+//! The consumer of a parallel map.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use super::chunk::Out;
-use super::shared::{Shared, Who};
+use super::shared::{Role, Shared};
 use crate::cancel::CancelToken;
 use crate::error::{TryError, WaitError};
 use crate::panics::{self, FirstPanic};
@@ -13,9 +13,9 @@ use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::{WaitPoint, Waiter};
 
-/// What comes out of a parallel map. Dropping it stops the workers and waits until they have left.
+/// The outputs of a parallel map. Dropping it stops the workers and waits until they have left.
 #[doc(hidden)]
-pub struct Parallel<'a, I, F, U, G>
+pub struct ParMapIter<'a, I, F, U, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -23,23 +23,23 @@ where
     U: Send + 'a,
 {
     shared: Arc<Shared<'a, I, F, U>>,
-    /// Of those who pull.
+    /// The mode of the stages after this one.
     mode: G,
-    /// Cancelled when a worker is not to be had; `None` if this thread does what there is to do anyhow.
-    alone: Option<CancelToken>,
-    /// Taken out of the chunks, not handed out yet.
+    /// Cancelled when the system refuses a worker; `None` if the consumer does the work in any case.
+    refused: Option<CancelToken>,
+    /// Outputs that were taken out of the chunks and not delivered yet.
     ready: VecDeque<Out<U>>,
     finished: bool,
 }
 
-/// What the consumer found.
+/// What `refill` found.
 enum Found {
     Something,
-    /// The end; true if the pipeline was cancelled before its own.
+    /// The end; true if the pipeline was cancelled before it.
     End(bool),
 }
 
-impl<'a, I, F, U, G> Parallel<'a, I, F, U, G>
+impl<'a, I, F, U, G> ParMapIter<'a, I, F, U, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -47,11 +47,11 @@ where
     U: Send + 'a,
     G: CancelMode,
 {
-    pub(super) fn new(shared: Shared<'a, I, F, U>, mode: G, alone: Option<CancelToken>) -> Self {
-        Parallel { shared: Arc::new(shared), mode, alone, ready: VecDeque::new(), finished: false }
+    pub(super) fn new(shared: Shared<'a, I, F, U>, mode: G, refused: Option<CancelToken>) -> Self {
+        ParMapIter { shared: Arc::new(shared), mode, refused, ready: VecDeque::new(), finished: false }
     }
 
-    /// The next output, if it comes before `limit`.
+    /// Returns the next output, or an error if `limit` ends first.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`].
@@ -60,22 +60,21 @@ where
             if self.finished {
                 return Ok(None);
             }
-            if !self.mode.is_open() {
+            if self.mode.is_cancelled() {
                 return Ok(self.finish(true));
             }
             if let Some(out) = self.ready.pop_front() {
-                return Ok(Some(self.hand_out(out)));
+                return Ok(Some(self.deliver(out)));
             }
-            let Parallel { shared, ready, alone, .. } = self;
+            let ParMapIter { shared, ready, refused, .. } = self;
             let output = OutputWait { shared };
-            // The token of the stages above, which is cancelled with whatever stops the pipeline, or a child
-            // of it.
-            let limit = limit.or_cancelled(alone.as_ref().unwrap_or(shared.mode.shut()));
+            // The token of the stages before, or a child of it: either is cancelled when the pipeline stops.
+            let limit = limit.or_cancelled(refused.as_ref().unwrap_or(shared.mode.cancel_token()));
             match limit.retry(&output, || refill(shared, ready)) {
                 Ok(Found::Something) => {}
-                Ok(Found::End(cut)) => return Ok(self.finish(cut)),
+                Ok(Found::End(truncated)) => return Ok(self.finish(truncated)),
                 Err(WaitError::TimedOut) => return Err(WaitError::TimedOut),
-                Err(_) if shared.mode.is_open() && alone.take().is_some() => {
+                Err(_) if !shared.mode.is_cancelled() && refused.take().is_some() => {
                     shared.state.lock().consumer_reads = true;
                 }
                 Err(_) => return Ok(self.finish(true)),
@@ -83,11 +82,11 @@ where
         }
     }
 
-    /// Counts the item out, and gives it away.
+    /// Counts the item out of the window, and returns it.
     #[inline]
-    fn hand_out(&mut self, out: Out<U>) -> U {
-        if self.shared.window.hand_out() {
-            self.shared.room_came();
+    fn deliver(&mut self, out: Out<U>) -> U {
+        if self.shared.window.deliver() {
+            self.shared.room_available();
         }
         if let Some(meter) = &self.shared.meter {
             meter.give_out();
@@ -107,9 +106,9 @@ where
     }
 
     #[cold]
-    fn finish(&mut self, cut: bool) -> Option<U> {
-        if cut {
-            self.mode.cut();
+    fn finish(&mut self, truncated: bool) -> Option<U> {
+        if truncated {
+            self.mode.mark_truncated();
         }
         self.finished = true;
         self.shared.stop();
@@ -117,18 +116,19 @@ where
     }
 }
 
-/// Waits until no worker is here.
+/// Waits until no worker is running.
 fn join<I: Iterator, F, U>(shared: &Arc<Shared<'_, I, F, U>>) {
-    // Ended by the last worker that leaves, under this lock.
+    // Waits for the last worker to leave. `leave` takes the waiters out of the list under this lock, so the
+    // wake-up cannot be missed.
     let waited = Until::forever().wait_until_ready(
         &shared.state,
         |state| &mut state.leaving,
-        |state| state.present == 0,
+        |state| state.running == 0,
     );
     debug_assert!(waited.is_ok(), "a forever limit does not end");
 }
 
-/// Takes out what has come, or lends a hand until something has.
+/// Takes the outputs that are ready, or computes the item that the consumer waits for until one is.
 fn refill<'a, I, F, U>(
     shared: &Arc<Shared<'a, I, F, U>>,
     ready: &mut VecDeque<Out<U>>,
@@ -159,21 +159,20 @@ where
             });
         }
         if !ready.is_empty() {
-            // Whoever is not called now is called when the items are handed out, or when the next are waited
-            // for.
-            shared.call(state);
+            // A worker that is not woken now is woken when an item is delivered, or when the consumer waits.
+            shared.wake_worker(state);
             return Ok(Found::Something);
         }
-        if let (Some(cut), true) = (state.ended, state.chunks.is_empty()) {
-            return Ok(Found::End(cut));
+        if let (Some(truncated), true) = (state.ended, state.chunks.is_empty()) {
+            return Ok(Found::End(truncated));
         }
-        match shared.take_job(&mut state, Who::Consumer) {
+        match shared.take_job(&mut state, Role::Consumer) {
             Some(job) => {
-                shared.call(state);
+                shared.wake_worker(state);
                 shared.perform(job);
             }
             None => {
-                shared.call(state);
+                shared.wake_worker(state);
                 return Err(TryError::WouldBlock);
             }
         }
@@ -204,10 +203,11 @@ where
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // Invariant 3: what would end the wait is found here, or ends it, because both are under these locks.
+        // Waits for an output or the end. Both come about under the locks held here, so either this check sees
+        // them, or the thread that brings them about sees `wanted` and the waiter: invariant 3.
         let mut state = self.shared.state.lock();
         if state.chunks.is_empty() && state.ended.is_some()
-            || !self.shared.has_nothing_for(&state, Who::Consumer)
+            || !self.shared.has_nothing_for(&state, Role::Consumer)
         {
             return false;
         }
@@ -220,8 +220,8 @@ where
             contents.wanted = true;
         }
         state.consumer.join(waiter);
-        // With the consumer asleep, there is more to do for another worker.
-        self.shared.call(state);
+        // With the consumer asleep, every input is worth stealing, so there may be work for another worker.
+        self.shared.wake_worker(state);
         true
     }
 
@@ -230,7 +230,7 @@ where
     }
 }
 
-impl<'a, I, F, U, G> Iterator for Parallel<'a, I, F, U, G>
+impl<'a, I, F, U, G> Iterator for ParMapIter<'a, I, F, U, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -242,12 +242,12 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<U> {
-        // A forever limit does not time out.
+        // An unlimited wait does not time out.
         self.next_until(Until::forever()).unwrap_or(None)
     }
 }
 
-impl<'a, I, F, U, G> Drop for Parallel<'a, I, F, U, G>
+impl<'a, I, F, U, G> Drop for ParMapIter<'a, I, F, U, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -257,8 +257,8 @@ where
     fn drop(&mut self) {
         self.shared.stop();
         join(&self.shared);
-        // Nobody else is here, and whoever comes late touches neither: the caller's code runs here, without a
-        // lock.
+        // All workers have left, and a worker that starts later touches neither. The caller's drops run
+        // without a lock.
         let mut state = self.shared.state.lock();
         let (input, chunks) = (state.input.take(), std::mem::take(&mut state.chunks));
         drop(state);
@@ -274,7 +274,7 @@ where
     }
 }
 
-impl<'a, I, F, U, G> fmt::Debug for Parallel<'a, I, F, U, G>
+impl<'a, I, F, U, G> fmt::Debug for ParMapIter<'a, I, F, U, G>
 where
     I: Iterator + Send + 'a,
     I::Item: Send + 'a,
@@ -282,10 +282,10 @@ where
     U: Send + 'a,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Parallel");
+        let mut out = f.debug_struct("ParMapIter");
         out.field("ready", &self.ready.len());
         if let Some(state) = self.shared.state.try_lock() {
-            out.field("chunks", &state.chunks.len()).field("workers", &state.present);
+            out.field("chunks", &state.chunks.len()).field("workers", &state.running);
         }
         out.finish_non_exhaustive()
     }
