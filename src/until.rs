@@ -150,7 +150,7 @@ impl<'a> Until<'a> {
             // After an attempt, so that no wake-up is carried off; and in every round, because others may be
             // faster each time that the place looks ready.
             limit.check()?;
-            if !limit.look_out(|| point.looks_ready()) {
+            if !limit.spin(|| point.looks_ready()) {
                 // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
                 let waiter = Waiter::new();
                 if point.join(&waiter) {

@@ -36,7 +36,7 @@ impl Handlers {
 
 /// That any of the threads takes a batch.
 impl Awaited for Handlers {
-    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         let known = self.0.lock();
         if known.threads.len() < known.expected {
             // Whoever is about to begin may be the one.
@@ -54,9 +54,9 @@ pub(super) struct Processed {
 }
 
 impl Awaited for Processed {
-    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
-        match self.owner.bringers(threads) {
-            Needs::Nobody => self.handlers.bringers(threads),
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
+        match self.owner.providers(threads) {
+            Needs::Nobody => self.handlers.providers(threads),
             needs => needs,
         }
     }

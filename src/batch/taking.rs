@@ -48,7 +48,7 @@ impl<T, R> Shared<T, R> {
             None => Until::forever(),
         };
         let limit = limit.start();
-        limit.look_out(|| waiter.has_ended());
+        limit.spin(|| waiter.has_ended());
         if limit.sleep(waiter).is_err() {
             self.state.lock().idle.leave(waiter);
         }

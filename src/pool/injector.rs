@@ -317,7 +317,7 @@ impl Injector {
 
     /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of
     /// them than there are, so can one that does not exist yet.
-    pub(super) fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+    pub(super) fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         let tail = self.tail.lock();
         let known = tail.counts.is_complete() && tail.counts.count() == tail.locals.len();
         if !known || tail.drained {

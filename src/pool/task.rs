@@ -182,13 +182,13 @@ struct Started {
 }
 
 impl Awaited for Started {
-    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         match self.job.runs_on() {
             Some(thread) => {
                 threads.push(thread);
                 Needs::One
             }
-            None if self.job.is_waiting() => self.pool.injector.bringers(threads),
+            None if self.job.is_waiting() => self.pool.injector.providers(threads),
             None => Needs::Nobody,
         }
     }

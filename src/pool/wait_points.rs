@@ -87,7 +87,7 @@ impl WaitPoint for Room<'_> {
 struct Taking(Arc<Shared>);
 
 impl Awaited for Taking {
-    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
-        self.0.injector.bringers(threads)
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
+        self.0.injector.providers(threads)
     }
 }

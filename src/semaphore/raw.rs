@@ -101,7 +101,7 @@ impl RawSemaphore {
         let limit = limit.start();
         if limit.check().is_ok() {
             let looks_free = || self.word.load(Relaxed) & SLOW == 0 && self.available() >= count;
-            limit.look_out(looks_free);
+            limit.spin(looks_free);
         }
         let waiter = Waiter::new();
         if !self.join(count, &waiter)? {

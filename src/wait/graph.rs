@@ -1,39 +1,36 @@
-//! Which thread waits for what, and which threads alone can bring it: circles are told instead of slept in.
+//! The wait-for graph: finds waits that could never end.
 //!
-//! A task that joins one which joins the first would sleep for ever, and so would everybody who waits for
-//! either. So a thread that is about to sleep writes an edge: from itself to [what it waits for](Awaited),
-//! which in turn says which threads can bring it. The thread whose wait would close a circle is told
-//! [`WouldDeadlock`] instead.
+//! A task that joins a task which joins the first would sleep for ever, and so would every waiter of either.
+//! So a thread that is about to sleep adds an edge from itself to [what it waits for](Awaited), which knows
+//! the threads that can provide it. If the edge closes a cycle, the wait fails with [`WaitError::WouldDeadlock`].
 //!
-//! # What is written
-//! Edges are written on the slow path only, just before a sleep without a time limit and without a token,
-//! since any other ends by itself or by somebody who is not in the circle; and only by threads that
-//! [owe](owe) something, since nobody waits for the others. Waits that anybody may end (an item in a queue, a
-//! permit) have no edge.
+//! # Which waits have an edge
+//! Edges are added on the slow path only, just before a sleep that has no time limit and no token; a limited
+//! wait ends by itself, or through a thread outside the cycle. Only threads that [owe](owe) a result add edges,
+//! since no thread waits for the others. Waits that any thread may end (for an item in a queue, for a permit)
+//! have no edge.
 //!
-//! # What counts as a circle
-//! Two kinds of wait are mixed. A task that runs can be brought by *one* thread, one that is queued in a pool
-//! by *any* of its workers; the end of a scope needs *all* threads that run its tasks. So the question is not
-//! whether a path leads back, but whether this thread could ever go on. [`is_stuck`] takes all threads that
-//! wait, reachable from this one, for stuck, and strikes out each that could go on: any of its bringers is
-//! not stuck, or all of them where all are needed. What remains when nothing can be struck out waits for
-//! ever: the greatest fixpoint, as in deadlock detection for AND-OR wait-for graphs (Knapp, *Deadlock
-//! detection in distributed databases*, 1987).
+//! # What counts as a cycle
+//! Two kinds of wait are mixed. A running task can be completed by *one* thread, and a task in a pool's queue by
+//! *any* of its workers; the end of a scope needs *all* threads that run its tasks. So the question is not
+//! whether a path leads back, but whether this thread could ever continue. [`reachable`] first assumes that all
+//! waiting threads reachable from this one are stuck. It then removes each thread that could continue: one that
+//! needs any provider and has one that is not stuck, or one that needs all and has none that is. The threads
+//! that remain wait for ever. This is the greatest fixpoint used to detect deadlocks in AND-OR wait-for graphs
+//! (Knapp, *Deadlock detection in distributed databases*, 1987).
 //!
 //! # Invariants
-//! 1. *The last one sees it.* An edge is written, and the graph looked through, in one critical section. Of
-//!    those that close a circle at the same time the last sees the edges of all others. Only a wait can close
-//!    one: a thread that waits begins nothing that others could wait for.
-//! 2. *No false alarm.* Who can bring a thing is asked when the graph is looked through, not when the edge is
-//!    written; a thing that has come, a thread whose [`Waiter`] has ended, and a thread without an edge can
-//!    all go on. A thread that ended or passed on what it owed did so before it went to sleep itself, and
-//!    wrote its edge under the graph's lock afterwards, so whoever finds that edge sees what it did.
-//! 3. *A grant that comes first holds.* Being told is an end of the waiter like any other, so no wake-up is
-//!    swallowed.
+//! 1. *The last edge of a cycle sees the cycle.* An edge is added and the graph searched in one critical
+//!    section. Of several threads that close a cycle at the same time, the last sees the edges of all others.
+//!    Only a wait can close a cycle: a thread that waits begins nothing that others could wait for.
+//! 2. *No false alarm.* The providers are determined during the search, not when the edge is added. A thing
+//!    that is ready, a thread whose [`Waiter`] has ended, and a thread without an edge can all continue. A
+//!    thread that ended or passed on what it owed did so before it slept itself, and added its edge under the
+//!    graph's lock afterwards, so a search that finds the edge sees those changes.
+//! 3. *An earlier grant wins.* The failure ends the waiter like any other outcome, so no wake-up is lost.
 //!
 //! # Lock order
-//! What is asked takes its own lock under the graph's: nothing of ours waits, and nothing of the caller's
-//! runs, there.
+//! [`Awaited::providers`] takes its own lock under the graph's lock. It neither waits nor runs the caller's code.
 
 use std::collections::HashMap;
 
@@ -44,15 +41,15 @@ use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, lazy_static};
 use crate::wait::context::this_thread;
 
-/// Something that certain threads alone can bring.
+/// Something that only certain threads can provide.
 pub(crate) trait Awaited: Send + Sync {
-    /// Adds those threads, and says how many of them it needs.
-    fn bringers(&self, threads: &mut Vec<usize>) -> Needs;
+    /// Adds those threads, and returns how many of them must provide it.
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs {
-    /// It is there, or some other thread may bring it.
+    /// It is ready, or an unknown thread may provide it.
     Nobody,
     /// Any one of the threads.
     One,
@@ -66,7 +63,7 @@ lazy_static! {
 
 type Waits = HashMap<usize, Wait>;
 
-/// A thread's edge: what it waits for, and the waiter that it sleeps in.
+/// The edge of a thread: what it waits for, and its waiter.
 struct Wait {
     awaited: Arc<dyn Awaited>,
     waiter: Waiter,
@@ -74,18 +71,18 @@ struct Wait {
     refusable: bool,
 }
 
-/// This thread is written down as waiting, until it is dropped.
+/// The edge of this thread, until it is dropped.
 #[must_use = "dropping it takes the edge back"]
 pub(crate) struct Edge {
     thread: usize,
-    /// What it waited for before: whoever is told of a sleep may have this thread run a task first, which
-    /// waits in turn.
+    /// The edge that it replaced: an observer that learns of a sleep may run a task on this thread first, and
+    /// that task may wait too.
     before: Option<Wait>,
 }
 
-/// Writes down that this thread is about to sleep in `slot` until `awaited` comes, which is asked for only if
-/// somebody may wait for this thread. If that could never be, the waiter is ended with
-/// [`WaitError::WouldDeadlock`]; or if the wait cannot be refused, that of another thread in the circle is.
+/// Adds an edge for this thread, which is about to sleep in `waiter` until `awaited` is ready. `awaited` is
+/// called only if another thread may wait for this one. If the wait could never end, the waiter is ended with
+/// [`WaitError::WouldDeadlock`]; if it is not refusable, the waiter of another thread in the cycle is.
 #[inline]
 pub(crate) fn enter(
     awaited: impl FnOnce() -> Option<Arc<dyn Awaited>>,
@@ -121,51 +118,50 @@ impl Drop for Edge {
             None => waits.remove(&self.thread),
         };
         drop(waits);
-        // Under no lock: it may be the last reference to what was waited for.
+        // Dropped without the lock: it may hold the last reference to what was waited for.
         drop(wait);
     }
 }
 
-/// A thread that can be reached from the one that is looked at, and waits.
+/// A waiting thread that is reachable from the one in question.
 struct Node {
     thread: usize,
     needs: Needs,
-    bringers: Vec<usize>,
+    providers: Vec<usize>,
     stuck: bool,
 }
 
-/// Who is to be told, if `this` would wait for ever: itself, or else one that waits for it, or for one that
-/// does.
-fn to_be_told(waits: &Waits, this: usize) -> Option<usize> {
+/// Returns the thread whose wait must fail if `this` would wait for ever: itself, or else one that waits for
+/// it, directly or not.
+fn find_victim(waits: &Waits, this: usize) -> Option<usize> {
     let nodes = reachable(waits, this);
     if !is_stuck(&nodes, this) {
         return None;
     }
-    let can_be_told = |node: &&Node| node.stuck && waits[&node.thread].refusable;
+    let is_refusable = |node: &&Node| node.stuck && waits[&node.thread].refusable;
     if waits[&this].refusable {
         return Some(this);
     }
-    let waits_for_this = nodes.iter().filter(can_be_told).find(|node| node.bringers.contains(&this));
-    waits_for_this.or_else(|| nodes.iter().find(can_be_told)).map(|node| node.thread)
+    let waiter_of_this = nodes.iter().filter(is_refusable).find(|node| node.providers.contains(&this));
+    waiter_of_this.or_else(|| nodes.iter().find(is_refusable)).map(|node| node.thread)
 }
 
-/// The threads that wait among those on which it depends whether `this` can go on, with those marked that
-/// cannot.
+/// Returns the waiting threads on which it depends whether `this` can continue, with the stuck ones marked.
 fn reachable(waits: &Waits, this: usize) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
-    let mut ahead = vec![this];
-    while let Some(thread) = ahead.pop() {
+    let mut unvisited = vec![this];
+    while let Some(thread) = unvisited.pop() {
         if nodes.iter().any(|node| node.thread == thread) {
             continue;
         }
-        // Without an edge it can go on; so it can if its wait has ended and it has not woken up yet.
+        // A thread without an edge can continue, and so can one whose wait has ended but which is not awake.
         let Some(wait) = waits.get(&thread).filter(|wait| wait.waiter.outcome().is_none()) else { continue };
-        let mut bringers = Vec::new();
-        let needs = wait.awaited.bringers(&mut bringers);
-        ahead.extend(&bringers);
-        nodes.push(Node { thread, needs, bringers, stuck: true });
+        let mut providers = Vec::new();
+        let needs = wait.awaited.providers(&mut providers);
+        unvisited.extend(&providers);
+        nodes.push(Node { thread, needs, providers, stuck: true });
     }
-    while let Some(node) = nodes.iter().position(|node| node.stuck && can_go_on(node, &nodes)) {
+    while let Some(node) = nodes.iter().position(|node| node.stuck && can_continue(node, &nodes)) {
         nodes[node].stuck = false;
     }
     nodes
@@ -175,20 +171,20 @@ fn is_stuck(nodes: &[Node], thread: usize) -> bool {
     nodes.iter().any(|node| node.thread == thread && node.stuck)
 }
 
-fn can_go_on(node: &Node, nodes: &[Node]) -> bool {
-    let comes = |bringer: &usize| !is_stuck(nodes, *bringer);
+fn can_continue(node: &Node, nodes: &[Node]) -> bool {
+    let can_provide = |provider: &usize| !is_stuck(nodes, *provider);
     match node.needs {
         Needs::Nobody => true,
-        // Of nobody: then it is not known who brings it.
-        Needs::One => node.bringers.is_empty() || node.bringers.iter().any(comes),
-        Needs::All => node.bringers.iter().all(comes),
+        // No providers: they are unknown.
+        Needs::One => node.providers.is_empty() || node.providers.iter().any(can_provide),
+        Needs::All => node.providers.iter().all(can_provide),
     }
 }
 
-/// The one thread that can bring something, if that is known: an [`Awaited`] apart from the thing, whose type
+/// The one thread that can provide something, if it is known. It is separate from the thing itself, whose type
 /// may borrow.
 pub(crate) struct Owner {
-    /// 0 if nobody is known. Relaxed: invariant 2 says why what is read is recent enough.
+    /// 0 if unknown. Relaxed: the value is recent enough by invariant 2.
     thread: AtomicUsize,
 }
 
@@ -203,7 +199,7 @@ impl Owner {
 }
 
 impl Awaited for Owner {
-    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         match self.thread.load(Relaxed) {
             0 => Needs::Nobody,
             thread => {
@@ -214,11 +210,11 @@ impl Awaited for Owner {
     }
 }
 
-/// This thread owes somebody something, until it is dropped.
+/// This thread owes a result, until it is dropped.
 #[must_use = "dropping it says that nothing is owed"]
 pub(crate) struct Owing(());
 
-/// Says that others may wait for what this thread does now: it runs a task, makes a value, works for a pool.
+/// Marks this thread as one that others may wait for: it runs a task, computes a value, or works for a pool.
 #[inline]
 pub(crate) fn owe() -> Owing {
     context::with(context::Context::owe);
@@ -240,21 +236,21 @@ impl Drop for Owing {
 mod tests {
     use super::*;
 
-    /// Threads by number, from 1: each waits for some of the others, or is not there and so goes on.
+    /// Threads, numbered from 1: each waits for some of the others, or is absent and so continues.
     type Threads = Vec<Option<(Needs, Vec<usize>)>>;
 
     struct Fixed(Needs, Vec<usize>);
 
     impl Awaited for Fixed {
-        fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+        fn providers(&self, threads: &mut Vec<usize>) -> Needs {
             threads.extend(&self.1);
             self.0
         }
     }
 
     fn waits_of(threads: &Threads) -> Waits {
-        let wait = |(needs, bringers): &(Needs, Vec<usize>)| Wait {
-            awaited: Arc::new(Fixed(*needs, bringers.clone())),
+        let wait = |(needs, providers): &(Needs, Vec<usize>)| Wait {
+            awaited: Arc::new(Fixed(*needs, providers.clone())),
             waiter: Waiter::new(),
             refusable: true,
         };
@@ -263,25 +259,25 @@ mod tests {
         waits.collect()
     }
 
-    /// Whether `thread` is in a set of waiting threads of which none can be the first to go on: by trying all
+    /// Whether `thread` is in a set of waiting threads of which none can be the first to continue. Tries all
     /// sets.
     fn waits_for_ever(threads: &Threads, thread: usize) -> bool {
         (0_u32..1 << threads.len()).any(|set| {
             let is_in = |thread: &usize| set & (1 << (thread - 1)) != 0;
             let stays = |thread: &usize| match &threads[thread - 1] {
                 None | Some((Needs::Nobody, _)) => false,
-                Some((Needs::One, bringers)) => !bringers.is_empty() && bringers.iter().all(is_in),
-                Some((Needs::All, bringers)) => bringers.iter().any(is_in),
+                Some((Needs::One, providers)) => !providers.is_empty() && providers.iter().all(is_in),
+                Some((Needs::All, providers)) => providers.iter().any(is_in),
             };
             is_in(&thread) && (1..=threads.len()).filter(is_in).all(|thread| stays(&thread))
         })
     }
 
-    /// Every graph of three threads, and 20,000 random ones of six. Fails if one stuck bringer is taken for
-    /// all (edit `graph-one-stuck-worker-is-all`), or one that comes for all that are needed (edit
+    /// Every graph of three threads, and 20,000 random ones of six. Fails if one stuck provider counts as all
+    /// (edit `graph-one-stuck-worker-is-all`), or one ready provider as all that are needed (edit
     /// `graph-one-free-thread-is-enough`).
     #[test]
-    fn those_are_stuck_whom_no_order_of_events_lets_go_on() {
+    fn threads_that_no_order_of_events_frees_are_stuck() {
         let (mut state, mut stuck) = (7_u64, 0);
         let mut random = |below: u64| {
             // Marsaglia's xorshift.
@@ -295,8 +291,8 @@ mod tests {
             let thread = |random: &mut dyn FnMut(u64) -> u64| {
                 let needs = [Needs::Nobody, Needs::One, Needs::One, Needs::All, Needs::All];
                 let needs = needs[random(needs.len() as u64) as usize];
-                let bringers = (0..random(4)).map(|_| random(count) as usize + 1).collect();
-                (random(6) > 0).then_some((needs, bringers))
+                let providers = (0..random(4)).map(|_| random(count) as usize + 1).collect();
+                (random(6) > 0).then_some((needs, providers))
             };
             let threads: Threads = (0..count).map(|_| thread(&mut random)).collect();
             let waits = waits_of(&threads);
@@ -306,26 +302,26 @@ mod tests {
                 stuck += usize::from(expected);
             }
         }
-        assert!(stuck > 1_000, "the rounds say nothing: {stuck} stuck threads");
+        assert!(stuck > 1_000, "too few stuck threads: {stuck}");
     }
 
     #[test]
-    fn thread_whose_wait_has_ended_can_go_on() {
+    fn thread_whose_wait_has_ended_can_continue() {
         let mut waits = waits_of(&vec![Some((Needs::One, vec![2])), Some((Needs::One, vec![1]))]);
         assert_eq!(to_be_told(&waits, 1), Some(1));
         let waiter = waits.get_mut(&2).unwrap().waiter.clone();
         drop(waiter.end(Ok(())));
-        assert_eq!(to_be_told(&waits, 1), None);
+        assert_eq!(find_victim(&waits, 1), None);
     }
 
-    /// Fails if only the thread that closes the circle may be told (edit `graph-tells-nobody-else`).
+    /// Fails if only the thread that closes the cycle may be refused (edit `graph-tells-nobody-else`).
     #[test]
-    fn wait_that_cannot_be_told_has_another_told() {
-        let circle = vec![Some((Needs::All, vec![2, 3])), None, Some((Needs::One, vec![1]))];
-        let mut waits = waits_of(&circle);
+    fn unrefusable_wait_has_another_wait_refused() {
+        let cycle = vec![Some((Needs::All, vec![2, 3])), None, Some((Needs::One, vec![1]))];
+        let mut waits = waits_of(&cycle);
         waits.get_mut(&1).unwrap().refusable = false;
-        assert_eq!(to_be_told(&waits, 1), Some(3));
+        assert_eq!(find_victim(&waits, 1), Some(3));
         waits.get_mut(&3).unwrap().refusable = false;
-        assert_eq!(to_be_told(&waits, 1), None, "nobody can be");
+        assert_eq!(find_victim(&waits, 1), None, "no wait is refusable");
     }
 }

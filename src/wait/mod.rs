@@ -1,38 +1,39 @@
 //! The one place where threads sleep.
 //!
-//! A wait is a [`Waiter`]: a thread that must wait makes one, puts it where those who can end the wait will
-//! find it, and sleeps in it. Whoever ends the wait first writes how; everybody who comes later is told that
-//! they were too late and does something else with what they had to give.
+//! A wait is a [`Waiter`]: a thread that must wait makes one, puts it where the threads that can end the wait
+//! will find it, and sleeps in it. The first thread to end the wait writes its outcome. Any later one learns
+//! that it was too late, and uses what it had to give for something else.
 //!
-//! | who | finds the waiter in | writes |
+//! | what ends the wait | finds the waiter in | writes |
 //! |---|---|---|
 //! | push, pop, release, the last count-down, a finished task | the [`WaitList`] of the thing waited for | `Ok` |
-//! | close | the same line | `Ok` (look again, and find it closed), or `Closed` |
+//! | close | the same list | `Ok` (try again, and find it closed), or `Closed` |
 //! | cancel | the list in the token | `Cancelled` |
-//! | the sleeper itself, when its deadline passed | | `TimedOut` |
+//! | the waiter itself, when its deadline has passed | | `TimedOut` |
 //! | `ManualClock::advance` | the list in the clock | `TimedOut` |
+//! | the search of the wait-for [`graph`] | the graph | `WouldDeadlock` |
 //!
 //! # Invariants
 //!
-//! 1. *Exactly one end.* A waiter's outcome is written once; [`Waiter::end`] says to each caller whether it
-//!    was the one. So a grant that comes after a cancel is known not to have arrived, and goes to the next in
-//!    line: no wake-up is swallowed by somebody who has left.
-//! 2. *Nothing between check and sleep.* Every list of waiters is guarded by a lock, and a waiter is put into
-//!    it in the same critical section in which the waiter found that it must wait. Whoever makes waiting
-//!    unnecessary takes that lock afterwards, so finds the waiter; and an end that is written before the
-//!    thread sleeps is read by it instead of sleeping.
-//! 3. *No nesting.* A waiter's lock is the innermost one: it is held for a comparison and an assignment.
-//!    Granting happens under the granter's lock, cancelling and advancing with no lock held. The system call
-//!    that wakes is made after the granter has unlocked ([`Wake`]).
+//! 1. *Exactly one outcome.* A waiter's outcome is written once; [`Waiter::end`] tells each caller whether it
+//!    was the one. So a grant that comes after a cancellation is known to have failed, and goes to the next
+//!    waiter in the list: a waiter that leaves swallows no wake-up.
+//! 2. *Nothing between check and sleep.* Every list of waiters is guarded by a lock, and a waiter joins it in
+//!    the critical section in which its thread found that it must wait. A thread that makes waiting unnecessary
+//!    takes that lock afterwards, and so finds the waiter. An outcome that is written before the waiter's thread
+//!    sleeps is read by that thread instead of sleeping.
+//! 3. *No nesting.* A waiter's lock is the innermost one: it is held for a comparison and an assignment. Grants
+//!    happen under the granter's lock, cancelling and advancing with no lock held. The system call that wakes a
+//!    thread is made after the granter has unlocked ([`Wake`]).
 //!
-//! One waiter serves one wait, and is one allocation (28 ns beside the 30,000 to 45,000 that waking a thread
-//! on another core costs). A waiter per thread would save it, but then a late `end` could end a later
-//! wait, and invariant 1 would need a generation count.
+//! A waiter serves one wait, and is one allocation: 28 ns, compared with 30,000 to 45,000 for waking a thread on
+//! another core. One waiter per thread would save the allocation, but then a late `end` could end a later wait,
+//! and invariant 1 would need a generation count.
 //!
 //! # Proof
 //!
-//! Models in `loom-tests/tests/`: `cancel.rs`, `latch.rs`, `semaphore.rs` and `queue.rs`, which all sleep
-//! here.
+//! The models in `loom-tests/tests/`: `cancel.rs`, `latch.rs`, `semaphore.rs`, `queue.rs`, `monitor.rs` and
+//! `graph.rs` sleep here.
 
 #[forbid(unsafe_code)]
 pub(crate) mod cache;
@@ -58,10 +59,10 @@ mod waiter;
 
 use crate::sync::Arc;
 
-/// Something that threads wait for by trying again: room in a queue, an item, a count of nothing.
-/// [`Until::retry`](crate::Until) is the loop.
+/// Something that threads wait for by trying again: room in a queue, an item, a count of zero. The loop is
+/// [`Until::retry`](crate::Until).
 pub(crate) trait WaitPoint {
-    /// A cheap guess whether an attempt would succeed now; takes no lock.
+    /// A cheap guess whether an attempt would succeed now. It never blocks on a lock.
     fn looks_ready(&self) -> bool;
 
     /// Puts the waiter into the list, unless an attempt might succeed by now: both found in one critical
@@ -74,8 +75,8 @@ pub(crate) trait WaitPoint {
     /// A waiter that was granted will make no attempt: another one is granted, if that is worth while.
     fn pass_on(&self) {}
 
-    /// The caller has lost to others [too often](turns::PATIENCE): where they could be faster for ever, it
-    /// [takes a turn](Turns) that ends with its wait.
+    /// Called when the waiter has lost to others [too often](turns::PATIENCE): if they could be faster for ever,
+    /// it [takes a turn](Turns), which ends with its wait.
     fn take_turn(&self) {}
 
     /// Ends the turn, if there is one, before the wait point is dropped.
@@ -86,7 +87,7 @@ pub(crate) trait WaitPoint {
         None
     }
 
-    /// The wait must not end before what is waited for: if it closes a circle, another wait in that is ended.
+    /// Whether the wait must not end early: if it closes a cycle, another wait in the cycle fails instead.
     fn must_stay(&self) -> bool {
         false
     }

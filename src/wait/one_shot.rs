@@ -1,21 +1,20 @@
-//! A result that one thread brings and another takes, and the closure that it comes from.
+//! A closure that runs at most once, and its result, for a thread that waits.
 //!
-//! It is what lies under every handle: a pool's `Task`, a group's `Handle`, the `Running` of a function with
-//! a time limit, a single flight. Whoever claims the closure has it alone: a worker that runs it, a joiner
-//! that will not wait for one, a canceller, an abort. So it runs at most once, and one that was claimed
-//! elsewhere is passed over.
+//! Every handle is built on it: a pool's `Task`, a group's `Handle`, the `Running` of a function with a time
+//! limit, a single flight. The thread that claims the closure has it alone: a worker that runs it, a joiner that
+//! does not wait for a worker, a canceller, an abort. A worker skips a closure that was claimed elsewhere.
 //!
 //! | from | to | by |
 //! |---|---|---|
 //! | `Unclaimed` | `Claimed` | [`claim`](OneShot::claim) |
-//! | `Unclaimed` | `Kept` | [`revoke`](OneShot::revoke): a result instead of a run |
+//! | `Unclaimed` | `Kept` | [`revoke`](OneShot::revoke): a result without a run |
 //! | `Unclaimed`, `Claimed` | `Gone` | [`abandon`](OneShot::abandon), [`take_back`](OneShot::take_back): there will be no result |
 //! | `Claimed` | `Claimed`, by the first waiter | [`pass_on`](OneShot::pass_on) |
-//! | `Claimed` | `Kept` | [`keep`](OneShot::keep); `Gone` at once if nobody has a handle any more |
+//! | `Claimed` | `Kept` | [`keep`](OneShot::keep); `Gone` at once if there is no handle |
 //! | `Kept` | `Gone` | [`take`](OneShot::take), [`detach`](OneShot::detach) |
 //!
-//! One mutex orders everything here. None of the caller's code runs under it, but for
-//! [`look`](OneShot::look)'s closure, which is ours.
+//! One mutex orders everything here. None of the caller's code runs under it; the closure of
+//! [`look`](OneShot::look) is this crate's.
 
 use std::mem;
 
@@ -32,11 +31,11 @@ pub(crate) struct OneShot<F, V> {
 
 struct State<F, V> {
     stage: Stage<F, V>,
-    /// With their threads' keys.
+    /// With the keys of their threads.
     joiners: WaitList<usize>,
-    /// Nobody has a handle any more.
+    /// The last handle was dropped.
     detached: bool,
-    /// The claimant, for the wait-for graph; made when the first waiter asks.
+    /// The claimant as a node of the wait-for graph; made when the first waiter needs it.
     owner: Option<Arc<Owner>>,
 }
 
@@ -45,7 +44,7 @@ enum Stage<F, V> {
     /// By the thread with this key.
     Claimed(usize),
     Kept(V),
-    /// The result was taken, or never comes.
+    /// The result was taken, or there will be none.
     Gone,
 }
 
@@ -54,7 +53,7 @@ impl<F, V> OneShot<F, V> {
         OneShot::at(Stage::Unclaimed(f))
     }
 
-    /// One whose closure runs already, on the thread with that key.
+    /// Makes one whose closure is already running, on the thread with that key.
     pub(crate) fn claimed_by(thread: usize) -> Self {
         OneShot::at(Stage::Claimed(thread))
     }
@@ -64,7 +63,7 @@ impl<F, V> OneShot<F, V> {
         OneShot { state: Mutex::new(state) }
     }
 
-    /// Takes the closure for this thread, which is to bring the result; `None` if it is claimed.
+    /// Takes the closure for this thread, which must provide the result; `None` if it is claimed.
     pub(crate) fn claim(&self) -> Option<F> {
         let mut state = self.state.lock();
         let this = this_thread();
@@ -75,7 +74,7 @@ impl<F, V> OneShot<F, V> {
         Some(f)
     }
 
-    /// Takes the closure and leaves `result` in its place, for those who wait; `None` if it is claimed.
+    /// Takes the closure and stores `result` for the waiters instead; `None` if it is claimed.
     pub(crate) fn revoke(&self, result: impl FnOnce() -> V) -> Option<F> {
         let mut state = self.state.lock();
         let f = state.replace_unclaimed(|| Stage::Kept(result()))?;
@@ -85,12 +84,12 @@ impl<F, V> OneShot<F, V> {
         Some(f)
     }
 
-    /// Takes back the closure of one that nobody else has seen.
+    /// Takes the closure back, if no other thread has seen this object.
     pub(crate) fn take_back(&self) -> F {
         self.abandon().unwrap_or_else(|| unreachable!("nobody else has seen it, so nobody has claimed it"))
     }
 
-    /// Says that there will be no result, unless it is there; the closure, if nobody has claimed it.
+    /// Declares that there will be no result, unless there is one already. Returns the closure if it is unclaimed.
     pub(crate) fn abandon(&self) -> Option<F> {
         let mut state = self.state.lock();
         if matches!(state.stage, Stage::Kept(_) | Stage::Gone) {
@@ -106,7 +105,7 @@ impl<F, V> OneShot<F, V> {
         }
     }
 
-    /// Hands the claim to the first one who still waits. If nobody does, there will be no result: `None`.
+    /// Passes the claim to the first waiter. Without a waiter there will be no result, and this returns `None`.
     pub(crate) fn pass_on(&self) -> Option<Wake> {
         let mut state = self.state.lock();
         match state.joiners.next_with() {
@@ -124,7 +123,7 @@ impl<F, V> OneShot<F, V> {
         }
     }
 
-    /// Leaves the result, and wakes those who wait for it. Gives it back if nobody has a handle any more.
+    /// Stores the result and wakes its waiters. Returns it if there is no handle any more.
     pub(crate) fn keep(&self, result: V) -> Option<V> {
         let mut state = self.state.lock();
         if state.detached {
@@ -141,20 +140,20 @@ impl<F, V> OneShot<F, V> {
     /// Takes the result.
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`] if it is not there yet, [`TryError::Closed`] if it never will be.
+    /// [`TryError::WouldBlock`] if there is no result yet, [`TryError::Closed`] if there will be none.
     pub(crate) fn take(&self) -> Result<V, TryError> {
         self.state.lock().take()
     }
 
-    /// The last handle goes: takes the result if it is there, and [`keep`](OneShot::keep) gives it back
-    /// otherwise.
+    /// Called for the last handle. Takes the result if there is one; otherwise [`keep`](OneShot::keep) will
+    /// return it to its caller.
     pub(crate) fn detach(&self) -> Option<V> {
         let mut state = self.state.lock();
         state.detached = true;
         state.take().ok()
     }
 
-    /// What `look` says of the result, which stays.
+    /// Applies `look` to the result, which stays.
     ///
     /// # Errors
     /// As [`take`](OneShot::take).
@@ -170,12 +169,12 @@ impl<F, V> OneShot<F, V> {
         matches!(self.state.lock().stage, Stage::Unclaimed(_))
     }
 
-    /// True once there is a result, or never will be.
+    /// True once there is a result, or there will be none.
     pub(crate) fn is_finished(&self) -> bool {
         self.state.lock().is_finished()
     }
 
-    /// The thread that has claimed it and is at it.
+    /// The thread that has claimed the closure and not finished it.
     pub(crate) fn claimant(&self) -> Option<usize> {
         match self.state.lock().stage {
             Stage::Claimed(thread) => Some(thread),
@@ -183,25 +182,25 @@ impl<F, V> OneShot<F, V> {
         }
     }
 
-    /// True if this thread is the one that is to bring the result.
+    /// True if this thread must provide the result.
     pub(crate) fn is_claimed_here(&self) -> bool {
         self.claimant() == Some(this_thread())
     }
 
-    /// Waits until there is a result, or never will be, at most until `limit`.
+    /// Waits until there is a result, or there will be none, at most until `limit`.
     pub(crate) fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         if self.is_finished() {
             return Ok(());
         }
-        // With a limit as well: this much is known at once.
+        // Refused with any limit, since it is certain at once that the wait cannot succeed.
         if self.is_claimed_here() {
             return Err(WaitError::WouldDeadlock);
         }
         limit.retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
-    /// Like [`abandon`](OneShot::abandon), if nobody waits for the result now; says whether.
+    /// Like [`abandon`](OneShot::abandon), but only if no thread waits for the result. Returns whether it did.
     pub(crate) fn abandon_unless_awaited(&self) -> bool {
         let mut state = self.state.lock();
         let unwanted = state.joiners.len() == 0;
@@ -211,7 +210,7 @@ impl<F, V> OneShot<F, V> {
         unwanted
     }
 
-    /// Threads that wait for the result.
+    /// The number of threads that wait for the result.
     pub(crate) fn waiting(&self) -> usize {
         self.state.lock().joiners.len()
     }
@@ -222,7 +221,7 @@ impl<F, V> State<F, V> {
         matches!(self.stage, Stage::Kept(_) | Stage::Gone)
     }
 
-    /// Moves the closure out and puts `next` in its place, if it is still there.
+    /// Moves the closure out and puts `next` in its place, if it is unclaimed.
     fn replace_unclaimed(&mut self, next: impl FnOnce() -> Stage<F, V>) -> Option<F> {
         match mem::replace(&mut self.stage, Stage::Gone) {
             Stage::Unclaimed(f) => {
@@ -236,8 +235,8 @@ impl<F, V> State<F, V> {
         }
     }
 
-    /// The owner stays as it was: the waiters of those who wait end in the same critical section, and a
-    /// thread whose waiter has ended is not taken for one that waits.
+    /// Leaves `owner` unchanged: the waiters end in the same critical section, and the wait-for graph ignores a
+    /// thread whose waiter has ended.
     fn end(&mut self, last: Stage<F, V>) -> Stage<F, V> {
         mem::replace(&mut self.stage, last)
     }

@@ -1,17 +1,17 @@
-//! A short look-out before sleeping.
+//! A short spin phase before a thread sleeps.
 //!
-//! It is bounded by time, not by turns. On a quiet machine a yield comes back within a microsecond, or, if it
-//! lets threads of ours have their turns, when those wait in their turn. Beside threads that use all
-//! processors it comes back when their time slice ends, 3 ms later, so that 16 of them made a limit of 1 ms
-//! end after 20 ms. So the look-out ends with its first slow yield, and because even one is late for a short
-//! limit, nobody yields for a while after it: twice as long as it took, and twice as long again for each
-//! further slow one, until many quick ones in a row show that the neighbours have gone. So somebody who comes
-//! by for a moment costs little, and those who stay can take less than a hundredth of a waiter's time.
+//! The phase is bounded by time rather than by a number of yields. On an idle machine a yield returns within a
+//! microsecond. If it runs other threads of this crate, it returns when they wait in turn. But next to threads
+//! that keep all processors busy, it returns when their time slice ends, 3 ms later: 16 such yields made a
+//! limit of 1 ms end after 20 ms. So the first slow yield ends the phase. Because even one slow yield is too
+//! late for a short limit, no thread yields for a while afterwards (the *backoff*): twice as long as the yield
+//! took, and twice as long again for each further slow one, until many quick yields in a row show that the
+//! processors are free. So short contention costs little, and lasting contention takes less than a hundredth
+//! of a waiter's time.
 //!
 //! # Cost
-//! Linux, 2 processors. How late a wait of 1 ms ends beside a spinning thread on each, 800 of each kind,
-//! bench `wakeup`, cells "beside neighbours" (measured by a program of its own with their code, not yet by
-//! the bench):
+//! How late a wait of 1 ms ends next to a spinning thread on each of 2 processors (Linux, 800 waits of each
+//! kind, measured by a program with the code of bench `wakeup`):
 //!
 //! | | p50 | p99 |
 //! |---|---|---|
@@ -19,87 +19,88 @@
 //! | crossbeam's `recv_timeout` | 3,000 µs | 7,000 µs |
 //! | `pop_until`, `push_until`, `acquire_until`, a latch, a token, a join | 78 to 99 µs | 104 to 173 µs |
 //!
-//! The first of them were up to 1.4 ms late in p99, while it was learnt that there are neighbours. Without
-//! them, the time of a hand-over is 0.5 to 1.1 of what it was with 16 yields always: queues of 1p1c, 2p2c and
-//! 8p8c, capacity 1 and 16, a ping-pong, a semaphore, a pool's submit and join. A limit of 100 µs for a yield
-//! instead of 2 ms took threads of the same queue for neighbours, and made 8p8c, capacity 16, take 2 to 3
-//! times as long; a first quick yield that ended the rests, instead of 64, let each tenth wait of 1 ms end 2
-//! ms late.
+//! The first waits of ours were up to 1.4 ms late in p99, before the contention was detected. Without
+//! contention, a hand-over takes 0.5 to 1.1 of the time that it takes with 16 unconditional yields: queues of
+//! 1p1c, 2p2c and 8p8c, capacity 1 and 16, a ping-pong, a semaphore, a pool's submit and join. Two variants
+//! were worse. A limit of 100 µs for a yield, instead of 2 ms, took threads of the same queue for contention
+//! and made 8p8c with capacity 16 two to three times slower. Ending the backoff after one quick yield, instead
+//! of 64, made one in ten waits of 1 ms end 2 ms late.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{hint, lazy_static, sized, thread, time};
 
-/// Doublings of the pause: 1, 2, 4, 8 spin hints.
+/// Doublings of the number of spin hints: 1, 2, 4, 8.
 const PAUSES: usize = sized(4, 0);
-/// Times that the processor is offered to another thread. With 4 doublings and 16 yields a queue of capacity
-/// 1 hands an item over in 130 to 320 ns instead of 35,000; spinning longer costs others more than it
-/// brings, because a spinner keeps the core that the thread it waits for would wake on.
+/// The number of yields. With 4 doublings and 16 yields a queue of capacity 1 hands an item over in 130 to
+/// 320 ns instead of 35,000. Spinning longer costs other threads more than it saves, since a spinner occupies
+/// the processor on which the thread that it waits for would run.
 const YIELDS: usize = sized(16, 0);
-/// A yield that takes longer is slow. One that finds nobody takes 0.7 µs, one that lets a thread of ours on
-/// the same processor have its turn 2 to 50 µs, and one that lets seven of them sometimes more than 1 ms; a
-/// neighbour has it for a time slice of 3 to 4 ms.
-const SLOW: Duration = Duration::from_millis(2);
-/// A look-out that takes longer is slow though none of its yields was: where time slices are short.
-const LONGEST: Duration = Duration::from_millis(8);
-/// Quick yields in a row that end what is held against the neighbours. A thread that comes from a sleep has
-/// one or two beside the busiest of them.
-const QUICK_AGAIN: u32 = 64;
-/// Doublings of the rest: 256 times as long as the slow yield took, at last.
-const LONGEST_REST: u32 = 8;
+/// A yield that takes longer is slow. A yield takes 0.7 µs if no other thread is ready, 2 to 50 µs if it runs a
+/// thread of this crate, and sometimes more than 1 ms if it runs seven of them; an unrelated busy thread runs
+/// for a time slice of 3 to 4 ms.
+const SLOW_YIELD: Duration = Duration::from_millis(2);
+/// A spin phase that takes longer counts as a slow yield, though no single yield was slow: time slices may be
+/// short.
+const MAX_PHASE: Duration = Duration::from_millis(8);
+/// The number of consecutive quick yields that ends the backoff. A thread that has just slept gets one or two
+/// even under full contention.
+const RECOVERY: u32 = 64;
+/// Doublings of the backoff: at most 256 times the duration of the slow yield.
+const MAX_BACKOFF: u32 = 8;
 
 lazy_static! {
-    static ref NEIGHBOURS: Neighbours = Neighbours::new(time::now());
+    static ref CONTENTION: Contention = Contention::new(time::now());
 }
 
-/// What is known of others who use the processors. Relaxed throughout: numbers, which publish nothing; a
-/// thread that sees an old one yields once more or less.
-struct Neighbours {
+/// What is known about the load of the processors. All accesses are relaxed: the fields are numbers that
+/// publish nothing, and a thread that reads an old one yields once more or less.
+struct Contention {
     start: Instant,
-    /// Nanoseconds from the start: until then nobody yields.
-    rest_until: AtomicU64,
-    /// Slow yields since so many quick ones in a row that they were forgotten.
+    /// The end of the backoff, in nanoseconds since `start`.
+    backoff_until: AtomicU64,
+    /// The number of slow yields since the last reset.
     streak: AtomicU32,
-    /// Quick yields since the last slow one, counted while there is a streak.
+    /// The number of quick yields since the last slow one, counted while there is a streak.
     quick: AtomicU32,
 }
 
-impl Neighbours {
+impl Contention {
     fn new(start: Instant) -> Self {
-        Neighbours {
+        Contention {
             start,
-            rest_until: AtomicU64::new(0),
+            backoff_until: AtomicU64::new(0),
             streak: AtomicU32::new(0),
             quick: AtomicU32::new(0),
         }
     }
 
-    fn is_rest(&self, now: Instant) -> bool {
-        self.nanos(now) < self.rest_until.load(Relaxed)
+    fn is_backing_off(&self, now: Instant) -> bool {
+        self.nanos(now) < self.backoff_until.load(Relaxed)
     }
 
-    /// A yield has just ended; says whether it was a quick one.
-    fn note(&self, yielded: Duration, now: Instant) -> bool {
-        if yielded > SLOW {
-            self.slow(yielded, now);
+    /// Records the duration of a yield. Returns true if the yield was quick.
+    fn record(&self, yielded: Duration, now: Instant) -> bool {
+        if yielded > SLOW_YIELD {
+            self.record_slow(yielded, now);
             return false;
         }
         if self.streak.load(Relaxed) > 0 {
             let quick = self.quick.load(Relaxed) + 1;
             self.quick.store(quick, Relaxed);
-            if quick >= QUICK_AGAIN {
+            if quick >= RECOVERY {
                 self.streak.store(0, Relaxed);
             }
         }
         true
     }
 
-    fn slow(&self, yielded: Duration, now: Instant) {
-        let streak = LONGEST_REST.min(self.streak.load(Relaxed) + 1);
+    fn record_slow(&self, yielded: Duration, now: Instant) {
+        let streak = MAX_BACKOFF.min(self.streak.load(Relaxed) + 1);
         self.streak.store(streak, Relaxed);
         self.quick.store(0, Relaxed);
-        self.rest_until.store(self.nanos(now + yielded * (1 << streak)), Relaxed);
+        self.backoff_until.store(self.nanos(now + yielded * (1 << streak)), Relaxed);
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -107,19 +108,20 @@ impl Neighbours {
     }
 }
 
-/// Waits a few microseconds at most for `ready`, without sleeping; says whether it came true.
+/// Waits for `ready` for a few microseconds without sleeping. Returns true if it became true.
 ///
-/// In a model it does not wait at all, and does not call `ready`.
+/// In a model it returns at once, without calling `ready`.
 pub(crate) fn spin_until(ready: impl FnMut() -> bool) -> bool {
     spin_within(ready, |_| false)
 }
 
-/// Like [`spin_until`], and gives up when `over` says so of the time, which it is asked between two yields.
+/// Like [`spin_until`], but also gives up when `over` returns true for the current time; it is called between
+/// yields.
 pub(crate) fn spin_within(mut ready: impl FnMut() -> bool, over: impl FnMut(Instant) -> bool) -> bool {
     if PAUSES == 0 {
         return false;
     }
-    pause_until(&mut ready) || yield_until(ready, over, &NEIGHBOURS, time::now, thread::yield_now)
+    pause_until(&mut ready) || yield_until(ready, over, &CONTENTION, time::now, thread::yield_now)
 }
 
 #[allow(clippy::reversed_empty_ranges, reason = "in a model the count is 0")]
@@ -135,13 +137,13 @@ fn pause_until(ready: &mut impl FnMut() -> bool) -> bool {
     false
 }
 
-/// Offers the processor to others and looks again, until one of them keeps it for long. The clock, which
-/// takes 30 ns to read, is read between yields only.
+/// Alternates between checking and yielding, until a yield is slow. The clock, which takes 30 ns to read, is
+/// read between yields only.
 #[allow(clippy::reversed_empty_ranges, reason = "in a model the count is 0")]
 fn yield_until(
     mut ready: impl FnMut() -> bool,
     mut over: impl FnMut(Instant) -> bool,
-    neighbours: &Neighbours,
+    contention: &Contention,
     now: impl Fn() -> Instant,
     yield_now: impl Fn(),
 ) -> bool {
@@ -151,14 +153,14 @@ fn yield_until(
         if ready() {
             return true;
         }
-        if neighbours.is_rest(before) || over(before) {
+        if contention.is_backing_off(before) || over(before) {
             return false;
         }
         yield_now();
         let after = now();
-        let lasted = after.saturating_duration_since(start);
-        let yielded = if lasted > LONGEST { lasted } else { after.saturating_duration_since(before) };
-        if !neighbours.note(yielded, after) {
+        let total = after.saturating_duration_since(start);
+        let yielded = if total > MAX_PHASE { total } else { after.saturating_duration_since(before) };
+        if !contention.record(yielded, after) {
             break;
         }
         before = after;
@@ -172,31 +174,31 @@ mod tests {
 
     use super::*;
 
-    /// A processor on which each yield takes as long as it says, and how often it was yielded.
+    /// A processor on which each yield takes the given time, and the number of yields.
     struct Script {
         now: Cell<Instant>,
         yields: Cell<usize>,
-        neighbours: Neighbours,
+        contention: Contention,
     }
 
     impl Script {
         fn new() -> Self {
             let now = Instant::now();
-            Script { now: Cell::new(now), yields: Cell::new(0), neighbours: Neighbours::new(now) }
+            Script { now: Cell::new(now), yields: Cell::new(0), contention: Contention::new(now) }
         }
 
         fn passes(&self, time: Duration) {
             self.now.set(self.now.get() + time);
         }
 
-        /// Yields of a look-out in which nothing comes true, on a processor where each takes `time`.
+        /// Returns the number of yields of a phase in which nothing becomes ready and each yield takes `time`.
         fn yields_of(&self, time: Duration, over: impl FnMut(Instant) -> bool) -> usize {
             self.yields.set(0);
             let yield_now = || {
                 self.passes(time);
                 self.yields.set(self.yields.get() + 1);
             };
-            assert!(!yield_until(|| false, over, &self.neighbours, || self.now.get(), yield_now));
+            assert!(!yield_until(|| false, over, &self.contention, || self.now.get(), yield_now));
             self.yields.get()
         }
     }
@@ -205,14 +207,14 @@ mod tests {
     const SLICE: Duration = Duration::from_millis(3);
 
     #[test]
-    fn quick_yields_are_made_as_often_as_the_look_out_may() {
+    fn quick_yields_use_the_whole_spin_phase() {
         let script = Script::new();
         assert_eq!(script.yields_of(QUICK, |_| false), YIELDS);
         assert_eq!(script.yields_of(QUICK, |_| false), YIELDS);
     }
 
     #[test]
-    fn slow_yield_ends_the_look_out_and_nobody_yields_for_a_while() {
+    fn slow_yield_ends_the_phase_and_begins_a_backoff() {
         let script = Script::new();
         assert_eq!(script.yields_of(SLICE, |_| false), 1);
         assert_eq!(script.yields_of(SLICE, |_| false), 0);
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_that_stay_take_less_than_a_hundredth_of_the_time() {
+    fn lasting_contention_takes_less_than_a_hundredth_of_the_time() {
         let script = Script::new();
         for _ in 0..10_000 {
             script.passes(Duration::from_millis(1));
@@ -234,18 +236,18 @@ mod tests {
             script.passes(Duration::from_millis(1));
             slow += script.yields_of(SLICE, |_| false);
         }
-        // Each of 3 ms, and the whole 10 s and a little.
+        // Each takes 3 ms, and the total is slightly more than 10 s.
         assert!((1..=33).contains(&slow), "{slow} slow yields");
     }
 
     #[test]
-    fn quick_yields_in_a_row_end_what_was_held_against_the_neighbours() {
+    fn consecutive_quick_yields_end_the_backoff() {
         let script = Script::new();
         for _ in 0..10 {
             script.yields_of(SLICE, |_| false);
             script.passes(SLICE * 1000);
         }
-        for _ in 0..QUICK_AGAIN as usize / YIELDS {
+        for _ in 0..RECOVERY as usize / YIELDS {
             assert_eq!(script.yields_of(QUICK, |_| false), YIELDS);
         }
         assert_eq!(script.yields_of(SLICE, |_| false), 1);
@@ -254,9 +256,9 @@ mod tests {
     }
 
     #[test]
-    fn a_few_quick_yields_between_slow_ones_end_nothing() {
+    fn few_quick_yields_between_slow_ones_end_no_backoff() {
         let script = Script::new();
-        for _ in 0..LONGEST_REST {
+        for _ in 0..MAX_BACKOFF {
             script.passes(SLICE * 1000);
             assert_eq!(script.yields_of(QUICK, |_| false), YIELDS);
             assert_eq!(script.yields_of(SLICE, |_| false), 1);
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_of_our_own_threads_are_not_taken_for_slow() {
+    fn yields_to_threads_of_the_crate_are_not_slow() {
         let script = Script::new();
         let turn = Duration::from_micros(400);
         assert_eq!(script.yields_of(turn, |_| false), YIELDS);
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn short_time_slices_end_the_look_out_too() {
+    fn short_time_slices_end_the_phase_too() {
         let script = Script::new();
         let slice = Duration::from_micros(1500);
         assert_eq!(script.yields_of(slice, |_| false), 6);
@@ -282,20 +284,20 @@ mod tests {
     }
 
     #[test]
-    fn limit_that_passes_during_a_look_out_ends_it() {
+    fn limit_that_passes_during_a_phase_ends_it() {
         let script = Script::new();
         let end = script.now.get() + 3 * QUICK;
         assert_eq!(script.yields_of(QUICK, |now| now >= end), 3);
     }
 
     #[test]
-    fn what_comes_true_during_the_last_yield_is_seen() {
+    fn condition_that_becomes_true_during_the_last_yield_is_seen() {
         let script = Script::new();
         let came = Cell::new(false);
         let slow = || {
             came.set(true);
             script.passes(SLICE);
         };
-        assert!(yield_until(|| came.get(), |_| false, &script.neighbours, || script.now.get(), slow));
+        assert!(yield_until(|| came.get(), |_| false, &script.contention, || script.now.get(), slow));
     }
 }

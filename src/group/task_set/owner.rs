@@ -213,7 +213,7 @@ impl WaitPoint for Finish<'_> {
 
 /// For the wait-for graph: the group ends when each of its tasks has.
 impl Awaited for TaskSet {
-    fn bringers(&self, threads: &mut Vec<usize>) -> Needs {
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         threads.extend(self.state.lock().threads());
         Needs::All
     }

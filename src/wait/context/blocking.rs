@@ -1,8 +1,8 @@
-//! Telling those who lent a thread its work that the thread sleeps.
+//! Notifies the owners of a thread's work when the thread sleeps.
 //!
-//! A pool may run another task in the place of one that sleeps, and a scope need not count it toward its
-//! limit; both must hear of it here, in the one place where threads sleep. A look-out before a sleep is not
-//! told: it ends by itself within microseconds.
+//! A pool may run another task in place of one that sleeps, and a scope with a limit need not count a sleeping
+//! task. Both learn of it here, since all threads sleep in one place. The spin phase before a sleep is not
+//! reported: it ends by itself within microseconds.
 
 use std::mem;
 use std::time::Instant;
@@ -10,17 +10,17 @@ use std::time::Instant;
 use super::{Context, with};
 use crate::sync::Arc;
 
-/// Somebody who is told when a thread that works for them falls asleep, and when it goes on.
+/// An observer of the sleeps of threads that work for it.
 pub(crate) trait Blocking: Send + Sync {
-    /// This thread is about to sleep, at the latest until `deadline` if there is one. It holds no lock of
-    /// this crate. Says whether to be told when it goes on.
+    /// Called when this thread is about to sleep, until `deadline` at the latest if there is one. The thread
+    /// holds no lock of this crate. Returns true to be notified when the thread continues.
     fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool;
 
-    /// This thread goes on. Comes once after each [`blocked`](Blocking::blocked) that asked for it, on the
-    /// same thread.
+    /// Called when the thread continues: once after each [`blocked`](Blocking::blocked) that returned true, on
+    /// the same thread.
     fn resumed(&self);
 
-    /// Whether threads that this one calls to its help work for the observer as well.
+    /// Whether the helpers of this thread work for the observer too.
     fn counts_helpers(&self) -> bool {
         false
     }
@@ -28,8 +28,8 @@ pub(crate) trait Blocking: Send + Sync {
 
 pub(crate) type Observers = Vec<Arc<dyn Blocking>>;
 
-/// Tells `observer` of this thread's sleeps, in addition to those who are told already, until the guard is
-/// dropped. Guards are dropped in the reverse of the order in which they were made.
+/// Adds an observer of this thread's sleeps until the guard is dropped. Guards are dropped in the reverse order
+/// of their creation.
 pub(crate) fn observed_by(observer: Arc<dyn Blocking>) -> Observed {
     with(|context| context.with_observers(|observers| observers.push(observer)));
     Observed(())
@@ -47,7 +47,7 @@ impl Drop for Observed {
     }
 }
 
-/// Does `f` without telling anybody that it sleeps: a worker between two tasks blocks nobody's work.
+/// Calls `f` without reporting its sleeps: a worker that sleeps between two tasks blocks no work.
 pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
     let mut observers = with(|context| context.with_observers(mem::take)).unwrap_or_default();
     let result = f();
@@ -55,19 +55,19 @@ pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Those who want to be told. Empty on most threads.
+/// The observers of this thread; none on most threads.
 pub(crate) fn observers() -> Observers {
     with(|context| context.with_observers(|observers| observers.clone())).unwrap_or_default()
 }
 
-/// Those of this thread's observers who count its helpers too. Almost always nobody, which costs nothing.
+/// The observers of this thread that also count its helpers. Almost always empty, which does not allocate.
 pub(crate) fn inherited() -> Observers {
     let counts = |observer: &&Arc<dyn Blocking>| observer.counts_helpers();
     let inherited = |observers: &mut Observers| observers.iter().filter(counts).cloned().collect();
     with(|context| context.with_observers(inherited)).unwrap_or_default()
 }
 
-/// Lets this thread work for `observers`, as a helper of one that does, until the guard is dropped.
+/// Lets this thread work for `observers`, as a helper of a thread that does, until the guard is dropped.
 pub(crate) fn work_for(observers: &Observers) -> Working<'_> {
     let observed = observers.iter().map(|observer| {
         observer.resumed();
@@ -86,7 +86,7 @@ pub(crate) struct Working<'a> {
 impl Drop for Working<'_> {
     fn drop(&mut self) {
         self.observed.clear();
-        // For them, a helper that has left is one that sleeps without an end.
+        // To the observers, a helper that has left is one that sleeps without a deadline.
         for observer in self.observers {
             Arc::clone(observer).blocked(None);
         }

@@ -1,29 +1,28 @@
-//! Results in which lie handles to further results, dropped without a stack frame for each.
+//! Drops chains of handles without a stack frame for each.
 //!
-//! Dropping a handle drops the result that nobody will take, and that may hold another handle: a chain of
-//! tasks, each of which has the one before in its result, is as long as the caller made it. Each link is a
-//! few frames on the stack, of which a thread has 2 MiB where nothing else is said: a chain of 100,000 ended
-//! the process. So the links are counted, and one that would be too deep goes into a list of the thread's.
-//! The outermost drop empties that list before it returns, link by link, on the stack that it has. Trees of
-//! handles go the same way.
+//! Dropping a handle drops its untaken result, which may hold another handle. In a chain of tasks, each with the
+//! previous one in its result, the caller decides the length. Each link takes a few stack frames, and a thread
+//! has a stack of 2 MiB by default: a chain of 100,000 aborted the process. So nested links are counted, and a
+//! link that would be too deep goes to a list of the thread, which the outermost drop empties before it returns.
+//! Trees of handles work the same way.
 //!
-//! Seen from outside, such a handle is dropped, and its result goes a little later: still on the same thread,
-//! and before the drop of the outermost handle returns. So this is for handles whose results borrow nothing.
+//! To the caller, the handle is dropped and its result slightly later: on the same thread, and before the drop
+//! of the outermost handle returns. So this suits only handles whose results borrow nothing.
 
 use std::mem;
 
 use super::{Context, with};
 use crate::panics;
 
-/// Links inside each other on one stack. One takes 1 KiB in a build without optimisation, and what the
-/// caller's own drops take.
+/// The number of links nested on one stack. In an unoptimised build a link takes 1 KiB, plus what the caller's
+/// own drops take.
 const LINKS: u32 = 32;
 
 /// A handle's result that is dropped when the outermost drop has come so far, which leaves none of them.
 pub(super) type Later = Box<dyn FnOnce()>;
 
-/// Drops what a handle holds: by `here`, or where too many such drops are under way on this stack, by what
-/// `later` gives, when they have ended.
+/// Drops the contents of a handle: with `here`, or, if too many such drops are nested on this stack, with what
+/// `later` returns, after they have returned.
 #[inline]
 pub(crate) fn drop_link<V>(held: V, here: impl FnOnce(V), later: impl FnOnce(V) -> Box<dyn FnOnce()>) {
     // A model's thread-locals end with their thread, destructor or not; then nothing is counted.
@@ -37,7 +36,7 @@ pub(crate) fn drop_link<V>(held: V, here: impl FnOnce(V), later: impl FnOnce(V) 
     here(held);
 }
 
-/// One drop more is under way.
+/// A nested drop.
 struct Link {
     before: u32,
 }

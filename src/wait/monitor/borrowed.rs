@@ -1,5 +1,4 @@
-//! The waiters of a monitor, and the one place where a closure on a entry's stack is called by other
-//! threads.
+//! The waiters of a monitor. This is the only place where a thread calls a closure on another thread's stack.
 
 use std::collections::VecDeque;
 use std::ptr::NonNull;
@@ -8,13 +7,13 @@ use super::{Inner, Monitor, MonitorGuard};
 use crate::error::WaitError;
 use crate::wait::{Waiter, Wake};
 
-/// What a entry wants to do to the state.
+/// What a waiter does to the state.
 pub(super) trait Attempt<S>: Send {
-    /// Does it if the state allows it, and keeps the result; says whether it did. Does not unwind.
+    /// Does it if the state allows it, and keeps the result. Returns whether it did. Does not unwind.
     fn attempt(&mut self, state: &mut S) -> bool;
 }
 
-/// Those who wait, first come first.
+/// The waiters in the order of their arrival.
 pub(super) struct Waiting<S>(VecDeque<Entry<S>>);
 
 /// A thread that sleeps in [`wait`].
@@ -52,35 +51,36 @@ impl<S> Waiting<S> {
 }
 
 impl<S> Inner<S> {
-    /// Lets every entry go on that can, until none is left that can; they are to be woken after unlocking.
+    /// Makes the attempts of the waiters until none succeeds any more. Returns the wake-ups of those that
+    /// succeeded, for after unlocking.
     #[cold]
     pub(super) fn settle(&mut self) -> Vec<Wake> {
         let mut wakes = Vec::new();
-        let mut at = 0;
-        while let Some(entry) = self.waiting.0.get_mut(at) {
-            // One whose limit has ended it makes no attempt any more, and leaves by itself: what comes later
-            // is for those behind it. If its limit ends it during the attempt, success wins, since the result
-            // is there.
+        let mut index = 0;
+        while let Some(entry) = self.waiting.0.get_mut(index) {
+            // A waiter that was ended by its limit makes no attempt: what is available is for later waiters, and
+            // it removes itself. If the limit ends it during the attempt, success wins, since the result is
+            // there.
             let has_left = entry.waiter.outcome().is_some();
-            // SAFETY: it is in the list, so the pointer is to a live value, and `self`, which is behind the
-            // lock, is borrowed mutably, so nobody else is here.
+            // SAFETY: the entry is in the list, so the pointer refers to a live value. `self` is behind the lock
+            // and borrowed mutably, so no other thread uses the pointer.
             if has_left || !unsafe { entry.attempt.as_mut() }.attempt(&mut self.state) {
-                at += 1;
+                index += 1;
                 continue;
             }
-            // Out of the list before it is told, because from then on its closure may be gone.
-            if let Some(entry) = self.waiting.0.remove(at) {
+            // Removed before it is ended: from then on its closure may be gone.
+            if let Some(entry) = self.waiting.0.remove(index) {
                 wakes.extend(entry.waiter.end(Ok(())));
             }
-            // What it did may let an earlier one go on.
-            at = 0;
+            // The change may let an earlier waiter continue.
+            index = 0;
         }
         wakes
     }
 }
 
-/// Puts `attempt` at the end of the list, unlocks, and calls `sleep`, which returns `Ok` only if the waiter
-/// was granted. When this returns, or unwinds, nobody accesses `attempt` any more.
+/// Adds `attempt` to the end of the list, unlocks, and calls `sleep`, which returns `Ok` only if the waiter was
+/// granted. Once this returns or unwinds, no other thread accesses `attempt`.
 pub(super) fn wait<S>(
     monitor: &Monitor<S>,
     mut guard: MonitorGuard<'_, S>,
@@ -88,9 +88,8 @@ pub(super) fn wait<S>(
     sleep: impl FnOnce(&Waiter) -> Result<(), WaitError>,
 ) -> Result<(), WaitError> {
     let waiter = Waiter::new();
-    // SAFETY: the two types differ in a lifetime only. What is borrowed outlives the pointer's use: it is
-    // used while it is in the list alone, and `registered` takes it out before this function returns or
-    // unwinds.
+    // SAFETY: the two types differ only in a lifetime. The pointer is used only while its entry is in the list,
+    // and `registered` removes the entry before this function returns or unwinds, so before the borrow ends.
     let attempt = unsafe {
         std::mem::transmute::<NonNull<dyn Attempt<S> + '_>, NonNull<dyn Attempt<S>>>(NonNull::from(attempt))
     };
@@ -102,7 +101,7 @@ pub(super) fn wait<S>(
     ended
 }
 
-/// Takes a entry out of the list, wherever it is: while it is in there, its closure may be called.
+/// Removes the waiter's entry from the list, if it is there: while it is, other threads may call the closure.
 struct Registered<'a, S> {
     monitor: &'a Monitor<S>,
     waiter: &'a Waiter,
@@ -110,8 +109,8 @@ struct Registered<'a, S> {
 
 impl<S> Drop for Registered<'_, S> {
     fn drop(&mut self) {
-        // `settle` took it out before it granted the waiter; if the limit ended it, it may still be there,
-        // and somebody may be making its attempt this moment, under the lock.
+        // If it was granted, `settle` removed the entry before. If its limit ended it, the entry may still be
+        // there, and another thread may be making its attempt right now, under the lock.
         if self.waiter.outcome() != Some(Ok(())) {
             self.monitor.inner.lock().waiting.remove(self.waiter);
         }

@@ -1,4 +1,4 @@
-//! The lock of a monitor, held.
+//! The guard of a locked monitor.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -8,17 +8,17 @@ use super::held::Held;
 use crate::sync::MutexGuard;
 use crate::wait::Wake;
 
-/// The state of a [`Monitor`](super::Monitor), locked.
+/// The locked state of a [`Monitor`](super::Monitor).
 ///
-/// When it is dropped, every waiter that can go on does: their closures are called under the lock, and they
-/// are woken after unlocking.
+/// Dropping it lets every waiter continue that can: calls their closures under the lock, and wakes them after
+/// unlocking.
 #[must_use = "dropping it unlocks the monitor"]
 pub struct MonitorGuard<'a, S> {
-    // Dropped in this order: unlocking comes before waking, so that nobody wakes into a held lock.
+    // The fields drop in this order: unlocking before waking, so that no waiter wakes up into a held lock.
     inner: MutexGuard<'a, Inner<S>>,
     _held: Held,
     wakes: Vec<Wake>,
-    /// The state is as it was when the lock was taken.
+    /// The holder has not changed the state.
     unchanged: bool,
 }
 
@@ -32,8 +32,8 @@ impl<'a, S> MonitorGuard<'a, S> {
         &mut self.inner
     }
 
-    /// Threads that wait for the state now, for a test or a picture of what goes on. An associated function,
-    /// because the state may have a method of that name.
+    /// Returns the number of threads that wait for the state, for tests and diagnostics. An associated function,
+    /// since the state may have a method of this name.
     ///
     /// ```
     /// use selvedge::{Monitor, MonitorGuard};
@@ -44,7 +44,7 @@ impl<'a, S> MonitorGuard<'a, S> {
         guard.inner.waiting.len()
     }
 
-    /// Unlocks without asking the waiters, for a holder that has changed nothing.
+    /// Unlocks without making the waiters' attempts, for a holder that has changed nothing.
     pub(super) fn unlock_unchanged(mut self) {
         self.unchanged = true;
     }
@@ -69,7 +69,7 @@ impl<S> DerefMut for MonitorGuard<'_, S> {
 impl<S> Drop for MonitorGuard<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        // Also while a panic unwinds: the state is what it is, and may be what somebody waits for.
+        // Even if a panic is unwinding: the state as it is may be what a waiter needs.
         if !self.unchanged && !self.inner.waiting.is_empty() {
             self.wakes = self.inner.settle();
         }

@@ -1,11 +1,11 @@
-//! Which monitors this thread has locked, so that it is told instead of waiting for itself.
+//! The monitors that this thread has locked, so that waiting for itself is an error instead of a hang.
 //!
-//! A list of the thread's and not a mark in the monitor, because a mark would be one more store for other
-//! threads to see, and a model would try all the moments at which they might.
+//! A list in the thread rather than a mark in the monitor: a mark would be one more store that other threads
+//! see, and models would explore each moment at which they might.
 
 use crate::wait::context;
 
-/// This thread has the monitor at that address locked, until it is dropped.
+/// This thread has locked the monitor at that address, until this is dropped.
 #[must_use = "dropping it forgets that the lock is held"]
 pub(super) struct Held(usize);
 
@@ -17,7 +17,7 @@ impl Held {
     }
 }
 
-/// Whether this thread has the monitor at that address locked.
+/// Whether this thread has locked the monitor at that address.
 pub(super) fn is_held(monitor: usize) -> bool {
     context::with(|context| context.with_monitors(|held| held.contains(&monitor))).unwrap_or(false)
 }

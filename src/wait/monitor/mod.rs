@@ -1,27 +1,27 @@
-//! A state, its lock, and threads that wait until the state is as they want it.
+//! A state, its lock, and threads that wait until the state meets their condition.
 //!
-//! # Who looks at the conditions
-//! A condvar wakes a waiter so that it can look again. With one condvar and waiters that want different
-//! things that is either a wake-up for everybody, or one that may go to a waiter which cannot use it. Here
-//! whoever unlocks looks: it makes the waiters' attempts for them, in their order, until none can go on, and
-//! wakes those that could, with the result in their hands. A waiter that cannot go on costs a call of its
-//! closure (nanoseconds) instead of a wake-up (30 to 45 µs), and there is nothing to notify, so nothing to
-//! forget. The idea is abseil's `Mutex::Await`; that the unlocking thread makes the attempt itself, and not
-//! only the test for it, is Oyama's and flat combining's.
+//! # Which thread evaluates the conditions
+//! A condvar wakes a waiter so that the waiter can evaluate its condition. With one condvar and several
+//! conditions, either all waiters are woken, or one that may have no use for the wake-up. Here the unlocking
+//! thread evaluates them: it makes the attempts of the waiters in their order until no further attempt succeeds,
+//! and wakes those that succeeded, each with its result. A waiter that cannot continue costs a call of its
+//! closure (nanoseconds) instead of a wake-up (30 to 45 µs). There is nothing to notify, so nothing to forget.
+//! The idea is that of abseil's `Mutex::Await`. That the unlocking thread makes the attempt itself, instead of
+//! only testing for it, comes from Oyama's locks and from flat combining.
 //!
 //! # Invariants
-//! 1. *Nobody who can go on sleeps.* While the lock is free, no attempt of a waiter in the list would
-//!    succeed. It holds because a waiter enters the list in the critical section in which its attempt failed,
-//!    and because every unlock that may have changed the state first makes the attempts, until a round over
-//!    the list brings nothing ([`Inner::settle`]).
-//! 2. *First come, first served among those that can.* From 1: a newcomer whose attempt succeeds has
-//!    overtaken nobody that could have gone on, so there is nothing to queue for. After a success the round
-//!    begins again at the front, since what it changed may let an earlier waiter go on.
-//! 3. *An attempt that succeeded is never lost.* Its result is written before the waiter's [`Waiter`] is
-//!    ended, under the lock; a waiter whose limit ended first takes the lock, and finds either its entry,
-//!    which it removes, or its result, which is then what the call returns.
+//! 1. *No waiter that can continue sleeps.* While the lock is free, no attempt of a listed waiter would succeed:
+//!    a waiter joins the list in the critical section in which its attempt failed, and each unlock that may
+//!    have changed the state makes the attempts first, until a pass over the list succeeds nowhere
+//!    ([`Inner::settle`]).
+//! 2. *First come, first served among those that can continue.* By invariant 1, a newcomer whose attempt
+//!    succeeds overtakes no waiter that could have continued, so it need not queue. After a success the pass
+//!    starts again at the front, since the change may let an earlier waiter continue.
+//! 3. *A successful attempt is never lost.* Its result is written under the lock before the [`Waiter`] is ended.
+//!    A waiter whose limit ended it first takes the lock, and finds either its entry, which it removes, or its
+//!    result, which the call then returns.
 //!
-//! One mutex orders everything here, but for the waiter's own.
+//! One mutex orders everything here except the waiter's own outcome.
 #[allow(unsafe_code)]
 mod borrowed;
 #[forbid(unsafe_code)]
@@ -41,15 +41,15 @@ use crate::until::Until;
 use borrowed::{Attempt, Waiting};
 use held::Held;
 
-/// Guards a state and lets threads wait until it is as they want it, without a condition variable to notify.
+/// Guards a state and lets threads wait for a condition on it, without a condition variable to notify.
 ///
-/// Lock it to look at the state or to change it. To wait for something, pass a closure that does what you
-/// want if the state allows it and returns `None` if it does not yet: [`wait`](Monitor::wait) returns once it
-/// has succeeded. Whoever unlocks sees to it that every waiter that can go on does, so a wake-up cannot be
-/// forgotten, cannot go to a waiter that has no use for it, and is not swallowed by one that gives up.
+/// Lock it to read or change the state. To wait for something, pass a closure that does what you want if the
+/// state allows it and returns `None` if it does not yet: [`wait`](Monitor::wait) returns once the closure has
+/// succeeded. Each unlock lets every waiter continue that can. So a wake-up cannot be forgotten, cannot go to a
+/// waiter that has no use for it, and is not swallowed by a waiter that gives up.
 ///
-/// It is what to build a blocking type of your own on: every wait takes an [`Until`], so it can be cancelled,
-/// has deadlines, and runs on a manual clock; and it works in [`model::check`](crate::sync::model::check).
+/// It is the base for blocking types of your own: each wait takes an [`Until`], so it can be cancelled, has
+/// deadlines and follows a manual clock; and it works in [`model::check`](crate::sync::model::check).
 ///
 /// # Examples
 /// ```
@@ -63,7 +63,7 @@ use held::Held;
 /// assert_eq!(none, Err(WaitError::TimedOut));
 /// ```
 ///
-/// A gate that opens and closes, with waiters for either:
+/// A gate that opens and closes, with waiters for both:
 /// ```
 /// use selvedge::Monitor;
 ///
@@ -82,49 +82,49 @@ use held::Held;
 ///
 /// # Blocking
 /// [`lock`](Monitor::lock) waits for the lock. [`wait`](Monitor::wait) and
-/// [`wait_until`](Monitor::wait_until) wait until the closure has succeeded, which the thread that makes it
-/// possible sees to when it unlocks. `try_lock` and `Debug` never wait.
+/// [`wait_until`](Monitor::wait_until) block until the closure has succeeded; the thread whose unlock makes that
+/// possible wakes them. `try_lock` and `Debug` never block.
 ///
 /// # The closure
-/// It runs under the lock, on the waiting thread first and then on any thread that unlocks, so it and its
-/// result are [`Send`], it should be quick, and it must not block. It may be called any number of times. If
-/// it returns `None` it must leave the state as it was: others are not asked again on account of it. What it
-/// asks for must depend on the state alone: when something else changes, nobody looks.
+/// It runs under the lock, first on the waiting thread and then on any thread that unlocks. So it and its result
+/// are [`Send`], it should be quick, and it must not block. It may be called any number of times. If it returns
+/// `None` it must leave the state unchanged: the other waiters are not tried again because of it. Its condition
+/// must depend on the state alone: a change of anything else does not cause another attempt.
 ///
 /// # Cancellation
 /// A token that was cancelled before the call makes the call fail before the closure is tried. If the closure
-/// succeeds and the limit passes at the same time, success wins: what it took from the state is never lost. A
-/// waiter that gives up leaves no trace.
+/// succeeds while the limit ends, success wins: what the closure took from the state is never lost. A waiter
+/// that gives up leaves nothing behind.
 ///
 /// # Panics
-/// If a closure panics, its own `wait` does, on the waiting thread, also where another thread made the
+/// A panic of a closure is resumed by its own `wait`, on the waiting thread, even if another thread made the
 /// attempt. The state stays as the closure left it; there is no poisoning. [`lock`](Monitor::lock) and
-/// [`wait`](Monitor::wait) panic on a thread that has this monitor locked, which would wait for itself;
+/// [`wait`](Monitor::wait) panic on a thread that has this monitor locked and so would wait for itself;
 /// [`wait_until`](Monitor::wait_until) returns [`WouldDeadlock`](WaitError::WouldDeadlock) there.
 ///
 /// # Fairness
-/// Of the waiters that can go on, the one that came first does. A newcomer goes on at once only if it can and
-/// no earlier waiter could. A waiter whose condition keeps being undone by others may starve, as it would
-/// with any lock: put what it needs, such as its turn, into the state.
+/// Of the waiters that can continue, the first one does. A newcomer continues at once only if it can and no
+/// earlier waiter could. A waiter whose condition is undone by others again and again may starve, as with any
+/// lock; to prevent that, make its turn part of the state.
 ///
 /// # Ordering
-/// What was done before an unlock is visible to whoever locks next, and to the waiters that it let go on.
+/// Everything before an unlock happens before the next lock, and before the return of the waits that it ends.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/monitor.rs`: a change reaches the waiter that can use it, also behind others
-/// that cannot; a waiter that gives up takes nothing with it; a change of state lets all go on that can;
-/// limits and success tie with nothing lost; a panic lands on its waiter; re-entry is told.
+/// Models in `loom-tests/tests/monitor.rs`: a change reaches the waiter that can use it, also behind others that
+/// cannot; a waiter that gives up takes nothing with it; a change lets every waiter continue that can; limits
+/// and success tie with nothing lost; a panic reaches its waiter; re-entry is refused.
 ///
 /// # Cost
-/// With nobody waiting, a lock and an unlock, and a note of the thread's own that it holds the lock: 0.6 of
-/// the speed of a bare parking_lot mutex. With waiters, each unlock calls their closures, once each and again
-/// after each success. Threads that take turns go 3 (two of them) to 8 times (eight) as fast as with a mutex
-/// and a condvar that notifies all, and a change that none of a hundred waiters can use is 7 times as cheap
-/// (bench `monitor`, 2-core virtual machine, parking_lot). A wait that sleeps allocates once.
+/// Without waiters, a lock and an unlock and an entry in a list of the thread: 0.6 of the speed of a bare
+/// parking_lot mutex. With waiters, each unlock calls their closures once, and again after each success. Threads
+/// that take turns run 3 times (two threads) to 8 times (eight) as fast as with a mutex and a condvar that
+/// notifies all, and a change that none of a hundred waiters can use is 7 times as cheap (bench `monitor`,
+/// 2-core virtual machine, parking_lot). A wait that sleeps allocates once.
 ///
 /// # Instead
 /// `std::sync::Mutex` and `Condvar` if there is one condition, nothing to cancel, and closures that cannot be
-/// `Send`. If what you build is a queue, a semaphore or a latch, this crate has them.
+/// `Send`. For a queue, a semaphore or a latch, use the types of this crate.
 pub struct Monitor<S> {
     inner: Mutex<Inner<S>>,
 }
@@ -135,24 +135,24 @@ pub(super) struct Inner<S> {
     state: S,
 }
 
-/// A waiter's closure, and what came of it.
+/// A waiter's closure and its result.
 struct Pending<F, R> {
     attempt: F,
     outcome: Option<Result<R, Payload>>,
 }
 
 impl<S> Monitor<S> {
-    /// Makes a monitor of `state`, with nobody waiting.
+    /// Makes a monitor that guards `state`.
     pub fn new(state: S) -> Self {
         Monitor { inner: Mutex::new(Inner { waiting: Waiting::new(), state }) }
     }
 
-    /// Takes the state out.
+    /// Returns the state.
     pub fn into_inner(self) -> S {
         self.inner.into_inner().state
     }
 
-    /// Locks the state. When the guard is dropped, every waiter that can go on does.
+    /// Locks the state. When the guard is dropped, every waiter that can continue does.
     ///
     /// # Panics
     /// If this thread has the monitor locked already.
@@ -164,7 +164,7 @@ impl<S> Monitor<S> {
         }
     }
 
-    /// Locks the state if that needs no waiting; `None` if it is locked, by this thread or another.
+    /// Locks the state if the lock is free; `None` if this thread or another has it locked.
     pub fn try_lock(&self) -> Option<MonitorGuard<'_, S>> {
         let inner = self.inner.try_lock()?;
         Some(MonitorGuard::new(inner, Held::new(self.address())))
@@ -178,7 +178,7 @@ impl<S> Monitor<S> {
     pub fn wait<R: Send>(&self, attempt: impl FnMut(&mut S) -> Option<R> + Send) -> R {
         match self.wait_until(Until::forever(), attempt) {
             Ok(result) => result,
-            // Of the ways in which a wait ends, the others need a limit or a close.
+            // All other errors need a limit or a close.
             Err(_) => panic!("{REENTERED}"),
         }
     }
@@ -198,18 +198,18 @@ impl<S> Monitor<S> {
         attempt: impl FnMut(&mut S) -> Option<R> + Send,
     ) -> Result<R, WaitError> {
         let limit = limit.into();
-        // A token that was cancelled before the call takes nothing, though it could.
+        // A token that was cancelled before the call wins, even if the attempt could succeed.
         limit.check_token()?;
         let mut guard = self.enter().ok_or(WaitError::WouldDeadlock)?;
         let mut pending = Pending { attempt, outcome: None };
         let ended = if pending.attempt(&mut guard) {
-            // By invariant 2 this has overtaken nobody.
+            // No queueing: by invariant 2 this has overtaken no waiter.
             drop(guard);
             Ok(())
         } else {
             self.sleep(guard, limit, &mut pending)
         };
-        // A success and an end of the limit may tie; then the result is there, and wins (invariant 3).
+        // Tie: if the attempt succeeded while the limit ended, the result is there, and wins (invariant 3).
         match (pending.outcome, ended) {
             (Some(Ok(result)), _) => Ok(result),
             (Some(Err(payload)), _) => panics::resume(payload),
@@ -217,7 +217,7 @@ impl<S> Monitor<S> {
         }
     }
 
-    /// Waits until somebody has made the attempt for this thread.
+    /// Waits until another thread has made the attempt for this one.
     #[cold]
     fn sleep(
         &self,
@@ -227,14 +227,14 @@ impl<S> Monitor<S> {
     ) -> Result<(), WaitError> {
         let limit = limit.start();
         if let Err(ended) = limit.check() {
-            // The attempt failed and changed nothing, so nobody need be asked.
+            // The attempt failed and changed nothing, so no waiter has to be tried.
             guard.unlock_unchanged();
             return Err(ended);
         }
         borrowed::wait(self, guard, pending, |waiter| {
-            // Whoever unlocks ends the waiter, under the lock that this thread held from its attempt until it
-            // was in the list: no change of the state can fall between (invariant 1).
-            limit.look_out(|| waiter.has_ended());
+            // Waits until an unlocking thread ends the waiter. It does so under the lock, which this thread held
+            // from its failed attempt until it was in the list, so no change falls in between (invariant 1).
+            limit.spin(|| waiter.has_ended());
             limit.sleep(waiter)
         })
     }
@@ -244,7 +244,7 @@ impl<S> Monitor<S> {
     fn enter(&self) -> Option<MonitorGuard<'_, S>> {
         let inner = match self.inner.try_lock() {
             Some(inner) => inner,
-            // Only a lock that is taken can be this thread's own.
+            // Checked only now: if the lock is free, this thread cannot hold it.
             None if held::is_held(self.address()) => return None,
             None => self.inner.lock(),
         };
@@ -265,7 +265,7 @@ where
     R: Send,
 {
     fn attempt(&mut self, state: &mut S) -> bool {
-        // The panic is the waiter's, on whichever thread this runs, and comes when the lock is free.
+        // Caught: the panic belongs to the waiter, which resumes it on its own thread without the lock.
         let attempt = panics::catch(|| (self.attempt)(state));
         self.outcome = attempt.transpose();
         self.outcome.is_some()
@@ -285,7 +285,7 @@ impl<S> From<S> for Monitor<S> {
 }
 
 impl<S: fmt::Debug> fmt::Debug for Monitor<S> {
-    /// Never waits: what another thread has locked is left out.
+    /// Never blocks: leaves out the state if another thread has it locked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Monitor");
         match self.inner.try_lock() {
@@ -295,7 +295,7 @@ impl<S: fmt::Debug> fmt::Debug for Monitor<S> {
     }
 }
 
-// There is no poisoning, as with parking_lot's locks: the state is what the closure or the guard's holder
-// left, and our own part is whole at every unlock.
+// There is no poisoning, as with parking_lot's locks: the state is what the closure or the guard's holder left,
+// and the list of waiters is consistent at every unlock.
 impl<S> UnwindSafe for Monitor<S> {}
 impl<S> RefUnwindSafe for Monitor<S> {}
