@@ -1,4 +1,4 @@
-//! How long a call may wait: the one argument of every `_until`.
+//! The limit of a wait: the one argument of every `_until`.
 
 use std::time::{Duration, Instant};
 
@@ -13,30 +13,30 @@ use limit::Source;
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///
-/// Every call that can block takes `impl Into<Until>`, so what you have is what you pass:
+/// Every call that can block takes `impl Into<Until>`, so any of these can be passed directly:
 ///
-/// | you pass | the wait ends at the latest |
+/// | passed | latest end of the wait |
 /// |---|---|
-/// | `Duration` | that long after the call began to wait, by the system's clock (or a test's: [`ManualClock::scope`](crate::ManualClock::scope)) |
-/// | `Option<Duration>` | that long after, or never if `None`: for a time-out that a caller may set |
-/// | `Instant` | at that instant of the same clock |
+/// | `Duration` | that long after the call begins to wait, by the system's clock (or a test's: [`ManualClock::scope`](crate::ManualClock::scope)) |
+/// | `Option<Duration>` | the same, or never for `None`: for an optional time-out |
+/// | `Instant` | that instant of the same clock |
 /// | `&CancelToken` | when the token is cancelled or its deadline passes |
-/// | `(&CancelToken, Duration)`, `(&CancelToken, Option<Duration>)` or `(&CancelToken, Instant)` | at the first of the two, by the token's clock |
-/// | `(&Clock, Duration)` or `(&Clock, Instant)` | at that time of that clock |
+/// | `(&CancelToken, Duration)`, `(&CancelToken, Option<Duration>)` or `(&CancelToken, Instant)` | the first of the two, by the token's clock |
+/// | `(&Clock, Duration)` or `(&Clock, Instant)` | that time of that clock |
 /// | [`Until::forever()`] | never |
 ///
-/// A time too far away to be an [`Instant`] means for ever; none overflows. `Duration::ZERO` and instants in
-/// the past do not wait: the call succeeds if it can at once, and is [`TimedOut`](WaitError::TimedOut) if
-/// not.
+/// A time beyond the range of [`Instant`] means no limit; nothing overflows. With `Duration::ZERO` or an
+/// instant in the past the call does not wait: it succeeds if it can at once, and otherwise fails with
+/// [`TimedOut`](WaitError::TimedOut).
 ///
 /// # Cancellation
-/// A token that was cancelled before the call makes the call fail with nothing taken and nothing given. If a
-/// token or a time ends the wait while what was waited for arrives, the first of them holds: what arrived
-/// before the end is success, however late the thread wakes up. If a time and a token end it together, the
-/// call is [`Cancelled`](WaitError::Cancelled) when the token was cancelled by then.
+/// A token that was cancelled before the call makes the call fail with no effect. If a token or a time ends
+/// the wait while its condition comes true, the first of them decides: a condition that came true before the
+/// end is success, however late the thread wakes up. If a time and a token end the wait together, the call
+/// fails with [`Cancelled`](WaitError::Cancelled) if the token was cancelled by then.
 ///
 /// # Cost
-/// Nothing where the call need not wait, except a load for the token: no clock is read.
+/// A load for the token if the call need not wait. No clock is read in that case.
 ///
 /// # Examples
 /// ```
@@ -55,7 +55,7 @@ use limit::Source;
 pub struct Until<'a> {
     time: Time,
     token: Option<&'a CancelToken>,
-    /// The clock that `time` is read on, where it is not the token's or the system's.
+    /// The clock for `time`, if it is neither the token's nor the system's.
     clock: Option<&'a Clock>,
     /// The token only has the waiter look again: see [`woken_by`](Until::woken_by).
     looks_again: bool,
@@ -64,13 +64,13 @@ pub struct Until<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Time {
     Never,
-    /// From when the call begins to wait. A limit that is used twice counts twice.
+    /// After the call begins to wait. A limit that is passed to two calls starts twice.
     After(Duration),
     At(Instant),
 }
 
 impl<'a> Until<'a> {
-    /// No limit.
+    /// Makes a limit that never ends a wait.
     pub const fn forever() -> Self {
         Until::time(Time::Never)
     }
@@ -85,31 +85,31 @@ impl<'a> Until<'a> {
         Until { looks_again: true, ..Until::from(token) }
     }
 
-    /// The same limit, with `token` in addition. It replaces a token that was there, on whose clock the time
-    /// stays; a time that was on no clock yet is read on the new token's.
+    /// Adds `token` to the limit. It replaces an earlier token, but a time that the earlier token's clock
+    /// measures stays on that clock; a time without a clock is measured by the new token's.
     pub fn or_cancelled(self, token: &'a CancelToken) -> Self {
         let clock = self.clock.or(self.token.map(CancelToken::clock));
         Until { token: Some(token), clock, ..self }
     }
 
-    /// The limit that has started, for another call: its time does not start anew.
+    /// Makes a limit for another call from one that has started, without starting its time again.
     pub(crate) fn from_here(limit: &'a Limit<'_>) -> Self {
         let time = limit.deadline.map_or(Time::Never, Time::At);
         Until { clock: Some(limit.clock()), token: limit.token, ..Until::time(time) }
     }
 
-    /// Reads a bare time on `clock` instead of the system's.
+    /// Measures a time that has no clock yet by `clock` instead of the system's.
     pub(crate) fn on_clock(self, clock: &'a Clock) -> Self {
         let own = self.clock.or(self.token.map(CancelToken::clock));
         Until { clock: Some(own.unwrap_or(clock)), ..self }
     }
 
-    /// True if nothing will ever end the wait but what is waited for.
+    /// True if only the condition can end the wait.
     pub(crate) fn is_unlimited(&self) -> bool {
         matches!(self.time, Time::Never) && self.token.is_none()
     }
 
-    /// Fails if the limit's token was cancelled: what every limited call asks before it does anything.
+    /// Fails if the token was cancelled. Every limited call checks this before it does anything.
     #[inline]
     pub(crate) fn check_token(&self) -> Result<(), WaitError> {
         match self.token {
@@ -118,17 +118,18 @@ impl<'a> Until<'a> {
         }
     }
 
-    /// Makes `attempt`, and while it would block, waits at `place` for a better moment.
+    /// Makes `attempt`, and while it would block, waits at `point` for a change that makes it worth
+    /// repeating.
     ///
-    /// This is the loop of every wait that is not handed what it waits for but told to look again. A wake-up
-    /// is never carried off: whoever is granted makes the attempt before it looks at its limit.
+    /// This is the loop of every wait in which the waiter tries again after it was woken. A wake-up is never
+    /// lost to a limit: a waiter that was granted repeats the attempt before it checks its limit.
     #[inline]
     pub(crate) fn retry<R>(
         self,
         point: &(impl WaitPoint + ?Sized),
         mut attempt: impl FnMut() -> Result<R, TryError>,
     ) -> Result<R, WaitError> {
-        // A token that was cancelled before the call takes nothing, though it could.
+        // A token that was cancelled before the call wins, even if the attempt could succeed.
         self.check_token()?;
         match attempt() {
             Ok(done) => Ok(done),
@@ -137,7 +138,7 @@ impl<'a> Until<'a> {
         }
     }
 
-    /// The rest of [`retry`](Until::retry), after the first attempt has failed.
+    /// The slow path of [`retry`](Until::retry), after the first attempt has failed.
     #[cold]
     pub(crate) fn retry_slowly<R>(
         self,
@@ -147,16 +148,17 @@ impl<'a> Until<'a> {
         let limit = self.start();
         let mut lost = 0;
         loop {
-            // After an attempt, so that no wake-up is carried off; and in every round, because others may be
-            // faster each time that the place looks ready.
+            // Checked after an attempt, so that a granted wake-up is used. Checked in each round, since other
+            // threads may be faster each time the point looks ready.
             limit.check()?;
             if !limit.spin(|| point.looks_ready()) {
                 // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
                 let waiter = Waiter::new();
                 if point.join(&waiter) {
                     let _edge = limit.enter_graph(&waiter, point);
-                    // The tie was decided in the slot: a grant that came first is success, however late this
-                    // thread wakes up; one that would have come later has gone to the next in line.
+                    // Tie: the waiter's outcome decides. A grant that came first is success, however late
+                    // this thread wakes up; a later one has failed, and its granter has woken the next
+                    // waiter.
                     if let Err(ended) = limit.sleep(&waiter) {
                         point.leave(&waiter);
                         return Err(ended);
@@ -165,7 +167,7 @@ impl<'a> Until<'a> {
             }
             match attempt() {
                 Ok(done) => return Ok(done),
-                // Others were faster, though it looked worth while.
+                // Another thread was faster.
                 Err(TryError::WouldBlock) => {
                     lost += 1;
                     if lost == PATIENCE {
@@ -177,7 +179,7 @@ impl<'a> Until<'a> {
         }
     }
 
-    /// Fixes the deadline: from here on the time runs.
+    /// Starts the limit's time, and fixes the deadline.
     pub(crate) fn start(self) -> Limit<'a> {
         let clock = match (self.clock, self.token) {
             (Some(clock), _) => Source::Named(clock),

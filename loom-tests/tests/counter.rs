@@ -1,15 +1,14 @@
-//! Models of the counters: every schedule of a few threads, with the edit that breaks each.
+//! Models of the counters, with the edit that breaks each.
 
 use selvedge_loom as selvedge;
 
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{Counter, StripedCounter};
 
-/// Takes meet additions: each addition is in exactly one take.
+/// Takes race additions: each addition is in exactly one take.
 ///
-/// Fails if a take empties the places instead of remembering how far it counted (edit
-/// `counter-take-empties-the-places`), or if two takes may read at the same time (edit
-/// `counter-takes-read-together`).
+/// Fails if a take resets the cells instead of remembering its total (edit `counter-take-resets-the-cells`),
+/// or if two takes may read at the same time (edit `counter-takes-read-together`).
 #[test]
 fn each_addition_is_in_exactly_one_take() {
     model::check(|| {
@@ -36,11 +35,11 @@ fn each_addition_is_in_exactly_one_take() {
     });
 }
 
-/// A thread that ends and one that begins use the same place one after the other, and lose nothing.
+/// A thread that exits and one that starts use the same cell one after the other, and no addition is lost.
 ///
-/// Fails if a number is given to two threads at once (edit `counter-two-have-one-place`).
+/// Fails if two threads have the same index at the same time (edit `counter-two-threads-share-an-index`).
 #[test]
-fn threads_that_share_a_place_in_turn_lose_nothing() {
+fn threads_that_reuse_an_index_lose_no_addition() {
     model::check(|| {
         let counter = Arc::new(StripedCounter::new());
         let adders = [(); 2].map(|()| {
@@ -55,9 +54,9 @@ fn threads_that_share_a_place_in_turn_lose_nothing() {
     });
 }
 
-/// The sum never goes back while threads only add, and counts what the thread itself added.
+/// The sum never decreases while threads only add, and it includes the additions of the thread that reads it.
 ///
-/// Fails if two threads write to one place (edit `counter-two-have-one-place`).
+/// Fails if two threads write the same cell (edit `counter-two-threads-share-an-index`).
 #[test]
 fn sums_do_not_go_back() {
     model::check(|| {
@@ -79,11 +78,11 @@ fn sums_do_not_go_back() {
     });
 }
 
-/// The counter in one place: takes meet additions.
+/// Takes of a `Counter` race additions.
 ///
-/// Fails if a take is a look and a store (edit `counter-looks-and-empties`).
+/// Fails if a take is a load and a store (edit `counter-looks-and-empties`).
 #[test]
-fn a_take_of_one_place_is_one_step() {
+fn a_take_of_one_cell_is_atomic() {
     model::check(|| {
         let counter = Arc::new(Counter::new());
         let adder = thread::spawn({

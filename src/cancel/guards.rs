@@ -1,4 +1,4 @@
-//! Guards that take something back from a token, or cancel it, when they are dropped.
+//! Guards that remove a registration from a token, or cancel it, when they are dropped.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -10,7 +10,7 @@ use crate::panics;
 use crate::sync::thread;
 use crate::sync::weak::Arc;
 
-/// A waiter's registration with a token, for the time of one sleep.
+/// The registration of a waiter with a token, for one sleep.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     node: &'a Arc<Node>,
@@ -31,7 +31,7 @@ impl Drop for Watch<'_> {
 
 /// Keeps a callback registered with a token; see [`CancelToken::on_cancel`].
 ///
-/// Dropping it takes the callback back. [`CallbackGuard::keep`] leaves it registered.
+/// Dropping it removes the callback. [`CallbackGuard::keep`] leaves the callback registered.
 #[must_use = "dropping the guard takes the callback back at once"]
 pub struct CallbackGuard {
     /// `None` if the callback has run.
@@ -50,7 +50,7 @@ impl CallbackGuard {
         }
     }
 
-    /// Leaves the callback registered for the rest of the token's life.
+    /// Leaves the callback registered for the lifetime of the token.
     pub fn keep(mut self) {
         self.registration = None;
     }
@@ -59,7 +59,7 @@ impl CallbackGuard {
 impl Drop for CallbackGuard {
     fn drop(&mut self) {
         if let Some((node, key)) = self.registration.take() {
-            // The callback is the caller's, to be dropped as well as to be called.
+            // The callback's captures are the caller's and may panic when they are dropped.
             panics::drop_here(node.forget(key));
         }
     }
@@ -78,7 +78,7 @@ impl DropGuard {
         DropGuard { token: Some(token) }
     }
 
-    /// Gives the token back without cancelling it.
+    /// Returns the token without cancelling it.
     pub fn disarm(mut self) -> CancelToken {
         self.token.take().expect("only this method empties it, and it consumes the guard")
     }
@@ -87,7 +87,7 @@ impl DropGuard {
 impl Drop for DropGuard {
     fn drop(&mut self) {
         if let Some(token) = &self.token {
-            // While a panic unwinds, a second one that leaves this destructor would end the process.
+            // A second panic that leaves this destructor during unwinding would abort the process.
             if thread::panicking() {
                 panics::discard(Node::cancel(&token.node, Cause::Requested));
             } else {

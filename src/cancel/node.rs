@@ -1,22 +1,23 @@
-//! The node behind a token: who must hear of its end, and how they are told exactly once.
+//! The node of a token in the tree: what must be notified of its cancellation, exactly once each.
 //!
 //! # State
-//! `cause` is `None` until the node is cancelled and never changes again. `watchers` holds everybody who
-//! must hear of it, each under a key that its guard returns; the canceller takes them all out in the
-//! critical section in which it writes the cause. So whoever comes to register finds either the list, and
-//! is told, or the cause, and is told on the spot: there is no third case, and none is told twice.
+//! `cause` is `None` until the node is cancelled, and never changes again. `watchers` holds everything that
+//! must be notified, each under a key that its guard keeps. The canceller takes all of it out in the critical
+//! section in which it writes the cause. So a thread that registers a watcher finds either the list, and the
+//! watcher is notified later, or the cause, and the watcher is notified at once. There is no third case, and
+//! no watcher is notified twice.
 //!
 //! # Lock order
-//! There is none to get wrong: nobody holds two nodes' locks. A canceller takes its own watchers out,
-//! unlocks, and only then tells them; a child among them is cancelled by the same steps on its own lock. The
-//! price is that for a moment a parent is cancelled and its child not yet; the child is by the time the
-//! call that cancelled the parent returns.
+//! No thread holds the locks of two nodes. A canceller takes its watchers out, unlocks, and only then
+//! notifies them; it cancels a child among them by the same steps with the child's lock. The price is that a
+//! parent is cancelled a moment before its child. The child is cancelled when the call that cancelled the
+//! parent returns.
 //!
-//! A scope's token is in nobody's list at first: see [`loose`].
+//! The token of a scope is in no list at first: see [`loose`].
 //!
-//! # Who keeps whom
-//! A child keeps its parent alive, a parent knows its children by [`Weak`] references, and a node that is
-//! dropped leaves its parent's list. So a long-lived parent holds no trace of the children that are gone.
+//! # Ownership
+//! A child keeps its parent alive. A parent refers to its children by [`Weak`] references, and a node that is
+//! dropped leaves its parent's list. So a long-lived parent keeps no trace of dropped children.
 
 mod loose;
 
@@ -39,27 +40,27 @@ use crate::wait::{Outcome, Waiter};
 pub(super) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Node {
-    /// How far it has come: [`LOOSE`], [`LIVE`], [`ENDING`] or [`CANCELLED`]. Changes under the lock, after
-    /// `cause`; saves the lock to those who only ask.
+    /// One of [`LOOSE`], [`LIVE`], [`ENDING`] or [`CANCELLED`]. It changes under the lock, after `cause`, so
+    /// that checks need no lock.
     stage: AtomicUsize,
     pub(super) clock: Clock,
     /// Never later than the parent's.
     pub(super) deadline: Option<Instant>,
-    /// `None` at the root.
+    /// `None` for a root.
     parent: Option<Arc<Node>>,
-    /// The key in the parent's list; empty if the node is not in it.
+    /// The key in the parent's list; empty if the node is not in the list.
     key: OnceLock<Key>,
-    /// A second token to be cancelled with, from the limit of `child_until`.
+    /// A second node whose cancellation cancels this one, from the limit of `child_until`.
     also: OnceLock<Link>,
     state: Mutex<State>,
     done: OnceLock<Receiver<Infallible>>,
 }
 
 const LIVE: usize = 0;
-/// Live, and in no list: whoever looks at the node looks at its parent.
+/// Not cancelled, and in no list: a check of the node checks its parent too.
 const LOOSE: usize = 3;
-/// `done` is about to be disconnected: whoever asks waits for the lock, that is until it is. So nobody sees
-/// the node cancelled and `done` not yet disconnected, nor the other way round.
+/// `done` is about to be disconnected. A check takes the lock, and so waits until it is. So no thread sees
+/// the node cancelled and `done` connected, or the reverse.
 const ENDING: usize = 1;
 const CANCELLED: usize = 2;
 
@@ -69,15 +70,15 @@ type Link = (Arc<Node>, Key);
 struct State {
     cause: Option<Cause>,
     watchers: Watchers,
-    /// Dropped on cancel, which is what disconnects `done`.
+    /// Dropped by the cancellation, which disconnects `done`.
     done: Option<Sender<Infallible>>,
-    /// Cancels the node at its deadline; set when the first watcher comes that does not look at the clock
+    /// Cancels the node at its deadline. It is set for the first watcher that does not check the clock
     /// itself.
     alarm: Option<Alarm>,
 }
 
 impl Drop for State {
-    /// Drops callbacks that were kept and that nobody calls any more.
+    /// Drops the callbacks that will not be called any more.
     fn drop(&mut self) {
         if self.watchers.len() > 0 {
             panics::drop_each(mem::take(&mut self.watchers).in_order());
@@ -85,7 +86,7 @@ impl Drop for State {
     }
 }
 
-/// Somebody who must hear of the cancellation.
+/// Something that must be notified of the cancellation.
 pub(super) enum Watcher {
     /// A sleeping thread, and what it is told.
     Waiter(Waiter, Outcome),
@@ -111,7 +112,7 @@ impl Node {
         }
     }
 
-    /// A node that is cancelled with its parent, at its parent's deadline or at `deadline`.
+    /// Makes a node that is cancelled with its parent, at its parent's deadline, or at `deadline`.
     pub(super) fn child(parent: &Arc<Node>, deadline: Option<Instant>) -> Arc<Node> {
         let deadline = match (parent.deadline, deadline) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -124,21 +125,21 @@ impl Node {
         node
     }
 
-    /// Lets the node be cancelled with a second one as well, once in its life.
+    /// Makes the cancellation of a second node cancel this one too; called at most once.
     pub(super) fn follow_also(node: &Arc<Self>, other: &Arc<Node>) {
         if let Some(key) = Node::enter(node, other) {
             node.also.set((Arc::clone(other), key)).unwrap_or_else(|_| unreachable!("set once"));
         }
     }
 
-    /// Enters the list of the node `above`, or is cancelled with its cause if that has been.
+    /// Registers the node in the list of the node `above`, or cancels it with the cause of `above`.
     ///
-    /// The node is whole before anybody above hears of it: an [`Arc::new_cyclic`] would be one allocation's
-    /// work less, but until it returns a canceller's `upgrade` fails, and the child would be missed.
+    /// The node is complete before it is registered. [`Arc::new_cyclic`] would save work, but until it
+    /// returns, the `upgrade` of a canceller fails, and the child would be missed.
     fn enter(node: &Arc<Self>, above: &Arc<Node>) -> Option<Key> {
         match Node::watch(above, Watcher::Child(Arc::downgrade(node))) {
             Ok(key) => Some(key),
-            // It is new, so there is no callback yet that could panic.
+            // Discards no panic: the node is new and has no callbacks.
             Err(_) => {
                 panics::discard(Node::cancel(node, Node::cause(above).unwrap_or(Cause::Requested)));
                 None
@@ -146,7 +147,7 @@ impl Node {
         }
     }
 
-    /// True if the node was cancelled or its deadline has passed, which cancels it.
+    /// True if the node is cancelled or its deadline has passed, which cancels it.
     #[inline]
     pub(super) fn is_cancelled(node: &Arc<Self>) -> bool {
         if node.was_cancelled() {
@@ -158,11 +159,11 @@ impl Node {
         }
     }
 
-    /// True if somebody has cancelled the node by now; does not look at the deadline.
+    /// True if the node is cancelled. Does not check the deadline.
     #[inline]
     pub(super) fn was_cancelled(&self) -> bool {
-        // Acquire pairs with the release store in `end`: who sees the node cancelled sees what the canceller
-        // did before.
+        // Acquire, paired with the release store in `end`: a thread that sees the node cancelled sees
+        // everything before the cancellation.
         match self.stage.load(Ordering::Acquire) {
             LIVE => false,
             LOOSE => self.is_cancelled_above(),
@@ -171,13 +172,13 @@ impl Node {
         }
     }
 
-    /// Waits until whoever cancels the node has disconnected `done`, under the lock that is taken here.
+    /// Waits for the canceller, which disconnects `done` under the lock that this takes.
     #[cold]
     fn is_cancelled_for_certain(&self) -> bool {
         self.state.lock().cause.is_some()
     }
 
-    /// As far as can be seen without waiting.
+    /// True if the node is cancelled, as far as this can be seen without blocking.
     pub(super) fn looks_cancelled(&self) -> bool {
         let above = || self.parent.as_ref().is_some_and(|parent| parent.looks_cancelled());
         let stage = self.stage.load(Ordering::Acquire);
@@ -198,15 +199,14 @@ impl Node {
         node.state.lock().cause.clone()
     }
 
-    /// Cancels the node and everything below it, and tells everybody, each once. The first cause stays.
+    /// Cancels the node and all nodes below it, and notifies every watcher once. The first cause is kept.
     ///
-    /// Returns the first payload if callbacks panicked: everybody has been told all the same, and nothing of
-    /// the caller's unwinds this loop. Goes down the tree with a list instead of recursion: a chain of tokens
-    /// may be deeper than the stack.
-    #[must_use = "a callback's panic goes to whoever cancelled, or is let go on purpose"]
+    /// Returns the payload of the first callback that panicked; every other watcher has been notified all the
+    /// same, and no panic unwinds this loop. A list of nodes replaces recursion: a chain of tokens may be
+    /// deeper than the stack.
+    #[must_use = "a callback's panic must be resumed or discarded"]
     pub(super) fn cancel(node: &Arc<Self>, cause: Cause) -> Option<Payload> {
-        // Most tokens have nobody below, and then nothing is allocated.
-        // A loose node whose parent was cancelled before has the parent's cause.
+        // Gives a loose node whose parent was cancelled before the cause of its parent.
         node.was_cancelled();
         let mut below = Vec::new();
         let mut panicked = FirstPanic::new();
@@ -216,7 +216,7 @@ impl Node {
                 match watcher {
                     Watcher::Waiter(waiter, outcome) => drop(waiter.end(outcome)),
                     Watcher::Child(child) => below.extend(child.upgrade()),
-                    // A callback that panics must not keep the others from hearing.
+                    // Caught, so that a panic does not keep later watchers from being notified.
                     Watcher::Call(callback) => {
                         panicked.call(callback);
                     }
@@ -229,22 +229,24 @@ impl Node {
 
     /// Cancels the node because its deadline has passed.
     ///
-    /// A callback's panic ends here, after the panic hook has reported it: whoever finds the deadline passed
-    /// may be in the middle of a wait, with others in line behind, and has not asked for the callback.
+    /// A panic of a callback ends here, after the panic hook has reported it: the thread that finds the
+    /// deadline passed may be in the middle of a wait with other waiters behind it, and did not ask for the
+    /// callback.
     fn expire(node: &Arc<Self>) {
         panics::discard(Node::cancel(node, Cause::DeadlinePassed));
     }
 
-    /// Writes the cause, and takes out everybody who must be told; nobody if it was there already.
+    /// Writes the cause and takes out the watchers; none if the cause was already there.
     fn end(&self, cause: &Cause) -> impl Iterator<Item = Watcher> + use<> {
         let mut state = self.state.lock();
         let (watchers, alarm) = if state.cause.is_none() {
             state.cause = Some(cause.clone());
             if let Some(done) = state.done.take() {
-                // Relaxed: whoever must see it is one who has seen the disconnection, which publishes it.
+                // Relaxed: only a thread that has seen the disconnection must see this, and crossbeam's
+                // channel publishes it to that thread.
                 self.stage.store(ENDING, Ordering::Relaxed);
-                // Under the lock, though it wakes threads in `select!`: those who ask meanwhile wait for it
-                // here. It runs nobody's code.
+                // Under the lock, although this wakes threads in `select!`: a thread that checks the node
+                // meanwhile must wait until `done` is disconnected. It runs none of the caller's code.
                 drop(done);
             }
             // Release: see `was_cancelled`.
@@ -254,15 +256,15 @@ impl Node {
             (Watchers::default(), None)
         };
         drop(state);
-        // Outside the lock: it takes the clock's.
+        // Dropped without the lock, since this takes the clock's lock.
         drop(alarm);
         watchers.in_order()
     }
 
-    /// Registers a watcher, or gives it back if the node was cancelled.
+    /// Registers a watcher. Returns it if the node is cancelled.
     pub(super) fn watch(node: &Arc<Self>, watcher: Watcher) -> Result<Key, Watcher> {
         Node::tie(node);
-        // A child has the deadline itself, and a sleeper looks at the system's clock itself.
+        // A child has the deadline itself, and a sleeper on the system's clock wakes up by itself.
         match watcher {
             Watcher::Call(_) => Node::set_alarm(node),
             Watcher::Waiter(..) if !node.clock.is_system() => Node::set_alarm(node),
@@ -278,7 +280,7 @@ impl Node {
         }
     }
 
-    /// Takes a watcher back; `None` if it was told, or is being told now.
+    /// Removes a watcher; `None` if it was notified or is being notified.
     pub(super) fn forget(&self, key: Key) -> Option<Watcher> {
         let mut state = self.state.lock();
         if state.cause.is_some() {
@@ -287,7 +289,7 @@ impl Node {
         state.watchers.remove(key)
     }
 
-    /// Sees to it that the node is cancelled at its deadline although nobody looks.
+    /// Sets an alarm that cancels the node at its deadline even if no thread checks it.
     fn set_alarm(node: &Arc<Self>) {
         let Some(deadline) = node.deadline else { return };
         {
@@ -296,8 +298,8 @@ impl Node {
                 return;
             }
         }
-        // Set with no lock held, because an alarm whose time has come rings on the spot. Two threads may get
-        // here at once; the second alarm replaces the first and is as good.
+        // Set without a lock, since an alarm whose time has come fires at once. Two threads may get here at
+        // the same time; the second alarm then replaces the first and is equivalent.
         let weak = Arc::downgrade(node);
         let ring = move || {
             let payload = weak.upgrade().and_then(|node| Node::cancel(&node, Cause::DeadlinePassed));
@@ -305,8 +307,8 @@ impl Node {
                 panics::resume(payload);
             }
         };
-        // A panic goes to whoever advances a manual clock and dies on the alarm thread. If the alarm rings on
-        // the spot it ends here, for the reason that `expire` gives.
+        // A panic of a callback resumes in the call that advances a manual clock, and ends on the alarm
+        // thread. If the alarm fires at once, the panic ends here, for the reason given at `expire`.
         let alarm = panics::contain(|| node.clock.call_at(deadline, ring)).flatten();
         let mut state = node.state.lock();
         let unneeded = match state.cause {
@@ -317,7 +319,7 @@ impl Node {
         drop(unneeded);
     }
 
-    /// A receiver that is disconnected when the node is cancelled, and never receives anything.
+    /// Returns a receiver that is disconnected when the node is cancelled, and never receives anything.
     pub(super) fn done(node: &Arc<Self>) -> &Receiver<Infallible> {
         if let Some(done) = node.done.get() {
             return done;
@@ -326,8 +328,8 @@ impl Node {
         Node::set_alarm(node);
         let (sender, receiver) = crossbeam_channel::bounded(0);
         let mut state = node.state.lock();
-        // The first receiver stays, so its sender is the one to keep; set under the lock, so that a
-        // canceller either finds the sender or was here before.
+        // The first receiver is kept, and so is its sender. Set under the lock, so that a canceller either
+        // finds the sender or has already written the cause.
         if node.done.set(receiver).is_ok() && state.cause.is_none() {
             state.done = Some(sender);
         }
@@ -352,15 +354,15 @@ impl Node {
         node
     }
 
-    /// Watchers now: threads, callbacks and children. `None` if the lock was held.
+    /// The number of threads, callbacks and children to be notified; `None` if the lock is held.
     pub(super) fn watchers(&self) -> Option<usize> {
         self.state.try_lock().map(|state| state.watchers.len())
     }
 }
 
 impl Drop for Node {
-    /// Leaves the lists of the nodes above, and frees ancestors that nobody else keeps in a loop, because a
-    /// chain of them may be longer than the stack is deep.
+    /// Leaves the lists of the nodes above. A loop instead of recursion frees the ancestors that nothing else
+    /// keeps alive, since a chain of them may be deeper than the stack.
     fn drop(&mut self) {
         let mut above: Vec<Link> = self.also.take().into_iter().collect();
         let mut next = self.leave_parent();

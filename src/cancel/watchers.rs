@@ -1,14 +1,14 @@
-//! The list of those who must hear of a cancellation.
+//! The list of what must be notified of a cancellation.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::node::Watcher;
 
-/// Watchers under keys that are given once, so that a guard's key never finds another's watcher.
+/// Watchers under keys that are used once, so that the key of a guard never finds another watcher.
 ///
-/// Not a slab, whose places are its keys: one watcher that stays keeps every place of the largest burst
-/// before it. Here a burst is given back as it goes, for an amortised constant price.
+/// A slab, whose keys are indices, would keep the memory of the largest burst for as long as one watcher of
+/// it stays. This map shrinks as a burst leaves, at an amortised constant cost.
 #[derive(Default)]
 pub(super) struct Watchers {
     by_key: HashMap<Key, Watcher, BuildHasherDefault<Spread>>,
@@ -17,7 +17,8 @@ pub(super) struct Watchers {
 
 pub(super) type Key = u64;
 
-/// Room for so many is kept, so that a token that is slept on again and again does not allocate each time.
+/// The number of watchers for which memory is kept, so that repeated sleeps on a token do not allocate each
+/// time.
 const KEPT: usize = 64;
 
 impl Watchers {
@@ -40,7 +41,7 @@ impl Watchers {
         self.by_key.len()
     }
 
-    /// All of them, in the order in which they came.
+    /// All watchers in the order of their registration.
     pub(super) fn in_order(self) -> impl Iterator<Item = Watcher> + use<> {
         let mut watchers: Vec<_> = self.by_key.into_iter().collect();
         watchers.sort_unstable_by_key(|(key, _)| *key);
@@ -48,8 +49,8 @@ impl Watchers {
     }
 }
 
-/// Hashes numbers that count up: a multiplication spreads them over all bits (Knuth's, with the golden
-/// ratio).
+/// Hashes consecutive numbers: a multiplication spreads them over all bits (Knuth's multiplicative hash, with
+/// the golden ratio).
 #[derive(Default)]
 struct Spread(u64);
 

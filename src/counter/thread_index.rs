@@ -1,19 +1,18 @@
-//! A number for each thread: small, and its own as long as it lives.
+//! A small number for each thread, unique among living threads.
 //!
-//! A thread that counts gets the lowest number that no living thread has, and gives it back when it ends. So
-//! numbers stay below the largest number of threads that ever counted at the same time, and no two threads
-//! have the same one.
+//! A thread that counts gets the lowest index that no living thread has, and returns it when it exits. So
+//! indices stay below the largest number of threads that ever counted at the same time.
 //!
 //! # Ordering
-//! One mutex: what a thread did before it gave its number back is visible to the next that gets it. That is
-//! what lets a place be written without read-modify-write operations.
+//! One mutex orders everything: what a thread did before it returned its index is visible to the next thread
+//! that gets the index. That is why a cell can be written without read-modify-write operations.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use crate::sync::{Arc, Mutex, lazy_static, thread_local};
 
-/// Numbers that are free, and the first that was never given out.
+/// The free indices, and the first one that was never used.
 #[derive(Default)]
 struct Free {
     returned: BTreeSet<usize>,
@@ -24,58 +23,58 @@ lazy_static! {
     static ref FREE: Arc<Mutex<Free>> = Arc::default();
 }
 
-/// A number that is given back when its thread ends.
-struct Ticket {
-    place: usize,
+/// An index that is returned when its thread exits.
+struct Index {
+    index: usize,
     free: Arc<Mutex<Free>>,
 }
 
-/// No number yet.
+/// No index yet.
 const NONE: usize = usize::MAX;
 
 thread_local! {
-    /// The number, where reading costs nothing: no destructor, so no check whether it has run.
-    static PLACE: Cell<usize> = const { Cell::new(NONE) };
+    /// The index, in a thread-local without a destructor, whose access needs no check.
+    static CURRENT: Cell<usize> = const { Cell::new(NONE) };
 }
 
 thread_local! {
-    static TICKET: Ticket = Ticket::draw();
+    static INDEX: Index = Index::assign();
 }
 
-/// This thread's number, if it has one by now.
+/// Returns this thread's index, if it has one already.
 #[inline]
 pub(super) fn current() -> Option<usize> {
-    let place = PLACE.try_with(Cell::get).unwrap_or(NONE);
-    (place != NONE).then_some(place)
+    let index = CURRENT.try_with(Cell::get).unwrap_or(NONE);
+    (index != NONE).then_some(index)
 }
 
-/// This thread's number, a new one if it has none. `None` on a thread that is at its end and has given its
-/// number back.
+/// Returns this thread's index, a new one if it has none. `None` on an exiting thread that has returned its
+/// index.
 #[cold]
-pub(super) fn draw() -> Option<usize> {
-    TICKET
-        .try_with(|ticket| {
-            PLACE.with(|place| place.set(ticket.place));
-            ticket.place
+pub(super) fn assign() -> Option<usize> {
+    INDEX
+        .try_with(|guard| {
+            CURRENT.with(|index| index.set(guard.index));
+            guard.index
         })
         .ok()
 }
 
-impl Ticket {
-    fn draw() -> Self {
+impl Index {
+    fn assign() -> Self {
         let free = Arc::clone(&FREE);
         let mut state = free.lock();
-        let place = state.returned.pop_first().unwrap_or(state.next);
-        state.next = state.next.max(place + 1);
+        let index = state.returned.pop_first().unwrap_or(state.next);
+        state.next = state.next.max(index + 1);
         drop(state);
-        Ticket { place, free }
+        Index { index, free }
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Index {
     fn drop(&mut self) {
-        // From here on this thread has no number: the next one may be writing to its place.
-        let _ = PLACE.try_with(|place| place.set(NONE));
-        self.free.lock().returned.insert(self.place);
+        // Cleared first: after the insertion below, another thread may be writing to the cell.
+        let _ = CURRENT.try_with(|index| index.set(NONE));
+        self.free.lock().returned.insert(self.index);
     }
 }

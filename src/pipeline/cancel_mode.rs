@@ -54,8 +54,9 @@ pub struct Free;
 #[derive(Clone, Debug)]
 pub struct Cancellable {
     token: CancelToken,
-    /// An item is missing because of the token. A stage sets this before it returns the `None` that stands for
-    /// the item; only the thread that received that `None`, or a thread to which a lock passed it, reads it.
+    /// An item is missing because of the token. A stage sets this before it returns the `None` that stands
+    /// for the item; only the thread that received that `None`, or a thread to which a lock passed it, reads
+    /// it.
     truncated: Arc<AtomicBool>,
 }
 

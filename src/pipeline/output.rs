@@ -12,8 +12,8 @@ use crate::sync::Arc;
 
 /// The items of a running pipeline; made by its [`into_iter`](IntoIterator::into_iter).
 ///
-/// Dropping it stops every stage and blocks until each thread has left. Items in progress are finished, and no
-/// further one is begun. A stage that waits in an iterator without the pipeline's token leaves when that
+/// Dropping it stops every stage and blocks until each thread has left. Items in progress are finished, and
+/// no further one is begun. A stage that waits in an iterator without the pipeline's token leaves when that
 /// iterator returns.
 #[must_use = "dropping it stops the pipeline"]
 pub struct Output<I: Iterator, G: CancelMode> {

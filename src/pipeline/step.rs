@@ -30,7 +30,8 @@ pub trait Step<T> {
     /// Handles an item.
     fn step(&mut self, item: T) -> Flow<Self::Out>;
 
-    /// Bounds on the number of outputs if `hint` bounds the number of inputs. The lower bound is 0 by default.
+    /// Bounds on the number of outputs if `hint` bounds the number of inputs. The lower bound is 0 by
+    /// default.
     fn size_hint(&self, hint: (usize, Option<usize>)) -> (usize, Option<usize>) {
         (0, hint.1)
     }
@@ -136,8 +137,8 @@ impl<I: Iterator, K: Step<I::Item>, G: CancelMode> Iterator for StepIter<I, K, G
     }
 }
 
-/// Yields every item unchanged. It comes before the closure of a sink, so that the sink checks the cancel mode
-/// like any stage.
+/// Yields every item unchanged. It comes before the closure of a sink, so that the sink checks the cancel
+/// mode like any stage.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity;
 

@@ -2,22 +2,23 @@
 //!
 //! A task that joins a task which joins the first would sleep for ever, and so would every waiter of either.
 //! So a thread that is about to sleep adds an edge from itself to [what it waits for](Awaited), which knows
-//! the threads that can provide it. If the edge closes a cycle, the wait fails with [`WaitError::WouldDeadlock`].
+//! the threads that can provide it. If the edge closes a cycle, the wait fails with
+//! [`WaitError::WouldDeadlock`].
 //!
 //! # Which waits have an edge
 //! Edges are added on the slow path only, just before a sleep that has no time limit and no token; a limited
-//! wait ends by itself, or through a thread outside the cycle. Only threads that [owe](owe) a result add edges,
-//! since no thread waits for the others. Waits that any thread may end (for an item in a queue, for a permit)
-//! have no edge.
+//! wait ends by itself, or through a thread outside the cycle. Only threads that [owe](owe) a result add
+//! edges, since no thread waits for the others. Waits that any thread may end (for an item in a queue, for a
+//! permit) have no edge.
 //!
 //! # What counts as a cycle
-//! Two kinds of wait are mixed. A running task can be completed by *one* thread, and a task in a pool's queue by
-//! *any* of its workers; the end of a scope needs *all* threads that run its tasks. So the question is not
-//! whether a path leads back, but whether this thread could ever continue. [`reachable`] first assumes that all
-//! waiting threads reachable from this one are stuck. It then removes each thread that could continue: one that
-//! needs any provider and has one that is not stuck, or one that needs all and has none that is. The threads
-//! that remain wait for ever. This is the greatest fixpoint used to detect deadlocks in AND-OR wait-for graphs
-//! (Knapp, *Deadlock detection in distributed databases*, 1987).
+//! Two kinds of wait are mixed. A running task can be completed by *one* thread, and a task in a pool's queue
+//! by *any* of its workers; the end of a scope needs *all* threads that run its tasks. So the question is not
+//! whether a path leads back, but whether this thread could ever continue. [`reachable`] first assumes that
+//! all waiting threads reachable from this one are stuck. It then removes each thread that could continue:
+//! one that needs any provider and has one that is not stuck, or one that needs all and has none that is. The
+//! threads that remain wait for ever. This is the greatest fixpoint used to detect deadlocks in AND-OR
+//! wait-for graphs (Knapp, *Deadlock detection in distributed databases*, 1987).
 //!
 //! # Invariants
 //! 1. *The last edge of a cycle sees the cycle.* An edge is added and the graph searched in one critical
@@ -30,7 +31,8 @@
 //! 3. *An earlier grant wins.* The failure ends the waiter like any other outcome, so no wake-up is lost.
 //!
 //! # Lock order
-//! [`Awaited::providers`] takes its own lock under the graph's lock. It neither waits nor runs the caller's code.
+//! [`Awaited::providers`] takes its own lock under the graph's lock. It neither waits nor runs the caller's
+//! code.
 
 use std::collections::HashMap;
 
@@ -181,8 +183,8 @@ fn can_continue(node: &Node, nodes: &[Node]) -> bool {
     }
 }
 
-/// The one thread that can provide something, if it is known. It is separate from the thing itself, whose type
-/// may borrow.
+/// The one thread that can provide something, if it is known. It is separate from the thing itself, whose
+/// type may borrow.
 pub(crate) struct Owner {
     /// 0 if unknown. Relaxed: the value is recent enough by invariant 2.
     thread: AtomicUsize,

@@ -10,9 +10,9 @@ const PAUSE: usize = sized(64, 0);
 /// Reads what the lock guards, then leaves the lock alone for a moment.
 ///
 /// A thread that polls in a loop would hold the lock half of the time. Threads that find it held go to sleep,
-/// and by the time they are awake it is held again. So the pause between two reads is long compared with a read.
-/// A lock that is held is tried a few times before blocking, since otherwise its holder would have to wake this
-/// thread.
+/// and by the time they are awake it is held again. So the pause between two reads is long compared with a
+/// read. A lock that is held is tried a few times before blocking, since otherwise its holder would have to
+/// wake this thread.
 pub(crate) fn look<T, R>(mutex: &Mutex<T>, read: impl FnOnce(&mut T) -> R) -> R {
     let result = read(&mut lock_politely(mutex));
     (0..PAUSE).for_each(|_| hint::spin_loop());

@@ -19,16 +19,16 @@
 //!    was the one. So a grant that comes after a cancellation is known to have failed, and goes to the next
 //!    waiter in the list: a waiter that leaves swallows no wake-up.
 //! 2. *Nothing between check and sleep.* Every list of waiters is guarded by a lock, and a waiter joins it in
-//!    the critical section in which its thread found that it must wait. A thread that makes waiting unnecessary
-//!    takes that lock afterwards, and so finds the waiter. An outcome that is written before the waiter's thread
-//!    sleeps is read by that thread instead of sleeping.
-//! 3. *No nesting.* A waiter's lock is the innermost one: it is held for a comparison and an assignment. Grants
-//!    happen under the granter's lock, cancelling and advancing with no lock held. The system call that wakes a
-//!    thread is made after the granter has unlocked ([`Wake`]).
+//!    the critical section in which its thread found that it must wait. A thread that makes waiting
+//!    unnecessary takes that lock afterwards, and so finds the waiter. An outcome that is written before the
+//!    waiter's thread sleeps is read by that thread instead of sleeping.
+//! 3. *No nesting.* A waiter's lock is the innermost one: it is held for a comparison and an assignment.
+//!    Grants happen under the granter's lock, cancelling and advancing with no lock held. The system call
+//!    that wakes a thread is made after the granter has unlocked ([`Wake`]).
 //!
-//! A waiter serves one wait, and is one allocation: 28 ns, compared with 30,000 to 45,000 for waking a thread on
-//! another core. One waiter per thread would save the allocation, but then a late `end` could end a later wait,
-//! and invariant 1 would need a generation count.
+//! A waiter serves one wait, and is one allocation: 28 ns, compared with 30,000 to 45,000 for waking a thread
+//! on another core. One waiter per thread would save the allocation, but then a late `end` could end a later
+//! wait, and invariant 1 would need a generation count.
 //!
 //! # Proof
 //!
@@ -75,8 +75,8 @@ pub(crate) trait WaitPoint {
     /// A waiter that was granted will make no attempt: another one is granted, if that is worth while.
     fn pass_on(&self) {}
 
-    /// Called when the waiter has lost to others [too often](turns::PATIENCE): if they could be faster for ever,
-    /// it [takes a turn](Turns), which ends with its wait.
+    /// Called when the waiter has lost to others [too often](turns::PATIENCE): if they could be faster for
+    /// ever, it [takes a turn](Turns), which ends with its wait.
     fn take_turn(&self) {}
 
     /// Ends the turn, if there is one, before the wait point is dropped.

@@ -1,8 +1,9 @@
 //! A closure that runs at most once, and its result, for a thread that waits.
 //!
 //! Every handle is built on it: a pool's `Task`, a group's `Handle`, the `Running` of a function with a time
-//! limit, a single flight. The thread that claims the closure has it alone: a worker that runs it, a joiner that
-//! does not wait for a worker, a canceller, an abort. A worker skips a closure that was claimed elsewhere.
+//! limit, a single flight. The thread that claims the closure has it alone: a worker that runs it, a joiner
+//! that does not wait for a worker, a canceller, an abort. A worker skips a closure that was claimed
+//! elsewhere.
 //!
 //! | from | to | by |
 //! |---|---|---|
@@ -89,7 +90,8 @@ impl<F, V> OneShot<F, V> {
         self.abandon().unwrap_or_else(|| unreachable!("nobody else has seen it, so nobody has claimed it"))
     }
 
-    /// Declares that there will be no result, unless there is one already. Returns the closure if it is unclaimed.
+    /// Declares that there will be no result, unless there is one already. Returns the closure if it is
+    /// unclaimed.
     pub(crate) fn abandon(&self) -> Option<F> {
         let mut state = self.state.lock();
         if matches!(state.stage, Stage::Kept(_) | Stage::Gone) {
@@ -105,7 +107,8 @@ impl<F, V> OneShot<F, V> {
         }
     }
 
-    /// Passes the claim to the first waiter. Without a waiter there will be no result, and this returns `None`.
+    /// Passes the claim to the first waiter. Without a waiter there will be no result, and this returns
+    /// `None`.
     pub(crate) fn pass_on(&self) -> Option<Wake> {
         let mut state = self.state.lock();
         match state.joiners.next_with() {
@@ -200,7 +203,8 @@ impl<F, V> OneShot<F, V> {
         limit.retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
-    /// Like [`abandon`](OneShot::abandon), but only if no thread waits for the result. Returns whether it did.
+    /// Like [`abandon`](OneShot::abandon), but only if no thread waits for the result. Returns whether it
+    /// did.
     pub(crate) fn abandon_unless_awaited(&self) -> bool {
         let mut state = self.state.lock();
         let unwanted = state.joiners.len() == 0;
@@ -235,8 +239,8 @@ impl<F, V> State<F, V> {
         }
     }
 
-    /// Leaves `owner` unchanged: the waiters end in the same critical section, and the wait-for graph ignores a
-    /// thread whose waiter has ended.
+    /// Leaves `owner` unchanged: the waiters end in the same critical section, and the wait-for graph ignores
+    /// a thread whose waiter has ended.
     fn end(&mut self, last: Stage<F, V>) -> Stage<F, V> {
         mem::replace(&mut self.stage, last)
     }

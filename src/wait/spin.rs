@@ -1,13 +1,13 @@
 //! A short spin phase before a thread sleeps.
 //!
-//! The phase is bounded by time rather than by a number of yields. On an idle machine a yield returns within a
-//! microsecond. If it runs other threads of this crate, it returns when they wait in turn. But next to threads
-//! that keep all processors busy, it returns when their time slice ends, 3 ms later: 16 such yields made a
-//! limit of 1 ms end after 20 ms. So the first slow yield ends the phase. Because even one slow yield is too
-//! late for a short limit, no thread yields for a while afterwards (the *backoff*): twice as long as the yield
-//! took, and twice as long again for each further slow one, until many quick yields in a row show that the
-//! processors are free. So short contention costs little, and lasting contention takes less than a hundredth
-//! of a waiter's time.
+//! The phase is bounded by time rather than by a number of yields. On an idle machine a yield returns within
+//! a microsecond. If it runs other threads of this crate, it returns when they wait in turn. But next to
+//! threads that keep all processors busy, it returns when their time slice ends, 3 ms later: 16 such yields
+//! made a limit of 1 ms end after 20 ms. So the first slow yield ends the phase. Because even one slow yield
+//! is too late for a short limit, no thread yields for a while afterwards (the *backoff*): twice as long as
+//! the yield took, and twice as long again for each further slow one, until many quick yields in a row show
+//! that the processors are free. So short contention costs little, and lasting contention takes less than a
+//! hundredth of a waiter's time.
 //!
 //! # Cost
 //! How late a wait of 1 ms ends next to a spinning thread on each of 2 processors (Linux, 800 waits of each
@@ -23,8 +23,8 @@
 //! contention, a hand-over takes 0.5 to 1.1 of the time that it takes with 16 unconditional yields: queues of
 //! 1p1c, 2p2c and 8p8c, capacity 1 and 16, a ping-pong, a semaphore, a pool's submit and join. Two variants
 //! were worse. A limit of 100 µs for a yield, instead of 2 ms, took threads of the same queue for contention
-//! and made 8p8c with capacity 16 two to three times slower. Ending the backoff after one quick yield, instead
-//! of 64, made one in ten waits of 1 ms end 2 ms late.
+//! and made 8p8c with capacity 16 two to three times slower. Ending the backoff after one quick yield,
+//! instead of 64, made one in ten waits of 1 ms end 2 ms late.
 
 use std::time::{Duration, Instant};
 
@@ -37,9 +37,9 @@ const PAUSES: usize = sized(4, 0);
 /// 320 ns instead of 35,000. Spinning longer costs other threads more than it saves, since a spinner occupies
 /// the processor on which the thread that it waits for would run.
 const YIELDS: usize = sized(16, 0);
-/// A yield that takes longer is slow. A yield takes 0.7 µs if no other thread is ready, 2 to 50 µs if it runs a
-/// thread of this crate, and sometimes more than 1 ms if it runs seven of them; an unrelated busy thread runs
-/// for a time slice of 3 to 4 ms.
+/// A yield that takes longer is slow. A yield takes 0.7 µs if no other thread is ready, 2 to 50 µs if it runs
+/// a thread of this crate, and sometimes more than 1 ms if it runs seven of them; an unrelated busy thread
+/// runs for a time slice of 3 to 4 ms.
 const SLOW_YIELD: Duration = Duration::from_millis(2);
 /// A spin phase that takes longer counts as a slow yield, though no single yield was slow: time slices may be
 /// short.
@@ -191,7 +191,8 @@ mod tests {
             self.now.set(self.now.get() + time);
         }
 
-        /// Returns the number of yields of a phase in which nothing becomes ready and each yield takes `time`.
+        /// Returns the number of yields of a phase in which nothing becomes ready and each yield takes
+        /// `time`.
         fn yields_of(&self, time: Duration, over: impl FnMut(Instant) -> bool) -> usize {
             self.yields.set(0);
             let yield_now = || {

@@ -1,7 +1,7 @@
 //! `fan_out`: several outputs share one input, and each item goes to the output that asks first.
 //!
-//! There is no thread and no buffer. The input lies behind a lock; an output takes it out, advances it without
-//! the lock, and puts it back. The lock orders everything in this file.
+//! There is no thread and no buffer. The input lies behind a lock; an output takes it out, advances it
+//! without the lock, and puts it back. The lock orders everything in this file.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! `merge`: several inputs at once, each on a thread of its own.
 //!
-//! Each input pushes its items into one bounded queue, which the consumer pops. The consumer is also the spare
-//! thread: an input for which the system refuses a thread is advanced by the thread that pulls.
+//! Each input pushes its items into one bounded queue, which the consumer pops. The consumer is also the
+//! spare thread: an input for which the system refuses a thread is advanced by the thread that pulls.
 
 use std::collections::VecDeque;
 use std::fmt;

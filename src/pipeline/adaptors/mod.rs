@@ -1,8 +1,9 @@
-//! The stages between a source and a sink: a file for each adaptor, with its method, its type and its iterator.
+//! The stages between a source and a sink: a file for each adaptor, with its method, its type and its
+//! iterator.
 //!
 //! Most adaptors handle one item at a time on the thread that pulls; each of those is a
-//! [`Step`](super::step::Step), and its iterator is [`StepIter`](super::step::StepIter). `par_map` has threads
-//! of its own, and `buffered` and `chunks_within` are built on it.
+//! [`Step`](super::step::Step), and its iterator is [`StepIter`](super::step::StepIter). `par_map` has
+//! threads of its own, and `buffered` and `chunks_within` are built on it.
 
 mod and_then;
 mod broadcast;

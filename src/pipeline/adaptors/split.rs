@@ -1,9 +1,9 @@
 //! The machinery of `fan_out_by` and `broadcast`: outputs with buffers of their own, fed from one input.
 //!
-//! There is no thread. One output at a time holds the input. It advances the input without the lock and routes
-//! the items into the buffers of the other outputs, until one is for itself. If a buffer is full, it waits for
-//! room there while the other outputs go on taking items from theirs. Items are routed, cloned and dropped
-//! outside the lock. One mutex orders everything in this file.
+//! There is no thread. One output at a time holds the input. It advances the input without the lock and
+//! routes the items into the buffers of the other outputs, until one is for itself. If a buffer is full, it
+//! waits for room there while the other outputs go on taking items from theirs. Items are routed, cloned and
+//! dropped outside the lock. One mutex orders everything in this file.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -133,7 +133,8 @@ impl<I: Iterator, R> Splitter<I, R> {
         let mut state = self.state.lock();
         state.input = input;
         state.ended = state.ended.or(ended);
-        // All: the input is for any output whose buffer is empty, and some of the waiters wait for room instead.
+        // All: the input is for any output whose buffer is empty, and some of the waiters wait for room
+        // instead.
         let wakes = state.waiting.take_all();
         drop(state);
         drop(wakes);

@@ -1,8 +1,8 @@
 //! Notifies the owners of a thread's work when the thread sleeps.
 //!
-//! A pool may run another task in place of one that sleeps, and a scope with a limit need not count a sleeping
-//! task. Both learn of it here, since all threads sleep in one place. The spin phase before a sleep is not
-//! reported: it ends by itself within microseconds.
+//! A pool may run another task in place of one that sleeps, and a scope with a limit need not count a
+//! sleeping task. Both learn of it here, since all threads sleep in one place. The spin phase before a sleep
+//! is not reported: it ends by itself within microseconds.
 
 use std::mem;
 use std::time::Instant;
@@ -16,8 +16,8 @@ pub(crate) trait Blocking: Send + Sync {
     /// holds no lock of this crate. Returns true to be notified when the thread continues.
     fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool;
 
-    /// Called when the thread continues: once after each [`blocked`](Blocking::blocked) that returned true, on
-    /// the same thread.
+    /// Called when the thread continues: once after each [`blocked`](Blocking::blocked) that returned true,
+    /// on the same thread.
     fn resumed(&self);
 
     /// Whether the helpers of this thread work for the observer too.
@@ -28,8 +28,8 @@ pub(crate) trait Blocking: Send + Sync {
 
 pub(crate) type Observers = Vec<Arc<dyn Blocking>>;
 
-/// Adds an observer of this thread's sleeps until the guard is dropped. Guards are dropped in the reverse order
-/// of their creation.
+/// Adds an observer of this thread's sleeps until the guard is dropped. Guards are dropped in the reverse
+/// order of their creation.
 pub(crate) fn observed_by(observer: Arc<dyn Blocking>) -> Observed {
     with(|context| context.with_observers(|observers| observers.push(observer)));
     Observed(())

@@ -1,28 +1,28 @@
 //! Drops chains of handles without a stack frame for each.
 //!
-//! Dropping a handle drops its untaken result, which may hold another handle. In a chain of tasks, each with the
-//! previous one in its result, the caller decides the length. Each link takes a few stack frames, and a thread
-//! has a stack of 2 MiB by default: a chain of 100,000 aborted the process. So nested links are counted, and a
-//! link that would be too deep goes to a list of the thread, which the outermost drop empties before it returns.
-//! Trees of handles work the same way.
+//! Dropping a handle drops its untaken result, which may hold another handle. In a chain of tasks, each with
+//! the previous one in its result, the caller decides the length. Each link takes a few stack frames, and a
+//! thread has a stack of 2 MiB by default: a chain of 100,000 aborted the process. So nested links are
+//! counted, and a link that would be too deep goes to a list of the thread, which the outermost drop empties
+//! before it returns. Trees of handles work the same way.
 //!
-//! To the caller, the handle is dropped and its result slightly later: on the same thread, and before the drop
-//! of the outermost handle returns. So this suits only handles whose results borrow nothing.
+//! To the caller, the handle is dropped and its result slightly later: on the same thread, and before the
+//! drop of the outermost handle returns. So this suits only handles whose results borrow nothing.
 
 use std::mem;
 
 use super::{Context, with};
 use crate::panics;
 
-/// The number of links nested on one stack. In an unoptimised build a link takes 1 KiB, plus what the caller's
-/// own drops take.
+/// The number of links nested on one stack. In an unoptimised build a link takes 1 KiB, plus what the
+/// caller's own drops take.
 const LINKS: u32 = 32;
 
 /// A handle's result that is dropped when the outermost drop has come so far, which leaves none of them.
 pub(super) type Later = Box<dyn FnOnce()>;
 
-/// Drops the contents of a handle: with `here`, or, if too many such drops are nested on this stack, with what
-/// `later` returns, after they have returned.
+/// Drops the contents of a handle: with `here`, or, if too many such drops are nested on this stack, with
+/// what `later` returns, after they have returned.
 #[inline]
 pub(crate) fn drop_link<V>(held: V, here: impl FnOnce(V), later: impl FnOnce(V) -> Box<dyn FnOnce()>) {
     // A model's thread-locals end with their thread, destructor or not; then nothing is counted.

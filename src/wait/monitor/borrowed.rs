@@ -58,12 +58,12 @@ impl<S> Inner<S> {
         let mut wakes = Vec::new();
         let mut index = 0;
         while let Some(entry) = self.waiting.0.get_mut(index) {
-            // A waiter that was ended by its limit makes no attempt: what is available is for later waiters, and
-            // it removes itself. If the limit ends it during the attempt, success wins, since the result is
-            // there.
+            // A waiter that was ended by its limit makes no attempt: what is available is for later waiters,
+            // and it removes itself. If the limit ends it during the attempt, success wins, since the result
+            // is there.
             let has_left = entry.waiter.outcome().is_some();
-            // SAFETY: the entry is in the list, so the pointer refers to a live value. `self` is behind the lock
-            // and borrowed mutably, so no other thread uses the pointer.
+            // SAFETY: the entry is in the list, so the pointer refers to a live value. `self` is behind the
+            // lock and borrowed mutably, so no other thread uses the pointer.
             if has_left || !unsafe { entry.attempt.as_mut() }.attempt(&mut self.state) {
                 index += 1;
                 continue;
@@ -79,8 +79,8 @@ impl<S> Inner<S> {
     }
 }
 
-/// Adds `attempt` to the end of the list, unlocks, and calls `sleep`, which returns `Ok` only if the waiter was
-/// granted. Once this returns or unwinds, no other thread accesses `attempt`.
+/// Adds `attempt` to the end of the list, unlocks, and calls `sleep`, which returns `Ok` only if the waiter
+/// was granted. Once this returns or unwinds, no other thread accesses `attempt`.
 pub(super) fn wait<S>(
     monitor: &Monitor<S>,
     mut guard: MonitorGuard<'_, S>,
@@ -88,8 +88,9 @@ pub(super) fn wait<S>(
     sleep: impl FnOnce(&Waiter) -> Result<(), WaitError>,
 ) -> Result<(), WaitError> {
     let waiter = Waiter::new();
-    // SAFETY: the two types differ only in a lifetime. The pointer is used only while its entry is in the list,
-    // and `registered` removes the entry before this function returns or unwinds, so before the borrow ends.
+    // SAFETY: the two types differ only in a lifetime. The pointer is used only while its entry is in the
+    // list, and `registered` removes the entry before this function returns or unwinds, so before the borrow
+    // ends.
     let attempt = unsafe {
         std::mem::transmute::<NonNull<dyn Attempt<S> + '_>, NonNull<dyn Attempt<S>>>(NonNull::from(attempt))
     };

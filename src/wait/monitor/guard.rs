@@ -32,8 +32,8 @@ impl<'a, S> MonitorGuard<'a, S> {
         &mut self.inner
     }
 
-    /// Returns the number of threads that wait for the state, for tests and diagnostics. An associated function,
-    /// since the state may have a method of this name.
+    /// Returns the number of threads that wait for the state, for tests and diagnostics. An associated
+    /// function, since the state may have a method of this name.
     ///
     /// ```
     /// use selvedge::{Monitor, MonitorGuard};

@@ -3,23 +3,23 @@
 //! # Which thread evaluates the conditions
 //! A condvar wakes a waiter so that the waiter can evaluate its condition. With one condvar and several
 //! conditions, either all waiters are woken, or one that may have no use for the wake-up. Here the unlocking
-//! thread evaluates them: it makes the attempts of the waiters in their order until no further attempt succeeds,
-//! and wakes those that succeeded, each with its result. A waiter that cannot continue costs a call of its
-//! closure (nanoseconds) instead of a wake-up (30 to 45 µs). There is nothing to notify, so nothing to forget.
-//! The idea is that of abseil's `Mutex::Await`. That the unlocking thread makes the attempt itself, instead of
-//! only testing for it, comes from Oyama's locks and from flat combining.
+//! thread evaluates them: it makes the attempts of the waiters in their order until no further attempt
+//! succeeds, and wakes those that succeeded, each with its result. A waiter that cannot continue costs a call
+//! of its closure (nanoseconds) instead of a wake-up (30 to 45 µs). There is nothing to notify, so nothing to
+//! forget. The idea is that of abseil's `Mutex::Await`. That the unlocking thread makes the attempt itself,
+//! instead of only testing for it, comes from Oyama's locks and from flat combining.
 //!
 //! # Invariants
-//! 1. *No waiter that can continue sleeps.* While the lock is free, no attempt of a listed waiter would succeed:
-//!    a waiter joins the list in the critical section in which its attempt failed, and each unlock that may
-//!    have changed the state makes the attempts first, until a pass over the list succeeds nowhere
+//! 1. *No waiter that can continue sleeps.* While the lock is free, no attempt of a listed waiter would
+//!    succeed: a waiter joins the list in the critical section in which its attempt failed, and each unlock
+//!    that may have changed the state makes the attempts first, until a pass over the list succeeds nowhere
 //!    ([`Inner::settle`]).
 //! 2. *First come, first served among those that can continue.* By invariant 1, a newcomer whose attempt
 //!    succeeds overtakes no waiter that could have continued, so it need not queue. After a success the pass
 //!    starts again at the front, since the change may let an earlier waiter continue.
-//! 3. *A successful attempt is never lost.* Its result is written under the lock before the [`Waiter`] is ended.
-//!    A waiter whose limit ended it first takes the lock, and finds either its entry, which it removes, or its
-//!    result, which the call then returns.
+//! 3. *A successful attempt is never lost.* Its result is written under the lock before the [`Waiter`] is
+//!    ended. A waiter whose limit ended it first takes the lock, and finds either its entry, which it
+//!    removes, or its result, which the call then returns.
 //!
 //! One mutex orders everything here except the waiter's own outcome.
 #[allow(unsafe_code)]
@@ -44,9 +44,9 @@ use held::Held;
 /// Guards a state and lets threads wait for a condition on it, without a condition variable to notify.
 ///
 /// Lock it to read or change the state. To wait for something, pass a closure that does what you want if the
-/// state allows it and returns `None` if it does not yet: [`wait`](Monitor::wait) returns once the closure has
-/// succeeded. Each unlock lets every waiter continue that can. So a wake-up cannot be forgotten, cannot go to a
-/// waiter that has no use for it, and is not swallowed by a waiter that gives up.
+/// state allows it and returns `None` if it does not yet: [`wait`](Monitor::wait) returns once the closure
+/// has succeeded. Each unlock lets every waiter continue that can. So a wake-up cannot be forgotten, cannot
+/// go to a waiter that has no use for it, and is not swallowed by a waiter that gives up.
 ///
 /// It is the base for blocking types of your own: each wait takes an [`Until`], so it can be cancelled, has
 /// deadlines and follows a manual clock; and it works in [`model::check`](crate::sync::model::check).
@@ -82,14 +82,14 @@ use held::Held;
 ///
 /// # Blocking
 /// [`lock`](Monitor::lock) waits for the lock. [`wait`](Monitor::wait) and
-/// [`wait_until`](Monitor::wait_until) block until the closure has succeeded; the thread whose unlock makes that
-/// possible wakes them. `try_lock` and `Debug` never block.
+/// [`wait_until`](Monitor::wait_until) block until the closure has succeeded; the thread whose unlock makes
+/// that possible wakes them. `try_lock` and `Debug` never block.
 ///
 /// # The closure
-/// It runs under the lock, first on the waiting thread and then on any thread that unlocks. So it and its result
-/// are [`Send`], it should be quick, and it must not block. It may be called any number of times. If it returns
-/// `None` it must leave the state unchanged: the other waiters are not tried again because of it. Its condition
-/// must depend on the state alone: a change of anything else does not cause another attempt.
+/// It runs under the lock, first on the waiting thread and then on any thread that unlocks. So it and its
+/// result are [`Send`], it should be quick, and it must not block. It may be called any number of times. If
+/// it returns `None` it must leave the state unchanged: the other waiters are not tried again because of it.
+/// Its condition must depend on the state alone: a change of anything else does not cause another attempt.
 ///
 /// # Cancellation
 /// A token that was cancelled before the call makes the call fail before the closure is tried. If the closure
@@ -111,16 +111,16 @@ use held::Held;
 /// Everything before an unlock happens before the next lock, and before the return of the waits that it ends.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/monitor.rs`: a change reaches the waiter that can use it, also behind others that
-/// cannot; a waiter that gives up takes nothing with it; a change lets every waiter continue that can; limits
-/// and success tie with nothing lost; a panic reaches its waiter; re-entry is refused.
+/// Models in `loom-tests/tests/monitor.rs`: a change reaches the waiter that can use it, also behind others
+/// that cannot; a waiter that gives up takes nothing with it; a change lets every waiter continue that can;
+/// limits and success tie with nothing lost; a panic reaches its waiter; re-entry is refused.
 ///
 /// # Cost
 /// Without waiters, a lock and an unlock and an entry in a list of the thread: 0.6 of the speed of a bare
-/// parking_lot mutex. With waiters, each unlock calls their closures once, and again after each success. Threads
-/// that take turns run 3 times (two threads) to 8 times (eight) as fast as with a mutex and a condvar that
-/// notifies all, and a change that none of a hundred waiters can use is 7 times as cheap (bench `monitor`,
-/// 2-core virtual machine, parking_lot). A wait that sleeps allocates once.
+/// parking_lot mutex. With waiters, each unlock calls their closures once, and again after each success.
+/// Threads that take turns run 3 times (two threads) to 8 times (eight) as fast as with a mutex and a condvar
+/// that notifies all, and a change that none of a hundred waiters can use is 7 times as cheap (bench
+/// `monitor`, 2-core virtual machine, parking_lot). A wait that sleeps allocates once.
 ///
 /// # Instead
 /// `std::sync::Mutex` and `Condvar` if there is one condition, nothing to cancel, and closures that cannot be
@@ -232,8 +232,9 @@ impl<S> Monitor<S> {
             return Err(ended);
         }
         borrowed::wait(self, guard, pending, |waiter| {
-            // Waits until an unlocking thread ends the waiter. It does so under the lock, which this thread held
-            // from its failed attempt until it was in the list, so no change falls in between (invariant 1).
+            // Waits until an unlocking thread ends the waiter. It does so under the lock, which this thread
+            // held from its failed attempt until it was in the list, so no change falls in between (invariant
+            // 1).
             limit.spin(|| waiter.has_ended());
             limit.sleep(waiter)
         })
@@ -295,7 +296,7 @@ impl<S: fmt::Debug> fmt::Debug for Monitor<S> {
     }
 }
 
-// There is no poisoning, as with parking_lot's locks: the state is what the closure or the guard's holder left,
-// and the list of waiters is consistent at every unlock.
+// There is no poisoning, as with parking_lot's locks: the state is what the closure or the guard's holder
+// left, and the list of waiters is consistent at every unlock.
 impl<S> UnwindSafe for Monitor<S> {}
 impl<S> RefUnwindSafe for Monitor<S> {}

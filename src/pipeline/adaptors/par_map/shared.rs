@@ -1,10 +1,10 @@
 //! The state that the threads of a parallel map share, and the choice of what a thread does next.
 //!
 //! # Roles
-//! One thread at a time *reads*: it takes the input out of the state. A thread that holds a *permit* computes;
-//! there are as many permits as the map has workers. The *consumer*, the thread that pulls, takes the outputs.
-//! It also computes the item that it waits for, if no thread has begun it and a permit is free, so that the
-//! first item of a run does not wait for a thread to wake up.
+//! One thread at a time *reads*: it takes the input out of the state. A thread that holds a *permit*
+//! computes; there are as many permits as the map has workers. The *consumer*, the thread that pulls, takes
+//! the outputs. It also computes the item that it waits for, if no thread has begun it and a permit is free,
+//! so that the first item of a run does not wait for a thread to wake up.
 //!
 //! None of the caller's code (the input, the function, drops) runs under a lock. No panic of it unwinds a
 //! thread that is counted here: `join` would wait for that thread for ever, and its permit would be lost.
@@ -15,10 +15,10 @@
 //! 2. If there is work for another worker, then a worker is awake and will look for it, or one was woken or
 //!    spawned and is on its way. `wake_worker` restores this after each change that could break it. A worker
 //!    looks again before it sleeps.
-//! 3. If the consumer sleeps, then no output is ready and there is no work for it, and the chunk that it waits
-//!    for (each chunk, if the order does not matter) is marked `wanted`: the thread that puts an output there
-//!    wakes it. A chunk that is made while the consumer sleeps, and that it would wait for, is marked from the
-//!    start.
+//! 3. If the consumer sleeps, then no output is ready and there is no work for it, and the chunk that it
+//!    waits for (each chunk, if the order does not matter) is marked `wanted`: the thread that puts an output
+//!    there wakes it. A chunk that is made while the consumer sleeps, and that it would wait for, is marked
+//!    from the start.
 //!
 //! # Lock order
 //! The state, then a chunk. A thread that holds the lock of a chunk takes no other lock.
@@ -38,7 +38,8 @@ use crate::wait::{WaitList, Wake};
 /// The time that the items of a chunk should take: long compared with passing it to another thread, which
 /// takes less than a microsecond, and short compared with a time slice.
 const CHUNK_TIME: Duration = Duration::from_micros(50);
-/// Inputs that take less than this are not worth stealing, nor waking a worker for, unless the consumer sleeps.
+/// Inputs that take less than this are not worth stealing, nor waking a worker for, unless the consumer
+/// sleeps.
 const MIN_STEAL: Duration = Duration::from_micros(10);
 
 pub(super) struct Rules<U> {
@@ -148,8 +149,8 @@ where
     F: Fn(I::Item) -> U + Send + Sync + 'a,
     U: Send + 'a,
 {
-    /// Returns how many items to read at once: one while their cost is unknown, so that the first output comes
-    /// out at once, and at most a quarter of the bound, which leaves room for other readers.
+    /// Returns how many items to read at once: one while their cost is unknown, so that the first output
+    /// comes out at once, and at most a quarter of the bound, which leaves room for other readers.
     fn quota(&self, state: &State<I, U>) -> usize {
         let max = (self.rules.bound / 4).max(1);
         if model::IS_MODEL {
@@ -178,9 +179,9 @@ where
         }
     }
 
-    /// The consumer computes only the item that it waits for. Any other item might wait for something that the
-    /// consumer would do next. So there is no work for it if the order does not matter, unless no worker may
-    /// ever start.
+    /// The consumer computes only the item that it waits for. Any other item might wait for something that
+    /// the consumer would do next. So there is no work for it if the order does not matter, unless no worker
+    /// may ever start.
     fn available_to_consumer(&self, state: &State<I, U>) -> Option<Work> {
         let no_worker = state.running == 0 && state.consumer_reads;
         match state.chunks.front() {
@@ -190,7 +191,8 @@ where
         }
     }
 
-    /// True if the input is here and there is room. If there is no room, this asks the consumer to wake a worker.
+    /// True if the input is here and there is room. If there is no room, this asks the consumer to wake a
+    /// worker.
     fn is_readable(&self, state: &State<I, U>) -> bool {
         if state.input.is_none() {
             return false;
@@ -267,8 +269,8 @@ where
         if state.stopped || state.waking || self.available_work(&state, Role::Worker).is_none() {
             return;
         }
-        // One at a time: the worker calls this again once it has taken a job. `waking` keeps other threads from
-        // waking a second worker for the same work meanwhile. Any idle worker will do.
+        // One at a time: the worker calls this again once it has taken a job. `waking` keeps other threads
+        // from waking a second worker for the same work meanwhile. Any idle worker will do.
         if let Some(wake) = state.idle.next() {
             state.waking = true;
             drop(state);

@@ -1,9 +1,9 @@
 //! The bound on items in progress, at the cost of one atomic addition an item.
 //!
 //! Items are counted in when they are read, and out when the consumer delivers them. One thread at a time
-//! reads, and adds to the first count under the lock of [`Shared`](super::shared::Shared). The consumer adds to
-//! the second without a lock. Both counts only grow, so a reader that sees an old second count sees less room
-//! than there is, and never more.
+//! reads, and adds to the first count under the lock of [`Shared`](super::shared::Shared). The consumer adds
+//! to the second without a lock. Both counts only grow, so a reader that sees an old second count sees less
+//! room than there is, and never more.
 //!
 //! # Waking a reader that found no room
 //! The second count and a mark that a reader waits share one word. A reader that must wait sets the mark and
@@ -55,8 +55,8 @@ impl Window {
         if !waiting || at < self.wake_at.load(Ordering::Relaxed) {
             self.wake_at.store(at, Ordering::Relaxed);
         }
-        // Acquire as in `room`, for a reader that does find room. Release publishes `wake_at`: a consumer that
-        // saw the mark with an older `wake_at` could compare with the wrong count and wake no reader.
+        // Acquire as in `room`, for a reader that does find room. Release publishes `wake_at`: a consumer
+        // that saw the mark with an older `wake_at` could compare with the wrong count and wake no reader.
         let out = self.word.fetch_or(READER_WAITS, Ordering::AcqRel) / ONE;
         self.bound - (read - out)
     }
