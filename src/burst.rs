@@ -1,16 +1,15 @@
-//! What a burst of work took is given back. A module of its own, because it is of no use to any one queue
-//! more than to another.
+//! Shrinking of queues after a burst. A module of its own, because several unrelated queues use it.
 
 use std::collections::VecDeque;
 
-/// Room for so many is kept: below that, a queue that fills and empties again and again allocates nothing.
+/// The capacity below which a queue never shrinks, so that one that fills and empties repeatedly does not
+/// allocate.
 const KEPT: usize = 1024;
 
-/// Gives memory back if a queue uses less than a quarter of what it has; called after something was taken
-/// out.
+/// Shrinks a queue that uses less than a quarter of its capacity; called after an item was taken out.
 ///
-/// It keeps room for twice what is in it, so that half of that must be taken out before the next time: what
-/// is moved is paid for by what was taken.
+/// The queue keeps a capacity of twice its length, so at least half of the items must be taken out before it
+/// shrinks again. That pays for the move, so the amortised cost is constant.
 #[inline]
 pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
     if queue.capacity() > KEPT && queue.len() < queue.capacity() / 4 {

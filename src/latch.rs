@@ -1,4 +1,4 @@
-//! Waiting for a count to reach zero: once ([`Latch`]), or again and again ([`WaitGroup`]).
+//! Waiting for a count to reach zero: once ([`Latch`]), or repeatedly ([`WaitGroup`]).
 //!
 //! One mutex orders everything in this file.
 
@@ -10,8 +10,8 @@ use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 use crate::wait::WaitList;
 
-/// Opens when it was counted down, and stays open: a start signal for many, or the end of a known number of
-/// steps.
+/// Opens when it has been counted down, and stays open: a start signal for many threads, or the end of a
+/// known number of steps.
 ///
 /// # Examples
 /// ```
@@ -28,38 +28,42 @@ use crate::wait::WaitList;
 /// ```
 ///
 /// # Blocking
-/// `wait` blocks until the count is 0; the call that brings it there wakes everybody.
+/// `wait` blocks until the count is 0; the call that brings it there wakes all waiters.
 ///
 /// # Cancellation
-/// A latch that opens before the limit passes is success, however late the sleeper wakes up.
+/// If the latch opens before the limit ends, the wait succeeds, however late the thread wakes up.
 ///
 /// # Fairness
-/// All who wait go on at once: nobody is overtaken.
+/// All waiters continue at once.
 ///
 /// # Ordering
-/// What a thread did before it counted down is visible after `wait`.
+/// Everything before a `count_down` happens before the return of `wait`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/latch.rs`.
+/// Models in `loom-tests/tests/latch.rs`: `the_last_count_down_wakes_every_waiter`,
+/// `steps_taken_together_both_count` and `a_cancelled_wait_ends_and_the_latch_still_opens`.
+///
+/// # Cost
+/// A step is a lock and an unlock; only the last one wakes threads. A wait that sleeps allocates once.
 ///
 /// # Instead
-/// `std::sync::Barrier` if the same threads wait for each other, round after round.
+/// `std::sync::Barrier` if the same threads wait for each other repeatedly.
 pub struct Latch {
     count: Count,
-    /// What it was made with.
+    /// The initial count.
     steps: usize,
 }
 
 impl Latch {
-    /// Makes a latch that opens after `count` steps; with 0 it is open.
+    /// Makes a latch that opens after `count` steps. With 0 it is open from the start.
     pub fn new(count: usize) -> Self {
         Latch { count: Count::new(count), steps: count }
     }
 
-    /// Makes one step; the last one opens the latch. Never blocks.
+    /// Counts one step; the last one opens the latch. Never blocks.
     ///
     /// # Panics
-    /// If the latch is open already: somebody counts who was not counted.
+    /// If the latch is already open, which means that a step was counted twice.
     #[track_caller]
     pub fn count_down(&self) {
         let steps = self.steps;
@@ -70,7 +74,7 @@ impl Latch {
         );
     }
 
-    /// Steps that are missing.
+    /// Returns the number of steps left.
     pub fn count(&self) -> usize {
         self.count.get()
     }
@@ -100,11 +104,11 @@ impl fmt::Debug for Latch {
     }
 }
 
-/// Waits until every member has left: for a number of helpers that nobody knows beforehand.
+/// Waits until every member has left: for an unknown number of helpers.
 ///
-/// A clone is the same group. [`add`](WaitGroup::add) makes a [`Member`]; dropping it, also in a panic,
-/// leaves. Unlike Go's, the count cannot go wrong: who holds no member cannot leave. The group may be used
-/// again after a wait.
+/// Clones share one group. [`add`](WaitGroup::add) makes a [`Member`], which leaves when it is dropped, by a
+/// panic too. Unlike Go's `WaitGroup`, the count cannot go wrong: only a member can leave. The group can be
+/// used again after a wait.
 ///
 /// # Examples
 /// ```
@@ -122,58 +126,63 @@ impl fmt::Debug for Latch {
 /// ```
 ///
 /// # Blocking
-/// `wait` blocks until nobody is in the group; the member that leaves last wakes everybody who waits. A
-/// waiter sees a moment with nobody inside only if it looks while that lasts: whoever is added again before
-/// the waiter is awake is waited for too.
+/// `wait` blocks until the group is empty; the last member to leave wakes all waiters. A waiter may miss a
+/// moment in which the group is empty: if a member is added before the waiter is awake, it waits for that
+/// member too.
 ///
 /// # Cancellation
-/// If the last member leaves before the limit passes, that is success, however late the sleeper wakes up.
+/// If the last member leaves before the limit ends, the wait succeeds, however late the thread wakes up.
 ///
 /// # Fairness
-/// All who wait go on at once: nobody is overtaken.
+/// All waiters continue at once.
 ///
 /// # Ordering
-/// What a member did before it left is visible after `wait`.
+/// Everything that a member did before it left happens before the return of `wait`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/latch.rs`.
+/// Models in `loom-tests/tests/latch.rs`: `the_last_member_to_leave_wakes_the_waiter` and
+/// `a_member_that_brings_another_keeps_the_group_open`.
+///
+/// # Cost
+/// Adding a member and dropping it are a lock and an unlock each, and count references to the group. A wait
+/// that sleeps allocates once.
 ///
 /// # Instead
-/// `std::thread::scope` or [`group::scope`](crate::group::scope) if what you wait for is threads.
+/// `std::thread::scope` or [`group::scope`](crate::group::scope) to wait for threads or tasks.
 #[derive(Clone, Default)]
 pub struct WaitGroup {
     count: Arc<Count>,
 }
 
-/// Somebody whom a [`WaitGroup`] waits for, until dropped.
+/// A member of a [`WaitGroup`], which waits for it until it is dropped.
 #[must_use = "a member that is dropped has left the group"]
 pub struct Member {
     count: Arc<Count>,
 }
 
 impl WaitGroup {
-    /// Makes a group with nobody in it.
+    /// Makes an empty group.
     pub fn new() -> Self {
         WaitGroup::default()
     }
 
-    /// Adds a member, whom the group waits for until the [`Member`] is dropped.
+    /// Adds a member. The group waits for it until the [`Member`] is dropped.
     pub fn add(&self) -> Member {
         self.count.add();
         Member { count: Arc::clone(&self.count) }
     }
 
-    /// Members now.
+    /// Returns the number of members.
     pub fn count(&self) -> usize {
         self.count.get()
     }
 
-    /// Waits until nobody is in the group.
+    /// Waits until the group is empty.
     pub fn wait(&self) {
         self.count.wait();
     }
 
-    /// Waits until nobody is in the group, at most until `limit`.
+    /// Waits until the group is empty, at most until `limit`.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
@@ -183,7 +192,7 @@ impl WaitGroup {
 }
 
 impl Clone for Member {
-    /// Joins once more.
+    /// Adds another member.
     fn clone(&self) -> Self {
         self.count.add();
         Member { count: Arc::clone(&self.count) }
@@ -209,7 +218,7 @@ impl fmt::Debug for Member {
     }
 }
 
-/// A number that threads wait to become 0.
+/// A count, and the threads that wait until it is 0.
 struct Count {
     state: Mutex<State>,
 }
@@ -232,7 +241,7 @@ impl Count {
         self.state.lock().count += 1;
     }
 
-    /// False if it was 0.
+    /// Decrements the count; false if it was 0.
     fn sub(&self) -> bool {
         let mut state = self.state.lock();
         let Some(count) = state.count.checked_sub(1) else { return false };
@@ -244,12 +253,14 @@ impl Count {
     }
 
     fn wait(&self) {
-        // Nobody closes a count, and a forever limit does not end.
+        // An unlimited wait ends only with success, since a count is never closed.
         let _ = self.wait_until(Until::forever());
     }
 
     fn wait_until(&self, limit: Until<'_>) -> Result<(), WaitError> {
-        // Whoever brings the count to 0 does so under this lock, and takes everybody out of the list.
+        // Waits for the count to reach 0. `sub` brings it there under this lock and takes all waiters out of
+        // the list, and a waiter joins the list in the critical section that found the count above 0, so it
+        // cannot be missed.
         limit.wait_until_ready(&self.state, |state| &mut state.waiting, |state| state.count == 0)
     }
 

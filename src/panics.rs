@@ -1,20 +1,21 @@
-//! Panics of the caller's code: where each ends, and what becomes of its payload.
+//! Panics of the caller's code: where each one ends, and what becomes of its payload.
 //!
-//! Whatever the caller hands over may panic when it is called, and also when it is dropped: closures,
-//! iterators, items, results, errors, keys, hooks, and the payload of an earlier panic. Nobody else may
-//! suffer from it, so all such code is run by one of these:
+//! Anything that the caller passes in may panic when it is called or dropped: closures, iterators, items,
+//! results, errors, keys, hooks, and the payload of an earlier panic. Other users must not be affected, so
+//! all such code runs through one of these functions:
 //!
-//! | the panic | use |
+//! | the panic | function |
 //! |---|---|
-//! | has an owner: a joiner, a sink, the body of a scope | [`catch`], then [`resume`] there, once the state is right |
-//! | has none: a hook, a callback at a deadline, an item that nobody wanted | [`contain`], [`discard`] |
+//! | has an owner: a joiner, a sink, the body of a scope | [`catch`], then [`resume`] there, once the state is consistent |
+//! | has none: a hook, a callback at a deadline, an unwanted item | [`contain`], [`discard`] |
 //! | may be one of several, and the first has an owner | [`FirstPanic`] |
-//! | comes out of a drop, and is for whoever called us | [`drop_here`] and [`drop_each`] in destructors, [`drop_before`] |
+//! | comes from a drop, and belongs to this crate's caller | [`drop_here`] and [`drop_each`] in destructors, [`drop_before`] |
 //!
-//! # A payload that nobody receives
-//! is dropped, because it may hold what its maker wants back; the panic hook has reported the panic. Its own
-//! drop may panic with a second payload. That one is forgotten: payloads whose drops panic could follow each
-//! other without end. So of an ordinary panic nothing leaks, and of a panicking payload one box at most.
+//! # Payloads without a receiver
+//! Such a payload is dropped, because it may own something that must be released; the panic hook has reported
+//! the panic. Its drop may panic with a second payload. That one is leaked: payloads whose drops panic could
+//! follow each other without end. So an ordinary panic leaks nothing, and a panicking payload at most one
+//! box.
 //!
 //! # While another panic unwinds
 //! A panic that *leaves* a destructor while its thread unwinds ends the process; one that is caught within
@@ -35,22 +36,22 @@ use std::mem::{self, needs_drop};
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Goes on panicking with a payload, without another message of the panic hook.
+/// Continues a panic with its payload, without calling the panic hook again.
 pub(crate) use std::panic::resume_unwind as resume;
 
-/// What a panic said, if its payload is text.
+/// The message of a panic, if its payload is text.
 pub(crate) use crate::sync::failure::text;
 use crate::sync::thread;
 
-/// What a panic carries.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// What a panic said, for a message.
+/// The message of a panic, for another message.
 pub(crate) fn said(payload: &(dyn Any + Send)) -> &str {
     text(payload).unwrap_or("a payload that is not text")
 }
 
-/// Runs code of the caller's; `Err` is what it panicked with.
+/// Calls the caller's code; `Err` is the payload of its panic.
 ///
 /// No `UnwindSafe` is asked for: see the end of the module's docs.
 #[inline]
@@ -58,14 +59,14 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))
 }
 
-/// Runs code of the caller's that has nobody to panic to. `None` if it panicked, which the panic hook has
+/// Calls the caller's code, whose panic has no receiver. `None` if it panicked, which the panic hook has
 /// reported.
 #[inline]
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Option<R> {
     catch(f).map_err(forget_panic).ok()
 }
 
-/// Drops something of the caller's where a panic has nobody to go to; also a payload that nobody receives.
+/// Drops a value of the caller's, or a payload, where a panic has no receiver.
 #[inline]
 pub(crate) fn discard<T>(value: T) {
     if needs_drop::<T>() {
@@ -73,13 +74,12 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
-/// Drops things of the caller's where a panic has nobody to go to: each of them, also after one that
-/// panicked.
+/// Drops each of the caller's values, even after one has panicked, where a panic has no receiver.
 pub(crate) fn discard_each<T>(values: impl IntoIterator<Item = T>) {
     values.into_iter().for_each(discard);
 }
 
-/// Drops a payload that nobody receives; forgets the one that its drop panics with.
+/// Drops a payload that has no receiver, and leaks the payload of a panic in that drop.
 #[cold]
 fn forget_panic(payload: Payload) {
     if let Err(second) = catch(|| drop(payload)) {
@@ -87,7 +87,7 @@ fn forget_panic(payload: Payload) {
     }
 }
 
-/// Drops something of the caller's whose panic is for whoever called; contains it if another unwinds already.
+/// Drops a value of the caller's whose panic belongs to the caller; contains the panic during unwinding.
 #[inline]
 pub(crate) fn drop_here<T>(value: T) {
     if needs_drop::<T>() && thread::panicking() {
@@ -97,8 +97,8 @@ pub(crate) fn drop_here<T>(value: T) {
     }
 }
 
-/// Drops something of the caller's, and returns `result`. If the drop panics, `result` is dropped before that
-/// goes on: while it unwinds, a second panic would end the process.
+/// Drops a value of the caller's, and returns `result`. If the drop panics, `result` is dropped before the
+/// panic continues: a second panic during unwinding would abort the process.
 #[inline]
 pub(crate) fn drop_before<T, R>(value: T, result: R) -> R {
     if !needs_drop::<T>() {
@@ -113,7 +113,7 @@ pub(crate) fn drop_before<T, R>(value: T, result: R) -> R {
     }
 }
 
-/// [`drop_here`] for several: drops each, whatever the others do, and resumes the first panic at the end.
+/// Like [`drop_here`] for several values: drops all of them, then resumes the first panic.
 pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     let mut first = FirstPanic::new();
     for value in values {
@@ -124,8 +124,8 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     first.resume();
 }
 
-/// Something of the caller's in a type of ours that others share, or in a frame of ours that the caller's own
-/// panic may unwind; dropped with it by [`drop_here`].
+/// A value of the caller's in a shared type of this crate, or in a stack frame that the caller's own panic
+/// may unwind. It is dropped with [`drop_here`].
 #[derive(Debug)]
 pub(crate) struct Held<T>(Option<T>);
 
@@ -157,7 +157,7 @@ impl<T> Drop for Held<T> {
     }
 }
 
-/// The first of several panics; the others are discarded as they come.
+/// The first of several panics; later ones are discarded.
 #[must_use = "a panic that is kept is to be resumed, or discarded on purpose"]
 pub(crate) struct FirstPanic(Option<Payload>);
 
@@ -166,13 +166,13 @@ impl FirstPanic {
         FirstPanic(None)
     }
 
-    /// Runs code of the caller's.
+    /// Calls the caller's code.
     #[inline]
     pub(crate) fn call<R>(&mut self, f: impl FnOnce() -> R) -> Option<R> {
         catch(f).map_err(|payload| self.keep(payload)).ok()
     }
 
-    /// Keeps a payload, if it is the first.
+    /// Keeps a payload if it is the first, and discards it otherwise.
     #[cold]
     pub(crate) fn keep(&mut self, payload: Payload) {
         match self.0 {
@@ -181,7 +181,7 @@ impl FirstPanic {
         }
     }
 
-    /// Resumes the panic if there was one; discards it if another unwinds already.
+    /// Resumes the panic, if there was one; discards it during unwinding.
     #[inline]
     pub(crate) fn resume(self) {
         if let Some(payload) = self.0 {
@@ -189,13 +189,13 @@ impl FirstPanic {
         }
     }
 
-    /// The payload, if there was a panic.
+    /// Returns the payload, if there was a panic.
     pub(crate) fn into_payload(self) -> Option<Payload> {
         self.0
     }
 }
 
-/// Resumes a panic in a destructor of ours; discards it if another unwinds already.
+/// Resumes a panic in a destructor of this crate; discards it during unwinding.
 #[cold]
 pub(crate) fn resume_here(payload: Payload) {
     if thread::panicking() {

@@ -1,12 +1,12 @@
-//! Callbacks at an instant of the system's clock, run by one thread that exists only while some are due.
+//! Callbacks at an instant of the system's clock, called by one thread that exists only while alarms are set.
 //!
-//! A sleeping thread needs none of this: it sleeps until its own deadline. Alarms are for what must happen
-//! although nobody sleeps: the `done()` channel and the callbacks of a token that has a deadline.
+//! Sleeping threads do not need it, since each sleeps until its own deadline. Alarms are for what must happen
+//! while no thread sleeps: the `done()` channel and the callbacks of a token with a deadline.
 //!
-//! The system may refuse that thread. The callers cannot do its work, since they do not wait; and there is no
-//! error to return from a call that has succeeded otherwise. So the alarm stays set, and the thread is asked
-//! for again whenever an alarm is set or taken back, whenever a thread of the program goes to sleep in this
-//! crate, and when the system has given the crate another thread: callbacks come late then, but none is lost.
+//! The system may refuse the thread. The callers cannot do its work, since they do not wait, and a call that
+//! has otherwise succeeded has no error to return. So the alarm stays set, and the thread is requested again
+//! whenever an alarm is set or removed, a thread sleeps in this crate, or the system has started another
+//! thread of the crate. Callbacks are late then, but none is lost.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,15 +18,15 @@ use super::{Arc, Condvar, Mutex, lazy_static, thread, time};
 
 type Callback = Box<dyn FnOnce() + Send>;
 
-/// Deadlines are not unique, so a serial number tells them apart and keeps those at one instant in order.
+/// Deadlines are not unique, so a serial number distinguishes them and keeps equal ones in order.
 type Key = (Instant, u64);
 
 struct Alarms {
     state: Mutex<State>,
-    /// Rung when the first deadline changed. One thread at most waits on it.
+    /// Notified when the first deadline changes. At most one thread waits on it.
     first_changed: Condvar,
-    /// The system has refused the thread, and alarms are set. Relaxed: who sees it looks again under the
-    /// lock, and one that does not see it yet leaves it to the next.
+    /// The system has refused the thread while alarms were set. Relaxed: a thread that sees it looks again
+    /// under the lock, and one that does not see it yet leaves the retry to the next.
     refused: AtomicBool,
 }
 
@@ -34,13 +34,13 @@ struct Alarms {
 struct State {
     due: BTreeMap<Key, Callback>,
     next_serial: u64,
-    /// The thread runs. It clears this in the same critical section in which it found nothing due, so a
-    /// caller that adds an alarm either is seen by it or starts another.
+    /// The thread is running or starting. It clears this in the critical section in which it found no alarm,
+    /// so a caller that sets one either is seen by it or starts another thread.
     running: bool,
 }
 
 lazy_static! {
-    /// Shared, because in a model statics end with the main thread, which the alarms' may outlive.
+    /// Shared, because in a model statics end with the main thread, and the alarm thread may outlive it.
     static ref ALARMS: Arc<Alarms> = Arc::new(Alarms {
         state: Mutex::default(),
         first_changed: Condvar::new(),
@@ -48,14 +48,14 @@ lazy_static! {
     });
 }
 
-/// An alarm that was set; dropping it takes it back.
+/// An alarm that is set, until this is dropped.
 pub(crate) struct Alarm {
     key: Key,
     alarms: Arc<Alarms>,
 }
 
-/// Calls `callback` once, from a thread of the crate's own, at `at` or soon after. It must not panic: the
-/// thread rings for everybody. [`Clock`](crate::clock::Clock), the only caller, contains what is the user's.
+/// Calls `callback` once, from the alarm thread, at `at` or soon after. It must not panic, since the thread
+/// serves all alarms; [`Clock`](crate::clock::Clock), the only caller, contains the user's panics.
 pub(crate) fn schedule(at: Instant, callback: Callback) -> Alarm {
     let alarms = Arc::clone(&ALARMS);
     let mut state = alarms.state.lock();
@@ -75,7 +75,7 @@ pub(crate) fn schedule(at: Instant, callback: Callback) -> Alarm {
     Alarm { key, alarms }
 }
 
-/// Starts the thread, which counts as running already.
+/// Starts the thread; `running` is already set.
 fn start(alarms: &Arc<Alarms>) {
     let builder = thread::Builder::new().name("selvedge-alarms".into());
     let started = builder.spawn({
@@ -83,14 +83,14 @@ fn start(alarms: &Arc<Alarms>) {
         move || run(&alarms)
     });
     if started.is_err() {
-        // Under the lock, so that nobody relies on a thread that does not come.
+        // Under the lock, so that no caller relies on a thread that will not run.
         let mut state = alarms.state.lock();
         state.running = false;
         alarms.refused.store(true, Relaxed);
     }
 }
 
-/// Asks for the thread again, if the system has refused it.
+/// Requests the thread again, if the system has refused it.
 #[inline]
 pub(crate) fn retry_refused() {
     if ALARMS.refused.load(Relaxed) {
@@ -115,14 +115,14 @@ fn run(alarms: &Alarms) {
             state.running = false;
             return;
         };
-        // The wait ends because the deadline came, or because `schedule` or `drop` changed the first one;
-        // both do so under the lock that this thread holds until it sleeps, so neither can be missed.
+        // Waits for the deadline, or for `schedule` or `drop` to change the first one. They do so under the
+        // lock that this thread holds until it sleeps, so the notification cannot be missed.
         if time::now() < key.0 {
             alarms.first_changed.wait_until(&mut state, key.0);
             continue;
         }
         let callback = state.due.remove(&key);
-        // The callback leads to code that is not ours: it runs with no lock held.
+        // Unlocked, since the callback runs the user's code.
         drop(state);
         if let Some(callback) = callback {
             callback();

@@ -3,19 +3,19 @@
 use std::any::Any;
 use std::fmt;
 
-/// Whom a `notify_one` wakes, and what else may happen that nobody can rely on.
+/// Which waiter `notify_one` wakes, and which other behaviours occur that code must not rely on.
 ///
-/// No type of this module promises any of it, so code must be right under each. On real threads there is only
+/// The types of this module promise none of these, so code must be correct under each. Real threads show only
 /// the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// The waiter that has waited longest.
     OldestFirst,
-    /// The waiter that came last. Besides, a reader waits behind a waiting writer, and a `compare_exchange`
-    /// that fails may have seen a value that was overwritten since.
+    /// The waiter that came last. Also, a reader waits behind a waiting writer, and a failing
+    /// `compare_exchange` may see a value that has been overwritten.
     NewestFirst,
-    /// The oldest; and one thing per execution fails or returns although nothing happened: a wait on a
-    /// condvar, a `try_lock` or a `compare_exchange_weak`. `yield_now` may return at once.
+    /// The oldest waiter; and one operation per execution fails or returns spuriously: a wait on a condvar, a
+    /// `try_lock` or a `compare_exchange_weak`. `yield_now` may return at once.
     Spurious,
 }
 
@@ -23,27 +23,27 @@ pub enum Policy {
 pub struct Failure {
     /// The wake policy in force.
     pub policy: Policy,
-    /// How many executions it took to find.
+    /// The number of executions up to the failure.
     pub executions: usize,
-    /// What was said first: of several panics the last one, which ends the model, is mostly a consequence.
+    /// The message of the first panic. The last panic, which ends the model, is mostly a consequence of it.
     pub(super) first: Option<String>,
     pub(super) payload: Box<dyn Any + Send>,
 }
 
 impl Failure {
-    /// What the execution's first panic said.
+    /// Returns the message of the first panic of the failed execution.
     pub fn message(&self) -> &str {
         self.first.as_deref().unwrap_or_else(|| said(&*self.payload))
     }
 }
 
-/// What a panic said, if its payload is text. The rest of the crate has it as `panics::text`.
+/// The message of a panic, if its payload is text. The rest of the crate has it as `panics::text`.
 pub(crate) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     let owned = payload.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| payload.downcast_ref::<&str>().copied())
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(super) fn said(payload: &(dyn Any + Send)) -> &str {
     text(payload).unwrap_or("a panic without a message")
 }

@@ -1,13 +1,12 @@
-//! The one door to threads, locks, atomics and the operating system's time.
+//! The facade for threads, locks, atomics and the operating system's time.
 //!
-//! Everything that can block or race in this crate is built on the names in this module, and on nothing else.
-//! In an ordinary build they are parking_lot's locks, in types of ours, and std's atomics and threads: they
-//! cost what those cost. In a build with `--cfg loom` the same names are backed by [loom], which runs a piece
-//! of code under every schedule that matters, and [`model::check`] is how to ask for that.
+//! Everything in this crate that can block or race is built on the names in this module, and on nothing else.
+//! In an ordinary build they are parking_lot's locks, in types of this crate, and std's atomics and threads,
+//! at the same cost. In a build with `--cfg loom` the same names are backed by [loom], which runs code under
+//! every relevant schedule; [`model::check`] asks for that.
 //!
-//! The door is public so that you can model-check *your* code on this crate's types. Write your locks and
-//! threads with the names below, call our queues, tokens and pools as usual, and put the whole in
-//! [`model::check`]:
+//! The facade is public so that you can model-check *your* code on this crate's types. Use the names below
+//! for locks and threads, call queues, tokens and pools as usual, and pass the code to [`model::check`]:
 //!
 //! ```
 //! use selvedge::{queue::BoundedQueue, sync::{Arc, model, thread}};
@@ -29,52 +28,56 @@
 //!
 //! # What the model side adds to loom
 //!
-//! loom's condvar never wakes without cause, never times out, and always wakes the oldest waiter, so code
-//! that needs `notify_all` and calls `notify_one` can pass an exhaustive run. On the model side here
+//! loom's condvar never wakes spuriously, never times out, and always wakes the oldest waiter. So code that
+//! needs `notify_all` and calls `notify_one` can pass an exhaustive run. On the model side of this module
 //!
-//! - [`Condvar`] is explored under three wake policies: oldest waiter first, newest first, and with one wake
-//!   that nobody asked for;
-//! - a wait with a deadline may time out at any point, also in the moment in which it is notified: it may end
-//!   late although its condition is true. [`time::now`] never runs ahead of what expired;
-//! - [`Mutex::try_lock`](Mutex), its like on [`RwLock`] and `compare_exchange_weak` fail once without cause,
-//!   at the first or at the second chance;
-//! - a reader of an [`RwLock`] may have to wait behind a writer that waits;
-//! - an atomic load sees every value that it may see, where loom alone loses some of them, and so does a
-//!   `compare_exchange` that fails;
-//! - [`thread::yield_now`] and [`hint::spin_loop`] may let nobody else run;
-//! - a drop and an upgrade of a [`weak`] reference count are points at which another thread may come first;
-//! - a look at a [`OnceLock`] or a [`lazy_static`] is a point at which another thread may come first;
-//! - [`model::refuse_threads_after`] lets the system have no more threads, and have some again;
-//! - what loom reports (a deadlock, a race, a leak) fails the model even where the code catches panics.
+//! - a [`Condvar`] is explored under three wake policies: oldest waiter first, newest first, and with one
+//!   spurious wake-up;
+//! - a wait with a deadline may time out at any point, including the moment in which it is notified: it may
+//!   time out although its condition is true. [`time::now`] never runs ahead of the deadlines that have
+//!   expired;
+//! - [`Mutex::try_lock`](Mutex), the same methods of [`RwLock`], and `compare_exchange_weak` fail spuriously
+//!   once, at the first or at the second opportunity;
+//! - a reader of an [`RwLock`] may have to wait behind a waiting writer;
+//! - an atomic load, and a failing `compare_exchange`, see every value that they may see, where loom alone
+//!   misses some;
+//! - [`thread::yield_now`] and [`hint::spin_loop`] may run no other thread;
+//! - a drop and an upgrade of a [`weak`] reference count are switch points, at which another thread may run
+//!   first;
+//! - an access to a [`OnceLock`] or a [`lazy_static`] is a switch point;
+//! - [`model::refuse_threads_after`] makes the system refuse threads, and allow them again;
+//! - what loom reports (a deadlock, a race, a leak) fails the model even if the code catches panics.
 //!
-//! A model may show more behaviours than the real side has, never fewer, but for the list below. A litmus
-//! suite holds the two together: small programs over every name here, each with the set of outcomes that are
-//! allowed, run on real threads (`tests/litmus`) and in the model (`loom-tests/tests/litmus.rs`). What real
-//! threads show is in the set, and what the model shows is the set.
+//! A model may show more behaviours than the real side, but never fewer, except for the list below. A litmus
+//! suite holds the two sides together: small programs over every name in this module, each with the set of
+//! allowed outcomes, that run on real threads (`tests/litmus`) and in the model
+//! (`loom-tests/tests/litmus.rs`). The outcomes on real threads must be in the set, and those of the model
+//! must be exactly the set.
 //!
 //! # What a model does not show
 //!
-//! - What depends on which of several [`Arc`]s is the last, beyond the order of the steps around their drops:
-//!   it is std's on both sides, and its drop is no step, as that of a [`weak::Arc`] is.
-//! - That two threads each see a store which the other makes after its own look (load buffering), which the
+//! - Behaviour that depends on which of several [`Arc`]s is dropped last, beyond the order of the operations
+//!   around the drops: `Arc` is std's on both sides, and its drop is no switch point, unlike that of a
+//!   [`weak::Arc`].
+//! - Two threads that each see a store which the other makes after its own load (load buffering), which the
 //!   language allows for relaxed accesses.
-//! - That time passes between two calls of [`time::now`] without anybody's wait expiring.
-//! - More than one thing without cause in an execution, or one after the second chance for it; more expired
-//!   waits than six in an execution; more than two preemptions (`SELVEDGE_MODEL_BOUND`).
-//! - That a lock is usable after a panic in which it was held: such a panic ends the model, loudly. A
-//!   thread's panic does, too, unless the body calls [`model::join_panics`].
+//! - Time that passes between two calls of [`time::now`] without the expiry of a wait.
+//! - More than one spurious failure in an execution, or one after the second opportunity; more than six
+//!   expired waits in an execution; more than two preemptions (`SELVEDGE_MODEL_BOUND`).
+//! - The use of a lock after a panic during which it was held: such a panic ends the model with an error. So
+//!   does the panic of a thread, unless the body calls [`model::join_panics`].
 //!
-//! And it shows more than there is: `SeqCst` on an access is acquire and release only. `fence(SeqCst)` is
-//! exact.
+//! It shows more behaviours than there are in one case: a `SeqCst` access is only acquire and release.
+//! `fence(SeqCst)` is exact.
 //!
-//! # What it does not do
+//! # Limits
 //!
-//! Blocking on anything that did not come through this door (a `std::sync::Mutex`, a crossbeam receiver, a
-//! rayon pool) inside a model hangs without a word. A model has at most five threads over its life, the main
-//! one counted, and the sixth is refused. A body that never switches threads is refused. `std::thread::scope`
-//! does not exist there; [`group::scope`](crate::group::scope) does. A static of these types belongs into
-//! [`lazy_static`]: an object lives as long as its execution. Without `--cfg loom` nothing is explored, which
-//! [`model::check`] says on the standard error stream.
+//! Blocking on anything outside this facade (a `std::sync::Mutex`, a crossbeam receiver, a rayon pool) inside
+//! a model hangs silently. A model has at most five threads over its life, including the main one; the sixth
+//! is an error. So is a body that never switches threads. There is no `std::thread::scope`; use
+//! [`group::scope`](crate::group::scope). A static of these types must be in a [`lazy_static`], since an
+//! object lives as long as its execution. Without `--cfg loom` nothing is explored, and [`model::check`] says
+//! so on the standard error stream.
 
 mod alarms;
 pub(crate) mod failure;
@@ -89,15 +92,15 @@ pub use side::{
     Condvar, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult,
     atomic, cell, hint, lazy_static, model, thread, thread_local, time, weak,
 };
-/// std's reference count on both sides: a step at each drop would multiply the schedules to explore, and most
-/// of what is shared does not depend on them. What does, and whatever is referenced weakly, takes
+/// std's reference count on both sides: a switch point at each drop would multiply the schedules, and most
+/// shared data does not depend on the order of drops. Data that does, and data with weak references, uses
 /// [`weak::Arc`].
 #[doc(no_inline)]
 pub use std::sync::Arc;
 
-/// The loom that the model side is built on, for what this door does not cover. It is what it is in its own
-/// version: a new one that breaks code which names it is no breaking change of this crate, since it is there
-/// under `--cfg loom` only.
+/// The loom that the model side is built on, for what this facade does not cover. It is not subject to this
+/// crate's version: a new loom that breaks code using it is no breaking change, since it exists only under
+/// `--cfg loom`.
 #[cfg(any(loom, selvedge_loom))]
 pub use loom;
 
@@ -105,8 +108,8 @@ pub use loom;
 #[doc(hidden)]
 pub use side::__Lazy;
 
-/// Picks a size: the first in an ordinary build, the second in a model, where every step multiplies the
-/// number of schedules. Spins become none there, batches become one or two.
+/// Picks a size: `real` in an ordinary build, `model` in a model, where each step multiplies the number of
+/// schedules. In models spins are 0, and batches hold one or two items.
 pub(crate) const fn sized(real: usize, model: usize) -> usize {
     if side::IS_MODEL { model } else { real }
 }

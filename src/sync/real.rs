@@ -1,4 +1,4 @@
-//! The real side: parking_lot and std, wrapped to the shape that loom needs, or re-exported where they are
+//! The real side: parking_lot and std, wrapped where loom needs another shape or their interface is not
 //! stable.
 
 #[path = "real_locks.rs"]
@@ -9,7 +9,7 @@ pub use locks::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWrite
 pub use std::sync::OnceLock;
 pub use std::thread_local;
 
-/// Statics that are made on first use: `lazy_static! { static ref NAME: Type = value; }`. In a model each
+/// Declares lazily initialised statics: `lazy_static! { static ref NAME: Type = value; }`. In a model each
 /// execution has its own.
 #[macro_export]
 #[doc(hidden)]
@@ -25,7 +25,7 @@ pub(super) const IS_MODEL: bool = false;
 
 /// Atomic integers, booleans and fences.
 pub mod atomic {
-    // Where they are explained: a copy of the page here would lead nowhere.
+    // Not inlined: std's page explains them.
     #[doc(no_inline)]
     pub use std::sync::atomic::{
         AtomicBool, AtomicI64, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -37,13 +37,13 @@ pub mod thread {
     #[doc(no_inline)]
     pub use std::thread::{Builder, JoinHandle, Thread, ThreadId, current, panicking, spawn, yield_now};
 
-    /// Processors that this program may use, as far as the system says; 1 if it does not.
+    /// Returns the number of processors available to this program, or 1 if the system does not tell.
     pub fn available_parallelism() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
 }
 
-/// Reference counts that can be referenced weakly, in a form that a model can see.
+/// Reference counts with weak references, in a form that a model can observe.
 ///
 /// ```
 /// use selvedge::sync::weak::{Arc, Weak};
@@ -55,25 +55,25 @@ pub mod thread {
 /// assert!(weak.upgrade().is_none());
 /// ```
 ///
-/// Here they are std's. On the model side each drop and upgrade is a point at which another thread may come
-/// first, so that a model explores an upgrade against the last handle's drop. There they lack what only the
-/// compiler can give: an `Arc<T>` does not turn into an `Arc<dyn Trait>`, and a method cannot take
-/// `self: &Arc<Self>`, where an associated function can take `this: &Arc<Self>`.
+/// On this side they are std's. On the model side each drop and upgrade is a switch point, so that a model
+/// explores an upgrade that races the drop of the last handle. There they lack what only the compiler can
+/// provide: an `Arc<T>` does not coerce to an `Arc<dyn Trait>`, and a method cannot take `self: &Arc<Self>`;
+/// an associated function can take `this: &Arc<Self>`.
 pub mod weak {
     #[doc(no_inline)]
     pub use std::sync::{Arc, Weak};
 }
 
-/// What a busy-wait tells the processor.
+/// Hints for busy-waiting.
 pub mod hint {
     #[doc(no_inline)]
     pub use std::hint::spin_loop;
 }
 
-/// Cells for unsafe code, in the form that loom can watch.
+/// Cells for unsafe code, in a form that loom can observe.
 pub mod cell {
-    /// [`std::cell::UnsafeCell`] behind closures, so that the model side sees where an access begins and
-    /// ends and reports two that overlap.
+    /// [`std::cell::UnsafeCell`] with accesses in closures, so that the model side sees where an access
+    /// begins and ends, and reports two that overlap.
     #[derive(Debug, Default)]
     #[repr(transparent)]
     pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
@@ -93,13 +93,13 @@ pub mod cell {
     }
 
     impl<T: ?Sized> UnsafeCell<T> {
-        /// Lends a pointer for reading.
+        /// Passes a pointer for reading to `f`.
         #[inline(always)]
         pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
             f(self.0.get())
         }
 
-        /// Lends a pointer for writing.
+        /// Passes a pointer for writing to `f`.
         #[inline(always)]
         pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
@@ -107,20 +107,20 @@ pub mod cell {
     }
 }
 
-/// The operating system's time. [`Clock`](crate::Clock) is the only one that asks.
+/// The operating system's time. Only [`Clock`](crate::Clock) reads it.
 pub mod time {
     pub use std::time::Instant;
 
     pub(crate) use crate::sync::alarms::{Alarm, retry_refused, schedule};
 
-    /// The time now.
+    /// Returns the current time.
     #[inline]
     pub fn now() -> Instant {
         Instant::now()
     }
 }
 
-/// Runs models: here as a short stress test on real threads, on the model side under every schedule.
+/// Runs models: on this side as a short stress test on real threads, on the model side under every schedule.
 pub mod model {
     use std::io::Write;
     use std::panic::{self, AssertUnwindSafe};
@@ -130,15 +130,15 @@ pub mod model {
     /// True on the model side, where [`check`] explores schedules.
     pub const IS_MODEL: bool = super::IS_MODEL;
 
-    /// How often [`check`] repeats the body here: enough to show a test that is broken outright, too few
-    /// to show a race. That is what `--cfg loom` is for.
+    /// The number of times that [`check`] runs the body on this side: enough to find a test that always
+    /// fails, too few to find a race. `--cfg loom` finds races.
     pub const ROUNDS: usize = 100;
 
-    /// Runs `body` a hundred times on real threads, and says on the standard error stream that this explored
-    /// nothing. Under `--cfg loom` it explores every schedule instead.
+    /// Runs `body` a hundred times on real threads, and prints to the standard error stream that nothing was
+    /// explored. Under `--cfg loom` it explores every schedule instead.
     ///
     /// # Panics
-    /// As soon as `body` does.
+    /// If `body` panics.
     pub fn check(body: impl Fn() + Sync + Send + 'static) {
         say_that_nothing_is_explored();
         for _ in 0..ROUNDS {
@@ -146,8 +146,8 @@ pub mod model {
         }
     }
 
-    /// Runs `body` like [`check`], and returns the first failure instead of passing it on. `None` means
-    /// nothing here: under `--cfg loom` it means that there is no failure.
+    /// Runs `body` like [`check`], and returns the first failure instead of panicking. `None` proves nothing
+    /// on this side; under `--cfg loom` it means that there is no failure.
     pub fn find_failure(body: impl Fn() + Sync + Send + 'static) -> Option<Failure> {
         say_that_nothing_is_explored();
         (1..=ROUNDS).find_map(|executions| {
@@ -156,18 +156,18 @@ pub mod model {
         })
     }
 
-    /// Does nothing here, where a thread's panic goes to whoever joins it anyway. In a model it ends the
-    /// model unless this was called in its body.
+    /// Does nothing on this side, where a thread's panic is returned by its `join` anyway. In a model a
+    /// thread's panic ends the model, unless the body has called this.
     pub fn join_panics() {}
 
-    /// Does nothing here, where it is the operating system that refuses a thread. In a model, of the threads
-    /// that [`Builder::spawn`](crate::sync::thread::Builder::spawn) starts from now on the first `count` are
-    /// to be had and the others are refused, until it is called again: `0` refuses the next one, `usize::MAX`
-    /// none. It holds for this crate's own threads (helpers, workers, the one that rings at deadlines), and
-    /// for one execution. [`thread::spawn`](crate::sync::thread::spawn) never fails.
+    /// Does nothing on this side, where the operating system decides. In a model, lets
+    /// [`Builder::spawn`](crate::sync::thread::Builder::spawn) start `count` more threads and refuses all
+    /// after them, until it is called again: `0` refuses the next one, `usize::MAX` none. It applies to this
+    /// crate's own threads (helpers, workers, the alarm thread), for one execution.
+    /// [`thread::spawn`](crate::sync::thread::spawn) never fails.
     pub fn refuse_threads_after(_count: usize) {}
 
-    /// Past the test harness, which shows nothing of a test that passes.
+    /// Written to the stream directly, since the test harness hides the output of a test that passes.
     fn say_that_nothing_is_explored() {
         let current = std::thread::current();
         let name = current.name().unwrap_or("unnamed");

@@ -1,26 +1,26 @@
-//! parking_lot's locks, each in a type of ours: its version is no part of this crate's interface, and there
-//! is no call here that the model side lacks. Every call is the one of the same name, inlined.
+//! parking_lot's locks in types of this crate, so that parking_lot's version is not part of the interface,
+//! and no method exists that the model side lacks. Each method calls the one of the same name, inlined.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-/// A mutual exclusion lock, parking_lot's: one byte, no poisoning.
+/// A mutual exclusion lock. It is parking_lot's: one byte, no poisoning.
 #[derive(Default)]
 pub struct Mutex<T: ?Sized>(parking_lot::Mutex<T>);
 
-/// Access to what a [`Mutex`] guards; unlocks when dropped.
+/// The guard of a [`Mutex`]; unlocks when dropped.
 #[must_use = "a guard that is dropped at once unlocks at once"]
 pub struct MutexGuard<'a, T: ?Sized>(parking_lot::MutexGuard<'a, T>);
 
 impl<T> Mutex<T> {
-    /// Guards a value.
+    /// Makes a lock that guards `value`.
     #[inline]
     pub const fn new(value: T) -> Self {
         Mutex(parking_lot::Mutex::new(value))
     }
 
-    /// Unwraps the value.
+    /// Returns the value.
     #[inline]
     pub fn into_inner(self) -> T {
         self.0.into_inner()
@@ -28,7 +28,7 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Waits for the lock.
+    /// Blocks until the lock is free, and takes it.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard(self.0.lock())
@@ -40,33 +40,33 @@ impl<T: ?Sized> Mutex<T> {
         self.0.try_lock().map(MutexGuard)
     }
 
-    /// The value, of which nobody else knows.
+    /// Returns the value without locking, since it is borrowed exclusively.
     #[inline]
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut()
     }
 }
 
-/// A lock that several readers or one writer hold, parking_lot's.
+/// A lock held by several readers or one writer. It is parking_lot's.
 #[derive(Default)]
 pub struct RwLock<T: ?Sized>(parking_lot::RwLock<T>);
 
-/// Shared access to what an [`RwLock`] guards; unlocks when dropped.
+/// The guard of a reader of an [`RwLock`]; unlocks when dropped.
 #[must_use = "a guard that is dropped at once unlocks at once"]
 pub struct RwLockReadGuard<'a, T: ?Sized>(parking_lot::RwLockReadGuard<'a, T>);
 
-/// Sole access to what an [`RwLock`] guards; unlocks when dropped.
+/// The guard of a writer of an [`RwLock`]; unlocks when dropped.
 #[must_use = "a guard that is dropped at once unlocks at once"]
 pub struct RwLockWriteGuard<'a, T: ?Sized>(parking_lot::RwLockWriteGuard<'a, T>);
 
 impl<T> RwLock<T> {
-    /// Guards a value.
+    /// Makes a lock that guards `value`.
     #[inline]
     pub const fn new(value: T) -> Self {
         RwLock(parking_lot::RwLock::new(value))
     }
 
-    /// Unwraps the value.
+    /// Returns the value.
     #[inline]
     pub fn into_inner(self) -> T {
         self.0.into_inner()
@@ -74,42 +74,43 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits for shared access. A thread that has it already may wait for ever, behind a writer that waits.
+    /// Blocks until the lock can be read. A thread that reads it already may deadlock behind a waiting
+    /// writer.
     #[inline]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         RwLockReadGuard(self.0.read())
     }
 
-    /// Takes shared access if nobody has, or waits for, sole access.
+    /// Takes the lock for reading if no writer has it or waits for it.
     #[inline]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         self.0.try_read().map(RwLockReadGuard)
     }
 
-    /// Waits for sole access.
+    /// Blocks until the lock is free, and takes it for writing.
     #[inline]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         RwLockWriteGuard(self.0.write())
     }
 
-    /// Takes sole access if nobody has any.
+    /// Takes the lock for writing if it is free.
     #[inline]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         self.0.try_write().map(RwLockWriteGuard)
     }
 
-    /// The value, of which nobody else knows.
+    /// Returns the value without locking, since it is borrowed exclusively.
     #[inline]
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut()
     }
 }
 
-/// A place to wait for a change of what a [`Mutex`] guards, parking_lot's.
+/// A condition variable, for waiting until what a [`Mutex`] guards changes. It is parking_lot's.
 #[derive(Default)]
 pub struct Condvar(parking_lot::Condvar);
 
-/// Whether a wait with a deadline ended by it.
+/// Tells whether a wait with a deadline timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
@@ -122,7 +123,7 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// A condvar that nobody waits on.
+    /// Makes a condition variable.
     #[inline]
     pub const fn new() -> Self {
         Condvar(parking_lot::Condvar::new())
@@ -134,7 +135,7 @@ impl Condvar {
         self.0.wait(&mut guard.0);
     }
 
-    /// Waits while `condition` holds.
+    /// Waits while `condition` returns true.
     #[inline]
     pub fn wait_while<T: ?Sized>(
         &self,
@@ -162,13 +163,13 @@ impl Condvar {
         WaitTimeoutResult(self.0.wait_for(&mut guard.0, timeout).timed_out())
     }
 
-    /// Wakes one waiter; says whether there was one.
+    /// Wakes one waiter. Returns whether there was one.
     #[inline]
     pub fn notify_one(&self) -> bool {
         self.0.notify_one()
     }
 
-    /// Wakes all waiters; says how many there were.
+    /// Wakes all waiters. Returns their number.
     #[inline]
     pub fn notify_all(&self) -> usize {
         self.0.notify_all()

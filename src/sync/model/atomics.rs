@@ -1,14 +1,13 @@
-//! Atomics that lose no outcome.
+//! Atomics for which loom misses no outcome.
 //!
-//! loom explores the orders of operations on one atomic completely only as long as they are
-//! read-modify-write operations: with plain loads among them it skipped outcomes in 9 of 150 small programs
-//! that were compared with an exhaustive search. A `fetch_add(0)` on a companion cell before each operation
-//! makes it explore every order; none was skipped then in 75. The companion is relaxed, so it orders
-//! nothing that the program does not order.
+//! loom explores all orders of operations on one atomic only if they are read-modify-write operations: with
+//! plain loads among them it missed outcomes in 9 of 150 small programs that were compared with an exhaustive
+//! search. A `fetch_add(0)` on a companion cell before each operation makes it explore every order; it then
+//! missed none in 75. The companion is relaxed, so it adds no ordering to the program.
 //!
-//! A compare-exchange that fails is a load, and may see a value that has been overwritten; loom's sees the
-//! latest always. So under one policy it is a load first, whose answer stands if it is not the value that was
-//! expected.
+//! A failing compare-exchange is a load, and may see a value that has been overwritten; loom's always sees
+//! the latest. So under one policy it begins with a load, whose result stands if it is not the expected
+//! value.
 
 use std::fmt;
 
@@ -37,7 +36,7 @@ pub type AtomicI64 = Atomic<i64>;
 /// An atomic `isize`.
 pub type AtomicIsize = Atomic<isize>;
 
-/// What can be in an [`Atomic`].
+/// The types of values in an [`Atomic`].
 #[expect(missing_docs, reason = "each operation is std's of the same name")]
 pub trait Primitive: Copy + PartialEq + fmt::Debug {
     type Cell;
@@ -59,7 +58,7 @@ pub trait Primitive: Copy + PartialEq + fmt::Debug {
     fn fetch_nand(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
 }
 
-/// The numbers among the primitives.
+/// The integer types among them.
 #[expect(missing_docs, reason = "each operation is std's of the same name")]
 pub trait Integer: Primitive {
     fn fetch_add(cell: &Self::Cell, value: Self, order: Ordering) -> Self;
@@ -165,7 +164,7 @@ impl<T: Primitive> Atomic<T> {
         T::fetch_nand(self.cell(), value, order)
     }
 
-    /// Like std's: if it fails, it may have seen a value that was overwritten since.
+    /// Like std's: a failure may see a value that has been overwritten.
     pub fn compare_exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T> {
         if check::policy() == Policy::NewestFirst {
             let seen = self.load(failure);
@@ -176,7 +175,7 @@ impl<T: Primitive> Atomic<T> {
         T::compare_exchange(self.cell(), current, new, success, failure)
     }
 
-    /// Like [`Atomic::compare_exchange`], but may fail without cause.
+    /// Like [`Atomic::compare_exchange`], but may fail spuriously.
     pub fn compare_exchange_weak(
         &self,
         current: T,

@@ -1,9 +1,9 @@
-//! A condvar that wakes in an order of the policy's choosing, wakes for nothing, and times out.
+//! A condvar that wakes waiters in an order chosen by the policy, wakes them spuriously, and times out.
 //!
-//! Each wait has a *seat*: a place in the registry and a one-message channel of loom's. A notifier takes a
-//! seat out of the registry, in the policy's order, and sends its message; a message that comes before the
-//! waiter looks is not lost. So the only order that matters is that of entering the registry against
-//! notifying, and the touch in both makes loom explore it, also for notifiers that do not hold the mutex.
+//! Each wait has an [`Entry`] in a registry, with a one-message channel of loom's. A notifier takes an entry
+//! out of the registry, in the policy's order, and sends the message; a message that is sent before the
+//! waiter receives is not lost. So only the order of registering and notifying matters. The switch point in
+//! both makes loom explore it, even for notifiers that do not hold the mutex.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,45 +21,45 @@ use crate::sync::failure::Policy;
 /// A condition variable.
 #[derive(Default)]
 pub struct Condvar {
-    seats: StdMutex<VecDeque<Arc<Seat>>>,
-    touch: AtomicUsize,
+    entries: StdMutex<VecDeque<Arc<Entry>>>,
+    switch_point: AtomicUsize,
 }
 
-struct Seat {
+struct Entry {
     message: mpsc::Sender<()>,
-    /// The address of the mutex that the waiter has given up.
+    /// The address of the mutex that the waiter has unlocked.
     mutex: usize,
 }
 
-/// Whether a timed wait ended by time.
+/// Tells whether a wait with a deadline timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// True if the deadline passed before anybody notified.
+    /// True if the deadline passed before a notification.
     pub fn timed_out(&self) -> bool {
         self.0
     }
 }
 
 impl Condvar {
-    /// A condvar with nobody waiting.
+    /// Makes a condition variable.
     pub fn new() -> Self {
         Condvar::default()
     }
 
-    /// Waits until notified. May return without cause.
+    /// Unlocks, waits until notified, and locks again. May return spuriously.
     #[track_caller]
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         if check::takes_spurious() {
             guard.unlocked(|| {});
             return;
         }
-        let (_, woken) = self.sit(guard);
-        guard.unlocked(|| woken.recv().expect("the seat is alive"));
+        let (_, woken) = self.register(guard);
+        guard.unlocked(|| woken.recv().expect("the entry is alive"));
     }
 
-    /// Waits while `condition` holds.
+    /// Waits while `condition` returns true.
     #[track_caller]
     pub fn wait_while<T: ?Sized>(
         &self,
@@ -71,14 +71,14 @@ impl Condvar {
         }
     }
 
-    /// Waits until notified or until `deadline`, which may pass at any point. May return without cause.
+    /// Waits until notified or until `deadline`, which may pass at any point. May return spuriously.
     #[track_caller]
     pub fn wait_until<T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, T>,
         deadline: Instant,
     ) -> WaitTimeoutResult {
-        // A deadline that has passed costs nothing of the budget: it cannot pass again.
+        // A deadline that has passed already takes nothing from the budget, since it cannot pass again.
         if time::now() < deadline && !check::takes_expiry() {
             self.wait(guard);
             return WaitTimeoutResult(false);
@@ -87,16 +87,16 @@ impl Condvar {
             guard.unlocked(|| {});
             return WaitTimeoutResult(false);
         }
-        // The thread stays runnable while it holds its seat, so it comes back at every point at which the
-        // deadline could have passed, and finds out then whether somebody notified it first. It leaves the
-        // line while the mutex is still free: a notifier that has the mutex next finds nobody, and the wait
-        // has timed out although its condition is true by the time that it holds the mutex again.
-        let (seat, woken) = self.sit(guard);
-        let timed_out = guard.unlocked(|| self.leave(&seat));
+        // The thread stays runnable while it is registered, so it continues at every point at which the
+        // deadline could have passed, and then finds out whether it was notified first. It removes its entry
+        // while the mutex is still unlocked: a notifier that locks the mutex next finds no waiter, and the
+        // wait has timed out although its condition is true by the time it holds the mutex again.
+        let (entry, woken) = self.register(guard);
+        let timed_out = guard.unlocked(|| self.leave(&entry));
         if timed_out {
             time::expire(deadline);
         } else {
-            woken.recv().expect("a seat that was taken out is sent its message");
+            woken.recv().expect("an entry that was taken out is sent its message");
         }
         WaitTimeoutResult(timed_out)
     }
@@ -107,63 +107,63 @@ impl Condvar {
         self.wait_until(guard, time::now() + timeout)
     }
 
-    /// Wakes one waiter, of the policy's choosing; says whether there was one.
+    /// Wakes one waiter, chosen by the policy. Returns whether there was one.
     #[track_caller]
     pub fn notify_one(&self) -> bool {
-        self.touch();
-        let seat = {
-            let mut seats = self.seats();
+        self.switch_point();
+        let entry = {
+            let mut entries = self.entries();
             match check::policy() {
-                Policy::NewestFirst => seats.pop_back(),
-                Policy::OldestFirst | Policy::Spurious => seats.pop_front(),
+                Policy::NewestFirst => entries.pop_back(),
+                Policy::OldestFirst | Policy::Spurious => entries.pop_front(),
             }
         };
-        seat.map(|seat| seat.call()).is_some()
+        entry.map(|entry| entry.wake()).is_some()
     }
 
-    /// Wakes every waiter; says how many.
+    /// Wakes all waiters. Returns their number.
     #[track_caller]
     pub fn notify_all(&self) -> usize {
-        self.touch();
-        let seats = std::mem::take(&mut *self.seats());
-        seats.iter().for_each(|seat| seat.call());
-        seats.len()
+        self.switch_point();
+        let entries = std::mem::take(&mut *self.entries());
+        entries.iter().for_each(|entry| entry.wake());
+        entries.len()
     }
 
     #[track_caller]
-    fn sit<T: ?Sized>(&self, guard: &MutexGuard<'_, T>) -> (Arc<Seat>, mpsc::Receiver<()>) {
-        self.touch();
+    fn register<T: ?Sized>(&self, guard: &MutexGuard<'_, T>) -> (Arc<Entry>, mpsc::Receiver<()>) {
+        self.switch_point();
         let (message, woken) = mpsc::channel();
-        let seat = Arc::new(Seat { message, mutex: guard.address() });
-        let mut seats = self.seats();
-        let is_another = seats.iter().any(|other| other.mutex != seat.mutex);
-        seats.push_back(Arc::clone(&seat));
-        drop(seats);
-        // The real side refuses it too.
+        let entry = Arc::new(Entry { message, mutex: guard.address() });
+        let mut entries = self.entries();
+        let is_another = entries.iter().any(|other| other.mutex != entry.mutex);
+        entries.push_back(Arc::clone(&entry));
+        drop(entries);
+        // The real side rejects this too.
         assert!(!is_another, "a condvar is waited on with two mutexes at once");
-        (seat, woken)
+        (entry, woken)
     }
 
-    /// Gives a seat up; false if a notifier has taken it already.
-    fn leave(&self, seat: &Arc<Seat>) -> bool {
-        self.touch();
-        let mut seats = self.seats();
-        let before = seats.len();
-        seats.retain(|other| !Arc::ptr_eq(other, seat));
-        seats.len() < before
+    /// Removes an entry; false if a notifier has taken it already.
+    fn leave(&self, entry: &Arc<Entry>) -> bool {
+        self.switch_point();
+        let mut entries = self.entries();
+        let before = entries.len();
+        entries.retain(|other| !Arc::ptr_eq(other, entry));
+        entries.len() < before
     }
 
-    fn touch(&self) {
-        self.touch.fetch_add(0, Ordering::AcqRel);
+    fn switch_point(&self) {
+        self.switch_point.fetch_add(0, Ordering::AcqRel);
     }
 
-    fn seats(&self) -> std::sync::MutexGuard<'_, VecDeque<Arc<Seat>>> {
-        self.seats.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn entries(&self) -> std::sync::MutexGuard<'_, VecDeque<Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-impl Seat {
-    fn call(&self) {
+impl Entry {
+    fn wake(&self) {
         self.message.send(()).expect("the waiter holds its receiver until it was called");
     }
 }

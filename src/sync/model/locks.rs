@@ -1,4 +1,4 @@
-//! loom's locks in parking_lot's clothes: no poisoning, guards that a condvar can borrow.
+//! loom's locks with parking_lot's interface: no poisoning, and guards that a condvar can borrow.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -12,7 +12,7 @@ use crate::sync::failure::Policy;
 /// A mutual exclusion lock.
 pub struct Mutex<T: ?Sized>(loom::sync::Mutex<T>);
 
-/// Access to what a [`Mutex`] guards; unlocks when dropped.
+/// The guard of a [`Mutex`]; unlocks when dropped.
 #[must_use = "a guard that is dropped at once unlocks at once"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
@@ -21,27 +21,27 @@ pub struct MutexGuard<'a, T: ?Sized> {
 }
 
 impl<T> Mutex<T> {
-    /// Guards a value.
+    /// Makes a lock that guards `value`.
     #[track_caller]
     pub fn new(value: T) -> Self {
         Mutex(loom::sync::Mutex::new(value))
     }
 
-    /// Unwraps the value.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Waits for the lock.
+    /// Blocks until the lock is free, and takes it.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         MutexGuard { mutex: self, inner: Some(inner) }
     }
 
-    /// Takes the lock if it is free. May fail without cause: loom itself never lets it fail by chance.
+    /// Takes the lock if it is free. May fail spuriously, which loom's own does not.
     #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         if check::takes_spurious() {
@@ -51,19 +51,19 @@ impl<T: ?Sized> Mutex<T> {
         Some(MutexGuard { mutex: self, inner: Some(inner) })
     }
 
-    /// The value, of which nobody else knows.
+    /// Returns the value without locking, since it is borrowed exclusively.
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: ?Sized> MutexGuard<'_, T> {
-    /// Tells one mutex from another.
+    /// The address of the mutex, which identifies it.
     pub(super) fn address(&self) -> usize {
         std::ptr::from_ref(self.mutex).addr()
     }
 
-    /// Unlocks, runs `f`, locks again.
+    /// Unlocks, calls `f`, and locks again.
     #[track_caller]
     pub(super) fn unlocked<R>(&mut self, f: impl FnOnce() -> R) -> R {
         self.inner = None;
@@ -106,59 +106,59 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     }
 }
 
-/// A lock that many may read or one may write.
+/// A lock held by several readers or one writer.
 ///
-/// Nothing says who comes first, a reader or a writer that waits for other readers to leave. The real side
-/// lets no reader pass a waiting writer, so a reader may have to wait although the lock is only read; loom
-/// lets it pass. Both are explored: under [`Policy::NewestFirst`] whoever enters goes through a door, which a
-/// waiting writer holds.
+/// Nothing specifies whether a new reader or a waiting writer comes first. The real side lets no reader
+/// overtake a waiting writer, so a reader may have to wait although the lock is only read; loom lets it
+/// overtake. Both are explored: under [`Policy::NewestFirst`] each thread passes through an entry lock, which
+/// a waiting writer holds.
 pub struct RwLock<T: ?Sized> {
-    door: loom::sync::Mutex<()>,
-    /// The threads that read now.
+    entry: loom::sync::Mutex<()>,
+    /// The threads that hold the lock for reading.
     readers: StdMutex<Vec<ThreadId>>,
     lock: loom::sync::RwLock<T>,
 }
 
-/// Shared access to what a [`RwLock`] guards.
+/// The guard of a reader of an [`RwLock`]; unlocks when dropped.
 #[must_use = "a guard that is dropped at once unlocks at once"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     readers: &'a StdMutex<Vec<ThreadId>>,
     inner: loom::sync::RwLockReadGuard<'a, T>,
 }
 
-/// Exclusive access to what a [`RwLock`] guards.
+/// The guard of a writer of an [`RwLock`]; unlocks when dropped.
 #[must_use = "a guard that is dropped at once unlocks at once"]
 pub struct RwLockWriteGuard<'a, T: ?Sized>(loom::sync::RwLockWriteGuard<'a, T>);
 
 impl<T> RwLock<T> {
-    /// Guards a value.
+    /// Makes a lock that guards `value`.
     pub fn new(value: T) -> Self {
         RwLock {
-            door: loom::sync::Mutex::new(()),
+            entry: loom::sync::Mutex::new(()),
             readers: StdMutex::default(),
             lock: loom::sync::RwLock::new(value),
         }
     }
 
-    /// Unwraps the value.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.lock.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits until nobody writes.
+    /// Blocks until the lock can be read.
     ///
     /// # Panics
-    /// If this thread reads already: with a writer in between, the real side deadlocks there.
+    /// If this thread reads it already: the real side deadlocks there if a writer comes in between.
     #[track_caller]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         self.refuse_second_read();
-        let _door = self.door();
+        let _entry = self.entry();
         self.reading(self.lock.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads if nobody writes. May fail without cause: loom itself never lets it fail by chance.
+    /// Takes the lock for reading if no writer has it. May fail spuriously, which loom's own does not.
     #[track_caller]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         self.refuse_second_read();
@@ -166,32 +166,32 @@ impl<T: ?Sized> RwLock<T> {
         self.lock.try_read().ok().filter(|_| !fails).map(|inner| self.reading(inner))
     }
 
-    /// Waits until nobody reads or writes.
+    /// Blocks until the lock is free, and takes it for writing.
     #[track_caller]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
-        let _door = self.door();
+        let _entry = self.entry();
         RwLockWriteGuard(self.lock.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes if nobody reads or writes. May fail without cause, as [`try_read`](RwLock::try_read).
+    /// Takes the lock for writing if it is free. May fail spuriously, like [`try_read`](RwLock::try_read).
     #[track_caller]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         let fails = check::takes_spurious();
         self.lock.try_write().ok().filter(|_| !fails).map(RwLockWriteGuard)
     }
 
-    /// The value, of which nobody else knows.
+    /// Returns the value without locking, since it is borrowed exclusively.
     pub fn get_mut(&mut self) -> &mut T {
         self.lock.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn door(&self) -> Option<loom::sync::MutexGuard<'_, ()>> {
-        let is_shut = check::policy() == Policy::NewestFirst;
-        is_shut.then(|| self.door.lock().unwrap_or_else(PoisonError::into_inner))
+    fn entry(&self) -> Option<loom::sync::MutexGuard<'_, ()>> {
+        let is_used = check::policy() == Policy::NewestFirst;
+        is_used.then(|| self.entry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Refuses a second read by one thread, before loom takes the lock for it and says "invalid internal
-    /// state" when the guards are dropped.
+    /// Rejects a second read by one thread, for which loom would report "invalid internal state" when the
+    /// guards are dropped.
     #[track_caller]
     fn refuse_second_read(&self) {
         let again = self.readers().contains(&loom::thread::current().id());

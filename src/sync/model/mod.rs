@@ -1,9 +1,9 @@
-//! The model side: the same names as the real side, on loom.
+//! The model side: the names of the real side, on loom.
 //!
-//! loom runs every thread of a model as a coroutine on one OS thread and switches between them at its own
-//! operations only. So plain `std` state in here (a registry, a budget) needs no protection; what it needs
-//! is a loom operation beside it wherever the order of two threads' accesses matters, because loom explores
-//! only the orders of operations that it can see. Such an operation is called a *touch* below.
+//! loom runs each thread of a model as a coroutine on one OS thread, and switches between them only at its
+//! own operations. So plain `std` state in this module (a registry, a budget) needs no protection. But where
+//! the order of two threads' accesses matters, it needs a loom operation next to it, since loom explores only
+//! the orders of operations that it sees. Such an operation is called a *switch point* below.
 
 mod atomics;
 mod check;
@@ -22,7 +22,7 @@ pub use once::OnceLock;
 #[doc(hidden)]
 pub use once::Lazy as __Lazy;
 
-/// Statics that are made on first use: `lazy_static! { static ref NAME: Type = value; }`. In a model each
+/// Declares lazily initialised statics: `lazy_static! { static ref NAME: Type = value; }`. In a model each
 /// execution has its own.
 #[macro_export]
 #[doc(hidden)]
@@ -49,7 +49,7 @@ macro_rules! __lazy_static {
     )*};
 }
 
-/// loom's, for initial values in the form `const { .. }` too, which its own macro is too old to read.
+/// loom's, extended to initial values of the form `const { .. }`, which its own macro does not parse.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __thread_local {
@@ -78,37 +78,36 @@ pub mod atomic {
     pub use std::sync::atomic::Ordering;
 }
 
-/// Threads of the model: at most five over its life, the main one counted.
+/// Threads of the model: at most five over its life, including the main one.
 pub mod thread {
     pub use super::threads::{
         Builder, JoinHandle, Thread, ThreadId, available_parallelism, current, panicking, spawn, yield_now,
     };
 }
 
-/// Reference counts that can be referenced weakly; each drop and upgrade is a point at which another thread
-/// may come first.
+/// Reference counts with weak references; each drop and upgrade is a switch point.
 ///
-/// They lack what only the compiler can give to std's: an `Arc<T>` does not turn into an `Arc<dyn Trait>`,
-/// and a method cannot take `self: &Arc<Self>`.
+/// They lack what only the compiler can provide for std's: an `Arc<T>` does not coerce to an
+/// `Arc<dyn Trait>`, and a method cannot take `self: &Arc<Self>`.
 pub mod weak {
     pub use super::weak_counts::{Arc, Weak};
 }
 
-/// What a busy-wait tells the scheduler: that another thread must run first.
+/// Hints for busy-waiting, which make the scheduler run another thread first.
 pub mod hint {
-    /// As std's, and a chance for another thread: see [`yield_now`](crate::sync::thread::yield_now).
+    /// Like std's, and a switch point: see [`yield_now`](crate::sync::thread::yield_now).
     #[track_caller]
     pub fn spin_loop() {
         super::threads::yield_now();
     }
 }
 
-/// Cells for unsafe code; two accesses that overlap or are not ordered end the model.
+/// Cells for unsafe code; two accesses that overlap or are not ordered fail the model.
 pub mod cell {
     pub use loom::cell::UnsafeCell;
 }
 
-/// The system's time, which in a model moves only when a deadline expires.
+/// The system's time, which advances in a model only when a deadline expires.
 pub mod time {
     use std::cell::Cell;
     use std::sync::OnceLock;
@@ -118,65 +117,65 @@ pub mod time {
     use crate::sync::alarms;
 
     std::thread_local! {
-        /// The latest deadline that expired in this execution.
+        /// The latest deadline that has expired in this execution.
         static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
-        /// The real side's alarms are in use in this execution.
+        /// This execution uses the alarms of the real side.
         static ALARMS_ARE_SET: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Begins an execution: time goes back to where every execution of every model begins.
+    /// Begins an execution, and resets the time to the same start for every execution of every model.
     pub(super) fn restart() {
         static BASE: OnceLock<Instant> = OnceLock::new();
         NOW.set(Some(*BASE.get_or_init(Instant::now)));
         ALARMS_ARE_SET.set(false);
     }
 
-    /// The time now: the latest deadline that expired in this execution.
+    /// Returns the latest deadline that has expired in this execution.
     ///
-    /// There is no touch here. That another thread's expiry lets this one's limit pass without a wait is
-    /// not explored in every order; that this one's limit passes while it waits, is.
+    /// This is no switch point. So not every order is explored in which another thread's expiry ends this
+    /// thread's limit without a wait; the expiry of this thread's limit during its wait is.
     pub fn now() -> Instant {
         NOW.get().expect("time is asked for in a model only: see `model::check`")
     }
 
-    /// Lets `deadline` be past from here on.
+    /// Advances the time to `deadline`.
     pub(crate) fn expire(deadline: Instant) {
         NOW.set(NOW.get().max(Some(deadline)));
     }
 
-    /// An alarm that was set; dropping it takes it back.
+    /// An alarm that is set, until this is dropped.
     #[derive(Debug)]
     pub(crate) enum Alarm {
-        /// Whether it was taken back.
+        /// Whether it was removed.
         AnyTime(std::sync::Arc<loom::sync::Mutex<bool>>),
-        /// As on the real side.
+        /// Set with the alarms of the real side.
         OfThread { _alarm: alarms::Alarm },
     }
 
-    /// Calls `callback` once at any point from now on, from a thread of its own: what the real side's alarms
-    /// come to, in fewer steps. In a model that may refuse threads it is the real side's, whose thread may be
-    /// refused.
+    /// Calls `callback` once at any later point, from a thread of its own. That is equivalent to the real
+    /// side's alarms, in fewer steps. A model that may refuse threads uses the real side's alarms, whose
+    /// thread may be refused.
     pub(crate) fn schedule(at: Instant, callback: Box<dyn FnOnce() + Send>) -> Alarm {
         if super::threads::may_refuse() {
             ALARMS_ARE_SET.set(true);
             return Alarm::OfThread { _alarm: alarms::schedule(at, callback) };
         }
-        let taken_back = std::sync::Arc::new(loom::sync::Mutex::new(false));
+        let removed = std::sync::Arc::new(loom::sync::Mutex::new(false));
         super::threads::spawn({
-            let taken_back = std::sync::Arc::clone(&taken_back);
+            let removed = std::sync::Arc::clone(&removed);
             move || {
-                if !*taken_back.lock().expect("loom's locks do not poison") {
+                if !*removed.lock().expect("loom's locks do not poison") {
                     expire(at);
                     callback();
                 }
             }
         });
-        Alarm::AnyTime(taken_back)
+        Alarm::AnyTime(removed)
     }
 
-    /// Asks for the alarms' thread again, if it was refused.
+    /// Requests the alarm thread again, if it was refused.
     pub(crate) fn retry_refused() {
-        // A step only where one may be due: every thread that goes to sleep comes here.
+        // Every thread that sleeps calls this, so it must be no step in executions without alarms.
         if ALARMS_ARE_SET.get() {
             alarms::retry_refused();
         }
@@ -184,8 +183,8 @@ pub mod time {
 
     impl Drop for Alarm {
         fn drop(&mut self) {
-            if let Alarm::AnyTime(taken_back) = self {
-                *taken_back.lock().expect("loom's locks do not poison") = true;
+            if let Alarm::AnyTime(removed) = self {
+                *removed.lock().expect("loom's locks do not poison") = true;
             }
         }
     }

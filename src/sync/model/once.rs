@@ -1,20 +1,20 @@
-//! What is made once: cells and statics, whose every look is a point at which loom may switch threads.
+//! Cells and statics that are initialised once, and whose accesses are switch points.
 //!
-//! The value is in a cell of std's, which loom does not see. Beside it stands a flag of loom's, set after the
-//! value; a look at the cell looks at the flag first, and finds nothing as long as it does not see it.
+//! The value is in a cell of std's, which loom does not see. Next to it is a flag of loom's, set after the
+//! value. An access loads the flag first, and finds the cell empty until it sees the flag.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool as StdBool, Ordering};
 
 use super::atomics::AtomicBool;
 
-/// A cell that is written once.
+/// A cell that is written at most once.
 pub struct OnceLock<T> {
     value: std::sync::OnceLock<T>,
-    /// Stored with release, loaded with acquire, as std's state is.
+    /// Stored with release and loaded with acquire, like std's state, so that the value is visible.
     ready: AtomicBool,
-    /// Held by the one that makes the value; the others wait for it.
-    making: loom::sync::Mutex<()>,
+    /// Held during initialisation; other initialisers wait for it.
+    initialising: loom::sync::Mutex<()>,
 }
 
 #[expect(missing_docs, reason = "each call is std's of the same name")]
@@ -24,7 +24,7 @@ impl<T> OnceLock<T> {
         OnceLock {
             value: std::sync::OnceLock::new(),
             ready: AtomicBool::new(false),
-            making: loom::sync::Mutex::new(()),
+            initialising: loom::sync::Mutex::new(()),
         }
     }
 
@@ -42,20 +42,20 @@ impl<T> OnceLock<T> {
         if self.get().is_some() {
             return Err(value);
         }
-        let _making = self.making();
+        let _making = self.initialising();
         self.value.set(value)?;
         self.ready.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// A cell that is being made is waited for; one whose maker panicked is made by the next.
+    /// Waits for an initialisation in progress. If that panics, the next caller initialises the cell.
     #[track_caller]
-    pub fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+    pub fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
         if let Some(value) = self.get() {
             return value;
         }
-        let _making = self.making();
-        let value = self.value.get_or_init(make);
+        let _making = self.initialising();
+        let value = self.value.get_or_init(init);
         self.ready.store(true, Ordering::Release);
         value
     }
@@ -69,8 +69,8 @@ impl<T> OnceLock<T> {
     }
 
     #[track_caller]
-    fn making(&self) -> loom::sync::MutexGuard<'_, ()> {
-        self.making.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn initialising(&self) -> loom::sync::MutexGuard<'_, ()> {
+        self.initialising.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -95,12 +95,13 @@ impl<T: fmt::Debug> fmt::Debug for OnceLock<T> {
     }
 }
 
-/// What [`lazy_static`](crate::sync::lazy_static) keeps in an execution.
+/// The value of a [`lazy_static`](crate::sync::lazy_static) in an execution.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Lazy<T> {
     cell: OnceLock<T>,
-    /// The maker panicked; nobody makes it again. Written by the one that makes, read by the next.
+    /// The initialiser panicked, and the static cannot be initialised any more. Accessed under the cell's
+    /// lock only.
     is_poisoned: StdBool,
 }
 
@@ -112,13 +113,13 @@ impl<T> Lazy<T> {
     }
 
     #[track_caller]
-    pub fn force(&self, make: impl FnOnce() -> T) -> &T {
+    pub fn force(&self, init: impl FnOnce() -> T) -> &T {
         self.cell.get_or_init(|| {
             assert!(
                 !self.is_poisoned.swap(true, Ordering::Relaxed),
-                "the static's maker has panicked before"
+                "the initialiser of this static has panicked before"
             );
-            let value = make();
+            let value = init();
             self.is_poisoned.store(false, Ordering::Relaxed);
             value
         })

@@ -1,4 +1,4 @@
-//! loom's threads, with std's ends: a panic that can be joined, and a system that has no more of them.
+//! loom's threads with std's behaviour: panics that `join` returns, and a system that may refuse threads.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,31 +11,31 @@ use super::atomics::AtomicBool;
 use super::check;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Threads that loom has room for, the main one counted.
-const MOST: usize = 5;
+/// The number of threads that loom supports, including the main one.
+const MAX_THREADS: usize = 5;
 
 std::thread_local! {
-    /// Threads of this execution so far, the main one counted.
+    /// Threads started in this execution, including the main one.
     static STARTED: Cell<usize> = const { Cell::new(1) };
-    /// How many threads builders may still start in this execution.
+    /// The number of threads that builders may still start in this execution.
     static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-    /// Whether the model has said how many.
+    /// Whether the model has set that number.
     static MAY_REFUSE: Cell<bool> = const { Cell::new(false) };
-    /// Whether a thread's panic goes to whoever joins it.
-    static JOINED: Cell<bool> = const { Cell::new(false) };
+    /// Whether `join` returns a thread's panic.
+    static JOINS_PANICS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Begins an execution: nothing is refused, and a panic ends it.
+/// Begins an execution, without refusals, in which a panic ends the model.
 pub(super) fn restart() {
     STARTED.set(1);
     LEFT.set(usize::MAX);
     MAY_REFUSE.set(false);
-    JOINED.set(false);
+    JOINS_PANICS.set(false);
 }
 
-/// Lets builders start so many more threads in this execution and refuses the rest, as a system does that has
-/// no more: `0` refuses the next one. Called again it holds from there on: after `usize::MAX` there are
-/// threads again. It holds for this crate's own threads, too. [`spawn`] is not counted and never fails.
+/// Lets builders start `count` more threads in this execution and refuses all after them, like a system that
+/// has no more: `0` refuses the next one. A later call replaces the number; after `usize::MAX` there are
+/// threads again. It applies to this crate's own threads too. [`spawn`] is not counted and never fails.
 pub fn refuse_threads_after(count: usize) {
     LEFT.set(count);
     MAY_REFUSE.set(true);
@@ -46,12 +46,12 @@ pub(super) fn may_refuse() -> bool {
     MAY_REFUSE.get()
 }
 
-/// From here on a thread's panic goes to whoever joins it.
+/// Lets `join` return a thread's panic from here on.
 pub(super) fn join_panics() {
-    JOINED.set(true);
+    JOINS_PANICS.set(true);
 }
 
-/// As std's.
+/// Like std's.
 ///
 /// # Panics
 /// If it is the sixth thread of the execution.
@@ -64,7 +64,7 @@ where
     Builder::new().start(f)
 }
 
-/// As std's, but that loom lets others run first, always; so under one policy the execution's first call does
+/// Like std's. loom always runs another thread first; so under one policy the first call of an execution does
 /// nothing.
 #[track_caller]
 pub fn yield_now() {
@@ -73,33 +73,33 @@ pub fn yield_now() {
     }
 }
 
-/// Two: enough to race.
+/// Returns 2, which is enough to race.
 pub fn available_parallelism() -> usize {
     2
 }
 
-/// loom's builder, with an end to the threads that it starts: [`refuse_threads_after`].
+/// loom's builder, with a limit on the threads that it starts: [`refuse_threads_after`].
 #[derive(Debug)]
 pub struct Builder(loom::thread::Builder);
 
 impl Builder {
-    /// As std's.
+    /// Like std's.
     #[allow(clippy::new_without_default, reason = "std's has none")]
     pub fn new() -> Self {
         Builder(loom::thread::Builder::new())
     }
 
-    /// As std's.
+    /// Like std's.
     pub fn name(self, name: String) -> Self {
         Builder(self.0.name(name))
     }
 
-    /// As std's; no model depends on it.
+    /// Like std's; no model depends on it.
     pub fn stack_size(self, bytes: usize) -> Self {
         Builder(self.0.stack_size(bytes))
     }
 
-    /// As std's.
+    /// Like std's.
     ///
     /// # Panics
     /// If it is the sixth thread of the execution.
@@ -124,7 +124,7 @@ impl Builder {
     {
         let started = STARTED.get();
         assert!(
-            started < MOST,
+            started < MAX_THREADS,
             "a model has at most five threads over its life, the main one counted, and this is the sixth: start \
              fewer, or make two models of it (a pool's workers, a scope's helpers and a token's deadline count too)"
         );
@@ -133,7 +133,7 @@ impl Builder {
         let thread = self.0.spawn({
             let finished = Arc::clone(&finished);
             move || {
-                let result = ended(f);
+                let result = run(f);
                 finished.store(true, Relaxed);
                 result
             }
@@ -142,38 +142,38 @@ impl Builder {
     }
 }
 
-/// What a thread's closure came to. Its panic ends the model, unless the model asked to join it; and what
-/// loom itself has to say ends it always.
-fn ended<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
-    if !JOINED.get() {
+/// Calls a thread's closure. Its panic ends the model, unless the model asked to join panics; a panic of
+/// loom's own always does.
+fn run<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
+    if !JOINS_PANICS.get() {
         return Ok(f());
     }
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     match result {
-        Err(payload) if check::is_given_up() => panic::resume_unwind(payload),
+        Err(payload) if check::has_loom_failed() => panic::resume_unwind(payload),
         result => result,
     }
 }
 
-/// The right to wait for a thread's end.
+/// The handle of a thread, which waits for its end.
 pub struct JoinHandle<T> {
     thread: loom::thread::JoinHandle<std::thread::Result<T>>,
     finished: Arc<AtomicBool>,
 }
 
 impl<T> JoinHandle<T> {
-    /// As std's.
+    /// Like std's.
     #[track_caller]
     pub fn join(self) -> std::thread::Result<T> {
         self.thread.join().and_then(|result| result)
     }
 
-    /// As std's.
+    /// Like std's.
     pub fn thread(&self) -> &Thread {
         self.thread.thread()
     }
 
-    /// As std's: nothing is published by it.
+    /// Like std's: it publishes nothing.
     pub fn is_finished(&self) -> bool {
         self.finished.load(Relaxed)
     }

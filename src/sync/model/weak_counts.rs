@@ -1,14 +1,15 @@
-//! Reference counts whose last strong handle may go away between any two steps of another thread.
+//! Reference counts whose last strong handle may be dropped between any two steps of another thread.
 //!
-//! The value and the memory are std's. Beside them stands a count of the handles that have gone in an atomic
-//! of loom's, in an allocation of its own so that a [`Weak`] reaches it without a strong handle. A drop is a
-//! step on it, with std's orderings, and so is an upgrade. loom switches threads before each step, and not
-//! between it and what is done to std's own count, so the two agree whenever another thread runs.
+//! The value and the memory are std's. Next to them is a count of the dropped handles in an atomic of loom's,
+//! in an allocation of its own so that a [`Weak`] reaches it without a strong handle. Each drop and each
+//! upgrade is an operation on it, with std's orderings. loom switches threads before each operation, and not
+//! between the operation and the change of std's own count, so the two counts agree whenever another thread
+//! runs.
 //!
-//! A clone is no step, and need not be: whoever clones a handle has one before and after, so neither an
-//! upgrade nor another's drop can tell whether it comes before or after the clone. (`strong_count` could, and
-//! is not offered.) The count of weak references is not mirrored, because nothing that is offered shows it.
-//! All steps are read-modify-write operations, of which loom explores every order.
+//! A clone is no operation and need not be: the cloning thread has a handle before and after, so neither an
+//! upgrade nor another drop can tell whether it happens before or after the clone. (`strong_count` could, and
+//! is not provided.) The weak count is not mirrored, because nothing shows it. All operations are
+//! read-modify-write operations, of which loom explores every order.
 
 use std::borrow::Borrow;
 use std::ops::Deref;
@@ -20,34 +21,34 @@ use std::{fmt, ptr};
 use loom::alloc::Track;
 use loom::sync::atomic::{AtomicUsize, fence};
 
-/// Shares a value, which a [`Weak`] refers to without keeping it.
+/// Shares ownership of a value, which a [`Weak`] refers to without owning it.
 pub struct Arc<T: ?Sized> {
-    /// Always there, until `let_go` takes it out.
+    /// `None` only after `release`.
     value: Option<std::sync::Arc<T>>,
     counts: std::sync::Arc<Counts>,
 }
 
-/// Refers to a value that an [`Arc`] keeps.
+/// Refers to a value that [`Arc`]s own.
 pub struct Weak<T: ?Sized> {
     value: std::sync::Weak<T>,
     counts: std::sync::Arc<Counts>,
 }
 
 struct Counts {
-    /// Handles that have gone: what loom orders.
-    gone: AtomicUsize,
-    /// The same, to be read without a step.
-    gone_now: StdUsize,
-    /// Handles that were ever made. When all of them have gone it stays so.
+    /// The number of dropped handles, which loom orders.
+    dropped: AtomicUsize,
+    /// The same, readable without a switch point.
+    dropped_now: StdUsize,
+    /// The number of handles ever made. It does not change once all of them are dropped.
     made: StdUsize,
-    /// Dropped with the last reference, strong or weak; loom reports one that is left at the end of an
+    /// Dropped with the last reference, strong or weak; loom reports one that remains at the end of an
     /// execution.
     leak: Option<Track<()>>,
 }
 
 impl Counts {
     fn is_alive(&self) -> bool {
-        self.gone_now.load(Relaxed) < self.made.load(Relaxed)
+        self.dropped_now.load(Relaxed) < self.made.load(Relaxed)
     }
 }
 
@@ -57,8 +58,8 @@ impl Drop for Counts {
     }
 }
 
-/// Does one of loom's operations in a destructor. When a model has failed, what its threads hold is dropped
-/// without a model around it, and there loom panics: a second panic, which must not leave the destructor.
+/// Performs an operation of loom's in a destructor. After a model has failed, what its threads hold is
+/// dropped outside of the model, where loom panics: a second panic, which must not leave the destructor.
 fn in_drop(operation: impl FnOnce()) {
     if std::thread::panicking() {
         let _ = panic::catch_unwind(AssertUnwindSafe(operation));
@@ -74,8 +75,8 @@ impl<T> Arc<T> {
         Arc {
             value: Some(std::sync::Arc::new(value)),
             counts: std::sync::Arc::new(Counts {
-                gone: AtomicUsize::new(0),
-                gone_now: StdUsize::new(0),
+                dropped: AtomicUsize::new(0),
+                dropped_now: StdUsize::new(0),
                 made: StdUsize::new(1),
                 leak: Some(Track::new(())),
             }),
@@ -83,13 +84,13 @@ impl<T> Arc<T> {
     }
 
     pub fn into_inner(mut this: Self) -> Option<T> {
-        this.let_go().and_then(std::sync::Arc::into_inner)
+        this.release().and_then(std::sync::Arc::into_inner)
     }
 }
 
 #[expect(missing_docs, reason = "each call is std's of the same name")]
 impl<T: ?Sized> Arc<T> {
-    /// No step: see the module's doc.
+    /// No switch point: see the module's documentation.
     pub fn downgrade(this: &Self) -> Weak<T> {
         Weak { value: std::sync::Arc::downgrade(this.value()), counts: std::sync::Arc::clone(&this.counts) }
     }
@@ -103,18 +104,18 @@ impl<T: ?Sized> Arc<T> {
     }
 
     fn value(&self) -> &std::sync::Arc<T> {
-        self.value.as_ref().expect("only a handle that goes lets go")
+        self.value.as_ref().expect("only a dropped handle is released")
     }
 
-    /// Counts a handle less, whose share in the value is to be dropped with no step between; `None` if it was
-    /// before.
-    fn let_go(&mut self) -> Option<std::sync::Arc<T>> {
+    /// Counts a handle out and returns its share of the value, to be dropped without a switch point in
+    /// between; `None` if it was counted out before.
+    fn release(&mut self) -> Option<std::sync::Arc<T>> {
         let value = self.value.take()?;
-        // Release, and acquire for the last one, as in std: who drops the value sees what everybody did with
-        // it. A fence is no point at which loom switches.
+        // Release, and acquire for the last handle, as in std: the thread that drops the value sees what all
+        // others did with it. A fence is no switch point.
         in_drop(|| {
-            self.counts.gone.fetch_add(1, Release);
-            self.counts.gone_now.fetch_add(1, Relaxed);
+            self.counts.dropped.fetch_add(1, Release);
+            self.counts.dropped_now.fetch_add(1, Relaxed);
             if !self.counts.is_alive() {
                 fence(Acquire);
             }
@@ -124,23 +125,23 @@ impl<T: ?Sized> Arc<T> {
 }
 
 impl<T: ?Sized> Weak<T> {
-    /// As std's: `None` once the last [`Arc`] has gone.
+    /// Like std's: `None` once the last [`Arc`] was dropped.
     pub fn upgrade(&self) -> Option<Arc<T>> {
         loop {
-            let gone = self.counts.gone_now.load(Relaxed);
+            let dropped = self.counts.dropped_now.load(Relaxed);
             if !self.counts.is_alive() {
-                // It stays so. What finds nothing acquires nothing, as in std.
-                self.counts.gone.fetch_add(0, Relaxed);
+                // This is final. As in std, a failure acquires nothing.
+                self.counts.dropped.fetch_add(0, Relaxed);
                 return None;
             }
-            // If no handle has gone in the moment before this step, there is one still.
-            if self.counts.gone.compare_exchange(gone, gone, Acquire, Relaxed).is_ok() {
+            // If no handle was dropped since the load, there is still one.
+            if self.counts.dropped.compare_exchange(dropped, dropped, Acquire, Relaxed).is_ok() {
                 break;
             }
         }
         self.counts.made.fetch_add(1, Relaxed);
         let value = self.value.upgrade();
-        assert!(value.is_some(), "the door's count of strong handles differs from std's");
+        assert!(value.is_some(), "the facade's count of strong handles differs from std's");
         Some(Arc { value, counts: std::sync::Arc::clone(&self.counts) })
     }
 }
@@ -154,7 +155,7 @@ impl<T: ?Sized> Clone for Arc<T> {
 
 impl<T: ?Sized> Drop for Arc<T> {
     fn drop(&mut self) {
-        drop(self.let_go());
+        drop(self.release());
     }
 }
 
