@@ -17,19 +17,19 @@
 //! follow each other without end. So an ordinary panic leaks nothing, and a panicking payload at most one
 //! box.
 //!
-//! # While another panic unwinds
-//! A panic that *leaves* a destructor while its thread unwinds ends the process; one that is caught within
-//! does not. So a destructor of ours drops what is the caller's by [`drop_here`] or [`drop_each`], which
-//! contain the panic in that case, and code of ours that is about to resume a panic drops what it has left
-//! first. What they cannot reach is a value in the caller's own frames, and one whose fields panic in their
-//! drops twice: there the language's rule holds.
+//! # During another panic
+//! A panic that *leaves* a destructor during unwinding aborts the process; one that is caught inside does
+//! not. So this crate's destructors drop the caller's values with [`drop_here`] or [`drop_each`], which
+//! contain the panic in that case, and code that is about to resume a panic drops what it holds first. Two
+//! cases are out of reach, where the language's rule applies: a value in the caller's own frames, and a value
+//! with two fields that panic when dropped.
 //!
-//! # Afterwards
-//! Every type of this crate may be used after a panic passed by, and so implements `UnwindSafe` and
-//! `RefUnwindSafe`. These ask whether a panic can leave a broken state behind that somebody sees afterwards. It
-//! cannot: none of the caller's code runs under a lock of ours, so no panic of the caller's unwinds through one,
-//! and our own code leaves the state consistent at every unlock. The traits are not derived by themselves only
-//! because locks and cells are assumed to be at risk.
+//! # Unwind safety
+//! Every type of this crate can be used after a panic, and so implements `UnwindSafe` and `RefUnwindSafe`.
+//! These traits ask whether a panic can leave a broken state behind for a later observer. It cannot: none of
+//! the caller's code runs under a lock of this crate, so no panic of the caller's unwinds through one, and
+//! the crate's own code leaves the state consistent at every unlock. The traits are not implemented
+//! automatically only because locks and cells are assumed to be at risk.
 
 use std::any::Any;
 use std::mem::{self, needs_drop};
@@ -53,7 +53,7 @@ pub(crate) fn said(payload: &(dyn Any + Send)) -> &str {
 
 /// Calls the caller's code; `Err` is the payload of its panic.
 ///
-/// No `UnwindSafe` is asked for: see the end of the module's docs.
+/// It needs no `UnwindSafe`: see the end of the module's documentation.
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))

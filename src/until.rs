@@ -57,7 +57,7 @@ pub struct Until<'a> {
     token: Option<&'a CancelToken>,
     /// The clock for `time`, if it is neither the token's nor the system's.
     clock: Option<&'a Clock>,
-    /// The token only has the waiter look again: see [`woken_by`](Until::woken_by).
+    /// The token only makes the waiter try again: see [`woken_by`](Until::woken_by).
     looks_again: bool,
 }
 
@@ -79,8 +79,8 @@ impl<'a> Until<'a> {
         Until { time, token: None, clock: None, looks_again: false }
     }
 
-    /// No limit, and a token of ours that has the waiter look again. It opens no cycle, so the wait is written
-    /// down for the wait-for graph all the same.
+    /// Makes an unlimited wait that is interrupted by a token of this crate, so that the waiter tries again.
+    /// Such a token breaks no cycle, so the wait still has an edge in the wait-for graph.
     pub(crate) fn woken_by(token: &'a CancelToken) -> Self {
         Until { looks_again: true, ..Until::from(token) }
     }
@@ -152,7 +152,9 @@ impl<'a> Until<'a> {
             // threads may be faster each time the point looks ready.
             limit.check()?;
             if !limit.spin(|| point.looks_ready()) {
-                // Woken by whoever makes an attempt worth while; `join` says why that cannot be missed.
+                // Waits for a change that makes an attempt worth repeating. The thread that makes the change
+                // takes the waiter out of the list and wakes it. `join` checks for the change in the critical
+                // section in which the waiter joins the list, so the wake-up cannot be missed.
                 let waiter = Waiter::new();
                 if point.join(&waiter) {
                     let _edge = limit.enter_graph(&waiter, point);

@@ -296,7 +296,7 @@ impl CancelToken {
         Node::done(&self.node)
     }
 
-    /// Ends the wait in `slot` with `outcome` when the token is cancelled: now, if it is.
+    /// Ends `waiter` with `outcome` when the token is cancelled, or at once if it already is.
     pub(crate) fn end_wait(&self, waiter: &Waiter, outcome: Outcome) -> Option<Watch<'_>> {
         match Node::watch(&self.node, Watcher::Waiter(waiter.clone(), outcome)) {
             Ok(key) => Some(Watch::new(&self.node, key)),

@@ -1,4 +1,4 @@
-//! A limit whose clock has started: how long a sleep may last, and who else ends it.
+//! A limit whose time has started, and the sleep that it ends.
 
 use std::time::Instant;
 
@@ -7,25 +7,25 @@ use crate::clock::{Alarm, Clock, Sleeper};
 use crate::error::WaitError;
 use crate::wait::{Outcome, WaitPoint, Waiter, graph, spin_within};
 
-/// A limit whose clock has started.
+/// A limit whose time has started.
 #[derive(Debug)]
 pub(crate) struct Limit<'a> {
     pub(super) token: Option<&'a CancelToken>,
     pub(super) deadline: Option<Instant>,
     pub(super) clock: Source<'a>,
-    /// The token is no limit.
+    /// The token does not end the wait for good: see [`Until::woken_by`](super::Until::woken_by).
     pub(super) looks_again: bool,
 }
 
-/// The clock that a limit is read on.
+/// The clock of a limit.
 #[derive(Debug)]
 pub(super) enum Source<'a> {
     Named(&'a Clock),
-    /// That of the thread that the limit started on.
+    /// The clock of the thread on which the limit started.
     Current(Clock),
 }
 
-/// A time that a waiter waits for as for other things.
+/// A time that is one of the conditions of a wait.
 pub(crate) struct Timed {
     pub(crate) waiter: Waiter,
     pub(crate) clock: Clock,
@@ -44,7 +44,7 @@ impl Source<'_> {
 }
 
 impl<'a> Limit<'a> {
-    /// When the limit's own time passes, on its clock.
+    /// The limit's own deadline, on its clock.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -57,7 +57,7 @@ impl<'a> Limit<'a> {
         self.token
     }
 
-    /// Writes down what this thread is about to wait for, unless the limit may end the wait.
+    /// Adds an edge to the wait-for graph, unless the limit may end the wait.
     pub(super) fn enter_graph(
         &self,
         waiter: &Waiter,
@@ -66,22 +66,21 @@ impl<'a> Limit<'a> {
         if self.is_unlimited() { graph::enter(|| point.awaited(), waiter, !point.must_stay()) } else { None }
     }
 
-    /// True if nothing will ever end the wait but what is waited for.
+    /// True if only the condition can end the wait.
     pub(crate) fn is_unlimited(&self) -> bool {
         self.deadline.is_none() && (self.token.is_none() || self.looks_again)
     }
 
-    /// Sleeps until the waiter is granted or the limit ends its wait.
+    /// Sleeps until `waiter` is granted or the limit ends it.
     ///
-    /// The limit's token and clock are told of the waiter before the sleep and forget it afterwards. Each of
-    /// them ends the waiter on the spot if its own end has come, so there is no moment at which an end could
-    /// be missed.
+    /// The waiter is registered with the limit's token and clock during the sleep. Each of them ends the
+    /// waiter at once if its own end has already come, so no end is missed between the check and the sleep.
     pub(crate) fn sleep(&self, waiter: &Waiter) -> Result<(), WaitError> {
         self.sleep_within(waiter, self.deadline, [], None)
     }
 
-    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if timed out. On a manual clock somebody
-    /// else must see to that.
+    /// Like [`Limit::sleep`], and also fails with `TimedOut` at `at` of `clock`. On a manual clock the caller
+    /// must have registered the waiter for that time.
     pub(crate) fn sleep_before(
         &self,
         waiter: &Waiter,
@@ -92,8 +91,8 @@ impl<'a> Limit<'a> {
         self.sleep_within(waiter, self.deadline, at.map(|_| clock), system)
     }
 
-    /// Like [`Limit::sleep`], and also wakes at `at` of `clock`, as if granted: what is waited for is that
-    /// time. If the limit passes at the same instant, that is success.
+    /// Like [`Limit::sleep`], and also succeeds at `at` of `clock`: that time is the condition. If the limit
+    /// ends at the same instant, that is success.
     pub(crate) fn sleep_to(
         &self,
         waiter: &Waiter,
@@ -104,12 +103,12 @@ impl<'a> Limit<'a> {
         self.sleep_among(waiter, timed.as_slice())
     }
 
-    /// Like [`Limit::sleep`], and also wakes at each of these times, as if granted. If the limit passes at
-    /// the same instant as one of them, that is success.
+    /// Like [`Limit::sleep`], and also succeeds at each of these times. If the limit ends at the same instant
+    /// as one of them, that is success.
     pub(crate) fn sleep_among(&self, waiter: &Waiter, times: &[Timed]) -> Result<(), WaitError> {
         let _alarms: Vec<Alarm> =
             times.iter().filter_map(|timed| timed.clock.end_at(timed.at, &timed.waiter, Ok(()))).collect();
-        // What can never come first needs no alarm.
+        // A deadline that cannot come first needs no alarm.
         let never_first =
             |own: &Instant| times.iter().any(|timed| timed.clock.is_same(self.clock()) && timed.at <= *own);
         let deadline = self.deadline.filter(|own| !never_first(own));
@@ -118,7 +117,7 @@ impl<'a> Limit<'a> {
         self.sleep_within(waiter, deadline, clocks, system.map(|at| (at, Ok(()))))
     }
 
-    /// True if the limit's own time, or its token's, is sure to pass before `at` of `clock`; `None` is never.
+    /// True if the limit or its token is sure to end before `at` of `clock`; `None` means never.
     pub(crate) fn ends_before(&self, clock: &Clock, at: Option<Instant>) -> bool {
         let own = self.deadline.filter(|_| self.clock().is_same(clock));
         let token = self.token.filter(|token| token.clock().is_same(clock));
@@ -126,8 +125,8 @@ impl<'a> Limit<'a> {
         end.is_some_and(|end| at.is_none_or(|at| end < at))
     }
 
-    /// Sleeps with `clocks` counting this thread besides the limit's own, and at the latest until an instant
-    /// of the system's clock, as it says for that case.
+    /// Sleeps until `waiter` ends, or until `also`, an instant of the system's clock with the outcome for it.
+    /// The `clocks` count this thread as a sleeper, in addition to the limit's own.
     fn sleep_within<'c>(
         &self,
         waiter: &Waiter,
@@ -137,13 +136,14 @@ impl<'a> Limit<'a> {
     ) -> Result<(), WaitError> {
         let _watch = self.token.map(|token| token.end_wait(waiter, Err(WaitError::Cancelled)));
         let _alarm = deadline.and_then(|at| self.clock().end_at(at, waiter, TIMED_OUT));
-        // Last, so that a thread that is counted has nothing left to do but sleep.
+        // Counted last, so that a counted thread has nothing left to do but sleep: a test advances the clock
+        // as soon as it has counted the sleepers that it expects.
         let _counted = self.count_sleeper(waiter, clocks);
         let deadline = deadline.filter(|_| self.clock().is_system());
         let token_deadline =
             self.token.and_then(|token| token.deadline().filter(|_| token.clock().is_system()));
         let late = earliest(deadline, token_deadline).map(|at| (at, TIMED_OUT));
-        // In a tie, what is not the limit.
+        // Tie: the condition wins over the limit.
         let latest = match (also, late) {
             (Some(also), Some(late)) if late.0 < also.0 => Some(late),
             (also, late) => also.or(late),
@@ -154,8 +154,8 @@ impl<'a> Limit<'a> {
         }
     }
 
-    /// Counts this thread once on each manual clock that has a deadline for its sleep: the limit's, its
-    /// token's, and `also`.
+    /// Counts this thread as a sleeper, once on each manual clock that has a deadline for its sleep: the
+    /// limit's, the token's, and `also`.
     fn count_sleeper<'c>(
         &self,
         waiter: &Waiter,
@@ -164,7 +164,7 @@ impl<'a> Limit<'a> {
         let own = self.deadline.map(|_| self.clock());
         let token = self.token.filter(|token| token.deadline().is_some()).map(CancelToken::clock);
         let clocks = own.into_iter().chain(token).cloned().chain(also.into_iter().cloned());
-        // The system's clock counts nobody, so nothing is allocated for it.
+        // The system's clock counts no sleepers, so nothing is allocated for it.
         let mut counted: Vec<(Clock, Sleeper)> = Vec::new();
         for clock in clocks {
             if counted.iter().any(|(other, _)| other.is_same(&clock)) {
@@ -177,18 +177,18 @@ impl<'a> Limit<'a> {
         counted
     }
 
-    /// Looks out for `ready` a few microseconds at most, and not beyond the limit; says whether it came true.
-    pub(crate) fn look_out(&self, ready: impl FnMut() -> bool) -> bool {
+    /// Spins until `ready`, for a few microseconds and not beyond the limit. Returns whether it became true.
+    pub(crate) fn spin(&self, ready: impl FnMut() -> bool) -> bool {
         spin_within(ready, |now| self.is_over(now))
     }
 
-    /// True if the limit has passed at `now` of the system's clock.
+    /// True if the limit has ended at `now` of the system's clock.
     fn is_over(&self, now: Instant) -> bool {
         let now = || if self.clock().is_system() { now } else { self.clock().now() };
         self.token.is_some_and(CancelToken::is_cancelled) || self.deadline.is_some_and(|at| now() >= at)
     }
 
-    /// Whether the limit has passed. Reads the clock only if there is a deadline.
+    /// Fails if the limit has ended. Reads the clock only if there is a deadline.
     pub(crate) fn check(&self) -> Result<(), WaitError> {
         if let Some(token) = self.token {
             token.check()?;
@@ -199,7 +199,8 @@ impl<'a> Limit<'a> {
         }
     }
 
-    /// Whose time it was that passed. `check` cancels a token whose deadline has come.
+    /// The error for a deadline that passed: the limit's own or the token's. `check` cancels a token whose
+    /// deadline has passed.
     fn late(&self) -> WaitError {
         match self.token.map(CancelToken::check) {
             Some(Err(cancelled)) => cancelled.into(),

@@ -100,10 +100,10 @@ fn write(awaited: Arc<dyn Awaited>, waiter: &Waiter, refusable: bool) -> Option<
     let mut wakes = Vec::new();
     let mut waits = WAITS.lock();
     let before = waits.insert(thread, Wait { awaited, waiter: waiter.clone(), refusable });
-    while let Some(told) = to_be_told(&waits, thread) {
-        // `None`: it was granted between the look and now, and goes on.
-        wakes.extend(waits[&told].waiter.end(Err(WaitError::WouldDeadlock)));
-        if told == thread {
+    while let Some(victim) = find_victim(&waits, thread) {
+        // `None` if the waiter was granted since the search; then that thread continues.
+        wakes.extend(waits[&victim].waiter.end(Err(WaitError::WouldDeadlock)));
+        if victim == thread {
             break;
         }
     }

@@ -65,14 +65,14 @@ pub(crate) trait WaitPoint {
     /// A cheap guess whether an attempt would succeed now. It never blocks on a lock.
     fn looks_ready(&self) -> bool;
 
-    /// Puts the waiter into the list, unless an attempt might succeed by now: both found in one critical
-    /// section of the lock that everybody takes who could let it succeed. Says whether it is in the list.
+    /// Puts the waiter into the list, unless an attempt might succeed by now. Both happen in one critical
+    /// section of the lock under which attempts come to succeed. Returns whether the waiter is in the list.
     fn join(&self, waiter: &Waiter) -> bool;
 
-    /// Takes the waiter out of the list, if it is there.
+    /// Removes the waiter from the list, if it is there.
     fn leave(&self, waiter: &Waiter);
 
-    /// A waiter that was granted will make no attempt: another one is granted, if that is worth while.
+    /// Called when a granted waiter will make no attempt: grants another one, if its attempt may succeed.
     fn pass_on(&self) {}
 
     /// Called when the waiter has lost to others [too often](turns::PATIENCE): if they could be faster for
@@ -82,7 +82,7 @@ pub(crate) trait WaitPoint {
     /// Ends the turn, if there is one, before the wait point is dropped.
     fn end_turn(&self) {}
 
-    /// What this thread would wait for, if certain threads alone can bring it.
+    /// What this thread would wait for, if only certain threads can provide it.
     fn awaited(&self) -> Option<Arc<dyn graph::Awaited>> {
         None
     }

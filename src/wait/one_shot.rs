@@ -207,7 +207,7 @@ impl<F, V> OneShot<F, V> {
     /// did.
     pub(crate) fn abandon_unless_awaited(&self) -> bool {
         let mut state = self.state.lock();
-        let unwanted = state.joiners.len() == 0;
+        let unwanted = state.joiners.is_empty();
         if unwanted {
             state.end(Stage::Gone);
         }
@@ -263,7 +263,8 @@ impl<F, V> WaitPoint for OneShot<F, V> {
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // Whoever ends it does so under this lock and takes everybody out of the list.
+        // Waits for a result or its absence. Either is written under this lock, together with taking all
+        // waiters out of the list, so no wake-up is missed.
         let mut state = self.state.lock();
         let must_wait = !state.is_finished();
         if must_wait {

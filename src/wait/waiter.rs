@@ -12,8 +12,8 @@ pub(crate) type Outcome = Result<(), WaitError>;
 
 /// A place to sleep, once; a clone is the same one.
 ///
-/// A thread that waits for several things stands in several lists, [for one thing](Waiter::stand_for) in each;
-/// the outcome says for which of them.
+/// A thread that waits for several things stands in several lists, [for one thing](Waiter::stand_for) in
+/// each; the outcome says for which of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter {
     wait: Arc<Wait>,

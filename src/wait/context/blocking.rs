@@ -41,7 +41,7 @@ pub(crate) struct Observed(());
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        // Dropped when the list is free again: it may be the last reference.
+        // Dropped after the list is released: it may be the last reference.
         let observer = with(|context| context.with_observers(Vec::pop));
         drop(observer);
     }

@@ -18,14 +18,14 @@ use crate::panics;
 /// caller's own drops take.
 const LINKS: u32 = 32;
 
-/// A handle's result that is dropped when the outermost drop has come so far, which leaves none of them.
+/// A drop that is left for the outermost one, which empties the list before it returns.
 pub(super) type Later = Box<dyn FnOnce()>;
 
 /// Drops the contents of a handle: with `here`, or, if too many such drops are nested on this stack, with
 /// what `later` returns, after they have returned.
 #[inline]
 pub(crate) fn drop_link<V>(held: V, here: impl FnOnce(V), later: impl FnOnce(V) -> Box<dyn FnOnce()>) {
-    // A model's thread-locals end with their thread, destructor or not; then nothing is counted.
+    // `None` in a model, whose thread-locals end with their thread; then links are not counted.
     let Some(depth) = with(|context| context.links.get()) else { return here(held) };
     if depth >= LINKS {
         let later = later(held);
@@ -62,13 +62,12 @@ impl Drop for Link {
 }
 
 impl Context {
-    /// Drops what was left, and what that leaves. This drop is under way meanwhile, so each begins at the
-    /// second link.
+    /// Runs the drops that were left, and those that they leave. This drop is still on the stack, so each
+    /// begins as the second link.
     #[inline]
     fn drop_later(&self) {
         while let Some(batch) = self.take_later() {
-            // What is run here is the caller's drops, which nobody may unwind into: the others are to go as
-            // well.
+            // Contained: the list holds the caller's drops, and a panic of one must not skip the others.
             batch.into_iter().for_each(|drop| _ = panics::contain(drop));
         }
     }

@@ -1,30 +1,31 @@
-//! For whom a helper works while somebody waits for it.
+//! What a helper takes over from the thread that waits for it.
 
 use super::{Inside, Observers, inherited, observed_by, observers, work_for};
 use crate::clock::Clock;
 
-/// What a thread takes over from the one that waits for it: the pools and groups that it is inside of, the
-/// clock that it reads, and those who count its sleeps.
+/// What a thread takes over from the one that waits for it: the pools and groups that it works for, the clock
+/// that it reads, and the observers that count its sleeps.
 pub(crate) struct Inherited {
     inside: Inside,
     clock: Clock,
     observers: Observers,
-    /// The thread does nothing but wait, and is not told of as waiting: the helper is in its place.
+    /// The waiting thread only waits, and unobserved: the helper replaces it.
     whole: bool,
 }
 
 impl Inherited {
-    /// This thread's.
+    /// Captures the context of this thread.
     pub(crate) fn current() -> Self {
         Inherited { inside: Inside::current(), clock: Clock::current(), observers: inherited(), whole: false }
     }
 
-    /// This thread's, for a helper that takes its place while it waits [unobserved](super::unobserved).
+    /// Captures the context of this thread for a helper that replaces it while it waits
+    /// [unobserved](super::unobserved).
     pub(crate) fn whole() -> Self {
         Inherited { inside: Inside::current(), clock: Clock::current(), observers: observers(), whole: true }
     }
 
-    /// Does `f` in the place of the thread that this was taken from.
+    /// Calls `f` in the captured context.
     pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let _inside = self.inside.enter();
         let _clock = self.clock.enter();

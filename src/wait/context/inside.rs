@@ -1,37 +1,37 @@
-//! For which pools a thread works: whose workers wait for it, or are it.
+//! The pools and groups that a thread works for, so that a call that would wait for itself can be refused.
 //!
 //! A worker that waits for room in the queue of its own pool, or for a task in it, may wait for itself. So
-//! does a thread that helps a worker with a scope: the worker waits for the helper. Such threads are *inside*
-//! the pool, and its calls treat them alike.
+//! may a thread that helps a worker with a scope, since the worker waits for the helper. Such threads are
+//! *inside* the pool, whose methods treat them alike.
 //!
-//! The threads that run a group's tasks are inside the group, in the same sense: a task that waits for its
+//! Threads that run the tasks of a group are inside the group in the same sense: a task that waits for its
 //! own group would wait for itself.
 
 use super::with;
 
-/// Pools and groups, by the addresses of what their threads share. Each is alive for as long as somebody is
-/// inside it, so no address is that of a later pool.
+/// Pools and groups, by the addresses of their shared state. The state is alive while any thread is inside,
+/// so no address is reused by a later pool.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inside(Vec<usize>);
 
 impl Inside {
-    /// Where this thread is.
+    /// The pools and groups that this thread is inside.
     pub(crate) fn current() -> Self {
         with(|context| context.with_inside(|inside| Inside(inside.clone()))).unwrap_or_default()
     }
 
-    /// Inside that one pool.
+    /// That one pool.
     pub(crate) fn of(pool: usize) -> Self {
         Inside(vec![pool])
     }
 
-    /// Puts this thread there, besides where it is, until the guard is dropped.
+    /// Puts this thread inside these too, until the guard is dropped.
     pub(crate) fn enter(&self) -> Entered {
         enter_all(&self.0)
     }
 }
 
-/// Puts this thread inside one more, until the guard is dropped.
+/// Puts this thread inside one more pool or group, until the guard is dropped.
 pub(crate) fn enter(key: usize) -> Entered {
     enter_all(&[key])
 }
@@ -48,7 +48,7 @@ fn enter_all(keys: &[usize]) -> Entered {
             Entered { before }
         })
     });
-    // Not `unwrap_or`: dropping one puts the thread back.
+    // Not `unwrap_or`, which would drop its argument, and with it restore an earlier state.
     entered.unwrap_or_else(|| Entered { before: 0 })
 }
 
@@ -58,8 +58,8 @@ pub(crate) fn is_inside(pool: usize) -> bool {
     with(|context| context.with_inside(|inside| inside.contains(&pool))).unwrap_or(false)
 }
 
-/// See [`Inside::enter`]. Guards are dropped in the reverse of the order in which they were made.
-#[must_use = "dropping it puts the thread back"]
+/// See [`Inside::enter`]. Guards are dropped in the reverse order of their creation.
+#[must_use = "dropping it restores the earlier state"]
 pub(crate) struct Entered {
     before: usize,
 }

@@ -1,20 +1,21 @@
-//! What the crate knows of the thread that it runs on.
+//! What the crate stores about each thread.
 //!
-//! Which pools and groups the thread works for, who hears of its sleeps, which locks it holds that are not
-//! reentrant, which clock it reads, how deep tasks and drops are nested on its stack, and whether it is one of
-//! the crate's own. A child module has each part that is more than a flag.
+//! The pools and groups that the thread works for, the observers of its sleeps, the non-reentrant locks that
+//! it holds, the clock that it reads, the depth of nested tasks and drops on its stack, and whether it is a
+//! thread of the crate. Each part that is more than a flag has a child module.
 //!
-//! All of it is one thread-local *without a destructor*: a thread that is on its way out runs the destructors
-//! of its other thread-locals, these may call anything of this crate, and find the context as it was. With a
-//! destructor it would be gone by then, depending on which thread-local was used first, and the call would
-//! abort the process.
+//! All of it is one thread-local *without a destructor*: an exiting thread runs the destructors of its other
+//! thread-locals, which may call anything in this crate and find the context intact. With a destructor the
+//! context could be gone by then, depending on which thread-local was used first, and the call would abort
+//! the process.
 //!
-//! What has no destructor must not own memory. So the lists are emptied by the guards that filled them, and
-//! what they have allocated is freed by [`Tidy`], a thread-local with a destructor that nothing depends on;
-//! once that has gone, the guard that empties a list frees it.
+//! A thread-local without a destructor must not own memory at the end. So the guards that fill the lists
+//! empty them again, and the allocations are freed by [`Tidy`], a thread-local with a destructor that nothing
+//! depends on. After `Tidy` has run, the guard that empties a list frees it.
 //!
-//! One more thread-local of the crate's is elsewhere: a pool's worker finds its local queue by one of the
-//! pool's own, since that queue's type belongs there, and a trait object here would cost each submit a call.
+//! One other thread-local exists in the crate: a pool's worker finds its local queue through one of the
+//! pool's own, since the type of the queue belongs there, and a trait object here would cost each submit an
+//! indirect call.
 
 mod blocking;
 mod chain;
@@ -36,30 +37,30 @@ use crate::sync::{Arc, sized, thread_local};
 use chain::Later;
 use nesting::Nesting;
 
-/// See the module.
+/// See the module's documentation.
 pub(crate) struct Context {
-    /// The pools and groups that the thread is inside of, innermost last.
+    /// The pools and groups that the thread works for, innermost last.
     inside: List<usize>,
-    /// Those who hear of the thread's sleeps, outermost first.
+    /// The observers of the thread's sleeps, outermost first.
     observers: List<Arc<dyn Blocking>>,
-    /// The monitors that the thread has locked, by their addresses; almost always none or one.
+    /// The addresses of the monitors that the thread has locked; almost always none or one.
     monitors: List<usize>,
-    /// The map whose lock the thread took last, by its address; 0 if it holds none.
+    /// The address of the map whose lock the thread took last; 0 if it holds none.
     map: Cell<usize>,
-    /// The maps around that one, outermost first; almost always none.
+    /// The addresses of the maps locked before that one, outermost first; almost always none.
     outer_maps: List<usize>,
     clocks: List<Clock>,
     nesting: Cell<Nesting>,
-    /// Drops of handles that are under way inside each other.
+    /// The number of nested drops of handles: see [`drop_link`].
     links: Cell<u32>,
-    /// What is left to be dropped when the outermost of those drops has come so far.
+    /// The drops that are left for the outermost of them.
     later: List<Later>,
     owes: Cell<usize>,
-    /// Of [`random`]; 0 before it is used.
+    /// The state of [`random`]; 0 before its first use.
     dice: Cell<u64>,
     is_helper: Cell<bool>,
     is_leaving: Cell<bool>,
-    /// [`Tidy`] has gone: whoever empties a list frees it.
+    /// [`Tidy`] has run: the guard that empties a list frees it.
     is_tidied: Cell<bool>,
 }
 
@@ -93,18 +94,19 @@ thread_local! {
     static TIDY: Tidy = const { Tidy };
 }
 
-// With a destructor the context would not outlive those of other thread-locals.
+// With a destructor the context would not outlive other thread-locals.
 const _: () = assert!(!std::mem::needs_drop::<Context>());
 
-/// Calls `f` with this thread's context. `None` happens in models alone, whose thread-locals end with their
-/// thread, destructor or not.
+/// Calls `f` with this thread's context. `None` occurs only in models, whose thread-locals end with their
+/// thread even without a destructor.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> Option<R> {
     CONTEXT.try_with(f).ok()
 }
 
-/// A random number, by Marsaglia's xorshift and Vigna's multiplication: for choices that are to be even, not
-/// secret. A thread's numbers follow from where its context lies; those of a model are the same in every execution.
+/// Returns a random number, by Marsaglia's xorshift and Vigna's multiplication: for choices that must be
+/// even, not unpredictable. The address of the thread's context is the seed; in a model the numbers are the
+/// same in every execution.
 #[inline]
 pub(crate) fn random() -> u64 {
     with(|context| {
@@ -121,14 +123,14 @@ pub(crate) fn random() -> u64 {
     .unwrap_or(0)
 }
 
-/// Not 0. Neighbouring threads have contexts at neighbouring addresses, so the bits are spread.
+/// A seed that is not 0. The contexts of threads may lie close together, so the bits are spread.
 #[cold]
 fn seed(address: usize) -> u64 {
     (sized(address, 1) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1
 }
 
-/// A number that no other living thread has: where its context is. A tenth of the cost of asking for the
-/// thread's id.
+/// Returns a number that no other living thread has: the address of its context. That takes a tenth of the
+/// time of reading the thread's id.
 #[inline]
 pub(crate) fn this_thread() -> usize {
     with(|context| std::ptr::from_ref(context).addr()).unwrap_or(0)
@@ -141,31 +143,31 @@ impl Context {
         self.with_list(&self.monitors, f)
     }
 
-    /// The map whose lock the thread took last.
+    /// The address of the map whose lock the thread took last.
     #[inline]
     pub(crate) fn map(&self) -> &Cell<usize> {
         &self.map
     }
 
-    /// The maps around that one.
+    /// The addresses of the maps locked before that one.
     pub(crate) fn with_outer_maps<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
         self.with_list(&self.outer_maps, f)
     }
 
-    /// The clocks that stand in the place of the system's, innermost last; almost always none. The last
-    /// reference to one may lead to the caller's code, so it is not dropped in `f`.
+    /// The clocks that replace the system's clock, innermost last; almost always none. `f` must not drop one,
+    /// since the last reference may run the caller's code.
     #[inline]
     pub(crate) fn with_clocks<R>(&self, f: impl FnOnce(&mut Vec<Clock>) -> R) -> R {
         self.with_list(&self.clocks, f)
     }
 
-    /// None of the caller's code may run in `f`.
+    /// `f` must not run the caller's code.
     #[inline]
     fn with_list<T, R>(&self, list: &List<T>, f: impl FnOnce(&mut Vec<T>) -> R) -> R {
         let mut list = list.0.borrow_mut();
         let (was_empty, result) = (list.is_empty(), f(&mut list));
         if was_empty && !list.is_empty() {
-            // Has the memory freed when the thread ends.
+            // Registers the destructor that frees the memory when the thread exits.
             let _ = TIDY.try_with(|_| ());
         } else if self.is_tidied.get() && list.is_empty() {
             **list = Vec::new();
@@ -173,22 +175,22 @@ impl Context {
         result
     }
 
-    /// Others may wait for what this thread does now, once more.
+    /// Increments the number of results that this thread owes.
     pub(crate) fn owe(&self) {
         self.owes.set(self.owes.get() + 1);
     }
 
-    /// Takes one [`owe`](Context::owe) back.
+    /// Decrements it.
     pub(crate) fn settle(&self) {
         self.owes.set(self.owes.get() - 1);
     }
 
-    /// Whether somebody may wait for what this thread does now.
+    /// Whether other threads may wait for this one.
     pub(crate) fn is_owing(&self) -> bool {
         self.owes.get() > 0
     }
 
-    /// Whether this is one of the [cache](super::cache)'s threads.
+    /// Whether this thread belongs to the thread [cache](super::cache).
     pub(crate) fn is_helper(&self) -> bool {
         self.is_helper.get()
     }
@@ -197,25 +199,25 @@ impl Context {
         self.is_helper.set(true);
     }
 
-    /// Whether this is a thread of the crate's that has done its work.
+    /// Whether this is a thread of the crate that has finished its work.
     pub(crate) fn is_leaving(&self) -> bool {
         self.is_leaving.get()
     }
 
-    /// The thread has done its work: what it runs from here on are the destructors of thread-locals.
+    /// Records that the thread has finished its work: from here on it runs only destructors of thread-locals.
     pub(crate) fn leave(&self) {
         self.is_leaving.set(true);
     }
 }
 
-/// Frees the memory of the lists when the thread ends.
+/// Frees the memory of the lists when the thread exits.
 struct Tidy;
 
 impl Drop for Tidy {
     fn drop(&mut self) {
         with(|context| {
             context.is_tidied.set(true);
-            // Frees what is empty.
+            // Each access frees the list if it is empty.
             let Context { inside, observers, monitors, outer_maps, clocks, later, .. } = context;
             for list in [inside, monitors, outer_maps] {
                 context.with_list(list, |_| ());

@@ -1,17 +1,17 @@
-//! How deep tasks run inside each other on the thread's stack.
+//! The depth of tasks nested on a thread's stack.
 
 use super::with;
 use crate::sync::sized;
 
-/// Tasks inside each other on one stack.
+/// The number of tasks nested on one stack.
 const LEVELS: u32 = sized(64, 1) as u32;
-/// What they may take of the stack, of which a thread has 2 MiB where nothing else is said.
+/// The stack that they may use. A thread has a stack of 2 MiB by default.
 const BYTES: usize = 256 << 10;
 
 #[derive(Clone, Copy)]
 pub(super) struct Nesting {
     levels: u32,
-    /// Where the stack was at the first level.
+    /// The stack address at the first level.
     base: usize,
 }
 
@@ -24,8 +24,8 @@ fn current() -> Nesting {
     with(|context| context.nesting.get()).unwrap_or(Nesting::NONE)
 }
 
-/// Another task runs on this thread's stack, inside the one that runs there, until the guard is dropped.
-/// `None` if it should not, because too many do.
+/// Enters another level of nesting, until the guard is dropped. `None` if the tasks on this stack are nested
+/// too deeply already.
 #[inline]
 pub(crate) fn enter_nested() -> Option<Nested> {
     let before = current();
@@ -34,13 +34,13 @@ pub(crate) fn enter_nested() -> Option<Nested> {
     (before.levels < LEVELS && here.abs_diff(base) < BYTES).then(|| Nested::new(before, base))
 }
 
-/// Counts a level more than [`enter_nested`] allows.
+/// Enters a level even if [`enter_nested`] would not.
 pub(crate) fn enter_anyway() -> Nested {
     let before = current();
     Nested::new(before, before.base)
 }
 
-/// See [`enter_nested`]. Guards are dropped in the reverse of the order in which they were made.
+/// See [`enter_nested`]. Guards are dropped in the reverse order of their creation.
 #[must_use = "dropping it ends the level"]
 pub(crate) struct Nested {
     before: Nesting,

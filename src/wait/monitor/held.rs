@@ -27,7 +27,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         context::with(|context| {
             context.with_monitors(|held| {
-                // Guards may be dropped in any order; the last is by far the likeliest.
+                // Guards may be dropped in any order, most often in reverse.
                 if let Some(at) = held.iter().rposition(|other| *other == self.0) {
                     held.swap_remove(at);
                 }

@@ -203,8 +203,8 @@ where
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // Waits for an output or the end. Both come about under the locks held here, so either this check sees
-        // them, or the thread that brings them about sees `wanted` and the waiter: invariant 3.
+        // Waits for an output or the end. Both come about under the locks held here, so either this check
+        // sees them, or the thread that brings them about sees `wanted` and the waiter: invariant 3.
         let mut state = self.shared.state.lock();
         if state.chunks.is_empty() && state.ended.is_some()
             || !self.shared.has_nothing_for(&state, Role::Consumer)

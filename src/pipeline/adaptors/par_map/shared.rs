@@ -206,7 +206,7 @@ where
         let count = contents.inputs.len();
         // While the consumer sleeps, every input is worth it: the item that the consumer waits for may itself
         // wait for one of these.
-        if count == 0 || !contents.owned || state.consumer.len() > 0 {
+        if count == 0 || !contents.owned || !state.consumer.is_empty() {
             return count > 0;
         }
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -247,7 +247,7 @@ where
             }
             Stolen::Back(chunk) => {
                 // If the order does not matter, the consumer waits for this chunk too.
-                chunk.lock().wanted = !self.rules.ordered && state.consumer.len() > 0;
+                chunk.lock().wanted = !self.rules.ordered && !state.consumer.is_empty();
                 state.chunks.insert(index + 1, Arc::clone(&chunk));
                 chunk
             }
@@ -256,7 +256,7 @@ where
 
     /// True if the consumer sleeps and would wait for a chunk that is now added at the end.
     fn is_wanted(&self, state: &State<I, U>) -> bool {
-        state.consumer.len() > 0 && (!self.rules.ordered || state.chunks.is_empty())
+        !state.consumer.is_empty() && (!self.rules.ordered || state.chunks.is_empty())
     }
 
     /// True if a thread of this role may sleep or leave.

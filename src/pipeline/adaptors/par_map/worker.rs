@@ -322,8 +322,8 @@ where
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // Waits for work, the end, or a stop. `wake_worker` and `end_input` take waiters out of the list under
-        // this lock, and `stop` cancels the token that limits the wait, so no wake-up is missed.
+        // Waits for work, the end, or a stop. `wake_worker` and `end_input` take waiters out of the list
+        // under this lock, and `stop` cancels the token that limits the wait, so no wake-up is missed.
         let mut state = self.shared.state.lock();
         if state.stopped || state.ended.is_some() || !self.shared.has_nothing_for(&state, Role::Worker) {
             return false;
