@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn thread_whose_wait_has_ended_can_continue() {
         let mut waits = waits_of(&vec![Some((Needs::One, vec![2])), Some((Needs::One, vec![1]))]);
-        assert_eq!(to_be_told(&waits, 1), Some(1));
+        assert_eq!(find_victim(&waits, 1), Some(1));
         let waiter = waits.get_mut(&2).unwrap().waiter.clone();
         drop(waiter.end(Ok(())));
         assert_eq!(find_victim(&waits, 1), None);
