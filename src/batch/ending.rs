@@ -2,13 +2,15 @@
 //! `shared.rs`.
 
 use super::backlog::OpenBatch;
+use super::handlers::AllHandlers;
 use super::items::Reason;
 use super::report::Report;
 use super::shared::{Shared, State, thread_name};
 use crate::error::WaitError;
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait::Wake;
+use crate::wait::graph::Awaited;
+use crate::wait::{Point, Wake};
 
 impl<T, R> Shared<T, R> {
     /// Hands over what was added before, and waits until it has ended.
@@ -27,7 +29,9 @@ impl<T, R> Shared<T, R> {
             return Err(WaitError::WouldDeadlock);
         }
         // A batch ends in `end`, under this lock, which calls everybody in the list.
-        limit.wait_until_ready(&self.state, |state| &mut state.watchers, |state| state.has_ended(end))
+        let has_ended = |state: &State<T, R>| state.has_ended(end);
+        let any = Arc::clone(&self.handlers) as Arc<dyn Awaited>;
+        Point::new(&self.state, |state| &mut state.watchers, has_ended).brought_by(any).wait(limit)
     }
 
     /// Closes; true if this call did.
@@ -59,7 +63,9 @@ impl<T, R> Shared<T, R> {
     /// Waits until all threads have left.
     pub(super) fn wait_for_threads(&self, limit: Until<'_>) -> Result<(), WaitError> {
         // A thread ends in `thread_leaves`, as above.
-        limit.wait_until_ready(&self.state, |state| &mut state.watchers, |state| state.threads == 0)
+        let have_left = |state: &State<T, R>| state.threads == 0;
+        let all = Arc::new(AllHandlers(Arc::clone(&self.handlers)));
+        Point::new(&self.state, |state| &mut state.watchers, have_left).brought_by(all).wait(limit)
     }
 
     /// What is known of the end so far, with what was taken back and is in no report yet.

@@ -47,6 +47,18 @@ impl Awaited for Handlers {
     }
 }
 
+/// That all threads leave.
+pub(super) struct AllHandlers(pub(super) Arc<Handlers>);
+
+impl Awaited for AllHandlers {
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
+        match self.0.providers(threads) {
+            Needs::Nobody => Needs::Nobody,
+            _ => Needs::All,
+        }
+    }
+}
+
 /// That one batch is processed: by the thread that has taken it, or else by any.
 pub(super) struct Processed {
     pub(super) owner: Arc<Owner>,

@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use super::Pool;
 use super::injector::Injector;
-use super::worker::{Config, Shared};
+use super::shared::{Config, Shared};
 use super::worker_counts::WorkerCounts;
 use crate::clock::Clock;
 use crate::error::Panic;

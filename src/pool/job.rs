@@ -5,8 +5,7 @@
 //! brings it up.
 
 use super::raw_job::Job;
-use super::report::count;
-use super::worker::WorkerSlot;
+use super::slot::{WorkerSlot, count};
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, Panic};
 use crate::panics;
@@ -34,10 +33,10 @@ pub(super) trait Joinable<R>: Runs {
 pub(super) trait Runs: Send + Sync {
     /// Runs the closure, unless somebody has claimed it. It is counted by the time that a joiner hears of its
     /// end.
-    fn run(&self, waiter: &WorkerSlot);
+    fn run(&self, slot: &WorkerSlot);
 
     /// Cancels the job if it has not started; says whether it did. It is counted as above.
-    fn revoke(&self, waiter: &WorkerSlot) -> bool;
+    fn revoke(&self, slot: &WorkerSlot) -> bool;
 
     /// Tells the running task to stop, if it has a token.
     fn stop(&self);
@@ -52,7 +51,7 @@ pub(super) trait Runs: Send + Sync {
 
     /// Nobody will join: a panic goes to the pool's hook, another result is dropped; now, or when the job
     /// ends.
-    fn let_go(&self, waiter: &WorkerSlot);
+    fn let_go(&self, slot: &WorkerSlot);
 }
 
 impl<F, R> TaskJob<F, R> {
@@ -73,9 +72,9 @@ impl<F, R> TaskJob<F, R> {
 /// Hands the panic of a task that nobody joins to the pool's hook. Other results are dropped, and a panic of
 /// that drop ends here: whether it comes on a worker or on the thread that drops the handle is decided by who
 /// is faster.
-pub(super) fn report_unjoined<R>(result: Option<Result<R, JoinError>>, waiter: &WorkerSlot) {
+pub(super) fn report_unjoined<R>(result: Option<Result<R, JoinError>>, slot: &WorkerSlot) {
     match result {
-        Some(Err(JoinError::Panicked(panic))) => waiter.report(panic),
+        Some(Err(JoinError::Panicked(panic))) => slot.report(panic),
         other => panics::discard(other),
     }
 }
@@ -85,24 +84,24 @@ where
     F: Send,
     R: Send,
 {
-    fn run(&self, waiter: &WorkerSlot) {
+    fn run(&self, slot: &WorkerSlot) {
         let Some(f) = self.end.claim() else { return };
         let _owing = graph::owe();
-        let named = self.name.as_ref().and_then(|name| waiter.runs(name));
+        let named = self.name.as_ref().and_then(|name| slot.runs(name));
         let result = panics::catch(|| (self.call)(f, self.token.as_ref()));
         drop(named);
         match &result {
-            Ok(_) => count(&waiter.counters().completed),
-            Err(_) => count(&waiter.counters().panicked),
+            Ok(_) => count(&slot.counters().completed),
+            Err(_) => count(&slot.counters().panicked),
         }
         let panicked = |payload| JoinError::Panicked(Panic::new(payload).of_task(self.name.clone()));
         let unjoined = self.end.keep(result.map_err(panicked));
-        report_unjoined(unjoined, waiter);
+        report_unjoined(unjoined, slot);
     }
 
-    fn revoke(&self, waiter: &WorkerSlot) -> bool {
+    fn revoke(&self, slot: &WorkerSlot) -> bool {
         let claimed = self.end.revoke(|| {
-            count(&waiter.counters().cancelled);
+            count(&slot.counters().cancelled);
             Err(JoinError::Cancelled)
         });
         let revokes = claimed.is_some();
@@ -129,8 +128,8 @@ where
         self.end.claimant()
     }
 
-    fn let_go(&self, waiter: &WorkerSlot) {
-        report_unjoined(self.end.detach(), waiter);
+    fn let_go(&self, slot: &WorkerSlot) {
+        report_unjoined(self.end.detach(), slot);
     }
 }
 
@@ -153,16 +152,16 @@ where
     F: Send + 'static,
     R: Send + 'static,
 {
-    fn run(self, waiter: &WorkerSlot) {
-        Runs::run(&*self, waiter);
+    fn run(self, slot: &WorkerSlot) {
+        Runs::run(&*self, slot);
     }
 
     fn is_waiting(&self) -> bool {
         Runs::is_waiting(&**self)
     }
 
-    fn revoke(&self, waiter: &WorkerSlot) {
-        Runs::revoke(&**self, waiter);
+    fn revoke(&self, slot: &WorkerSlot) {
+        Runs::revoke(&**self, slot);
     }
 
     fn name(&self) -> Option<Arc<str>> {
@@ -171,15 +170,39 @@ where
 }
 
 /// A closure whose result nobody waits for: it needs no state to share, and so no allocation.
-pub(super) struct PlainJob<F>(pub(super) F);
+pub(super) struct PlainJob<F, N> {
+    pub(super) f: F,
+    pub(super) name: N,
+}
 
-impl<F: FnOnce() + Send + 'static> Job for PlainJob<F> {
-    fn run(self, waiter: &WorkerSlot) {
-        match panics::catch(self.0) {
-            Ok(()) => count(&waiter.counters().completed),
+/// What a [`PlainJob`] is called: a type of its own if it has no name, so that none takes up room.
+pub(super) trait JobName: Send + 'static {
+    fn get(&self) -> Option<&Arc<str>>;
+}
+
+impl JobName for () {
+    fn get(&self) -> Option<&Arc<str>> {
+        None
+    }
+}
+
+impl JobName for Arc<str> {
+    fn get(&self) -> Option<&Arc<str>> {
+        Some(self)
+    }
+}
+
+impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
+    fn run(self, slot: &WorkerSlot) {
+        let PlainJob { f, name } = self;
+        let running = name.get().and_then(|name| slot.runs(name));
+        let result = panics::catch(f);
+        drop(running);
+        match result {
+            Ok(()) => count(&slot.counters().completed),
             Err(payload) => {
-                count(&waiter.counters().panicked);
-                waiter.report(Panic::new(payload));
+                count(&slot.counters().panicked);
+                slot.report(Panic::new(payload).of_task(name.get().cloned()));
             }
         }
     }
@@ -188,7 +211,11 @@ impl<F: FnOnce() + Send + 'static> Job for PlainJob<F> {
         true
     }
 
-    fn revoke(&self, waiter: &WorkerSlot) {
-        count(&waiter.counters().cancelled);
+    fn revoke(&self, slot: &WorkerSlot) {
+        count(&slot.counters().cancelled);
+    }
+
+    fn name(&self) -> Option<Arc<str>> {
+        self.name.get().cloned()
     }
 }

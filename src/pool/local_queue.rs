@@ -8,7 +8,7 @@
 //! pool from 0.65 to 0.95 of rayon's speed (bench `pool`).
 //!
 //! # How many are queued
-//! The [`Injector`](super::intake::Injector) lends each local queue some of the queue's places, many at a
+//! The [`Injector`](super::injector::Injector) lends each local queue some of the queue's places, many at a
 //! time, so that the bound holds without being counted at each submit. A local queue never holds more tasks
 //! than it was lent places.
 //!
@@ -49,7 +49,7 @@ struct Parts {
 struct Contents {
     tasks: VecDeque<RawJob>,
     /// How many tasks may lie here.
-    wait_points: usize,
+    places: usize,
     /// Somebody could be called for the next task, or the pool is closed: to be brought to the injector.
     tell: bool,
 }
@@ -62,7 +62,7 @@ thread_local! {
 impl LocalQueue {
     /// For the thread that calls it.
     pub(super) fn new() -> Arc<Self> {
-        let contents = Mutex::new(Contents { tasks: VecDeque::new(), wait_points: 0, tell: true });
+        let contents = Mutex::new(Contents { tasks: VecDeque::new(), places: 0, tell: true });
         Arc::new(LocalQueue(CachePadded::new(Parts {
             worker: this_thread(),
             contents,
@@ -76,7 +76,7 @@ impl LocalQueue {
     }
 
     /// Makes this local queue the current thread's, until the guard is dropped.
-    pub(super) fn sit_down(self: &Arc<Self>, pool: usize) -> Attached {
+    pub(super) fn make_own(self: &Arc<Self>, pool: usize) -> Attached {
         OWN.with(|own| *own.borrow_mut() = Some((pool, Arc::clone(self))));
         Attached(())
     }
@@ -98,7 +98,7 @@ impl LocalQueue {
     #[inline]
     pub(super) fn keep<F: FnOnce() -> RawJob>(&self, make: F) -> Result<(), F> {
         let mut contents = self.0.contents.lock();
-        if contents.tell || contents.tasks.len() >= contents.wait_points {
+        if contents.tell || contents.tasks.len() >= contents.places {
             return Err(make);
         }
         self.put(&mut contents, make());
@@ -113,10 +113,10 @@ impl LocalQueue {
         make: F,
     ) -> Result<(), F> {
         let mut contents = self.0.contents.lock();
-        if contents.tasks.len() >= contents.wait_points {
-            contents.wait_points += lend();
+        if contents.tasks.len() >= contents.places {
+            contents.places += lend();
         }
-        if contents.tasks.len() >= contents.wait_points {
+        if contents.tasks.len() >= contents.places {
             return Err(make);
         }
         contents.tell = false;
@@ -166,7 +166,7 @@ impl LocalQueue {
         let mut contents = self.0.contents.lock();
         contents.tell = true;
         self.0.count.store(0, Relaxed);
-        (mem::take(&mut contents.tasks), mem::take(&mut contents.wait_points))
+        (mem::take(&mut contents.tasks), mem::take(&mut contents.places))
     }
 
     /// How many tasks lie here, more or less.
@@ -176,7 +176,7 @@ impl LocalQueue {
     }
 }
 
-/// See [`LocalQueue::sit_down`].
+/// See [`LocalQueue::make_own`].
 #[must_use = "dropping it takes the local from the thread"]
 pub(super) struct Attached(());
 

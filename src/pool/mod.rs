@@ -10,8 +10,6 @@ mod job;
 mod local_queue;
 #[forbid(unsafe_code)]
 mod named;
-#[forbid(unsafe_code)]
-mod next;
 #[allow(unsafe_code)]
 mod raw_job;
 #[forbid(unsafe_code)]
@@ -19,11 +17,15 @@ mod report;
 #[forbid(unsafe_code)]
 mod results;
 #[forbid(unsafe_code)]
+mod shared;
+#[forbid(unsafe_code)]
+mod slot;
+#[forbid(unsafe_code)]
 mod submit;
 #[forbid(unsafe_code)]
 mod task;
 #[forbid(unsafe_code)]
-mod wait_points;
+mod unstarted;
 #[forbid(unsafe_code)]
 mod worker;
 #[forbid(unsafe_code)]
@@ -33,16 +35,17 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use builder::{BuildError, Builder, Workers};
-pub use report::{Report, Stats, Unstarted};
+pub use report::{Report, Stats};
 pub use results::{Ended, Results, ResultsIter};
 pub use task::Task;
+pub use unstarted::Unstarted;
 
 use crate::cancel::CancelToken;
 use crate::error::Partial;
 use crate::group::{self, BodyResult, Scope, Spawn};
 use crate::sync::Arc;
 use crate::until::Until;
-use worker::Shared;
+use shared::Shared;
 
 /// Runs closures on threads that are there already: a fixed number of them, or as many as the work needs
 /// between a fewest and a most, with a bounded queue before them.
@@ -163,7 +166,8 @@ impl Pool {
     /// Closes the pool to new tasks, waits until those that were accepted have run, and joins the workers.
     ///
     /// Any thread may call it, and more than one: each returns when the workers have gone. From inside a
-    /// task of this pool it closes the pool and returns at once; the report names who still runs.
+    /// task of this pool, or where one waits for this thread, it closes the pool and does not wait for that;
+    /// the report names who still runs.
     pub fn shutdown(&self) -> Report {
         // A forever limit does not end.
         self.shutdown_until(Until::forever()).unwrap_or_else(Partial::into_value)
@@ -172,9 +176,10 @@ impl Pool {
     /// Like [`shutdown`](Pool::shutdown), and waits at most until `limit`. The pool stays closed.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`](crate::error::WaitError::TimedOut) or
-    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), with a report that names the workers
-    /// which still run.
+    /// [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
+    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), or
+    /// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) if a task waits for this thread,
+    /// with a report that names the workers which still run.
     pub fn shutdown_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report, Partial<Report>> {
         self.shared.injector.close();
         self.shared.finish(Vec::new(), limit.into())

@@ -1,19 +1,16 @@
 //! Tasks with a name, by which reports and panics call them.
 
-use super::job::TaskJob;
-use super::raw_job::{Job, RawJob};
-use super::report::count;
+use super::job::{PlainJob, TaskJob};
+use super::raw_job::RawJob;
 use super::submit::{only_closed, refused};
-use super::worker::WorkerSlot;
 use super::{Pool, Task};
-use crate::error::{Closed, Panic, Rejected, TryError, WaitError};
-use crate::panics;
+use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
 
 impl Pool {
     /// Like [`execute`](Pool::execute), with a name for the task: a [`Report`](super::Report) says where it
-    /// still runs, an [`Unstarted`](super::Unstarted) task has it, and so has its [`Panic`].
+    /// still runs, an [`Unstarted`](super::Unstarted) task has it, and so has its [`Panic`](crate::error::Panic).
     ///
     /// ```
     /// use selvedge::{Latch, Pool};
@@ -114,39 +111,5 @@ impl Pool {
 }
 
 fn pack<F: FnOnce() + Send + 'static>(name: &Arc<str>, f: F) -> RawJob {
-    RawJob::new(NamedJob { name: Arc::clone(name), f })
-}
-
-/// A closure whose result nobody waits for, with a name.
-struct NamedJob<F> {
-    name: Arc<str>,
-    f: F,
-}
-
-impl<F: FnOnce() + Send + 'static> Job for NamedJob<F> {
-    fn run(self, waiter: &WorkerSlot) {
-        let NamedJob { name, f } = self;
-        let named = waiter.runs(&name);
-        let result = panics::catch(f);
-        drop(named);
-        match result {
-            Ok(()) => count(&waiter.counters().completed),
-            Err(payload) => {
-                count(&waiter.counters().panicked);
-                waiter.report(Panic::new(payload).of_task(Some(name)));
-            }
-        }
-    }
-
-    fn is_waiting(&self) -> bool {
-        true
-    }
-
-    fn revoke(&self, waiter: &WorkerSlot) {
-        count(&waiter.counters().cancelled);
-    }
-
-    fn name(&self) -> Option<Arc<str>> {
-        Some(Arc::clone(&self.name))
-    }
+    RawJob::new(PlainJob { f, name: Arc::clone(name) })
 }

@@ -19,7 +19,7 @@
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
 
-use super::worker::WorkerSlot;
+use super::slot::WorkerSlot;
 use crate::panics;
 use crate::sync::Arc;
 
@@ -27,13 +27,13 @@ use crate::sync::Arc;
 pub(super) trait Job: Send + 'static {
     /// Does the work, and counts it where `seat` counts. No panic comes out of it but that of a drop of
     /// captures.
-    fn run(self, waiter: &WorkerSlot);
+    fn run(self, slot: &WorkerSlot);
 
     /// True while nobody has claimed it by another way.
     fn is_waiting(&self) -> bool;
 
     /// Tells whoever waits for it that it never runs.
-    fn revoke(&self, waiter: &WorkerSlot);
+    fn revoke(&self, slot: &WorkerSlot);
 
     /// What it was called by whoever submitted it.
     fn name(&self) -> Option<Arc<str>> {
@@ -42,16 +42,16 @@ pub(super) trait Job: Send + 'static {
 }
 
 impl<L: Job> Job for Box<L> {
-    fn run(self, waiter: &WorkerSlot) {
-        (*self).run(waiter);
+    fn run(self, slot: &WorkerSlot) {
+        (*self).run(slot);
     }
 
     fn is_waiting(&self) -> bool {
         (**self).is_waiting()
     }
 
-    fn revoke(&self, waiter: &WorkerSlot) {
-        (**self).revoke(waiter);
+    fn revoke(&self, slot: &WorkerSlot) {
+        (**self).revoke(slot);
     }
 
     fn name(&self) -> Option<Arc<str>> {
@@ -89,11 +89,11 @@ struct TableOf<L>(PhantomData<L>);
 
 impl<L: Job> TableOf<L> {
     const TABLE: Table = Table {
-        run: |store, waiter| {
+        run: |store, slot| {
             // SAFETY: valid for reads, aligned and initialised: the caller's store holds a live `L`, which
             // `RawJob::put` found to fit. It is not used again: this call ends its life.
             let load = unsafe { store.cast::<L>().read() };
-            load.run(waiter);
+            load.run(slot);
         },
         drop: |store| {
             // SAFETY: as above; nobody else accesses it, and this call ends its life.
@@ -105,10 +105,10 @@ impl<L: Job> TableOf<L> {
             let load = unsafe { &*store.cast::<L>() };
             load.is_waiting()
         },
-        revoke: |store, waiter| {
+        revoke: |store, slot| {
             // SAFETY: as in `is_waiting`.
             let load = unsafe { &*store.cast::<L>() };
-            load.revoke(waiter);
+            load.revoke(slot);
         },
         name: |store| {
             // SAFETY: as in `is_waiting`.
@@ -141,11 +141,11 @@ impl RawJob {
 
     /// Runs the load.
     #[inline]
-    pub(super) fn run(self, waiter: &WorkerSlot) {
+    pub(super) fn run(self, slot: &WorkerSlot) {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: by the invariant the store holds a live load of the table's type. Nobody else has it: it is
         // owned. Its life ends here: the raw job is not dropped.
-        unsafe { (this.table.run)(&raw mut this.store, waiter) }
+        unsafe { (this.table.run)(&raw mut this.store, slot) }
     }
 
     /// True while nobody has claimed it by another way.
@@ -156,9 +156,9 @@ impl RawJob {
     }
 
     /// Tells whoever waits for it that it never runs.
-    pub(super) fn revoke(&mut self, waiter: &WorkerSlot) {
+    pub(super) fn revoke(&mut self, slot: &WorkerSlot) {
         // SAFETY: as in `is_waiting`.
-        unsafe { (self.table.revoke)(&raw mut self.store, waiter) }
+        unsafe { (self.table.revoke)(&raw mut self.store, slot) }
     }
 
     /// What it was called by whoever submitted it.

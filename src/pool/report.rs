@@ -1,13 +1,16 @@
-//! What a pool has done, and what it gives back.
+//! What a pool does and has done, and how it ended.
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::raw_job::RawJob;
-use super::worker::{Shared, WorkerSlot};
-use crate::error::still_running;
+use super::injector::Figures;
+use super::shared::Shared;
+use super::slot::Totals;
+use super::unstarted::Unstarted;
+use crate::error::{Partial, still_running};
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::until::Until;
+use crate::wait::cache;
+use crate::wait::graph::{Awaited, Needs};
 
 /// What a pool does and has done; see [`Pool::stats`](super::Pool::stats).
 ///
@@ -56,98 +59,72 @@ pub struct Report {
     pub running: Vec<String>,
 }
 
+impl Shared {
+    pub(super) fn stats(&self) -> Stats {
+        // What has ended is counted before what is queued is looked at: in the other order a task could be in
+        // both.
+        let Totals { completed, panicked, cancelled } = self.totals();
+        let Figures { workers, idle, blocked, peak_workers, queued, peak_queued } = self.injector.figures();
+        let busy = workers - idle - blocked;
+        Stats {
+            workers,
+            idle,
+            blocked,
+            busy,
+            queued,
+            completed,
+            panicked,
+            cancelled,
+            peak_workers,
+            peak_queued,
+        }
+    }
+
+    /// Waits for the workers, joins them, and says how it went. The pool is closed.
+    pub(super) fn finish(
+        self: &Arc<Self>,
+        unstarted: Vec<Unstarted>,
+        limit: Until<'_>,
+    ) -> Result<Report, Partial<Report>> {
+        // From inside, one would wait for oneself.
+        let waited = match self.is_inside() {
+            true => Ok(()),
+            false => self.injector.wait_until_deserted(limit, Arc::new(Deserted(Arc::clone(self)))),
+        };
+        let slots = self.slots();
+        let mut running = Vec::new();
+        for slot in &slots {
+            if slot.is_free() || (waited.is_ok() && !self.is_inside()) {
+                // It is past its last task; this waits for its exit hook and the system only.
+                let thread = slot.thread().take();
+                if let Some(thread) = thread {
+                    cache::join(thread);
+                }
+            } else {
+                running.push(slot.label());
+            }
+        }
+        let Totals { completed, panicked, cancelled } = self.totals();
+        let report = Report { completed, panicked, cancelled, unstarted, running };
+        match waited {
+            Ok(()) => Ok(report),
+            Err(error) => Err(Partial::new(report, error)),
+        }
+    }
+}
+
+/// For the wait-for graph: all workers have left.
+struct Deserted(Arc<Shared>);
+
+impl Awaited for Deserted {
+    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
+        self.0.injector.leavers(threads)
+    }
+}
+
 impl fmt::Display for Report {
     /// Who still runs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         still_running(&self.running, f)
     }
 }
-
-/// A task that was accepted and taken back; [`Pool::abort`](super::Pool::abort) returns them.
-///
-/// Dropping it cancels the task: whoever joins its handle is told.
-#[must_use = "dropping it cancels the task"]
-pub struct Unstarted {
-    /// `None` once it was run.
-    raw: Option<RawJob>,
-    name: Option<Arc<str>>,
-    pool: Arc<Shared>,
-}
-
-impl Unstarted {
-    /// `None` if the task was claimed while it was in the queue.
-    pub(super) fn of(mut raw: RawJob, pool: &Arc<Shared>) -> Option<Self> {
-        if !raw.is_waiting() {
-            raw.discard();
-            return None;
-        }
-        let name = raw.name();
-        Some(Unstarted { raw: Some(raw), name, pool: Arc::clone(pool) })
-    }
-
-    /// The task's name, if it was submitted with [one](super::Pool::submit_named).
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's
-    /// hook if there is none.
-    pub fn run(mut self) {
-        if let Some(raw) = self.raw.take() {
-            // It may join others that nobody has started, as on a worker.
-            let _inside = self.pool.enter();
-            self.pool.run(raw, self.pool.external());
-        }
-    }
-}
-
-impl Drop for Unstarted {
-    fn drop(&mut self) {
-        if let Some(mut raw) = self.raw.take() {
-            raw.revoke(self.pool.external());
-            // A report has many of these: one that panics must not keep the others from being cancelled.
-            raw.discard();
-        }
-    }
-}
-
-impl fmt::Debug for Unstarted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unstarted").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// Counts of ended tasks. Relaxed throughout: they are figures, and publish nothing. Who has joined a task or
-/// the pool has synchronised with its end, which comes after the count of it.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) completed: AtomicUsize,
-    pub(super) panicked: AtomicUsize,
-    pub(super) cancelled: AtomicUsize,
-}
-
-/// Counts of ended tasks, of all worker slots together.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Totals {
-    pub(super) completed: usize,
-    pub(super) panicked: usize,
-    pub(super) cancelled: usize,
-}
-
-impl Totals {
-    pub(super) fn of<'a>(waiters: impl Iterator<Item = &'a WorkerSlot>) -> Self {
-        waiters.fold(Totals::default(), |sum, waiter| Totals {
-            completed: sum.completed + waiter.counters().completed.load(Relaxed),
-            panicked: sum.panicked + waiter.counters().panicked.load(Relaxed),
-            cancelled: sum.cancelled + waiter.counters().cancelled.load(Relaxed),
-        })
-    }
-}
-
-/// Adds one.
-pub(super) fn count(figure: &AtomicUsize) {
-    figure.fetch_add(1, Relaxed);
-}
-
-impl UnwindSafe for Unstarted {}
-impl RefUnwindSafe for Unstarted {}

@@ -7,9 +7,9 @@ use std::{fmt, mem};
 
 use super::job::report_unjoined;
 use super::raw_job::{Job, RawJob};
-use super::report::count;
+use super::shared::Shared;
+use super::slot::{WorkerSlot, count};
 use super::submit::refused;
-use super::worker::{Shared, WorkerSlot};
 use crate::burst;
 use crate::error::{Closed, JoinError, Panic, Rejected, TryError, WaitError};
 use crate::panics;
@@ -233,23 +233,23 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn run(self, waiter: &WorkerSlot) {
+    fn run(self, slot: &WorkerSlot) {
         let result = panics::catch(self.f);
         match &result {
-            Ok(_) => count(&waiter.counters().completed),
-            Err(_) => count(&waiter.counters().panicked),
+            Ok(_) => count(&slot.counters().completed),
+            Err(_) => count(&slot.counters().panicked),
         }
         let unread = self.receipt.hand_in(result.map_err(|payload| JoinError::Panicked(Panic::new(payload))));
-        report_unjoined(unread, waiter);
+        report_unjoined(unread, slot);
     }
 
     fn is_waiting(&self) -> bool {
         true
     }
 
-    fn revoke(&self, waiter: &WorkerSlot) {
+    fn revoke(&self, slot: &WorkerSlot) {
         // The stream is told when the closure is dropped.
-        count(&waiter.counters().cancelled);
+        count(&slot.counters().cancelled);
     }
 }
 

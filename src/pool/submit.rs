@@ -1,10 +1,10 @@
 //! How tasks get into a pool.
 
+use super::injector::Room;
 use super::job::{PlainJob, TaskJob};
 use super::local_queue::LocalQueue;
 use super::raw_job::RawJob;
-use super::wait_points::Room;
-use super::worker::Shared;
+use super::shared::Shared;
 use super::{Pool, Task};
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError, WaitError};
@@ -195,7 +195,7 @@ impl Pool {
 }
 
 fn pack_errand<F: FnOnce() + Send + 'static>(f: F) -> RawJob {
-    RawJob::new(PlainJob(f))
+    RawJob::new(PlainJob { f, name: () })
 }
 
 pub(super) fn refused<F, E>(f: Option<F>, error: E) -> Rejected<F, E> {
@@ -245,7 +245,7 @@ impl Shared {
         limit: Until<'_>,
     ) -> Result<(), WaitError> {
         if !self.is_inside() {
-            let room = Room::new(self);
+            let room = Room::new(self, &self.injector);
             return match limit.retry(&room, || self.try_post_in_turn(load, &pack, room.turn())) {
                 // The workers wait for this thread, as if it were one of them.
                 Err(WaitError::WouldDeadlock) => {

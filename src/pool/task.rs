@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::job::{Joinable, Runs};
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::error::{JoinError, Rejected, TryError, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
@@ -188,7 +188,7 @@ impl Awaited for Started {
                 threads.push(thread);
                 Needs::One
             }
-            None if self.job.is_waiting() => self.pool.injector.providers(threads),
+            None if self.job.is_waiting() => self.pool.injector.takers(threads),
             None => Needs::Nobody,
         }
     }

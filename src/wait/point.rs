@@ -23,8 +23,7 @@ impl Until<'_> {
         list: fn(&mut S) -> &mut WaitList,
         ready: impl Fn(&S) -> bool,
     ) -> Result<(), WaitError> {
-        let point = Point::new(mutex, list, ready);
-        self.retry(&point, || if (point.ready)(&mutex.lock()) { Ok(()) } else { Err(TryError::WouldBlock) })
+        Point::new(mutex, list, ready).wait(self)
     }
 }
 
@@ -33,11 +32,25 @@ pub(crate) struct Point<'a, S, F> {
     mutex: &'a Mutex<S>,
     list: fn(&mut S) -> &mut WaitList,
     ready: F,
+    awaited: Option<Arc<dyn Awaited>>,
 }
 
 impl<'a, S, F: Fn(&S) -> bool> Point<'a, S, F> {
     pub(crate) fn new(mutex: &'a Mutex<S>, list: fn(&mut S) -> &mut WaitList, ready: F) -> Self {
-        Point { mutex, list, ready }
+        Point { mutex, list, ready, awaited: None }
+    }
+
+    /// For the wait-for graph: certain threads alone can bring it.
+    pub(crate) fn brought_by(mut self, awaited: Arc<dyn Awaited>) -> Self {
+        self.awaited = Some(awaited);
+        self
+    }
+
+    /// Waits until the state is ready, for whoever looks.
+    #[inline]
+    pub(crate) fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
+        let is_ready = || (self.ready)(&self.mutex.lock());
+        limit.retry(self, || if is_ready() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 }
 
@@ -54,6 +67,10 @@ impl<S, F: Fn(&S) -> bool> WaitPoint for Point<'_, S, F> {
 
     fn leave(&self, waiter: &Waiter) {
         (self.list)(&mut self.mutex.lock()).leave(waiter);
+    }
+
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        self.awaited.clone()
     }
 }
 

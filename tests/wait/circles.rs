@@ -285,6 +285,59 @@ fn wait_for_a_group_whose_task_waits_for_the_waiter_is_told_or_the_task_is() {
     });
 }
 
+/// Waits of a single flight's leader for the end of what works for it.
+///
+/// Fails if a shutdown of a pool, the end or the flush of a batcher is not written down (edits
+/// `pool-shutdown-has-no-edge`, `batch-end-has-no-edge`, `batch-flush-has-no-edge`).
+#[test]
+fn end_or_flush_that_waits_for_who_waits_for_it_is_told_or_the_other_is() {
+    type Ends = Box<dyn FnOnce() -> bool>;
+    type Asks = Box<dyn Fn() -> bool + Send>;
+    let pool = |asks: Asks| -> Ends {
+        let pool = Pool::builder().workers(1).build().unwrap();
+        pool.execute(move || _ = asks()).unwrap();
+        Box::new(move || pool.shutdown_until(selvedge::Until::forever()).is_err())
+    };
+    let batcher = |asks: Asks| {
+        let handler = move |_: &mut Batch<()>| _ = asks();
+        let batcher = Batcher::builder().max_items(1).build(handler).unwrap();
+        batcher.add(()).unwrap();
+        batcher
+    };
+    let closed = move |asks: Asks| -> Ends {
+        let batcher = batcher(asks);
+        Box::new(move || !batcher.close().running.is_empty())
+    };
+    let flushed = move |asks: Asks| -> Ends {
+        let batcher = batcher(asks);
+        Box::new(move || batcher.flush().is_err())
+    };
+    within_a_minute(move || {
+        let kinds: [&dyn Fn(Asks) -> Ends; 3] = [&pool, &closed, &flushed];
+        for (index, kind) in kinds.into_iter().enumerate() {
+            for _ in 0..20 {
+                let flight = Arc::new(SingleFlight::<u8, ()>::new());
+                let (leads, told) = (Arc::new(Latch::new(1)), Arc::new(AtomicUsize::new(0)));
+                let ends = kind({
+                    let (flight, leads, told) = (Arc::clone(&flight), Arc::clone(&leads), Arc::clone(&told));
+                    Box::new(move || {
+                        leads.wait();
+                        let deadlock = flight.call(&1, || ()) == Err(JoinError::WouldDeadlock);
+                        told.fetch_add(usize::from(deadlock), SeqCst);
+                        deadlock
+                    })
+                });
+                let led = flight.call(&1, || {
+                    leads.count_down();
+                    let end_was_told = ends();
+                    assert!(end_was_told != (told.load(SeqCst) == 1), "kind {index}: one, and one alone");
+                });
+                assert!(led.is_ok());
+            }
+        }
+    });
+}
+
 /// A limited group holds a task back, and the thread that joins it is told when no thread is to be had. That
 /// does not open the cycle, once the task has begun.
 ///

@@ -4,7 +4,7 @@ use super::super::job::PlainJob;
 use super::*;
 
 fn raw() -> RawJob {
-    RawJob::new(PlainJob(|| ()))
+    RawJob::new(PlainJob { f: || (), name: () })
 }
 
 /// A local queue that was lent this many places, with a task on one of them.

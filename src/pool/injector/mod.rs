@@ -10,7 +10,7 @@
 //! under which the other went to sleep, and no wake-up falls between look and sleep.
 //!
 //! What a task submits from inside goes past both ends, to its worker's [`LocalQueue`]. What a worker does
-//! here is in `next.rs`.
+//! here is in [`next`]; the submitters' side in [`push`].
 //!
 //! Lock order: head, then tail, then a local queue's. Submitters take the tail's alone.
 //!
@@ -20,45 +20,46 @@
 //! tail's lock it can only fall: the number that the submitter last saw is never too low, and when that
 //! number says full it looks again.
 
+mod next;
+mod push;
+mod room;
+
 use std::collections::VecDeque;
 use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
+pub(super) use next::{Comes, Next};
+pub(super) use room::Room;
+
 use super::local_queue::LocalQueue;
 use super::raw_job::RawJob;
 use super::worker_counts::{Call, WorkerCounts};
-use crate::error::{TryError, WaitError};
+use crate::error::WaitError;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex, MutexGuard, sized};
+use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::until::Until;
-use crate::wait::graph::Needs;
-use crate::wait::{Turn, Turns, WaitList, look};
-
-/// Places that a local queue is lent at once: one slow submit in so many.
-const LOAN: usize = sized(32, 2);
-/// The part of the queue's places that may be lent, so that what is submitted from outside finds most of
-/// them.
-const LENDABLE: usize = 4;
+use crate::wait::graph::{Awaited, Needs};
+use crate::wait::{Point, Turns, WaitList, look};
 
 pub(super) struct Injector {
-    pub(super) tail: CachePadded<End<Tail>>,
-    pub(super) head: CachePadded<End<Head>>,
+    tail: CachePadded<End<Tail>>,
+    head: CachePadded<End<Head>>,
     /// Places that were lent to local queues. Relaxed: written under the tail's lock, read without for a
     /// guess.
-    pub(super) borrowed: AtomicUsize,
+    borrowed: AtomicUsize,
     /// A worker that comes by should look at the staff: there are too many. Relaxed: the decision is made
     /// under the lock; a worker that sees it late has run one task more.
-    pub(super) attention: AtomicBool,
-    pub(super) capacity: usize,
+    attention: AtomicBool,
+    capacity: usize,
 }
 
 /// One of the two ends. The number lies beside the lock that it is written under, in the line of memory that
 /// the writer has just made its own.
-pub(super) struct End<T> {
-    pub(super) lock: Mutex<T>,
+struct End<T> {
+    lock: Mutex<T>,
     /// Tasks there. Relaxed: a number, which publishes nothing.
-    pub(super) count: AtomicUsize,
+    count: AtomicUsize,
 }
 
 impl<T> End<T> {
@@ -66,34 +67,34 @@ impl<T> End<T> {
         CachePadded::new(End { lock: Mutex::new(value), count: AtomicUsize::new(0) })
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+    fn lock(&self) -> MutexGuard<'_, T> {
         self.lock.lock()
     }
 }
 
-pub(super) struct Tail {
-    pub(super) queued: VecDeque<RawJob>,
+struct Tail {
+    queued: VecDeque<RawJob>,
     /// What was queued though there was no room. It takes no place, so that it does not keep others out.
-    pub(super) beyond: VecDeque<RawJob>,
+    beyond: VecDeque<RawJob>,
     /// Submitters that have waited too long: while there are any, nobody else gets a place.
-    pub(super) turns: Turns,
+    turns: Turns,
     /// What `ready_count` was once, not lower than it is.
-    pub(super) ready_seen: usize,
+    ready_seen: usize,
     peak: usize,
-    pub(super) closed: bool,
+    closed: bool,
     /// What was queued was taken out, and may be run by anybody.
     drained: bool,
-    pub(super) counts: WorkerCounts,
+    counts: WorkerCounts,
     /// The workers' own.
-    pub(super) locals: Vec<Arc<LocalQueue>>,
+    locals: Vec<Arc<LocalQueue>>,
     /// Those who wait for the last worker to leave.
-    pub(super) closers: WaitList,
+    closers: WaitList,
 }
 
-pub(super) struct Head {
-    pub(super) ready: VecDeque<RawJob>,
-    pub(super) submitters: WaitList,
-    pub(super) closed: bool,
+struct Head {
+    ready: VecDeque<RawJob>,
+    submitters: WaitList,
+    closed: bool,
 }
 
 impl Injector {
@@ -121,106 +122,15 @@ impl Injector {
     }
 
     /// A local queue for a worker that begins.
-    pub(super) fn new_desk(&self) -> Arc<LocalQueue> {
+    pub(super) fn new_local(&self) -> Arc<LocalQueue> {
         let local = LocalQueue::new();
         self.tail.lock().locals.push(Arc::clone(&local));
         local
     }
 
-    /// Queues what `make` makes, which it is asked for only if there is room. The [`Call`] is the caller's to
-    /// answer.
-    #[inline]
-    pub(super) fn try_post(
-        &self,
-        make: impl FnOnce() -> RawJob,
-        turn: Option<Turn>,
-    ) -> Result<Option<Call>, TryError> {
-        let mut tail = self.tail.lock();
-        if tail.closed {
-            return Err(TryError::Closed);
-        }
-        let wait_points = self.capacity - self.borrowed.load(Relaxed);
-        if tail.queued.len() + tail.ready_seen >= wait_points && self.recount(&mut tail) >= wait_points {
-            return Err(TryError::WouldBlock);
-        }
-        if !tail.turns.admits(turn) {
-            return Err(TryError::WouldBlock);
-        }
-        Ok(self.push(tail, make()))
-    }
-
-    /// Like [`try_post`](Injector::try_post), for a worker, onto its local queue if there is a place.
-    #[inline]
-    pub(super) fn try_keep(
-        &self,
-        local: &LocalQueue,
-        make: impl FnOnce() -> RawJob,
-    ) -> Result<Option<Call>, TryError> {
-        match local.keep(make) {
-            Ok(()) => Ok(None),
-            Err(make) => self.keep_slowly(local, make),
-        }
-    }
-
-    #[cold]
-    fn keep_slowly(
-        &self,
-        local: &LocalQueue,
-        make: impl FnOnce() -> RawJob,
-    ) -> Result<Option<Call>, TryError> {
-        let mut tail = self.tail.lock();
-        if tail.closed {
-            return Err(TryError::Closed);
-        }
-        let queued = self.recount(&mut tail);
-        let lend = || {
-            let borrowed = self.borrowed.load(Relaxed) + LOAN;
-            let free = borrowed <= self.capacity / LENDABLE
-                && queued + borrowed <= self.capacity
-                && tail.turns.admits(None);
-            if free {
-                self.borrowed.store(borrowed, Relaxed);
-            }
-            if free { LOAN } else { 0 }
-        };
-        match local.keep_and_tell(lend, make) {
-            Ok(()) => {
-                tail.note_peak(queued);
-                Ok(self.settle(tail))
-            }
-            Err(make) => {
-                drop(tail);
-                self.try_post(make, None)
-            }
-        }
-    }
-
-    /// Queues a raw job though there may be no room; gives it back if the pool is closed.
-    pub(super) fn post_beyond(&self, raw: RawJob) -> Result<Option<Call>, RawJob> {
-        let mut tail = self.tail.lock();
-        if tail.closed {
-            return Err(raw);
-        }
-        tail.beyond.push_back(raw);
-        self.note_count(&tail);
-        let queued = self.recount(&mut tail);
-        tail.note_peak(queued);
-        Ok(tail.counts.call())
-    }
-
-    #[inline]
-    fn push(&self, mut tail: MutexGuard<'_, Tail>, raw: RawJob) -> Option<Call> {
-        tail.queued.push_back(raw);
-        self.note_count(&tail);
-        if tail.queued.len() + tail.ready_seen > tail.peak {
-            tail.peak = tail.peak.max(self.recount(&mut tail));
-        }
-        tail.counts.call()
-    }
-
     /// To be called where the tail's tasks have become more or fewer.
     #[inline]
-    pub(super) fn note_count(&self, tail: &Tail) {
+    fn note_count(&self, tail: &Tail) {
         self.tail.count.store(tail.queued.len() + tail.beyond.len(), Relaxed);
     }
 
@@ -231,14 +141,14 @@ impl Injector {
         tail.queued.len() + tail.ready_seen
     }
 
-    /// Unlocks the tail so that the worker counts's invariant holds.
-    pub(super) fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
+    /// Unlocks the tail so that the invariant of the worker counts holds.
+    fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
         self.attention.store(tail.counts.is_crowded() || tail.counts.is_overfull(), Relaxed);
         if self.is_call_for(&tail) { tail.counts.call() } else { None }
     }
 
     /// True if a task is queued, as far as that matters: somebody should be called if anybody is to be had.
-    pub(super) fn is_call_for(&self, tail: &Tail) -> bool {
+    fn is_call_for(&self, tail: &Tail) -> bool {
         // The head's count rises under this lock only, so a task that is there is seen. One that is being
         // taken may be seen too, where the caller does not hold the head's lock; then somebody is called for
         // nothing. Local queues are looked at only if somebody could be called; where none holds a task, the
@@ -250,7 +160,7 @@ impl Injector {
     }
 
     /// Does something to the worker counts, and says whom that calls.
-    pub(super) fn with_staff(&self, change: impl FnOnce(&mut WorkerCounts)) -> Option<Call> {
+    pub(super) fn with_counts(&self, change: impl FnOnce(&mut WorkerCounts)) -> Option<Call> {
         let mut tail = self.tail.lock();
         change(&mut tail.counts);
         self.settle(tail)
@@ -310,21 +220,29 @@ impl Injector {
     }
 
     /// Waits until no worker is there; for good, once the pool is closed.
-    pub(super) fn wait_until_deserted(&self, limit: Until<'_>) -> Result<(), WaitError> {
+    pub(super) fn wait_until_deserted(
+        &self,
+        limit: Until<'_>,
+        leave: Arc<dyn Awaited>,
+    ) -> Result<(), WaitError> {
         // The last worker leaves under this lock, and takes everybody out of the list.
-        limit.wait_until_ready(&self.tail.lock, |tail| &mut tail.closers, |tail| tail.counts.is_empty())
+        let is_empty = |tail: &Tail| tail.counts.is_empty();
+        Point::new(&self.tail.lock, |tail| &mut tail.closers, is_empty).brought_by(leave).wait(limit)
     }
 
     /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of
     /// them than there are, so can one that does not exist yet.
-    pub(super) fn providers(&self, threads: &mut Vec<usize>) -> Needs {
+    pub(super) fn takers(&self, threads: &mut Vec<usize>) -> Needs {
         let tail = self.tail.lock();
-        let known = tail.counts.is_complete() && tail.counts.count() == tail.locals.len();
-        if !known || tail.drained {
+        if !tail.counts.is_complete() || tail.drained {
             return Needs::Nobody;
         }
-        threads.extend(tail.locals.iter().map(|local| local.worker()));
-        Needs::One
+        tail.workers(threads, Needs::One)
+    }
+
+    /// For the wait-for graph: who must leave, so that no worker is there.
+    pub(super) fn leavers(&self, threads: &mut Vec<usize>) -> Needs {
+        self.tail.lock().workers(threads, Needs::All)
     }
 
     /// How things stand, at one moment.
@@ -357,6 +275,15 @@ pub(super) struct Figures {
 }
 
 impl Tail {
+    /// The workers' threads, of which so many are needed; nobody knows while one is being started.
+    fn workers(&self, threads: &mut Vec<usize>, needs: Needs) -> Needs {
+        if self.counts.count() != self.locals.len() {
+            return Needs::Nobody;
+        }
+        threads.extend(self.locals.iter().map(|local| local.worker()));
+        needs
+    }
+
     /// What is queued at the two ends and on the local queues; the most that there ever was is kept.
     fn note_peak(&mut self, at_the_ends: usize) -> usize {
         let queued =

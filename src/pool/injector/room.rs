@@ -1,27 +1,26 @@
-//! Where threads wait for a pool: for room in its queue, and for its end.
+//! Where a submitter waits for room in the queue.
 
 use std::cell::Cell;
 
-use super::injector::Injector;
-use super::worker::Shared;
+use super::Injector;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::wait::graph::{Awaited, Needs};
+use crate::wait::graph::Awaited;
 use crate::wait::{Turn, WaitPoint, Waiter};
 
-/// Where a submitter waits for room.
-pub(super) struct Room<'a> {
-    pool: &'a Arc<Shared>,
+/// See the module; `P` is the pool, for the wait-for graph.
+pub(in crate::pool) struct Room<'a, P> {
+    pool: &'a Arc<P>,
     injector: &'a Injector,
     turn: Cell<Option<Turn>>,
 }
 
-impl<'a> Room<'a> {
-    pub(super) fn new(pool: &'a Arc<Shared>) -> Self {
-        Room { pool, injector: &pool.injector, turn: Cell::new(None) }
+impl<'a, P> Room<'a, P> {
+    pub(in crate::pool) fn new(pool: &'a Arc<P>, injector: &'a Injector) -> Self {
+        Room { pool, injector, turn: Cell::new(None) }
     }
 
-    pub(super) fn turn(&self) -> Option<Turn> {
+    pub(in crate::pool) fn turn(&self) -> Option<Turn> {
         self.turn.get()
     }
 
@@ -35,7 +34,7 @@ impl<'a> Room<'a> {
     }
 }
 
-impl Drop for Room<'_> {
+impl<P> Drop for Room<'_, P> {
     #[inline]
     fn drop(&mut self) {
         if let Some(turn) = self.turn.get() {
@@ -44,7 +43,7 @@ impl Drop for Room<'_> {
     }
 }
 
-impl WaitPoint for Room<'_> {
+impl<P: Awaited + 'static> WaitPoint for Room<'_, P> {
     fn looks_ready(&self) -> bool {
         let injector = self.injector;
         let queued = injector.tail.count.load(Relaxed) + injector.head.count.load(Relaxed);
@@ -79,15 +78,6 @@ impl WaitPoint for Room<'_> {
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
-        Some(Arc::new(Taking(Arc::clone(self.pool))))
-    }
-}
-
-/// For the wait-for graph: that a worker takes a task, which makes room.
-struct Taking(Arc<Shared>);
-
-impl Awaited for Taking {
-    fn providers(&self, threads: &mut Vec<usize>) -> Needs {
-        self.0.injector.providers(threads)
+        Some(Arc::clone(self.pool) as Arc<dyn Awaited>)
     }
 }

@@ -4,17 +4,17 @@
 
 use std::mem;
 
-use super::injector::{Head, Injector, Tail};
-use super::local_queue::LocalQueue;
-use super::raw_job::RawJob;
-use super::worker_counts::Call;
+use super::{Head, Injector, Tail};
 use crate::burst;
+use crate::pool::local_queue::LocalQueue;
+use crate::pool::raw_job::RawJob;
+use crate::pool::worker_counts::Call;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::wait::{Waiter, Wake, spin_until};
 
 /// What a worker is told to do.
-pub(super) enum Next {
+pub(in crate::pool) enum Next {
     Run(RawJob),
     /// Sleep in this waiter, with limited or unlimited time, and come again.
     Idle(Waiter, bool),
@@ -23,7 +23,7 @@ pub(super) enum Next {
 
 /// From where a worker comes for its next task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comes {
+pub(in crate::pool) enum Comes {
     /// From a task.
     FromTask,
     /// It was called: started or woken.
@@ -38,7 +38,7 @@ impl Injector {
     /// The fast path of [`next`](Injector::next), for a worker that comes from a task: the next one, if
     /// nothing about the worker counts is to be seen to.
     #[inline]
-    pub(super) fn take(&self, local: &LocalQueue) -> Option<RawJob> {
+    pub(in crate::pool) fn take(&self, local: &LocalQueue) -> Option<RawJob> {
         if self.attention.load(Relaxed) {
             return None;
         }
@@ -66,7 +66,12 @@ impl Injector {
     /// What the worker at the local queue does next. The [`Call`] is to be answered first. `turn` says where
     /// it looks first, of the queue and all the local queues.
     #[cold]
-    pub(super) fn next(&self, local: &LocalQueue, comes: Comes, turn: usize) -> (Next, Option<Call>) {
+    pub(in crate::pool) fn next(
+        &self,
+        local: &LocalQueue,
+        comes: Comes,
+        turn: usize,
+    ) -> (Next, Option<Call>) {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
         match comes {
@@ -139,10 +144,10 @@ impl Injector {
     /// Takes the places of a local queue back whose worker goes to bed or leaves; tasks that lie there,
     /// because the worker is one too many, go into the queue.
     fn clear(&self, local: &LocalQueue, tail: &mut Tail) {
-        let (tasks, wait_points) = local.clear();
+        let (tasks, places) = local.clear();
         tail.queued.extend(tasks);
         self.note_count(tail);
-        self.borrowed.store(self.borrowed.load(Relaxed) - wait_points, Relaxed);
+        self.borrowed.store(self.borrowed.load(Relaxed) - places, Relaxed);
     }
 
     /// A worker leaves; wakes those who wait for the last one, when dropped.
@@ -153,18 +158,18 @@ impl Injector {
     }
 
     /// A worker was called away by its time limit, or woken: under which name it comes.
-    pub(super) fn get_up(&self, waiter: &Waiter) -> Comes {
+    pub(in crate::pool) fn get_up(&self, waiter: &Waiter) -> Comes {
         if self.tail.lock().counts.get_up(waiter) { Comes::Late } else { Comes::Called }
     }
 
     /// A thread that was to be started could not be: the caller has come in its place.
-    pub(super) fn run_inline(&self) {
+    pub(in crate::pool) fn run_inline(&self) {
         self.tail.lock().counts.run_inline();
     }
 
     /// A task for who stands in for a worker; none if there is a real one, or none is queued: then it has
     /// left.
-    pub(super) fn take_standing_in(&self) -> Option<RawJob> {
+    pub(in crate::pool) fn take_standing_in(&self) -> Option<RawJob> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
         if tail.counts.is_standing_in()
