@@ -43,8 +43,9 @@ pub struct Entry {
 }
 
 /// The sections that there are, each with a bench of its name.
-pub const SECTIONS: [&str; 15] = [
+pub const SECTIONS: [&str; 16] = [
     "queue",
+    "select",
     "monitor",
     "semaphore",
     "cancel",
@@ -68,6 +69,7 @@ pub const SECTIONS: [&str; 15] = [
 pub fn cells(section: &str) -> Vec<Cell> {
     match section {
         "queue" => cells::queue::all(),
+        "select" => cells::select::all(),
         "monitor" => cells::monitor::all(),
         "semaphore" => cells::semaphore::all(),
         "cancel" => cells::cancel::all(),

@@ -8,7 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::error::WaitError;
 use crate::sync::{Arc, Mutex};
 use crate::until::Until;
-use crate::wait::WaitList;
+use crate::wait::{Point, WaitList, WaitPoint};
 
 /// Opens when it has been counted down, and stays open: a start signal for many threads, or the end of a
 /// known number of steps.
@@ -95,6 +95,12 @@ impl Latch {
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         self.count.wait_until(limit.into())
+    }
+}
+
+impl Latch {
+    pub(crate) fn inner(&self) -> &Count {
+        &self.count
     }
 }
 
@@ -191,6 +197,12 @@ impl WaitGroup {
     }
 }
 
+impl WaitGroup {
+    pub(crate) fn inner(&self) -> &Count {
+        &self.count
+    }
+}
+
 impl Clone for Member {
     /// Adds another member.
     fn clone(&self) -> Self {
@@ -219,7 +231,7 @@ impl fmt::Debug for Member {
 }
 
 /// A count, and the threads that wait until it is 0.
-struct Count {
+pub(crate) struct Count {
     state: Mutex<State>,
 }
 
@@ -233,8 +245,13 @@ impl Count {
         Count { state: Mutex::new(State { count, waiting: WaitList::new() }) }
     }
 
-    fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         self.state.lock().count
+    }
+
+    /// Where to wait for it to be 0.
+    pub(crate) fn point(&self) -> impl WaitPoint {
+        Point::new(&self.state, |state| &mut state.waiting, |state| state.count == 0)
     }
 
     fn add(&self) {

@@ -7,6 +7,7 @@
 //! | the job | the type |
 //! |---|---|
 //! | several threads hand items to several others | [`BoundedQueue`], [`queue::bounded`] |
+//! | wait for the first of several of these | [`select!`], [`Select`](select::Select) |
 //! | run many jobs on a few threads | [`Pool`] |
 //! | start several tasks, and stop the rest when one fails | [`group::scope`](group::scope()), [`Group`] |
 //! | give a function at most so long | [`timeout::run`] |
@@ -126,6 +127,8 @@ pub mod semaphore;
 pub mod batch;
 pub mod group;
 pub mod pool;
+#[forbid(unsafe_code)]
+pub mod select;
 #[forbid(unsafe_code)]
 pub mod timeout;
 

@@ -14,7 +14,7 @@ use crate::sync::Arc;
 use crate::until::{Limit, Until};
 use crate::wait::cache;
 use crate::wait::context::Inherited;
-use crate::wait::{OneShot, graph};
+use crate::wait::{OneShot, WaitPoint, graph};
 
 pub use running::Running;
 
@@ -215,6 +215,11 @@ trait Runs<R>: LetsGo {
     /// Waits for the function to end.
     fn wait(&self, limit: Until<'_>) -> Result<(), WaitError>;
 
+    /// Where to wait for that.
+    fn end(&self) -> &dyn WaitPoint;
+
+    fn runs_here(&self) -> bool;
+
     /// Takes its result, if it has ended.
     fn take(&self) -> Option<Outcome<R>>;
 
@@ -287,6 +292,14 @@ where
 {
     fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
         self.end.wait(limit)
+    }
+
+    fn end(&self) -> &dyn WaitPoint {
+        &self.end
+    }
+
+    fn runs_here(&self) -> bool {
+        self.end.is_claimed_here()
     }
 
     fn take(&self) -> Option<Outcome<R>> {

@@ -8,8 +8,8 @@ use crate::cancel::CancelToken;
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
 use crate::wait::{PATIENCE, WaitPoint, Waiter};
-pub(crate) use limit::Limit;
 use limit::Source;
+pub(crate) use limit::{Limit, Timed};
 
 /// A limit on a wait: a time, a token, both, or neither.
 ///

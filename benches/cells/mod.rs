@@ -14,6 +14,7 @@ pub(crate) mod pipeline;
 pub(crate) mod pool;
 pub(crate) mod pool_at_rest;
 pub(crate) mod queue;
+pub(crate) mod select;
 pub(crate) mod semaphore;
 pub(crate) mod timeout;
 pub(crate) mod wakeup;

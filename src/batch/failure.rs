@@ -104,7 +104,7 @@ pub struct Failed<V> {
 }
 
 impl<V> Failed<V> {
-    pub(super) fn new(value: V, error: BatchError) -> Self {
+    pub(crate) fn new(value: V, error: BatchError) -> Self {
         Failed { value, error }
     }
 

@@ -212,10 +212,15 @@ impl<T, R> Ticket<T, R> {
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
-        if !self.is_finished() && context::is_inside(self.completion.address) {
+        if !self.is_finished() && self.is_inside() {
             return Err(WaitError::WouldDeadlock);
         }
         limit.retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
+    }
+
+    /// True if this thread is inside the batcher's handler, which the result waits for.
+    pub(crate) fn is_inside(&self) -> bool {
+        context::is_inside(self.completion.address)
     }
 
     /// True once the result is known.

@@ -22,7 +22,7 @@ use crate::panics;
 use crate::sync::{Arc, weak};
 use crate::until::Until;
 use crate::wait::{Outcome, Waiter};
-use guards::Watch;
+pub(crate) use guards::Watch;
 use node::{Node, Watcher};
 
 /// Tells any number of threads to stop, wherever in this crate they sleep.

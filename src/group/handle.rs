@@ -5,12 +5,12 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::state::Task;
 use super::task_set::TaskSet;
-use crate::cancel::CancelToken;
+use crate::cancel::{CallbackGuard, CancelToken, DropGuard};
 use crate::error::{JoinError, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait::{self, OneShot};
+use crate::wait::{self, OneShot, Waiter};
 
 /// Waits for one task of a [`Scope`](super::Scope) or a [`Group`](super::Group), and takes its result.
 ///
@@ -151,6 +151,31 @@ impl<R> Handle<R> {
             let _ = TaskSet::call(&self.set);
         }
         self.end.wait(limit)
+    }
+
+    /// Where to wait for the end.
+    pub(crate) fn end(&self) -> &OneShot<(), R> {
+        &self.end
+    }
+
+    /// Sees to it that a helper runs the task; where no thread is to be had, runs it. Says whether it did, or
+    /// tried.
+    pub(crate) fn call_or_run(&self) -> bool {
+        let refused = !self.is_finished() && TaskSet::call(&self.set).is_err();
+        if refused {
+            TaskSet::run_joined(&self.set, self.number);
+        }
+        refused
+    }
+
+    /// Ends the waiter when a helper that is called from now on is not to be had; `None` if it was not
+    /// before.
+    pub(crate) fn hear_of_refusal(&self, waiter: &Waiter) -> Option<(CallbackGuard, DropGuard)> {
+        let (refusal, waiter) = (CancelToken::new(), waiter.clone());
+        self.set.tell_of_refusal(refusal.clone());
+        let heard = (refusal.on_cancel(move || drop(waiter.end(Ok(())))), refusal.drop_guard());
+        // Only now, so that one that comes before is not missed.
+        TaskSet::call(&self.set).is_ok().then_some(heard)
     }
 
     /// Waits for the end, and runs the task for it if no other thread has started it.

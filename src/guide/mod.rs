@@ -23,6 +23,9 @@ pub mod timeout {}
 #[doc = include_str!("queue.md")]
 pub mod queue {}
 
+#[doc = include_str!("select.md")]
+pub mod select {}
+
 #[doc = include_str!("pipeline.md")]
 pub mod pipeline {}
 

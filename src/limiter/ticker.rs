@@ -124,6 +124,10 @@ impl Ticker {
         self.period
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// When the next tick is due; `None` if that is too far away to be an instant.
     pub fn next_due(&self) -> Option<Instant> {
         self.next

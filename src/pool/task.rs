@@ -112,14 +112,27 @@ impl<R> Task<R> {
         if self.job.is_finished() {
             return Ok(());
         }
-        if self.pool.is_inside() && limit.start().check().is_ok() {
-            // A worker that waits for a task in the queue might be the one that would have to run it.
-            self.run();
+        if limit.start().check().is_ok() {
+            self.run_if_inside();
         }
-        if self.job.runs_on() == Some(this_thread()) {
+        if self.runs_here() {
             return Err(WaitError::WouldDeadlock);
         }
         limit.retry(self, || if self.job.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
+    }
+
+    /// Runs the task if nobody has claimed it, and this thread is inside the pool; says whether it is.
+    pub(crate) fn run_if_inside(&self) -> bool {
+        let inside = self.pool.is_inside();
+        if inside {
+            // A worker that waits for a task in the queue might be the one that would have to run it.
+            self.run();
+        }
+        inside
+    }
+
+    pub(crate) fn runs_here(&self) -> bool {
+        self.job.runs_on() == Some(this_thread())
     }
 
     /// Runs the task if nobody has claimed it: on this stack, or if too many tasks are there already, on

@@ -24,6 +24,7 @@ use crate::panics;
 use crate::sync::Mutex;
 use crate::wait::{NextTurn, Turns, WaitList};
 use ring::{Gauge, Head, Tail};
+pub(crate) use wait_points::Room;
 
 /// Hands items from threads that produce to threads that consume, first in, first out, and makes producers
 /// wait while `capacity` items are on their way.
@@ -100,8 +101,7 @@ use ring::{Gauge, Head, Tail};
 /// Bench `queue`; the README has the ratios. Memory: `capacity` items, allocated at once.
 ///
 /// # Instead
-/// `std::sync::mpsc::sync_channel` if there is one consumer and no need to cancel; `crossbeam_channel` if you
-/// must `select!` over several channels.
+/// `std::sync::mpsc::sync_channel` if there is one consumer and no need to cancel.
 pub struct BoundedQueue<T> {
     tail: CachePadded<Mutex<TailSide<T>>>,
     head: CachePadded<Mutex<HeadSide<T>>>,

@@ -49,6 +49,17 @@ impl<T> BoundedQueue<T> {
         limit.retry_slowly(&items, || self.pop_in_turn(items.turn()))
     }
 
+    /// Where to wait for an item; with it come a [`try_pop_at`](BoundedQueue::try_pop_at) for each attempt.
+    #[inline]
+    pub(crate) fn items(&self) -> Items<'_, T> {
+        Items::new(self)
+    }
+
+    #[inline]
+    pub(crate) fn try_pop_at(&self, items: &Items<'_, T>) -> Result<T, TryError> {
+        self.pop_in_turn(items.turn())
+    }
+
     #[inline]
     fn pop_in_turn(&self, turn: Option<Turn>) -> Result<T, TryError> {
         let mut head = self.head.lock();

@@ -69,6 +69,17 @@ impl<T> BoundedQueue<T> {
         })
     }
 
+    /// Where to wait for room; with it come a [`try_push_at`](BoundedQueue::try_push_at) for each attempt.
+    #[inline]
+    pub(crate) fn room(&self) -> Room<'_, T> {
+        Room::new(self)
+    }
+
+    #[inline]
+    pub(crate) fn try_push_at(&self, item: T, room: &Room<'_, T>) -> Result<(), Rejected<T, TryError>> {
+        self.push_in_turn(item, room.turn())
+    }
+
     #[inline]
     fn push_in_turn(&self, item: T, turn: Option<Turn>) -> Result<(), Rejected<T, TryError>> {
         let mut tail = self.tail.lock();

@@ -16,7 +16,7 @@ use crate::error::TryError;
 use crate::wait::{Turn, WaitPoint, Waiter};
 
 /// Where producers wait for room.
-pub(super) struct Room<'a, T> {
+pub(crate) struct Room<'a, T> {
     queue: &'a BoundedQueue<T>,
     turn: Cell<Option<Turn>>,
 }
@@ -106,7 +106,7 @@ impl<T> Drop for Room<'_, T> {
 }
 
 /// Where consumers wait for items.
-pub(super) struct Items<'a, T> {
+pub(crate) struct Items<'a, T> {
     queue: &'a BoundedQueue<T>,
     turn: Cell<Option<Turn>>,
 }

@@ -11,6 +11,7 @@ pub use permit::{OwnedPermit, Permit};
 use crate::error::{TryError, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::Waiter;
 use raw::RawSemaphore;
 
 /// Lets at most so many at once: of threads in a section, of connections to a host, of megabytes in memory.
@@ -213,6 +214,21 @@ impl Semaphore {
     ) -> Result<OwnedPermit, WaitError> {
         self.raw.enter(count, limit.into())?;
         Ok(OwnedPermit::new(Arc::clone(self), count))
+    }
+
+    /// Stands in line for `count` permits with that waiter; false if there is nothing to wait for.
+    pub(crate) fn join(&self, count: usize, waiter: &Waiter) -> bool {
+        self.raw.join(count, waiter) == Ok(true)
+    }
+
+    /// Leaves the line, unless the permits were handed over.
+    pub(crate) fn give_up(&self, waiter: &Waiter) {
+        self.raw.give_up(waiter);
+    }
+
+    /// The permits that came with the end of a waiter.
+    pub(crate) fn handed_over(&self, count: usize) -> Permit<'_> {
+        Permit::new(self, count)
     }
 
     /// Permits that are free now. By the time the caller looks, it may be another number.

@@ -7,7 +7,7 @@ use super::{LetsGo, Outcome, Runs};
 use crate::error::{JoinError, Panic, Rejected, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
-use crate::wait;
+use crate::wait::{self, WaitPoint};
 
 /// A function that still runs, or ended after its limit; from
 /// [`Error::Late`](super::Error::Late).
@@ -80,6 +80,15 @@ impl<R> Running<R> {
     /// True once the function has ended.
     pub fn is_finished(&self) -> bool {
         self.job.is_finished()
+    }
+
+    /// Where to wait for the end.
+    pub(crate) fn end(&self) -> &dyn WaitPoint {
+        self.job.end()
+    }
+
+    pub(crate) fn runs_here(&self) -> bool {
+        self.job.runs_here()
     }
 
     pub(super) fn new(job: Arc<dyn Runs<R>>) -> Self {

@@ -1,0 +1,259 @@
+//! Models of `select!`: every schedule of a few threads, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use selvedge::error::{Closed, WaitError};
+use selvedge::select::Select;
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{BoundedQueue, CancelToken, Latch, Semaphore, select};
+
+fn queue() -> Arc<BoundedQueue<u32>> {
+    Arc::new(BoundedQueue::new(1))
+}
+
+/// A push wakes a selection that sleeps in the lists of two queues, through either, and takes the item once.
+///
+/// Fails if a selection sleeps in the first list alone (edit `select-joins-one`).
+#[test]
+fn a_push_reaches_a_selection_in_either_list() {
+    model::check(|| {
+        let queues = [queue(), queue()];
+        let selecting = thread::spawn({
+            let queues = queues.clone();
+            move || {
+                select! {
+                    pop(&queues[0]) -> item => item,
+                    pop(&queues[1]) -> item => item,
+                }
+            }
+        });
+        queues[1].push(7).unwrap();
+        assert_eq!(selecting.join().unwrap(), Ok(7));
+        assert!(queues.iter().all(|queue| queue.is_empty()));
+    });
+}
+
+/// Two queues with one item each, a selection over both, and a popper of each: what the selection was woken
+/// for and did not take reaches the popper.
+///
+/// Fails if a selection looks at its other arms before the one that it was woken through (edit
+/// `select-forgets-who-woke-it`), or at its limit (edit `select-looks-at-the-limit-first`).
+#[test]
+fn a_wake_up_that_comes_to_a_selection_is_not_swallowed() {
+    model::check(|| {
+        let queues = [queue(), queue()];
+        let stop = CancelToken::new();
+        let selecting = thread::spawn({
+            let (queues, stop) = (queues.clone(), stop.clone());
+            move || {
+                select! {
+                    pop(&queues[0]) -> item => item.unwrap(),
+                    pop(&queues[1]) -> item => item.unwrap(),
+                    until(&stop) -> _ => 0,
+                }
+            }
+        });
+        let popping = thread::spawn({
+            let queue = Arc::clone(&queues[0]);
+            move || queue.pop().unwrap()
+        });
+        queues[0].push(1).unwrap();
+        queues[1].push(2).unwrap();
+        stop.cancel();
+        let selected = selecting.join().unwrap();
+        // If the selection had the first item, the popper needs another.
+        if selected == 1 {
+            queues[0].push(3).unwrap();
+        }
+        let popped = popping.join().unwrap();
+        assert!(matches!((selected, popped), (0 | 2, 1) | (1, 3)), "{selected}, {popped}");
+    });
+}
+
+/// A selection that found an arm ready while it joined, and was granted through another meanwhile, takes that
+/// one.
+///
+/// Fails if it withdraws without a look whether it was ended (edit `select-withdraws-blindly`).
+#[test]
+fn a_permit_that_comes_while_a_selection_withdraws_is_not_lost() {
+    model::check(|| {
+        let (semaphore, queue) = (Arc::new(Semaphore::new(1)), queue());
+        let selecting = thread::spawn({
+            let (semaphore, queue) = (Arc::clone(&semaphore), Arc::clone(&queue));
+            move || {
+                select! {
+                    biased;
+                    acquire(&semaphore) -> permit => { drop(permit.unwrap()); 0 }
+                    pop(&queue) -> item => item.unwrap(),
+                }
+            }
+        });
+        if let Ok(permit) = semaphore.try_acquire() {
+            queue.push(7).unwrap();
+            drop(permit);
+        }
+        let selected = selecting.join().unwrap();
+        assert_eq!((semaphore.available(), selected == 7), (1, queue.is_empty() && selected != 0));
+        assert_eq!(semaphore.acquire().unwrap().count(), 1);
+    });
+}
+
+/// Two selections over the same two queues, in opposite order, and an item for each: both end.
+///
+/// Fails if a push wakes nobody (edit `queue-push-wakes-nobody`).
+#[test]
+fn two_selections_in_opposite_order_each_get_an_item() {
+    model::check(|| {
+        let queues = [queue(), queue()];
+        let select = |first: &Arc<BoundedQueue<u32>>, second: &Arc<BoundedQueue<u32>>| {
+            let (first, second) = (Arc::clone(first), Arc::clone(second));
+            move || {
+                select! {
+                    pop(&first) -> item => item.unwrap(),
+                    pop(&second) -> item => item.unwrap(),
+                }
+            }
+        };
+        let selecting = thread::spawn(select(&queues[0], &queues[1]));
+        let pushing = thread::spawn({
+            let queues = queues.clone();
+            move || {
+                queues[0].push(1).unwrap();
+                queues[1].push(2).unwrap();
+            }
+        });
+        let sum = select(&queues[1], &queues[0])() + selecting.join().unwrap();
+        assert_eq!(sum, 3);
+        pushing.join().unwrap();
+    });
+}
+
+/// Push and pop arms of one queue, in two selections against each other: an item that one puts in, the other
+/// takes, or its own thread in the next round; none is doubled.
+///
+/// Fails if an arm that lost keeps the item (edit `select-push-keeps-the-item`).
+#[test]
+fn push_and_pop_arms_of_one_queue_against_each_other_lose_nothing() {
+    model::check(|| {
+        let queue = queue();
+        let round = |queue: &BoundedQueue<u32>, mine: u32| {
+            let mut item = Some(mine);
+            let got = select! {
+                push(queue, &mut item) -> pushed => { pushed.unwrap(); 0 }
+                pop(queue) -> item => item.unwrap(),
+            };
+            got + item.unwrap_or(0)
+        };
+        let other = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || round(&queue, 1)
+        });
+        let kept = round(&queue, 2) + other.join().unwrap();
+        let left: u32 = queue.close_and_drain().into_iter().sum();
+        assert_eq!(kept + left, 3);
+    });
+}
+
+/// A grant, a cancel and a close meet at one selection: it ends once, and what it did not take is there.
+///
+/// Fails if a waiter can be ended twice (edit `slot-ends-twice`).
+#[test]
+fn a_grant_a_cancel_and_a_close_end_one_selection() {
+    model::check(|| {
+        let (queues, stop) = ([queue(), queue()], CancelToken::new());
+        let selecting = thread::spawn({
+            let (queues, stop) = (queues.clone(), stop.clone());
+            move || {
+                select! {
+                    pop(&queues[0]) -> item => item.map_err(WaitError::from),
+                    pop(&queues[1]) -> item => item.map_err(WaitError::from),
+                    until(&stop) -> why => Err(why),
+                }
+            }
+        });
+        let cancelling = thread::spawn(move || stop.cancel());
+        queues[0].push(7).unwrap();
+        queues[1].close();
+        let selected = selecting.join().unwrap();
+        let left = queues[0].try_pop().ok();
+        assert_eq!(left.is_none(), selected == Ok(7));
+        cancelling.join().unwrap();
+    });
+}
+
+/// A permit that is handed over to a selection is its result, or comes back.
+///
+/// Fails if its arm makes an attempt instead of taking what it was handed (edit `select-asks-for-what-it-has`).
+#[test]
+fn a_permit_that_meets_an_item_is_not_lost() {
+    model::check(|| {
+        let (semaphore, queue) = (Arc::new(Semaphore::new(1)), queue());
+        let permit = semaphore.acquire().unwrap();
+        let selecting = thread::spawn({
+            let (semaphore, queue) = (Arc::clone(&semaphore), Arc::clone(&queue));
+            move || {
+                select! {
+                    acquire(&semaphore) -> permit => permit.unwrap().count(),
+                    pop(&queue) -> item => item.unwrap() as usize,
+                }
+            }
+        });
+        let pushing = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(7).unwrap()
+        });
+        drop(permit);
+        let selected = selecting.join().unwrap();
+        pushing.join().unwrap();
+        assert_eq!((semaphore.available(), queue.len()), (1, usize::from(selected == 1)));
+        assert!(semaphore.try_acquire().is_ok());
+    });
+}
+
+/// Closing a semaphore reaches a selection that stands in its line as the outcome of that arm.
+///
+/// Fails if an end with an error is taken for the limit's (edit `select-takes-closed-for-the-limit`).
+#[test]
+fn closing_a_semaphore_is_the_outcome_of_its_arm() {
+    model::check(|| {
+        let (semaphore, queue) = (Arc::new(Semaphore::new(0)), queue());
+        semaphore.resize(1);
+        let permit = semaphore.acquire().unwrap();
+        let closing = thread::spawn({
+            let semaphore = Arc::clone(&semaphore);
+            move || semaphore.close()
+        });
+        let selected = select! {
+            acquire(&semaphore) -> permit => permit.err(),
+            pop(&queue) -> item => item.err().map(|Closed| WaitError::TimedOut),
+        };
+        assert_eq!(selected, Some(WaitError::Closed));
+        drop(permit);
+        assert!(closing.join().unwrap());
+    });
+}
+
+/// The last count-down reaches a selection, which is used again afterwards with the same waiter.
+///
+/// Fails if the waiter of the wait before is used as it is (edit `select-sleeps-in-an-ended-waiter`).
+#[test]
+fn a_selection_that_is_used_again_sleeps_again() {
+    model::check(|| {
+        let (queue, latch) = (queue(), Arc::new(Latch::new(1)));
+        let other = thread::spawn({
+            let (queue, latch) = (Arc::clone(&queue), Arc::clone(&latch));
+            move || {
+                queue.push(7).unwrap();
+                latch.count_down();
+            }
+        });
+        {
+            let mut selection = Select::new();
+            selection.add(select::pop(&queue), |item| item.ok());
+            assert_eq!(selection.wait(), (0, Some(7)));
+            selection.add(select::wait(&*latch), |()| None);
+            assert_eq!(selection.wait(), (1, None));
+        }
+        other.join().unwrap();
+    });
+}

@@ -1,0 +1,139 @@
+//! Arms on the stack, each of a type of its own: what the macro is made of.
+
+use super::arm::Arm;
+use super::engine::{self, Arms, RawArm};
+pub use super::order::Pick;
+use crate::error::WaitError;
+use crate::until::Until;
+
+/// Arms on the stack before they need memory. Most selections have two or three.
+const FEW: usize = 8;
+
+/// What came of the first arm, or of one of the others.
+#[derive(Debug)]
+pub enum Either<F, O> {
+    First(F),
+    Other(O),
+}
+
+/// What came of no arm at all.
+#[derive(Debug)]
+pub enum Nothing {}
+
+/// A list of arms: `(first, (second, (third, ())))`.
+pub trait Among {
+    type Output;
+    const LEN: usize;
+
+    fn list<'a>(&'a mut self, into: &mut impl FnMut(&'a mut dyn RawArm));
+
+    /// What came of the arm in that place, which has taken effect.
+    fn output(&mut self, at: usize) -> Self::Output;
+}
+
+impl Among for () {
+    type Output = Nothing;
+    const LEN: usize = 0;
+
+    fn list<'a>(&'a mut self, _into: &mut impl FnMut(&'a mut dyn RawArm)) {}
+
+    fn output(&mut self, _at: usize) -> Nothing {
+        unreachable!("an arm that has taken effect is in the list")
+    }
+}
+
+impl<F: Arm, O: Among> Among for (F, O) {
+    type Output = Either<F::Output, O::Output>;
+    const LEN: usize = 1 + O::LEN;
+
+    #[inline]
+    fn list<'a>(&'a mut self, into: &mut impl FnMut(&'a mut dyn RawArm)) {
+        into(&mut self.0);
+        self.1.list(into);
+    }
+
+    #[inline]
+    fn output(&mut self, at: usize) -> Self::Output {
+        match at.checked_sub(1) {
+            None => Either::First(self.0.output()),
+            Some(at) => Either::Other(self.1.output(at)),
+        }
+    }
+}
+
+/// References to the arms.
+type List<'a> = [Option<&'a mut dyn RawArm>];
+
+impl Arms for List<'_> {
+    #[inline]
+    fn len(&self) -> usize {
+        <[_]>::len(self)
+    }
+
+    #[inline]
+    fn get(&mut self, at: usize) -> Option<&mut dyn RawArm> {
+        match &mut self[at] {
+            Some(arm) => Some(&mut **arm),
+            None => None,
+        }
+    }
+}
+
+#[inline]
+fn with_list<A: Among, R>(arms: &mut A, f: impl FnOnce(&mut List<'_>) -> R) -> R {
+    if A::LEN > FEW {
+        let mut list: Vec<Option<&mut dyn RawArm>> = Vec::with_capacity(A::LEN);
+        arms.list(&mut |arm| list.push(Some(arm)));
+        return f(&mut list);
+    }
+    let (mut list, mut len) = ([const { None }; FEW], 0);
+    arms.list(&mut |arm| {
+        list[len] = Some(arm);
+        len += 1;
+    });
+    f(&mut list[..len])
+}
+
+/// Waits as long as it takes.
+#[inline]
+pub fn wait<A: Among>(arms: A, pick: Pick) -> A::Output {
+    match wait_until(arms, pick, Until::forever()) {
+        Ok(output) => output,
+        Err(_) => {
+            unreachable!("a forever limit does not end, and a wait that never could takes effect as an arm")
+        }
+    }
+}
+
+/// Waits at most until `limit`.
+#[inline]
+pub fn wait_until<'l, A: Among>(
+    mut arms: A,
+    pick: Pick,
+    limit: impl Into<Until<'l>>,
+) -> Result<A::Output, WaitError> {
+    let at = with_list(&mut arms, |list| engine::wait(list, pick, limit.into(), &mut None))?;
+    Ok(arms.output(at))
+}
+
+/// Does not wait.
+#[inline]
+pub fn attempt<A: Among>(mut arms: A, pick: Pick) -> Option<A::Output> {
+    let at = with_list(&mut arms, |list| engine::attempt_each(list, pick))?;
+    Some(arms.output(at))
+}
+
+/// Does not wait, and takes nothing if the limit's token was cancelled.
+#[inline]
+pub fn attempt_until<'l, A: Among>(
+    arms: A,
+    pick: Pick,
+    limit: impl Into<Until<'l>>,
+) -> Result<Option<A::Output>, WaitError> {
+    let limit = limit.into();
+    limit.check_token()?;
+    match attempt(arms, pick) {
+        Some(output) => Ok(Some(output)),
+        None => limit.start().check().map(|()| None),
+    }
+}

@@ -1,0 +1,22 @@
+//! The operations, a file for each kind of thing that is waited for.
+
+mod cancelled;
+mod count;
+mod join;
+mod queue;
+mod retry;
+mod semaphore;
+mod tick;
+
+pub use cancelled::cancelled;
+pub use count::{Opens, wait};
+pub use join::{Join, join};
+pub use queue::{PopFrom, PushInto, pop, push, push_from};
+pub use semaphore::{acquire, acquire_many};
+pub use tick::tick;
+
+/// Takes what an arm brought.
+#[inline]
+fn brought<R>(outcome: &mut Option<R>) -> R {
+    outcome.take().expect("an arm is asked once, after it has taken effect")
+}

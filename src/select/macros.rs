@@ -1,0 +1,261 @@
+//! The macro: it puts the arms into a tuple, waits for it, and matches on what came.
+
+/// Waits for the first of several operations, does it, and none of the others.
+///
+/// ```
+/// use selvedge::{BoundedQueue, CancelToken, select};
+/// use std::time::Duration;
+///
+/// let (jobs, urgent) = (BoundedQueue::new(8), BoundedQueue::new(8));
+/// let stop = CancelToken::new();
+/// urgent.push("now")?;
+/// let job = select! {
+///     pop(&jobs) -> job => job?,
+///     pop(&urgent) -> job => job?,
+///     until((&stop, Duration::from_secs(5))) -> why => return Err(why.into()),
+/// };
+/// assert_eq!(job, "now");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Arms
+/// An arm is `operation(arguments) -> pattern => expression`. The operations are the functions of the module
+/// [`select`](mod@crate::select), called with these arguments; the pattern binds what came of the one that
+/// took effect, and the expression is evaluated after the wait, when everything else is put back: it may use
+/// `?`, `return`, `break` and `continue`, and the things that the other arms borrowed. Between two arms there
+/// is a comma, which may be left out after a block.
+///
+/// | arm | takes effect when | the pattern is bound to |
+/// |---|---|---|
+/// | [`pop(&queue)`](fn@crate::select::pop) | it has taken an item, or the queue is closed and empty | `Result<T, Closed>` |
+/// | [`push(&queue, &mut item)`](fn@crate::select::push) | it has put in the item of an `Option`, which is `None` then; or the queue is closed | `Result<(), Closed>` |
+/// | [`acquire(&semaphore)`](fn@crate::select::acquire), [`acquire_many(&semaphore, n)`](fn@crate::select::acquire_many) | it has permits, or never will have | `Result<Permit, WaitError>` |
+/// | [`join(&mut task)`](fn@crate::select::join) | the task of an `Option` has ended; the `Option` is `None` then | what `join` of the handle returns |
+/// | [`wait(&latch)`](fn@crate::select::wait) | the count is zero | `()` |
+/// | [`tick(&mut ticker)`](fn@crate::select::tick) | a tick is due | [`Tick`](crate::limiter::Tick) |
+/// | [`cancelled(&token)`](fn@crate::select::cancelled) | the token is cancelled | `()` |
+/// | `until(limit)`, at most once | the [limit](crate::Until) has passed | [`WaitError`](crate::error::WaitError), `TimedOut` or `Cancelled` |
+/// | `default`, without a pattern, at most once | no other arm can take effect without a wait | |
+///
+/// `biased;` before the first arm prefers arms in the order in which they are written. Without it each arm
+/// that is ready has the same chance.
+///
+/// # Blocking
+/// Until an arm takes effect; without `until` and `default` as long as that takes. With `default` it does not
+/// wait.
+///
+/// # Cancellation
+/// As in every call with a limit: if the token of `until` was cancelled before, no other arm takes effect,
+/// though it could. An arm that becomes ready before the limit passes takes effect, however late the thread
+/// wakes up.
+///
+/// # Examples
+/// An `Option` that is `None` turns its arm off, so a loop that forwards items holds at most one, and loses
+/// none:
+/// ```
+/// use selvedge::{BoundedQueue, select};
+///
+/// let (input, output) = (BoundedQueue::new(4), BoundedQueue::new(4));
+/// input.push_all([1, 2, 3]).unwrap();
+/// input.close();
+/// let (mut held, mut open) = (None, true);
+/// while open || held.is_some() {
+///     let source = (open && held.is_none()).then(|| select::pop(&input));
+///     select! {
+///         arm(source) -> item => match item {
+///             Ok(item) => held = Some(item * 10),
+///             Err(_) => open = false,
+///         },
+///         push(&output, &mut held) -> sent => sent?,
+///     }
+/// }
+/// output.close();
+/// assert_eq!(output.iter().collect::<Vec<_>>(), [10, 20, 30]);
+/// # Ok::<(), selvedge::error::Closed>(())
+/// ```
+///
+/// # Mistakes that do not compile
+/// An operation that does not exist:
+/// ```compile_fail,E0425
+/// # let queue = selvedge::BoundedQueue::<u32>::new(1);
+/// selvedge::select! { popp(&queue) -> item => drop(item) }
+/// ```
+/// Something that items cannot be popped from:
+/// ```compile_fail,E0277
+/// # let (sender, _receiver) = selvedge::queue::bounded::<u32>(1);
+/// selvedge::select! { pop(&sender) -> item => drop(item) }
+/// ```
+/// An item that could not come back:
+/// ```compile_fail,E0308
+/// # let queue = selvedge::BoundedQueue::<u32>::new(1);
+/// selvedge::select! { push(&queue, 7) -> sent => drop(sent) }
+/// ```
+/// A pattern that leaves an outcome out:
+/// ```compile_fail,E0004
+/// # let queue = selvedge::BoundedQueue::<u32>::new(1);
+/// selvedge::select! { pop(&queue) -> Ok(item) => drop::<u32>(item) }
+/// ```
+/// Arms of different types:
+/// ```compile_fail,E0308
+/// # let queue = selvedge::BoundedQueue::<u32>::new(1);
+/// let number: u32 = selvedge::select! {
+///     pop(&queue) -> item => item.unwrap(),
+///     default => "nothing",
+/// };
+/// ```
+/// Two operations that take from the same variable:
+/// ```compile_fail,E0499
+/// # let queue = selvedge::BoundedQueue::<u32>::new(1);
+/// let mut item = Some(7);
+/// selvedge::select! {
+///     push(&queue, &mut item) -> sent => drop(sent),
+///     push(&queue, &mut item) -> sent => drop(sent),
+/// }
+/// ```
+///
+/// # Cost
+/// In a stack frame, without allocation, if an arm is ready. Bench `select`.
+///
+/// # Instead
+/// [`Select`](crate::select::Select) where the number of arms is known only when the program runs, or above
+/// about 40 arms.
+#[macro_export]
+macro_rules! select {
+    // What stands before `=>`. The state is the order, and what was found so far: arms, `until`, `default`.
+    (@arms $pick:ident $arms:tt $until:tt []
+        default => $($rest:tt)*
+    ) => {
+        $crate::select!(@body [$pick $arms $until] [default] $($rest)*)
+    };
+    (@arms $pick:ident $arms:tt $until:tt [$($default:tt)+] default => $($rest:tt)*) => {
+        ::core::compile_error!("`select!` has two `default` arms: leave one out")
+    };
+    (@arms $pick:ident $arms:tt [] $default:tt
+        until($limit:expr $(,)?) -> $pattern:pat => $($rest:tt)*
+    ) => {
+        $crate::select!(@body [$pick $arms $default] [until ($limit) ($pattern)] $($rest)*)
+    };
+    (@arms $pick:ident $arms:tt [$($until:tt)+] $default:tt until($($limit:tt)*) $($rest:tt)*) => {
+        ::core::compile_error!(
+            "`select!` has two `until` arms: combine the limits, as in `until((&token, duration)) -> why => ..`"
+        )
+    };
+    (@arms $pick:ident $arms:tt $until:tt $default:tt
+        $operation:ident $arguments:tt -> $pattern:pat => $($rest:tt)*
+    ) => {
+        $crate::select!(@body [$pick $arms $until $default] [$operation $arguments ($pattern)] $($rest)*)
+    };
+    (@arms $pick:ident $arms:tt $until:tt $default:tt) => {
+        $crate::select!(@wait $pick $arms $until $default)
+    };
+    (@arms $pick:ident $arms:tt $until:tt $default:tt $operation:ident $arguments:tt => $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "an arm of `select!` lacks its pattern: write `",
+            ::core::stringify!($operation $arguments),
+            " -> result => ..`"
+        ))
+    };
+    (@arms $pick:ident $arms:tt $until:tt $default:tt $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "an arm of `select!` is `operation(arguments) -> pattern => expression`, `until(limit) -> why => \
+             expression` or `default => expression`, with a comma after an expression that is not a block; \
+             found `",
+            ::core::stringify!($($rest)*),
+            "`"
+        ))
+    };
+
+    // What stands behind it.
+    (@body $state:tt $head:tt $body:expr, $($rest:tt)*) => {
+        $crate::select!(@add $state $head ($body) $($rest)*)
+    };
+    (@body $state:tt $head:tt $body:expr) => {
+        $crate::select!(@add $state $head ($body))
+    };
+    (@body $state:tt $head:tt $body:block $($rest:tt)*) => {
+        $crate::select!(@add $state $head ($body) $($rest)*)
+    };
+    (@body $state:tt $head:tt $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "an arm of `select!` ends with an expression and a comma, or with a block; found `",
+            ::core::stringify!($($rest)*),
+            "`"
+        ))
+    };
+
+    (@add [$pick:ident $arms:tt $until:tt] [default] $body:tt $($rest:tt)*) => {
+        $crate::select!(@arms $pick $arms $until [$body] $($rest)*)
+    };
+    (@add [$pick:ident $arms:tt $default:tt] [until $limit:tt $pattern:tt] $body:tt $($rest:tt)*) => {
+        $crate::select!(@arms $pick $arms [$limit $pattern $body] $default $($rest)*)
+    };
+    (@add [$pick:ident [$($arms:tt)*] $until:tt $default:tt] [$($head:tt)*] $body:tt $($rest:tt)*) => {
+        $crate::select!(@arms $pick [$($arms)* {$($head)* $body}] $until $default $($rest)*)
+    };
+
+    // A statement of its own makes what the arms borrowed free again before a body runs.
+    (@wait $pick:ident [$($arms:tt)*] [] []) => {{
+        let selected = $crate::select::among::wait(
+            $crate::select!(@tuple $($arms)*), $crate::select::among::Pick::$pick,
+        );
+        $crate::select!(@match selected, $($arms)*)
+    }};
+    (@wait $pick:ident [$($arms:tt)*] [($limit:expr) ($why:pat) ($late:expr)] []) => {{
+        let selected = $crate::select::among::wait_until(
+            $crate::select!(@tuple $($arms)*), $crate::select::among::Pick::$pick, $limit,
+        );
+        match selected {
+            ::core::result::Result::Ok(selected) => $crate::select!(@match selected, $($arms)*),
+            ::core::result::Result::Err($why) => $late,
+        }
+    }};
+    (@wait $pick:ident [$($arms:tt)*] [] [($default:expr)]) => {{
+        let selected = $crate::select::among::attempt(
+            $crate::select!(@tuple $($arms)*), $crate::select::among::Pick::$pick,
+        );
+        match selected {
+            ::core::option::Option::Some(selected) => $crate::select!(@match selected, $($arms)*),
+            ::core::option::Option::None => $default,
+        }
+    }};
+    (@wait $pick:ident [$($arms:tt)*] [($limit:expr) ($why:pat) ($late:expr)] [($default:expr)]) => {{
+        let selected = $crate::select::among::attempt_until(
+            $crate::select!(@tuple $($arms)*), $crate::select::among::Pick::$pick, $limit,
+        );
+        match selected {
+            ::core::result::Result::Ok(::core::option::Option::Some(selected)) => {
+                $crate::select!(@match selected, $($arms)*)
+            }
+            ::core::result::Result::Ok(::core::option::Option::None) => $default,
+            ::core::result::Result::Err($why) => $late,
+        }
+    }};
+
+    (@tuple) => { () };
+    (@tuple {$operation:ident ($($arguments:tt)*) $pattern:tt $body:tt} $($rest:tt)*) => {
+        ($crate::select::$operation($($arguments)*), $crate::select!(@tuple $($rest)*))
+    };
+
+    (@match $selected:ident,) => { match $selected {} };
+    (@match $selected:ident, {$operation:ident $arguments:tt ($pattern:pat) ($body:expr)} $($rest:tt)*) => {
+        match $selected {
+            $crate::select::among::Either::First(output) => match output {
+                $pattern => $body,
+            },
+            $crate::select::among::Either::Other(other) => $crate::select!(@match other, $($rest)*),
+        }
+    };
+
+    () => {
+        ::core::compile_error!("`select!` without an arm would wait for ever")
+    };
+    (biased;) => {
+        ::core::compile_error!("`select!` without an arm would wait for ever")
+    };
+    (biased; $($arms:tt)*) => {
+        $crate::select!(@arms Biased [] [] [] $($arms)*)
+    };
+    ($($arms:tt)*) => {
+        $crate::select!(@arms Fair [] [] [] $($arms)*)
+    };
+}
