@@ -5,7 +5,7 @@ use url::Url;
 
 use super::canonical::lane;
 use super::engine::{Engine, SITEMAP, redirect};
-use super::fetch::{ErrorKind, FetchError, Method, Response};
+use super::fetch::{ErrorKind, FetchError, Request, Response};
 use super::frontier::{LaneId, Lead, Step, Turn};
 use super::log::Visit;
 use super::record::Record;
@@ -82,8 +82,11 @@ impl Engine {
 
     fn robots_txt(&self, url: &Url) -> Result<Response, FetchError> {
         let mut url = robots_url(url);
-        for _ in 0..robots::REDIRECTS {
-            let response = self.fetch(&self.request(&url, Method::Get, &[], robots::CAP))?;
+        // The first request, and one for each redirect.
+        for _ in 0..=robots::REDIRECTS {
+            let headers = self.headers_for(&url);
+            let request = Request { cap: robots::CAP, truncate: true, ..self.request(&url, &headers) };
+            let response = self.fetch(&request)?;
             match redirect(&response).and_then(|to| self.resolve(&url, to)) {
                 Some(to) => url = to,
                 None => return Ok(response),

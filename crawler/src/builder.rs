@@ -9,6 +9,7 @@ use selvedge::sync::Arc;
 
 use super::canonical::Canonical;
 use super::crawler::Crawler;
+use super::credentials::{Header, To};
 use super::engine::OnPage;
 use super::fetch::Fetch;
 use super::http::Http;
@@ -39,6 +40,10 @@ pub enum BuildError {
     NoUrls,
     /// A user agent is told to servers in a header, so it is one line of visible ASCII and not empty.
     BadAgent,
+    /// A header's name is one word of ASCII, and its value one line.
+    BadHeader,
+    /// What a header is for is no origin, such as `https://loom.test`.
+    BadOrigin,
 }
 
 impl Builder {
@@ -181,9 +186,35 @@ impl Builder {
         self
     }
 
-    /// Sends a header with every request.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.request.headers.push((name.into(), value.into()));
+    /// Sends a header with every request to the origin that the crawl begins at, its robots.txt included: a scheme, a
+    /// host and a port. Nobody else sees it, also not where a page or a redirect leads elsewhere. Its value is shown
+    /// nowhere.
+    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.header_to(name, value, To::Start)
+    }
+
+    /// The same, for requests to another origin, such as `https://docs.loom.test`. A path in it does not matter.
+    pub fn header_for(self, origin: &str, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.header_to(name, value, To::origin(origin))
+    }
+
+    /// Sends a header with every request, to whomever it goes: for those that are no secret, such as
+    /// `Accept-Language`.
+    pub fn header_everywhere(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.header_to(name, value, To::Everybody)
+    }
+
+    /// Sends a user and a password with every request to an origin (`Authorization: Basic`).
+    ///
+    /// Those in a URL, `https://me:secret@loom.test/`, are used without being asked for, at its origin, where nothing
+    /// was said about it; neither is ever shown.
+    pub fn basic_auth(mut self, origin: &str, user: &str, password: &str) -> Self {
+        self.settings.request.headers.push(Header::basic(user, password, To::origin(origin)));
+        self
+    }
+
+    fn header_to(mut self, name: impl Into<String>, value: impl Into<String>, to: To) -> Self {
+        self.settings.request.headers.push(Header { name: name.into(), value: value.into(), to });
         self
     }
 
@@ -285,7 +316,7 @@ impl Builder {
     /// [`BuildError`] if a setting would let nothing be fetched.
     pub fn build(self) -> Result<Crawler, BuildError> {
         let Builder { settings, fetch, on_page } = self;
-        let agent = &settings.request.agent;
+        let (agent, headers) = (&settings.request.agent, &settings.request.headers);
         match () {
             () if settings.workers == 0 => Err(BuildError::NoWorkers),
             () if settings.per_host == 0 => Err(BuildError::NoRequests),
@@ -293,6 +324,8 @@ impl Builder {
             () if agent.is_empty() || !agent.bytes().all(|byte| (32..127).contains(&byte)) => {
                 Err(BuildError::BadAgent)
             }
+            () if !headers.iter().all(Header::is_sendable) => Err(BuildError::BadHeader),
+            () if headers.iter().any(|header| header.to == To::Nobody) => Err(BuildError::BadOrigin),
             () => {
                 let fetch = fetch.unwrap_or_else(|| Arc::new(Http::new(settings.workers)));
                 Ok(Crawler::new(settings, fetch, on_page.into()))
@@ -318,6 +351,12 @@ impl fmt::Display for BuildError {
             BuildError::NoRequests => "0 requests at a host fetch nothing: allow at least 1",
             BuildError::NoUrls => "0 URLs leave no room for the start: allow at least 1",
             BuildError::BadAgent => "a user agent is one line of visible ASCII, such as `my-checker/1.0`",
+            BuildError::BadHeader => {
+                "a header's name is one word of ASCII, and its value one line: `NAME: VALUE`"
+            }
+            BuildError::BadOrigin => {
+                "a header is for an origin, such as https://loom.test or http://localhost:8080"
+            }
         })
     }
 }

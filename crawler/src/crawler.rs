@@ -3,6 +3,7 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{error, fmt};
 
+use selvedge::cancel::CallbackGuard;
 use selvedge::error::WaitError;
 use selvedge::pool::{self, Pool};
 use selvedge::sync::Arc;
@@ -12,6 +13,7 @@ use url::Url;
 
 use super::builder::Builder;
 use super::canonical::is_http;
+use super::credentials::without_login;
 use super::engine::{Engine, OnPage};
 use super::fetch::Fetch;
 use super::record::{Progress, Visited};
@@ -58,9 +60,9 @@ use crate::panics;
 /// [`run`](Crawler::run) until the crawl is over; [`spawn`](Crawler::spawn) not at all.
 ///
 /// # Cancellation
-/// A crawl that is cancelled, or out of time, ends within one request's time-out, most often within
-/// milliseconds: bodies look at the token as they arrive. Its report has everything that was settled, and
-/// what was in work waits.
+/// A crawl that is cancelled, or out of time, ends within its [grace](Builder::grace), most often within
+/// milliseconds: bodies look at the token as they arrive, and a server that is silent is not waited for. Its report
+/// has everything that was settled, and what was in work waits.
 ///
 /// # Panics
 /// If a limit has a deadline on another clock than the [crawler's](Builder::clock).
@@ -93,7 +95,7 @@ pub struct Crawler {
 
 /// A crawl that is running: an iterator over its pages as they are settled.
 ///
-/// The iterator ends when the crawl does. Who does not read it holds the crawl up, once as many pages as
+/// The iterator ends when the crawl does, or is stopped. Who does not read it holds the crawl up, once as many pages as
 /// there are workers are unread; [`finish`](Crawl::finish) reads the rest. Dropped, it stops the crawl.
 #[must_use = "a crawl that is dropped is stopped"]
 pub struct Crawl {
@@ -101,6 +103,8 @@ pub struct Crawl {
     /// `None` once it was given up.
     pool: Option<Pool>,
     working: WaitGroup,
+    /// Ends the iterator when the crawl is stopped.
+    _closes: CallbackGuard,
 }
 
 /// Why a crawl did not begin.
@@ -146,8 +150,8 @@ impl Crawler {
     /// # Errors
     /// [`StartError`] if it did not begin.
     pub fn run_until<'l>(&self, start: &str, limit: impl Into<Until<'l>>) -> Result<Report, StartError> {
-        let start = self.start(start)?;
-        Ok(self.go(limit.into(), None, |engine| engine.begin_at(&start))?.finish())
+        let start = Crawler::start(start)?;
+        Ok(self.go(limit.into(), None, |engine| engine.begin_at(start))?.finish())
     }
 
     /// Begins a crawl, and gives its pages out as they come.
@@ -155,8 +159,8 @@ impl Crawler {
     /// # Errors
     /// [`StartError`] if it did not begin.
     pub fn spawn<'l>(&self, start: &str, limit: impl Into<Until<'l>>) -> Result<Crawl, StartError> {
-        let start = self.start(start)?;
-        self.go(limit.into(), Some(self.settings.workers), |engine| engine.begin_at(&start))
+        let start = Crawler::start(start)?;
+        self.go(limit.into(), Some(self.settings.workers), |engine| engine.begin_at(start))
     }
 
     /// Goes on where an earlier crawl stopped: with the pages that waited, and what failed for the moment.
@@ -165,16 +169,15 @@ impl Crawler {
     /// # Errors
     /// [`StartError`] if the report has no page to have begun at, or no thread could be had.
     pub fn resume<'l>(&self, report: Report, limit: impl Into<Until<'l>>) -> Result<Crawl, StartError> {
-        self.start(report.pages().first().map_or("", |page| &page.url))?;
+        Crawler::start(report.pages().first().map_or("", |page| &page.url))?;
         self.go(limit.into(), Some(self.settings.workers), |engine| engine.go_on(report))
     }
 
-    fn start(&self, text: &str) -> Result<Url, StartError> {
-        let not_a_url = |reason| StartError::NotAUrl { text: text.to_owned(), reason };
-        let url = Url::parse(text).map_err(not_a_url)?;
-        match is_http(&url) {
-            true => Ok(self.settings.canonical.of(url)),
-            false => Err(StartError::NotHttp { text: text.to_owned() }),
+    fn start(text: &str) -> Result<Url, StartError> {
+        match Url::parse(text) {
+            Ok(url) if is_http(&url) => Ok(url),
+            Ok(_) => Err(StartError::NotHttp { text: without_login(text) }),
+            Err(reason) => Err(StartError::NotAUrl { text: without_login(text), reason }),
         }
     }
 
@@ -195,6 +198,16 @@ impl Crawler {
         let results = unread.map(BoundedQueue::new);
         let engine = Arc::new(Engine::new(settings, fetch, robots, on_page, token, results));
         begin(&engine);
+        // A reader hears of a stop at once, and not when the last request has noticed; `finish` has a grace for
+        // those. Pages that are settled meanwhile are in the report.
+        let closes = {
+            let (token, engine) = (engine.token.clone(), Arc::clone(&engine));
+            token.on_cancel(move || {
+                if let Some(results) = &engine.results {
+                    results.close();
+                }
+            })
+        };
         let (working, left) = (WaitGroup::new(), Arc::new(AtomicUsize::new(workers)));
         for worker in 0..workers {
             let member = working.add();
@@ -207,7 +220,7 @@ impl Crawler {
                 drop(member);
             }));
         }
-        Ok(Crawl { engine, pool: Some(pool), working })
+        Ok(Crawl { engine, pool: Some(pool), working, _closes: closes })
     }
 }
 

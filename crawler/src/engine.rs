@@ -8,7 +8,8 @@ use selvedge::sync::{Arc, Mutex, RwLock, time};
 use selvedge::{BoundedQueue, CancelToken};
 use url::Url;
 
-use super::canonical::lane;
+use super::canonical::{is_http, lane};
+use super::credentials::{Credentials, without_login};
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
 use super::frontier::{Frontier, LaneId, Lead, Limits, PageId, Skip, Step, Turn};
 use super::html::Found;
@@ -59,6 +60,7 @@ pub(super) struct Engine {
     pub(super) token: CancelToken,
     pub(super) frontier: Frontier<Record>,
     pub(super) scope: Scope,
+    pub(super) credentials: Credentials,
     /// What is known of the hosts that a page was taken of.
     pub(super) hosts: RwLock<HashMap<LaneId, Arc<Rules>>>,
     /// Where the start's redirects have led so far.
@@ -93,6 +95,7 @@ impl Engine {
         Engine {
             frontier: Frontier::new(limits, token.clock()),
             scope: Scope::new(settings.scope.clone()),
+            credentials: Credentials::default(),
             hosts: RwLock::new(HashMap::new()),
             front: Mutex::new(None),
             log: Mutex::new(Log::default()),
@@ -109,8 +112,10 @@ impl Engine {
         }
     }
 
-    /// Adds the page that the crawl begins at.
-    pub(super) fn begin_at(&self, start: &Url) {
+    /// Adds the page that the crawl begins at, which may have a user and a password in it.
+    pub(super) fn begin_at(&self, start: Url) {
+        self.credentials.begin_at(&start);
+        let start = &self.settings.canonical.of(start);
         self.scope.add_host(start);
         let lead = Lead {
             url: start.as_str(),
@@ -150,6 +155,10 @@ impl Engine {
                 let record = Record::failed(error, Duration::ZERO, turn.tries);
                 self.settle(turn, record, Vec::new());
             }
+            Some(Rules::Unreadable(why)) => {
+                self.log.lock().unreadable(lane(&url), why);
+                turn.skip(Skip::RobotsUnreadable);
+            }
             Some(rules) if rules.allow(&url) => self.visit(turn, &url, worker),
             Some(_) => turn.skip(Skip::Robots),
         }
@@ -157,14 +166,17 @@ impl Engine {
 
     /// Makes the request for a page, and decides what comes of it.
     fn visit(&self, mut turn: Turn<'_, Record>, url: &Url, worker: usize) {
+        let headers = self.headers_for(url);
+        let request = self.request(url, &headers);
         let request = match turn.rank {
-            LEAF => self.request(url, Method::Head, &self.nothing, 0),
-            LEAF_GET => self.request(url, Method::Get, &self.nothing, 0),
-            PAGE => {
-                let RequestLimits { types, cap } = self.page_limits();
-                self.request(url, Method::Get, types, cap)
-            }
-            _ => self.request(url, Method::Get, &[], SITEMAP_CAP),
+            LEAF => Request { method: Method::Head, types: &self.nothing, ..request },
+            LEAF_GET => Request { types: &self.nothing, ..request },
+            PAGE => Request {
+                types: &self.settings.request.types,
+                cap: self.settings.request.body_cap,
+                ..request
+            },
+            _ => Request { cap: SITEMAP_CAP, ..request },
         };
         turn.begin();
         let started = self.now();
@@ -176,8 +188,7 @@ impl Engine {
             // It may have been cut short by the stop, which says nothing about the page.
             return turn.put_back();
         }
-        if request.method == Method::Head && is_refusal(&answer) {
-            // Some servers know no HEAD.
+        if request.method == Method::Head && is_no_word(&answer) {
             return turn.put_back_for(LEAF_GET);
         }
         match self.settings.retry.decide(&turn.url, turn.tries, &answer) {
@@ -191,25 +202,22 @@ impl Engine {
         self.read(turn, url, answer, ended.saturating_sub(started));
     }
 
-    fn page_limits(&self) -> RequestLimits<'_> {
-        RequestLimits { types: &self.settings.request.types, cap: self.settings.request.body_cap }
+    /// The headers that the origin of `url` is to be told.
+    pub(super) fn headers_for(&self, url: &Url) -> Vec<(String, String)> {
+        self.credentials.headers_for(&self.settings.request.headers, url)
     }
 
-    pub(super) fn request<'a>(
-        &'a self,
-        url: &'a Url,
-        method: Method,
-        types: &'a [String],
-        cap: u64,
-    ) -> Request<'a> {
+    /// A GET of whatever is there, of which nothing is read.
+    pub(super) fn request<'a>(&'a self, url: &'a Url, headers: &'a [(String, String)]) -> Request<'a> {
         let settings = &self.settings.request;
         Request {
             url,
-            method,
+            method: Method::Get,
             agent: &settings.agent,
-            headers: &settings.headers,
-            types,
-            cap,
+            headers,
+            types: &[],
+            cap: 0,
+            truncate: false,
             connect: settings.connect,
             read: settings.read,
             total: settings.total,
@@ -239,7 +247,7 @@ impl Engine {
             return match self.resolve(url, location) {
                 Some(to) => self.follow(turn, &response, to, took),
                 None => {
-                    let text = format!("its Location is {location:?}");
+                    let text = format!("its Location is {:?}", without_login(location));
                     let error = FetchError::new(ErrorKind::RedirectToNowhere, text);
                     let record =
                         Record { status: Some(response.status), ..Record::failed(&error, took, turn.tries) };
@@ -264,10 +272,12 @@ impl Engine {
             self.scope.add_host(&to);
         }
         let record = Record::answered(response, turn.rank, took, turn.tries);
-        let is_leaf = turn.rank < PAGE;
-        let is_ours = self.scope.allows(&to) || (is_leaf && self.settings.external);
-        let skip = (!is_ours).then_some(Skip::OutOfScope);
-        let (id, url, depth, rank) = (turn.page, Arc::clone(&turn.url), turn.distance.depth, turn.rank);
+        // A page of ours that leads out may lead to a dead one, which is then looked at like a link that does.
+        let (rank, skip) = match self.scope.allows(&to) {
+            true => (turn.rank, None),
+            false => (LEAF, (!self.settings.external).then_some(Skip::OutOfScope)),
+        };
+        let (id, url, depth) = (turn.page, Arc::clone(&turn.url), turn.distance.depth);
         let lead = Lead { url: to.as_str(), lane: lane(&to), step: Step::Redirect, label: "", rank, skip };
         let next = turn.finish(record.clone(), [lead]);
         if is_front {
@@ -319,7 +329,8 @@ impl Engine {
 
     /// The URL that a text means on this page, if it is crawled at all.
     pub(super) fn resolve(&self, base: &Url, text: &str) -> Option<Url> {
-        let url = base.join(text.trim()).ok().filter(super::canonical::is_http)?;
+        let url = base.join(text.trim()).ok().filter(is_http)?;
+        self.credentials.note(&url);
         Some(self.settings.canonical.of(url))
     }
 
@@ -340,18 +351,16 @@ impl Engine {
     }
 }
 
-struct RequestLimits<'a> {
-    types: &'a [String],
-    cap: u64,
-}
-
 /// Where an answer leads, if it does.
 pub(super) fn redirect(response: &Response) -> Option<&str> {
     (300..400).contains(&response.status).then(|| response.get("location")).flatten()
 }
 
-fn is_refusal(answer: &Result<Response, FetchError>) -> bool {
+/// True if an answer to a HEAD does not say what a GET would come to: some servers know no HEAD, and some answer it
+/// with a redirect that leads nowhere.
+fn is_no_word(answer: &Result<Response, FetchError>) -> bool {
     match answer {
+        Ok(response) if redirect(response).is_some() => true,
         Ok(response) => response.status >= 400 && response.status != 429,
         Err(_) => true,
     }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::fetch::ErrorKind;
-use super::frontier::{PageId, State};
+use super::frontier::{PageId, Skip, State};
 use super::log::Visit;
-use super::record::Outcome;
-use super::report::Report;
+use super::record::{Outcome, Record};
+use super::report::{Ended, Report};
 
 /// Where a link gets you in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,36 @@ impl Report {
             linked_from,
         }));
         dead
+    }
+
+    /// Why nothing was looked at although the crawl is complete: the start may not be asked for, leads out of scope,
+    /// or is no page. A report without dead links then says nothing. `None` if a page was read, if the start is dead
+    /// (which is what there is to say), or if the crawl was stopped.
+    pub fn not_looked_at(&self) -> Option<String> {
+        let is_read = |record: &Record| matches!(record.outcome, Outcome::Page | Outcome::Sitemap);
+        if self.ended != Ended::Complete || self.pages.is_empty() || self.records().any(is_read) {
+            return None;
+        }
+        let (via, fate) = self.fate(0);
+        let page = self.page(via.last().copied().unwrap_or(0));
+        let url = &page.url;
+        let mime = || page.record.as_ref()?.mime.as_deref();
+        match (&fate, page.state, page.outcome()) {
+            (Fate::Dead(_), ..) => None,
+            (_, State::Skipped(Skip::Robots), _) => Some(format!("robots.txt says no to {url}")),
+            (_, State::Skipped(Skip::RobotsUnreadable), _) => {
+                let why = self.log.unreadable_robots.iter().find(|(host, _)| url.starts_with(host.as_str()));
+                let why = why.map_or("", |(_, why)| why);
+                Some(format!("robots.txt cannot be read ({why}), so {url} was not asked for"))
+            }
+            (_, State::Skipped(Skip::OutOfScope), _) => Some(format!("{url} is out of scope")),
+            (_, _, Some(Outcome::TooLarge)) => Some(format!("{url} is too large to be read")),
+            (_, _, Some(Outcome::Alive)) => Some(format!(
+                "{url} is {}, which is not read for links",
+                mime().unwrap_or("of an unknown type")
+            )),
+            _ => None,
+        }
     }
 
     fn linkers(&self, id: PageId) -> Vec<LinkedFrom> {

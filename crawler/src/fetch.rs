@@ -30,7 +30,7 @@ impl<F: Fetch> Fetch for Held<F> {
 }
 
 /// What is asked of whom.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Request<'a> {
     /// Whom.
@@ -39,12 +39,14 @@ pub struct Request<'a> {
     pub method: Method,
     /// What the user agent calls itself.
     pub agent: &'a str,
-    /// Headers in addition.
+    /// Headers in addition: those that this origin is to be told.
     pub headers: &'a [(String, String)],
     /// Media types whose body is wanted; empty for all.
     pub types: &'a [String],
     /// A body of more bytes, unpacked, is not wanted.
     pub cap: u64,
+    /// Of a longer body the beginning is wanted, up to the cap.
+    pub truncate: bool,
     /// For the connection.
     pub connect: Duration,
     /// From the request to the answer's head.
@@ -127,6 +129,16 @@ impl Request<'_> {
         self.method == Method::Get
             && (200..300).contains(&status)
             && (self.types.is_empty() || self.types.iter().any(|wanted| wanted.eq_ignore_ascii_case(mime)))
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    /// Without the headers' values, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let mut out = f.debug_struct("Request");
+        out.field("url", &self.url.as_str()).field("method", &self.method).field("headers", &headers);
+        out.finish_non_exhaustive()
     }
 }
 

@@ -14,6 +14,7 @@ use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSin
 use url::Url;
 
 use super::canonical::{Canonical, is_http};
+use super::credentials::without_login;
 
 /// Characters of a link's text that are kept.
 const TEXT: usize = 80;
@@ -27,6 +28,8 @@ pub(super) struct Links {
     pub(super) not_http: Vec<String>,
     /// What is written there is no URL at all.
     pub(super) broken: Vec<String>,
+    /// URLs with a user and a password in them.
+    pub(super) logins: Vec<Url>,
 }
 
 /// One link.
@@ -68,13 +71,13 @@ impl Resolver<'_> {
         let mut seen: HashSet<(String, bool)> = HashSet::new();
         let mut links = Links::default();
         for Raw { href, text, is_asset } in raw {
-            match self.resolve(href.trim()) {
+            match self.resolve(href.trim(), &mut links.logins) {
                 Ok(url) if !seen.insert((url.to_string(), is_asset)) => {}
                 Ok(url) if is_http(&url) => {
                     links.found.push(Found { url, text: clipped(&text), is_asset });
                 }
-                Ok(url) => links.not_http.push(url.to_string()),
-                Err(_) if seen.insert((href.clone(), is_asset)) => links.broken.push(href),
+                Ok(url) => links.not_http.push(without_login(url.as_str())),
+                Err(_) if seen.insert((href.clone(), is_asset)) => links.broken.push(without_login(&href)),
                 Err(_) => {}
             }
         }
@@ -82,11 +85,15 @@ impl Resolver<'_> {
     }
 
     /// A query is encoded as the page is; everything else is UTF-8.
-    fn resolve(&self, href: &str) -> Result<Url, url::ParseError> {
+    fn resolve(&self, href: &str, logins: &mut Vec<Url>) -> Result<Url, url::ParseError> {
         let encode: &dyn Fn(&str) -> Cow<'_, [u8]> = &|text| self.encoding.encode(text).0;
         let options = Url::options().base_url(Some(self.base));
         let options = if self.encoding == UTF_8 { options } else { options.encoding_override(Some(encode)) };
-        options.parse(href).map(|url| self.canonical.of(url))
+        let url = options.parse(href)?;
+        if is_http(&url) && !(url.username().is_empty() && url.password().is_none()) {
+            logins.push(url.clone());
+        }
+        Ok(self.canonical.of(url))
     }
 }
 

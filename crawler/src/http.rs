@@ -70,7 +70,7 @@ impl Http {
         let mut response = Response { status, headers: headers(answer.headers()), body: Body::Unread };
         if request.wants(status, response.get("content-type")) {
             let announced = response.get("content-length").and_then(|length| length.parse().ok());
-            response.body = match announced.filter(|&bytes: &u64| bytes > request.cap) {
+            response.body = match announced.filter(|&bytes: &u64| bytes > request.cap && !request.truncate) {
                 Some(bytes) => Body::TooLarge(bytes),
                 None => read(answer.body_mut(), request)?,
             };
@@ -96,8 +96,12 @@ fn read(body: &mut Stream, request: &Request<'_>) -> Result<Body, ureq::Error> {
         all.extend_from_slice(&chunk[..length]);
         match length {
             0 => return Ok(Body::Read(all)),
-            _ if all.len() as u64 > request.cap => return Ok(Body::TooLarge(request.cap)),
-            _ => {}
+            _ if all.len() as u64 <= request.cap => {}
+            _ if request.truncate => {
+                all.truncate(request.cap as usize);
+                return Ok(Body::Read(all));
+            }
+            _ => return Ok(Body::TooLarge(request.cap)),
         }
     }
 }

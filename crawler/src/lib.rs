@@ -20,7 +20,7 @@
 //! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
 //! | `engine`, `asking`, `reading`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
-//! | `fetch`, `http`, `resolver`, `memory` | one request: the trait, over HTTP, out of memory |
+//! | `fetch`, `http`, `resolver`, `memory`, `credentials` | one request: the trait, over HTTP, out of memory, and who is told what |
 //! | `html`, `text`, `sitemap`, `robots` | what the answers say |
 //! | `record`, `log`, `report`, `fate` | what was found, and the questions one asks of it |
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
@@ -38,6 +38,7 @@ mod asking;
 mod builder;
 mod canonical;
 mod crawler;
+mod credentials;
 mod engine;
 mod fate;
 mod fetch;

@@ -1,6 +1,6 @@
 //! What is noted while a crawl runs, beside the pages: each request, and how long the line was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use selvedge::sync::Arc;
@@ -48,6 +48,8 @@ pub(super) struct Log {
     pub(super) errors: usize,
     pub(super) not_http: BTreeSet<String>,
     pub(super) broken: Vec<(PageId, Box<str>)>,
+    /// Hosts whose robots.txt could not be read, and why.
+    pub(super) unreadable_robots: BTreeMap<String, String>,
 }
 
 /// Samples at about equal distances in time: when there are too many, every other one goes.
@@ -79,6 +81,12 @@ impl Samples {
 }
 
 impl Log {
+    pub(super) fn unreadable(&mut self, host: &str, why: &str) {
+        if !self.unreadable_robots.contains_key(host) {
+            self.unreadable_robots.insert(host.to_owned(), why.to_owned());
+        }
+    }
+
     pub(super) fn not_http(&mut self, urls: impl IntoIterator<Item = String>) {
         for url in urls {
             if self.not_http.len() < NOT_HTTP {

@@ -140,7 +140,11 @@ impl Fetch for MemorySite {
             Some(answer) => answer(request)?,
             None => self.unplanned(request)?,
         };
-        if let Body::Read(body) = &response.body {
+        if let Body::Read(body) = &mut response.body {
+            let length = body.len() as u64;
+            if request.truncate && length > request.cap {
+                body.truncate(request.cap as usize);
+            }
             let length = body.len() as u64;
             if !request.wants(response.status, response.get("content-type")) {
                 response.body = Body::Unread;

@@ -17,7 +17,9 @@ impl Engine {
     /// The links of a page; those that are none are noted.
     pub(super) fn links(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
         let (html, encoding) = text::decode(body, response.get("content-type"));
-        let Links { found, not_http, broken } = Links::of(&html, url, encoding, &self.settings.canonical);
+        let links = Links::of(&html, url, encoding, &self.settings.canonical);
+        let Links { found, not_http, broken, logins } = links;
+        logins.iter().for_each(|url| self.credentials.note(url));
         if !(not_http.is_empty() && broken.is_empty()) {
             let mut log = self.log.lock();
             log.not_http(not_http);

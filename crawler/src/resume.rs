@@ -4,7 +4,7 @@ use url::Url;
 
 use super::canonical::lane;
 use super::engine::Engine;
-use super::frontier::{Distance, PageId, Restored, State};
+use super::frontier::{Distance, PageId, Restored, Skip, State};
 use super::record::Outcome;
 use super::report::{Page, Report};
 
@@ -14,6 +14,9 @@ impl Engine {
         let parsed = |page: &Page| Url::parse(&page.url).ok();
         let hosts = report.hosts.iter().filter_map(|host| Url::parse(&format!("http://{host}/")).ok());
         hosts.for_each(|host| self.scope.add_host(&host));
+        if let Some(start) = report.pages.first().and_then(parsed) {
+            self.credentials.begin_at(&start);
+        }
         *self.front.lock() = report.front;
         let lanes: Vec<String> = report
             .pages
@@ -21,7 +24,7 @@ impl Engine {
             .map(|page| parsed(page).map_or(String::new(), |url| lane(&url).to_owned()))
             .collect();
         let pages = report.pages.iter().zip(&lanes).map(|(page, lane)| {
-            let again = page.is_passing();
+            let again = page.is_passing() || page.state == State::Skipped(Skip::RobotsUnreadable);
             Restored {
                 url: &page.url,
                 lane,

@@ -8,10 +8,11 @@ use selvedge::{CancelToken, SingleFlight};
 use texting_robots::Robot;
 use url::Url;
 
+use super::fate::Death;
 use super::fetch::{Body, FetchError, Response};
 use super::retry::Again;
 
-/// What robots.txt may hold: RFC 9309 asks for at least this.
+/// What is read of a robots.txt: RFC 9309 asks for at least this.
 pub(super) const CAP: u64 = 500 << 10;
 /// Redirects of a robots.txt that are followed, as RFC 9309 asks.
 pub(super) const REDIRECTS: usize = 5;
@@ -24,8 +25,8 @@ pub(super) enum Rules {
     /// There is none, or nobody asked: everything is allowed.
     All,
     Obey(Box<Robot>),
-    /// The host has trouble with it, and until it has none, nothing is allowed.
-    Nothing,
+    /// The host has trouble with it, and until it has none, nothing is allowed. What the trouble is.
+    Unreadable(String),
     /// The host does not answer, so none of its pages will.
     Unreachable(FetchError),
 }
@@ -36,13 +37,15 @@ impl Rules {
     pub(super) fn of(answer: Result<Response, FetchError>, agent: &str) -> Self {
         match answer {
             Err(error) => Rules::Unreachable(error),
-            Ok(response) if response.status >= 500 || response.status == 429 => Rules::Nothing,
+            Ok(Response { status, .. }) if status >= 500 || status == 429 => {
+                Rules::Unreadable(Death::Status(status).to_string())
+            }
             Ok(response) if !(200..300).contains(&response.status) => Rules::All,
-            Ok(Response { body: Body::Read(body), .. }) => match Robot::new(agent, &body) {
+            Ok(Response { body: Body::Read(body), .. }) => match Robot::new(agent, whole_lines(&body)) {
                 Ok(robot) => Rules::Obey(Box::new(robot)),
-                Err(_) => Rules::Nothing,
+                Err(_) => Rules::Unreadable("it is no text".to_owned()),
             },
-            Ok(_) => Rules::Nothing,
+            Ok(_) => Rules::Unreadable("it was not read".to_owned()),
         }
     }
 
@@ -50,7 +53,7 @@ impl Rules {
         match self {
             Rules::Obey(robot) => robot.allowed(url.as_str()),
             Rules::All => true,
-            Rules::Nothing | Rules::Unreachable(_) => false,
+            Rules::Unreadable(_) | Rules::Unreachable(_) => false,
         }
     }
 
@@ -67,6 +70,15 @@ impl Rules {
             _ => &[],
         }
     }
+}
+
+/// A file without the end that was cut off: half a rule is another one.
+fn whole_lines(body: &[u8]) -> &[u8] {
+    if (body.len() as u64) < CAP {
+        return body;
+    }
+    let end = body.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+    &body[..end.map_or(0, |at| at + 1)]
 }
 
 /// The rules of all hosts that were asked, for as long as their crawler lives. Several crawls of one crawler

@@ -5,6 +5,7 @@ use std::time::Duration;
 use selvedge::Clock;
 
 use super::canonical::Canonical;
+use super::credentials::Header;
 use super::scope::ScopeRules;
 
 /// Everything that the builder was told.
@@ -37,7 +38,7 @@ pub(super) struct Settings {
 pub(super) struct RequestSettings {
     /// What servers are told; what stands before a slash is the name that robots.txt may call us by.
     pub(super) agent: String,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Vec<Header>,
     pub(super) connect: Duration,
     pub(super) read: Duration,
     pub(super) total: Duration,

@@ -248,9 +248,9 @@ fn a_host_whose_robots_txt_fails_has_a_stated_result_for_each_failure() {
             reply(stream, "200 OK", "Content-Type: text/plain\r\n", &vec![b'#'; 600 << 10])
         };
         let cases: [(&str, Answer, State); 7] = [
-            ("a server's trouble", |s| reply(s, "500 -", "", b""), State::Skipped(Skip::Robots)),
-            ("too many requests", |s| reply(s, "429 -", "", b""), State::Skipped(Skip::Robots)),
-            ("too large", large, State::Skipped(Skip::Robots)),
+            ("a server's trouble", |s| reply(s, "500 -", "", b""), State::Skipped(Skip::RobotsUnreadable)),
+            ("too many requests", |s| reply(s, "429 -", "", b""), State::Skipped(Skip::RobotsUnreadable)),
+            ("too large", large, State::Fetched),
             ("forbidden", |s| reply(s, "403 -", "", b""), State::Fetched),
             ("a page instead", |s| page(s, "<p>User-agent: *"), State::Fetched),
             ("bytes", |s| reply(s, "200 OK", "", b"\xFF\xFE\x00User-agent"), State::Fetched),

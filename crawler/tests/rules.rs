@@ -139,8 +139,8 @@ fn robots_txt_that_fails_allows_nothing_and_one_that_is_missing_everything() {
             let site = MemorySite::new().page(START, "").response("http://loom.test/robots.txt", answer);
             run(Crawler::builder().retries(0), &site).page(0).state
         };
-        assert_eq!(of(Response::status(500)), State::Skipped(Skip::Robots));
-        assert_eq!(of(Response::status(503)), State::Skipped(Skip::Robots));
+        assert_eq!(of(Response::status(500)), State::Skipped(Skip::RobotsUnreadable));
+        assert_eq!(of(Response::status(503)), State::Skipped(Skip::RobotsUnreadable));
         assert_eq!(of(Response::status(403)), State::Fetched);
         assert_eq!(of(Response::redirect(301, "/robots.txt")), State::Fetched);
         // A disallow behind a redirect is one.

@@ -6,9 +6,9 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use common::server::{Asked, Server, page, reply};
+use common::tool::{file, text, tool};
 use common::within_a_minute;
 
 /// A site of which `/lost` is missing.
@@ -23,20 +23,6 @@ fn site() -> Server {
         }
     };
     Server::open(IpAddr::V4(Ipv4Addr::LOCALHOST), answer).unwrap()
-}
-
-fn tool(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_selvedge-crawl")).args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn file(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("crawl_tool");
-    fs::create_dir_all(&folder).unwrap();
-    folder.join(name)
 }
 
 #[test]

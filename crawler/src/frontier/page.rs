@@ -36,6 +36,8 @@ pub enum Skip {
     OutOfScope,
     /// Its host's robots.txt says no.
     Robots,
+    /// Its host has a robots.txt that could not be read, so nobody knows what it says.
+    RobotsUnreadable,
 }
 
 /// Where a page stands.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use super::visible::visible;
 use crate::frontier::{PageId, State};
 use crate::{Fate, Outcome, Page, Report};
 
@@ -10,7 +11,7 @@ use crate::{Fate, Outcome, Page, Report};
 const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,linked_from,redirects_to";
 
 impl Report {
-    /// Writes a line for each URL, as RFC 4180 has it, under a line of names: `url`, `state` (as in the JSON;
+    /// Writes a line for each URL, as RFC 4180 has it and with no cell that a spreadsheet would take for a formula, under a line of names: `url`, `state` (as in the JSON;
     /// what was left out says why), `status`, `reason` (why a link to it is dead, or empty), `depth`, `type`,
     /// `bytes`, `seconds`, `retries`, `linked_from` (how many pages) and `redirects_to`.
     ///
@@ -50,6 +51,7 @@ fn state(page: &Page) -> &'static str {
     use crate::Skip;
     match (page.state, page.outcome()) {
         (State::Skipped(Skip::Robots), _) => "robots",
+        (State::Skipped(Skip::RobotsUnreadable), _) => "robots_unreadable",
         (State::Skipped(_), _) => "out_of_scope",
         (State::TooFar, _) => "too_far",
         (State::Waiting | State::Out, _) => "waiting",
@@ -63,9 +65,15 @@ fn state(page: &Page) -> &'static str {
     }
 }
 
+/// A cell that is nothing but text: with quotes where the format wants them, without line ends and other control
+/// characters, and with an apostrophe before what a spreadsheet would take for a formula.
 fn quoted(field: &str) -> Cow<'_, str> {
-    match field.contains([',', '"', '\r', '\n']) {
+    let mut field = visible(field);
+    if field.starts_with(['=', '+', '-', '@']) {
+        field = format!("'{field}").into();
+    }
+    match field.contains([',', '"']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")).into(),
-        false => field.into(),
+        false => field,
     }
 }

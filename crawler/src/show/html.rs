@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::text::{bytes, span};
+use super::visible::visible;
 use crate::{DeadLink, Report};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1f2933}\
@@ -26,8 +27,9 @@ impl Report {
              <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
              <h1>Crawl of {start}</h1>"
         )?;
-        if let Some(partial) = self.partial() {
-            write!(to, "<p class=\"dead\">{}</p>", escaped(&partial))?;
+        let nothing = self.not_looked_at().map(|why| format!("NOTHING WAS LOOKED AT: {why}"));
+        for trouble in [self.partial(), nothing].into_iter().flatten() {
+            write!(to, "<p class=\"dead\">{}</p>", escaped(&trouble))?;
         }
         let (fetched, found) = (self.fetched(), self.pages().len());
         let (read, took) = (bytes(self.bytes()), span(self.took()));
@@ -36,7 +38,9 @@ impl Report {
             "<p>{fetched} pages of {found} found · {read} · {took} · {} dead links</p>",
             self.dead_count()
         )?;
-        problems(&mut to, &dead)?;
+        if self.not_looked_at().is_none() {
+            problems(&mut to, &dead)?;
+        }
         write!(to, "<h2>The run</h2>{}<h2>The site</h2>{}", self.to_svg(), self.to_graph_svg())?;
         write!(to, "</body></html>")?;
         to.flush()
@@ -71,7 +75,7 @@ fn problems(to: &mut impl Write, dead: &[DeadLink]) -> io::Result<()> {
 /// A text that means itself in HTML, also in an attribute.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

@@ -3,14 +3,17 @@
 //! The format is in the documentation of [`Report::write_json`]. It is written page by page, so that a large
 //! report is never in memory twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use selvedge::sync::{Arc, OnceLock};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
+use super::visible::is_obeyed;
 use crate::frontier::{Edge, PageId, Skip, State, Step};
 use crate::log::Log;
 use crate::record::{Record, seconds};
@@ -46,6 +49,8 @@ struct Written<'a> {
     unrecorded: u64,
     cut_off: usize,
     dead: Dead<'a>,
+    not_looked_at: Option<String>,
+    unreadable_robots: &'a BTreeMap<String, String>,
     not_http: Vec<&'a str>,
     broken: Vec<(PageId, &'a str)>,
     pages: Pages<'a>,
@@ -99,6 +104,7 @@ enum WrittenState {
 enum WrittenSkip {
     OutOfScope,
     Robots,
+    RobotsUnreadable,
 }
 
 /// What is read of a report. What follows from the rest (`start`, `dead`) is left out.
@@ -115,6 +121,8 @@ struct ReadReport {
     front: Option<PageId>,
     refused: u64,
     unrecorded: u64,
+    #[serde(default)]
+    unreadable_robots: BTreeMap<String, String>,
     not_http: Vec<String>,
     broken: Vec<(PageId, Box<str>)>,
     pages: Vec<ReadPage>,
@@ -146,6 +154,8 @@ impl Report {
     /// | `hosts`, `front` | what a crawl that goes on must know: hosts in scope, and the page that the start's redirects have come to |
     /// | `refused`, `unrecorded`, `cut_off` | links that the limits left out, and requests that were left behind |
     /// | `dead` | list of `{url, via, reason, detail, linked_from: [{page, text}]}`: the dead links |
+    /// | `not_looked_at` | why nothing was looked at, or `null` |
+    /// | `unreadable_robots` | hosts whose robots.txt could not be read, and why |
     /// | `not_http` | list of links such as `mailto:` |
     /// | `broken` | list of `[page, text]`: links that are no URL |
     /// | `pages` | list of pages, whose numbers are their places in it |
@@ -155,7 +165,7 @@ impl Report {
     /// | key | value |
     /// |---|---|
     /// | `url`, `depth`, `hops` | the URL, links from the start, redirects since the last of them |
-    /// | `state` | `"waiting"`, `"too_far"`, `"fetched"`, `{"skipped": "robots"}` or `{"skipped": "out_of_scope"}` |
+    /// | `state` | `"waiting"`, `"too_far"`, `"fetched"`, `{"skipped": "robots"}`, `"robots_unreadable"` or `"out_of_scope"` |
     /// | `wanted` | 0 or 1 if it was only looked at, 2 if it was read for links, 3 for a sitemap |
     /// | `record` | `null` if it was not asked for, or `{outcome, status, mime, bytes, seconds, retries, detail}` |
     /// | `record.outcome` | `"page"`, `"sitemap"`, `"alive"`, `"too_large"`, `"redirect"`, `"refused"` or `{"failed": kind}` |
@@ -184,11 +194,15 @@ impl Report {
             unrecorded: self.unrecorded,
             cut_off: self.cut_off,
             dead: Dead(self),
+            not_looked_at: self.not_looked_at(),
+            unreadable_robots: &self.log.unreadable_robots,
             not_http: self.not_http().collect(),
             broken: self.broken().collect(),
             pages: Pages(self),
         };
-        serde_json::to_writer(io::BufWriter::new(to), &written).map_err(io::Error::from)
+        let mut to = io::BufWriter::new(to);
+        written.serialize(&mut Serializer::with_formatter(&mut to, Visible)).map_err(io::Error::from)?;
+        to.flush()
     }
 
     /// Reads a report that [`write_json`](Report::write_json) wrote. It has no visits and no samples.
@@ -213,7 +227,12 @@ impl Report {
         };
         let not_http = read.not_http.into_iter().collect();
         Ok(Report {
-            log: Log { broken: read.broken, not_http, ..Log::default() },
+            log: Log {
+                broken: read.broken,
+                not_http,
+                unreadable_robots: read.unreadable_robots,
+                ..Log::default()
+            },
             front: read.front.filter(known),
             pages,
             labels,
@@ -255,8 +274,24 @@ fn pages(read: Vec<ReadPage>) -> Result<(Vec<Page>, Vec<Arc<str>>), ReportError>
     Ok((pages, labels))
 }
 
+/// Writes also those characters as escapes that JSON could do without, and that a terminal would obey.
+struct Visible;
+
+impl Formatter for Visible {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, to: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(is_obeyed) {
+            let c = rest[at..].chars().next().expect("it was found there");
+            // None of them is beyond the first plane.
+            write!(to, "{}\\u{:04x}", &rest[..at], u32::from(c))?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        to.write_all(rest.as_bytes())
+    }
+}
+
 impl Serialize for Pages<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Pages(report) = *self;
         to.collect_seq(report.pages.iter().enumerate().map(|(id, page)| {
             let links = report.links(id as PageId).filter(|link| link.step == Step::Link);
@@ -275,7 +310,7 @@ impl Serialize for Pages<'_> {
 }
 
 impl Serialize for Dead<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let dead = self.0.dead_links();
         to.collect_seq(
             dead.iter().map(|link| DeadRow {

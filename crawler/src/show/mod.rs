@@ -7,5 +7,6 @@ mod json;
 mod picture;
 mod shapes;
 mod text;
+mod visible;
 
 pub use json::ReportError;

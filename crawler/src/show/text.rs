@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::visible::visible;
 use crate::frontier::{PageId, Skip, State};
 use crate::{DeadLink, Ended, Fate, Outcome, Page, Report};
 
@@ -13,13 +14,15 @@ const PAGES: usize = 6;
 const WIDTH: usize = 100;
 
 impl Report {
-    /// What was found, in words, for a terminal; if `quiet`, only the dead links.
+    /// What was found, in words, for a terminal; if `quiet`, only the dead links, and whether all was looked at.
+    /// Control characters that a site has put into its links are visible.
     pub fn to_text(&self, quiet: bool) -> String {
         let mut summary = Summary { report: self, out: String::new() };
-        if !quiet {
-            summary.totals();
+        match quiet {
+            false => summary.totals(),
+            true => summary.partial(),
         }
-        summary.dead_links();
+        summary.verdict();
         if !quiet {
             summary.redirects();
             summary.slowest();
@@ -63,11 +66,18 @@ struct Summary<'a> {
 impl Summary<'_> {
     fn line(&mut self, text: &str) {
         // Writing to a `String` does not fail.
-        let _ = writeln!(self.out, "{}", text.trim_end());
+        let _ = writeln!(self.out, "{}", visible(text.trim_end()));
     }
 
     fn heading(&mut self, text: &str) {
-        self.line(&format!("\n{text}"));
+        self.line("");
+        self.line(text);
+    }
+
+    fn partial(&mut self) {
+        if let Some(partial) = self.report.partial() {
+            self.line(&partial);
+        }
     }
 
     fn totals(&mut self) {
@@ -75,9 +85,7 @@ impl Summary<'_> {
         let (fetched, seconds) = (self.report.fetched(), took.as_secs_f64());
         let depth = pages.iter().filter(|page| page.state == State::Fetched).map(|page| page.depth).max();
         self.line(&format!("Crawled {}", pages.first().map_or("nothing", |page| &page.url)));
-        if let Some(partial) = self.report.partial() {
-            self.line(&partial);
-        }
+        self.partial();
         self.line("");
         self.line(&format!(
             "  pages    {fetched} looked at of {} found, down to depth {}",
@@ -89,11 +97,14 @@ impl Summary<'_> {
         self.line(&format!("  at once  {workers} requests, {per_host} of them at one host"));
     }
 
-    fn dead_links(&mut self) {
+    fn verdict(&mut self) {
         let mut dead = self.report.dead_links();
         dead.sort_by_key(|link| link.death.to_string());
         match dead.len() {
-            0 => self.heading("No dead links"),
+            0 => match self.report.not_looked_at() {
+                Some(why) => self.heading(&format!("NOTHING WAS LOOKED AT: {why}")),
+                None => self.heading("No dead links"),
+            },
             urls => self.heading(&format!(
                 "Dead links: {}, to {}",
                 self.report.dead_count(),
@@ -170,8 +181,9 @@ impl Summary<'_> {
             Some(mime) => format!("{} ({mime})", url(page)),
             None => url(page),
         };
-        let rows: [(&str, Vec<String>); 7] = [
+        let rows: [(&str, Vec<String>); 8] = [
             ("robots.txt says no", report.skipped(Skip::Robots).map(url).collect()),
+            ("robots.txt unread", report.skipped(Skip::RobotsUnreadable).map(url).collect()),
             ("out of scope", report.skipped(Skip::OutOfScope).map(url).collect()),
             ("too deep", report.in_state(State::TooFar).map(url).collect()),
             ("too large", report.pages().iter().filter(with(Outcome::TooLarge)).map(size).collect()),

@@ -4,6 +4,8 @@
 
 pub(crate) mod bombs;
 pub(crate) mod server;
+pub(crate) mod site;
+pub(crate) mod tool;
 
 use std::fmt::Debug;
 use std::panic;

@@ -44,7 +44,12 @@ How:
   --retries N          for what fails for the moment                [2]
   --max-size BYTES     a larger page is not read                    [4194304]
   --user-agent TEXT    what servers are told                        [selvedge-crawl/version]
-  --header 'NAME: VALUE'  sent with every request; repeatable
+
+Who is told what (repeatable; a VALUE may be env:NAME or file:PATH, to keep it out of sight):
+  --header 'NAME: VALUE'              to the URL's own origin: its scheme, host and port
+  --header-for 'ORIGIN NAME: VALUE'   to another, such as https://docs.example.org
+  --header-everywhere 'NAME: VALUE'   to everybody, so nothing secret
+  --basic-auth ORIGIN=VALUE           user:password; in a URL they are used as well
 
 What comes out:
   --format FORMAT      text, json, csv or html                      [text]
@@ -59,8 +64,15 @@ What comes out:
 robots.txt is obeyed. Ctrl-C stops the crawl and still reports what was found; a second one
 ends the program.
 
-Exit status: 0 no dead links, 1 dead links, 2 bad use, 4 the time ran out, 130 interrupted;
-on its own site 0 exactly what was planted, 3 anything else.
+Exit status:
+    0  no dead links; on its own site, exactly what was planted
+    1  dead links
+    2  bad use, or a file that cannot be read or written
+    3  its own site was not found as it was planted
+    4  the time ran out
+    5  nothing was looked at (robots.txt, a start that is no page or leads out of scope),
+       or more URLs were found than are remembered
+  130  interrupted
 ";
 
 /// The command line, checked.
@@ -176,12 +188,46 @@ fn build(builder: Builder, name: &str, parser: &mut lexopt::Parser) -> Result<Bu
         "max-size" => builder.body_cap(number(parser, name, 0..=1 << 40)?),
         "user-agent" => builder.user_agent(text(parser)?),
         "header" => {
-            let header = text(parser)?;
-            let (name, value) = header.split_once(':').ok_or("--header takes 'NAME: VALUE'.")?;
-            builder.header(name.trim(), value.trim())
+            let (name, value) = header(&text(parser)?, "--header takes 'NAME: VALUE'.")?;
+            builder.header(name, value)
+        }
+        "header-everywhere" => {
+            let (name, value) = header(&text(parser)?, "--header-everywhere takes 'NAME: VALUE'.")?;
+            builder.header_everywhere(name, value)
+        }
+        "header-for" => {
+            let usage = "--header-for takes 'ORIGIN NAME: VALUE', such as 'https://a.test X-Key: 1'.";
+            let text = text(parser)?;
+            let (origin, rest) = text.trim().split_once(char::is_whitespace).ok_or(usage)?;
+            let (name, value) = header(rest, usage)?;
+            builder.header_for(origin, name, value)
+        }
+        "basic-auth" => {
+            let usage = "--basic-auth takes ORIGIN=USER:PASSWORD, such as https://a.test=me:secret.";
+            let text = text(parser)?;
+            let (origin, login) = text.split_once('=').ok_or(usage)?;
+            let login = secret(login)?;
+            let (user, password) = login.split_once(':').ok_or(usage)?;
+            builder.basic_auth(origin, user, password)
         }
         _ => return Err(sentence(Long(name).unexpected())),
     })
+}
+
+/// A header's name and value. What is said of a bad one does not repeat it.
+fn header(text: &str, usage: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or(usage)?;
+    Ok((name.trim().to_owned(), secret(value.trim())?))
+}
+
+/// A value that may stand in the environment or in a file instead.
+fn secret(text: &str) -> Result<String, String> {
+    if let Some(name) = text.strip_prefix("env:") {
+        return std::env::var(name).map_err(|_| format!("{name} is not in the environment."));
+    }
+    let Some(path) = text.strip_prefix("file:") else { return Ok(text.to_owned()) };
+    let read = std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}."))?;
+    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn sentence(error: lexopt::Error) -> String {
@@ -284,6 +330,10 @@ mod tests {
             (vec!["--include", "["], "is not a pattern"),
             (vec!["--exclude", "re:("], "is not a pattern"),
             (vec!["--header", "x"], "NAME: VALUE"),
+            (vec!["--header-for", "x: y"], "ORIGIN NAME: VALUE"),
+            (vec!["--basic-auth", "https://a.test=x"], "ORIGIN=USER:PASSWORD"),
+            (vec!["--header", "X-A: env:SELVEDGE_NO_SUCH_VARIABLE"], "not in the environment"),
+            (vec!["--header", "X-A: file:/nonexistent/x"], "cannot be read"),
             (vec!["http://a.test", "http://b.test"], "one by one"),
             (vec!["http://a.test", "--resume", "x"], "leave the URL out"),
         ] {

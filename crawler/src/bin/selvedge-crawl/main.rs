@@ -23,22 +23,32 @@ use progress::Progress;
 /// How often the progress is shown while no page comes.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The exit status of bad use, which a file is that cannot be written.
+const BAD_USE: u8 = 2;
+
+/// The exit status if nothing was looked at, or not all.
+const NOT_LOOKED_AT: u8 = 5;
+
 /// The exit status if the embedded site was not found as it was planted.
 const NOT_AS_PLANTED: u8 = 3;
 
 fn main() -> ExitCode {
     let ended = match Options::parse(lexopt::Parser::from_env(), Crawler::builder()) {
-        Ok(Asked::Help) => print(args::HELP.as_bytes()).map(|()| ExitCode::SUCCESS),
-        Ok(Asked::Version) => print(concat!("selvedge-crawl ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
-            .map(|()| ExitCode::SUCCESS),
+        Ok(Asked::Help) => tell(args::HELP),
+        Ok(Asked::Version) => tell(concat!("selvedge-crawl ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Asked::Crawl(options)) => run(*options),
         Ok(Asked::Demo) => demonstrate(),
         Err(sentence) => Err(sentence.into()),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("{error}");
-        ExitCode::from(2)
+        ExitCode::from(BAD_USE)
     })
+}
+
+fn tell(text: &str) -> Result<ExitCode, Box<dyn Error>> {
+    print(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Crawls what was asked for.
@@ -46,13 +56,14 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let token = cancelled_by_interrupt()?;
     let Options { start, resume, builder, outputs } = options;
     let crawler = builder.build()?;
+    let outputs = outputs.open()?;
     let crawl = match &resume {
         Some(file) => crawler.resume(read(file)?, &token)?,
         None => crawler.spawn(&start.unwrap_or_default(), &token)?,
     };
-    let report = watch(crawl, Progress::new(outputs.quiet));
-    outputs.write(&report)?;
-    Ok(ExitCode::from(status(&report)))
+    let report = watch(crawl, Progress::new(outputs.asked.quiet));
+    let status = if outputs.write(&report) { status(&report) } else { BAD_USE };
+    Ok(ExitCode::from(status))
 }
 
 /// Crawls the embedded site, and says whether it found what was planted.
@@ -60,16 +71,19 @@ fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
     // Once more, because that site wants other defaults.
     let Options { builder, mut outputs, .. } = Options::read(lexopt::Parser::from_env(), demo::builder())?;
     let picture = outputs.svg.get_or_insert_with(|| "crawl.svg".into()).clone();
+    let is_for_people = outputs.is_for_people();
+    let outputs = outputs.open()?;
     let token = cancelled_by_interrupt()?;
     let site = Site::open()?;
     let crawl = builder.build()?.spawn(site.start().as_str(), &token)?;
-    let report = watch(crawl, Progress::new(outputs.quiet));
-    outputs.write(&report)?;
+    let report = watch(crawl, Progress::new(outputs.asked.quiet));
+    let is_written = outputs.write(&report);
     let verdict = site.verdict(&report);
-    if outputs.is_for_people() {
+    if is_for_people {
         print(format!("\nThe run is drawn in {}.\n{verdict}\n", picture.display()).as_bytes())?;
     }
     let status = match report.ended() {
+        _ if !is_written => BAD_USE,
         Ended::Complete if verdict.is_exact() => 0,
         Ended::Complete => NOT_AS_PLANTED,
         _ => status(&report),
@@ -110,6 +124,8 @@ fn status(report: &Report) -> u8 {
     match report.ended() {
         Ended::Cancelled(_) => 130,
         Ended::OutOfTime => 4,
-        Ended::Complete => u8::from(report.dead_count() > 0),
+        Ended::Complete if report.dead_count() > 0 => 1,
+        Ended::Complete if report.refused() > 0 || report.not_looked_at().is_some() => NOT_LOOKED_AT,
+        Ended::Complete => 0,
     }
 }

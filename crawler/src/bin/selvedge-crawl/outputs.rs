@@ -1,9 +1,10 @@
-//! What comes out, and where it goes.
+//! What comes out, and where it goes. Every file is opened before the crawl and left as it is until there is
+//! something to put into it; and what cannot be written in the end goes into a file for temporary ones.
 
-use std::error::Error;
-use std::fs::File;
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::{env, process};
 
 use selvedge_crawl::Report;
 
@@ -29,24 +30,36 @@ pub(crate) struct Outputs {
     pub(crate) quiet: bool,
 }
 
+/// The same, with the files open.
+pub(crate) struct Opened {
+    pub(crate) asked: Outputs,
+    output: Option<Target>,
+    html: Option<Target>,
+    svg: Option<Target>,
+    state: Option<Target>,
+}
+
+struct Target {
+    path: PathBuf,
+    file: File,
+    /// It was not there before.
+    is_new: bool,
+}
+
+type Show<'a> = dyn Fn(&mut dyn Write) -> io::Result<()> + 'a;
+
 impl Outputs {
-    /// Writes all of it.
-    pub(crate) fn write(&self, report: &Report) -> Result<(), Box<dyn Error>> {
-        match &self.output {
-            Some(file) => write(file, |to| self.show(report, to))?,
-            None => {
-                let mut shown = Vec::new();
-                self.show(report, &mut shown)?;
-                print(&shown)?;
-            }
-        }
-        if let Some(file) = &self.html {
-            write(file, |to| report.write_html(to))?;
-        }
-        if let Some(file) = &self.svg {
-            write(file, |to| to.write_all(report.to_svg().as_bytes()))?;
-        }
-        self.keep(report)
+    /// Opens all files. The error is a sentence for the user.
+    pub(crate) fn open(self) -> Result<Opened, String> {
+        let mut opened = Opened { asked: self, output: None, html: None, svg: None, state: None };
+        let Outputs { output, html, svg, state, .. } = &opened.asked;
+        let open = |path: &Option<PathBuf>| path.as_deref().map(Target::open).transpose();
+        // Those that are open are taken back if one cannot be.
+        opened.output = open(output)?;
+        opened.html = open(html)?;
+        opened.svg = open(svg)?;
+        opened.state = open(state)?;
+        Ok(opened)
     }
 
     /// True if standard output has words for a person.
@@ -54,7 +67,7 @@ impl Outputs {
         self.format == Format::Text && self.output.is_none()
     }
 
-    fn show(&self, report: &Report, mut to: impl Write) -> io::Result<()> {
+    fn show(&self, report: &Report, to: &mut dyn Write) -> io::Result<()> {
         match self.format {
             Format::Text => to.write_all(report.to_text(self.quiet).as_bytes()),
             Format::Json => report.write_json(to),
@@ -62,35 +75,95 @@ impl Outputs {
             Format::Html => report.write_html(to),
         }
     }
+}
 
-    /// Keeps the state of a crawl that was stopped, if somebody said where.
-    fn keep(&self, report: &Report) -> Result<(), Box<dyn Error>> {
-        match (report.is_whole(), &self.state) {
-            (true, _) => {}
-            (false, Some(file)) => {
-                write(file, |to| report.write_json(to))?;
-                if !self.quiet {
-                    eprintln!("The crawl can go on with --resume {}.", file.display());
-                }
+impl Opened {
+    /// Writes all of it, each whatever becomes of the others; says on the error stream where what could not be
+    /// written is instead. True if all is where it was to be.
+    pub(crate) fn write(self, report: &Report) -> bool {
+        let Opened { asked, output, html, svg, state } = self;
+        let shown = |to: &mut dyn Write| asked.show(report, to);
+        let page = |to: &mut dyn Write| report.write_html(to);
+        let picture = |to: &mut dyn Write| to.write_all(report.to_svg().as_bytes());
+        let json = |to: &mut dyn Write| report.write_json(to);
+        let is_whole = report.is_whole();
+        let kept = state.as_ref().filter(|_| !is_whole).map(|state| state.path.clone());
+        let written = [
+            match output {
+                Some(target) => target.write(&shown),
+                None => to_stdout(&shown),
+            },
+            html.is_none_or(|target| target.write(&page)),
+            svg.is_none_or(|target| target.write(&picture)),
+            // There is nothing to go on with.
+            state.filter(|_| !is_whole).is_none_or(|target| target.write(&json)),
+        ];
+        if !asked.quiet && !is_whole {
+            match kept {
+                Some(file) => eprintln!("The crawl can go on with --resume {}.", file.display()),
+                None => eprintln!("With --state FILE or --format json it could go on later."),
             }
-            (false, None) if !self.quiet => {
-                eprintln!("With --state FILE or --format json it could go on later.");
-            }
-            (false, None) => {}
         }
-        Ok(())
+        written.iter().all(|&written| written)
     }
 }
 
-fn write(file: &Path, f: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), String> {
-    let written = File::create(file).and_then(|mut open| f(&mut open));
-    written.map_err(|error| format!("{} cannot be written: {error}.", file.display()))
+impl Target {
+    fn open(path: &Path) -> Result<Self, String> {
+        let mut options = OpenOptions::new();
+        options.write(true);
+        let is_new = |new: bool| move |file: File| Target { path: path.to_owned(), file, is_new: new };
+        match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                options.open(path).map(is_new(false))
+            }
+            created => created.map(is_new(true)),
+        }
+        .map_err(|error| format!("{} cannot be written: {error}.", path.display()))
+    }
+
+    /// Puts what `show` writes into the file, in the place of what was there.
+    fn write(mut self, show: &Show<'_>) -> bool {
+        self.is_new = false;
+        // A device has no length, and none is missed.
+        let _ = self.file.set_len(0);
+        let written = self.file.rewind().or(Ok(())).and_then(|()| show(&mut self.file));
+        kept(written, &self.path.display().to_string(), &self.path, show)
+    }
 }
 
-/// Writes to stdout. A reader that went away, such as `head`, is no trouble.
-pub(crate) fn print(text: &[u8]) -> Result<(), Box<dyn Error>> {
+impl Drop for Target {
+    /// Takes back a file that nothing was put into.
+    fn drop(&mut self) {
+        if self.is_new {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Shows on standard output. A reader that went away, such as `head`, is no trouble.
+fn to_stdout(show: &Show<'_>) -> bool {
+    let mut shown = Vec::new();
+    let written = show(&mut shown).and_then(|()| print(&shown));
+    kept(written, "Standard output", Path::new("report"), show)
+}
+
+/// Whether something was written; if not, it is kept elsewhere, and that is said.
+fn kept(written: io::Result<()>, name: &str, path: &Path, show: &Show<'_>) -> bool {
+    let Err(error) = written else { return true };
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let place = env::temp_dir().join(format!("selvedge-crawl-{}-{file}", process::id()));
+    match File::create_new(&place).and_then(|mut file| show(&mut file)) {
+        Ok(()) => eprintln!("{name} cannot be written: {error}; it is in {} instead.", place.display()),
+        Err(second) => eprintln!("{name} cannot be written: {error}; nor can {}: {second}.", place.display()),
+    }
+    false
+}
+
+/// Writes to standard output. A reader that went away is no trouble.
+pub(crate) fn print(text: &[u8]) -> io::Result<()> {
     match io::stdout().write_all(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
 }

@@ -1,0 +1,181 @@
+//! Who is told what. A header that the user gives is for one origin (a scheme, a host and a port), and so are a
+//! user and a password that stand in a URL: a link, a redirect or a page elsewhere takes none of them along.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use percent_encoding::percent_decode_str;
+use selvedge::sync::RwLock;
+use url::Url;
+
+use super::canonical::lane;
+
+/// A header of the user's.
+#[derive(Clone)]
+pub(super) struct Header {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) to: To,
+}
+
+/// Whom a header is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// The origin of the page that the crawl begins at.
+    Start,
+    /// This one, as [`lane`] spells it.
+    Origin(String),
+    /// A text that is none, which the builder refuses.
+    Nobody,
+    Everybody,
+}
+
+impl To {
+    pub(super) fn origin(text: &str) -> Self {
+        match Url::parse(text) {
+            Ok(url) if super::canonical::is_http(&url) => To::Origin(lane(&stripped(url)).to_owned()),
+            _ => To::Nobody,
+        }
+    }
+}
+
+impl Header {
+    /// The header of a user and a password, by RFC 7617.
+    pub(super) fn basic(user: &str, password: &str, to: To) -> Self {
+        Header { name: "Authorization".to_owned(), value: basic(user.as_bytes(), password.as_bytes()), to }
+    }
+
+    /// True if it can be sent: a name of the characters that RFC 9110 allows, and a value of one line.
+    pub(super) fn is_sendable(&self) -> bool {
+        let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !self.name.is_empty()
+            && self.name.bytes().all(in_name)
+            && self.value.bytes().all(|byte| byte == b'\t' || (byte >= 32 && byte != 127))
+    }
+}
+
+fn basic(user: &[u8], password: &[u8]) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode([user, b":", password].concat()))
+}
+
+impl fmt::Debug for Header {
+    /// Without its value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {:?}", self.name, self.to)
+    }
+}
+
+/// The headers of one crawl, by origin.
+#[derive(Default)]
+pub(super) struct Credentials {
+    home: RwLock<String>,
+    /// What a user and a password in a URL come to. The first at an origin holds: a page cannot take the place of
+    /// what the user said.
+    logins: RwLock<HashMap<String, String>>,
+}
+
+impl Credentials {
+    /// Notes where the crawl begins.
+    pub(super) fn begin_at(&self, start: &Url) {
+        self.note(start);
+        *self.home.write() = lane(&stripped(start.clone())).to_owned();
+    }
+
+    /// Notes the user and the password of a URL, if it has any.
+    pub(super) fn note(&self, url: &Url) {
+        if url.username().is_empty() && url.password().is_none() {
+            return;
+        }
+        let bytes = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+        let login = basic(&bytes(url.username()), &bytes(url.password().unwrap_or_default()));
+        let origin = lane(&stripped(url.clone())).to_owned();
+        self.logins.write().entry(origin).or_insert(login);
+    }
+
+    /// The headers that a request to `url` is sent with.
+    pub(super) fn headers_for(&self, given: &[Header], url: &Url) -> Vec<(String, String)> {
+        let origin = lane(url);
+        let is_for = |header: &&Header| match &header.to {
+            To::Everybody => true,
+            To::Origin(theirs) => theirs == origin,
+            To::Start => *self.home.read() == origin,
+            To::Nobody => false,
+        };
+        let headers = given.iter().filter(is_for);
+        let mut headers: Vec<_> = headers.map(|header| (header.name.clone(), header.value.clone())).collect();
+        let is_login = |(name, _): &(String, String)| name.eq_ignore_ascii_case("authorization");
+        if let Some(login) = self.logins.read().get(origin)
+            && !headers.iter().any(is_login)
+        {
+            headers.push(("Authorization".to_owned(), login.clone()));
+        }
+        headers
+    }
+}
+
+fn stripped(mut url: Url) -> Url {
+    // Neither fails for a URL that has a host, and one that has none has nothing to lose.
+    let _ = (url.set_username(""), url.set_password(None));
+    url
+}
+
+/// A text that may be a URL, without the user and the password in it: what is shown of a link that is none, or of
+/// another scheme than HTTP.
+pub(crate) fn without_login(text: &str) -> String {
+    let is_slash = |c: char| matches!(c, '/' | '\\');
+    let scheme = text
+        .find(':')
+        .filter(|&at| text[..at].chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)));
+    let after_scheme = scheme.map_or(0, |at| at + 1);
+    let rest = &text[after_scheme..];
+    let authority = rest.trim_start_matches(is_slash);
+    let slashes = rest.len() - authority.len();
+    // Browsers need no slashes after these.
+    let is_lenient =
+        scheme.is_some_and(|at| matches!(&*text[..at].to_ascii_lowercase(), "http" | "https" | "ftp"));
+    if slashes < 2 && !is_lenient {
+        return text.to_owned();
+    }
+    let end = authority.find(|c: char| is_slash(c) || matches!(c, '?' | '#')).unwrap_or(authority.len());
+    match authority[..end].rfind('@') {
+        Some(at) => format!("{}***{}", &text[..after_scheme + slashes], &authority[at..]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_and_a_password_are_hidden_wherever_an_authority_may_stand() {
+        for (text, shown) in [
+            ("http://me:secret@a.test/x@y", "http://***@a.test/x@y"),
+            ("HTTP:me:secret@[", "HTTP:***@["),
+            ("//me:sec@ret@a.test", "//***@a.test"),
+            ("ftp://secret@a.test?q=@", "ftp://***@a.test?q=@"),
+            ("mailto:me@a.test", "mailto:me@a.test"),
+            ("/me@a.test", "/me@a.test"),
+            ("http://a.test/me@b", "http://a.test/me@b"),
+        ] {
+            assert_eq!(without_login(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_the_user_said_holds_before_what_stands_in_a_url_and_the_first_url_before_others() {
+        let url = |text| Url::parse(text).unwrap();
+        let credentials = Credentials::default();
+        credentials.begin_at(&url("http://me:a%40b@a.test/"));
+        credentials.note(&url("http://other:x@a.test/"));
+        let plain = [("Authorization".to_owned(), "Basic bWU6YUBi".to_owned())];
+        assert_eq!(credentials.headers_for(&[], &url("http://a.test/x")), plain);
+        let given = [Header { name: "authorization".into(), value: "Bearer x".into(), to: To::Start }];
+        assert_eq!(credentials.headers_for(&given, &url("http://a.test/x"))[0].1, "Bearer x");
+        assert!(credentials.headers_for(&given, &url("https://a.test/x")).is_empty());
+        let other = [Header::basic("me", "x", To::origin("https://B.test:443/some/path"))];
+        assert_eq!(credentials.headers_for(&other, &url("https://b.test/")).len(), 1);
+        assert!(credentials.headers_for(&other, &url("http://b.test/")).is_empty());
+    }
+}
