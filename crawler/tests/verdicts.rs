@@ -20,7 +20,8 @@ fn assert_nothing_looked_at(site: &Site, path: &str, arguments: &[&str], why: &s
     let (status, told) = run(site, path, arguments);
     assert_eq!(status, Some(5), "{told}");
     assert!(!told.contains("No dead links"), "{told}");
-    let verdicts = told.lines().filter(|line| line.starts_with("NOTHING WAS LOOKED AT") && line.contains(why));
+    let verdicts =
+        told.lines().filter(|line| line.starts_with("NOTHING WAS LOOKED AT") && line.contains(why));
     assert_eq!(verdicts.count(), 2, "{told}");
 }
 

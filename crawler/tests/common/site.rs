@@ -29,6 +29,10 @@ impl Reply {
         Reply { status: format!("{status} -"), headers: String::new(), body: Vec::new() }
     }
 
+    pub(crate) fn status_line(self, line: &str) -> Self {
+        Reply { status: line.to_owned(), ..self }
+    }
+
     pub(crate) fn redirect(to: &str) -> Self {
         Reply::status(302).header("Location", to)
     }

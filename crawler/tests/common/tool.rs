@@ -10,7 +10,9 @@ pub(crate) fn tool(arguments: &[&str]) -> Output {
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let program = option_env!("CARGO_BIN_EXE_selvedge-crawl").expect("the feature `tool` has the program");
+    let Some(program) = option_env!("CARGO_BIN_EXE_selvedge-crawl") else {
+        panic!("the program is there with the feature `tool`")
+    };
     let mut command = Command::new(program);
     command.args(arguments);
     command
