@@ -1,4 +1,4 @@
-//! Models of `CancelToken` and of the one place where threads sleep, with the edit that breaks each.
+//! Models of `CancelToken` and of sleeping threads, with the edits that break each.
 
 use selvedge_loom as selvedge;
 
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Who is registered with the token. `Debug` leaves it out when the lock is taken, which a model may show
-/// without cause.
+/// The number of watchers of the token. `Debug` leaves it out if the lock is held, which a model may show
+/// spuriously.
 fn watchers(token: &CancelToken) -> String {
     loop {
         let text = format!("{token:?}");
@@ -23,13 +23,13 @@ fn watchers(token: &CancelToken) -> String {
     }
 }
 
-/// A cancel reaches a thread that is about to sleep on the token, wherever between its look and its sleep
-/// the cancel falls.
+/// A cancellation wakes a thread that is about to sleep on the token, even if it falls between the thread's
+/// check and its sleep.
 ///
-/// Fails if a token that was cancelled meanwhile takes a watcher into its list all the same (edit
+/// Fails if a token that was cancelled meanwhile registers the watcher anyway (edit
 /// `cancel-register-without-looking`).
 #[test]
-fn cancelling_between_look_and_sleep_is_not_missed() {
+fn cancelling_between_check_and_sleep_is_not_missed() {
     model::check(|| {
         let token = CancelToken::new();
         let sleeper = thread::spawn({
@@ -41,13 +41,13 @@ fn cancelling_between_look_and_sleep_is_not_missed() {
     });
 }
 
-/// What a thread did before it cancelled is visible to whoever sees the token cancelled: by a look at it or
-/// at a child, by a failed check, by its cause, by a wait that ends, in a callback.
+/// Everything that a thread did before it cancelled is visible to a thread that sees the token cancelled: by
+/// a check of it or of a child, by its cause, by a wait that ends, in a callback.
 ///
-/// Fails if a cancel publishes nothing (edit `cancel-store-relaxed`), or if a look at the token does not look
-/// at what was published (edit `cancel-load-relaxed`).
+/// Fails if the cancellation publishes nothing (edit `cancel-store-relaxed`), or if the check does not
+/// acquire (edit `cancel-load-relaxed`).
 #[test]
-fn a_cancel_publishes() {
+fn a_cancellation_publishes() {
     type Look = fn(&CancelToken, &Arc<AtomicUsize>) -> bool;
     let looks: [Look; 6] = [
         |token, _| token.is_cancelled(),
@@ -82,7 +82,7 @@ fn a_cancel_publishes() {
     }
 }
 
-/// A sleep on a manual clock ends by cancel or by time, and says which.
+/// A sleep on a manual clock ends by cancellation or by time, and returns which.
 ///
 /// Fails if a wait for a token does not register with it (edit `cancel-wait-registers-nothing`).
 #[test]
@@ -96,7 +96,7 @@ fn a_sleep_ends_once_by_cancel_or_by_time() {
             move || {
                 let first = token.sleep(HOUR);
                 latch.count_down();
-                // A second end of the first wait would show here.
+                // If the first wait could end twice, this wait would show it.
                 let second = token.wait_until((token.clock(), HOUR));
                 (first, second)
             }
@@ -114,11 +114,11 @@ fn a_sleep_ends_once_by_cancel_or_by_time() {
     });
 }
 
-/// `advance` reaches a thread that is about to sleep until a deadline of the manual clock.
+/// `advance` wakes a thread that is about to sleep until a deadline of the manual clock.
 ///
-/// Fails if an alarm is set without a look at the time (edit `clock-alarm-without-looking`).
+/// Fails if an alarm is set without a check of the time (edit `clock-alarm-without-looking`).
 #[test]
-fn advancing_between_look_and_sleep_is_not_missed() {
+fn advancing_between_check_and_sleep_is_not_missed() {
     model::check(|| {
         let clock = Clock::manual();
         let token = CancelToken::with_clock(&clock);
@@ -132,7 +132,7 @@ fn advancing_between_look_and_sleep_is_not_missed() {
     });
 }
 
-/// A grant, a cancel and a deadline meet: exactly one of them ends the wait, and a permit that was not
+/// A grant, a cancellation and a deadline race: exactly one of them ends the wait, and a permit that was not
 /// received is free.
 ///
 /// Fails if a waiter can be ended twice (edit `slot-ends-twice`).
@@ -156,9 +156,9 @@ fn a_grant_a_cancel_and_a_deadline_end_one_wait() {
     });
 }
 
-/// A child made while its parent is cancelled is cancelled too.
+/// A child that is made while its parent is cancelled is cancelled too.
 ///
-/// Fails if the child enters its parent's list without a look at the cause (edit
+/// Fails if the child joins its parent's list without a check of the cause (edit
 /// `cancel-child-without-looking`).
 #[test]
 fn a_child_made_while_its_parent_is_cancelled_is_cancelled() {
@@ -175,11 +175,11 @@ fn a_child_made_while_its_parent_is_cancelled_is_cancelled() {
     });
 }
 
-/// A child dropped while its parent is cancelled neither hangs nor harms its sibling, also if the canceller
-/// is the one that has the child's last handle.
+/// A child that is dropped while its parent is cancelled neither hangs nor affects its sibling, even if the
+/// canceller drops the child's last handle.
 ///
-/// Fails if a dropped child takes back whatever now has its key (edit `cancel-forget-after-the-end`), or if
-/// the canceller lets go of a child while it holds the parent's lock (edit `cancel-upgrades-under-the-lock`).
+/// Fails if a dropped child removes the watcher that now has its key (edit `cancel-forget-after-the-end`), or
+/// if the canceller drops a child while it holds the parent's lock (edit `cancel-upgrades-under-the-lock`).
 #[test]
 fn a_child_dropped_while_its_parent_is_cancelled_is_forgotten() {
     model::check(|| {
@@ -192,9 +192,9 @@ fn a_child_dropped_while_its_parent_is_cancelled_is_forgotten() {
     });
 }
 
-/// A child dropped while another is made leaves the other in the parent's list.
+/// A child that is dropped while another is made leaves the other in the parent's list.
 ///
-/// Fails if a child does not leave the list when it is dropped (edit `cancel-child-stays-in-the-list`).
+/// Fails if a dropped child stays in the list (edit `cancel-child-stays-in-the-list`).
 #[test]
 fn a_dropped_child_leaves_nothing_behind() {
     model::check(|| {
@@ -209,10 +209,9 @@ fn a_dropped_child_leaves_nothing_behind() {
     });
 }
 
-/// A callback registered while the token is cancelled runs exactly once.
+/// A callback that is registered while the token is cancelled runs exactly once.
 ///
-/// Fails if registering does not run the callback of a token that was cancelled (edit
-/// `cancel-callback-dropped`).
+/// Fails if the registration does not run the callback of a cancelled token (edit `cancel-callback-dropped`).
 #[test]
 fn a_callback_registered_while_cancelling_runs_once() {
     model::check(|| {
@@ -233,7 +232,7 @@ fn a_callback_registered_while_cancelling_runs_once() {
     });
 }
 
-/// Two cancellers with different reasons: one of them is the cause, and each watcher is told once.
+/// Two cancellers with different causes: one of them wins, and each watcher is notified once.
 ///
 /// Fails if a later canceller overwrites the cause (edit `cancel-last-cause-wins`).
 #[test]
@@ -252,15 +251,15 @@ fn the_first_cause_stays_for_parent_and_child() {
         let seen = parent.cause().unwrap().to_string();
         assert_eq!(seen, other.join().unwrap());
         assert_eq!(seen, parent.cause().unwrap().to_string());
-        // The child has it once the call that cancelled the parent has returned, and both have.
+        // Both calls have returned, so the child has the cause too.
         assert_eq!(seen, child.cause().unwrap().to_string());
     });
 }
 
-/// A token's own deadline wakes who sleeps on the token, and on its child, when the clock gets there.
+/// A token's own deadline wakes the sleepers of the token and of its child when the clock reaches it.
 ///
 /// Fails if a token with a deadline sets no alarm for its sleepers (edit `cancel-sleeper-sets-no-alarm`), or
-/// if the clock does not ring what is due to the nanosecond (edit `clock-advance-rings-nobody`).
+/// if the clock skips what is due at exactly its time (edit `clock-advance-rings-nobody`).
 #[test]
 fn a_deadline_wakes_sleepers_of_token_and_child() {
     model::check(|| {
@@ -277,9 +276,9 @@ fn a_deadline_wakes_sleepers_of_token_and_child() {
     });
 }
 
-/// Whoever has seen the token cancelled finds `done()` disconnected, and whoever has seen `done()`
-/// disconnected finds a cause. (That it finds `is_cancelled` true rests on what crossbeam's disconnection
-/// publishes, of which loom knows nothing; `tests/cancel.rs` looks for that on real threads.)
+/// A thread that has seen the token cancelled finds `done()` disconnected, and a thread that has seen
+/// `done()` disconnected finds a cause. (That it finds `is_cancelled` true depends on what crossbeam's
+/// disconnection publishes, which loom does not see; the integration tests check that on real threads.)
 ///
 /// Fails if the channel is disconnected after the token is cancelled (edit `cancel-disconnects-later`).
 #[test]
@@ -302,9 +301,9 @@ fn cancelled_and_done_are_seen_together() {
     });
 }
 
-/// The channel of `done()` is disconnected however making it and cancelling fall together.
+/// A `done()` channel that is made during a cancellation is disconnected.
 ///
-/// Fails if `done` keeps its sender although the token was cancelled (edit `cancel-done-after-the-end`).
+/// Fails if `done` keeps its sender although the token is cancelled (edit `cancel-done-after-the-end`).
 #[test]
 fn a_done_channel_made_while_cancelling_is_disconnected() {
     model::check(|| {
@@ -315,16 +314,16 @@ fn a_done_channel_made_while_cancelling_is_disconnected() {
         });
         token.cancel();
         other.join().unwrap();
-        // Not a wait: crossbeam's channels know nothing of loom.
+        // No wait: loom does not see crossbeam's channels.
         let state = token.done().try_recv();
         assert_eq!(state, Err(crossbeam_channel::TryRecvError::Disconnected));
     });
 }
 
-/// A sleeper that was told to stop holds no registration any more when it returns.
+/// A sleep that has ended leaves no registration with the token.
 ///
-/// Fails if the registration of a sleep is not taken back (edit `cancel-watch-stays`), or if a sleep forgets
-/// its deadline (edit `sleep-forgets-the-deadline`).
+/// Fails if the registration of a sleep stays (edit `cancel-watch-stays`), or if a sleep ignores its deadline
+/// (edit `sleep-forgets-the-deadline`).
 #[test]
 fn a_sleep_that_ended_by_time_leaves_no_watcher() {
     model::check(|| {
@@ -333,16 +332,16 @@ fn a_sleep_that_ended_by_time_leaves_no_watcher() {
             let token = token.clone();
             move || token.sleep(HOUR)
         });
-        // The system's clock, in a model, may pass the hour at any point.
+        // In a model, the hour of the system's clock may pass at any point.
         assert_eq!(token.sleep(HOUR), Ok(()));
         assert_eq!(sleeper.join().unwrap(), Ok(()));
         assert_eq!(watchers(&token), "0");
     });
 }
 
-/// A token that follows another by the limit of `child_until` is cancelled with it.
+/// A token that follows another through the limit of `child_until` is cancelled with it.
 ///
-/// Fails if the link to the other token is not made (edit `cancel-follow-forgotten`).
+/// Fails if the link to the other token is missing (edit `cancel-follow-forgotten`).
 #[test]
 fn a_child_until_another_token_is_cancelled_with_it() {
     model::check(|| {
@@ -358,11 +357,10 @@ fn a_child_until_another_token_is_cancelled_with_it() {
     });
 }
 
-/// A group's token, which is loose until somebody sleeps on it, wakes its sleeper wherever the parent's
-/// cancel falls.
+/// A group's token, which is loose until a thread sleeps on it, wakes its sleeper at any point of the
+/// parent's cancellation.
 ///
-/// Fails if a node is taken for tied before it is in its parent's list (edit
-/// `cancel-tied-before-it-is-listed`).
+/// Fails if a node counts as tied before it is in its parent's list (edit `cancel-tied-before-it-is-listed`).
 #[test]
 fn a_loose_token_that_is_slept_on_while_its_parent_is_cancelled_wakes_the_sleeper() {
     model::check(|| {
@@ -378,10 +376,9 @@ fn a_loose_token_that_is_slept_on_while_its_parent_is_cancelled_wakes_the_sleepe
     });
 }
 
-/// A loose token that was seen cancelled stays so, while another thread ties it, and it has its parent's
-/// cause.
+/// A loose token that was seen cancelled stays so while another thread ties it, and has its parent's cause.
 ///
-/// Fails if a look at a loose token tells of the parent's end without ending the token (edit
+/// Fails if a check of a loose token reports the parent's end without ending the token (edit
 /// `cancel-loose-is-not-ended`).
 #[test]
 fn a_loose_token_that_was_seen_cancelled_stays_cancelled() {
@@ -407,11 +404,11 @@ fn a_loose_token_that_was_seen_cancelled_stays_cancelled() {
 }
 
 /// Two threads that sleep on a loose token at once tie it once: both are woken, and the parent forgets it
-/// when it is gone.
+/// when it is dropped.
 ///
-/// Fails if the thread that comes second leaves its entry in the parent's list (edit `cancel-tied-twice`).
+/// Fails if the second thread leaves its entry in the parent's list (edit `cancel-tied-twice`).
 #[test]
-fn a_loose_token_that_is_tied_by_two_is_in_the_list_once() {
+fn a_loose_token_tied_by_two_threads_is_listed_once() {
     model::check(|| {
         let parent = CancelToken::new();
         let group = Group::<()>::new(&parent);
@@ -428,9 +425,9 @@ fn a_loose_token_that_is_tied_by_two_is_in_the_list_once() {
     });
 }
 
-/// A loose token that is cancelled after its parent has the parent's cause, whoever ties it meanwhile.
+/// A loose token that is cancelled after its parent has the parent's cause, even if it is tied meanwhile.
 ///
-/// Fails if whoever cancels a loose token does not look at the parent (edit
+/// Fails if the canceller of a loose token does not check the parent (edit
 /// `cancel-loose-overlooks-its-parent`).
 #[test]
 fn a_loose_token_that_is_cancelled_after_its_parent_has_the_parents_cause() {
@@ -448,8 +445,8 @@ fn a_loose_token_that_is_cancelled_after_its_parent_has_the_parents_cause() {
     });
 }
 
-/// A callback that counts itself and opens a latch, on a token whose deadline may come at any time from now
-/// on.
+/// Registers a callback that counts its calls and opens a latch, on a token whose deadline may pass at any
+/// time.
 fn calls_at_a_deadline(calls: &Arc<AtomicUsize>, called: &Arc<Latch>) -> CancelToken {
     let token = CancelToken::new().child_until(HOUR);
     let (calls, called) = (Arc::clone(calls), Arc::clone(called));
@@ -462,11 +459,11 @@ fn calls_at_a_deadline(calls: &Arc<AtomicUsize>, called: &Arc<Latch>) -> CancelT
     token
 }
 
-/// The system refuses the thread that calls at deadlines, and has threads again later: whichever thread
-/// sleeps next asks for it, and the callback is called, once.
+/// The system refuses the alarm thread and allows threads again later. The next thread that sleeps requests
+/// it, and the callback is called once.
 ///
-/// Fails if nobody remembers that the thread was refused (edit `alarms-refusal-is-forgotten`), or if it
-/// counts as running (edit `alarms-refused-counts-as-running`).
+/// Fails if the refusal is forgotten (edit `alarms-refusal-is-forgotten`), or if the refused thread counts as
+/// running (edit `alarms-refused-counts-as-running`).
 #[test]
 fn a_callback_whose_thread_was_refused_is_called_once_there_are_threads() {
     model::check(|| {
@@ -485,13 +482,13 @@ fn a_callback_whose_thread_was_refused_is_called_once_there_are_threads() {
     });
 }
 
-/// A second deadline is set while the thread that has served the first is about to leave: it is served, too.
+/// A second deadline that is set while the thread of the first is about to exit is served too.
 ///
-/// Fails if the thread says later than it looks that it has left (edit `alarms-thread-leaves-unseen`).
+/// Fails if the thread records its exit later than its last check (edit `alarms-thread-leaves-unseen`).
 #[test]
 fn a_deadline_that_is_set_while_the_thread_leaves_is_served() {
     model::check(|| {
-        // The threads are counted, none is refused.
+        // Makes the model use the real side's alarms; no thread is refused.
         model::refuse_threads_after(3);
         let (calls, called) = (Arc::new(AtomicUsize::new(0)), Arc::new(Latch::new(2)));
         let first = calls_at_a_deadline(&calls, &called);

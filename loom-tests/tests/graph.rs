@@ -1,4 +1,5 @@
-//! Models of the wait-for graph: circles through any mixture of types are told, and nothing else is.
+//! Models of the wait-for graph: a wait that closes a cycle, through any mixture of types, is refused, and no
+//! other wait is.
 
 use selvedge_loom as selvedge;
 
@@ -8,7 +9,7 @@ use selvedge::error::{JoinError, WouldDeadlock};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, ShardedMap, SingleFlight, group};
 
-/// Of keys that are their own hashes.
+/// Hashes keys to themselves.
 #[derive(Default)]
 struct Same(u64);
 
@@ -29,13 +30,13 @@ fn map() -> Arc<Map> {
     Arc::new(Map::with_shards_and_hasher(1, Default::default()))
 }
 
-/// A call's closure wants a value of a map, and the closure that makes the value makes the call: one of them
-/// is told, and the other gets its result.
+/// The closure of a call wants a value of a map, and the closure that makes the value makes the call: one of
+/// them is refused, and the other gets its result.
 ///
-/// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through
-/// before the own edge is there and not together with it (edit `graph-looks-too-early`).
+/// Fails if a wait adds no edge (edit `graph-writes-no-edge`), or if the graph is searched before the edge is
+/// added, in another critical section (edit `graph-looks-too-early`).
 #[test]
-fn two_leaders_of_different_types_that_wait_for_each_other_are_told() {
+fn two_leaders_of_different_types_that_wait_for_each_other_are_refused() {
     model::check(|| {
         let (map, flight) = (map(), Arc::new(Flight::default()));
         let maker = thread::spawn({
@@ -57,20 +58,20 @@ fn two_leaders_of_different_types_that_wait_for_each_other_are_told() {
     });
 }
 
-/// A thread that waits for a value is passed the turn to make it, and its closure waits for another thread's:
-/// that it was a waiter closes no circle.
+/// A thread that waits for a value is passed the turn to make it, and its closure waits for another thread.
+/// Its own earlier wait closes no cycle.
 ///
 /// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]
-fn a_turn_that_was_passed_on_closes_no_circle() {
+fn a_turn_that_was_passed_on_closes_no_cycle() {
     model::check(|| {
         let (map, flight) = (map(), Arc::new(Flight::default()));
         let maker = thread::spawn({
             let (map, flight) = (Arc::clone(&map), Arc::clone(&flight));
-            // It leads a call, so that it owes something while it waits.
+            // The thread leads a call, so it owes a result while it waits.
             move || flight.call(&7, || map.get_or_insert_with(1, || 2).unwrap()).unwrap()
         });
-        // Fails, and passes the turn on to the other if that waits; which makes the value.
+        // Fails, and passes the turn to the other thread if that waits, which then makes the value.
         let _ = map.get_or_try_insert_with(1, || Err(()));
         let seen = flight.call(&8, || map.get_or_insert_with(1, || 3).unwrap()).unwrap();
         let made = maker.join().unwrap();
@@ -79,12 +80,12 @@ fn a_turn_that_was_passed_on_closes_no_circle() {
     });
 }
 
-/// A call waits for a task of a group that a helper has taken and not begun; the task then asks for the same
-/// call. It is the helper's from when it begins, whenever the wait for it began.
+/// A call waits for a task of a group that a helper has taken and not begun; the task then makes the same
+/// call. The task belongs to the helper from its claim on, even if the wait for it began earlier.
 ///
-/// Fails if a claim after the wait has begun is not seen (edit `one-shot-claim-is-not-seen`).
+/// Fails if a claim after the begin of the wait is not seen (edit `one-shot-claim-is-not-seen`).
 #[test]
-fn a_task_that_is_claimed_after_the_wait_for_it_began_is_its_claimants() {
+fn a_task_claimed_after_the_wait_began_belongs_to_its_claimant() {
     model::check(|| {
         let flight = Flight::default();
         let led = group::scope(&CancelToken::new(), |g| {
@@ -92,8 +93,7 @@ fn a_task_that_is_claimed_after_the_wait_for_it_began_is_its_claimants() {
             Ok(flight.call(&1, || task.join().unwrap_or(10)).unwrap_or(40))
         });
         let led = led.unwrap();
-        // The task's call, the task that was told or whose call was led here, this call that was told, or
-        // that waited.
+        // 20: the task's call led. 30: the task's call was refused. 10: the join in this call was refused.
         assert!([10, 20, 30].contains(&led), "{led}");
     });
 }

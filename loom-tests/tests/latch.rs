@@ -1,4 +1,4 @@
-//! Models of `Latch` and `WaitGroup`, with the edit that breaks each.
+//! Models of `Latch` and `WaitGroup`, with the edits that break each.
 
 use selvedge_loom as selvedge;
 
@@ -7,7 +7,7 @@ use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, Latch, WaitGroup};
 
-/// The last count-down wakes everybody who waits, and what was done before it is visible to them.
+/// The last count-down wakes every waiter, and what was done before it is visible to them.
 ///
 /// Fails if opening wakes one waiter instead of all (edit `latch-wakes-one`).
 #[test]
@@ -30,9 +30,9 @@ fn the_last_count_down_wakes_every_waiter() {
     });
 }
 
-/// Two threads count down together: neither step is lost, and the waiter is woken.
+/// Two threads count down at once: neither step is lost, and the waiter is woken.
 ///
-/// Fails if a waiter joins the line without looking at the count (edit `point-joins-without-looking`).
+/// Fails if a waiter joins the list without a check of the count (edit `point-joins-without-looking`).
 #[test]
 fn steps_taken_together_both_count() {
     model::check(|| {
@@ -52,9 +52,10 @@ fn steps_taken_together_both_count() {
     });
 }
 
-/// A wait that was cancelled leaves the latch as it was; one that it beats succeeds.
+/// A cancelled wait leaves the latch unchanged. If the latch opens before the cancellation, the wait
+/// succeeds.
 ///
-/// Fails if a sleep does not tell its token (edit `sleep-forgets-the-token`).
+/// Fails if a sleep is not registered with its token (edit `sleep-forgets-the-token`).
 #[test]
 fn a_cancelled_wait_ends_and_the_latch_still_opens() {
     model::check(|| {
@@ -71,9 +72,9 @@ fn a_cancelled_wait_ends_and_the_latch_still_opens() {
     });
 }
 
-/// A member that leaves last wakes the waiter; one that joined before the wait began is waited for.
+/// The last member to leave wakes the waiter. The wait includes each member that joined before it began.
 ///
-/// Fails if leaving does not wake (edit `latch-wakes-nobody`).
+/// Fails if leaving wakes no waiter (edit `latch-wakes-nobody`).
 #[test]
 fn the_last_member_to_leave_wakes_the_waiter() {
     model::check(|| {
@@ -94,7 +95,7 @@ fn the_last_member_to_leave_wakes_the_waiter() {
     });
 }
 
-/// A member that brings another in before it leaves is not missed by a concurrent wait.
+/// A member that adds another before it leaves keeps the group open for a concurrent wait.
 ///
 /// Fails if a cloned member is not counted (edit `latch-clone-is-not-counted`).
 #[test]

@@ -1,4 +1,4 @@
-//! Models of `Monitor`, with the edit that breaks each.
+//! Models of `Monitor`, with the edits that break each.
 
 extern crate selvedge_loom as selvedge;
 
@@ -9,7 +9,7 @@ use selvedge::error::WaitError;
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, Clock, Monitor};
 
-/// The guide's, as it stands there.
+/// The priority queue of the guide.
 #[allow(unreachable_pub, reason = "readers of the guide want a public type")]
 #[path = "../../src/guide/priority_queue.rs"]
 mod priority_queue;
@@ -25,9 +25,9 @@ fn take(amount: u32) -> impl FnMut(&mut u32) -> Option<u32> + Send {
     }
 }
 
-/// A change that falls between a waiter's attempt and its sleep is not missed.
+/// A change between a waiter's attempt and its sleep is not missed.
 ///
-/// Fails if an unlock asks nobody (edit `monitor-unlock-asks-nobody`).
+/// Fails if an unlock makes no attempts (edit `monitor-unlock-asks-nobody`).
 #[test]
 fn a_change_reaches_a_waiter_on_its_way_to_sleep() {
     model::check(|| {
@@ -42,9 +42,9 @@ fn a_change_reaches_a_waiter_on_its_way_to_sleep() {
     });
 }
 
-/// Of two waiters that want different things, the one that can go on does, whoever is in front.
+/// Of two waiters with different conditions, the one that can continue does, even behind the other.
 ///
-/// Fails if an unlock asks the first waiter alone (edit `monitor-asks-the-front-only`).
+/// Fails if an unlock tries only the first waiter (edit `monitor-asks-the-front-only`).
 #[test]
 fn a_change_passes_a_waiter_that_has_no_use_for_it() {
     model::check(|| {
@@ -60,12 +60,12 @@ fn a_change_passes_a_waiter_that_has_no_use_for_it() {
     });
 }
 
-/// What one waiter does to the state lets another go on that came before it.
+/// The change that one waiter makes lets an earlier waiter continue.
 ///
-/// Fails if the round goes on behind a waiter that succeeded, instead of beginning anew (edit
+/// Fails if the pass continues behind a waiter that succeeded instead of starting again (edit
 /// `monitor-does-not-begin-anew`).
 #[test]
-fn a_waiters_own_change_lets_an_earlier_one_go_on() {
+fn a_waiters_own_change_lets_an_earlier_one_continue() {
     model::check(|| {
         let state = Arc::new(Monitor::new(0));
         let steps = [1, 0].map(|at| {
@@ -77,11 +77,11 @@ fn a_waiters_own_change_lets_an_earlier_one_go_on() {
     });
 }
 
-/// A transition for everybody wakes everybody.
+/// A change that all waiters wait for wakes all of them.
 ///
-/// Fails if an unlock stops at the first waiter that can go on (edit `monitor-lets-one-go-on`).
+/// Fails if an unlock stops at the first waiter that can continue (edit `monitor-lets-one-go-on`).
 #[test]
-fn a_close_lets_every_waiter_go_on() {
+fn a_close_lets_every_waiter_continue() {
     model::check(|| {
         let closed = Arc::new(Monitor::new(false));
         let waiters = [(); 2].map(|()| {
@@ -93,13 +93,12 @@ fn a_close_lets_every_waiter_go_on() {
     });
 }
 
-/// A cancelled waiter has taken what it waited for, or left it for the next: nothing is lost and nothing
-/// taken twice.
+/// A cancelled waiter has taken its item or left it for the next waiter: no item is lost or taken twice.
 ///
-/// Fails if a waiter forgets a result that came first (edit `monitor-forgets-the-result`), or stays in the
+/// Fails if a waiter discards a result that came first (edit `monitor-forgets-the-result`), or stays in the
 /// list (edit `monitor-late-waiter-stays`).
 #[test]
-fn a_cancelled_waiter_took_it_or_left_it() {
+fn a_cancelled_waiter_has_its_result_or_leaves_no_trace() {
     model::check(|| {
         let purse = Arc::new(Monitor::new(0));
         let stop = CancelToken::new();
@@ -123,11 +122,11 @@ fn a_cancelled_waiter_took_it_or_left_it() {
     });
 }
 
-/// What comes after a waiter's deadline is for the one behind it, which is not left asleep.
+/// An item that arrives after a waiter's deadline goes to the waiter behind it.
 ///
-/// Fails if a waiter whose limit has ended it is still asked (edit `monitor-asks-those-who-gave-up`).
+/// Fails if a waiter that its limit has ended is still tried (edit `monitor-asks-those-who-gave-up`).
 #[test]
-fn a_change_after_a_deadline_is_for_the_next_in_line() {
+fn a_change_after_a_deadline_goes_to_the_next_waiter() {
     model::check(|| {
         let clock = Clock::manual();
         let purse = Arc::new(Monitor::new(0));
@@ -147,13 +146,13 @@ fn a_change_after_a_deadline_is_for_the_next_in_line() {
     });
 }
 
-/// A deadline and a success tie: the waiter is told of one of them, the state agrees, and the waiter has
-/// left.
+/// A deadline and a success race: the waiter gets one of them, the state agrees, and the waiter has left the
+/// list.
 ///
-/// Fails if a waiter forgets a result that came first (edit `monitor-forgets-the-result`), or stays in the
+/// Fails if a waiter discards a result that came first (edit `monitor-forgets-the-result`), or stays in the
 /// list (edit `monitor-late-waiter-stays`).
 #[test]
-fn a_deadline_and_a_success_are_the_one_or_the_other() {
+fn a_deadline_and_a_success_exclude_each_other() {
     model::check(|| {
         let clock = Clock::manual();
         let purse = Arc::new(Monitor::new(0));
@@ -174,12 +173,12 @@ fn a_deadline_and_a_success_are_the_one_or_the_other() {
     });
 }
 
-/// A closure's panic is its waiter's, also if another thread made the attempt, and the others are asked all
-/// the same.
+/// The panic of a closure reaches its own waiter, even if another thread made the attempt, and the other
+/// waiters are tried nevertheless.
 ///
-/// Fails if a panic counts as no success (edit `monitor-panic-is-no-end`).
+/// Fails if a panic counts as a failed attempt (edit `monitor-panic-is-no-end`).
 #[test]
-fn a_panic_lands_on_its_waiter() {
+fn a_panic_reaches_its_waiter() {
     model::check(|| {
         let state = Arc::new(Monitor::new(0));
         let panics = thread::spawn({
@@ -202,12 +201,12 @@ fn a_panic_lands_on_its_waiter() {
     });
 }
 
-/// A thread that has the monitor locked, or whose attempt is being made, is told that it would wait for
-/// itself, and the lock is free afterwards.
+/// A thread that has locked the monitor, or whose attempt is being made, cannot wait for itself: the wait is
+/// refused, and the lock is free afterwards.
 ///
-/// Fails if nobody notes who holds the lock (edit `monitor-does-not-know-its-holder`).
+/// Fails if the holder of the lock is not recorded (edit `monitor-does-not-know-its-holder`).
 #[test]
-fn a_wait_under_its_own_lock_is_told() {
+fn a_wait_under_its_own_lock_is_refused() {
     model::check(|| {
         let state = Arc::new(Monitor::new(0));
         let other = thread::spawn({
@@ -223,10 +222,10 @@ fn a_wait_under_its_own_lock_is_told() {
     });
 }
 
-/// The guide's priority queue: what is pushed is popped, though both have to wait, and a close reaches both
-/// sides.
+/// The guide's priority queue: each pushed item is popped, although both sides have to wait, and a close
+/// reaches both sides.
 ///
-/// Fails if an unlock asks nobody (edit `monitor-unlock-asks-nobody`).
+/// Fails if an unlock makes no attempts (edit `monitor-unlock-asks-nobody`).
 #[test]
 fn the_guides_priority_queue_loses_nothing() {
     model::check(|| {

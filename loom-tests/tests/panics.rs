@@ -1,4 +1,4 @@
-//! Models of what is left when the caller's code panics, with the edit that breaks each.
+//! Models of what remains after the caller's code has panicked, with the edits that break each.
 
 use selvedge_loom as selvedge;
 
@@ -20,7 +20,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Runs `f`, which must panic, and takes the payload out of the way.
+/// Runs `f`, which must panic, and leaks the payload.
 fn panics<R>(f: impl FnOnce() -> R) {
     match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(_) => panic!("it should have panicked"),
@@ -45,13 +45,12 @@ impl Drop for Source {
     }
 }
 
-/// A cancel wakes the thread that sleeps on a child, though two callbacks panic before the child's turn
-/// comes, and the payloads panic when they are dropped.
+/// A cancellation wakes the thread that sleeps on a child, although two callbacks panic before, and their
+/// payloads panic when they are dropped.
 ///
-/// Fails if the second payload is dropped where it unwinds the canceller (edit
-/// `panics-second-payload-unwinds`).
+/// Fails if the drop of the second payload unwinds the canceller (edit `panics-second-payload-unwinds`).
 #[test]
-fn a_second_panicking_callback_keeps_no_sleeper_from_hearing() {
+fn a_second_panicking_callback_delays_no_notification() {
     model::check(|| {
         let token = CancelToken::new();
         for _ in 0..2 {
@@ -64,10 +63,9 @@ fn a_second_panicking_callback_keeps_no_sleeper_from_hearing() {
     });
 }
 
-/// An advance of the clock wakes the thread whose deadline has come, though a callback that was due before
-/// panics.
+/// An advance of the clock wakes the thread whose deadline has come, although an earlier callback panics.
 ///
-/// Fails if the callback's panic ends the advance (edit `panics-callback-ends-the-advance`).
+/// Fails if the panic of the callback ends the advance (edit `panics-callback-ends-the-advance`).
 #[test]
 fn a_panicking_callback_keeps_no_sleeper_from_its_deadline() {
     model::check(|| {
@@ -84,8 +82,8 @@ fn a_panicking_callback_keeps_no_sleeper_from_its_deadline() {
     });
 }
 
-/// A worker whose function panics, and which drops the source because of it, leaves although that panics too:
-/// the consumer waits for it to leave, and then gets the function's payload.
+/// A worker whose function panics drops the source, which panics too. The worker leaves nevertheless, and the
+/// consumer, which waits for that, gets the payload of the function.
 ///
 /// Fails if the drop of the source unwinds the worker (edit `panics-source-unwinds-the-worker`).
 #[test]
@@ -101,14 +99,14 @@ fn a_worker_leaves_though_the_source_panics_in_its_drop() {
     });
 }
 
-/// Pulls an output to its end; true if that panicked.
+/// Pulls an output to its end; returns whether that panicked.
 fn panics_at_the_end(mut output: impl Iterator) -> bool {
     panic::catch_unwind(AssertUnwindSafe(|| while output.next().is_some() {})).is_err()
 }
 
-/// Outputs that share an input both hear of its end, though it panics when it is dropped there.
+/// Outputs that share an input both find its end, although the input panics when it is dropped.
 ///
-/// Fails if whoever drops the input unwinds before it tells the other (edit
+/// Fails if the thread that drops the input unwinds before it wakes the other (edit
 /// `panics-shared-source-ends-nobody`).
 #[test]
 fn shared_outputs_end_though_the_source_panics_in_its_drop() {
@@ -122,7 +120,7 @@ fn shared_outputs_end_though_the_source_panics_in_its_drop() {
 
 /// The same for outputs by key.
 ///
-/// Fails if whoever drops the input unwinds before it tells the other (edit
+/// Fails if the thread that drops the input unwinds before it wakes the other (edit
 /// `panics-routed-source-ends-nobody`).
 #[test]
 fn routed_outputs_end_though_the_source_panics_in_its_drop() {
@@ -153,10 +151,10 @@ impl Drop for TouchyError {
     }
 }
 
-/// A batcher ends a batch that succeeds in its second attempt, though the error of the first panics when it
-/// is dropped.
+/// A batcher completes a batch that succeeds in its second attempt, although the error of the first panics
+/// when it is dropped.
 ///
-/// Fails if that unwinds the batcher's thread (edit `panics-error-unwinds-the-batcher`).
+/// Fails if that panic unwinds the batcher's thread (edit `panics-error-unwinds-the-batcher`).
 #[test]
 fn a_retried_batch_ends_though_its_error_panics_in_its_drop() {
     model::check(|| {

@@ -1,7 +1,7 @@
-//! Models of the model side itself: what it must show, and what it must not let pass.
+//! Models of the model side itself: the behaviours that it must show, and the faults that it must find.
 //!
-//! Each bug below is planted in a few lines of code on the facade. [`find_failure`] must find it; the
-//! repaired twin must pass under every schedule. These are the negative controls of the harness: if one of
+//! Each fault below is planted in a few lines of code on the facade. [`find_failure`] must find it; the
+//! correct twin must pass under every schedule. These are the negative controls of the harness: if one of
 //! them stops failing, no other model proves anything.
 
 use selvedge_loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ fn pair<T>(value: T) -> Pair<T> {
     Arc::new((Mutex::new(value), Condvar::new()))
 }
 
-/// The outcomes that executions of a model have shown, across all of them.
+/// The outcomes of all executions of a model.
 #[derive(Clone, Default)]
 struct Outcomes<T>(std::sync::Arc<Seen<BTreeSet<T>>>);
 
@@ -33,8 +33,8 @@ impl<T: Ord + Clone> Outcomes<T> {
     }
 }
 
-/// Two takers of unequal amounts, and units given back one first and then two; `wake` is what giving back
-/// does.
+/// Two takers of unequal amounts, and units that are returned, first one and then two; `wake` is called for
+/// each return.
 fn unequal_takers(wake: fn(&Condvar)) -> impl Fn() + Send + Sync + 'static {
     move || {
         let units = pair(0_u32);
@@ -58,7 +58,7 @@ fn unequal_takers(wake: fn(&Condvar)) -> impl Fn() + Send + Sync + 'static {
     }
 }
 
-/// Waiters want different amounts, so waking one may wake the wrong one, and the other sleeps on.
+/// The waiters want different amounts, so waking one may wake the wrong one while the other sleeps on.
 ///
 /// Fails if `notify_all` does not wake all (edit `model-notify-all-wakes-one`).
 #[test]
@@ -94,9 +94,9 @@ fn one_shot(again: bool) -> impl Fn() + Send + Sync + 'static {
     }
 }
 
-/// A wait that is not in a loop believes a wake-up that nobody sent.
+/// A wait outside a loop takes a spurious wake-up for a notification.
 ///
-/// Fails if nothing happens without cause (edit `model-nothing-is-spurious`).
+/// Fails if there are no spurious wake-ups (edit `model-nothing-is-spurious`).
 #[test]
 fn a_wait_outside_a_loop_is_found() {
     let failure = find_failure(one_shot(false)).unwrap();
@@ -127,7 +127,7 @@ fn flagged(locked: bool) -> impl Fn() + Send + Sync + 'static {
     }
 }
 
-/// Who changes the condition without the waiter's lock falls between its look and its sleep.
+/// A change of the condition without the waiter's lock falls between the waiter's check and its sleep.
 #[test]
 fn a_notify_that_bypasses_the_lock_is_found() {
     let failure = find_failure(flagged(false)).unwrap();
@@ -135,7 +135,7 @@ fn a_notify_that_bypasses_the_lock_is_found() {
     check(flagged(true));
 }
 
-/// A wait with a deadline ends both ways, and time has moved only if it timed out.
+/// A wait with a deadline ends in both ways, and time has advanced only if it timed out.
 ///
 /// Fails if a timed wait never expires (edit `model-wait-never-expires`).
 #[test]
@@ -163,14 +163,15 @@ fn a_timed_wait_ends_by_time_and_by_notification() {
             notifier.join().unwrap();
         }
     });
-    // Ready and late at once is the tie.
+    // Both at once is the tie.
     assert_eq!(outcomes.all(), [(false, true), (true, false), (true, true)]);
 }
 
-/// A wait may time out although the condition became true, and everybody was notified, under the lock: the
-/// waiter had left the line before it was notified, and takes the mutex again after.
+/// A wait may time out although the condition became true, with a notification, under the lock: the waiter
+/// had left the list before the notification, and locked the mutex again after it.
 ///
-/// Fails if the waiter stays in line until it holds the mutex again (edit `model-timed-wait-leaves-late`).
+/// Fails if the waiter stays in the list until it holds the mutex again (edit
+/// `model-timed-wait-leaves-late`).
 #[test]
 fn a_wait_that_timed_out_may_find_its_condition_true() {
     let outcomes = Outcomes::default();
@@ -195,7 +196,7 @@ fn a_wait_that_timed_out_may_find_its_condition_true() {
             notifier.join().unwrap();
         }
     });
-    // A wait may also return without cause.
+    // A wait may also return spuriously.
     assert_eq!(outcomes.all(), [(false, false), (false, true), (true, false), (true, true)]);
 }
 
@@ -222,8 +223,8 @@ fn a_polling_loop_ends() {
     });
 }
 
-/// A wait without a condition sleeps for ever if the notification comes first. Nothing but the condvar itself
-/// orders the two threads.
+/// A wait without a condition sleeps forever if the notification comes first. Only the condvar itself orders
+/// the two threads.
 ///
 /// Fails if a condvar hides the order of waiting and notifying from loom (edit
 /// `model-condvar-touches-nothing`).
@@ -241,7 +242,7 @@ fn a_wait_without_a_condition_is_found() {
     assert!(failure.unwrap().message().contains("deadlock"));
 }
 
-/// `notify_all` reaches those who wait, and says how many.
+/// `notify_all` wakes all waiters, and returns their number.
 #[test]
 fn notify_all_counts_whom_it_woke() {
     let outcomes = Outcomes::default();
@@ -261,8 +262,8 @@ fn notify_all_counts_whom_it_woke() {
     assert_eq!(outcomes.all(), [0, 1]);
 }
 
-/// What `attempt` says on a lock and an atomic that nobody else touches, over all executions of a model
-/// with a race beside it.
+/// Returns what `attempt` returns for a lock and an atomic that no other thread accesses, over all executions
+/// of a model with an unrelated race.
 fn shown<T: Ord + Clone + Send + 'static>(attempt: fn(&Mutex<u32>, &AtomicUsize) -> T) -> Vec<T> {
     let outcomes = Outcomes::<T>(std::sync::Arc::default());
     check({
@@ -281,7 +282,7 @@ fn shown<T: Ord + Clone + Send + 'static>(attempt: fn(&Mutex<u32>, &AtomicUsize)
     outcomes.all()
 }
 
-/// A free lock may refuse `try_lock`, and a weak exchange may fail on the value it expects.
+/// `try_lock` may fail on a free lock, and a weak exchange on the value that it expects.
 ///
 /// Fails if they do not (edits `model-try-lock-never-fails` and `model-weak-exchange-never-fails`).
 #[test]
@@ -300,7 +301,7 @@ fn message_passing(store: Ordering, load: Ordering) -> impl Fn() + Send + Sync +
             let shared = Arc::clone(&shared);
             move || {
                 shared.cell.with_mut(|cell| {
-                    // SAFETY: valid; whether it is exclusive is what loom checks.
+                    // SAFETY: the pointer is valid; loom checks that the access is exclusive.
                     unsafe { *cell = 7 }
                 });
                 shared.flag.store(true, store);
@@ -322,10 +323,10 @@ struct Shared {
     flag: AtomicBool,
 }
 
-// SAFETY: whether accesses to the cell are ordered is what loom checks, and what the test is about.
+// SAFETY: loom checks whether the accesses to the cell are ordered, which is what the test is about.
 unsafe impl Sync for Shared {}
 
-/// Publishing with a relaxed store is a race, though the flag arrives.
+/// Publishing with a relaxed store is a race, even if the flag arrives.
 #[test]
 fn a_relaxed_publication_is_found() {
     assert!(find_failure(message_passing(Ordering::Relaxed, Ordering::Acquire)).is_some());
@@ -333,8 +334,8 @@ fn a_relaxed_publication_is_found() {
     check(message_passing(Ordering::Release, Ordering::Acquire));
 }
 
-/// Store buffering: two threads each store one flag and read the other, relaxed, and all four outcomes show.
-/// So the companion that makes loom explore every order does not order anything itself.
+/// Store buffering: two threads each store one flag and load the other, relaxed, and all four outcomes
+/// appear. So the companion that makes loom explore every order orders nothing itself.
 ///
 /// Fails if the companion is a fence (edit `model-companion-orders`).
 #[test]
@@ -359,9 +360,9 @@ fn store_buffering_shows_all_four_outcomes() {
     assert_eq!(outcomes.all(), [(0, 0), (0, 1), (1, 0), (1, 1)]);
 }
 
-/// A second chance for something without cause is taken too: of two tries either may fail alone.
+/// A second opportunity for a spurious failure is used too: of two tries, either may fail alone.
 ///
-/// Fails if only the first is (edit `model-second-chance-is-not-taken`).
+/// Fails if only the first is used (edit `model-second-chance-is-not-taken`).
 #[test]
 fn either_of_two_tries_may_fail() {
     let both = |lock: &Mutex<u32>, _: &AtomicUsize| {
@@ -372,7 +373,7 @@ fn either_of_two_tries_may_fail() {
     assert_eq!(shown(both), [[false, true], [true, false], [true, true]]);
 }
 
-/// An exchange that fails may have seen a value that was overwritten since, though a flag says so.
+/// A failing exchange may see a value that has been overwritten, although a flag tells so.
 ///
 /// Fails if it always sees the latest (edit `model-failed-exchange-is-up-to-date`).
 #[test]
@@ -393,10 +394,10 @@ fn a_failed_exchange_may_be_stale() {
     assert!(failure.unwrap().message().contains("stale"));
 }
 
-/// A reader behind a writer that waits for another reader, which waits for the first: a deadlock on the real
-/// side, where no reader passes a waiting writer.
+/// A reader waits behind a writer, which waits for another reader, which waits for the first: a deadlock on
+/// the real side, where no reader overtakes a waiting writer.
 ///
-/// Fails if readers always pass (edit `model-readers-always-pass`).
+/// Fails if readers always overtake (edit `model-readers-always-pass`).
 #[test]
 fn a_reader_that_waits_behind_a_writer_is_found() {
     let failure = find_failure(|| {
@@ -422,9 +423,9 @@ fn a_reader_that_waits_behind_a_writer_is_found() {
     assert!(failure.unwrap().message().contains("deadlock"));
 }
 
-/// A look at a cell is a point at which another thread may come first; so is a look at a static.
+/// An access to a cell is a switch point, and so is an access to a static.
 ///
-/// Fails if a look at a cell touches nothing (edit `model-cell-touches-nothing`).
+/// Fails if an access to a cell is no loom operation (edit `model-cell-touches-nothing`).
 #[test]
 fn a_look_at_a_cell_races_its_setter() {
     let outcomes = Outcomes::default();
@@ -441,9 +442,9 @@ fn a_look_at_a_cell_races_its_setter() {
     assert_eq!(outcomes.all(), [(None, None), (None, Some(7)), (Some(7), Some(7))]);
 }
 
-/// What loom reports ends the model, though the code catches panics.
+/// A failure that loom reports ends the model, even if the code catches panics.
 ///
-/// Fails if nobody listens to loom (edit `model-nobody-hears-loom`).
+/// Fails if loom's panics are not recorded (edit `model-nobody-hears-loom`).
 #[test]
 fn a_race_that_is_caught_is_found() {
     let failure = find_failure(|| {
@@ -460,9 +461,10 @@ fn a_race_that_is_caught_is_found() {
     assert!(failure.unwrap().message().contains("Causality violation"));
 }
 
-/// A thread that panics ends the model, though nobody asks how it ended; unless the model says that it will.
+/// A thread that panics ends the model, even if its outcome is not asked for, unless the model says that it
+/// joins panics.
 ///
-/// Fails if panics are joined unasked (edit `model-panics-are-joined-unasked`).
+/// Fails if panics are joined without that (edit `model-panics-are-joined-unasked`).
 #[test]
 fn a_panic_ends_the_model_unless_it_is_to_be_joined() {
     let body = |joined: bool| {
@@ -486,7 +488,7 @@ fn said(body: impl Fn() + Send + Sync + 'static) -> String {
     find_failure(body).expect("the model is refused").message().to_owned()
 }
 
-/// What cannot be modelled is refused with a word about what to do instead.
+/// A body that cannot be modelled is rejected, with advice what to do instead.
 #[test]
 fn what_no_model_can_hold_is_refused_with_advice() {
     let six = said(|| {
@@ -515,11 +517,11 @@ fn what_no_model_can_hold_is_refused_with_advice() {
     assert!(mixed.contains("two mutexes"), "{mixed}");
 }
 
-/// The last handle may go away just before an upgrade, and just after.
+/// The last handle may be dropped just before an upgrade, and just after.
 ///
-/// Fails if a drop of a handle is no step (edit `model-weak-drop-is-no-step`). The litmus programs notice,
-/// too, if a drop publishes nothing (edit `model-weak-drop-publishes-nothing`), or if the last one does not
-/// acquire what the others have published (edit `model-weak-last-owner-acquires-nothing`).
+/// Fails if a drop of a handle is no switch point (edit `model-weak-drop-is-no-step`). The litmus programs
+/// also notice if a drop publishes nothing (edit `model-weak-drop-publishes-nothing`), or if the last one
+/// does not acquire what the others have published (edit `model-weak-last-owner-acquires-nothing`).
 #[test]
 fn an_upgrade_races_the_last_drop() {
     let race = |ends: fn(Option<weak::Arc<u32>>)| {
@@ -536,9 +538,9 @@ fn an_upgrade_races_the_last_drop() {
     check(move || race(|value| assert!(value.is_none_or(|value| *value == 7))));
 }
 
-/// Values that keep each other are a leak, which ends the model.
+/// Values that own each other are a leak, which ends the model.
 ///
-/// Fails if nobody looks for it (edit `model-weak-leaks-unseen`).
+/// Fails if leaks are not detected (edit `model-weak-leaks-unseen`).
 #[test]
 fn a_circle_of_handles_is_a_leak() {
     struct Linked(Mutex<Option<weak::Arc<Linked>>>);
@@ -558,8 +560,8 @@ fn a_circle_of_handles_is_a_leak() {
     check(move || circle(false));
 }
 
-/// A lock that is held in a panic cannot be locked again in a model: loom's are poisoned for good. Its panic
-/// is loud.
+/// A lock that was held during a panic cannot be locked again in a model, since loom's are poisoned for good.
+/// The panic ends the model with an error.
 #[test]
 fn a_lock_that_was_held_in_a_panic_ends_the_model() {
     let poisoned = said(|| {
@@ -576,7 +578,7 @@ fn a_lock_that_was_held_in_a_panic_ends_the_model() {
     assert!(poisoned.contains("Poison"), "{poisoned}");
 }
 
-/// A model that starts no thread proves nothing, and is refused.
+/// A model that starts no thread proves nothing, and is rejected.
 #[test]
 #[should_panic(expected = "only one schedule")]
 fn a_model_without_a_race_is_refused() {

@@ -82,8 +82,8 @@ use node::{Node, Watcher};
 /// Everything that a thread did before it cancelled the token is visible to a thread that sees it cancelled.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/cancel.rs`, among them `cancelling_between_look_and_sleep_is_not_missed`,
-/// `a_cancel_publishes`, `a_child_made_while_its_parent_is_cancelled_is_cancelled`,
+/// Models in `loom-tests/tests/cancel.rs`, among them `cancelling_between_check_and_sleep_is_not_missed`,
+/// `a_cancellation_publishes`, `a_child_made_while_its_parent_is_cancelled_is_cancelled`,
 /// `a_child_dropped_while_its_parent_is_cancelled_is_forgotten` and
 /// `a_callback_registered_while_cancelling_runs_once`. They assume that dropping a crossbeam sender
 /// disconnects its receiver.
@@ -210,7 +210,7 @@ impl CancelToken {
     /// Waits until the token is cancelled.
     ///
     /// # Blocking
-    /// Until the token is cancelled or its deadline passes; for ever if neither happens.
+    /// Until the token is cancelled or its deadline passes; forever if neither happens.
     pub fn wait(&self) {
         // An unlimited wait ends only with the token.
         let _ = self.wait_until(Until::forever());

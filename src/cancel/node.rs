@@ -88,7 +88,7 @@ impl Drop for State {
 
 /// Something that must be notified of the cancellation.
 pub(super) enum Watcher {
-    /// A sleeping thread, and what it is told.
+    /// A sleeping thread, and the outcome of its wait.
     Waiter(Waiter, Outcome),
     Call(Callback),
     Child(Weak<Node>),

@@ -138,7 +138,7 @@ impl<G: CancelMode> Drop for ChannelDriver<G> {
     fn drop(&mut self) {
         self.stop.cancel();
         self.nursery.close();
-        // Nobody asked for the outcome.
+        // The outcome was not asked for.
         let unread = self.end.lock().take();
         panics::discard(unread);
     }

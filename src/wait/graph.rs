@@ -1,6 +1,6 @@
 //! The wait-for graph: finds waits that could never end.
 //!
-//! A task that joins a task which joins the first would sleep for ever, and so would every waiter of either.
+//! A task that joins a task which joins the first would sleep forever, and so would every waiter of either.
 //! So a thread that is about to sleep adds an edge from itself to [what it waits for](Awaited), which knows
 //! the threads that can provide it. If the edge closes a cycle, the wait fails with
 //! [`WaitError::WouldDeadlock`].
@@ -17,7 +17,7 @@
 //! whether a path leads back, but whether this thread could ever continue. [`reachable`] first assumes that
 //! all waiting threads reachable from this one are stuck. It then removes each thread that could continue:
 //! one that needs any provider and has one that is not stuck, or one that needs all and has none that is. The
-//! threads that remain wait for ever. This is the greatest fixpoint used to detect deadlocks in AND-OR
+//! threads that remain wait forever. This is the greatest fixpoint used to detect deadlocks in AND-OR
 //! wait-for graphs (Knapp, *Deadlock detection in distributed databases*, 1987).
 //!
 //! # Invariants
@@ -133,7 +133,7 @@ struct Node {
     stuck: bool,
 }
 
-/// Returns the thread whose wait must fail if `this` would wait for ever: itself, or else one that waits for
+/// Returns the thread whose wait must fail if `this` would wait forever: itself, or else one that waits for
 /// it, directly or not.
 fn find_victim(waits: &Waits, this: usize) -> Option<usize> {
     let nodes = reachable(waits, this);

@@ -13,7 +13,7 @@ use crate::sync::failure::{Failure, Policy, said};
 pub const IS_MODEL: bool = super::IS_MODEL;
 
 /// The number of expired waits in an execution. Without a limit, a loop that polls with a time-out would be
-/// explored for ever. After it, a timed wait waits for its notification.
+/// explored forever. After it, a timed wait waits for its notification.
 const EXPIRIES: u32 = 6;
 
 /// The number of opportunities for a spurious failure that are tried, one in each exploration: the first, and

@@ -7,7 +7,7 @@
 //! so that the first item of a run does not wait for a thread to wake up.
 //!
 //! None of the caller's code (the input, the function, drops) runs under a lock. No panic of it unwinds a
-//! thread that is counted here: `join` would wait for that thread for ever, and its permit would be lost.
+//! thread that is counted here: `join` would wait for that thread forever, and its permit would be lost.
 //!
 //! # Invariants
 //! While the lock of the state is free:
