@@ -68,6 +68,7 @@ impl Latch {
     pub fn count_down(&self) {
         let steps = self.steps;
         assert!(
+            // An extra step is refused under the lock, so it changes nothing.
             self.count.sub(),
             "the latch is open: step {} of {steps} is one too many",
             steps.saturating_add(1)
@@ -206,6 +207,7 @@ impl WaitGroup {
 impl Clone for Member {
     /// Adds another member.
     fn clone(&self) -> Self {
+        // Counted while this member keeps the count above 0, so no waiter sees the group empty in between.
         self.count.add();
         Member { count: Arc::clone(&self.count) }
     }
@@ -213,6 +215,7 @@ impl Clone for Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        // Leaves last of all: a panic that unwinds the member's thread passes here too.
         let counted = self.count.sub();
         debug_assert!(counted, "each member was counted");
     }
@@ -255,6 +258,7 @@ impl Count {
     }
 
     fn add(&self) {
+        // Wakes no thread: waiters wait for 0, and this leads away from it.
         self.state.lock().count += 1;
     }
 
@@ -263,7 +267,10 @@ impl Count {
         let mut state = self.state.lock();
         let Some(count) = state.count.checked_sub(1) else { return false };
         state.count = count;
+        // All: each waiter waits for the same moment. Before the last step nothing changes for them, so none
+        // is woken.
         let wakes = if count == 0 { state.waiting.take_all() } else { Vec::new() };
+        // Woken after unlocking, so that no waiter wakes up into the held lock.
         drop(state);
         drop(wakes);
         true
@@ -283,6 +290,7 @@ impl Count {
 
     fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct(name);
+        // `Debug` must not block.
         if let Some(state) = self.state.try_lock() {
             out.field("count", &state.count).field("waiting", &state.waiting.len());
         }

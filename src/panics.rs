@@ -82,6 +82,7 @@ pub(crate) fn discard_each<T>(values: impl IntoIterator<Item = T>) {
 /// Drops a payload that has no receiver, and leaks the payload of a panic in that drop.
 #[cold]
 fn forget_panic(payload: Payload) {
+    // Leaked, not dropped: its drop may panic again, and so on without end.
     if let Err(second) = catch(|| drop(payload)) {
         mem::forget(second);
     }
@@ -90,6 +91,7 @@ fn forget_panic(payload: Payload) {
 /// Drops a value of the caller's whose panic belongs to the caller; contains the panic during unwinding.
 #[inline]
 pub(crate) fn drop_here<T>(value: T) {
+    // Only during unwinding: otherwise the panic of the drop belongs to the caller and must not be hidden.
     if needs_drop::<T>() && thread::panicking() {
         discard(value);
     } else {
@@ -107,6 +109,8 @@ pub(crate) fn drop_before<T, R>(value: T, result: R) -> R {
     match catch(|| drop(value)) {
         Ok(()) => result,
         Err(payload) => {
+            // The result is dropped first: if it panicked while the payload below unwinds, the process would
+            // abort.
             discard(result);
             resume(payload)
         }
@@ -118,6 +122,7 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     let mut first = FirstPanic::new();
     for value in values {
         if needs_drop::<T>() {
+            // Each value in a call of its own, so that one that panics does not leak the rest.
             first.call(|| drop(value));
         }
     }
@@ -153,6 +158,7 @@ impl<T> DerefMut for Held<T> {
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
+        // Taken out first: the glue after this destructor then drops `None`, which cannot panic.
         drop_here(self.0.take());
     }
 }
@@ -177,6 +183,7 @@ impl FirstPanic {
     pub(crate) fn keep(&mut self, payload: Payload) {
         match self.0 {
             None => self.0 = Some(payload),
+            // The first panic is the cause; a later one is mostly its consequence.
             Some(_) => forget_panic(payload),
         }
     }

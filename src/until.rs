@@ -162,6 +162,8 @@ impl<'a> Until<'a> {
                     // this thread wakes up; a later one has failed, and its granter has woken the next
                     // waiter.
                     if let Err(ended) = limit.sleep(&waiter) {
+                        // The list may still contain the waiter; a granter that took it out has learnt from
+                        // `end` that it was late.
                         point.leave(&waiter);
                         return Err(ended);
                     }

@@ -25,6 +25,8 @@ impl<'a> Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
+        // The waiter may have been ended a moment ago; then `forget` finds nothing, and the outcome is
+        // already written.
         drop(self.node.forget(self.key));
     }
 }
@@ -43,6 +45,7 @@ impl CallbackGuard {
         match Node::watch(node, Watcher::Call(callback)) {
             Ok(key) => CallbackGuard { registration: Some((Arc::clone(node), key)) },
             Err(Watcher::Call(callback)) => {
+                // Already cancelled: called here, since no canceller will. No lock is held.
                 callback();
                 CallbackGuard { registration: None }
             }
@@ -52,6 +55,7 @@ impl CallbackGuard {
 
     /// Leaves the callback registered for the lifetime of the token.
     pub fn keep(mut self) {
+        // The watcher stays in the list until it is called or the node is dropped.
         self.registration = None;
     }
 }

@@ -148,9 +148,12 @@ impl CancelToken {
                 self.clock(),
             );
         }
+        // Both deadlines are on this token's clock, so they can be compared.
         let deadline = own.into_iter().chain(theirs).map(|(_, at)| at).min();
         let child = CancelToken { node: Node::child(&self.node, deadline) };
         if let Some(other) = limit.token() {
+            // The child is complete before it follows: if `other` is already cancelled, this cancels the
+            // child.
             Node::follow_also(&child.node, &other.node);
         }
         child
@@ -229,10 +232,13 @@ impl CancelToken {
         limit.check_token()?;
         let limit = limit.start();
         let waiter = Waiter::new();
+        // Registered before the sleep. If the token was cancelled since the check above, this ends the waiter
+        // at once, so the cancellation is not missed.
         let _watch = self.end_wait(&waiter, Ok(()));
         // Until the token is cancelled, which ends the waiter that `end_wait` registered. The token's own
         // deadline also ends the sleep; on a manual clock, the alarm that `end_wait` has set does.
         let result = limit.sleep_before(&waiter, self.clock(), self.deadline());
+        // Tie: if the limit and this token ended together, the condition of the wait holds, and wins.
         if self.is_cancelled() { Ok(()) } else { result }
     }
 
@@ -245,6 +251,7 @@ impl CancelToken {
         if duration.is_zero() {
             return Ok(());
         }
+        // Nothing grants this waiter: it ends by its time, which is success, or by the token.
         match Until::from((self, duration)).start().sleep(&Waiter::new()) {
             Err(WaitError::TimedOut) => Ok(()),
             _ => Err(Cancelled),
@@ -301,6 +308,7 @@ impl CancelToken {
         match Node::watch(&self.node, Watcher::Waiter(waiter.clone(), outcome)) {
             Ok(key) => Some(Watch::new(&self.node, key)),
             Err(_) => {
+                // This thread owns the waiter and does not sleep yet, so the notification wakes no thread.
                 drop(waiter.end(outcome));
                 None
             }

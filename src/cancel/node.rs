@@ -215,6 +215,7 @@ impl Node {
             for watcher in node.end(&cause) {
                 match watcher {
                     Watcher::Waiter(waiter, outcome) => drop(waiter.end(outcome)),
+                    // `None` for a child that is being dropped: no thread can be waiting on it.
                     Watcher::Child(child) => below.extend(child.upgrade()),
                     // Caught, so that a panic does not keep later watchers from being notified.
                     Watcher::Call(callback) => {

@@ -23,6 +23,7 @@ const KEPT: usize = 64;
 
 impl Watchers {
     pub(super) fn insert(&mut self, watcher: Watcher) -> Key {
+        // Never reused: at a billion registrations a second, 64 bits last for centuries.
         let key = self.next;
         self.next += 1;
         self.by_key.insert(key, watcher);
@@ -31,6 +32,8 @@ impl Watchers {
 
     pub(super) fn remove(&mut self, key: Key) -> Option<Watcher> {
         let watcher = self.by_key.remove(&key);
+        // Shrinks to twice the length, so half of the watchers must leave before the next time: the cost is
+        // amortised.
         if self.by_key.capacity() > 4 * self.by_key.len().max(KEPT) {
             self.by_key.shrink_to(2 * self.by_key.len());
         }
@@ -44,6 +47,7 @@ impl Watchers {
     /// All watchers in the order of their registration.
     pub(super) fn in_order(self) -> impl Iterator<Item = Watcher> + use<> {
         let mut watchers: Vec<_> = self.by_key.into_iter().collect();
+        // Keys grow with time, so this is the order of registration.
         watchers.sort_unstable_by_key(|(key, _)| *key);
         watchers.into_iter().map(|(_, watcher)| watcher)
     }

@@ -100,6 +100,7 @@ impl Counter {
     /// Returns the count and resets it to 0.
     #[inline]
     pub fn take(&self) -> i64 {
+        // One operation: an addition comes either before it, and is returned, or after it, and stays.
         self.count.swap(0, Relaxed)
     }
 }

@@ -152,6 +152,8 @@ impl StripedCounter {
 
     /// Takes the sum of additions not yet taken. No other call returns any of them.
     pub fn take(&self) -> i64 {
+        // The cells are read under the lock: a concurrent take would read some cells earlier and others later
+        // than this one.
         let mut taken = self.taken.lock();
         let total = self.total();
         let new = total.wrapping_sub(*taken);
@@ -161,6 +163,7 @@ impl StripedCounter {
 
     /// The sum of all additions ever. The caller holds the lock under which segments are allocated.
     fn total(&self) -> i64 {
+        // Each cell is read once, so an addition that happens meanwhile is counted once or not at all.
         let cells = self.segments.iter().filter_map(OnceLock::get).flatten();
         // Relaxed: see `add_owned`.
         cells.chain([&self.shared]).fold(0, |sum, cell| sum.wrapping_add(cell.load(Relaxed)))
@@ -175,6 +178,7 @@ impl StripedCounter {
     }
 
     fn grow(&self, segment: usize) {
+        // The lock that `total` is called under, so no take misses a segment that it should see.
         let _guard = self.taken.lock();
         if let Some(cells) = self.segments.get(segment) {
             // Another thread may have allocated the segment before.
@@ -186,6 +190,7 @@ impl StripedCounter {
     fn add_slowly(&self, count: i64) {
         let index = thread_index::current().or_else(thread_index::assign);
         if let Some(index) = index {
+            // Before the first addition under this index, so `cell` finds the segment below.
             self.grow(position(index).0);
         }
         match index.and_then(|index| self.cell(index)) {

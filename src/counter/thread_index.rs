@@ -64,6 +64,7 @@ impl Index {
     fn assign() -> Self {
         let free = Arc::clone(&FREE);
         let mut state = free.lock();
+        // The lowest free index, so that segments of counters stay few.
         let index = state.returned.pop_first().unwrap_or(state.next);
         state.next = state.next.max(index + 1);
         drop(state);
@@ -75,6 +76,7 @@ impl Drop for Index {
     fn drop(&mut self) {
         // Cleared first: after the insertion below, another thread may be writing to the cell.
         let _ = CURRENT.try_with(|index| index.set(NONE));
+        // The lock publishes this thread's additions to the next owner of the index.
         self.free.lock().returned.insert(self.index);
     }
 }

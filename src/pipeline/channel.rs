@@ -140,6 +140,7 @@ impl<G: CancelMode> Drop for ChannelDriver<G> {
         self.nursery.close();
         // The outcome was not asked for.
         let unread = self.end.lock().take();
+        // Contained: the outcome may be the payload of a stage, which has no receiver any more.
         panics::discard(unread);
     }
 }

@@ -63,6 +63,7 @@ impl<'a> Limit<'a> {
         waiter: &Waiter,
         point: &(impl WaitPoint + ?Sized),
     ) -> Option<graph::Edge> {
+        // A wait that a time or a token ends cannot deadlock for good.
         if self.is_unlimited() { graph::enter(|| point.awaited(), waiter, !point.must_stay()) } else { None }
     }
 
@@ -134,11 +135,15 @@ impl<'a> Limit<'a> {
         clocks: impl IntoIterator<Item = &'c Clock>,
         also: Option<(Instant, Outcome)>,
     ) -> Result<(), WaitError> {
+        // From here on a cancellation ends the waiter; one that came before does so in this call. The same
+        // holds for the alarm, so neither can fall between the caller's check and the sleep.
         let _watch = self.token.map(|token| token.end_wait(waiter, Err(WaitError::Cancelled)));
         let _alarm = deadline.and_then(|at| self.clock().end_at(at, waiter, TIMED_OUT));
         // Counted last, so that a counted thread has nothing left to do but sleep: a test advances the clock
         // as soon as it has counted the sleepers that it expects.
         let _counted = self.count_sleeper(waiter, clocks);
+        // Deadlines of the system's clock end the sleep itself, without an alarm. On a manual clock,
+        // `advance` ends the waiter.
         let deadline = deadline.filter(|_| self.clock().is_system());
         let token_deadline =
             self.token.and_then(|token| token.deadline().filter(|_| token.clock().is_system()));
@@ -149,6 +154,7 @@ impl<'a> Limit<'a> {
             (also, late) => also.or(late),
         };
         match waiter.sleep(latest) {
+            // Tie: if the token is cancelled by now, the call reports that.
             Err(WaitError::TimedOut) => Err(self.late()),
             ended => ended,
         }
@@ -167,6 +173,7 @@ impl<'a> Limit<'a> {
         // The system's clock counts no sleepers, so nothing is allocated for it.
         let mut counted: Vec<(Clock, Sleeper)> = Vec::new();
         for clock in clocks {
+            // Once per clock, since a test waits for a number of threads, not of deadlines.
             if counted.iter().any(|(other, _)| other.is_same(&clock)) {
                 continue;
             }
@@ -184,6 +191,7 @@ impl<'a> Limit<'a> {
 
     /// True if the limit has ended at `now` of the system's clock.
     fn is_over(&self, now: Instant) -> bool {
+        // The caller has just read the system's clock.
         let now = || if self.clock().is_system() { now } else { self.clock().now() };
         self.token.is_some_and(CancelToken::is_cancelled) || self.deadline.is_some_and(|at| now() >= at)
     }

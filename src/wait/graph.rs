@@ -99,7 +99,11 @@ fn write(awaited: Arc<dyn Awaited>, waiter: &Waiter, refusable: bool) -> Option<
     let thread = this_thread();
     let mut wakes = Vec::new();
     let mut waits = WAITS.lock();
+    // Added and searched in one critical section, so that the last edge of a cycle sees all others (invariant
+    // 1).
     let before = waits.insert(thread, Wait { awaited, waiter: waiter.clone(), refusable });
+    // Repeated, because ending the wait of another thread may not be enough: this thread may be part of a
+    // second cycle. Each pass ends one more waiter, so the loop ends.
     while let Some(victim) = find_victim(&waits, thread) {
         // `None` if the waiter was granted since the search; then that thread continues.
         wakes.extend(waits[&victim].waiter.end(Err(WaitError::WouldDeadlock)));
@@ -107,6 +111,7 @@ fn write(awaited: Arc<dyn Awaited>, waiter: &Waiter, refusable: bool) -> Option<
             break;
         }
     }
+    // The victims are woken after unlocking: a woken victim first drops its edge, which takes this lock.
     drop(waits);
     drop::<Vec<Wake>>(wakes);
     Some(Edge { thread, before })
@@ -141,6 +146,7 @@ fn find_victim(waits: &Waits, this: usize) -> Option<usize> {
         return None;
     }
     let is_refusable = |node: &&Node| node.stuck && waits[&node.thread].refusable;
+    // This thread is preferred: it has not slept yet, so its error costs no wake-up.
     if waits[&this].refusable {
         return Some(this);
     }
@@ -157,12 +163,15 @@ fn reachable(waits: &Waits, this: usize) -> Vec<Node> {
             continue;
         }
         // A thread without an edge can continue, and so can one whose wait has ended but which is not awake.
+        // The outcome is read under the graph's lock, under which a victim is ended, so no cycle has two
+        // victims.
         let Some(wait) = waits.get(&thread).filter(|wait| wait.waiter.outcome().is_none()) else { continue };
         let mut providers = Vec::new();
         let needs = wait.awaited.providers(&mut providers);
         unvisited.extend(&providers);
         nodes.push(Node { thread, needs, providers, stuck: true });
     }
+    // The greatest fixpoint: all nodes start as stuck, and each pass removes one that could continue.
     while let Some(node) = nodes.iter().position(|node| node.stuck && can_continue(node, &nodes)) {
         nodes[node].stuck = false;
     }
@@ -196,12 +205,15 @@ impl Owner {
     }
 
     pub(crate) fn set(&self, thread: usize) {
+        // Relaxed: publishes nothing. The new owner stores it before it can add an edge, under the graph's
+        // lock.
         self.thread.store(thread, Relaxed);
     }
 }
 
 impl Awaited for Owner {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
+        // Relaxed: a search that finds an edge of the owner has taken the graph's lock after the owner did.
         match self.thread.load(Relaxed) {
             0 => Needs::Nobody,
             thread => {

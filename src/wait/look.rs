@@ -14,6 +14,7 @@ const PAUSE: usize = sized(64, 0);
 /// read. A lock that is held is tried a few times before blocking, since otherwise its holder would have to
 /// wake this thread.
 pub(crate) fn look<T, R>(mutex: &Mutex<T>, read: impl FnOnce(&mut T) -> R) -> R {
+    // The guard is dropped at the end of this line, so the pause below is without the lock.
     let result = read(&mut lock_politely(mutex));
     (0..PAUSE).for_each(|_| hint::spin_loop());
     result
@@ -22,6 +23,7 @@ pub(crate) fn look<T, R>(mutex: &Mutex<T>, read: impl FnOnce(&mut T) -> R) -> R 
 #[allow(clippy::reversed_empty_ranges, reason = "in a model the count is 0")]
 fn lock_politely<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     for _ in 0..ATTEMPTS {
+        // The lock is held for nanoseconds at a time, so it is free again within a few attempts.
         if let Some(guard) = mutex.try_lock() {
             return guard;
         }

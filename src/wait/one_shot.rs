@@ -68,7 +68,10 @@ impl<F, V> OneShot<F, V> {
     pub(crate) fn claim(&self) -> Option<F> {
         let mut state = self.state.lock();
         let this = this_thread();
+        // Under the lock, so exactly one of `claim`, `revoke` and `abandon` gets the closure.
         let f = state.replace_unclaimed(|| Stage::Claimed(this))?;
+        // A waiter that came before the claim has made the owner node without a thread. It is set under the
+        // lock under which `awaited` makes it, so the claim is missed by neither order.
         if let Some(owner) = &state.owner {
             owner.set(this);
         }
@@ -79,6 +82,8 @@ impl<F, V> OneShot<F, V> {
     pub(crate) fn revoke(&self, result: impl FnOnce() -> V) -> Option<F> {
         let mut state = self.state.lock();
         let f = state.replace_unclaimed(|| Stage::Kept(result()))?;
+        // All: each waiter waits for the end of the computation, and `take` decides which one gets the
+        // result. Woken after unlocking, so that none of them wakes up into the held lock.
         let wakes = state.joiners.take_all();
         drop(state);
         drop(wakes);
@@ -94,6 +99,7 @@ impl<F, V> OneShot<F, V> {
     /// unclaimed.
     pub(crate) fn abandon(&self) -> Option<F> {
         let mut state = self.state.lock();
+        // Tie: a result that is already there wins.
         if matches!(state.stage, Stage::Kept(_) | Stage::Gone) {
             return None;
         }
@@ -111,6 +117,8 @@ impl<F, V> OneShot<F, V> {
     /// `None`.
     pub(crate) fn pass_on(&self) -> Option<Wake> {
         let mut state = self.state.lock();
+        // The first waiter that has not given up: a waiter that its limit ended could not take the claim. The
+        // claim and the end of the wait are one critical section, so the claim always has a live owner.
         match state.joiners.next_with() {
             Some((wake, thread)) => {
                 state.stage = Stage::Claimed(thread);
@@ -129,10 +137,13 @@ impl<F, V> OneShot<F, V> {
     /// Stores the result and wakes its waiters. Returns it if there is no handle any more.
     pub(crate) fn keep(&self, result: V) -> Option<V> {
         let mut state = self.state.lock();
+        // Tie with `detach`, under the same lock: the result goes either to that call or back to this caller,
+        // and is dropped exactly once.
         if state.detached {
             state.end(Stage::Gone);
             return Some(result);
         }
+        // The result is stored before its waiters are ended, so a woken waiter finds it.
         state.end(Stage::Kept(result));
         let wakes = state.joiners.take_all();
         drop(state);
@@ -152,6 +163,7 @@ impl<F, V> OneShot<F, V> {
     /// return it to its caller.
     pub(crate) fn detach(&self) -> Option<V> {
         let mut state = self.state.lock();
+        // Set together with the look at the result: `keep` comes either before both or after both.
         state.detached = true;
         state.take().ok()
     }
@@ -193,6 +205,7 @@ impl<F, V> OneShot<F, V> {
     /// Waits until there is a result, or there will be none, at most until `limit`.
     pub(crate) fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
+        // Tie: a result that is there wins over an edge of the wait-for graph that would refuse the wait.
         if self.is_finished() {
             return Ok(());
         }
@@ -207,6 +220,7 @@ impl<F, V> OneShot<F, V> {
     /// did.
     pub(crate) fn abandon_unless_awaited(&self) -> bool {
         let mut state = self.state.lock();
+        // Checked and ended in one critical section, so no thread can begin to wait in between.
         let unwanted = state.joiners.is_empty();
         if unwanted {
             state.end(Stage::Gone);
@@ -227,6 +241,7 @@ impl<F, V> State<F, V> {
 
     /// Moves the closure out and puts `next` in its place, if it is unclaimed.
     fn replace_unclaimed(&mut self, next: impl FnOnce() -> Stage<F, V>) -> Option<F> {
+        // `Gone` is a placeholder: the lock is held until the stage is written again.
         match mem::replace(&mut self.stage, Stage::Gone) {
             Stage::Unclaimed(f) => {
                 self.stage = next();
@@ -284,6 +299,7 @@ impl<F, V> WaitPoint for OneShot<F, V> {
             Stage::Claimed(thread) => Some(thread),
             Stage::Kept(_) | Stage::Gone => return None,
         };
+        // Made on demand, since most results are never waited for, and then shared by all waiters.
         let owner = state.owner.get_or_insert_with(|| Owner::new(claimant));
         Some(Arc::clone(owner) as Arc<dyn Awaited>)
     }

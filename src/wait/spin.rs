@@ -86,6 +86,8 @@ impl Contention {
             self.record_slow(yielded, now);
             return false;
         }
+        // Not an atomic increment: two quick yields may count as one, which only delays the reset. Without a
+        // streak nothing is written, so the cache line stays shared.
         if self.streak.load(Relaxed) > 0 {
             let quick = self.quick.load(Relaxed) + 1;
             self.quick.store(quick, Relaxed);
@@ -97,6 +99,7 @@ impl Contention {
     }
 
     fn record_slow(&self, yielded: Duration, now: Instant) {
+        // A lost update by a concurrent thread shortens the backoff by one doubling at most.
         let streak = MAX_BACKOFF.min(self.streak.load(Relaxed) + 1);
         self.streak.store(streak, Relaxed);
         self.quick.store(0, Relaxed);
@@ -118,6 +121,7 @@ pub(crate) fn spin_until(ready: impl FnMut() -> bool) -> bool {
 /// Like [`spin_until`], but also gives up when `over` returns true for the current time; it is called between
 /// yields.
 pub(crate) fn spin_within(mut ready: impl FnMut() -> bool, over: impl FnMut(Instant) -> bool) -> bool {
+    // In a model a spin would multiply the schedules and show nothing new: the sleep follows in any case.
     if PAUSES == 0 {
         return false;
     }
@@ -130,6 +134,8 @@ fn pause_until(ready: &mut impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
         }
+        // Exponential, since a short wait ends within the first hints, and a longer one should leave the
+        // cache line alone.
         for _ in 0..1 << doubling {
             hint::spin_loop();
         }
@@ -153,6 +159,7 @@ fn yield_until(
         if ready() {
             return true;
         }
+        // Before the yield, which may last for a time slice.
         if contention.is_backing_off(before) || over(before) {
             return false;
         }
@@ -165,6 +172,7 @@ fn yield_until(
         }
         before = after;
     }
+    // Once more, since the last yield may have run the thread that this one waits for.
     ready()
 }
 

@@ -99,6 +99,7 @@ impl<I> SharedInput<I> {
         if !state.turns.admits(turn) {
             return Err(TryError::WouldBlock);
         }
+        // Taken out of the state, so that it is advanced without the lock.
         let input = state.input.take().ok_or(TryError::WouldBlock)?;
         Ok(InputGuard { shared: self, input: Some(input) })
     }
@@ -130,6 +131,7 @@ impl<I> InputGuard<'_, I> {
     /// Drops the input, then wakes every output, even if the drop panics.
     fn end(mut self, truncated: bool) {
         let input = self.input.take();
+        // Its threads are joined by the drop, so they have left before any output finds the end.
         let dropped = panics::catch(|| drop(input));
         self.shared.put(None, Some(truncated));
         if let Err(payload) = dropped {

@@ -85,6 +85,7 @@ where
     fn run(self, context: &RunContext<'a>, mode: G) -> Self::Iter {
         let token = mode.token().unwrap_or(&context.token).child();
         let refused = token.child();
+        // Before the first task is offered, so that no refusal is missed.
         context.nursery.tell_of_refusal(refused.clone());
         let truncated = Arc::new(AtomicBool::new(false));
         let (sender, receiver) = bounded(self.bound);
@@ -166,6 +167,7 @@ impl<I: Iterator> Input<I> {
             // Fails if the consumer has closed the queue or the token is cancelled.
             let pushed = self.sender.push_until(sent, self.mode.cancel_token());
             let was_pushed = pushed.is_ok();
+            // The item is lost. If the consumer has closed the queue, it does not read the mark any more.
             if !was_pushed && !panicked {
                 self.truncated.store(true, Ordering::Relaxed);
             }
@@ -201,6 +203,7 @@ pub struct MergeIter<'a, I: Iterator, G> {
 impl<I: Iterator, G: CancelMode> MergeIter<'_, I, G> {
     fn finish(&mut self, truncated: bool) -> Option<I::Item> {
         self.finished = true;
+        // Stops the inputs, some of which may be running ahead.
         self.token.cancel();
         if truncated {
             self.mode.mark_truncated();
@@ -300,6 +303,7 @@ impl<I: Iterator, G: CancelMode> Iterator for MergeIter<'_, I, G> {
 impl<I: Iterator, G> Drop for MergeIter<'_, I, G> {
     /// Stops the inputs. The sink joins their threads afterwards, through the nursery.
     fn drop(&mut self) {
+        // First, so that an input that is blocked in a push gives up instead of refilling the queue.
         self.token.cancel();
         // Once the queue is closed, a push returns its item to the input. A payload in the queue has no
         // receiver any more.

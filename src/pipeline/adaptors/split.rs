@@ -105,6 +105,7 @@ impl<I: Iterator, R> Splitter<I, R> {
             drop(wakes);
             return Ok(Found::Item(item));
         }
+        // Only with an empty buffer: an output takes what it has before it advances the input for all.
         match state.input.take() {
             Some(input) => Ok(Found::Input(input)),
             None if state.ended.is_some() => Err(TryError::Closed),
@@ -119,8 +120,10 @@ impl<I: Iterator, R> Splitter<I, R> {
         if !buffer.is_dropped && buffer.items.len() >= self.capacity {
             return Err(TryError::WouldBlock);
         }
+        // Taken out here and dropped below, without the lock.
         let unwanted = if buffer.is_dropped { item.take() } else { None };
         buffer.items.extend(item.take());
+        // All: the list does not say which waiter is the reader of this buffer, and outputs are few.
         let wakes = state.waiting.take_all();
         drop(state);
         drop(wakes);
@@ -170,6 +173,7 @@ impl<I: Iterator, R> Drop for Endpoint<I, R> {
         let buffer = &mut state.outputs[self.index];
         buffer.is_dropped = true;
         let unread = mem::take(&mut buffer.items);
+        // Decided under the lock, so exactly one of several dropped outputs is the last.
         let last = state.outputs.iter().all(|buffer| buffer.is_dropped);
         let input = if last { state.input.take() } else { None };
         // An output that waits for room here need not wait any more.
@@ -265,6 +269,7 @@ where
             if !routed {
                 self.mode.mark_truncated();
             }
+            // After a cancellation the input goes back too, since the other outputs may have no token.
             if mine.is_some() || !routed {
                 splitter.put_back(guard.input.take(), None);
                 return mine;

@@ -50,6 +50,7 @@ impl Drop for Observed {
 /// Calls `f` without reporting its sleeps: a worker that sleeps between two tasks blocks no work.
 pub(crate) fn unobserved<R>(f: impl FnOnce() -> R) -> R {
     let mut observers = with(|context| context.with_observers(mem::take)).unwrap_or_default();
+    // If `f` unwinds, the observers are lost. It does not: its callers are this crate's own waits.
     let result = f();
     with(|context| context.with_observers(|point| mem::swap(point, &mut observers)));
     result
@@ -69,6 +70,7 @@ pub(crate) fn inherited() -> Observers {
 
 /// Lets this thread work for `observers`, as a helper of a thread that does, until the guard is dropped.
 pub(crate) fn work_for(observers: &Observers) -> Working<'_> {
+    // `resumed` before the registration: to the observer, this thread was blocked until now.
     let observed = observers.iter().map(|observer| {
         observer.resumed();
         observed_by(Arc::clone(observer))
@@ -85,6 +87,7 @@ pub(crate) struct Working<'a> {
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
+        // First ends the observation of this thread's sleeps, so that the call below is the last one.
         self.observed.clear();
         // To the observers, a helper that has left is one that sleeps without a deadline.
         for observer in self.observers {

@@ -54,6 +54,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         with(|context| {
             if self.before == 0 {
+                // Before the depth is reset, so that the drops in the list count as nested in this one.
                 context.drop_later();
             }
             context.links.set(self.before);
@@ -66,6 +67,7 @@ impl Context {
     /// begins as the second link.
     #[inline]
     fn drop_later(&self) {
+        // Taken out first, so that the list is not borrowed while a drop runs, which may add to it.
         while let Some(batch) = self.take_later() {
             // Contained: the list holds the caller's drops, and a panic of one must not skip the others.
             batch.into_iter().for_each(|drop| _ = panics::contain(drop));

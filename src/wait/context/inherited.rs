@@ -27,8 +27,11 @@ impl Inherited {
 
     /// Calls `f` in the captured context.
     pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        // Guards, so that the helper's own context is restored even if `f` unwinds.
         let _inside = self.inside.enter();
         let _clock = self.clock.enter();
+        // The waiting thread is unobserved, so its observers do not count it as blocked, and must not be
+        // notified that it resumes.
         if self.whole {
             let _observed: Vec<_> = self.observers.iter().cloned().map(observed_by).collect();
             return f();

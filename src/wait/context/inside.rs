@@ -41,6 +41,7 @@ fn enter_all(keys: &[usize]) -> Entered {
         context.with_inside(|inside| {
             let before = inside.len();
             for key in keys {
+                // A key once is enough, since a guard removes by position.
                 if !inside[..before].contains(key) {
                     inside.push(*key);
                 }
@@ -66,6 +67,7 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        // By length rather than by key: guards nest, so everything above belongs to this guard.
         with(|context| context.with_inside(|inside| inside.truncate(self.before)));
     }
 }

@@ -29,8 +29,11 @@ fn current() -> Nesting {
 #[inline]
 pub(crate) fn enter_nested() -> Option<Nested> {
     let before = current();
+    // The address of a local is close to the stack pointer. The first level is the base, so the stack that
+    // the caller used before is not counted.
     let here = std::ptr::from_ref(&before).addr();
     let base = if before.levels == 0 { here } else { before.base };
+    // Both limits: frames may be large, so the number of levels alone does not bound the stack.
     (before.levels < LEVELS && here.abs_diff(base) < BYTES).then(|| Nested::new(before, base))
 }
 

@@ -123,13 +123,17 @@ impl<T, U> Chunk<T, U> {
         if there == 0 {
             return None;
         }
+        // A chunk without an owner is taken as it is, which moves no item.
         if !from.owned {
             from.owned = true;
             return Some(Stolen::Whole);
         }
+        // The reader computes nothing before it has read its quota, so all its items may be taken. They go in
+        // front, since it reads later items into this chunk.
         if from.being_read {
             return Some(Stolen::Front(from.split_front(max)));
         }
+        // The back half, as in work stealing: the owner keeps the items that the consumer needs first.
         let inputs = from.inputs.split_off(there - there.div_ceil(2).min(max));
         Some(Stolen::Back(Chunk::new(inputs, false, false)))
     }

@@ -60,6 +60,7 @@ where
             if self.finished {
                 return Ok(None);
             }
+            // Before the outputs that are ready: after a cancellation none is delivered.
             if self.mode.is_cancelled() {
                 return Ok(self.finish(true));
             }
@@ -74,6 +75,8 @@ where
                 Ok(Found::Something) => {}
                 Ok(Found::End(truncated)) => return Ok(self.finish(truncated)),
                 Err(WaitError::TimedOut) => return Err(WaitError::TimedOut),
+                // The refusal and no cancellation. From now on this thread does the work while no worker
+                // runs; `take`, so that the token, which stays cancelled, does not end the next wait.
                 Err(_) if !shared.mode.is_cancelled() && refused.take().is_some() => {
                     shared.state.lock().consumer_reads = true;
                 }
@@ -85,6 +88,7 @@ where
     /// Counts the item out of the window, and returns it.
     #[inline]
     fn deliver(&mut self, out: Out<U>) -> U {
+        // Counted before the item is returned, so the reader is woken while the caller uses the item.
         if self.shared.window.deliver() {
             self.shared.room_available();
         }
@@ -144,6 +148,7 @@ where
         if shared.rules.ordered {
             while let Some(head) = state.chunks.front() {
                 let mut contents = head.lock();
+                // All at once: the lock is taken once for many cheap outputs.
                 ready.append(&mut contents.outputs);
                 if !contents.is_done() {
                     break;
@@ -163,6 +168,7 @@ where
             shared.wake_worker(state);
             return Ok(Found::Something);
         }
+        // Only with no chunk left: the end comes after all items that were read.
         if let (Some(truncated), true) = (state.ended, state.chunks.is_empty()) {
             return Ok(Found::End(truncated));
         }

@@ -166,6 +166,7 @@ where
     }
 
     fn available_work(&self, state: &State<I, U>, role: Role) -> Option<Work> {
+        // No permit, no work: this bounds the concurrent calls of the function on all threads together.
         if state.computing >= self.rules.workers {
             return None;
         }
@@ -198,6 +199,8 @@ where
             return false;
         }
         let want = self.quota(state);
+        // First without the mark, which would make the consumer take the lock. Then again with the mark set,
+        // since an item may have been delivered in between.
         self.window.room(state.read) >= want || self.window.wait_for_room(state.read, want) >= want
     }
 
@@ -230,6 +233,7 @@ where
             (Work::Steal(index), Role::Worker) => self.steal(state, index)?,
             (Work::Steal(_), Role::Consumer) => {
                 let chunk = state.chunks.front()?.steal_first()?;
+                // In front of the rest of its chunk, so the order is kept.
                 state.chunks.push_front(Arc::clone(&chunk));
                 chunk
             }
@@ -297,6 +301,7 @@ where
     #[cold]
     pub(super) fn room_available(self: &Arc<Self>) {
         let state = self.state.lock();
+        // Under the lock, so the mark of a reader that looks next is not cleared.
         self.window.clear_mark();
         self.wake_worker(state);
     }
@@ -311,6 +316,7 @@ where
     /// Stops all threads: no item is read and none is begun from here on. The token wakes threads that sleep
     /// for work, in a source, or in the stages before.
     pub(super) fn stop(&self) {
+        // Unlocked at the end of the statement: the cancellation runs callbacks and wakes threads.
         self.state.lock().stopped = true;
         self.mode.cancel_token().cancel();
     }
@@ -319,6 +325,7 @@ where
     /// later, by the thread that finishes the chunk it waits for.
     #[must_use = "dropping these wakes the threads: do that after unlocking"]
     pub(super) fn end_input(&self, state: &mut State<I, U>, truncated: bool) -> Vec<Wake> {
+        // Tie: the first end holds.
         state.ended.get_or_insert(truncated);
         state.idle.take_all()
     }

@@ -43,6 +43,7 @@ where
     pub(super) fn work(self: Arc<Self>) {
         {
             let mut state = self.state.lock();
+            // Cleared even if the map has stopped: no worker is on its way any more.
             state.starting = false;
             if state.stopped {
                 return;
@@ -69,6 +70,8 @@ where
 
     fn find_job(self: &Arc<Self>, idle: &IdleWait<'_, Self>) -> Result<Job<I, U>, TryError> {
         let mut state = self.state.lock();
+        // This worker may be the one that was woken. If it is not, one more than needed may be woken, which
+        // does no harm.
         if idle.slept.take() {
             state.waking = false;
         }
@@ -77,6 +80,7 @@ where
         }
         match self.take_job(&mut state, Role::Worker) {
             Some(job) => {
+                // Invariant 2: this worker is busy now, and there may be work for another.
                 self.wake_worker(state);
                 Ok(job)
             }
@@ -137,6 +141,7 @@ where
             InputState::Open => Some(input),
             // The input is dropped, and its threads joined, before any other thread learns of the end.
             InputState::Ended | InputState::Panicked(_) => {
+                // Tie: of a panic in `next` and one in the drop, the consumer gets the first.
                 if let Err(payload) = panics::catch(|| drop(input)) {
                     match end {
                         InputState::Panicked(_) => panics::discard(payload),
@@ -185,8 +190,10 @@ where
             }
         }
         let mut contents = chunk.lock();
+        // The chunk is left to other threads now, unless this thread gets a permit to compute it.
         contents.being_read = false;
         // After a failure, items that were read later are dropped.
+        // Taken out here and dropped below, without the locks.
         let rejected = if failed { mem::take(&mut contents.inputs) } else { Default::default() };
         let free = state.computing < self.rules.workers;
         let permit = !contents.inputs.is_empty() && free;
@@ -197,6 +204,7 @@ where
         // The chunk has no owner, or is empty: the consumer computes its first item, or skips it.
         let consumer = if unclaimed { state.consumer.take_all() } else { Vec::new() };
         self.wake_worker(state);
+        // `wake_worker` has unlocked.
         drop((wakes, consumer));
         // An earlier item has ended the stage, and the consumer gets that.
         panics::discard(unwanted);
@@ -236,6 +244,7 @@ where
         }
         let mut state = self.state.lock();
         state.record_cost(time, count);
+        // Wakes no worker for the permit, since this thread looks for work next.
         state.computing -= 1;
     }
 
@@ -262,6 +271,7 @@ where
     /// end.
     fn abandon(&self, chunk: &Chunk<I::Item, U>) {
         let mut state = self.state.lock();
+        // Overwrites an earlier end, unlike `end_input`: an item is missing, so no end is success any more.
         state.ended = Some(true);
         let mut contents = chunk.lock();
         let rest = mem::take(&mut contents.inputs);
@@ -284,6 +294,7 @@ where
         contents.owned = false;
         let wanted = mem::take(&mut contents.wanted);
         drop(contents);
+        // Under the state's lock, which `join` holds from setting `wanted` until the consumer is in the list.
         let consumer = if wanted { state.consumer.take_all() } else { Vec::new() };
         drop(state);
         drop((wakes, consumer));
