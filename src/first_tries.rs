@@ -2,7 +2,7 @@
 //! that the compiler refuses with a message that leads to the fix.
 //!
 //! The messages are in the sources, as `#[diagnostic::on_unimplemented]`; here stands which programs meet
-//! them. The error's code is compared by a compiler that is allowed to, as in `lifetimes.rs`. This file
+//! them. The error's code is compared by a compiler that is allowed to, as in `lifetimes/`. This file
 //! exists for `cargo test --doc` only.
 //!
 //! # What compiles

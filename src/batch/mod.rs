@@ -1,9 +1,7 @@
 //! Collecting items, and processing them many at a time.
 
-mod adding;
 mod backlog;
 mod builder;
-mod ending;
 mod failure;
 mod handler_result;
 mod handlers;
@@ -11,7 +9,6 @@ mod items;
 mod job;
 mod report;
 mod shared;
-mod taking;
 mod ticket;
 
 use std::fmt;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::mem;
 
-use super::spawn::Spawn;
 use super::state::Task;
+use super::task_set::Spawn;
 use super::task_set::TaskSet;
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::panics::{self, Payload};

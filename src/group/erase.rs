@@ -42,7 +42,7 @@ impl Drop for NoUnwind {
 /// | 1 | `group-task-goes-past-the-board`, `group-closer-goes-past-the-board` | models |
 /// | 2 | `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer`, `group-late-closer-is-kept` | models |
 /// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns`, `group-unwinding-goes-on` | the tests below |
-/// | 4 | `group-end-leaves-closers`, and the programs of `lifetimes.rs` that must not compile | a model, doc-tests |
+/// | 4 | `group-end-leaves-closers`, and the programs of `lifetimes/` that must not compile | a model, doc-tests |
 /// | nursery | `yard-does-not-close`, `yard-does-not-wait`, `yard-unwinds-past-its-tasks`, `yard-unwinds-when-it-stops` | the tests in `nursery.rs` |
 pub(super) fn lifetime<'a>(task: Box<dyn FnOnce() -> bool + Send + 'a>) -> Task {
     // SAFETY: the two types differ in a lifetime only, so the layout and the vtable are the same. What is
@@ -57,21 +57,11 @@ mod tests {
     use std::process::Command;
 
     use super::NoUnwind;
-    use crate::group::spawn::{HelperFn, Spawn};
+    use crate::group::task_set::Nobody;
     use crate::group::{scope, scope_on};
     use crate::sync::Arc;
     use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use crate::{CancelToken, Latch};
-
-    /// Sends nobody: only the thread that waits for a scope runs its tasks, so a task that has run was waited
-    /// for.
-    struct Nobody;
-
-    impl Spawn for Nobody {
-        fn call(self: Arc<Self>, _: HelperFn) -> bool {
-            false
-        }
-    }
 
     /// Calls `f` when it is dropped.
     struct OnDrop<F: FnMut()>(F);

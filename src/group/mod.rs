@@ -33,8 +33,6 @@ mod returns;
 #[forbid(unsafe_code)]
 mod scope;
 #[forbid(unsafe_code)]
-mod spawn;
-#[forbid(unsafe_code)]
 mod spawner;
 #[forbid(unsafe_code)]
 mod state;
@@ -49,8 +47,8 @@ pub(crate) use nursery::{Nursery, nursery};
 pub use owned::{Group, Outcome};
 pub use returns::{BodyResult, TaskResult};
 pub use scope::Scope;
-pub(crate) use spawn::{HelperFn, Spawn};
 pub use spawner::Spawner;
+pub(crate) use task_set::{HelperFn, Spawn};
 
 use crate::cancel::CancelToken;
 use crate::error::Partial;

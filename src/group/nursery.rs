@@ -8,7 +8,7 @@ use std::io;
 use std::marker::PhantomData;
 
 use super::erase::{self, NoUnwind};
-use super::spawn::Spawn;
+use super::task_set::Spawn;
 use super::task_set::TaskSet;
 use crate::cancel::CancelToken;
 use crate::panics;
@@ -130,18 +130,8 @@ pub(crate) fn nursery<'a, R>(
 mod tests {
     use super::*;
     use crate::Latch;
-    use crate::group::spawn::HelperFn;
+    use crate::group::task_set::Nobody;
     use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-    /// Sends nobody: only the thread that closes a nursery runs its tasks, so a task that has run was waited
-    /// for.
-    struct Nobody;
-
-    impl Spawn for Nobody {
-        fn call(self: Arc<Self>, _: HelperFn) -> bool {
-            false
-        }
-    }
 
     fn nobody() -> Option<Arc<dyn Spawn>> {
         Some(Arc::new(Nobody))

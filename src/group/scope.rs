@@ -6,8 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::core::Core;
 use super::handle::{Handle, Maker};
-use super::spawn::Spawn;
 use super::state::Task;
+use super::task_set::Spawn;
 use super::task_set::TaskSet;
 use super::{TaskResult, Unfinished, erase};
 use crate::cancel::CancelToken;

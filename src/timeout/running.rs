@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::{LetsGo, Outcome, Runs};
+use super::job::{LetsGo, Outcome, Runs};
 use crate::error::{JoinError, Panic, Rejected, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;

@@ -1,6 +1,6 @@
 //! What a batcher's threads and its callers share, and how they wait for each other.
 //!
-//! One mutex orders everything here and in `adding.rs`, `taking.rs` and `ending.rs`, which have a side each.
+//! One mutex orders everything here and in the child modules, which have a side each.
 //! None of the caller's code runs under it.
 //!
 //! # Who waits, and who wakes
@@ -18,6 +18,10 @@
 //! thread watches its age makes one of two: that thread or another is called to take it. So with an idle
 //! thread there is none of these things that nobody has been called for; and with none idle, whoever ends a
 //! batch looks for the next.
+
+mod adding;
+mod ending;
+mod taking;
 
 use std::mem;
 use std::time::Duration;

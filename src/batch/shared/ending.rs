@@ -1,11 +1,11 @@
 //! The side of those who wait for the end: of what was added, or of all. One mutex orders everything; see
 //! `shared.rs`.
 
-use super::backlog::OpenBatch;
-use super::handlers::AllHandlers;
-use super::items::Reason;
-use super::report::Report;
-use super::shared::{Shared, State, thread_name};
+use super::{Shared, State, thread_name};
+use crate::batch::backlog::OpenBatch;
+use crate::batch::handlers::AllHandlers;
+use crate::batch::items::Reason;
+use crate::batch::report::Report;
 use crate::error::WaitError;
 use crate::sync::Arc;
 use crate::until::Until;
@@ -14,7 +14,7 @@ use crate::wait::{Point, Wake};
 
 impl<T, R> Shared<T, R> {
     /// Hands over what was added before, and waits until it has ended.
-    pub(super) fn flush(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
+    pub(in crate::batch) fn flush(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         let mut state = self.state.lock();
         let end = state.backlog.make_due(Reason::Flushed);
@@ -35,7 +35,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Closes; true if this call did.
-    pub(super) fn close(&self) -> bool {
+    pub(in crate::batch) fn close(&self) -> bool {
         let mut state = self.state.lock();
         let closes = !state.closed;
         let wakes = state.close();
@@ -45,7 +45,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Closes, and takes everything back that no handler works on.
-    pub(super) fn abort(&self) -> Vec<OpenBatch<T, R>> {
+    pub(in crate::batch) fn abort(&self) -> Vec<OpenBatch<T, R>> {
         let mut state = self.state.lock();
         let mut wakes = state.close();
         state.aborted = true;
@@ -61,7 +61,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Waits until all threads have left.
-    pub(super) fn wait_for_threads(&self, limit: Until<'_>) -> Result<(), WaitError> {
+    pub(in crate::batch) fn wait_for_threads(&self, limit: Until<'_>) -> Result<(), WaitError> {
         // A thread ends in `thread_leaves`, as above.
         let have_left = |state: &State<T, R>| state.threads == 0;
         let all = Arc::new(AllHandlers(Arc::clone(&self.handlers)));
@@ -69,7 +69,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// What is known of the end so far, with what was taken back and is in no report yet.
-    pub(super) fn report(&self, unprocessed: Vec<T>, running: Vec<String>) -> Report<T> {
+    pub(in crate::batch) fn report(&self, unprocessed: Vec<T>, running: Vec<String>) -> Report<T> {
         let mut state = self.state.lock();
         // A batch that was taken back while it waited for a retry is older than all that were not begun.
         let mut all = std::mem::take(&mut state.returned);
@@ -78,7 +78,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Names of the threads that work on a batch.
-    pub(super) fn running(&self, name: &str) -> Vec<String> {
+    pub(in crate::batch) fn running(&self, name: &str) -> Vec<String> {
         self.state.lock().in_flight.iter().map(|(_, thread)| thread_name(name, *thread)).collect()
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::backlog::OpenBatch;
-use super::failure::{BatchError, Failed};
-use super::report::{Report, Stats};
-use super::shared::Shared;
-use super::ticket::{Completion, TicketResult};
+use super::Shared;
+use crate::batch::backlog::OpenBatch;
+use crate::batch::failure::{BatchError, Failed};
+use crate::batch::report::{Report, Stats};
+use crate::batch::ticket::{Completion, TicketResult};
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
@@ -14,7 +14,7 @@ use crate::wait::Waiter;
 
 impl<T, R> Shared<T, R> {
     /// Waits for a batch to hand over; `None` if there will be none.
-    pub(super) fn next(&self, thread: usize) -> Option<OpenBatch<T, R>> {
+    pub(in crate::batch) fn next(&self, thread: usize) -> Option<OpenBatch<T, R>> {
         loop {
             let mut state = self.state.lock();
             if let Some(batch) = state.backlog.take(&self.clock) {
@@ -55,7 +55,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Sleeps before a retry; true if the batcher was aborted meanwhile.
-    pub(super) fn pause(&self, pause: Duration) -> bool {
+    pub(in crate::batch) fn pause(&self, pause: Duration) -> bool {
         let mut state = self.state.lock();
         if state.aborted {
             return true;
@@ -73,12 +73,16 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Changes the counts while items are being processed.
-    pub(super) fn count(&self, change: impl FnOnce(&mut Stats)) {
+    pub(in crate::batch) fn count(&self, change: impl FnOnce(&mut Stats)) {
         change(&mut self.state.lock().stats);
     }
 
     /// Counts items that have failed, and keeps the reason if it is one of the first.
-    pub(super) fn count_failed<'e>(&self, items: usize, errors: impl Iterator<Item = &'e BatchError>) {
+    pub(in crate::batch) fn count_failed<'e>(
+        &self,
+        items: usize,
+        errors: impl Iterator<Item = &'e BatchError>,
+    ) {
         let mut state = self.state.lock();
         state.stats.processing -= items;
         let room = Report::<T>::MAX_ERRORS - state.errors.len();
@@ -89,7 +93,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Takes items back for an abort.
-    pub(super) fn take_back(&self, items: Vec<T>, count: usize) {
+    pub(in crate::batch) fn take_back(&self, items: Vec<T>, count: usize) {
         let mut state = self.state.lock();
         state.stats.processing -= count;
         state.stats.aborted += count;
@@ -97,7 +101,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// A batch has ended, whatever became of its items.
-    pub(super) fn end(&self, number: u64, spare: Vec<T>) {
+    pub(in crate::batch) fn end(&self, number: u64, spare: Vec<T>) {
         let mut state = self.state.lock();
         state.in_flight.retain(|(other, _)| *other != number);
         state.backlog.reuse(spare, &self.limits);
@@ -107,7 +111,7 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Answers the tickets of a batch, and tells the hook what no ticket hears of.
-    pub(super) fn settle(
+    pub(in crate::batch) fn settle(
         &self,
         completion: Option<&Arc<Completion<T, R>>>,
         results: Vec<(usize, TicketResult<T, R>)>,
@@ -124,7 +128,7 @@ impl<T, R> Shared<T, R> {
         }
     }
 
-    pub(super) fn tell(&self, failed: Failed<Vec<T>>) {
+    pub(in crate::batch) fn tell(&self, failed: Failed<Vec<T>>) {
         match &self.hook {
             Some(hook) => hook.tell(failed),
             None => {
@@ -135,12 +139,12 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Counts a thread that is to be started, or gives up that it has started.
-    pub(super) fn thread_starts(&self) {
+    pub(in crate::batch) fn thread_starts(&self) {
         self.handlers.expect_one();
         self.state.lock().threads += 1;
     }
 
-    pub(super) fn thread_leaves(&self) {
+    pub(in crate::batch) fn thread_leaves(&self) {
         self.handlers.leave();
         let mut state = self.state.lock();
         state.threads -= 1;

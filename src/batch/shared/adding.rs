@@ -1,7 +1,7 @@
 //! The side of those who add items. One mutex orders everything; see `shared.rs`.
 
-use super::shared::{Shared, State};
-use super::ticket::{Completion, Ticket};
+use super::{Shared, State};
+use crate::batch::ticket::{Completion, Ticket};
 use crate::error::{Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::Arc;
@@ -12,7 +12,7 @@ use crate::wait::{Turn, TurnPoint};
 impl<T, R> Shared<T, R> {
     /// Adds an item, with a ticket or without; waits for room within the limit.
     #[inline]
-    pub(super) fn add(
+    pub(in crate::batch) fn add(
         self: &Arc<Self>,
         item: T,
         ticket: bool,
@@ -62,7 +62,7 @@ impl<T, R> Shared<T, R> {
 
     /// Adds an item without waiting.
     #[inline]
-    pub(super) fn try_add(
+    pub(in crate::batch) fn try_add(
         self: &Arc<Self>,
         item: T,
         ticket: bool,
