@@ -1,11 +1,11 @@
-//! A server with a thread for each connection that stops within two seconds of a signal, and says which connections were
-//! still being served.
+//! A server with a thread for each connection that stops within two seconds of a signal, and says which
+//! connections were still being served.
 //!
-//!     cargo run --example server            # serves an echo on a free port; connect with `nc`, stop with Ctrl-C
+//!     cargo run --example server       # serves an echo on a free port; connect with `nc`, stop with Ctrl-C
 //!
-//! A cancel reaches the threads that sleep in this crate. Two foreign calls block here as well, and each is ended by
-//! what the cancel does: the `accept` by a connection to itself, a `read` by a shutdown of its socket. What does not
-//! stop in time, such as a handler that computes, is named and left behind.
+//! A cancel reaches the threads that sleep in this crate. Two foreign calls block here as well, and each is
+//! ended by what the cancel does: the `accept` by a connection to itself, a `read` by a shutdown of its
+//! socket. What does not stop in time, such as a handler that computes, is named and left behind.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -34,8 +34,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Serves each connection on a thread of its own until `stop` is cancelled. Returns the names of the connections that
-/// had not ended [`GRACE`] later.
+/// Serves each connection on a thread of its own until `stop` is cancelled. Returns the names of the
+/// connections that had not ended [`GRACE`] later.
 fn serve(
     listener: TcpListener,
     stop: &CancelToken,
@@ -64,7 +64,8 @@ fn serve(
     match connections.wait_until(GRACE) {
         Ok(_) => Ok(Vec::new()),
         Err(late) => {
-            // Dropping the group would wait for what does not stop. The process is about to end, and it with that.
+            // Dropping the group would wait for what does not stop. The process is about to end, and it with
+            // that.
             std::mem::forget(connections);
             Ok(late.value.running)
         }

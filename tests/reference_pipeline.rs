@@ -1,8 +1,8 @@
 //! The reference's pipelines and fan-outs, and each way in which they break, in its smallest scenario: ours
 //! come through, and no thread stays at work.
 //!
-//! The numbers are the rows of the pattern table that the crate was designed by. A program of its own, because
-//! the threads that are counted are the whole program's; for the same reason its tests take turns.
+//! The numbers are the rows of the pattern table that the crate was designed by. A program of its own,
+//! because the threads that are counted are the whole program's; for the same reason its tests take turns.
 
 mod common;
 

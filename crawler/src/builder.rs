@@ -186,14 +186,15 @@ impl Builder {
         self
     }
 
-    /// Sends a header with every request to the origin that the crawl begins at, its robots.txt included: a scheme, a
-    /// host and a port. Nobody else sees it, also not where a page or a redirect leads elsewhere. Its value is shown
-    /// nowhere.
+    /// Sends a header with every request to the origin that the crawl begins at, its robots.txt included: a
+    /// scheme, a host and a port. Nobody else sees it, also not where a page or a redirect leads elsewhere.
+    /// Its value is shown nowhere.
     pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.header_to(name, value, To::Start)
     }
 
-    /// The same, for requests to another origin, such as `https://docs.loom.test`. A path in it does not matter.
+    /// The same, for requests to another origin, such as `https://docs.loom.test`. A path in it does not
+    /// matter.
     pub fn header_for(self, origin: &str, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.header_to(name, value, To::origin(origin))
     }
@@ -206,8 +207,8 @@ impl Builder {
 
     /// Sends a user and a password with every request to an origin (`Authorization: Basic`).
     ///
-    /// Those in a URL, `https://me:secret@loom.test/`, are used without being asked for, at its origin, where nothing
-    /// was said about it; neither is ever shown.
+    /// Those in a URL, `https://me:secret@loom.test/`, are used without being asked for, at its origin, where
+    /// nothing was said about it; neither is ever shown.
     pub fn basic_auth(mut self, origin: &str, user: &str, password: &str) -> Self {
         self.settings.request.headers.push(Header::basic(user, password, To::origin(origin)));
         self
@@ -285,8 +286,8 @@ impl Builder {
         self
     }
 
-    /// The clock that delays, waits before another try and the crawl's time are read on: the system's by default,
-    /// or the one that a test has put in its place.
+    /// The clock that delays, waits before another try and the crawl's time are read on: the system's by
+    /// default, or the one that a test has put in its place.
     ///
     /// A token that the crawl is given may be on any clock as long as it has no deadline.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {

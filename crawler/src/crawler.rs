@@ -61,8 +61,8 @@ use crate::panics;
 ///
 /// # Cancellation
 /// A crawl that is cancelled, or out of time, ends within its [grace](Builder::grace), most often within
-/// milliseconds: bodies look at the token as they arrive, and a server that is silent is not waited for. Its report
-/// has everything that was settled, and what was in work waits.
+/// milliseconds: bodies look at the token as they arrive, and a server that is silent is not waited for. Its
+/// report has everything that was settled, and what was in work waits.
 ///
 /// # Panics
 /// If a limit has a deadline on another clock than the [crawler's](Builder::clock).
@@ -95,8 +95,9 @@ pub struct Crawler {
 
 /// A crawl that is running: an iterator over its pages as they are settled.
 ///
-/// The iterator ends when the crawl does, or is stopped. Who does not read it holds the crawl up, once as many pages as
-/// there are workers are unread; [`finish`](Crawl::finish) reads the rest. Dropped, it stops the crawl.
+/// The iterator ends when the crawl does, or is stopped. Who does not read it holds the crawl up, once as
+/// many pages as there are workers are unread; [`finish`](Crawl::finish) reads the rest. Dropped, it stops
+/// the crawl.
 #[must_use = "a crawl that is dropped is stopped"]
 pub struct Crawl {
     engine: Arc<Engine>,
@@ -198,8 +199,8 @@ impl Crawler {
         let results = unread.map(BoundedQueue::new);
         let engine = Arc::new(Engine::new(settings, fetch, robots, on_page, token, results));
         begin(&engine);
-        // A reader hears of a stop at once, and not when the last request has noticed; `finish` has a grace for
-        // those. Pages that are settled meanwhile are in the report.
+        // A reader hears of a stop at once, and not when the last request has noticed; `finish` has a grace
+        // for those. Pages that are settled meanwhile are in the report.
         let closes = {
             let (token, engine) = (engine.token.clone(), Arc::clone(&engine));
             token.on_cancel(move || {

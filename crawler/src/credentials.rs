@@ -1,5 +1,6 @@
-//! Who is told what. A header that the user gives is for one origin (a scheme, a host and a port), and so are a
-//! user and a password that stand in a URL: a link, a redirect or a page elsewhere takes none of them along.
+//! Who is told what. A header that the user gives is for one origin (a scheme, a host and a port), and so are
+//! a user and a password that stand in a URL: a link, a redirect or a page elsewhere takes none of them
+//! along.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -70,8 +71,8 @@ impl fmt::Debug for Header {
 #[derive(Default)]
 pub(super) struct Credentials {
     home: RwLock<String>,
-    /// What a user and a password in a URL come to. The first at an origin holds: a page cannot take the place of
-    /// what the user said.
+    /// What a user and a password in a URL come to. The first at an origin holds: a page cannot take the
+    /// place of what the user said.
     logins: RwLock<HashMap<String, String>>,
 }
 
@@ -120,8 +121,8 @@ fn stripped(mut url: Url) -> Url {
     url
 }
 
-/// A text that may be a URL, without the user and the password in it: what is shown of a link that is none, or of
-/// another scheme than HTTP.
+/// A text that may be a URL, without the user and the password in it: what is shown of a link that is none,
+/// or of another scheme than HTTP.
 pub(crate) fn without_login(text: &str) -> String {
     let is_slash = |c: char| matches!(c, '/' | '\\');
     let scheme = text

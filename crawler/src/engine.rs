@@ -272,7 +272,8 @@ impl Engine {
             self.scope.add_host(&to);
         }
         let record = Record::answered(response, turn.rank, took, turn.tries);
-        // A page of ours that leads out may lead to a dead one, which is then looked at like a link that does.
+        // A page of ours that leads out may lead to a dead one, which is then looked at like a link that
+        // does.
         let (rank, skip) = match self.scope.allows(&to) {
             true => (turn.rank, None),
             false => (LEAF, (!self.settings.external).then_some(Skip::OutOfScope)),
@@ -356,8 +357,8 @@ pub(super) fn redirect(response: &Response) -> Option<&str> {
     (300..400).contains(&response.status).then(|| response.get("location")).flatten()
 }
 
-/// True if an answer to a HEAD does not say what a GET would come to: some servers know no HEAD, and some answer it
-/// with a redirect that leads nowhere.
+/// True if an answer to a HEAD does not say what a GET would come to: some servers know no HEAD, and some
+/// answer it with a redirect that leads nowhere.
 fn is_no_word(answer: &Result<Response, FetchError>) -> bool {
     match answer {
         Ok(response) if redirect(response).is_some() => true,

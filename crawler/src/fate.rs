@@ -136,9 +136,9 @@ impl Report {
         dead
     }
 
-    /// Why nothing was looked at although the crawl is complete: the start may not be asked for, leads out of scope,
-    /// or is no page. A report without dead links then says nothing. `None` if a page was read, if the start is dead
-    /// (which is what there is to say), or if the crawl was stopped.
+    /// Why nothing was looked at although the crawl is complete: the start may not be asked for, leads out of
+    /// scope, or is no page. A report without dead links then says nothing. `None` if a page was read, if the
+    /// start is dead (which is what there is to say), or if the crawl was stopped.
     pub fn not_looked_at(&self) -> Option<String> {
         let is_read = |record: &Record| matches!(record.outcome, Outcome::Page | Outcome::Sitemap);
         if self.ended != Ended::Complete || self.pages.is_empty() || self.records().any(is_read) {

@@ -26,11 +26,11 @@
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
 //!
-//! It is a client of selvedge's public interface like anybody's: a [`Pool`](selvedge::Pool) for the workers, a
-//! [`Monitor`](selvedge::Monitor) for the pages that they share, a [`SingleFlight`](selvedge::SingleFlight) for
-//! each host's robots.txt, a [`BoundedQueue`](selvedge::BoundedQueue) for pages that somebody wants as they come,
-//! a [`WaitGroup`](selvedge::WaitGroup) for the end, and one [`CancelToken`](selvedge::CancelToken) that reaches
-//! every sleeper.
+//! It is a client of selvedge's public interface like anybody's: a [`Pool`](selvedge::Pool) for the workers,
+//! a [`Monitor`](selvedge::Monitor) for the pages that they share, a [`SingleFlight`](selvedge::SingleFlight)
+//! for each host's robots.txt, a [`BoundedQueue`](selvedge::BoundedQueue) for pages that somebody wants as
+//! they come, a [`WaitGroup`](selvedge::WaitGroup) for the end, and one
+//! [`CancelToken`](selvedge::CancelToken) that reaches every sleeper.
 
 #![forbid(unsafe_code)]
 

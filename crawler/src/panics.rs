@@ -17,8 +17,8 @@ pub(crate) use std::panic::resume_unwind as resume;
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// Runs code of the caller's; `Err` is what it panicked with. No lock is held around it and nothing is left half
-/// done by it, which is why no `UnwindSafe` is asked for.
+/// Runs code of the caller's; `Err` is what it panicked with. No lock is held around it and nothing is left
+/// half done by it, which is why no `UnwindSafe` is asked for.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))
 }

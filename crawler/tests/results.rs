@@ -1,4 +1,5 @@
-//! What was found is not lost, whatever becomes of the files that it goes to; and it does no harm where it is shown.
+//! What was found is not lost, whatever becomes of the files that it goes to; and it does no harm where it is
+//! shown.
 
 mod common;
 

@@ -31,8 +31,8 @@ fn an_interrupt_while_a_server_is_silent_ends_the_program_with_what_was_found() 
                 }
             })
             .unwrap();
-        // One worker, so that the dead link has been settled when the silent page is asked for. Its time-outs are
-        // longer than the test's.
+        // One worker, so that the dead link has been settled when the silent page is asked for. Its time-outs
+        // are longer than the test's.
         let mut child = command(&[&server.url("/"), "--timeout", "600", "--workers", "1", "--quiet"])
             .stdout(Stdio::piped())
             .spawn()

@@ -1,4 +1,5 @@
-//! What the program says in the end, and how it exits: a run that looked at nothing does not say that all is well.
+//! What the program says in the end, and how it exits: a run that looked at nothing does not say that all is
+//! well.
 
 mod common;
 

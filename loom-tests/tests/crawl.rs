@@ -1,7 +1,7 @@
 //! Models of the crawler's frontier: the end, and the place at a host, under every schedule of a few workers.
 //!
-//! They build the protocol as it is, from the crawler's own source and without HTTP: a page is a URL, and its links
-//! are handed in.
+//! They build the protocol as it is, from the crawler's own source and without HTTP: a page is a URL, and its
+//! links are handed in.
 
 // By the name that the source has for the library.
 extern crate selvedge_loom as selvedge;

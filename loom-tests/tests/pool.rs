@@ -296,7 +296,8 @@ fn of_two_tasks_that_join_each_other_one_is_told() {
 }
 
 /// A task of a pool of one worker with a full queue opens a scope, and a helper of that scope submits to the
-/// pool: it does not wait for room that only the task could make, which waits for it. Under a token, as above.
+/// pool: it does not wait for room that only the task could make, which waits for it. Under a token, as
+/// above.
 ///
 /// Fails if the helper does not count as inside the pool (edit `pool-helper-is-outside`), or if who is inside
 /// waits for room (edit `pool-worker-waits-for-room`).

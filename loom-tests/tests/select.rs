@@ -183,7 +183,8 @@ fn a_grant_a_cancel_and_a_close_end_one_selection() {
 
 /// A permit that is handed over to a selection is its result, or comes back.
 ///
-/// Fails if its arm makes an attempt instead of taking what it was handed (edit `select-asks-for-what-it-has`).
+/// Fails if its arm makes an attempt instead of taking what it was handed (edit
+/// `select-asks-for-what-it-has`).
 #[test]
 fn a_permit_that_meets_an_item_is_not_lost() {
     model::check(|| {

@@ -175,7 +175,8 @@ impl<T: Send + 'static> Builder<T> {
     /// Starts the batcher, with one thread: one batch after the other, in the order in which the items were
     /// added.
     ///
-    /// The handler may return `()`, `Result<R, E>`, or `Vec<Result<R, E>>`; [`HandlerResult`] says what each means.
+    /// The handler may return `()`, `Result<R, E>`, or `Vec<Result<R, E>>`; [`HandlerResult`] says what each
+    /// means.
     ///
     /// # Errors
     /// A [`BuildError`] says which number is wrong, or what the operating system said.

@@ -214,8 +214,8 @@ impl<T, R> Batcher<T, R> {
     /// [report](Batcher::close).
     ///
     /// # Errors
-    /// [`WaitError::WouldDeadlock`] inside the handler, or where all handlers wait for this thread, if something
-    /// is left to be processed; it is handed over all the same.
+    /// [`WaitError::WouldDeadlock`] inside the handler, or where all handlers wait for this thread, if
+    /// something is left to be processed; it is handed over all the same.
     pub fn flush(&self) -> Result<(), WaitError> {
         self.flush_until(Until::forever())
     }
@@ -232,9 +232,9 @@ impl<T, R> Batcher<T, R> {
     /// Takes no more items, waits until those that were accepted have been processed or have failed, with all
     /// their retries, and joins the threads. Who waits for room is refused.
     ///
-    /// Any thread may call it, and more than one, again and again. From inside the handler, or where one waits
-    /// for this thread, it closes the batcher and does not wait for that; the report names the threads that
-    /// still work.
+    /// Any thread may call it, and more than one, again and again. From inside the handler, or where one
+    /// waits for this thread, it closes the batcher and does not wait for that; the report names the threads
+    /// that still work.
     pub fn close(&self) -> Report<T> {
         // A forever limit does not end.
         self.close_until(Until::forever()).unwrap_or_else(Partial::into_value)
@@ -244,8 +244,8 @@ impl<T, R> Batcher<T, R> {
     /// threads go on with what was accepted.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if a handler waits for
-    /// this thread, with a report that names the threads which still work.
+    /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if a handler waits
+    /// for this thread, with a report that names the threads which still work.
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
     pub fn close_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report<T>, Partial<Report<T>>> {
         self.shared.close();

@@ -21,11 +21,12 @@
 //! type of the same name.
 //!
 //! The exception is a *lock* that this thread holds: [`Monitor::lock`](crate::Monitor::lock),
-//! [`Monitor::wait`](crate::Monitor::wait) and the calls of a [`ShardedMap`](crate::ShardedMap) from a closure
-//! that runs under its lock panic, the first time and on every run, since they return a guard or a value and
-//! the mistake is in the lines around them. Their forms that can fail, such as
+//! [`Monitor::wait`](crate::Monitor::wait) and the calls of a [`ShardedMap`](crate::ShardedMap) from a
+//! closure that runs under its lock panic, the first time and on every run, since they return a guard or a
+//! value and the mistake is in the lines around them. Their forms that can fail, such as
 //! [`Monitor::wait_until`](crate::Monitor::wait_until) and
-//! [`ShardedMap::get_or_insert_with`](crate::ShardedMap::get_or_insert_with), return `WouldDeadlock` there too.
+//! [`ShardedMap::get_or_insert_with`](crate::ShardedMap::get_or_insert_with), return `WouldDeadlock` there
+//! too.
 //!
 //! All enums here are `#[non_exhaustive]`: match with a `_` arm, which treats an unknown reason as a failure.
 

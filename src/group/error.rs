@@ -34,9 +34,9 @@ use crate::sync::Arc;
 /// ```
 ///
 /// Its text is that of the error inside. Its [`source`](StdError::source) is that of the error inside if this
-/// is boxed, as in a `Box<dyn Error + Send + Sync>`, or an [`io::Error`]. The language offers no way to ask any
-/// other `E` whether it has a source: [`into_boxed`](Error::into_boxed) keeps the error itself, with its source
-/// and its type.
+/// is boxed, as in a `Box<dyn Error + Send + Sync>`, or an [`io::Error`]. The language offers no way to ask
+/// any other `E` whether it has a source: [`into_boxed`](Error::into_boxed) keeps the error itself, with its
+/// source and its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error<E> {

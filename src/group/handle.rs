@@ -186,8 +186,9 @@ impl<R> Handle<R> {
             return self.end.wait(Until::forever());
         }
         // The group's limit holds the task up. A helper takes it when it may run; if none is to be had then,
-        // this thread is told. It looks again after it has asked to be told, so neither can be missed. Who will
-        // run the task is known once one does, which the wait-for graph asks when another wait may close a cycle.
+        // this thread is told. It looks again after it has asked to be told, so neither can be missed. Who
+        // will run the task is known once one does, which the wait-for graph asks when another wait may close
+        // a cycle.
         loop {
             let refused = CancelToken::new();
             let _leaves = refused.drop_guard();

@@ -253,8 +253,8 @@ pub fn threads() -> Threads {
 /// # Errors
 /// With how many are left: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
 /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), or
-/// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) if this is called on one of them, which
-/// would wait for itself.
+/// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) if this is called on one of them,
+/// which would wait for itself.
 pub fn join_threads<'a>(limit: impl Into<Until<'a>>) -> Result<(), Partial<Threads>> {
     cache::join_idle(limit.into()).map_err(|error| Partial::new(threads(), error))
 }

@@ -236,8 +236,8 @@ impl<E: Send + Sync + 'static> Group<E> {
     ///
     /// # Errors
     /// [`Error::Failed`] with the first error that a task has returned so far; [`Error::Cancelled`] if a task
-    /// was not started; the same at every later wait. [`Error::WouldDeadlock`] if one of the group's own tasks
-    /// calls it, or one waits, itself or through others, for this thread.
+    /// was not started; the same at every later wait. [`Error::WouldDeadlock`] if one of the group's own
+    /// tasks calls it, or one waits, itself or through others, for this thread.
     ///
     /// # Panics
     /// With the payload of a task that panicked, once; see [`Group`].

@@ -52,7 +52,8 @@ pub(crate) trait Spawn: Send + Sync {
     fn call(self: Arc<Self>, help: HelperFn) -> bool;
 }
 
-/// Sends nobody: only the thread that waits for a task set runs its tasks, so a task that has run was waited for.
+/// Sends nobody: only the thread that waits for a task set runs its tasks, so a task that has run was waited
+/// for.
 #[cfg(test)]
 pub(super) struct Nobody;
 

@@ -1,6 +1,6 @@
 //! What must not compile, because the unsafe code rests on it: programs that let a task, a closer, a handle
-//! or an item outlive what it borrows. `group/erase.rs` and `group/nursery.rs` forget a lifetime and trust that
-//! the signatures in front of them have checked it; the ring and the pool's raw jobs trust their `Send`
+//! or an item outlive what it borrows. `group/erase.rs` and `group/nursery.rs` forget a lifetime and trust
+//! that the signatures in front of them have checked it; the ring and the pool's raw jobs trust their `Send`
 //! bounds.
 //!
 //! Each comes with a twin that differs in this alone, and compiles and runs: so what is refused is refused

@@ -139,9 +139,9 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     ///
     /// # Errors
     /// The key and the closure come back with [`WaitError::TimedOut`], [`WaitError::Cancelled`] or, if the
-    /// value is made by a closure that this call is made from, or this is called from a closure that runs under
-    /// a lock of this map, [`WaitError::WouldDeadlock`]. A token that was
-    /// cancelled before the call gets nothing, though the value may be there.
+    /// value is made by a closure that this call is made from, or this is called from a closure that runs
+    /// under a lock of this map, [`WaitError::WouldDeadlock`]. A token that was cancelled before the call
+    /// gets nothing, though the value may be there.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).

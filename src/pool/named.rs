@@ -10,7 +10,8 @@ use crate::until::Until;
 
 impl Pool {
     /// Like [`execute`](Pool::execute), with a name for the task: a [`Report`](super::Report) says where it
-    /// still runs, an [`Unstarted`](super::Unstarted) task has it, and so has its [`Panic`](crate::error::Panic).
+    /// still runs, an [`Unstarted`](super::Unstarted) task has it, and so has its
+    /// [`Panic`](crate::error::Panic).
     ///
     /// ```
     /// use selvedge::{Latch, Pool};

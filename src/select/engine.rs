@@ -80,7 +80,8 @@ pub trait RawArm {
         None
     }
 
-    /// Takes effect as one that would wait for ever. Called only if there is something [awaited](Self::awaited).
+    /// Takes effect as one that would wait for ever. Called only if there is something
+    /// [awaited](Self::awaited).
     fn refuse(&mut self) {}
 }
 

@@ -81,10 +81,10 @@ use order::Pick;
 /// that waits here counts as one that sleeps.
 ///
 /// # Cancellation
-/// A token that was cancelled before the call makes the call fail with no arm taking effect, though one could.
-/// An arm that becomes ready before the limit passes takes effect, however late the thread wakes up. A
-/// selection that gives up takes nothing with it: a wake-up that came too late for it goes to the next in that
-/// list.
+/// A token that was cancelled before the call makes the call fail with no arm taking effect, though one
+/// could. An arm that becomes ready before the limit passes takes effect, however late the thread wakes up. A
+/// selection that gives up takes nothing with it: a wake-up that came too late for it goes to the next in
+/// that list.
 ///
 /// # Panics
 /// The functions of the arms run when the wait is over and nothing is locked, so their panics are the
@@ -94,9 +94,9 @@ use order::Pick;
 /// Of arms that are ready any may take effect, and of two each equally often, so none starves another;
 /// [`biased`](Select::biased) prefers those that were added first. Towards others who wait for the same
 /// thing, a selection is one who waits: in a queue's list it stands where it joined, and when it was woken 32
-/// times in vain for one queue it takes a [turn](crate::BoundedQueue#fairness) there, which ends with the wait.
-/// In a semaphore's line it stands anew for each sleep, so one that is woken by other arms again and again
-/// does not advance there.
+/// times in vain for one queue it takes a [turn](crate::BoundedQueue#fairness) there, which ends with the
+/// wait. In a semaphore's line it stands anew for each sleep, so one that is woken by other arms again and
+/// again does not advance there.
 ///
 /// # Ordering
 /// As of the operation that took effect.
@@ -233,8 +233,8 @@ impl<'a, R> Select<'a, R> {
     }
 
     /// Waits until an arm could take effect, at most until `limit`, and says its number; none does. By the
-    /// time that the caller acts, somebody else may have been faster, so what it does is a `try_` call, and if
-    /// that is in vain, another wait.
+    /// time that the caller acts, somebody else may have been faster, so what it does is a `try_` call, and
+    /// if that is in vain, another wait.
     ///
     /// This is for operations that cannot be written as an arm's: many items at once, for instance.
     ///

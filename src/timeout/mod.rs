@@ -181,7 +181,8 @@ mod tests {
     use super::*;
 
     /// Fails if what has not started when the limit passes is left to start later (edit
-    /// `timeout-leaves-what-has-not-started`). From outside that looks like a function that was just about to begin.
+    /// `timeout-leaves-what-has-not-started`). From outside that looks like a function that was just about to
+    /// begin.
     #[test]
     fn function_that_nobody_has_started_comes_back_and_never_starts() {
         let limit = Until::forever().start();

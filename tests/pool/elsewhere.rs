@@ -1,8 +1,8 @@
 //! What the tests of other pools promise, in Go (conc, pond, ants) and Java (`ThreadPoolExecutor`), asked of
 //! ours.
 //!
-//! The reference's pools, and where they break, are in `tests/reference`; what is promised of ours beyond these,
-//! in the other files named `pool`.
+//! The reference's pools, and where they break, are in `tests/reference`; what is promised of ours beyond
+//! these, in the other files named `pool`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

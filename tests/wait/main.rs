@@ -1,4 +1,5 @@
-//! How a wait ends, and what ends it: tokens, clocks, limits, the monitor, and the graph of who waits for whom.
+//! How a wait ends, and what ends it: tokens, clocks, limits, the monitor, and the graph of who waits for
+//! whom.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -22,7 +22,8 @@
 //!    turns up, it waits for that.
 //!
 //! The monitor's lock orders everything. The pages are in `ledger`, the hosts in `lanes`; both are pure.
-//! Nothing here knows of HTTP, so the repository's models (`loom-tests/tests/crawl.rs`) build this folder as it is.
+//! Nothing here knows of HTTP, so the repository's models (`loom-tests/tests/crawl.rs`) build this folder as
+//! it is.
 
 mod labels;
 mod lanes;

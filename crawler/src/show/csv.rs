@@ -11,9 +11,10 @@ use crate::{Fate, Outcome, Page, Report};
 const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,linked_from,redirects_to";
 
 impl Report {
-    /// Writes a line for each URL, as RFC 4180 has it and with no cell that a spreadsheet would take for a formula, under a line of names: `url`, `state` (as in the JSON;
-    /// what was left out says why), `status`, `reason` (why a link to it is dead, or empty), `depth`, `type`,
-    /// `bytes`, `seconds`, `retries`, `linked_from` (how many pages) and `redirects_to`.
+    /// Writes a line for each URL, as RFC 4180 has it and with no cell that a spreadsheet would take for a
+    /// formula, under a line of names: `url`, `state` (as in the JSON; what was left out says why), `status`,
+    /// `reason` (why a link to it is dead, or empty), `depth`, `type`, `bytes`, `seconds`, `retries`,
+    /// `linked_from` (how many pages) and `redirects_to`.
     ///
     /// # Errors
     /// Those of `to`.
@@ -65,8 +66,8 @@ fn state(page: &Page) -> &'static str {
     }
 }
 
-/// A cell that is nothing but text: with quotes where the format wants them, without line ends and other control
-/// characters, and with an apostrophe before what a spreadsheet would take for a formula.
+/// A cell that is nothing but text: with quotes where the format wants them, without line ends and other
+/// control characters, and with an apostrophe before what a spreadsheet would take for a formula.
 fn quoted(field: &str) -> Cow<'_, str> {
     let mut field = visible(field);
     if field.starts_with(['=', '+', '-', '@']) {

@@ -14,8 +14,8 @@ const PAGES: usize = 6;
 const WIDTH: usize = 100;
 
 impl Report {
-    /// What was found, in words, for a terminal; if `quiet`, only the dead links, and whether all was looked at.
-    /// Control characters that a site has put into its links are visible.
+    /// What was found, in words, for a terminal; if `quiet`, only the dead links, and whether all was looked
+    /// at. Control characters that a site has put into its links are visible.
     pub fn to_text(&self, quiet: bool) -> String {
         let mut summary = Summary { report: self, out: String::new() };
         match quiet {

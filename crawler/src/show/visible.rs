@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// A text in which characters that a terminal or a reader would obey are visible instead: control characters, line
-/// ends, and marks that turn the direction of writing.
+/// A text in which characters that a terminal or a reader would obey are visible instead: control characters,
+/// line ends, and marks that turn the direction of writing.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return text.into();

@@ -11,8 +11,8 @@ use std::{env, fs, process, thread};
 use crate::lists::{self, Edit, MODELS, TESTS};
 use crate::weave::{SWITCH, Woven};
 
-/// Where the switch goes: the root of each crate that has source with edits in it. The crawler's is the test that
-/// builds it on loom.
+/// Where the switch goes: the root of each crate that has source with edits in it. The crawler's is the test
+/// that builds it on loom.
 const ROOTS: [&str; 2] = ["src/lib.rs", "loom-tests/tests/crawl.rs"];
 
 /// What builds all source that is woven, besides the library in each of both packages.

@@ -278,8 +278,8 @@ impl<I: Iterator, G: CancelMode> Iterator for MergeIter<'_, I, G> {
             if let Some(item) = self.advance() {
                 return Some(item);
             }
-            // While inputs may still lack a thread, a refusal ends the wait too. No other thread would run them,
-            // and this thread would sleep forever.
+            // While inputs may still lack a thread, a refusal ends the wait too. No other thread would run
+            // them, and this thread would sleep forever.
             let limit = match self.offered.is_empty() {
                 true => self.mode.token().map_or_else(Until::forever, Until::from),
                 false => Until::from(&self.refused),

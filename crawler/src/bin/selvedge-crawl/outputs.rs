@@ -78,8 +78,8 @@ impl Outputs {
 }
 
 impl Opened {
-    /// Writes all of it, each whatever becomes of the others; says on the error stream where what could not be
-    /// written is instead. True if all is where it was to be.
+    /// Writes all of it, each whatever becomes of the others; says on the error stream where what could not
+    /// be written is instead. True if all is where it was to be.
     pub(crate) fn write(self, report: &Report) -> bool {
         let Opened { asked, output, html, svg, state } = self;
         let shown = |to: &mut dyn Write| asked.show(report, to);
