@@ -55,6 +55,8 @@ pub struct Latch {
 }
 
 impl Latch {
+    const WAIT: &str = "Latch::wait";
+
     /// Makes a latch that opens after `count` steps. With 0 it is open from the start.
     pub fn new(count: usize) -> Self {
         Latch { count: Count::new(count), steps: count }
@@ -86,16 +88,18 @@ impl Latch {
     }
 
     /// Waits until the latch opens.
+    #[track_caller]
     pub fn wait(&self) {
-        self.count.wait();
+        self.count.wait(Self::WAIT);
     }
 
     /// Waits until the latch opens, at most until `limit`.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
+    #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
-        self.count.wait_until(limit.into())
+        self.count.wait_until(limit.into().called(Self::WAIT))
     }
 }
 
@@ -168,6 +172,8 @@ pub struct Member {
 }
 
 impl WaitGroup {
+    const WAIT: &str = "WaitGroup::wait";
+
     /// Makes an empty group.
     pub fn new() -> Self {
         WaitGroup::default()
@@ -185,16 +191,18 @@ impl WaitGroup {
     }
 
     /// Waits until the group is empty.
+    #[track_caller]
     pub fn wait(&self) {
-        self.count.wait();
+        self.count.wait(Self::WAIT);
     }
 
     /// Waits until the group is empty, at most until `limit`.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
+    #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
-        self.count.wait_until(limit.into())
+        self.count.wait_until(limit.into().called(Self::WAIT))
     }
 }
 
@@ -276,11 +284,13 @@ impl Count {
         true
     }
 
-    fn wait(&self) {
+    #[track_caller]
+    fn wait(&self, operation: &'static str) {
         // An unlimited wait ends only with success, since a count is never closed.
-        let _ = self.wait_until(Until::forever());
+        let _ = self.wait_until(Until::forever().called(operation));
     }
 
+    #[track_caller]
     fn wait_until(&self, limit: Until<'_>) -> Result<(), WaitError> {
         // Waits for the count to reach 0. `sub` brings it there under this lock and takes all waiters out of
         // the list, and a waiter joins the list in the critical section that found the count above 0, so it

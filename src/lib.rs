@@ -136,6 +136,9 @@ pub mod timeout;
 #[forbid(unsafe_code)]
 pub mod pipeline;
 
+#[forbid(unsafe_code)]
+pub mod inspect;
+
 pub mod guide;
 
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! The limit of a wait: the one argument of every `_until`.
 
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 mod limit;
@@ -7,6 +8,7 @@ mod limit;
 use crate::cancel::CancelToken;
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
+use crate::wait::sleeps::Subject;
 use crate::wait::{PATIENCE, WaitPoint, Waiter};
 use limit::Source;
 pub(crate) use limit::{Limit, Timed};
@@ -59,7 +61,12 @@ pub struct Until<'a> {
     clock: Option<&'a Clock>,
     /// The token only makes the waiter try again: see [`woken_by`](Until::woken_by).
     looks_again: bool,
+    /// The call that waits, for the register of sleeps.
+    operation: Option<Operation>,
 }
+
+/// A call that waits: its name, and where it stands.
+type Operation = (&'static str, &'static Location<'static>);
 
 #[derive(Clone, Copy, Debug)]
 enum Time {
@@ -76,7 +83,7 @@ impl<'a> Until<'a> {
     }
 
     const fn time(time: Time) -> Self {
-        Until { time, token: None, clock: None, looks_again: false }
+        Until { time, token: None, clock: None, looks_again: false, operation: None }
     }
 
     /// Makes an unlimited wait that is interrupted by a token of this crate, so that the waiter tries again.
@@ -96,6 +103,14 @@ impl<'a> Until<'a> {
     pub(crate) fn from_here(limit: &'a Limit<'_>) -> Self {
         let time = limit.deadline.map_or(Time::Never, Time::At);
         Until { clock: Some(limit.clock()), token: limit.token, ..Until::time(time) }
+    }
+
+    /// Names the call that waits, and where it stands, for the register of [sleeps](crate::wait::sleeps). A wait
+    /// without a name is not in it.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn called(self, operation: &'static str) -> Self {
+        Until { operation: Some((operation, Location::caller())), ..self }
     }
 
     /// Measures a time that has no clock yet by `clock` instead of the system's.
@@ -145,7 +160,7 @@ impl<'a> Until<'a> {
         point: &(impl WaitPoint + ?Sized),
         mut attempt: impl FnMut() -> Result<R, TryError>,
     ) -> Result<R, WaitError> {
-        let limit = self.start();
+        let mut limit = self.start();
         let mut lost = 0;
         loop {
             // Checked after an attempt, so that a granted wake-up is used. Checked in each round, since other
@@ -158,6 +173,9 @@ impl<'a> Until<'a> {
                 let waiter = Waiter::new();
                 if point.join(&waiter) {
                     let _edge = limit.enter_graph(&waiter, point);
+                    limit.describe(
+                        self.operation.map(|(name, at)| (point.describe(Subject::new(name, point)), at)),
+                    );
                     // Tie: the waiter's outcome decides. A grant that came first is success, however late
                     // this thread wakes up; a later one has failed, and its granter has woken the next
                     // waiter.
@@ -183,6 +201,14 @@ impl<'a> Until<'a> {
         }
     }
 
+    /// Like [`start`](Until::start), for sleeps whose subject is known from the start.
+    #[track_caller]
+    pub(crate) fn start_for(self, subject: Subject) -> Limit<'a> {
+        let mut limit = self.start();
+        limit.describe(Some((subject, Location::caller())));
+        limit
+    }
+
     /// Starts the limit's time, and fixes the deadline.
     pub(crate) fn start(self) -> Limit<'a> {
         let clock = match (self.clock, self.token) {
@@ -195,7 +221,13 @@ impl<'a> Until<'a> {
             Time::After(duration) => clock.get().after(duration),
             Time::At(instant) => Some(instant),
         };
-        Limit { token: self.token, deadline, clock, looks_again: self.looks_again }
+        Limit {
+            token: self.token,
+            deadline,
+            clock,
+            looks_again: self.looks_again,
+            subject: self.operation.map(|(name, at)| (Subject::named(name), at)),
+        }
     }
 }
 

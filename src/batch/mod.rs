@@ -154,6 +154,7 @@ impl<T, R> Batcher<T, R> {
     /// With the item: [`WaitError::Closed`]; [`WaitError::InsufficientCapacity`] if it is heavier than a
     /// batch may be; [`WaitError::WouldDeadlock`] inside the handler, if there is no room.
     #[inline]
+    #[track_caller]
     pub fn add(&self, item: T) -> Result<(), Rejected<T, WaitError>> {
         self.add_until(item, Until::forever())
     }
@@ -172,6 +173,7 @@ impl<T, R> Batcher<T, R> {
     /// # Errors
     /// With the item: each [`WaitError`].
     #[inline]
+    #[track_caller]
     pub fn add_until<'a>(&self, item: T, limit: impl Into<Until<'a>>) -> Result<(), Rejected<T, WaitError>> {
         self.shared.add(item, false, limit.into()).map(drop)
     }
@@ -182,6 +184,7 @@ impl<T, R> Batcher<T, R> {
     /// # Errors
     /// As [`add`](Batcher::add).
     #[inline]
+    #[track_caller]
     pub fn submit(&self, item: T) -> Result<Ticket<T, R>, Rejected<T, WaitError>> {
         self.submit_until(item, Until::forever())
     }
@@ -199,6 +202,7 @@ impl<T, R> Batcher<T, R> {
     ///
     /// # Errors
     /// As [`add_until`](Batcher::add_until).
+    #[track_caller]
     pub fn submit_until<'a>(
         &self,
         item: T,
@@ -216,6 +220,7 @@ impl<T, R> Batcher<T, R> {
     /// # Errors
     /// [`WaitError::WouldDeadlock`] inside the handler, or where all handlers wait for this thread, if
     /// something is left to be processed; it is handed over all the same.
+    #[track_caller]
     pub fn flush(&self) -> Result<(), WaitError> {
         self.flush_until(Until::forever())
     }
@@ -225,6 +230,7 @@ impl<T, R> Batcher<T, R> {
     ///
     /// # Errors
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or as [`flush`](Batcher::flush).
+    #[track_caller]
     pub fn flush_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         self.shared.flush(limit.into())
     }
@@ -235,6 +241,7 @@ impl<T, R> Batcher<T, R> {
     /// Any thread may call it, and more than one, again and again. From inside the handler, or where one
     /// waits for this thread, it closes the batcher and does not wait for that; the report names the threads
     /// that still work.
+    #[track_caller]
     pub fn close(&self) -> Report<T> {
         // A forever limit does not end.
         self.close_until(Until::forever()).unwrap_or_else(Partial::into_value)
@@ -247,6 +254,7 @@ impl<T, R> Batcher<T, R> {
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if a handler waits
     /// for this thread, with a report that names the threads which still work.
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
+    #[track_caller]
     pub fn close_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report<T>, Partial<Report<T>>> {
         self.shared.close();
         self.finish(Vec::new(), limit.into())
@@ -257,6 +265,7 @@ impl<T, R> Batcher<T, R> {
     /// too. Tickets of what was taken back get [`BatchError::Cancelled`].
     ///
     /// From inside the handler it returns at once, as [`close`](Batcher::close) does.
+    #[track_caller]
     pub fn abort(&self) -> Report<T> {
         self.abort_until(Until::forever()).unwrap_or_else(Partial::into_value)
     }
@@ -267,6 +276,7 @@ impl<T, R> Batcher<T, R> {
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`], with a report of what was taken back, and of the
     /// threads which still work.
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
+    #[track_caller]
     pub fn abort_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report<T>, Partial<Report<T>>> {
         let batches = self.shared.abort();
         let items = batches.into_iter().flat_map(|batch| job::unbegun(&self.shared, batch)).collect();

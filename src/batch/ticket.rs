@@ -164,6 +164,7 @@ impl<T, R> Ticket<T, R> {
     /// [`BatchError::Cancelled`]. [`BatchError::WouldDeadlock`] at once from inside the batcher's own
     /// handler, while the result is not known, and where the batch waits, itself or through others, for this
     /// thread: the item is processed all the same.
+    #[track_caller]
     pub fn join(self) -> TicketResult<T, R> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
@@ -186,6 +187,7 @@ impl<T, R> Ticket<T, R> {
     /// # Errors
     /// With the ticket: [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as
     /// in [`join`](Ticket::join).
+    #[track_caller]
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
@@ -209,13 +211,16 @@ impl<T, R> Ticket<T, R> {
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as in
     /// [`join`](Ticket::join).
+    #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
         if !self.is_finished() && self.is_inside() {
             return Err(WaitError::WouldDeadlock);
         }
-        limit.retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
+        limit
+            .called("Ticket::join")
+            .retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
     /// True if this thread is inside the batcher's handler, which the result waits for.
@@ -234,6 +239,7 @@ impl<T, R> WaitPoint for Ticket<T, R> {
         self.completion.state.try_lock().is_some_and(|state| state.is_known(self.number))
     }
 
+    #[track_caller]
     fn join(&self, waiter: &Waiter) -> bool {
         // `settle` writes the answer under this lock, and takes everybody out of the line.
         let mut state = self.completion.state.lock();

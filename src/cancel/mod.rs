@@ -21,6 +21,7 @@ use crate::error::{Cancelled, WaitError};
 use crate::panics;
 use crate::sync::{Arc, weak};
 use crate::until::Until;
+use crate::wait::sleeps::Subject;
 use crate::wait::{Outcome, Waiter};
 pub(crate) use guards::Watch;
 use node::{Node, Watcher};
@@ -214,6 +215,7 @@ impl CancelToken {
     ///
     /// # Blocking
     /// Until the token is cancelled or its deadline passes; forever if neither happens.
+    #[track_caller]
     pub fn wait(&self) {
         // An unlimited wait ends only with the token.
         let _ = self.wait_until(Until::forever());
@@ -224,13 +226,14 @@ impl CancelToken {
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`] if the time or the token of *the limit* ended the
     /// wait first. If this token is cancelled as well by then, the call succeeds.
+    #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         if self.is_cancelled() {
             return Ok(());
         }
         let limit = limit.into();
         limit.check_token()?;
-        let limit = limit.start();
+        let limit = limit.start_for(Subject::new("CancelToken::wait", &*self.node));
         let waiter = Waiter::new();
         // Registered before the sleep. If the token was cancelled since the check above, this ends the waiter
         // at once, so the cancellation is not missed.
@@ -246,13 +249,15 @@ impl CancelToken {
     ///
     /// # Errors
     /// [`Cancelled`] as soon as the token is cancelled, or at once if it already was.
+    #[track_caller]
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
         self.check()?;
         if duration.is_zero() {
             return Ok(());
         }
         // Nothing grants this waiter: it ends by its time, which is success, or by the token.
-        match Until::from((self, duration)).start().sleep(&Waiter::new()) {
+        let subject = Subject::new("CancelToken::sleep", &*self.node);
+        match Until::from((self, duration)).start_for(subject).sleep(&Waiter::new()) {
             Err(WaitError::TimedOut) => Ok(()),
             _ => Err(Cancelled),
         }

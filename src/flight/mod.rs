@@ -144,6 +144,7 @@ where
     ///
     /// # Panics
     /// If `f` runs and panics.
+    #[track_caller]
     pub fn call<Q>(&self, key: &Q, f: impl FnOnce() -> V) -> Result<V, JoinError>
     where
         K: Borrow<Q>,
@@ -186,6 +187,7 @@ where
     ///
     /// # Panics
     /// If `f` runs and panics.
+    #[track_caller]
     pub fn call_until<'l, Q, F>(
         &self,
         key: &Q,
@@ -208,7 +210,7 @@ where
                 Role::Follower(flight) => flight,
             };
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
-            let waited = flight.end.wait(limit);
+            let waited = flight.end.wait(limit.called("SingleFlight::call"));
             let shared = flight.end.look(Arc::clone);
             // The key in it is the leader's; this may be the last reference.
             panics::discard(flight);
@@ -295,6 +297,7 @@ where
 }
 
 /// A follower's own clone of what the leader left.
+#[track_caller]
 fn follow<V: Clone>(shared: Arc<Result<V, String>>) -> Result<V, JoinError> {
     let result = panics::catch(|| match &*shared {
         Ok(value) => Ok(value.clone()),

@@ -99,6 +99,7 @@ impl<R> Handle<R> {
     /// [`JoinError::Cancelled`] if there is none: the task failed or panicked, or was not started because its
     /// group was cancelled. The group has the reason, and the panic. [`JoinError::WouldDeadlock`] if the task
     /// waits, itself or through others, for this thread.
+    #[track_caller]
     pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
@@ -124,6 +125,7 @@ impl<R> Handle<R> {
     /// # Errors
     /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
     /// [`WaitError::WouldDeadlock`] if the task waits for this thread.
+    #[track_caller]
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
@@ -140,6 +142,7 @@ impl<R> Handle<R> {
     /// # Errors
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`] if the limit's token was, or
     /// [`WaitError::WouldDeadlock`] if the task waits for this thread.
+    #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         if !self.end.is_finished() {
@@ -150,7 +153,7 @@ impl<R> Handle<R> {
             // again.
             let _ = TaskSet::call(&self.set);
         }
-        self.end.wait(limit)
+        self.end.wait(limit.called("Handle::join"))
     }
 
     /// Where to wait for the end.
@@ -179,11 +182,12 @@ impl<R> Handle<R> {
     }
 
     /// Waits for the end, and runs the task for it if no other thread has started it.
+    #[track_caller]
     fn wait(&self) -> Result<(), WaitError> {
         let run = || TaskSet::run_joined(&self.set, self.number);
         // A helper has it, or this thread has run it.
         if !run() {
-            return self.end.wait(Until::forever());
+            return self.end.wait(Until::forever().called("Handle::join"));
         }
         // The group's limit holds the task up. A helper takes it when it may run; if none is to be had then,
         // this thread is told. It looks again after it has asked to be told, so neither can be missed. Who

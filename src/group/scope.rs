@@ -209,6 +209,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     /// # Errors
     /// [`WouldDeadlock`] if a task of the scope calls it, or one waits, itself or through others, for this
     /// thread. A body that nothing waits for never sees it, and may pass it on by `?`.
+    #[track_caller]
     pub fn wait(&self) -> Result<(), WouldDeadlock> {
         self.core.set.wait()
     }
@@ -239,6 +240,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     /// With who has not ended: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
     /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled) if the limit's token was, or
     /// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) as for [`wait`](Scope::wait).
+    #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), Partial<Unfinished>> {
         self.core.set.wait_until(limit.into())
     }

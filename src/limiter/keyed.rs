@@ -178,6 +178,7 @@ where
     ///
     /// # Errors
     /// [`WaitError::InsufficientCapacity`] at once if `count` is above the burst.
+    #[track_caller]
     pub fn acquire<Q>(&self, key: &Q, count: u64) -> Result<(), WaitError>
     where
         K: Borrow<Q>,
@@ -203,6 +204,7 @@ where
     /// # Errors
     /// [`WaitError::TimedOut`], at once if the tokens would come later than the limit ends;
     /// [`WaitError::Cancelled`]; or [`WaitError::InsufficientCapacity`].
+    #[track_caller]
     pub fn acquire_until<'a, Q>(
         &self,
         key: &Q,

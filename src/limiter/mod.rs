@@ -17,6 +17,7 @@ use crate::error::{TryError, WaitError};
 use crate::sync::Mutex;
 use crate::until::{Limit, Until};
 use crate::wait::Waiter;
+use crate::wait::sleeps::Subject;
 use bucket::{Bucket, Nanos};
 use reservations::{Next, Reservations, Wakes};
 
@@ -146,6 +147,7 @@ impl RateLimiter {
     /// # Errors
     /// [`WaitError::Closed`] if the limiter is or becomes closed; [`WaitError::InsufficientCapacity`] at once
     /// if `count` is above the burst, and also when that is made less while the call waits.
+    #[track_caller]
     pub fn acquire(&self, count: u64) -> Result<(), WaitError> {
         self.acquire_until(count, Until::forever())
     }
@@ -166,12 +168,16 @@ impl RateLimiter {
     /// [`WaitError::Cancelled`]; [`WaitError::Closed`] and [`WaitError::InsufficientCapacity`] as in
     /// [`acquire`](RateLimiter::acquire).
     #[inline]
+    #[track_caller]
     pub fn acquire_until<'a>(&self, count: u64, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
         match self.try_acquire(count) {
             Ok(()) => Ok(()),
-            Err(TryError::WouldBlock) => self.wait(count, &limit.on_clock(&self.clock).start()),
+            Err(TryError::WouldBlock) => {
+                let subject = Subject::new("RateLimiter::acquire", self).with("wanted", count as usize);
+                self.wait(count, &limit.on_clock(&self.clock).start_for(subject))
+            }
             Err(other) => Err(other.for_good()),
         }
     }

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
 use crate::until::Until;
 use crate::wait::Waiter;
+use crate::wait::sleeps::Subject;
 
 /// Does something every so often, without the drift of a loop that sleeps.
 ///
@@ -147,13 +148,14 @@ impl Ticker {
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
+    #[track_caller]
     pub fn next_until<'a>(&mut self, limit: impl Into<Until<'a>>) -> Result<Tick, WaitError> {
         let limit = limit.into();
         limit.check_token()?;
         if let Ok(tick) = self.try_next() {
             return Ok(tick);
         }
-        let limit = limit.on_clock(&self.clock).start();
+        let limit = limit.on_clock(&self.clock).start_for(Subject::new("Ticker::next", self));
         limit.sleep_to(&Waiter::new(), &self.clock, self.next)?;
         // The waiter was ended by the time, which is the only one that grants.
         let due = self.next.expect("a tick that is never due ends no sleep");
@@ -183,6 +185,7 @@ impl Iterator for Ticker {
     type Item = Tick;
 
     /// Waits for the next tick as long as it takes.
+    #[track_caller]
     fn next(&mut self) -> Option<Tick> {
         // A forever limit does not end.
         self.next_until(Until::forever()).ok()

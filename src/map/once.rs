@@ -227,7 +227,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
                 return Err(Rejected::new((key, init), WaitError::WouldDeadlock));
             }
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
-            match limit.retry(&*turn, || end_of(&turn)) {
+            match limit.called("ShardedMap::get_or_insert_with").retry(&*turn, || end_of(&turn)) {
                 Ok(Ended::Passed) => return Ok(Turn { map: self, hash, serial }.run(init)),
                 // Made: it is there, unless somebody has removed it by now. Or nobody was left to pass it on
                 // to.

@@ -168,6 +168,7 @@ impl Pool {
     /// Any thread may call it, and more than one: each returns when the workers have gone. From inside a
     /// task of this pool, or where one waits for this thread, it closes the pool and does not wait for that;
     /// the report names who still runs.
+    #[track_caller]
     pub fn shutdown(&self) -> Report {
         // A forever limit does not end.
         self.shutdown_until(Until::forever()).unwrap_or_else(Partial::into_value)
@@ -180,6 +181,7 @@ impl Pool {
     /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled), or
     /// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) if a task waits for this thread,
     /// with a report that names the workers which still run.
+    #[track_caller]
     pub fn shutdown_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report, Partial<Report>> {
         self.shared.injector.close();
         self.shared.finish(Vec::new(), limit.into())
@@ -189,6 +191,7 @@ impl Pool {
     /// the workers. The report holds what was taken back; dropping one of those cancels its handle.
     ///
     /// From inside a task of this pool it returns at once, as [`shutdown`](Pool::shutdown) does.
+    #[track_caller]
     pub fn abort(&self) -> Report {
         self.shared.injector.close();
         let unstarted = self.shared.injector.drain().into_iter();

@@ -29,6 +29,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
+    #[track_caller]
     pub fn execute_named<F>(&self, name: impl Into<Arc<str>>, f: F) -> Result<(), Rejected<F, Closed>>
     where
         F: FnOnce() + Send + 'static,
@@ -52,6 +53,7 @@ impl Pool {
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    #[track_caller]
     pub fn execute_named_until<'a, F>(
         &self,
         name: impl Into<Arc<str>>,
@@ -69,6 +71,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
+    #[track_caller]
     pub fn submit_named<F, R>(&self, name: impl Into<Arc<str>>, f: F) -> Result<Task<R>, Rejected<F, Closed>>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -97,6 +100,7 @@ impl Pool {
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    #[track_caller]
     pub fn submit_named_until<'a, F, R>(
         &self,
         name: impl Into<Arc<str>>,

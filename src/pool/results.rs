@@ -106,6 +106,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
+    #[track_caller]
     pub fn submit<F>(&self, f: F) -> Result<usize, Rejected<F, Closed>>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -133,6 +134,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    #[track_caller]
     pub fn submit_until<'a, F>(
         &self,
         f: F,
@@ -151,6 +153,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
 
     /// Takes the next result, in the order in which the tasks end; waits for one to end. `None` if every task
     /// that was submitted has been told of.
+    #[track_caller]
     pub fn next(&self) -> Option<Ended<R>> {
         // A forever limit does not end.
         self.next_until(Until::forever()).unwrap_or(None)
@@ -168,6 +171,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
+    #[track_caller]
     pub fn next_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Option<Ended<R>>, WaitError> {
         // `receive` adds a result under this lock, and takes a reader out of the list.
         let reader = TurnPoint::new(
@@ -175,7 +179,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
             |state| (&mut state.readers, &mut state.turns),
             State::is_worth_a_try,
         );
-        limit.into().retry(&reader, || self.inbox.take(reader.turn()))
+        limit.into().called("Results::next").retry(&reader, || self.inbox.take(reader.turn()))
     }
 
     /// Results that can be read now.
@@ -290,6 +294,7 @@ impl<R> Inbox<R> {
         Ok(Some(ended))
     }
 
+    #[track_caller]
     fn receive(&self, number: usize, result: Result<R, JoinError>) -> Option<Result<R, JoinError>> {
         let mut state = self.state.lock();
         state.under_way -= 1;
@@ -335,6 +340,7 @@ pub struct ResultsIter<'a, R: Send + 'static> {
 impl<R: Send + 'static> Iterator for ResultsIter<'_, R> {
     type Item = Ended<R>;
 
+    #[track_caller]
     fn next(&mut self) -> Option<Ended<R>> {
         self.results.next()
     }

@@ -21,6 +21,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
+    #[track_caller]
     pub fn execute<F>(&self, f: F) -> Result<(), Rejected<F, Closed>>
     where
         F: FnOnce() + Send + 'static,
@@ -44,6 +45,7 @@ impl Pool {
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    #[track_caller]
     pub fn execute_until<'a, F>(
         &self,
         f: F,
@@ -63,6 +65,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
+    #[track_caller]
     pub fn submit<F, R>(&self, f: F) -> Result<Task<R>, Rejected<F, Closed>>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -87,6 +90,7 @@ impl Pool {
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    #[track_caller]
     pub fn submit_until<'a, F, R>(
         &self,
         f: F,
@@ -115,6 +119,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
+    #[track_caller]
     pub fn submit_with<F, R>(&self, f: F) -> Result<Task<R>, Rejected<F, Closed>>
     where
         F: FnOnce(&CancelToken) -> R + Send + 'static,
@@ -140,6 +145,7 @@ impl Pool {
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
+    #[track_caller]
     pub fn submit_with_until<'a, F, R>(
         &self,
         f: F,
@@ -169,6 +175,7 @@ impl Pool {
         self.task(job, queued)
     }
 
+    #[track_caller]
     pub(super) fn post_job<F, R>(
         &self,
         job: Arc<TaskJob<F, R>>,
@@ -238,6 +245,7 @@ impl Shared {
     /// because room may be what it would have to make itself: it runs the load. So does one for which all
     /// workers wait.
     #[inline]
+    #[track_caller]
     pub(super) fn push<L>(
         self: &Arc<Self>,
         load: &mut Option<L>,
@@ -246,7 +254,10 @@ impl Shared {
     ) -> Result<(), WaitError> {
         if !self.is_inside() {
             let room = Room::new(self, &self.injector);
-            return match limit.retry(&room, || self.try_post_in_turn(load, &pack, room.turn())) {
+            return match limit
+                .called("Pool::submit")
+                .retry(&room, || self.try_post_in_turn(load, &pack, room.turn()))
+            {
                 // The workers wait for this thread, as if it were one of them.
                 Err(WaitError::WouldDeadlock) => {
                     self.run_unposted(load, &pack);

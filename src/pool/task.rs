@@ -60,6 +60,7 @@ impl<R> Task<R> {
     /// [`JoinError::Panicked`] with the payload; [`JoinError::Cancelled`], by its handle or by the pool's
     /// abort, before it started; [`JoinError::WouldDeadlock`] if the task waits, itself or through others,
     /// for this thread.
+    #[track_caller]
     pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
@@ -82,6 +83,7 @@ impl<R> Task<R> {
     /// # Errors
     /// With the handle: [`WaitError::TimedOut`] or [`WaitError::Cancelled`], and the task goes on;
     /// [`WaitError::WouldDeadlock`] if it waits for this thread.
+    #[track_caller]
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
@@ -106,6 +108,7 @@ impl<R> Task<R> {
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] if the task waits
     /// for this thread.
+    #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
@@ -118,7 +121,9 @@ impl<R> Task<R> {
         if self.runs_here() {
             return Err(WaitError::WouldDeadlock);
         }
-        limit.retry(self, || if self.job.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
+        limit
+            .called("Task::join")
+            .retry(self, || if self.job.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
     /// Runs the task if nobody has claimed it, and this thread is inside the pool; says whether it is.
@@ -174,6 +179,7 @@ impl<R> WaitPoint for Task<R> {
         self.job.end().looks_ready()
     }
 
+    #[track_caller]
     fn join(&self, waiter: &Waiter) -> bool {
         self.job.end().join(waiter)
     }

@@ -78,6 +78,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// [`Closed`], with the item, once every receiver is gone or somebody has closed the queue.
+    #[track_caller]
     pub fn push(&self, item: T) -> Result<(), Rejected<T, Closed>> {
         self.queue().push(item)
     }
@@ -98,6 +99,7 @@ impl<T> Sender<T> {
     /// With the item: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once every
     /// receiver is gone or somebody has closed the queue.
     #[inline]
+    #[track_caller]
     pub fn push_until<'a>(&self, item: T, limit: impl Into<Until<'a>>) -> Result<(), Rejected<T, WaitError>> {
         self.queue().push_until(item, limit)
     }
@@ -112,6 +114,7 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// If `items` does, when the items that it gave before have been put in.
+    #[track_caller]
     pub fn push_all<I: IntoIterator<Item = T>>(
         &self,
         items: I,
@@ -128,6 +131,7 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// As [`BoundedQueue::push_all_until`].
+    #[track_caller]
     pub fn push_all_until<'a, I: IntoIterator<Item = T>>(
         &self,
         items: I,
@@ -173,6 +177,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// [`Closed`] once the queue is empty, and every sender is gone or somebody has closed it.
+    #[track_caller]
     pub fn pop(&self) -> Result<T, Closed> {
         self.queue().pop()
     }
@@ -193,6 +198,7 @@ impl<T> Receiver<T> {
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once the queue is empty
     /// and closed.
     #[inline]
+    #[track_caller]
     pub fn pop_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<T, WaitError> {
         self.queue().pop_until(limit)
     }
@@ -202,6 +208,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// [`Closed`] once the queue is empty and closed.
+    #[track_caller]
     pub fn pop_many(&self, max: usize) -> Result<Vec<T>, Closed> {
         self.queue().pop_many(max)
     }
@@ -218,6 +225,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// As [`pop_until`](Receiver::pop_until).
+    #[track_caller]
     pub fn pop_many_until<'a>(&self, max: usize, limit: impl Into<Until<'a>>) -> Result<Vec<T>, WaitError> {
         self.queue().pop_many_until(max, limit)
     }
@@ -301,6 +309,7 @@ pub struct IntoIter<T> {
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
+    #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.pop().ok()
     }

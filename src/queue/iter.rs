@@ -23,6 +23,7 @@ impl<'a, T> Iter<'a, T> {
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
 
+    #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.queue.pop().ok()
     }
@@ -65,6 +66,7 @@ impl<I: Iterator> Rest<I> {
 impl<I: Iterator> Iterator for Rest<I> {
     type Item = I::Item;
 
+    #[track_caller]
     fn next(&mut self) -> Option<I::Item> {
         self.0.next()
     }

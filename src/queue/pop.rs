@@ -11,6 +11,7 @@ impl<T> BoundedQueue<T> {
     ///
     /// # Errors
     /// [`Closed`] once the queue is closed and empty.
+    #[track_caller]
     pub fn pop(&self) -> Result<T, Closed> {
         self.pop_until(Until::forever()).map_err(|_| Closed)
     }
@@ -31,6 +32,7 @@ impl<T> BoundedQueue<T> {
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once the queue is closed
     /// and empty.
     #[inline]
+    #[track_caller]
     pub fn pop_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<T, WaitError> {
         let limit = limit.into();
         // A token that was cancelled before the call takes nothing, though there is an item.
@@ -44,9 +46,10 @@ impl<T> BoundedQueue<T> {
 
     /// Waits for an item. Apart, because the waiter's turn costs those who need not wait a nanosecond.
     #[cold]
+    #[track_caller]
     fn pop_slowly(&self, limit: Until<'_>) -> Result<T, WaitError> {
         let items = Items::new(self);
-        limit.retry_slowly(&items, || self.pop_in_turn(items.turn()))
+        limit.called("BoundedQueue::pop").retry_slowly(&items, || self.pop_in_turn(items.turn()))
     }
 
     /// Where to wait for an item; with it come a [`try_pop_at`](BoundedQueue::try_pop_at) for each attempt.
@@ -81,6 +84,7 @@ impl<T> BoundedQueue<T> {
     ///
     /// # Errors
     /// [`Closed`] once the queue is closed and empty.
+    #[track_caller]
     pub fn pop_many(&self, max: usize) -> Result<Vec<T>, Closed> {
         self.pop_many_until(max, Until::forever()).map_err(|_| Closed)
     }
@@ -98,9 +102,13 @@ impl<T> BoundedQueue<T> {
     ///
     /// # Errors
     /// As [`pop_until`](BoundedQueue::pop_until).
+    #[track_caller]
     pub fn pop_many_until<'a>(&self, max: usize, limit: impl Into<Until<'a>>) -> Result<Vec<T>, WaitError> {
         let items = Items::new(self);
-        limit.into().retry(&items, || self.pop_many_in_turn(max, items.turn()))
+        limit
+            .into()
+            .called("BoundedQueue::pop_many")
+            .retry(&items, || self.pop_many_in_turn(max, items.turn()))
     }
 
     fn pop_many_in_turn(&self, max: usize, turn: Option<Turn>) -> Result<Vec<T>, TryError> {

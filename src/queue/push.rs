@@ -19,6 +19,7 @@ impl<T> BoundedQueue<T> {
     ///
     /// # Errors
     /// [`Closed`], with the item, if the queue is or becomes closed.
+    #[track_caller]
     pub fn push(&self, item: T) -> Result<(), Rejected<T, Closed>> {
         self.push_until(item, Until::forever()).map_err(only_closed)
     }
@@ -38,6 +39,7 @@ impl<T> BoundedQueue<T> {
     /// # Errors
     /// With the item: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`].
     #[inline]
+    #[track_caller]
     pub fn push_until<'a>(&self, item: T, limit: impl Into<Until<'a>>) -> Result<(), Rejected<T, WaitError>> {
         let limit = limit.into();
         // A token that was cancelled before the call gives nothing, though there is room.
@@ -53,6 +55,7 @@ impl<T> BoundedQueue<T> {
 
     /// Waits for room. Apart, because the waiter's turn costs those who need not wait a nanosecond.
     #[cold]
+    #[track_caller]
     fn push_slowly(&self, item: T, limit: Until<'_>) -> Result<(), Rejected<T, WaitError>> {
         let mut waiting = Some(item);
         let room = Room::new(self);
@@ -63,7 +66,7 @@ impl<T> BoundedQueue<T> {
                 rejected.error
             })
         };
-        limit.retry_slowly(&room, attempt).map_err(|error| {
+        limit.called("BoundedQueue::push").retry_slowly(&room, attempt).map_err(|error| {
             let item = waiting.take().expect("an attempt that fails puts the item back");
             Rejected::new(item, error)
         })
@@ -107,6 +110,7 @@ impl<T> BoundedQueue<T> {
     ///
     /// # Panics
     /// If `items` does, when the items that it gave before have been put in.
+    #[track_caller]
     pub fn push_all<I: IntoIterator<Item = T>>(
         &self,
         items: I,
@@ -124,6 +128,7 @@ impl<T> BoundedQueue<T> {
     /// # Panics
     /// If `items` does, when the items that it gave before have been put in; those that do not get in,
     /// because the limit has passed or the queue is closed, are dropped.
+    #[track_caller]
     pub fn push_all_until<'a, I: IntoIterator<Item = T>>(
         &self,
         items: I,
@@ -157,10 +162,11 @@ impl<T> BoundedQueue<T> {
     }
 
     /// Puts a batch in, and waits for room; leaves what it could not put in.
+    #[track_caller]
     fn push_batch(&self, batch: &mut VecDeque<T>, limit: Until<'_>) -> Result<(), WaitError> {
         while !batch.is_empty() {
             let room = Room::new(self);
-            limit.retry(&room, || self.push_some(batch, room.turn()))?;
+            limit.called("BoundedQueue::push_all").retry(&room, || self.push_some(batch, room.turn()))?;
         }
         Ok(())
     }

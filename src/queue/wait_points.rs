@@ -13,6 +13,7 @@ use std::fmt;
 
 use super::{BoundedQueue, HeadSide, TailSide};
 use crate::error::TryError;
+use crate::wait::sleeps::Subject;
 use crate::wait::{Turn, WaitPoint, Waiter};
 
 /// Where producers wait for room.
@@ -88,6 +89,10 @@ impl<T> WaitPoint for Room<'_, T> {
         if let Some(turn) = self.turn.take() {
             self.end(turn);
         }
+    }
+
+    fn describe(&self, subject: Subject) -> Subject {
+        self.queue.describe(subject)
     }
 
     fn take_turn(&self) {
@@ -176,6 +181,10 @@ impl<T> WaitPoint for Items<'_, T> {
         }
     }
 
+    fn describe(&self, subject: Subject) -> Subject {
+        self.queue.describe(subject)
+    }
+
     fn take_turn(&self) {
         let mut head = self.queue.head.lock();
         self.turn.set(Some(head.turns.take()));
@@ -188,6 +197,13 @@ impl<T> Drop for Items<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.end_turn();
+    }
+}
+
+impl<T> BoundedQueue<T> {
+    /// For the register of sleeps.
+    fn describe(&self, subject: Subject) -> Subject {
+        subject.on(self).with("len", self.gauge.len()).with("capacity", self.capacity)
     }
 }
 

@@ -96,6 +96,7 @@ fn with_list<A: Among, R>(arms: &mut A, f: impl FnOnce(&mut List<'_>) -> R) -> R
 
 /// Waits as long as it takes.
 #[inline]
+#[track_caller]
 pub fn wait<A: Among>(arms: A, pick: Pick) -> A::Output {
     match wait_until(arms, pick, Until::forever()) {
         Ok(output) => output,
@@ -107,12 +108,14 @@ pub fn wait<A: Among>(arms: A, pick: Pick) -> A::Output {
 
 /// Waits at most until `limit`.
 #[inline]
+#[track_caller]
 pub fn wait_until<'l, A: Among>(
     mut arms: A,
     pick: Pick,
     limit: impl Into<Until<'l>>,
 ) -> Result<A::Output, WaitError> {
-    let at = with_list(&mut arms, |list| engine::wait(list, pick, limit.into(), &mut None))?;
+    let limit = limit.into().called("select!");
+    let at = with_list(&mut arms, |list| engine::wait(list, pick, limit, &mut None))?;
     Ok(arms.output(at))
 }
 

@@ -218,7 +218,7 @@ impl<'a, R> Select<'a, R> {
     /// If there is neither an arm nor a limit; and if the function of the arm does.
     #[track_caller]
     pub fn wait_until<'l>(&mut self, limit: impl Into<Until<'l>>) -> Result<(usize, R), WaitError> {
-        let limit = self.checked(limit.into());
+        let limit = self.checked(limit.into()).called("Select::wait");
         let at = engine::wait(&mut self.arms[..], self.pick, limit, &mut self.waiter)?;
         Ok((at, self.brought(at)))
     }
@@ -246,7 +246,7 @@ impl<'a, R> Select<'a, R> {
     /// If there is neither an arm nor a limit.
     #[track_caller]
     pub fn ready_until<'l>(&mut self, limit: impl Into<Until<'l>>) -> Result<usize, WaitError> {
-        let limit = self.checked(limit.into());
+        let limit = self.checked(limit.into()).called("Select::ready");
         engine::wait_ready(&mut self.arms[..], self.pick, limit, &mut self.waiter)
     }
 

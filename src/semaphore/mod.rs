@@ -100,6 +100,7 @@ impl Semaphore {
     /// # Errors
     /// [`WaitError::Closed`] if the semaphore is or becomes closed, [`WaitError::InsufficientCapacity`] if it
     /// has no permits in all.
+    #[track_caller]
     pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
         self.acquire_many(1)
     }
@@ -118,6 +119,7 @@ impl Semaphore {
     /// # Errors
     /// Each [`WaitError`]; see [`acquire_many_until`](Semaphore::acquire_many_until).
     #[inline]
+    #[track_caller]
     pub fn acquire_until<'l>(&self, limit: impl Into<Until<'l>>) -> Result<Permit<'_>, WaitError> {
         self.acquire_many_until(1, limit)
     }
@@ -128,6 +130,7 @@ impl Semaphore {
     /// [`WaitError::Closed`] if the semaphore is or becomes closed; [`WaitError::InsufficientCapacity`] at
     /// once if `count` is more than it has in all, and also when it is resized to less while the call waits.
     #[inline]
+    #[track_caller]
     pub fn acquire_many(&self, count: usize) -> Result<Permit<'_>, WaitError> {
         self.acquire_many_until(count, Until::forever())
     }
@@ -149,6 +152,7 @@ impl Semaphore {
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], [`WaitError::Closed`], or
     /// [`WaitError::InsufficientCapacity`] as in [`acquire_many`](Semaphore::acquire_many).
     #[inline]
+    #[track_caller]
     pub fn acquire_many_until<'l>(
         &self,
         count: usize,
@@ -163,6 +167,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// As [`acquire`](Semaphore::acquire).
+    #[track_caller]
     pub fn acquire_owned(self: &Arc<Self>) -> Result<OwnedPermit, WaitError> {
         self.acquire_many_owned_until(1, Until::forever())
     }
@@ -179,6 +184,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// As [`acquire_until`](Semaphore::acquire_until).
+    #[track_caller]
     pub fn acquire_owned_until<'l>(
         self: &Arc<Self>,
         limit: impl Into<Until<'l>>,
@@ -190,6 +196,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// As [`acquire_many`](Semaphore::acquire_many).
+    #[track_caller]
     pub fn acquire_many_owned(self: &Arc<Self>, count: usize) -> Result<OwnedPermit, WaitError> {
         self.acquire_many_owned_until(count, Until::forever())
     }
@@ -207,6 +214,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// As [`acquire_many_until`](Semaphore::acquire_many_until).
+    #[track_caller]
     pub fn acquire_many_owned_until<'l>(
         self: &Arc<Self>,
         count: usize,

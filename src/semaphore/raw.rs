@@ -29,6 +29,7 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{Mutex, MutexGuard};
 use crate::until::Until;
+use crate::wait::sleeps::Subject;
 use crate::wait::{WaitList, Waiter, Wake};
 
 /// Somebody must take the lock.
@@ -91,14 +92,17 @@ impl RawSemaphore {
 
     /// Takes `count` permits, and waits for them in line.
     #[inline]
+    #[track_caller]
     pub(super) fn enter(&self, count: usize, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         if self.take_free(count) { Ok(()) } else { self.enter_slowly(count, limit) }
     }
 
     #[cold]
+    #[track_caller]
     fn enter_slowly(&self, count: usize, limit: Until<'_>) -> Result<(), WaitError> {
-        let limit = limit.start();
+        let subject = Subject::new("Semaphore::acquire", self);
+        let limit = limit.start_for(subject.with("wanted", count).with("available", self.available()));
         if limit.check().is_ok() {
             let looks_free = || self.word.load(Relaxed) & SLOW == 0 && self.available() >= count;
             limit.spin(looks_free);

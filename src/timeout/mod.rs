@@ -100,6 +100,7 @@ use job::{Bound, Job, deliver};
 ///
 /// # Instead
 /// Nothing, if `f` only waits in calls of this crate: give those the limit.
+#[track_caller]
 pub fn run<'a, F, R>(limit: impl Into<Until<'a>>, f: F) -> Result<R, Error<F, R>>
 where
     F: FnOnce(&CancelToken) -> R + Send + 'static,
@@ -119,7 +120,7 @@ where
     if called.is_err() {
         job.run();
     }
-    let waited = wait.retry(&job.end, || job.end.look(|ended| ended.late));
+    let waited = wait.called("timeout::run").retry(&job.end, || job.end.look(|ended| ended.late));
     // Whether the wait ended by the function or by the limit, it is the function's own end that decides.
     let late = waited.unwrap_or_else(Some);
     let result = match job.take_in_time() {

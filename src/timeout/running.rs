@@ -37,6 +37,7 @@ impl<R> Running<R> {
     /// # Errors
     /// [`JoinError::Panicked`] with the payload, or [`JoinError::WouldDeadlock`] if the function waits,
     /// itself or through others, for this thread.
+    #[track_caller]
     pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
@@ -50,6 +51,7 @@ impl<R> Running<R> {
     /// # Errors
     /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if
     /// the function waits for this thread.
+    #[track_caller]
     pub fn join_until<'a>(
         self,
         limit: impl Into<Until<'a>>,
@@ -65,8 +67,9 @@ impl<R> Running<R> {
     /// # Errors
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function
     /// waits for this thread.
+    #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
-        self.job.wait(limit.into())
+        self.job.wait(limit.into().called("Running::join"))
     }
 
     /// Takes the function's result if it has ended.

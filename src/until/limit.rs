@@ -1,10 +1,12 @@
 //! A limit whose time has started, and the sleep that it ends.
 
+use std::panic::Location;
 use std::time::Instant;
 
 use crate::cancel::CancelToken;
 use crate::clock::{Alarm, Clock, Sleeper};
 use crate::error::WaitError;
+use crate::wait::sleeps::{self, Subject};
 use crate::wait::{Outcome, WaitPoint, Waiter, graph, spin_within};
 
 /// A limit whose time has started.
@@ -15,6 +17,8 @@ pub(crate) struct Limit<'a> {
     pub(super) clock: Source<'a>,
     /// The token does not end the wait for good: see [`Until::woken_by`](super::Until::woken_by).
     pub(super) looks_again: bool,
+    /// What the wait is for and where the call stands, for [`inspect`](crate::inspect).
+    pub(super) subject: Option<(Subject, &'static Location<'static>)>,
 }
 
 /// The clock of a limit.
@@ -55,6 +59,21 @@ impl<'a> Limit<'a> {
 
     pub(crate) fn token(&self) -> Option<&'a CancelToken> {
         self.token
+    }
+
+    /// Says what the sleeps within this limit are for. Without it they are not in the register of sleeps.
+    pub(crate) fn describe(&mut self, subject: Option<(Subject, &'static Location<'static>)>) {
+        self.subject = subject;
+    }
+
+    /// Enters this thread into the register of sleeps, if the sleep has a subject.
+    fn enter_register(&self) -> Option<sleeps::Entered> {
+        let (subject, at) = self.subject?;
+        let own = self.deadline.map(|at| (at, self.clock()));
+        let token = self.token.and_then(|token| Some((token.deadline()?, token.clock())));
+        let first = own.into_iter().chain(token).min_by_key(|(at, _)| *at);
+        let deadline = first.map(|(at, clock)| (at, (!clock.is_system()).then(|| clock.now())));
+        sleeps::enter(subject, at, deadline, self.token.is_some())
     }
 
     /// Adds an edge to the wait-for graph, unless the limit may end the wait.
@@ -153,6 +172,7 @@ impl<'a> Limit<'a> {
             (Some(also), Some(late)) if late.0 < also.0 => Some(late),
             (also, late) => also.or(late),
         };
+        let _entered = self.enter_register();
         match waiter.sleep(latest) {
             // Tie: if the token is cancelled by now, the call reports that.
             Err(WaitError::TimedOut) => Err(self.late()),

@@ -73,6 +73,16 @@ struct Wait {
     refusable: bool,
 }
 
+/// For each thread that has an edge, the threads that can provide what it waits for.
+pub(crate) fn edges() -> HashMap<usize, Vec<usize>> {
+    let providers_of = |wait: &Wait| {
+        let mut providers = Vec::new();
+        let needs = wait.awaited.providers(&mut providers);
+        if needs == Needs::Nobody { Vec::new() } else { providers }
+    };
+    WAITS.lock().iter().map(|(thread, wait)| (*thread, providers_of(wait))).collect()
+}
+
 /// The edge of this thread, until it is dropped.
 #[must_use = "dropping it takes the edge back"]
 pub(crate) struct Edge {

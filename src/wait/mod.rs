@@ -51,6 +51,8 @@ mod one_shot;
 #[forbid(unsafe_code)]
 mod point;
 #[forbid(unsafe_code)]
+pub(crate) mod sleeps;
+#[forbid(unsafe_code)]
 mod spin;
 #[forbid(unsafe_code)]
 mod turns;
@@ -85,6 +87,11 @@ pub(crate) trait WaitPoint {
     /// What this thread would wait for, if only certain threads can provide it.
     fn awaited(&self) -> Option<Arc<dyn graph::Awaited>> {
         None
+    }
+
+    /// Adds to the register's entry what the object is like now.
+    fn describe(&self, subject: sleeps::Subject) -> sleeps::Subject {
+        subject
     }
 
     /// Whether the wait must not end early: if it closes a cycle, another wait in the cycle fails instead.

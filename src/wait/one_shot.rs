@@ -203,6 +203,7 @@ impl<F, V> OneShot<F, V> {
     }
 
     /// Waits until there is a result, or there will be none, at most until `limit`.
+    #[track_caller]
     pub(crate) fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         // Tie: a result that is there wins over an edge of the wait-for graph that would refuse the wait.

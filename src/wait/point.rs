@@ -9,6 +9,7 @@
 use std::cell::Cell;
 
 use super::graph::Awaited;
+use super::sleeps::Subject;
 use super::{Turn, Turns, WaitList, WaitPoint, Waiter};
 use crate::error::{TryError, WaitError};
 use crate::sync::{Arc, Mutex};
@@ -17,6 +18,7 @@ use crate::until::Until;
 impl Until<'_> {
     /// Waits in `list` until the state under `mutex` is `ready`, for whoever looks.
     #[inline]
+    #[track_caller]
     pub(crate) fn wait_until_ready<S>(
         self,
         mutex: &Mutex<S>,
@@ -48,6 +50,7 @@ impl<'a, S, F: Fn(&S) -> bool> Point<'a, S, F> {
 
     /// Waits until the state is ready, for whoever looks.
     #[inline]
+    #[track_caller]
     pub(crate) fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
         let is_ready = || (self.ready)(&self.mutex.lock());
         limit.retry(self, || if is_ready() { Ok(()) } else { Err(TryError::WouldBlock) })
@@ -67,6 +70,10 @@ impl<S, F: Fn(&S) -> bool> WaitPoint for Point<'_, S, F> {
 
     fn leave(&self, waiter: &Waiter) {
         (self.list)(&mut self.mutex.lock()).leave(waiter);
+    }
+
+    fn describe(&self, subject: Subject) -> Subject {
+        subject.on(self.mutex)
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
@@ -129,6 +136,10 @@ impl<S, F: Fn(&S, Option<Turn>) -> bool> WaitPoint for TurnPoint<'_, S, F> {
 
     fn leave(&self, waiter: &Waiter) {
         (self.parts)(&mut self.mutex.lock()).0.leave(waiter);
+    }
+
+    fn describe(&self, subject: Subject) -> Subject {
+        subject.on(self.mutex)
     }
 
     fn take_turn(&self) {

@@ -37,7 +37,9 @@ pub(crate) fn within_a_minute<R: Send + 'static>(body: impl FnOnce() -> R + Send
         })
         .expect("a thread for the test");
     match ended.recv_timeout(PATIENCE) {
-        Err(RecvTimeoutError::Timeout) => panic!("`{name}` hangs: it has not ended in {PATIENCE:?}"),
+        Err(RecvTimeoutError::Timeout) => {
+            panic!("`{name}` hangs: it has not ended in {PATIENCE:?}\n{}", selvedge::inspect::blocked())
+        }
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
         }

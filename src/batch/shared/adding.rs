@@ -12,6 +12,7 @@ use crate::wait::{Turn, TurnPoint};
 impl<T, R> Shared<T, R> {
     /// Adds an item, with a ticket or without; waits for room within the limit.
     #[inline]
+    #[track_caller]
     pub(in crate::batch) fn add(
         self: &Arc<Self>,
         item: T,
@@ -33,6 +34,7 @@ impl<T, R> Shared<T, R> {
     }
 
     #[cold]
+    #[track_caller]
     fn add_slowly(
         self: &Arc<Self>,
         item: T,
@@ -50,7 +52,7 @@ impl<T, R> Shared<T, R> {
         let ready = |state: &State<T, R>, turn| state.closed || self.has_room(state, weight, turn);
         let room = TurnPoint::new(&self.state, |state| (&mut state.adders, &mut state.turns), ready)
             .brought_by(Arc::clone(&self.handlers) as Arc<dyn Awaited>);
-        let added = limit.retry(&room, || {
+        let added = limit.called("Batcher::add").retry(&room, || {
             let value = item.take().expect("a refused item comes back");
             self.attempt(value, weight, ticket, room.turn()).map_err(|refused| {
                 item = Some(refused.value);

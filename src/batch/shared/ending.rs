@@ -14,6 +14,7 @@ use crate::wait::{Point, Wake};
 
 impl<T, R> Shared<T, R> {
     /// Hands over what was added before, and waits until it has ended.
+    #[track_caller]
     pub(in crate::batch) fn flush(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         let mut state = self.state.lock();
@@ -31,7 +32,9 @@ impl<T, R> Shared<T, R> {
         // A batch ends in `end`, under this lock, which calls everybody in the list.
         let has_ended = |state: &State<T, R>| state.has_ended(end);
         let any = Arc::clone(&self.handlers) as Arc<dyn Awaited>;
-        Point::new(&self.state, |state| &mut state.watchers, has_ended).brought_by(any).wait(limit)
+        Point::new(&self.state, |state| &mut state.watchers, has_ended)
+            .brought_by(any)
+            .wait(limit.called("Batcher::flush"))
     }
 
     /// Closes; true if this call did.
@@ -61,11 +64,14 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Waits until all threads have left.
+    #[track_caller]
     pub(in crate::batch) fn wait_for_threads(&self, limit: Until<'_>) -> Result<(), WaitError> {
         // A thread ends in `thread_leaves`, as above.
         let have_left = |state: &State<T, R>| state.threads == 0;
         let all = Arc::new(AllHandlers(Arc::clone(&self.handlers)));
-        Point::new(&self.state, |state| &mut state.watchers, have_left).brought_by(all).wait(limit)
+        Point::new(&self.state, |state| &mut state.watchers, have_left)
+            .brought_by(all)
+            .wait(limit.called("Batcher::close"))
     }
 
     /// What is known of the end so far, with what was taken back and is in no report yet.
@@ -90,6 +96,7 @@ impl<T, R> State<T, R> {
     }
 
     /// Takes no more, and calls all who wait for something that will not come now.
+    #[track_caller]
     fn close(&mut self) -> Vec<Wake> {
         self.closed = true;
         self.backlog.make_due(Reason::Closed);

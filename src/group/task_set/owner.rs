@@ -13,6 +13,7 @@ use crate::until::Until;
 use crate::wait::cache::nested;
 use crate::wait::context;
 use crate::wait::graph::{Awaited, Needs};
+use crate::wait::sleeps::Subject;
 use crate::wait::{WaitPoint, Waiter};
 
 impl TaskSet {
@@ -79,12 +80,14 @@ impl TaskSet {
 
     /// What an owner does who waits for as long as it takes: takes tasks, and when there are none for it,
     /// waits for those that helpers run. Returns when nothing is posted and nothing runs.
+    #[track_caller]
     pub(in crate::group) fn finish(self: &Arc<Self>) {
         let waited = self.work_and_wait(true);
         debug_assert!(waited.is_ok(), "a wait that must stay is not told");
     }
 
     /// Like [`finish`](TaskSet::finish), for a caller that can be told that its wait would never end.
+    #[track_caller]
     pub(in crate::group) fn wait(self: &Arc<Self>) -> Result<(), WouldDeadlock> {
         if self.is_inside() {
             return Err(WouldDeadlock);
@@ -106,7 +109,10 @@ impl TaskSet {
             drop(state);
             let finish = Finish { set: self, must_stay };
             // A forever limit does not end in another way.
-            Until::forever().retry(&finish, || self.look()).map_err(|_| WouldDeadlock)?;
+            Until::forever()
+                .called("group::scope, its end")
+                .retry(&finish, || self.look())
+                .map_err(|_| WouldDeadlock)?;
         }
     }
 
@@ -126,6 +132,7 @@ impl TaskSet {
     /// section that finds nothing else left: so nothing that came to the task set is there afterwards.
     ///
     /// True if some task was not started.
+    #[track_caller]
     pub(in crate::group) fn finish_for_good(self: &Arc<Self>) -> bool {
         loop {
             let mut state = self.state.lock();
@@ -158,6 +165,7 @@ impl TaskSet {
     ///
     /// # Errors
     /// With who has not ended.
+    #[track_caller]
     pub(in crate::group) fn wait_until(
         self: &Arc<Self>,
         limit: Until<'_>,
@@ -165,6 +173,7 @@ impl TaskSet {
         self.wait_within(limit).map_err(|error| Partial::new(self.state.lock().unfinished(), error))
     }
 
+    #[track_caller]
     fn wait_within(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         if limit.is_unlimited() {
@@ -174,7 +183,11 @@ impl TaskSet {
             return Err(WaitError::WouldDeadlock);
         }
         let _ = TaskSet::call(self);
-        limit.wait_until_ready(&self.state, |state| &mut state.waiting, State::is_finished)
+        limit.called("Group::wait").wait_until_ready(
+            &self.state,
+            |state| &mut state.waiting,
+            State::is_finished,
+        )
     }
 }
 
@@ -208,6 +221,10 @@ impl WaitPoint for Finish<'_> {
 
     fn must_stay(&self) -> bool {
         self.must_stay
+    }
+
+    fn describe(&self, subject: Subject) -> Subject {
+        subject.on(&**self.set)
     }
 }
 

@@ -88,7 +88,7 @@ impl<I> SharedInput<I> {
             |state| (&mut state.waiting, &mut state.turns),
             State::is_worth_a_try,
         );
-        limit.retry(&point, || self.try_take(point.turn()))
+        limit.called("Pipeline::fan_out").retry(&point, || self.try_take(point.turn()))
     }
 
     fn try_take(&self, turn: Option<Turn>) -> Result<InputGuard<'_, I>, TryError> {

@@ -264,7 +264,10 @@ where
                 let has_room = |state: &State<I>| state.has_room(to, splitter.capacity);
                 let room = Point::new(&splitter.state, |state| &mut state.waiting, has_room);
                 let mut item = Some(item);
-                self.limit().retry(&room, || splitter.try_put(to, &mut item)).is_ok()
+                self.limit()
+                    .called("Pipeline::fan_out, room")
+                    .retry(&room, || splitter.try_put(to, &mut item))
+                    .is_ok()
             });
             if !routed {
                 self.mode.mark_truncated();
@@ -288,7 +291,7 @@ impl<I: Truncatable, R: Route<I::Item>, G: CancelMode> Iterator for SplitIter<I,
         // the lock under which this output joins it.
         let has_something = |state: &State<I>| state.has_something(*index);
         let point = Point::new(&splitter.state, |state| &mut state.waiting, has_something);
-        match self.limit().retry(&point, || splitter.try_next(*index)) {
+        match self.limit().called("Pipeline::fan_out").retry(&point, || splitter.try_next(*index)) {
             Ok(Found::Item(item)) => Some(item),
             Ok(Found::Input(input)) => self.route(input),
             Err(WaitError::Closed) => {

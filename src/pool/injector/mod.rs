@@ -220,6 +220,7 @@ impl Injector {
     }
 
     /// Waits until no worker is there; for good, once the pool is closed.
+    #[track_caller]
     pub(super) fn wait_until_deserted(
         &self,
         limit: Until<'_>,
@@ -227,7 +228,9 @@ impl Injector {
     ) -> Result<(), WaitError> {
         // The last worker leaves under this lock, and takes everybody out of the list.
         let is_empty = |tail: &Tail| tail.counts.is_empty();
-        Point::new(&self.tail.lock, |tail| &mut tail.closers, is_empty).brought_by(leave).wait(limit)
+        Point::new(&self.tail.lock, |tail| &mut tail.closers, is_empty)
+            .brought_by(leave)
+            .wait(limit.called("Pool::shutdown"))
     }
 
     /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of

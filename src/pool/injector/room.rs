@@ -6,6 +6,7 @@ use super::Injector;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::wait::graph::Awaited;
+use crate::wait::sleeps::Subject;
 use crate::wait::{Turn, WaitPoint, Waiter};
 
 /// See the module; `P` is the pool, for the wait-for graph.
@@ -79,5 +80,9 @@ impl<P: Awaited + 'static> WaitPoint for Room<'_, P> {
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
         Some(Arc::clone(self.pool) as Arc<dyn Awaited>)
+    }
+
+    fn describe(&self, subject: Subject) -> Subject {
+        subject.on(self.injector)
     }
 }

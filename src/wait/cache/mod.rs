@@ -279,8 +279,11 @@ pub(crate) fn join_idle(limit: Until<'_>) -> Result<(), WaitError> {
     };
     drop(away);
     // Ended by the last helper that leaves, under this lock.
-    let joined =
-        limit.wait_until_ready(&cache.state, |state| &mut state.joiners, |state| state.alive.is_empty());
+    let joined = limit.called("group::join_threads").wait_until_ready(
+        &cache.state,
+        |state| &mut state.joiners,
+        |state| state.alive.is_empty(),
+    );
     let mut state = cache.state.lock();
     state.closing -= 1;
     // The handles of those who have left, though some may still be there.

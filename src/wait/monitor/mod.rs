@@ -38,6 +38,7 @@ use crate::error::WaitError;
 use crate::panics::{self, Payload};
 use crate::sync::Mutex;
 use crate::until::Until;
+use crate::wait::sleeps::Subject;
 use borrowed::{Attempt, Waiting};
 use held::Held;
 
@@ -192,6 +193,7 @@ impl<S> Monitor<S> {
     ///
     /// # Panics
     /// If `attempt` does.
+    #[track_caller]
     pub fn wait_until<'a, R: Send>(
         &self,
         limit: impl Into<Until<'a>>,
@@ -219,13 +221,14 @@ impl<S> Monitor<S> {
 
     /// Waits until another thread has made the attempt for this one.
     #[cold]
+    #[track_caller]
     fn sleep(
         &self,
         guard: MonitorGuard<'_, S>,
         limit: Until<'_>,
         pending: &mut dyn Attempt<S>,
     ) -> Result<(), WaitError> {
-        let limit = limit.start();
+        let limit = limit.start_for(Subject::new("Monitor::wait", self));
         if let Err(ended) = limit.check() {
             // The attempt failed and changed nothing, so no waiter has to be tried.
             guard.unlock_unchanged();

@@ -11,6 +11,7 @@ use crate::panics::{self, FirstPanic};
 use crate::pipeline::cancel_mode::CancelMode;
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::sleeps::Subject;
 use crate::wait::{WaitPoint, Waiter};
 
 /// The outputs of a parallel map. Dropping it stops the workers and waits until they have left.
@@ -71,7 +72,7 @@ where
             let output = OutputWait { shared };
             // The token of the stages before, or a child of it: either is cancelled when the pipeline stops.
             let limit = limit.or_cancelled(refused.as_ref().unwrap_or(shared.mode.cancel_token()));
-            match limit.retry(&output, || refill(shared, ready)) {
+            match limit.called("Pipeline::par_map").retry(&output, || refill(shared, ready)) {
                 Ok(Found::Something) => {}
                 Ok(Found::End(truncated)) => return Ok(self.finish(truncated)),
                 Err(WaitError::TimedOut) => return Err(WaitError::TimedOut),
@@ -124,7 +125,7 @@ where
 fn join<I: Iterator, F, U>(shared: &Arc<Shared<'_, I, F, U>>) {
     // Waits for the last worker to leave. `leave` takes the waiters out of the list under this lock, so the
     // wake-up cannot be missed.
-    let waited = Until::forever().wait_until_ready(
+    let waited = Until::forever().called("Pipeline::par_map, its end").wait_until_ready(
         &shared.state,
         |state| &mut state.leaving,
         |state| state.running == 0,
@@ -233,6 +234,10 @@ where
 
     fn leave(&self, waiter: &Waiter) {
         self.shared.state.lock().consumer.leave(waiter);
+    }
+
+    fn describe(&self, subject: Subject) -> Subject {
+        subject.on(&**self.shared)
     }
 }
 
