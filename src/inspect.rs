@@ -1,7 +1,8 @@
 //! Who is blocked, where, since when, and for what.
 //!
-//! A program that hangs should say where. Every thread that sleeps in a call of this crate is in a register while it
-//! does, and [`blocked`] reads that. It is always on, because only a thread that goes to sleep anyway pays for it.
+//! A program that hangs should say where. Every thread that sleeps in a call of this crate is in a register
+//! while it does, and [`blocked`] reads that. It is always on, because only a thread that goes to sleep
+//! anyway pays for it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,17 +28,17 @@
 //! });
 //! ```
 //!
-//! A [`watchdog`] looks at the register now and then, and calls a closure for each thread that has slept for too long
-//! without a time limit.
+//! A [`watchdog`] looks at the register now and then, and calls a closure for each thread that has slept for
+//! too long without a time limit.
 //!
 //! # What is not in it
-//! Threads that sleep in somebody else's call, or that compute; threads that are idle, such as a pool's workers without a
-//! task. In a model nobody is.
+//! Threads that sleep in somebody else's call, or that compute; threads that are idle, such as a pool's
+//! workers without a task. In a model nobody is.
 //!
 //! # Cost
-//! Nothing for a call that does not sleep. A call that does pays 60 to 90 ns, beside some 35,000 for the wake-up.
-//! Reading locks a sixteenth of the register at a time, for as long as it takes to copy the entries: some 0.1 ms for
-//! 10,000 sleepers altogether.
+//! Nothing for a call that does not sleep. A call that does pays 60 to 90 ns, beside some 35,000 for the
+//! wake-up. Reading locks a sixteenth of the register at a time, for as long as it takes to copy the entries:
+//! some 0.1 ms for 10,000 sleepers altogether.
 
 mod watchdog;
 
@@ -54,7 +55,8 @@ use crate::wait::{graph, sleeps};
 
 /// Every thread that is blocked in a call of this crate now, longest first.
 ///
-/// It never waits for a thread to go on. A thread that goes to sleep or wakes up meanwhile may be in it or not.
+/// It never waits for a thread to go on. A thread that goes to sleep or wakes up meanwhile may be in it or
+/// not.
 pub fn blocked() -> Report {
     let (entries, edges, now) = (sleeps::all(), graph::edges(), time::now());
     let names: HashMap<usize, String> =
@@ -79,8 +81,8 @@ fn name_of(thread: &crate::sync::thread::Thread) -> String {
 
 /// The threads that are blocked, as [`blocked`] found them.
 ///
-/// `Display` is a page for a person: threads that wait alike are one entry, those without a time limit come first, and
-/// of these the ones that have waited longest. The fields are for programs.
+/// `Display` is a page for a person: threads that wait alike are one entry, those without a time limit come
+/// first, and of these the ones that have waited longest. The fields are for programs.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
@@ -98,8 +100,8 @@ pub struct Sleep {
     pub thread_id: ThreadId,
     /// The call that sleeps: `BoundedQueue::pop`.
     pub operation: &'static str,
-    /// The address of what the call was made on, which tells one object from another of its type; 0 for a call
-    /// on several objects.
+    /// The address of what the call was made on, which tells one object from another of its type; 0 for a
+    /// call on several objects.
     pub object: usize,
     /// What the object was like when the sleep began, in up to two numbers: its length, its capacity.
     pub state: Vec<(&'static str, usize)>,
@@ -107,12 +109,13 @@ pub struct Sleep {
     pub location: &'static Location<'static>,
     /// How long the thread has slept.
     pub asleep: Duration,
-    /// How long it will sleep at most from now on; `None` if it has no time limit. On a manual clock, by that clock.
+    /// How long it will sleep at most from now on; `None` if it has no time limit. On a manual clock, by that
+    /// clock.
     pub left: Option<Duration>,
     /// A token may end the sleep.
     pub is_cancellable: bool,
-    /// The sleeping threads that could bring what this one waits for, where only certain threads can: a task, a value
-    /// that another thread makes. Only for waits without any limit.
+    /// The sleeping threads that could bring what this one waits for, where only certain threads can: a task,
+    /// a value that another thread makes. Only for waits without any limit.
     pub waits_for: Vec<String>,
     number: u64,
 }

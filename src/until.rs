@@ -105,8 +105,8 @@ impl<'a> Until<'a> {
         Until { clock: Some(limit.clock()), token: limit.token, ..Until::time(time) }
     }
 
-    /// Names the call that waits, and where it stands, for the register of [sleeps](crate::wait::sleeps). A wait
-    /// without a name is not in it.
+    /// Names the call that waits, and where it stands, for the register of [sleeps](crate::wait::sleeps). A
+    /// wait without a name is not in it.
     #[inline]
     #[track_caller]
     pub(crate) fn called(self, operation: &'static str) -> Self {

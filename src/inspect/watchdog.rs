@@ -11,11 +11,12 @@ use crate::sync::thread;
 use crate::until::Until;
 use crate::wait::Waiter;
 
-/// Calls `action` for each thread that has slept for `stall` or longer in a call without a time limit, once for each such
-/// sleep.
+/// Calls `action` for each thread that has slept for `stall` or longer in a call without a time limit, once
+/// for each such sleep.
 ///
-/// It looks from a thread of its own, some four times in each `stall`, so it is up to a quarter late. The action may do
-/// what it likes: log the sleep, print [`blocked()`](blocked), abort the process. Dropping the [`Watchdog`] ends it.
+/// It looks from a thread of its own, some four times in each `stall`, so it is up to a quarter late. The
+/// action may do what it likes: log the sleep, print [`blocked()`](blocked), abort the process. Dropping the
+/// [`Watchdog`] ends it.
 ///
 /// # Examples
 /// ```

@@ -2,15 +2,15 @@
 //!
 //! A thread enters itself just before it sleeps and leaves just after, so a call that does not sleep costs
 //! nothing. The register is split into shards, each with a lock of its own, and a thread uses the shard that
-//! its number gives, so threads that go to sleep at once seldom meet at a lock. An entry is written and removed in
-//! constant time.
+//! its number gives, so threads that go to sleep at once seldom meet at a lock. An entry is written and
+//! removed in constant time.
 //!
-//! What an entry says of the object is a copy of two numbers, taken before the sleep. A reference to the object
-//! would be more recent, but a thread that wakes up would have to wait for a reader to let go of it.
+//! What an entry says of the object is a copy of two numbers, taken before the sleep. A reference to the
+//! object would be more recent, but a thread that wakes up would have to wait for a reader to let go of it.
 //!
 //! # Cost
-//! 60 to 90 ns a sleep, of which the clock takes 30, beside the 30,000 to 45,000 that waking a thread costs. Not in
-//! models: there is nothing to read them.
+//! 60 to 90 ns a sleep, of which the clock takes 30, beside the 30,000 to 45,000 that waking a thread costs.
+//! Not in models: there is nothing to read them.
 
 use std::panic::Location;
 use std::time::Instant;
