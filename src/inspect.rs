@@ -40,6 +40,7 @@
 //! wake-up. Reading locks a sixteenth of the register at a time, for as long as it takes to copy the entries:
 //! some 0.1 ms for 10,000 sleepers altogether.
 
+mod objects;
 mod watchdog;
 
 use std::collections::HashMap;
@@ -47,6 +48,8 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+pub use objects::Object;
+pub(crate) use objects::{Inspect, Listed, list};
 pub use watchdog::{Watchdog, watchdog};
 
 use crate::sync::thread::ThreadId;
@@ -69,7 +72,7 @@ pub fn blocked() -> Report {
         })
         .collect();
     sleeps.sort_by_key(|sleep| std::cmp::Reverse(sleep.asleep));
-    Report { sleeps }
+    Report { sleeps, objects: objects::all() }
 }
 
 fn name_of(thread: &crate::sync::thread::Thread) -> String {
@@ -88,6 +91,8 @@ fn name_of(thread: &crate::sync::thread::Thread) -> String {
 pub struct Report {
     /// The sleeps, longest first.
     pub sleeps: Vec<Sleep>,
+    /// The pools and batchers there are, in the order in which they were built.
+    pub objects: Vec<Object>,
 }
 
 /// A sleep of one thread.
@@ -163,7 +168,8 @@ impl fmt::Display for Report {
         }
         // Stable: the longest stay first among those of a kind.
         alike.sort_by_key(|group| group[0].left.is_some());
-        alike.iter().try_for_each(|group| write_alike(f, group))
+        alike.iter().try_for_each(|group| write_alike(f, group))?;
+        self.objects.iter().try_for_each(|object| write!(f, "\n{object}\n"))
     }
 }
 

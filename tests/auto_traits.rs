@@ -13,6 +13,7 @@ use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
 use selvedge::error::{Cancelled, Closed, JoinError, Panic, Rejected, TryError, WaitError, WouldDeadlock};
 use selvedge::flight::SingleFlight;
 use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
+use selvedge::inspect;
 use selvedge::latch::Member;
 use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
 use selvedge::map;
@@ -282,6 +283,16 @@ fn map_can_be_shared_if_what_is_in_it_can() {
         map::Entry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
         map::OccupiedEntry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
         map::VacantEntry<'static, u8, u8> => "Send Sync Unpin RefUnwindSafe",
+    }
+}
+
+#[test]
+fn inspection_is_plain_data() {
+    table! {
+        inspect::Report => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Sleep => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Object => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Watchdog => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 

@@ -7,10 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use common::within_a_minute;
+use selvedge::batch::Batch;
 use selvedge::inspect::{self, Sleep};
 use selvedge::{
-    BoundedQueue, CancelToken, Clock, Group, Latch, Monitor, Pool, RateLimiter, Semaphore, SingleFlight,
-    WaitGroup, group, queue,
+    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Monitor, Pool, RateLimiter, Semaphore,
+    SingleFlight, WaitGroup, group, queue,
 };
 
 /// The sleep of the thread with that name, once it sleeps.
@@ -231,6 +232,50 @@ fn watchdog_reports_each_long_sleep_once_and_no_sleep_with_a_time_limit() {
         drop(watchdog);
         // Ends when the watchdog's thread has dropped the closure.
         assert!(told.iter().all(|name| !["first", "second", "limited"].contains(&name.as_str())));
+    });
+}
+
+#[test]
+fn pool_whose_workers_all_sleep_while_tasks_are_queued_is_called_stuck() {
+    within_a_minute(|| {
+        let pool = Pool::builder().name("stuck here").workers(1).queue(4).build().unwrap();
+        let gate = std::sync::Arc::new(Latch::new(1));
+        let waits = std::sync::Arc::clone(&gate);
+        let first = pool.submit_named("import", move || waits.wait()).unwrap();
+        let second = pool.submit(|| ()).unwrap();
+        let ours = || inspect::blocked().objects.into_iter().find(|object| object.name == "stuck here");
+        let object = loop {
+            match ours() {
+                Some(object) if object.is_stuck => break object,
+                _ => thread::yield_now(),
+            }
+        };
+        assert_eq!(object.kind, "Pool");
+        assert!(
+            object.figures.contains(&("blocked", 1)) && object.figures.contains(&("queued", 1)),
+            "{object}"
+        );
+        assert_eq!(object.running, ["stuck here-0: import"]);
+        assert!(object.to_string().contains("every thread that could do it is blocked"), "{object}");
+        gate.count_down();
+        first.join().unwrap();
+        second.join().unwrap();
+        assert!(!ours().unwrap().is_stuck);
+        drop(pool);
+        assert!(ours().is_none());
+    });
+}
+
+#[test]
+fn batcher_is_listed_with_its_figures_until_it_is_dropped() {
+    within_a_minute(|| {
+        let batcher = Batcher::builder().name("listed").max_items(8).build(|_: &mut Batch<u8>| ()).unwrap();
+        batcher.add(1).unwrap();
+        let ours = || inspect::blocked().objects.into_iter().find(|object| object.name == "listed");
+        let object = ours().unwrap();
+        assert_eq!((object.kind, object.figures[0]), ("Batcher", ("waiting", 1)));
+        drop(batcher);
+        assert!(ours().is_none());
     });
 }
 

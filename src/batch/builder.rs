@@ -11,9 +11,10 @@ use super::failure::{BatchError, Failed};
 use super::handler_result::HandlerResult;
 use super::items::Batch;
 use super::job;
-use super::report::Hook;
+use super::report::{Hook, Inspected};
 use super::shared::{Policy, Shared, Weigh, thread_name};
 use crate::clock::Clock;
+use crate::inspect::{self, Inspect};
 use crate::sync::{Arc, Mutex, thread};
 
 /// Describes a [`Batcher`] before it is built; made by [`Batcher::builder`].
@@ -221,7 +222,9 @@ impl<T: Send + 'static> Builder<T> {
         }
         let shared = Shared::new(self.limits, self.weigh, self.retry, self.hook, self.clock);
         // Dropped on an early return, which stops the threads that have started.
-        let batcher = Batcher { shared, name: self.name, threads: Mutex::new(Vec::new()) };
+        let inspected = || Arc::new(Inspected { shared: Arc::clone(&shared), name: self.name.clone() });
+        let listed = inspect::list(|| inspected() as Arc<dyn Inspect>);
+        let batcher = Batcher { shared, name: self.name, threads: Mutex::new(Vec::new()), _listed: listed };
         for (index, handler) in handlers.enumerate() {
             let shared = Arc::clone(&batcher.shared);
             shared.thread_starts();

@@ -22,6 +22,7 @@ pub use report::{Report, Stats};
 pub use ticket::{Ticket, TicketResult};
 
 use crate::error::{Partial, Rejected, TryError, WaitError};
+use crate::inspect::Listed;
 use crate::panics;
 use crate::sync::{Arc, Mutex, thread};
 use crate::until::Until;
@@ -138,6 +139,8 @@ pub struct Batcher<T, R = ()> {
     shared: Arc<Shared<T, R>>,
     name: String,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// In the list that [`inspect`](crate::inspect) shows, as long as there is a handle.
+    _listed: Option<Listed>,
 }
 
 impl<T: Send + 'static> Batcher<T> {

@@ -4,7 +4,9 @@ use std::fmt;
 
 use super::failure::{BatchError, Failed};
 use super::items::Reason;
+use super::shared::Shared;
 use crate::error::still_running;
+use crate::inspect::{Inspect, Object};
 use crate::panics::contain;
 use crate::sync::Arc;
 
@@ -114,5 +116,28 @@ impl<T> Hook<T> {
 impl<T> Clone for Hook<T> {
     fn clone(&self) -> Self {
         Hook(Arc::clone(&self.0))
+    }
+}
+
+/// What [`inspect`](crate::inspect) lists of a batcher.
+pub(super) struct Inspected<T, R> {
+    pub(super) shared: Arc<Shared<T, R>>,
+    pub(super) name: String,
+}
+
+impl<T: Send, R: Send> Inspect for Inspected<T, R> {
+    fn object(&self) -> Object {
+        let stats = self.shared.stats();
+        Object {
+            kind: "Batcher",
+            name: self.name.clone(),
+            figures: vec![
+                ("waiting", stats.waiting),
+                ("processing", stats.processing),
+                ("failed", stats.failed),
+            ],
+            running: self.shared.running(&self.name),
+            is_stuck: false,
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::shared::{Config, Shared};
 use super::worker_counts::WorkerCounts;
 use crate::clock::Clock;
 use crate::error::Panic;
+use crate::inspect::{self, Inspect};
 use crate::sync::{Arc, thread};
 
 /// Describes a [`Pool`] before it is built; made by [`Pool::builder`].
@@ -173,7 +174,9 @@ impl Builder {
         }
         let injector = Injector::new(self.queue, WorkerCounts::new(min, max, self.spares));
         // Dropped on an early return, which stops the workers that have started.
-        let pool = Pool { shared: Shared::new(injector, self.config), detached: false };
+        let shared = Shared::new(injector, self.config);
+        let listed = inspect::list(|| Arc::clone(&shared) as Arc<dyn Inspect>);
+        let pool = Pool { shared, detached: false, _listed: listed };
         pool.shared.fill().map_err(BuildError::Spawn)?;
         Ok(pool)
     }

@@ -43,6 +43,7 @@ pub use unstarted::Unstarted;
 use crate::cancel::CancelToken;
 use crate::error::Partial;
 use crate::group::{self, BodyResult, Scope, Spawn};
+use crate::inspect::Listed;
 use crate::sync::Arc;
 use crate::until::Until;
 use shared::Shared;
@@ -155,6 +156,8 @@ use shared::Shared;
 pub struct Pool {
     shared: Arc<Shared>,
     detached: bool,
+    /// In the list that [`inspect`](crate::inspect) shows, as long as there is a handle.
+    _listed: Option<Listed>,
 }
 
 impl Pool {

@@ -7,6 +7,7 @@ use super::shared::Shared;
 use super::slot::Totals;
 use super::unstarted::Unstarted;
 use crate::error::{Partial, still_running};
+use crate::inspect::{Inspect, Object};
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::cache;
@@ -126,5 +127,24 @@ impl fmt::Display for Report {
     /// Who still runs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         still_running(&self.running, f)
+    }
+}
+
+impl Inspect for Shared {
+    fn object(&self) -> Object {
+        let stats = self.stats();
+        Object {
+            kind: "Pool",
+            name: self.config.name.clone(),
+            figures: vec![
+                ("workers", stats.workers),
+                ("busy", stats.busy),
+                ("blocked", stats.blocked),
+                ("idle", stats.idle),
+                ("queued", stats.queued),
+            ],
+            running: self.running_tasks(),
+            is_stuck: stats.queued > 0 && stats.workers > 0 && stats.blocked == stats.workers,
+        }
     }
 }

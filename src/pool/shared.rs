@@ -135,6 +135,11 @@ impl Shared {
         Ok(())
     }
 
+    /// The workers that run a task with a name, each with the task's.
+    pub(super) fn running_tasks(&self) -> Vec<String> {
+        self.slots.lock().iter().filter(|slot| slot.runs_named()).map(|slot| slot.label()).collect()
+    }
+
     pub(super) fn slots(&self) -> Vec<Arc<WorkerSlot>> {
         self.slots.lock().clone()
     }

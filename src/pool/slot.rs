@@ -75,6 +75,11 @@ impl WorkerSlot {
         Some(Named { slot: self, before })
     }
 
+    /// True if the task that runs here has a name.
+    pub(super) fn runs_named(&self) -> bool {
+        self.task.lock().is_some()
+    }
+
     /// The name of the thread, and of the task that it runs.
     pub(super) fn label(&self) -> String {
         match &*self.task.lock() {
