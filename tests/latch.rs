@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{HOUR, until_figure, within_a_minute};
+use common::{HOUR, figure, until_figure, within_a_minute};
 use selvedge::error::WaitError;
 use selvedge::{CancelToken, Latch, WaitGroup};
 
@@ -21,15 +21,19 @@ fn latch_made_for_no_steps_is_open() {
 #[test]
 fn last_step_wakes_every_waiter_and_no_earlier_one_does() {
     within_a_minute(|| {
-        let latch = Arc::new(Latch::new(2));
+        let latch = Arc::new(Latch::new(1_001));
         let sleepers = [(); 3].map(|()| {
             let latch = Arc::clone(&latch);
             thread::spawn(move || latch.wait())
         });
         until_figure(&latch, "waiting", 3);
-        latch.count_down();
-        assert_eq!((latch.count(), latch.is_open()), (1, false));
-        until_figure(&latch, "waiting", 3);
+        for missing in (1..=1_000).rev() {
+            latch.count_down();
+            assert_eq!((latch.count(), latch.is_open()), (missing, false));
+            // Nobody else takes the lock, so the number is there. Whoever is woken for nothing is not, for a
+            // moment.
+            assert_eq!(figure(&*latch, "waiting"), Some(3));
+        }
         latch.count_down();
         sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
         assert_eq!((latch.count(), latch.is_open()), (0, true));

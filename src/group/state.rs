@@ -245,3 +245,56 @@ impl State {
         Unfinished { running: running.into_iter().map(name).collect(), waiting: self.queued.len() }
     }
 }
+
+#[cfg(all(test, not(any(loom, selvedge_loom))))]
+mod tests {
+    use super::*;
+
+    /// A state with one task that runs, one that is posted, and a nap that began so long ago that another no
+    /// longer counts as work.
+    fn long_quiet() -> State {
+        let mut state = State::new();
+        state.limit = 2;
+        for _ in 0..2 {
+            state.push(None, Box::new(|| true));
+        }
+        drop(state.take());
+        state.quiet_since = time::now().checked_sub(NAP);
+        assert!(state.quiet_since.is_some() && !naps_at_work(&mut state));
+        state.wakes_up();
+        state
+    }
+
+    /// Whether a sleep of a moment counts as work.
+    fn naps_at_work(state: &mut State) -> bool {
+        !state.falls_asleep(Some(time::now() + Duration::from_millis(1)))
+    }
+
+    #[test]
+    fn nap_is_work_again_once_a_task_has_begun() {
+        let mut state = long_quiet();
+        drop(state.take());
+        assert!(naps_at_work(&mut state));
+    }
+
+    #[test]
+    fn nap_is_work_again_once_a_task_has_ended() {
+        let mut state = long_quiet();
+        drop(state.take());
+        state.quiet_since = time::now().checked_sub(NAP);
+        drop(state.end(0, true));
+        assert!(naps_at_work(&mut state));
+    }
+
+    #[test]
+    fn long_sleep_and_one_where_no_limit_holds_are_no_naps() {
+        let mut state = long_quiet();
+        state.quiet_since = None;
+        assert!(state.falls_asleep(Some(time::now() + 2 * NAP)));
+        state.wakes_up();
+        assert!(state.falls_asleep(None));
+        state.wakes_up();
+        state.limit = usize::MAX;
+        assert!(!naps_at_work(&mut state));
+    }
+}
