@@ -285,9 +285,13 @@ fn every_handle_can_be_joined() {
             .build(|batch: &mut Batch<u32>| Ok::<usize, Closed>(batch.len()))
             .unwrap();
         let token = CancelToken::new();
-        let limited = timeout::run(Duration::from_millis(1), {
-            let run = task(3);
-            move |_| run()
+        let late = CancelToken::new();
+        let limited = timeout::run(&late, {
+            let (run, late) = (task(3), late.clone());
+            move |_| {
+                late.cancel();
+                run()
+            }
         });
         let mut running = limited.err().and_then(timeout::Error::into_running);
         let mut pooled = Some(pool.submit(task(1)).unwrap());

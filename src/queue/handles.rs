@@ -26,7 +26,44 @@ use crate::until::Until;
 /// ```
 #[track_caller]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    let queue = Arc::new(BoundedQueue::new(capacity));
+    ends(BoundedQueue::new(capacity))
+}
+
+/// Makes a queue of capacity 0 and a handle to each of its ends: a push waits until another thread takes the
+/// item.
+///
+/// A push that succeeds is a promise that the item was taken; one that ends by its limit or by close has the
+/// item, and nobody else does. Everything that a [`bounded`] queue's ends can do, these can do too: `try_push`
+/// succeeds if a receiver waits, `try_pop` if a sender does. `len` and `capacity` are 0.
+///
+/// # Fairness
+/// First come, first served on both sides, without exception: an item is handed over, so nobody who comes
+/// later can be faster.
+///
+/// # Proof
+/// Models in `loom-tests/tests/rendezvous.rs`: each item is taken once or comes back, whatever ends the wait;
+/// a selection does not meet itself; two selections meet.
+///
+/// # Examples
+/// ```
+/// use selvedge::queue::rendezvous;
+/// use std::time::Duration;
+///
+/// let (sender, receiver) = rendezvous();
+/// std::thread::scope(|s| {
+///     s.spawn(|| assert_eq!(receiver.pop(), Ok("taken")));
+///     sender.push("taken").unwrap();
+/// });
+/// // Nobody takes it, so it comes back.
+/// let back = sender.push_until("kept", Duration::from_millis(1)).unwrap_err();
+/// assert_eq!(back.into_value(), "kept");
+/// ```
+pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
+    ends(BoundedQueue::rendezvous())
+}
+
+fn ends<T>(queue: BoundedQueue<T>) -> (Sender<T>, Receiver<T>) {
+    let queue = Arc::new(queue);
     let sender = Sender { end: Arc::new(SendEnd(Arc::clone(&queue))) };
     (sender, Receiver { end: Arc::new(ReceiveEnd(queue)) })
 }

@@ -8,6 +8,8 @@ mod iter;
 mod pop;
 #[forbid(unsafe_code)]
 mod push;
+#[forbid(unsafe_code)]
+mod rendezvous;
 #[allow(unsafe_code)]
 mod ring;
 #[forbid(unsafe_code)]
@@ -17,14 +19,15 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crossbeam_utils::CachePadded;
 
-pub use handles::{IntoIter, Receiver, Sender, bounded};
+pub use handles::{IntoIter, Receiver, Sender, bounded, rendezvous};
 pub use iter::{Iter, Rest};
 
 use crate::panics;
 use crate::sync::Mutex;
 use crate::wait::{NextTurn, Turns, WaitList};
+pub(crate) use rendezvous::{Rendezvous, Stand};
 use ring::{Gauge, Head, Tail};
-pub(crate) use wait_points::Room;
+pub(crate) use wait_points::{Items, Room};
 
 /// Hands items from threads that produce to threads that consume, first in, first out, and makes producers
 /// wait while `capacity` items are on their way.
@@ -110,6 +113,9 @@ pub struct BoundedQueue<T> {
     /// Whose turn it is to push, and to pop, for those who look without the locks.
     next_push: NextTurn,
     next_pop: NextTurn,
+    /// Where threads meet if the capacity is 0: then the ring is always full and always empty, so that every
+    /// attempt on it ends where this is looked at, and no other queue pays for it.
+    meeting: Option<Box<Rendezvous<T>>>,
 }
 
 /// What the producers' lock guards.
@@ -151,6 +157,18 @@ impl<T> BoundedQueue<T> {
     pub fn new(capacity: usize) -> Self {
         assert!(capacity > 0, "a queue of capacity 0 could never take an item; the least is 1");
         assert!(capacity <= usize::MAX / 4, "capacity {capacity} is more than {}", usize::MAX / 4);
+        BoundedQueue::with_ring(capacity)
+    }
+
+    /// One of capacity 0.
+    fn rendezvous() -> Self {
+        let mut queue = BoundedQueue::with_ring(0);
+        queue.meeting = Some(Box::new(Rendezvous::new()));
+        queue
+    }
+
+    #[track_caller]
+    fn with_ring(capacity: usize) -> Self {
         let (tail, head) = ring::ring(capacity);
         BoundedQueue {
             gauge: tail.gauge(),
@@ -170,6 +188,7 @@ impl<T> BoundedQueue<T> {
             })),
             next_push: NextTurn::new(),
             next_pop: NextTurn::new(),
+            meeting: None,
             capacity,
         }
     }
@@ -197,7 +216,15 @@ impl<T> BoundedQueue<T> {
         drop(head);
         drop(tail);
         drop(wakes);
+        if let Some(meeting) = &self.meeting {
+            meeting.close();
+        }
         true
+    }
+
+    /// Where threads meet, if the capacity is 0.
+    pub(crate) fn meeting(&self) -> Option<&Rendezvous<T>> {
+        self.meeting.as_deref()
     }
 
     /// Closes the queue and takes out what is left, first to last, before any consumer that comes later.

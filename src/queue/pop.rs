@@ -1,7 +1,7 @@
 //! Taking items out.
 
-use super::BoundedQueue;
 use super::wait_points::Items;
+use super::{BoundedQueue, Rendezvous};
 use crate::error::{Closed, TryError, WaitError};
 use crate::until::Until;
 use crate::wait::Turn;
@@ -23,7 +23,7 @@ impl<T> BoundedQueue<T> {
     /// is empty and closed.
     #[inline]
     pub fn try_pop(&self) -> Result<T, TryError> {
-        self.pop_in_turn(None)
+        self.try_pop_in_turn(None)
     }
 
     /// Takes the first item, and waits for one at most until `limit`.
@@ -48,6 +48,9 @@ impl<T> BoundedQueue<T> {
     #[cold]
     #[track_caller]
     fn pop_slowly(&self, limit: Until<'_>) -> Result<T, WaitError> {
+        if let Some(meeting) = self.meeting() {
+            return meeting.pop(limit.called("BoundedQueue::pop"));
+        }
         let items = Items::new(self);
         limit.called("BoundedQueue::pop").retry_slowly(&items, || self.pop_in_turn(items.turn()))
     }
@@ -60,7 +63,21 @@ impl<T> BoundedQueue<T> {
 
     #[inline]
     pub(crate) fn try_pop_at(&self, items: &Items<'_, T>) -> Result<T, TryError> {
-        self.pop_in_turn(items.turn())
+        self.try_pop_in_turn(items.turn())
+    }
+
+    #[inline]
+    fn try_pop_in_turn(&self, turn: Option<Turn>) -> Result<T, TryError> {
+        match self.pop_in_turn(turn) {
+            Err(TryError::WouldBlock) => self.pop_by_meeting(),
+            popped => popped,
+        }
+    }
+
+    /// The ring holds nothing: it may be one that never does.
+    #[cold]
+    fn pop_by_meeting(&self) -> Result<T, TryError> {
+        self.meeting().map_or(Err(TryError::WouldBlock), Rendezvous::try_pop)
     }
 
     #[inline]
@@ -95,7 +112,17 @@ impl<T> BoundedQueue<T> {
     /// [`TryError::WouldBlock`] if the queue is empty or somebody else has a [turn](BoundedQueue#fairness),
     /// [`TryError::Closed`] if it is empty and closed.
     pub fn try_pop_many(&self, max: usize) -> Result<Vec<T>, TryError> {
-        self.pop_many_in_turn(max, None)
+        match self.meeting() {
+            Some(_) if max > 0 => Ok(self.and_more(self.try_pop()?, max)),
+            _ => self.pop_many_in_turn(max, None),
+        }
+    }
+
+    /// An item that was handed over, and those that other producers have in their hands now.
+    #[cold]
+    fn and_more(&self, first: T, max: usize) -> Vec<T> {
+        let more = std::iter::from_fn(|| self.try_pop().ok()).take(max - 1);
+        std::iter::once(first).chain(more).collect()
     }
 
     /// Like [`pop_many`](BoundedQueue::pop_many), and waits for the first item at most until `limit`.
@@ -104,9 +131,12 @@ impl<T> BoundedQueue<T> {
     /// As [`pop_until`](BoundedQueue::pop_until).
     #[track_caller]
     pub fn pop_many_until<'a>(&self, max: usize, limit: impl Into<Until<'a>>) -> Result<Vec<T>, WaitError> {
+        let limit = limit.into();
+        if self.meeting().is_some() && max > 0 {
+            return Ok(self.and_more(self.pop_until(limit)?, max));
+        }
         let items = Items::new(self);
         limit
-            .into()
             .called("BoundedQueue::pop_many")
             .retry(&items, || self.pop_many_in_turn(max, items.turn()))
     }

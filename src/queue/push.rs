@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::wait_points::Room;
-use super::{BoundedQueue, Rest};
+use super::{BoundedQueue, Rendezvous, Rest};
 use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::panics;
 use crate::sync::sized;
@@ -31,7 +31,19 @@ impl<T> BoundedQueue<T> {
     /// [`TryError::Closed`] if it is closed.
     #[inline]
     pub fn try_push(&self, item: T) -> Result<(), Rejected<T, TryError>> {
-        self.push_in_turn(item, None)
+        match self.push_in_turn(item, None) {
+            Err(Rejected { value, error: TryError::WouldBlock }) => self.push_by_meeting(value),
+            pushed => pushed,
+        }
+    }
+
+    /// The ring has no room: it may be one that never has any.
+    #[cold]
+    fn push_by_meeting(&self, item: T) -> Result<(), Rejected<T, TryError>> {
+        match self.meeting() {
+            Some(meeting) => meeting.try_push(item),
+            None => Err(Rejected::new(item, TryError::WouldBlock)),
+        }
     }
 
     /// Puts an item in, and waits for room at most until `limit`.
@@ -57,6 +69,9 @@ impl<T> BoundedQueue<T> {
     #[cold]
     #[track_caller]
     fn push_slowly(&self, item: T, limit: Until<'_>) -> Result<(), Rejected<T, WaitError>> {
+        if let Some(meeting) = self.meeting() {
+            return meeting.push(item, limit.called("BoundedQueue::push"));
+        }
         let mut waiting = Some(item);
         let room = Room::new(self);
         let attempt = || {
@@ -80,7 +95,10 @@ impl<T> BoundedQueue<T> {
 
     #[inline]
     pub(crate) fn try_push_at(&self, item: T, room: &Room<'_, T>) -> Result<(), Rejected<T, TryError>> {
-        self.push_in_turn(item, room.turn())
+        match self.push_in_turn(item, room.turn()) {
+            Err(Rejected { value, error: TryError::WouldBlock }) => self.push_by_meeting(value),
+            pushed => pushed,
+        }
     }
 
     #[inline]
@@ -164,6 +182,9 @@ impl<T> BoundedQueue<T> {
     /// Puts a batch in, and waits for room; leaves what it could not put in.
     #[track_caller]
     fn push_batch(&self, batch: &mut VecDeque<T>, limit: Until<'_>) -> Result<(), WaitError> {
+        if let Some(meeting) = self.meeting() {
+            return meet_each(meeting, batch, limit.called("BoundedQueue::push_all"));
+        }
         while !batch.is_empty() {
             let room = Room::new(self);
             limit.called("BoundedQueue::push_all").retry(&room, || self.push_some(batch, room.turn()))?;
@@ -181,6 +202,18 @@ impl<T> BoundedQueue<T> {
         drop(wakes);
         if count == 0 { Err(TryError::WouldBlock) } else { Ok(()) }
     }
+}
+
+/// Hands the items of a batch over, one after another; leaves what nobody took.
+#[cold]
+fn meet_each<T>(meeting: &Rendezvous<T>, batch: &mut VecDeque<T>, limit: Until<'_>) -> Result<(), WaitError> {
+    while let Some(item) = batch.pop_front() {
+        if let Err(Rejected { value, error }) = meeting.push(item, limit) {
+            batch.push_front(value);
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// An unlimited wait ends only in one way.

@@ -238,7 +238,16 @@ impl<T> fmt::Debug for BoundedQueue<T> {
         let mut out = f.debug_struct("BoundedQueue");
         out.field("len", &self.gauge.len()).field("capacity", &self.capacity);
         if let Some(tail) = self.tail.try_lock() {
-            out.field("closed", &tail.closed).field("waiting_to_pop", &tail.poppers.len());
+            out.field("closed", &tail.closed);
+            if self.meeting.is_none() {
+                out.field("waiting_to_pop", &tail.poppers.len());
+            }
+        }
+        if let Some(meeting) = self.meeting() {
+            if let Some((consumers, producers)) = meeting.waiting() {
+                out.field("waiting_to_pop", &consumers).field("waiting_to_push", &producers);
+            }
+            return out.finish();
         }
         if let Some(head) = self.head.try_lock() {
             out.field("waiting_to_push", &head.pushers.len());

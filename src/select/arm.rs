@@ -37,6 +37,10 @@ impl<A: RawArm> RawArm for Option<A> {
         self.as_mut().is_none_or(|arm| arm.join(waiter))
     }
 
+    fn join_to_ask(&mut self, waiter: &Waiter) -> bool {
+        self.as_mut().is_none_or(|arm| arm.join_to_ask(waiter))
+    }
+
     fn leave(&mut self, waiter: &Waiter) {
         self.as_mut().into_iter().for_each(|arm| arm.leave(waiter));
     }

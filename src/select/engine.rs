@@ -44,6 +44,11 @@ pub trait RawArm {
     /// found in one critical section. Says whether it joined.
     fn join(&mut self, waiter: &Waiter) -> bool;
 
+    /// Like [`join`](RawArm::join), for one who makes no attempt when the wait has ended.
+    fn join_to_ask(&mut self, waiter: &Waiter) -> bool {
+        self.join(waiter)
+    }
+
     /// Leaves the list.
     fn leave(&mut self, waiter: &Waiter);
 
@@ -145,7 +150,7 @@ fn wait_slowly<A: Arms + ?Sized>(
         if let Some(at) = help_each(arms, pick) {
             return Ok(at);
         }
-        match sleep(arms, pick, &limit, waiter)? {
+        match sleep(arms, pick, &limit, waiter, |arm, waiter| arm.join(waiter))? {
             Woken::By(at, ended) if claim(arms, at, ended) => return Ok(at),
             Woken::Never => return Ok(refuse(arms)),
             Woken::By(..) | Woken::Ready(_) | Woken::Somehow => {}
@@ -167,7 +172,7 @@ pub(super) fn wait_ready<A: Arms + ?Sized>(
     let limit = limit.start();
     let waiter = waiter.get_or_insert_with(Waiter::new);
     loop {
-        match sleep(arms, pick, &limit, waiter)? {
+        match sleep(arms, pick, &limit, waiter, |arm, waiter| arm.join_to_ask(waiter))? {
             Woken::Ready(at) => return Ok(at),
             Woken::By(at, ended) => {
                 // The caller may do something else first, or nothing.
@@ -180,16 +185,19 @@ pub(super) fn wait_ready<A: Arms + ?Sized>(
     }
 }
 
+type Join = fn(&mut (dyn RawArm + '_), &Waiter) -> bool;
+
 /// Joins the lists of all arms, sleeps, and leaves them.
 fn sleep<A: Arms + ?Sized>(
     arms: &mut A,
     pick: Pick,
     limit: &Limit<'_>,
     waiter: &mut Waiter,
+    join: Join,
 ) -> Result<Woken, WaitError> {
     waiter.renew();
     let mut joined = Joined { arms, waiter };
-    let woken = match joined.join_each(pick) {
+    let woken = match joined.join_each(pick, join) {
         Some(ready) if joined.waiter.withdraw() => return Ok(Woken::Ready(ready)),
         // Ended through an arm that it had joined before.
         Some(_) => Ok(()),
@@ -220,11 +228,11 @@ struct Joined<'a, A: Arms + ?Sized> {
 
 impl<A: Arms + ?Sized> Joined<'_, A> {
     /// Joins one list after another, up to an arm that is ready.
-    fn join_each(&mut self, pick: Pick) -> Option<usize> {
+    fn join_each(&mut self, pick: Pick, join: Join) -> Option<usize> {
         pick.order(self.arms.len()).find(|&at| {
             let Some(arm) = self.arms.get(at) else { return false };
             self.waiter.stand_for(at);
-            !arm.join(self.waiter)
+            !join(arm, self.waiter)
         })
     }
 

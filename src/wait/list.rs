@@ -85,6 +85,31 @@ impl<T> WaitList<T> {
         wakes
     }
 
+    /// Ends everybody's wait and leaves them in the list, with their payloads, until they leave.
+    pub(crate) fn end_in_place(&mut self, outcome: Outcome) -> Vec<Wake> {
+        self.waiters.iter().filter_map(|(waiter, _)| waiter.end(outcome)).collect()
+    }
+
+    /// Grants the first waiter whose payload is `wanted` and whose wait has not ended, and removes it. The
+    /// others stay, with their payloads, whether their waits have ended or not.
+    pub(crate) fn grant_first_where(&mut self, wanted: impl Fn(&T) -> bool) -> Option<(Wake, T)> {
+        for at in 0..self.waiters.len() {
+            let (waiter, payload) = &self.waiters[at];
+            if wanted(payload)
+                && let Some(wake) = waiter.end(Ok(()))
+            {
+                return self.waiters.remove(at).map(|(_, payload)| (wake, payload));
+            }
+        }
+        None
+    }
+
+    /// Whether anybody but that waiter, whose payload is `wanted`, still waits.
+    pub(crate) fn any_other(&self, waiter: &Waiter, wanted: impl Fn(&T) -> bool) -> bool {
+        let waits = |other: &Waiter| !other.is(waiter) && other.outcome().is_none();
+        self.waiters.iter().any(|(other, payload)| wanted(payload) && waits(other))
+    }
+
     /// What the first one waits for, whether it still does or not.
     pub(crate) fn first(&self) -> Option<&T> {
         self.waiters.front().map(|(_, payload)| payload)

@@ -1,0 +1,126 @@
+//! Models of `queue::rendezvous`: every schedule of a few threads, with the edit that breaks each.
+
+use selvedge_loom as selvedge;
+
+use selvedge::error::WaitError;
+use selvedge::queue::rendezvous;
+use selvedge::sync::{Arc, model, thread};
+use selvedge::{CancelToken, select};
+
+/// A push and a pop meet, whichever comes first, and both return.
+///
+/// Fails if a producer joins without a look for a consumer under the same lock (edit
+/// `rendezvous-joins-without-looking`), or a consumer takes an item and does not wake its producer (edit
+/// `rendezvous-takes-and-wakes-nobody`).
+#[test]
+fn a_push_and_a_pop_meet() {
+    model::check(|| {
+        let (sender, receiver) = rendezvous();
+        let popping = thread::spawn(move || receiver.pop());
+        sender.push(7).unwrap();
+        assert_eq!(popping.join().unwrap(), Ok(7));
+    });
+}
+
+/// An item that meets a cancel of its push was taken, or came back: never both, never neither.
+///
+/// Fails if an item is taken from a producer that has given up (edit `rendezvous-takes-from-the-gone`).
+#[test]
+fn an_item_that_meets_a_cancel_is_taken_or_comes_back() {
+    model::check(|| {
+        let ((sender, receiver), stop) = (rendezvous(), CancelToken::new());
+        let pushing = thread::spawn({
+            let stop = stop.clone();
+            move || sender.push_until(7, &stop)
+        });
+        let cancelling = thread::spawn(move || stop.cancel());
+        let taken = receiver.try_pop();
+        let pushed = pushing.join().unwrap();
+        assert_eq!(pushed.is_ok(), taken == Ok(7), "{pushed:?}, {taken:?}");
+        cancelling.join().unwrap();
+    });
+}
+
+/// An item that is left for a consumer whose pop is cancelled at the same time is what the pop returns, or
+/// comes back to its producer.
+///
+/// Fails if an item is left for a consumer that has given up (edit `rendezvous-leaves-for-the-gone`).
+#[test]
+fn an_item_that_meets_a_cancelled_pop_is_not_lost() {
+    model::check(|| {
+        let ((sender, receiver), stop) = (rendezvous(), CancelToken::new());
+        let popping = thread::spawn({
+            let stop = stop.clone();
+            move || receiver.pop_until(&stop)
+        });
+        let cancelling = thread::spawn(move || stop.cancel());
+        let pushed = sender.try_push(7);
+        let popped = popping.join().unwrap();
+        assert_eq!(pushed.is_ok(), popped == Ok(7), "{pushed:?}, {popped:?}");
+        cancelling.join().unwrap();
+    });
+}
+
+/// Closing gives a producer that waits its item back, unless somebody has taken it.
+///
+/// Fails if closing forgets the producers (edit `rendezvous-close-forgets-the-producers`).
+#[test]
+fn closing_gives_the_item_back() {
+    model::check(|| {
+        let (sender, receiver) = rendezvous();
+        let pushing = thread::spawn(move || sender.push_until(7, selvedge::Until::forever()));
+        let taken = receiver.try_pop();
+        receiver.close();
+        let pushed = pushing.join().unwrap().map_err(|back| (back.value, back.error));
+        assert_eq!(pushed, taken.map(drop).map_err(|_| (7, WaitError::Closed)));
+    });
+}
+
+/// Two selections, each with a push and a pop arm of one rendezvous: they meet each other, and neither meets
+/// itself.
+///
+/// Fails if a selection takes its own entry for another's (edit `rendezvous-meets-itself`).
+#[test]
+fn two_selections_meet_each_other() {
+    model::check(|| {
+        let (sender, receiver) = rendezvous();
+        let (sender, receiver) = (Arc::new(sender), Arc::new(receiver));
+        let round = |mine: u32| {
+            let (sender, receiver) = (Arc::clone(&sender), Arc::clone(&receiver));
+            move || {
+                let mut mine = Some(mine);
+                select! {
+                    push(&sender, &mut mine) -> pushed => { pushed.unwrap(); None }
+                    pop(&receiver) -> item => item.ok().zip(mine),
+                }
+            }
+        };
+        let other = thread::spawn(round(1));
+        let met = (round(2)(), other.join().unwrap());
+        assert!(matches!(met, (None, Some((2, 1))) | (Some((1, 2)), None)), "{met:?}");
+    });
+}
+
+/// A selection over a rendezvous and a token: the item of its push arm is taken, or it still has it.
+///
+/// Fails if the item of an arm that lost is not fetched (edit `select-leaves-its-item`).
+#[test]
+fn a_selection_that_gives_up_has_its_item() {
+    model::check(|| {
+        let ((sender, receiver), stop) = (rendezvous(), CancelToken::new());
+        let popping = thread::spawn({
+            let stop = stop.clone();
+            move || {
+                stop.cancel();
+                receiver.try_pop().ok()
+            }
+        });
+        let mut item = Some(7);
+        select! {
+            push(&sender, &mut item) -> _ => {}
+            cancelled(&stop) -> () => {}
+        }
+        let taken = popping.join().unwrap();
+        assert_eq!(taken.xor(item), Some(7));
+    });
+}
