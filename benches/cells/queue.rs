@@ -29,6 +29,7 @@ const SHAPES: [(usize, usize, usize); 14] = [
 
 pub(crate) fn all() -> Vec<Cell> {
     let mut cells: Vec<Cell> = SHAPES.into_iter().map(one_at_a_time).collect();
+    cells.extend([(1, 1), (2, 2), (4, 4)].map(hand_to_hand));
     cells.extend([(1, 1, 128), (2, 2, 128)].map(many_at_a_time));
     cells.push(alone());
     cells.push(turns());
@@ -47,6 +48,20 @@ fn one_at_a_time(shape: (usize, usize, usize)) -> Cell {
         .with("flume", move |n| flow::<Flume>(shape, n))
         .with("crossfire", move |n| flow::<Crossfire>(shape, n))
         .with("Mutex+Condvar", move |n| flow::<Plain>(shape, n));
+    match consumers {
+        1 => cell.with("std", move |n| flow::<Std>(shape, n)),
+        _ => cell,
+    }
+}
+
+/// Through a channel of capacity 0, which not everybody has.
+fn hand_to_hand((producers, consumers): (usize, usize)) -> Cell {
+    let shape = (producers, consumers, 0);
+    let cell = Cell::new("hand to hand", format!("{producers}p{consumers}c, rendezvous"), "item")
+        .with("selvedge", move |n| flow::<Selvedge>(shape, n))
+        .with("crossbeam", move |n| flow::<Crossbeam>(shape, n))
+        .with("kanal", move |n| flow::<Kanal>(shape, n))
+        .with("flume", move |n| flow::<Flume>(shape, n));
     match consumers {
         1 => cell.with("std", move |n| flow::<Std>(shape, n)),
         _ => cell,

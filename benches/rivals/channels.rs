@@ -59,7 +59,11 @@ impl Channel for Selvedge {
     type Receiver = selvedge::queue::Receiver<u64>;
 
     fn ends(capacity: usize, producers: usize, consumers: usize) -> Ends<Self> {
-        clones(selvedge::queue::bounded(capacity), producers, consumers)
+        let ends = match capacity {
+            0 => selvedge::queue::rendezvous(),
+            _ => selvedge::queue::bounded(capacity),
+        };
+        clones(ends, producers, consumers)
     }
 
     fn send(sender: &Self::Sender, item: u64) {

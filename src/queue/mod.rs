@@ -100,6 +100,11 @@ pub(crate) use wait_points::{Items, Room};
 /// Models in `loom-tests/tests/queue.rs`. The ring in the middle is the only unsafe code; its cells are
 /// loom's in the models.
 ///
+/// # Capacity
+/// At least 1; for 0 there is [`rendezvous`]. There is no form without a bound: the ring that makes pushes and
+/// pops cheap is allocated at once, and a queue that takes all that comes only moves the place where the
+/// program runs out of memory. A bound that is never reached costs its memory alone.
+///
 /// # Cost
 /// Bench `queue`; the README has the ratios. Memory: `capacity` items, allocated at once.
 ///

@@ -136,9 +136,7 @@ impl<T> BoundedQueue<T> {
             return Ok(self.and_more(self.pop_until(limit)?, max));
         }
         let items = Items::new(self);
-        limit
-            .called("BoundedQueue::pop_many")
-            .retry(&items, || self.pop_many_in_turn(max, items.turn()))
+        limit.called("BoundedQueue::pop_many").retry(&items, || self.pop_many_in_turn(max, items.turn()))
     }
 
     fn pop_many_in_turn(&self, max: usize, turn: Option<Turn>) -> Result<Vec<T>, TryError> {
