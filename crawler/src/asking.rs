@@ -4,9 +4,10 @@ use selvedge::sync::Arc;
 use url::Url;
 
 use super::canonical::lane;
-use super::engine::{Engine, SITEMAP, redirect};
+use super::engine::{Engine, SITEMAP};
 use super::fetch::{ErrorKind, FetchError, Request, Response};
-use super::frontier::{LaneId, Lead, Step, Turn};
+use super::following::redirect;
+use super::frontier::{LaneId, Lead, PageId, Step, Turn};
 use super::log::Visit;
 use super::record::Record;
 use super::retry::Again;
@@ -65,19 +66,28 @@ impl Engine {
     }
 
     fn add_sitemaps(&self, url: &Url, rules: &Rules) {
-        let usual = [url.join("/sitemap.xml").expect("a path joins any http URL").into()];
         let named = rules.sitemaps();
-        for text in if named.is_empty() { &usual[..] } else { named } {
-            if let Some(map) = self.resolve(url, text) {
-                self.add_sitemap(&map);
-            }
+        if named.is_empty() {
+            // If it is not there, nobody has said that it is.
+            self.seed_sitemap(&url.join("/sitemap.xml").expect("a path joins any http URL"));
+        }
+        for map in named.iter().filter_map(|text| self.resolve(url, text)) {
+            self.add_sitemap(&robots_url(url), &map);
+        }
+    }
+
+    /// Adds a sitemap that a robots.txt or another sitemap names.
+    pub(super) fn add_sitemap(&self, from: &Url, map: &Url) {
+        if let Some(id) = self.seed_sitemap(map) {
+            self.log.lock().sitemaps.push((from.as_str().into(), id));
         }
     }
 
     /// Adds a sitemap, as near as the start: what it lists is a link away.
-    pub(super) fn add_sitemap(&self, map: &Url) {
+    fn seed_sitemap(&self, map: &Url) -> Option<PageId> {
         let (url, lane) = (map.as_str(), lane(map));
-        self.frontier.seed(&Lead { url, lane, step: Step::Link, label: "", rank: SITEMAP, skip: None });
+        let step = Step::Link;
+        self.frontier.seed(&Lead { url, lane, step, label: "", rank: SITEMAP, skip: None, again: false })
     }
 
     fn robots_txt(&self, url: &Url) -> Result<Response, FetchError> {
@@ -87,6 +97,7 @@ impl Engine {
             let headers = self.headers_for(&url);
             let request = Request { cap: robots::CAP, truncate: true, ..self.request(&url, &headers) };
             let response = self.fetch(&request)?;
+            self.keep_cookies(&url, &response);
             match redirect(&response).and_then(|to| self.resolve(&url, to)) {
                 Some(to) => url = to,
                 None => return Ok(response),

@@ -9,10 +9,12 @@ use selvedge::{BoundedQueue, CancelToken};
 use url::Url;
 
 use super::canonical::{is_http, lane};
+use super::cookies::Cookies;
 use super::credentials::{Credentials, without_login};
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
+use super::following::{Turned, redirect};
 use super::frontier::{Frontier, LaneId, Lead, Limits, PageId, Skip, Step, Turn};
-use super::html::Found;
+use super::html::{Found, Kind};
 use super::log::{Log, Visit};
 use super::record::{Progress, Record, Visited};
 use super::retry::Again;
@@ -22,14 +24,22 @@ use super::settings::Settings;
 use crate::panics::{self, FirstPanic, Held, Payload};
 
 /// How much is wanted of a page. Only to know whether it is there; the same, and asking in the least
-/// expensive way has failed; its links; its URLs.
+/// expensive way has failed; what a style sheet names; a page's links; a sitemap's URLs.
 pub(super) const LEAF: u8 = 0;
 pub(super) const LEAF_GET: u8 = 1;
-pub(super) const PAGE: u8 = 2;
-pub(super) const SITEMAP: u8 = 3;
+pub(super) const SHEET: u8 = 2;
+pub(super) const PAGE: u8 = 3;
+pub(super) const SITEMAP: u8 = 4;
 
 /// What a sitemap may hold, by its standard.
-const SITEMAP_CAP: u64 = 50 << 20;
+pub(super) const SITEMAP_CAP: u64 = 50 << 20;
+
+/// What is known of a request that was made.
+pub(super) struct Made {
+    pub(super) took: Duration,
+    /// How often its origin's cookies had changed when it was made.
+    pub(super) cookies: u32,
+}
 
 /// Called for each page.
 pub(super) type OnPage = Held<Box<dyn Fn(&Visited) + Send + Sync>>;
@@ -61,6 +71,11 @@ pub(super) struct Engine {
     pub(super) frontier: Frontier<Record>,
     pub(super) scope: Scope,
     pub(super) credentials: Credentials,
+    pub(super) cookies: Cookies,
+    /// Pages that led elsewhere.
+    pub(super) turned: Mutex<HashMap<Arc<str>, Turned>>,
+    /// How often in a row hosts have answered that it is too much.
+    pub(super) too_much: Mutex<HashMap<LaneId, u32>>,
     /// What is known of the hosts that a page was taken of.
     pub(super) hosts: RwLock<HashMap<LaneId, Arc<Rules>>>,
     /// Where the start's redirects have led so far.
@@ -74,6 +89,7 @@ pub(super) struct Engine {
     /// The first panic of a callback.
     pub(super) panic: Mutex<Panicked>,
     nothing: Vec<String>,
+    sheets: Vec<String>,
 }
 
 impl Engine {
@@ -96,6 +112,9 @@ impl Engine {
             frontier: Frontier::new(limits, token.clock()),
             scope: Scope::new(settings.scope.clone()),
             credentials: Credentials::default(),
+            cookies: Cookies::default(),
+            turned: Mutex::default(),
+            too_much: Mutex::default(),
             hosts: RwLock::new(HashMap::new()),
             front: Mutex::new(None),
             log: Mutex::new(Log::default()),
@@ -103,6 +122,7 @@ impl Engine {
             begun_here: time::now(),
             panic: Mutex::default(),
             nothing: vec!["-".to_owned()],
+            sheets: vec!["text/css".to_owned()],
             settings: Arc::clone(settings),
             fetch: Arc::clone(fetch),
             robots: Arc::clone(robots),
@@ -124,6 +144,7 @@ impl Engine {
             label: "",
             rank: PAGE,
             skip: None,
+            again: false,
         };
         *self.front.lock() = self.frontier.seed(&lead);
     }
@@ -159,18 +180,21 @@ impl Engine {
                 self.log.lock().unreadable(lane(&url), why);
                 turn.skip(Skip::RobotsUnreadable);
             }
-            Some(rules) if rules.allow(&url) => self.visit(turn, &url, worker),
-            Some(_) => turn.skip(Skip::Robots),
+            Some(rules) if !rules.allow(&url) => turn.skip(Skip::Robots),
+            Some(_) if self.is_given_up(turn.lane) => self.give_up(turn),
+            Some(_) => self.visit(turn, &url, worker),
         }
     }
 
     /// Makes the request for a page, and decides what comes of it.
     fn visit(&self, mut turn: Turn<'_, Record>, url: &Url, worker: usize) {
+        let cookies = self.cookies.version(url);
         let headers = self.headers_for(url);
         let request = self.request(url, &headers);
         let request = match turn.rank {
             LEAF => Request { method: Method::Head, types: &self.nothing, ..request },
             LEAF_GET => Request { types: &self.nothing, ..request },
+            SHEET => Request { types: &self.sheets, cap: self.settings.request.body_cap, ..request },
             PAGE => Request {
                 types: &self.settings.request.types,
                 cap: self.settings.request.body_cap,
@@ -188,6 +212,12 @@ impl Engine {
             // It may have been cut short by the stop, which says nothing about the page.
             return turn.put_back();
         }
+        if let Ok(response) = &answer {
+            self.keep_cookies(url, response);
+        }
+        if self.note_too_much(turn.lane, &answer) {
+            return self.give_up(turn);
+        }
         if request.method == Method::Head && is_no_word(&answer) {
             return turn.put_back_for(LEAF_GET);
         }
@@ -199,12 +229,24 @@ impl Engine {
             }
             Again::No => {}
         }
-        self.read(turn, url, answer, ended.saturating_sub(started));
+        self.read(turn, url, answer, Made { took: ended.saturating_sub(started), cookies });
+    }
+
+    pub(super) fn keep_cookies(&self, url: &Url, response: &Response) {
+        let set = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+        self.cookies.keep(url, set.map(|(_, value)| value.as_str()));
     }
 
     /// The headers that the origin of `url` is to be told.
     pub(super) fn headers_for(&self, url: &Url) -> Vec<(String, String)> {
-        self.credentials.headers_for(&self.settings.request.headers, url)
+        let mut headers = self.credentials.headers_for(&self.settings.request.headers, url);
+        if let Some(cookies) = self.cookies.header(url) {
+            match headers.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("cookie")) {
+                Some((_, given)) => *given = format!("{given}; {cookies}"),
+                None => headers.push(("Cookie".to_owned(), cookies)),
+            }
+        }
+        headers
     }
 
     /// A GET of whatever is there, of which nothing is read.
@@ -235,7 +277,8 @@ impl Engine {
     }
 
     /// Reads an answer that stands.
-    fn read(&self, turn: Turn<'_, Record>, url: &Url, answer: Result<Response, FetchError>, took: Duration) {
+    fn read(&self, turn: Turn<'_, Record>, url: &Url, answer: Result<Response, FetchError>, made: Made) {
+        let took = made.took;
         let response = match answer {
             Ok(response) => response,
             Err(error) => {
@@ -245,7 +288,7 @@ impl Engine {
         };
         if let Some(location) = redirect(&response) {
             return match self.resolve(url, location) {
-                Some(to) => self.follow(turn, &response, to, took),
+                Some(to) => self.follow(turn, &response, to, made),
                 None => {
                     let text = format!("its Location is {:?}", without_login(location));
                     let error = FetchError::new(ErrorKind::RedirectToNowhere, text);
@@ -255,8 +298,13 @@ impl Engine {
                 }
             };
         }
+        let is_front = *self.front.lock() == Some(turn.page);
+        if is_front && turn.rank == PAGE && is_sitemap(&response, url) {
+            return turn.put_back_for(SITEMAP);
+        }
         let links = match (&response.body, turn.rank) {
             (Body::Read(body), PAGE) => self.links(turn.page, body, &response, url),
+            (Body::Read(body), SHEET) => self.sheet(turn.page, body, &response, url),
             (Body::Read(body), SITEMAP) => self.sitemap(body, &response, url),
             _ => Vec::new(),
         };
@@ -264,31 +312,8 @@ impl Engine {
         self.settle(turn, record, links);
     }
 
-    /// Settles a page that leads elsewhere. A start that moves house (to https, to www) takes the crawl
-    /// along.
-    fn follow(&self, turn: Turn<'_, Record>, response: &Response, to: Url, took: Duration) {
-        let is_front = *self.front.lock() == Some(turn.page);
-        if is_front {
-            self.scope.add_host(&to);
-        }
-        let record = Record::answered(response, turn.rank, took, turn.tries);
-        // A page of ours that leads out may lead to a dead one, which is then looked at like a link that
-        // does.
-        let (rank, skip) = match self.scope.allows(&to) {
-            true => (turn.rank, None),
-            false => (LEAF, (!self.settings.external).then_some(Skip::OutOfScope)),
-        };
-        let (id, url, depth) = (turn.page, Arc::clone(&turn.url), turn.distance.depth);
-        let lead = Lead { url: to.as_str(), lane: lane(&to), step: Step::Redirect, label: "", rank, skip };
-        let next = turn.finish(record.clone(), [lead]);
-        if is_front {
-            *self.front.lock() = next.first().copied().flatten();
-        }
-        self.tell(Visited { id, url, depth, record, links: 0 });
-    }
-
     /// Settles a page with its links.
-    fn settle(&self, turn: Turn<'_, Record>, record: Record, links: Vec<Found>) {
+    pub(super) fn settle(&self, turn: Turn<'_, Record>, record: Record, links: Vec<Found>) {
         let (id, url, depth) = (turn.page, Arc::clone(&turn.url), turn.distance.depth);
         let leads = links.iter().filter_map(|found| self.lead(found));
         // The place at the host is free from here on; what follows may take its time.
@@ -299,20 +324,21 @@ impl Engine {
     fn lead<'a>(&self, found: &'a Found) -> Option<Lead<'a>> {
         let Settings { external, assets, .. } = *self.settings;
         let in_scope = self.scope.allows(&found.url);
-        let (rank, skip) = match (found.is_asset, in_scope) {
-            (true, _) if !assets => return None,
-            (true, false) if !external => return None,
-            (true, _) => (LEAF, None),
-            (false, true) => (PAGE, None),
-            (false, false) if external => (LEAF, None),
-            (false, false) => (LEAF, Some(Skip::OutOfScope)),
+        let (rank, skip) = match (found.kind, in_scope) {
+            (Kind::Page, true) => (PAGE, None),
+            (Kind::Page, false) if external => (LEAF, None),
+            (Kind::Page, false) => (LEAF, Some(Skip::OutOfScope)),
+            (_, _) if !assets => return None,
+            (_, false) if !external => return None,
+            (Kind::Sheet, true) => (SHEET, None),
+            (_, _) => (LEAF, None),
         };
         let (url, lane) = (found.url.as_str(), lane(&found.url));
-        Some(Lead { url, lane, step: Step::Link, label: &found.text, rank, skip })
+        Some(Lead { url, lane, step: Step::Link, label: &found.text, rank, skip, again: false })
     }
 
     /// Tells callbacks and the iterator. Nothing is held here: not the page, no place at a host, no lock.
-    fn tell(&self, visited: Visited) {
+    pub(super) fn tell(&self, visited: Visited) {
         if visited.record.is_error() {
             self.log.lock().errors += 1;
         }
@@ -352,9 +378,12 @@ impl Engine {
     }
 }
 
-/// Where an answer leads, if it does.
-pub(super) fn redirect(response: &Response) -> Option<&str> {
-    (300..400).contains(&response.status).then(|| response.get("location")).flatten()
+/// True of an answer that is not read as a page and may be a sitemap.
+fn is_sitemap(response: &Response, url: &Url) -> bool {
+    let mime = response.mime().unwrap_or_default().to_ascii_lowercase();
+    let is_xml = matches!(&*mime, "application/xml" | "text/xml" | "application/gzip" | "application/x-gzip");
+    let is_named = [".xml", ".xml.gz"].iter().any(|end| url.path().ends_with(end));
+    response.status == 200 && response.body == Body::Unread && (is_xml || is_named)
 }
 
 /// True if an answer to a HEAD does not say what a GET would come to: some servers know no HEAD, and some

@@ -12,11 +12,16 @@ use super::report::{Ended, Report};
 
 /// Where a link gets you in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fate {
     /// There is something.
     Alive,
     /// There is nothing.
     Dead(Death),
+    /// There is a server, and what it says leaves open whether a person would find something: an answer that
+    /// this crawler does not understand, or that it is asked too much, or that it wants no programs (429,
+    /// 999).
+    Uncertain(Death),
     /// Nobody looked: skipped, out of scope, or the crawl was cut short.
     Unknown,
 }
@@ -100,10 +105,17 @@ impl Report {
     fn end(&self, id: PageId, outcome: Outcome) -> Fate {
         let Some(record) = &self.page(id).record else { return Fate::Unknown };
         match outcome {
-            Outcome::Refused => Fate::Dead(Death::Status(record.status.unwrap_or_default())),
+            Outcome::Refused => match record.status.unwrap_or_default() {
+                status @ (429 | 999) => Fate::Uncertain(Death::Status(status)),
+                status => Fate::Dead(Death::Status(status)),
+            },
             Outcome::Failed(kind) => {
                 let detail = record.detail.as_deref().unwrap_or_default().to_owned();
-                Fate::Dead(Death::Failed { kind, detail })
+                let death = Death::Failed { kind, detail };
+                match kind {
+                    ErrorKind::NotUnderstood | ErrorKind::GivenUp => Fate::Uncertain(death),
+                    _ => Fate::Dead(death),
+                }
             }
             _ => Fate::Alive,
         }
@@ -112,28 +124,49 @@ impl Report {
     /// Every link that is dead: as written on a page, so that its owner can find and mend it. The page at the
     /// end of a redirect is not listed for itself unless something links to it.
     pub fn dead_links(&self) -> Vec<DeadLink> {
-        let mut dead = Vec::new();
-        for id in 0..self.pages.len() as PageId {
-            let (via, fate) = self.fate(id);
-            let Fate::Dead(death) = fate else { continue };
-            let linked_from = self.linkers(id);
-            if id == 0 || !linked_from.is_empty() {
-                let via = via.iter().map(|&id| self.page(id).url.to_string()).collect();
-                dead.push(DeadLink { url: self.page(id).url.to_string(), via, death, linked_from });
-            }
-        }
+        let mut dead = self.links_that(|fate| match fate {
+            Fate::Dead(death) => Some(death),
+            _ => None,
+        });
+        dead.extend(self.not_urls());
+        dead
+    }
+
+    /// Every link of which it is [uncertain](Fate::Uncertain) whether it is dead; told as the dead ones are.
+    pub fn uncertain_links(&self) -> Vec<DeadLink> {
+        self.links_that(|fate| match fate {
+            Fate::Uncertain(death) => Some(death),
+            _ => None,
+        })
+    }
+
+    /// The links that are no URL.
+    pub(super) fn not_urls(&self) -> impl Iterator<Item = DeadLink> {
         let mut broken: BTreeMap<&str, Vec<LinkedFrom>> = BTreeMap::new();
         for (page, text) in self.broken() {
             let page = self.page(page).url.to_string();
             broken.entry(text).or_default().push(LinkedFrom { page, text: String::new() });
         }
-        dead.extend(broken.into_iter().map(|(url, linked_from)| DeadLink {
+        broken.into_iter().map(|(url, linked_from)| DeadLink {
             url: url.to_owned(),
             via: Vec::new(),
             death: Death::NotAUrl,
             linked_from,
-        }));
-        dead
+        })
+    }
+
+    fn links_that(&self, are: impl Fn(Fate) -> Option<Death>) -> Vec<DeadLink> {
+        let mut links = Vec::new();
+        for id in 0..self.pages.len() as PageId {
+            let (via, fate) = self.fate(id);
+            let Some(death) = are(fate) else { continue };
+            let linked_from = self.linkers(id);
+            if id == 0 || !linked_from.is_empty() {
+                let via = via.iter().map(|&id| self.page(id).url.to_string()).collect();
+                links.push(DeadLink { url: self.page(id).url.to_string(), via, death, linked_from });
+            }
+        }
+        links
     }
 
     /// Why nothing was looked at although the crawl is complete: the start may not be asked for, leads out of
@@ -150,6 +183,10 @@ impl Report {
         let mime = || page.record.as_ref()?.mime.as_deref();
         match (&fate, page.state, page.outcome()) {
             (Fate::Dead(_), ..) => None,
+            (Fate::Uncertain(death), ..) => {
+                let detail = death.detail().map_or(String::new(), |detail| format!(" ({detail})"));
+                Some(format!("{url}: {death}{detail}"))
+            }
             (_, State::Skipped(Skip::Robots), _) => Some(format!("robots.txt says no to {url}")),
             (_, State::Skipped(Skip::RobotsUnreadable), _) => {
                 let why = self.log.unreadable_robots.iter().find(|(host, _)| url.starts_with(host.as_str()));
@@ -166,12 +203,14 @@ impl Report {
         }
     }
 
-    fn linkers(&self, id: PageId) -> Vec<LinkedFrom> {
+    pub(super) fn linkers(&self, id: PageId) -> Vec<LinkedFrom> {
         let named = |link: super::report::Link<'_>| LinkedFrom {
             page: self.page(link.page).url.to_string(),
             text: link.text.to_owned(),
         };
-        self.linked_from(id).map(named).collect()
+        let maps = self.log.sitemaps.iter().filter(|(_, map)| *map == id);
+        let maps = maps.map(|(from, _)| LinkedFrom { page: from.to_string(), text: "(sitemap)".to_owned() });
+        self.linked_from(id).map(named).chain(maps).collect()
     }
 
     /// How many links are dead. A start that is dead counts as one.

@@ -116,6 +116,8 @@ pub enum ErrorKind {
     NotUnderstood,
     /// A redirect whose `Location` is no http URL.
     RedirectToNowhere,
+    /// Its host has said too often that it is too much, so it was not asked.
+    GivenUp,
     /// The fetcher panicked.
     Panicked,
     /// The crawl was stopped first. Says nothing about the page.
@@ -218,6 +220,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Tls => "TLS",
             ErrorKind::NotUnderstood => "not understood",
             ErrorKind::RedirectToNowhere => "redirect to nowhere",
+            ErrorKind::GivenUp => "host given up",
             ErrorKind::Panicked => "the fetcher panicked",
             ErrorKind::Stopped => "stopped",
         })

@@ -15,6 +15,7 @@ use url::Url;
 
 use super::canonical::{Canonical, is_http};
 use super::credentials::without_login;
+use super::css::{self, Named};
 
 /// Characters of a link's text that are kept.
 const TEXT: usize = 80;
@@ -37,8 +38,18 @@ pub(super) struct Links {
 pub(super) struct Found {
     pub(super) url: Url,
     pub(super) text: String,
-    /// A picture, a script, a style sheet: part of the page, and with no links of its own.
-    pub(super) is_asset: bool,
+    pub(super) kind: Kind,
+}
+
+/// What is at the other end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// A page, or whatever else stands for itself.
+    Page,
+    /// A picture, a script: part of the page, and with no links of its own.
+    Asset,
+    /// A style sheet: part of the page, and it names others.
+    Sheet,
 }
 
 impl Links {
@@ -55,8 +66,17 @@ impl Links {
         tokenizer.end();
         let state = tokenizer.sink.state.into_inner();
         let base = state.base.as_deref().and_then(|href| page.join(href.trim()).ok());
+        // As the standard has it: nothing can be said relative to those.
+        let base = base.filter(|base| !matches!(base.scheme(), "data" | "javascript"));
         let resolver = Resolver { base: base.as_ref().unwrap_or(page), encoding, canonical };
         resolver.resolve_all(state.raw)
+    }
+
+    /// Reads the style sheet that came from `sheet`.
+    pub(super) fn of_sheet(css: &str, sheet: &Url, canonical: &Canonical) -> Self {
+        let mut state = State::default();
+        state.add_css(css);
+        Resolver { base: sheet, encoding: UTF_8, canonical }.resolve_all(state.raw)
     }
 }
 
@@ -68,16 +88,19 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn resolve_all(&self, raw: Vec<Raw>) -> Links {
-        let mut seen: HashSet<(String, bool)> = HashSet::new();
+        let mut seen: HashSet<(String, Kind)> = HashSet::new();
         let mut links = Links::default();
-        for Raw { href, text, is_asset } in raw {
+        for Raw { href, text, kind } in raw {
             match self.resolve(href.trim(), &mut links.logins) {
-                Ok(url) if !seen.insert((url.to_string(), is_asset)) => {}
+                Ok(url) if !seen.insert((url.to_string(), kind)) => {}
                 Ok(url) if is_http(&url) => {
-                    links.found.push(Found { url, text: clipped(&text), is_asset });
+                    links.found.push(Found { url, text: clipped(&text), kind });
                 }
+                Ok(url) if is_typo(url.scheme()) => links.broken.push(without_login(&href)),
+                // Data is there as soon as the page is.
+                Ok(url) if kind != Kind::Page && url.scheme() == "data" => {}
                 Ok(url) => links.not_http.push(without_login(url.as_str())),
-                Err(_) if seen.insert((href.clone(), is_asset)) => links.broken.push(without_login(&href)),
+                Err(_) if seen.insert((href.clone(), kind)) => links.broken.push(without_login(&href)),
                 Err(_) => {}
             }
         }
@@ -95,6 +118,18 @@ impl Resolver<'_> {
         }
         Ok(self.canonical.of(url))
     }
+}
+
+/// True if a scheme is one slip of the hand from `http` or `https`.
+fn is_typo(scheme: &str) -> bool {
+    ["http", "https"].iter().any(|meant| {
+        let (a, b) = (scheme.as_bytes(), meant.as_bytes());
+        let front = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+        let back = a[front..].iter().rev().zip(b[front..].iter().rev()).take_while(|(a, b)| a == b).count();
+        let (a, b) = (&a[front..a.len() - back], &b[front..b.len() - back]);
+        // A letter too many, too few or wrong, or two that have changed places.
+        a.len().max(b.len()) == 1 || (a.len() == 2 && b.len() == 2 && a[0] == b[1] && a[1] == b[0])
+    })
 }
 
 /// A text in one line, not too long.
@@ -120,7 +155,7 @@ fn clipped(text: &str) -> String {
 struct Raw {
     href: String,
     text: String,
-    is_asset: bool,
+    kind: Kind,
 }
 
 /// Collects links from tokens.
@@ -135,6 +170,8 @@ struct State {
     raw: Vec<Raw>,
     /// The link whose text is being read.
     open: Option<usize>,
+    /// The style sheet that is being read.
+    style: Option<String>,
 }
 
 impl TokenSink for Reader {
@@ -148,6 +185,10 @@ impl TokenSink for Reader {
                 return raw_text(&tag);
             }
             Token::TagToken(tag) if &*tag.name == "a" => state.open = None,
+            Token::TagToken(tag) if &*tag.name == "style" => {
+                let css = state.style.take().unwrap_or_default();
+                state.add_css(&css);
+            }
             Token::CharacterTokens(text) => state.say(&text),
             _ => {}
         }
@@ -160,34 +201,75 @@ impl State {
         let of = |name: &str| attribute(tag, name);
         match &*tag.name {
             "base" if self.base.is_none() => self.base = of("href"),
-            "a" => {
-                self.open = of("href").map(|href| self.push(href, String::new(), false));
-            }
-            "area" => self.add(of("href"), of("alt"), false),
-            "iframe" | "frame" => self.add(of("src"), of("title"), false),
+            "a" => self.open = of("href").map(|href| self.push(href, String::new(), Kind::Page)),
+            "area" => self.add(of("href"), of("alt"), Kind::Page),
+            "iframe" | "frame" => self.add(of("src"), of("title"), Kind::Page),
             "img" => {
                 self.say(&of("alt").unwrap_or_default());
-                self.add(of("src"), of("alt"), true);
+                self.add(of("src"), of("alt"), Kind::Asset);
             }
-            "script" | "source" | "video" | "audio" | "embed" => self.add(of("src"), None, true),
-            "link" => self.add(of("href").filter(|_| is_part(tag)), None, true),
-            "meta" => self.add(refresh(tag), Some("(refresh)".to_owned()), false),
+            "script" | "source" | "video" | "audio" | "embed" | "track" => {
+                self.add(of("src"), None, Kind::Asset)
+            }
+            "input" if of("type").is_some_and(|of| of.eq_ignore_ascii_case("image")) => {
+                self.add(of("src"), of("alt"), Kind::Asset);
+            }
+            "object" => self.add(of("data"), None, Kind::Asset),
+            // Of a drawing. What begins with `#` is in the page itself.
+            "image" | "use" | "feimage" => {
+                let href = of("href").or_else(|| of("xlink:href"));
+                self.add(href.filter(|href| !href.starts_with('#')), None, Kind::Asset);
+            }
+            "link" => {
+                if let Some((kind, rel)) = relation(tag) {
+                    self.add(of("href"), Some(format!("({rel})")), kind);
+                }
+            }
+            "meta" => self.add(refresh(tag), Some("(refresh)".to_owned()), Kind::Page),
+            "style" => self.style = Some(String::new()),
             _ => {}
         }
+        self.parts(tag);
     }
 
-    fn add(&mut self, href: Option<String>, text: Option<String>, is_asset: bool) {
-        if let Some(href) = href {
-            self.push(href, text.unwrap_or_default(), is_asset);
+    /// What several elements may be shown with.
+    fn parts(&mut self, tag: &Tag) {
+        let of = |name: &str| attribute(tag, name);
+        if matches!(&*tag.name, "img" | "source") {
+            for url in of("srcset").iter().flat_map(|set| sources(set)) {
+                self.push(url.to_owned(), String::new(), Kind::Asset);
+            }
+        }
+        self.add(of("poster").filter(|_| &*tag.name == "video"), None, Kind::Asset);
+        let has_background = matches!(&*tag.name, "body" | "table" | "td" | "th");
+        self.add(of("background").filter(|_| has_background), None, Kind::Asset);
+        if let Some(css) = of("style") {
+            self.add_css(&css);
         }
     }
 
-    fn push(&mut self, href: String, text: String, is_asset: bool) -> usize {
-        self.raw.push(Raw { href, text, is_asset });
+    fn add_css(&mut self, css: &str) {
+        for Named { url, is_sheet } in css::urls(css).into_iter().filter(|named| !named.url.starts_with('#'))
+        {
+            self.push(url, "(css)".to_owned(), if is_sheet { Kind::Sheet } else { Kind::Asset });
+        }
+    }
+
+    fn add(&mut self, href: Option<String>, text: Option<String>, kind: Kind) {
+        if let Some(href) = href {
+            self.push(href, text.unwrap_or_default(), kind);
+        }
+    }
+
+    fn push(&mut self, href: String, text: String, kind: Kind) -> usize {
+        self.raw.push(Raw { href, text, kind });
         self.raw.len() - 1
     }
 
     fn say(&mut self, text: &str) {
+        if let Some(style) = &mut self.style {
+            style.push_str(text);
+        }
         if let Some(open) = self.open
             && self.raw[open].text.len() < 4 * TEXT
         {
@@ -212,16 +294,54 @@ fn attribute(tag: &Tag, name: &str) -> Option<String> {
     tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|found| found.value.to_string())
 }
 
-/// Whether a `<link>` names something that the page is shown with.
-fn is_part(tag: &Tag) -> bool {
-    let rel = attribute(tag, "rel").unwrap_or_default().to_ascii_lowercase();
-    rel.split_whitespace().any(|word| matches!(word, "stylesheet" | "icon" | "manifest" | "modulepreload"))
+/// The URLs in a `srcset`, as the standard splits it: a comma ends a candidate only at its end, or after its
+/// width.
+fn sources(set: &str) -> Vec<&str> {
+    let mut rest = set;
+    let mut urls = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == ',');
+        let end = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
+        if end == 0 {
+            return urls;
+        }
+        let (url, after) = rest.split_at(end);
+        let bare = url.trim_end_matches(',');
+        urls.push(bare);
+        rest = match bare.len() < url.len() {
+            true => after,
+            false => after.split_once(',').map_or("", |(_, rest)| rest),
+        };
+    }
+}
+
+/// What a `<link>` leads to, and in which relation; `None` if it is no more than a hint.
+fn relation(tag: &Tag) -> Option<(Kind, String)> {
+    let rel = attribute(tag, "rel")?.to_ascii_lowercase();
+    let kind_of = |word: &str| match word {
+        "stylesheet" => Some(Kind::Sheet),
+        "icon" | "apple-touch-icon" | "mask-icon" | "manifest" | "modulepreload" | "preload" => {
+            Some(Kind::Asset)
+        }
+        "canonical" | "next" | "prev" | "previous" | "first" | "last" | "up" | "start" | "contents"
+        | "index" | "alternate" | "license" | "search" | "author" | "help" | "shortlink" | "amphtml"
+        | "privacy-policy" | "terms-of-service" => Some(Kind::Page),
+        _ => None,
+    };
+    let kinds = rel.split_ascii_whitespace().filter_map(|word| Some((kind_of(word)?, word)));
+    // Of an alternate style sheet the sheet is what it is.
+    let (kind, word) = kinds.max_by_key(|(kind, _)| *kind == Kind::Sheet)?;
+    Some((kind, word.to_owned()))
 }
 
 /// Where a page sends its reader by itself.
 fn refresh(tag: &Tag) -> Option<String> {
     attribute(tag, "http-equiv").filter(|name| name.eq_ignore_ascii_case("refresh"))?;
-    let content = attribute(tag, "content")?;
+    refresh_target(&attribute(tag, "content")?)
+}
+
+/// The URL in a refresh, in an element or in a header.
+pub(super) fn refresh_target(content: &str) -> Option<String> {
     let (_, rest) = content.split_once([';', ','])?;
     let rest = rest.trim();
     let url = match rest.get(..3).filter(|word| word.eq_ignore_ascii_case("url")) {

@@ -8,7 +8,12 @@ fn links(html: &str) -> Links {
 }
 
 fn urls(html: &str) -> Vec<String> {
-    links(html).found.iter().filter(|found| !found.is_asset).map(|found| found.url.to_string()).collect()
+    links(html)
+        .found
+        .iter()
+        .filter(|found| found.kind == Kind::Page)
+        .map(|found| found.url.to_string())
+        .collect()
 }
 
 fn texts(html: &str) -> Vec<String> {
@@ -84,8 +89,17 @@ fn parts_of_a_page_are_told_from_its_links() {
     let html =
         "<img src=a.png><script src=b.js></script><link rel=stylesheet href=c.css><link rel=next href=d>";
     let found = links(html).found;
-    assert_eq!(found.len(), 3);
-    assert!(found.iter().all(|found| found.is_asset));
+    let kinds: Vec<_> = found.iter().map(|found| found.kind).collect();
+    assert_eq!(kinds, [Kind::Asset, Kind::Asset, Kind::Sheet, Kind::Page]);
+    assert_eq!(found[3].text, "(next)");
+}
+
+#[test]
+fn a_scheme_that_is_a_slip_is_told_from_those_that_exist() {
+    let html =
+        ["htp:x", "hhttps://a/", "https//", "htpps:x", "ttps:x", "mailto:a@b", "ftp://a/", "tel:1", "ws:x"];
+    let html: String = html.iter().map(|href| format!("<a href='{href}'>")).collect();
+    assert_eq!(links(&html).broken, ["htp:x", "hhttps://a/", "htpps:x", "ttps:x"]);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
+use flate2::read::{DeflateDecoder, ZlibDecoder};
+use percent_encoding::{CONTROLS, percent_encode};
 use ureq::http::Response as Answer;
 use ureq::http::header::HeaderMap;
 use ureq::unversioned::transport::DefaultConnector;
@@ -79,10 +81,40 @@ impl Http {
     }
 }
 
-/// What is neither ASCII nor UTF-8 in a header is replaced: some servers send a `Location` so.
+/// What is neither ASCII nor UTF-8 in a header is replaced; in a `Location` it is bytes of a URL, as browsers
+/// take it.
 fn headers(map: &HeaderMap) -> Vec<(String, String)> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    map.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
+    let text = |name: &str, bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) if name == "location" => percent_encode(bytes, CONTROLS).to_string(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    };
+    map.iter().map(|(name, value)| (name.to_string(), text(name.as_str(), value.as_bytes()))).collect()
+}
+
+/// Unpacks what the client does not: a body is read as it is, or not at all.
+fn unpacked(body: Body, encoding: &str, cap: u64) -> Result<Body, FetchError> {
+    let Body::Read(bytes) = body else { return Ok(body) };
+    match encoding.trim().to_ascii_lowercase().as_str() {
+        // The client has unpacked the second.
+        "" | "gzip" | "x-gzip" | "identity" => Ok(Body::Read(bytes)),
+        // By the standard with zlib's frame; some servers leave that out.
+        "deflate" => {
+            let zlib = all_of(ZlibDecoder::new(&bytes[..]), cap);
+            zlib.or_else(|_| all_of(DeflateDecoder::new(&bytes[..]), cap))
+                .map_err(|error| FetchError::new(ErrorKind::NotUnderstood, format!("deflate: {error}")))
+        }
+        other => {
+            let text = format!("Content-Encoding {other:?}, which was not asked for");
+            Err(FetchError::new(ErrorKind::NotUnderstood, text))
+        }
+    }
+}
+
+fn all_of(from: impl Read, cap: u64) -> io::Result<Body> {
+    let mut all = Vec::new();
+    from.take(cap + 1).read_to_end(&mut all)?;
+    Ok(if all.len() as u64 > cap { Body::TooLarge(cap) } else { Body::Read(all) })
 }
 
 fn read(body: &mut Stream, request: &Request<'_>) -> Result<Body, ureq::Error> {
@@ -108,11 +140,14 @@ fn read(body: &mut Stream, request: &Request<'_>) -> Result<Body, ureq::Error> {
 
 impl Fetch for Http {
     fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
-        self.try_fetch(request).map_err(|error| {
+        let mut response = self.try_fetch(request).map_err(|error| {
             // A request that ends after the crawl was stopped may have been cut short by that.
             let kind = if request.token.is_cancelled() { ErrorKind::Stopped } else { kind(&error) };
             FetchError::new(kind, error.to_string())
-        })
+        })?;
+        let encoding = response.get("content-encoding").unwrap_or_default().to_owned();
+        response.body = unpacked(response.body, &encoding, request.cap)?;
+        Ok(response)
     }
 }
 

@@ -19,9 +19,9 @@
 //! |---|---|
 //! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
-//! | `engine`, `asking`, `reading`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
-//! | `fetch`, `http`, `resolver`, `memory`, `credentials` | one request: the trait, over HTTP, out of memory, and who is told what |
-//! | `html`, `text`, `sitemap`, `robots` | what the answers say |
+//! | `engine`, `asking`, `reading`, `following`, `too_much`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
+//! | `fetch`, `http`, `resolver`, `memory`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, and who is told what |
+//! | `html`, `css`, `text`, `sitemap`, `robots` | what the answers say |
 //! | `record`, `log`, `report`, `fate` | what was found, and the questions one asks of it |
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
@@ -37,11 +37,14 @@
 mod asking;
 mod builder;
 mod canonical;
+mod cookies;
 mod crawler;
 mod credentials;
+mod css;
 mod engine;
 mod fate;
 mod fetch;
+mod following;
 mod frontier;
 mod html;
 mod http;
@@ -60,6 +63,7 @@ mod settings;
 mod show;
 mod sitemap;
 mod text;
+mod too_much;
 
 pub use builder::{BuildError, Builder};
 pub use canonical::{Canonical, TrailingSlash};

@@ -46,8 +46,12 @@ pub(super) struct Log {
     pub(super) visits: Vec<Visit>,
     pub(super) samples: Samples,
     pub(super) errors: usize,
+    /// Pages that an earlier crawl had fetched.
+    pub(super) earlier: usize,
     pub(super) not_http: BTreeSet<String>,
     pub(super) broken: Vec<(PageId, Box<str>)>,
+    /// Sitemaps that a robots.txt or another sitemap names, and which.
+    pub(super) sitemaps: Vec<(Box<str>, PageId)>,
     /// Hosts whose robots.txt could not be read, and why.
     pub(super) unreadable_robots: BTreeMap<String, String>,
 }

@@ -5,19 +5,34 @@ use std::time::Duration;
 use selvedge::sync::{Arc, lazy_static};
 use url::Url;
 
-use super::engine::{Engine, LEAF_GET, SITEMAP};
+use super::engine::{Engine, PAGE, SITEMAP, SITEMAP_CAP};
 use super::fetch::{Body, FetchError, Response};
+use super::following::redirect;
 use super::frontier::PageId;
-use super::html::{Found, Links};
+use super::html::{Found, Kind, Links, refresh_target};
 use super::record::{Outcome, Record};
-use super::sitemap::Sitemap;
+use super::sitemap::{self, Sitemap};
 use super::text;
 
 impl Engine {
     /// The links of a page; those that are none are noted.
     pub(super) fn links(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
         let (html, encoding) = text::decode(body, response.get("content-type"));
-        let links = Links::of(&html, url, encoding, &self.settings.canonical);
+        let mut links = Links::of(&html, url, encoding, &self.settings.canonical);
+        let refresh = response.get("refresh").and_then(refresh_target);
+        if let Some(url) = refresh.and_then(|text| self.resolve(url, &text)) {
+            links.found.push(Found { url, text: "(refresh)".to_owned(), kind: Kind::Page });
+        }
+        self.noted(page, links)
+    }
+
+    /// What a style sheet names.
+    pub(super) fn sheet(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
+        let (css, _) = text::decode(body, response.get("content-type"));
+        self.noted(page, Links::of_sheet(&css, url, &self.settings.canonical))
+    }
+
+    fn noted(&self, page: PageId, links: Links) -> Vec<Found> {
         let Links { found, not_http, broken, logins } = links;
         logins.iter().for_each(|url| self.credentials.note(url));
         if !(not_http.is_empty() && broken.is_empty()) {
@@ -31,13 +46,14 @@ impl Engine {
 
     /// The URLs of a sitemap. Further sitemaps are taken in here.
     pub(super) fn sitemap(&self, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
-        let (text, _) = text::decode(body, response.get("content-type"));
+        let Some(body) = sitemap::unpacked(body, SITEMAP_CAP) else { return Vec::new() };
+        let (text, _) = text::decode(&body, response.get("content-type"));
         let Sitemap { pages, maps } = Sitemap::of(&text);
         for map in maps.iter().filter_map(|text| self.resolve(url, text)) {
-            self.add_sitemap(&map);
+            self.add_sitemap(url, &map);
         }
         let found = pages.iter().filter_map(|text| self.resolve(url, text));
-        found.map(|url| Found { url, text: String::new(), is_asset: false }).collect()
+        found.map(|url| Found { url, text: String::new(), kind: Kind::Page }).collect()
     }
 }
 
@@ -56,12 +72,15 @@ impl Record {
 
     pub(super) fn answered(response: &Response, rank: u8, took: Duration, retries: u32) -> Self {
         let (outcome, bytes) = match (response.status, &response.body) {
-            (300..400, _) if response.get("location").is_some() => (Outcome::Redirect, 0),
+            _ if redirect(response).is_some() => (Outcome::Redirect, 0),
+            // A choice, and what is as it was: there is something.
+            (300 | 304, _) => (Outcome::Alive, 0),
             (..200 | 300.., _) => (Outcome::Refused, 0),
             (_, Body::TooLarge(bytes)) => (Outcome::TooLarge, *bytes),
             (_, Body::Read(body)) if rank == SITEMAP => (Outcome::Sitemap, body.len() as u64),
-            (_, Body::Read(body)) if rank > LEAF_GET => (Outcome::Page, body.len() as u64),
-            (_, Body::Read(_) | Body::Unread) => (Outcome::Alive, 0),
+            (_, Body::Read(body)) if rank >= PAGE => (Outcome::Page, body.len() as u64),
+            (_, Body::Read(body)) => (Outcome::Alive, body.len() as u64),
+            (_, Body::Unread) => (Outcome::Alive, 0),
         };
         let mime = response.mime().filter(|mime| !mime.is_empty()).map(shared);
         Record { outcome, status: Some(response.status), mime, bytes, took, retries, detail: None }

@@ -40,6 +40,8 @@ pub struct Report {
     pub(super) took: Duration,
     pub(super) ended: Ended,
     pub(super) cut_off: usize,
+    /// Pages that were fetched by an earlier crawl, which this one went on with.
+    pub(super) earlier: usize,
     pub(super) refused: u64,
     pub(super) unrecorded: u64,
     pub(super) workers: usize,
@@ -102,6 +104,7 @@ impl Report {
         let ended = ended(&engine, engine.frontier.is_over());
         let (hosts, front) = (engine.scope.hosts(), *engine.front.lock());
         let log = std::mem::take(&mut *engine.log.lock());
+        let earlier = log.earlier;
         let (workers, per_host) = (engine.settings.workers, engine.settings.per_host);
         let counts = |ledger: &Ledger<Record>| (ledger.refused(), ledger.unrecorded());
         let ((refused, unrecorded), entries, labels) = match Arc::try_unwrap(engine) {
@@ -133,6 +136,7 @@ impl Report {
             took,
             ended,
             cut_off,
+            earlier,
             refused,
             unrecorded,
             workers,

@@ -38,7 +38,9 @@ impl Engine {
             .flat_map(|from| report.links(from).map(move |link| (from, link.page, link.step, link.text)));
         self.frontier.restore(pages, links);
         let mut log = self.log.lock();
+        log.earlier = self.frontier.counts().fetched;
         log.broken.extend(report.log.broken.iter().cloned());
+        log.sitemaps.extend(report.log.sitemaps.iter().cloned());
         log.not_http(report.log.not_http.iter().cloned());
     }
 }

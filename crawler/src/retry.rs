@@ -51,7 +51,8 @@ pub(super) fn is_passing(status: u16) -> bool {
 }
 
 pub(super) fn is_passing_failure(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::TimedOut | ErrorKind::ConnectionLost | ErrorKind::ConnectionRefused)
+    use ErrorKind::{ConnectionLost, ConnectionRefused, GivenUp, TimedOut};
+    matches!(kind, TimedOut | ConnectionLost | ConnectionRefused | GivenUp)
 }
 
 /// `Retry-After`: seconds, or a date. A date is counted from the answer's own `Date`, so that neither side's

@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits { depth: 9, hops: 9, pages: 9, urls: 9, links: 99 
 fn lead(url: &'static str) -> Lead<'static> {
     // The host is what stands before the slash.
     let lane = url.split('/').next().unwrap_or_default();
-    Lead { url, lane, step: Step::Link, label: "", rank: 0, skip: None }
+    Lead { url, lane, step: Step::Link, label: "", rank: 0, skip: None, again: false }
 }
 
 fn frontier(clock: &Clock, pages: &[&'static str]) -> Arc<Frontier<()>> {

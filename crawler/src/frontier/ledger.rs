@@ -113,6 +113,7 @@ impl<R> Ledger<R> {
             leads_to: Vec::new(),
             record: None,
             due: None,
+            again: false,
         });
         if state == State::Waiting {
             self.lanes.insert(lane, id, distance, now);
@@ -128,7 +129,11 @@ impl<R> Ledger<R> {
         let (lane, distance) = (entry.lane, entry.distance);
         match entry.state {
             State::Skipped(Skip::OutOfScope) if lead.skip.is_none() => {}
-            State::Fetched if more && lead.skip.is_none() => self.fetched -= 1,
+            State::Fetched if (more || lead.again) && lead.skip.is_none() => self.fetched -= 1,
+            State::Out => {
+                entry.again |= lead.again;
+                return;
+            }
             _ => return,
         }
         entry.state = if self.limits.allow(distance) { State::Waiting } else { State::TooFar };
@@ -213,8 +218,8 @@ impl<R> Ledger<R> {
         self.fetched += 1;
         let entry = &mut self.entries[id as usize];
         let before = entry.record.replace(record);
-        // Somebody wanted more while it was out.
-        if entry.rank > rank {
+        // Somebody wanted more while it was out, or wanted it once more.
+        if std::mem::take(&mut entry.again) || entry.rank > rank {
             self.fetched -= 1;
             entry.state = State::Waiting;
             let (lane, distance) = (entry.lane, entry.distance);
@@ -309,6 +314,7 @@ impl<R> Ledger<R> {
             leads_to: Vec::new(),
             record: page.record,
             due: None,
+            again: false,
         });
         id
     }

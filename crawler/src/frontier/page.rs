@@ -85,6 +85,8 @@ pub(crate) struct Lead<'a> {
     pub rank: u8,
     /// Why it is not to be fetched, if it is not.
     pub skip: Option<Skip>,
+    /// It is to be fetched once more, if it was: something has changed since.
+    pub again: bool,
 }
 
 /// One way from a page to another.
@@ -117,6 +119,8 @@ pub struct Entry<R> {
     pub record: Option<R>,
     /// When to try it again.
     pub(super) due: Option<Instant>,
+    /// It is to be fetched once more when it is settled.
+    pub(super) again: bool,
 }
 
 /// A page of an earlier crawl.

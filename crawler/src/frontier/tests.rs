@@ -17,7 +17,7 @@ struct Book {
 
 fn lead(url: &str, step: Step, rank: u8, skip: Option<Skip>) -> Lead<'_> {
     let lane = if url.starts_with("http://") { "other" } else { "loom" };
-    Lead { url, lane, step, label: url, rank, skip }
+    Lead { url, lane, step, label: url, rank, skip, again: false }
 }
 
 impl Book {
@@ -179,6 +179,24 @@ fn a_page_that_was_looked_at_is_read_when_somebody_links_to_it() {
     book.finish(start);
     assert!(book.ledger.is_over());
     assert_eq!(book.ledger.counts().fetched, 2);
+}
+
+#[test]
+fn a_page_that_is_wanted_once_more_is_fetched_once_more_also_while_it_is_out() {
+    let mut book = Book::new("", WIDE);
+    let start = book.take().unwrap();
+    let again = |url| Lead { again: true, ..lead(url, Step::Redirect, 0, None) };
+    book.ledger.lead(start, &again(""), book.now);
+    book.finish(start);
+    assert_eq!(book.take(), Some(start));
+    let a = book.link(start, "a");
+    book.finish(start);
+    assert_eq!(book.take(), Some(a));
+    book.ledger.lead(a, &again(""), book.now);
+    book.finish(a);
+    assert_eq!(book.take(), Some(start));
+    book.finish(start);
+    assert!(book.ledger.is_over());
 }
 
 #[test]

@@ -5,51 +5,73 @@ use std::io::{self, Write};
 
 use super::visible::visible;
 use crate::frontier::{PageId, State};
-use crate::{Fate, Outcome, Page, Report};
+use crate::{DeadLink, Fate, Outcome, Page, Report, Skip};
 
 /// The columns.
-const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,linked_from,redirects_to";
+const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,redirects_to,linked_from,text";
 
 impl Report {
     /// Writes a line for each URL, as RFC 4180 has it and with no cell that a spreadsheet would take for a
     /// formula, under a line of names: `url`, `state` (as in the JSON; what was left out says why), `status`,
-    /// `reason` (why a link to it is dead, or empty), `depth`, `type`, `bytes`, `seconds`, `retries`,
-    /// `linked_from` (how many pages) and `redirects_to`.
+    /// `reason` (why a link to it is dead or uncertain, or empty), `depth`, `type`, `bytes`, `seconds`,
+    /// `retries`, `redirects_to`, and `linked_from` and `text`, the page with the link and what is written on
+    /// it. A URL that is dead has a line for each such page, any other one for the first. What is no URL has
+    /// the state `not_a_url`.
     ///
     /// # Errors
     /// Those of `to`.
     pub fn write_csv(&self, to: impl Write) -> io::Result<()> {
         let mut to = io::BufWriter::new(to);
         write!(to, "{HEAD}\r\n")?;
-        for (id, page) in self.pages.iter().enumerate() {
-            let id = id as PageId;
-            let (_, fate) = self.fate(id);
-            let reason = if let Fate::Dead(death) = fate { death.to_string() } else { String::new() };
-            let redirect = self.redirect(id).map_or("", |to| &self.page(to).url);
-            let record = page.record.as_ref();
-            let number = |n: Option<u64>| n.map_or(String::new(), |n| n.to_string());
-            let row = [
-                page.url.to_string(),
-                state(page).to_owned(),
-                number(page.status().map(u64::from)),
-                reason,
-                page.depth.to_string(),
-                record.and_then(|record| record.mime.as_deref()).unwrap_or_default().to_owned(),
-                number(record.map(|record| record.bytes)),
-                record.map_or(String::new(), |record| format!("{:.6}", record.took.as_secs_f64())),
-                number(record.map(|record| record.retries.into())),
-                self.linked_from(id).count().to_string(),
-                redirect.to_owned(),
-            ];
-            let row: Vec<_> = row.iter().map(|field| quoted(field)).collect();
-            write!(to, "{}\r\n", row.join(","))?;
+        for id in 0..self.pages.len() as PageId {
+            let cells = self.cells(id);
+            let linkers = self.linkers(id);
+            let rows = if cells[3].is_empty() { 1 } else { linkers.len().max(1) };
+            for row in 0..rows {
+                let (page, text) = linkers.get(row).map_or(("", ""), |from| (&from.page, &from.text));
+                line(&mut to, cells.iter().map(String::as_str).chain([page, text]))?;
+            }
+        }
+        for DeadLink { url, death, linked_from, .. } in self.not_urls() {
+            let reason = death.to_string();
+            for from in linked_from {
+                let cells = [&*url, "not_a_url", "", &*reason, "", "", "", "", "", ""];
+                line(&mut to, cells.into_iter().chain([&*from.page, &*from.text]))?;
+            }
         }
         to.flush()
     }
+
+    /// What there is to say of a page, whoever links to it.
+    fn cells(&self, id: PageId) -> [String; 10] {
+        let page = self.page(id);
+        let reason = match self.fate(id).1 {
+            Fate::Dead(death) | Fate::Uncertain(death) => death.to_string(),
+            _ => String::new(),
+        };
+        let record = page.record.as_ref();
+        let number = |n: Option<u64>| n.map_or(String::new(), |n| n.to_string());
+        [
+            page.url.to_string(),
+            state(page).to_owned(),
+            number(page.status().map(u64::from)),
+            reason,
+            page.depth.to_string(),
+            record.and_then(|record| record.mime.as_deref()).unwrap_or_default().to_owned(),
+            number(record.map(|record| record.bytes)),
+            record.map_or(String::new(), |record| format!("{:.6}", record.took.as_secs_f64())),
+            number(record.map(|record| record.retries.into())),
+            self.redirect(id).map_or(String::new(), |to| self.page(to).url.to_string()),
+        ]
+    }
+}
+
+fn line<'a>(to: &mut impl Write, cells: impl Iterator<Item = &'a str>) -> io::Result<()> {
+    let cells: Vec<_> = cells.map(quoted).collect();
+    write!(to, "{}\r\n", cells.join(","))
 }
 
 fn state(page: &Page) -> &'static str {
-    use crate::Skip;
     match (page.state, page.outcome()) {
         (State::Skipped(Skip::Robots), _) => "robots",
         (State::Skipped(Skip::RobotsUnreadable), _) => "robots_unreadable",

@@ -39,7 +39,11 @@ impl Report {
             self.dead_count()
         )?;
         if self.not_looked_at().is_none() {
-            problems(&mut to, &dead)?;
+            problems(&mut to, "dead", &dead)?;
+        }
+        let uncertain = self.uncertain_links();
+        if !uncertain.is_empty() {
+            problems(&mut to, "uncertain", &uncertain)?;
         }
         write!(to, "<h2>The run</h2>{}<h2>The site</h2>{}", self.to_svg(), self.to_graph_svg())?;
         write!(to, "</body></html>")?;
@@ -48,11 +52,11 @@ impl Report {
 }
 
 /// The table of problems.
-fn problems(to: &mut impl Write, dead: &[DeadLink]) -> io::Result<()> {
+fn problems(to: &mut impl Write, what: &str, dead: &[DeadLink]) -> io::Result<()> {
     if dead.is_empty() {
-        return write!(to, "<h2>No dead links</h2>");
+        return write!(to, "<h2>No {what} links</h2>");
     }
-    write!(to, "<h2>Dead links</h2><table><tr><th>What</th><th>URL</th><th>On</th></tr>")?;
+    write!(to, "<h2>Links that are {what}</h2><table><tr><th>What</th><th>URL</th><th>On</th></tr>")?;
     for link in dead {
         let death = escaped(&link.death.to_string());
         write!(to, "<tr><td class=\"dead\">{death}</td><td>{}", escaped(&link.url))?;

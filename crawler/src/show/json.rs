@@ -17,7 +17,7 @@ use super::visible::is_obeyed;
 use crate::frontier::{Edge, PageId, Skip, State, Step};
 use crate::log::Log;
 use crate::record::{Record, seconds};
-use crate::{Ended, Page, Report};
+use crate::{DeadLink, Ended, Page, Report};
 
 const FORMAT: &str = "selvedge-crawl/1";
 
@@ -48,15 +48,17 @@ struct Written<'a> {
     refused: u64,
     unrecorded: u64,
     cut_off: usize,
-    dead: Dead<'a>,
+    dead: Dead,
+    uncertain: Dead,
     not_looked_at: Option<String>,
     unreadable_robots: &'a BTreeMap<String, String>,
+    sitemaps: &'a [(Box<str>, PageId)],
     not_http: Vec<&'a str>,
     broken: Vec<(PageId, &'a str)>,
     pages: Pages<'a>,
 }
 
-struct Dead<'a>(&'a Report);
+struct Dead(Vec<DeadLink>);
 
 #[derive(Serialize)]
 struct DeadRow<'a> {
@@ -123,6 +125,8 @@ struct ReadReport {
     unrecorded: u64,
     #[serde(default)]
     unreadable_robots: BTreeMap<String, String>,
+    #[serde(default)]
+    sitemaps: Vec<(Box<str>, PageId)>,
     not_http: Vec<String>,
     broken: Vec<(PageId, Box<str>)>,
     pages: Vec<ReadPage>,
@@ -154,8 +158,10 @@ impl Report {
     /// | `hosts`, `front` | what a crawl that goes on must know: hosts in scope, and the page that the start's redirects have come to |
     /// | `refused`, `unrecorded`, `cut_off` | links that the limits left out, and requests that were left behind |
     /// | `dead` | list of `{url, via, reason, detail, linked_from: [{page, text}]}`: the dead links |
+    /// | `uncertain` | the same of links that may be dead |
     /// | `not_looked_at` | why nothing was looked at, or `null` |
     /// | `unreadable_robots` | hosts whose robots.txt could not be read, and why |
+    /// | `sitemaps` | list of `[url, page]`: sitemaps, and the robots.txt or sitemap that names them |
     /// | `not_http` | list of links such as `mailto:` |
     /// | `broken` | list of `[page, text]`: links that are no URL |
     /// | `pages` | list of pages, whose numbers are their places in it |
@@ -166,7 +172,7 @@ impl Report {
     /// |---|---|
     /// | `url`, `depth`, `hops` | the URL, links from the start, redirects since the last of them |
     /// | `state` | `"waiting"`, `"too_far"`, `"fetched"`, `{"skipped": "robots"}`, `"robots_unreadable"` or `"out_of_scope"` |
-    /// | `wanted` | 0 or 1 if it was only looked at, 2 if it was read for links, 3 for a sitemap |
+    /// | `wanted` | 0 or 1 if it was only looked at, 2 for a style sheet, 3 if it was read for links, 4 for a sitemap |
     /// | `record` | `null` if it was not asked for, or `{outcome, status, mime, bytes, seconds, retries, detail}` |
     /// | `record.outcome` | `"page"`, `"sitemap"`, `"alive"`, `"too_large"`, `"redirect"`, `"refused"` or `{"failed": kind}` |
     /// | `redirect` | the page that it leads to, or `null` |
@@ -193,9 +199,11 @@ impl Report {
             refused: self.refused,
             unrecorded: self.unrecorded,
             cut_off: self.cut_off,
-            dead: Dead(self),
+            dead: Dead(self.dead_links()),
+            uncertain: Dead(self.uncertain_links()),
             not_looked_at: self.not_looked_at(),
             unreadable_robots: &self.log.unreadable_robots,
+            sitemaps: &self.log.sitemaps,
             not_http: self.not_http().collect(),
             broken: self.broken().collect(),
             pages: Pages(self),
@@ -217,7 +225,9 @@ impl Report {
         }
         let (pages, labels) = pages(read.pages)?;
         let known = |&id: &PageId| (id as usize) < pages.len();
-        if let Some((stray, _)) = read.broken.iter().find(|(page, _)| !known(page)) {
+        let mut named =
+            read.broken.iter().map(|(page, _)| page).chain(read.sitemaps.iter().map(|(_, page)| page));
+        if let Some(stray) = named.find(|page| !known(page)) {
             return Err(ReportError(Reason::Link(*stray)));
         }
         let ended = match read.ended.as_str() {
@@ -231,6 +241,7 @@ impl Report {
                 broken: read.broken,
                 not_http,
                 unreadable_robots: read.unreadable_robots,
+                sitemaps: read.sitemaps,
                 ..Log::default()
             },
             front: read.front.filter(known),
@@ -240,6 +251,7 @@ impl Report {
             took: read.took,
             ended,
             cut_off: 0,
+            earlier: 0,
             refused: read.refused,
             unrecorded: read.unrecorded,
             workers: read.workers,
@@ -309,11 +321,10 @@ impl Serialize for Pages<'_> {
     }
 }
 
-impl Serialize for Dead<'_> {
+impl Serialize for Dead {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let dead = self.0.dead_links();
         to.collect_seq(
-            dead.iter().map(|link| DeadRow {
+            self.0.iter().map(|link| DeadRow {
                 url: &link.url,
                 via: &link.via,
                 reason: link.death.to_string(),

@@ -94,7 +94,7 @@ impl<'a> Chart<'a> {
     fn title(&self) -> Group {
         let Report { pages, took, workers, per_host, .. } = self.report;
         let fetched = self.report.fetched();
-        let speed = fetched as f64 / took.as_secs_f64().max(1e-9);
+        let speed = fetched.saturating_sub(self.report.earlier) as f64 / took.as_secs_f64().max(1e-9);
         let dead = self.report.dead_count();
         let totals = format!("{fetched} pages in {} · {speed:.0} pages/s · {dead} dead links", span(*took));
         let team = format!("{workers} workers, {per_host} requests at one host");

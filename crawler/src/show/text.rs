@@ -23,6 +23,7 @@ impl Report {
             true => summary.partial(),
         }
         summary.verdict();
+        summary.uncertain();
         if !quiet {
             summary.redirects();
             summary.slowest();
@@ -83,6 +84,7 @@ impl Summary<'_> {
     fn totals(&mut self) {
         let Report { pages, took, workers, per_host, .. } = self.report;
         let (fetched, seconds) = (self.report.fetched(), took.as_secs_f64());
+        let here = fetched.saturating_sub(self.report.earlier);
         let depth = pages.iter().filter(|page| page.state == State::Fetched).map(|page| page.depth).max();
         self.line(&format!("Crawled {}", pages.first().map_or("nothing", |page| &page.url)));
         self.partial();
@@ -93,7 +95,7 @@ impl Summary<'_> {
             depth.unwrap_or(0)
         ));
         self.line(&format!("  bytes    {} of HTML", bytes(self.report.bytes())));
-        self.line(&format!("  time     {seconds:.2} s, {:.0} pages/s", fetched as f64 / seconds.max(1e-9)));
+        self.line(&format!("  time     {seconds:.2} s, {:.0} pages/s", here as f64 / seconds.max(1e-9)));
         self.line(&format!("  at once  {workers} requests, {per_host} of them at one host"));
     }
 
@@ -112,6 +114,15 @@ impl Summary<'_> {
             )),
         }
         dead.iter().for_each(|link| self.dead_link(link));
+    }
+
+    fn uncertain(&mut self) {
+        let uncertain = self.report.uncertain_links();
+        if !uncertain.is_empty() {
+            self.heading(&format!("Uncertain: {}", counted(uncertain.len(), "URL", "").trim_end()));
+        }
+        uncertain.iter().take(ROWS).for_each(|link| self.dead_link(link));
+        self.more(uncertain.len());
     }
 
     fn dead_link(&mut self, link: &DeadLink) {
@@ -141,7 +152,7 @@ impl Summary<'_> {
             let chain: String = via.iter().map(|id| format!(" → {}", self.name(*id))).collect();
             let end = match fate {
                 Fate::Alive => String::new(),
-                Fate::Dead(death) => format!(" ({death})"),
+                Fate::Dead(death) | Fate::Uncertain(death) => format!(" ({death})"),
                 Fate::Unknown => " (not followed)".to_owned(),
             };
             self.line(&format!("  {status}  {}{chain}{end}", self.name(*id)));

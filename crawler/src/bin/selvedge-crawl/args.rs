@@ -32,7 +32,7 @@ What is crawled:
   --exclude PATTERN    no URLs that match; repeatable
                        a pattern is a glob over the whole URL, or re: and a regular expression
   --external           look at links that lead out, without reading what is there
-  --assets             look at pictures, scripts and style sheets, too
+  --assets             look at pictures, scripts, style sheets and what these name, too
   --sitemaps           read the sitemaps
   --no-robots          do not ask for robots.txt
 

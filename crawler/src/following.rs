@@ -1,0 +1,65 @@
+//! Answers that lead elsewhere.
+
+use selvedge::sync::Arc;
+use url::Url;
+
+use super::canonical::lane;
+use super::engine::{Engine, LEAF, Made};
+use super::fetch::Response;
+use super::frontier::{Lead, Skip, Step, Turn};
+use super::record::{Record, Visited};
+
+/// A page that led elsewhere: it may lead somewhere else when there are other cookies to send, which it is
+/// asked once.
+#[derive(Default)]
+pub(super) struct Turned {
+    /// How often its origin's cookies had changed when it was asked.
+    cookies: u32,
+    was_asked_again: bool,
+}
+
+impl Engine {
+    /// Settles a page that leads elsewhere. A start that moves house (to https, to www) takes the crawl
+    /// along.
+    pub(super) fn follow(&self, turn: Turn<'_, Record>, response: &Response, to: Url, made: Made) {
+        let is_front = *self.front.lock() == Some(turn.page);
+        if is_front {
+            self.scope.add_host(&to);
+        }
+        let record = Record::answered(response, turn.rank, made.took, turn.tries);
+        // A page of ours that leads out may lead to a dead one, which is then looked at like a link that
+        // does.
+        let (rank, skip) = match self.scope.allows(&to) {
+            true => (turn.rank, None),
+            false => (LEAF, (!self.settings.external).then_some(Skip::OutOfScope)),
+        };
+        let (id, url, depth) = (turn.page, Arc::clone(&turn.url), turn.distance.depth);
+        let again = self.turns_again(&url, &to, made.cookies);
+        let lead =
+            Lead { url: to.as_str(), lane: lane(&to), step: Step::Redirect, label: "", rank, skip, again };
+        let next = turn.finish(record.clone(), [lead]);
+        if is_front {
+            *self.front.lock() = next.first().copied().flatten();
+        }
+        self.tell(Visited { id, url, depth, record, links: 0 });
+    }
+
+    /// Notes that a page leads to `to`; true if that one led elsewhere before, and is to be asked once more
+    /// with the cookies that were set since.
+    fn turns_again(&self, page: &Arc<str>, to: &Url, cookies: u32) -> bool {
+        let mut turned = self.turned.lock();
+        turned.entry(Arc::clone(page)).or_default().cookies = cookies;
+        match turned.get_mut(to.as_str()) {
+            Some(before) if !before.was_asked_again && before.cookies < self.cookies.version(to) => {
+                before.was_asked_again = true;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Where an answer leads, if it does.
+pub(super) fn redirect(response: &Response) -> Option<&str> {
+    matches!(response.status, 301 | 302 | 303 | 307 | 308).then(|| response.get("location")).flatten()
+}
