@@ -11,7 +11,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
-use selvedge::{CancelToken, Group};
+use selvedge::{CancelToken, Group, inspect};
 
 /// How long the connections have to end by themselves.
 const GRACE: Duration = Duration::from_secs(2);
@@ -30,6 +30,7 @@ fn main() -> io::Result<()> {
         println!("all connections have ended");
     } else {
         println!("still being served: {}", left.join(", "));
+        println!("{}", inspect::blocked()); // where they are, if they sleep in a call of the crate
     }
     Ok(())
 }

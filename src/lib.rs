@@ -22,6 +22,7 @@
 //! | wait until a state is as I want it: a blocking type of my own | [`Monitor`] |
 //! | stop threads, even those that are asleep | [`CancelToken`] |
 //! | test code that waits, without waiting | [`ManualClock`] |
+//! | see who is blocked where when it hangs | [`inspect`] |
 //! | check every schedule of my own code | [`sync::model`] |
 //!
 //! # A program

@@ -60,6 +60,9 @@ pub mod crawl {}
 #[doc = include_str!("foreign_calls.md")]
 pub mod foreign_calls {}
 
+#[doc = include_str!("hangs.md")]
+pub mod hangs {}
+
 #[doc = include_str!("signals.md")]
 pub mod signals {}
 
