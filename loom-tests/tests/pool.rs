@@ -189,18 +189,16 @@ fn a_cancelled_join_gives_the_handle_back() {
         let gate = CancelToken::new();
         let task = pool
             .submit({
-                let gate = gate.clone();
-                move || gate.wait()
+                let (gate, stop) = (gate.clone(), stop.clone());
+                move || {
+                    stop.cancel();
+                    gate.wait();
+                }
             })
             .unwrap();
-        let canceller = thread::spawn({
-            let stop = stop.clone();
-            move || stop.cancel()
-        });
         let task = task.join_until(&stop).unwrap_err().into_value();
         gate.cancel();
         task.join().unwrap();
-        canceller.join().unwrap();
     });
 }
 

@@ -38,20 +38,18 @@ impl Guarded {
 fn one_permit_excludes_and_publishes() {
     model::check(|| {
         let shared = Arc::new((Semaphore::new(1), Guarded(UnsafeCell::new(0))));
-        let others = [(); 2].map(|()| {
+        let other = thread::spawn({
             let shared = Arc::clone(&shared);
-            thread::spawn(move || {
+            move || {
                 let _permit = shared.0.acquire().unwrap();
                 shared.1.touch();
-            })
+            }
         });
-        {
+        for _ in 0..2 {
             let _permit = shared.0.acquire().unwrap();
             shared.1.touch();
         }
-        for other in others {
-            other.join().unwrap();
-        }
+        other.join().unwrap();
         assert_eq!(shared.0.available(), 1);
     });
 }
@@ -235,15 +233,16 @@ fn resizing_while_permits_move_keeps_the_sum() {
     model::check(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let held = semaphore.acquire_owned().unwrap();
-        let giver = thread::spawn(move || drop(held));
-        let taker = thread::spawn({
+        let mover = thread::spawn({
             let semaphore = Arc::clone(&semaphore);
-            move || drop(semaphore.try_acquire())
+            move || {
+                drop(held);
+                drop(semaphore.try_acquire());
+            }
         });
         semaphore.resize(0);
         semaphore.resize(2);
-        giver.join().unwrap();
-        taker.join().unwrap();
+        mover.join().unwrap();
         assert_eq!((semaphore.available(), semaphore.total()), (2, 2));
     });
 }
