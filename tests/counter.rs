@@ -11,7 +11,7 @@ use common::{Dice, within_a_minute};
 use selvedge::{Counter, Latch, StripedCounter};
 
 #[test]
-fn counter_says_what_the_number_was() {
+fn counter_returns_the_previous_count() {
     let counter = Counter::new();
     assert_eq!((counter.increment(), counter.add(10), counter.sub(4), counter.decrement()), (0, 1, 11, 7));
     assert_eq!((counter.get(), counter.take(), counter.get(), counter.take()), (6, 6, 0, 0));
@@ -61,7 +61,7 @@ fn counters_do_not_mix() {
 }
 
 #[test]
-fn what_joined_threads_added_is_counted() {
+fn additions_of_joined_threads_are_counted() {
     within_a_minute(|| {
         let (counter, striped) = (Counter::new(), StripedCounter::new());
         // More threads one after another than at a time, so that places are used again.
@@ -119,7 +119,7 @@ fn every_addition_is_in_exactly_one_take() {
 }
 
 #[test]
-fn many_threads_at_once_have_a_place_each() {
+fn many_threads_at_once_have_a_cell_each() {
     within_a_minute(|| {
         const THREADS: usize = 200;
         let (striped, all) = (StripedCounter::new(), Latch::new(THREADS));
@@ -151,7 +151,7 @@ thread_local! {
 }
 
 #[test]
-fn additions_of_a_thread_at_its_end_are_counted() {
+fn additions_of_an_exiting_thread_are_counted() {
     within_a_minute(|| {
         let striped = Arc::new(StripedCounter::new());
         let adds = |first: bool| {
@@ -196,7 +196,7 @@ thread_local! {
 }
 
 #[test]
-fn thread_at_its_end_shares_no_place_with_the_next_that_gets_its_number() {
+fn exiting_thread_shares_no_cell_with_the_next_owner_of_its_index() {
     within_a_minute(|| {
         let striped = Arc::new(StripedCounter::new());
         let (given_back, others_count) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(2)));

@@ -78,7 +78,7 @@ fn token_cancelled_before_beats_an_open_latch() {
 }
 
 #[test]
-fn longest_duration_waits_for_ever_and_does_not_overflow() {
+fn longest_duration_waits_forever_and_does_not_overflow() {
     within_a_minute(|| {
         let latch = Arc::new(Latch::new(1));
         let sleeper = thread::spawn({
@@ -143,7 +143,7 @@ fn group_can_be_used_again() {
 }
 
 #[test]
-fn cancel_wakes_who_waits_for_a_group() {
+fn cancel_wakes_a_waiter_of_a_group() {
     within_a_minute(|| {
         let (group, token) = (WaitGroup::new(), CancelToken::new());
         let _member = group.add();

@@ -234,7 +234,7 @@ fn zero_duration_does_not_wait() {
 }
 
 #[test]
-fn longest_duration_waits_for_ever_and_does_not_overflow() {
+fn longest_duration_waits_forever_and_does_not_overflow() {
     within_a_minute(|| {
         let queue = Arc::new(BoundedQueue::new(1));
         let sleeper = thread::spawn({

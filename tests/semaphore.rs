@@ -80,7 +80,7 @@ fn limit_in_the_past_succeeds_if_it_can_and_is_timed_out_if_not() {
 }
 
 #[test]
-fn longest_duration_waits_for_ever_and_does_not_overflow() {
+fn longest_duration_waits_forever_and_does_not_overflow() {
     within_a_minute(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let held = semaphore.acquire().unwrap();

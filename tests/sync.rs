@@ -42,7 +42,7 @@ fn condvar_hands_over_between_threads() {
 }
 
 #[test]
-fn condvar_that_nobody_notifies_times_out() {
+fn condvar_without_a_notification_times_out() {
     let (lock, condvar) = (Mutex::new(()), Condvar::new());
     let mut guard = lock.lock();
     let at = time::now() + Duration::from_millis(1);
@@ -71,7 +71,7 @@ fn mutex_that_is_held_cannot_be_taken_and_is_not_poisoned() {
 }
 
 #[test]
-fn many_read_what_one_writes() {
+fn several_readers_see_what_one_writer_wrote() {
     let lock = RwLock::new(1);
     let (a, b) = (lock.read(), lock.read());
     assert_eq!(*a + *b, 2);
@@ -114,7 +114,7 @@ fn named_thread_knows_its_name() {
 }
 
 #[test]
-fn cell_lends_its_value_for_reading_and_writing() {
+fn cell_passes_its_value_for_reading_and_writing() {
     let cell = UnsafeCell::new(1);
     let address = cell.with_mut(|pointer| pointer.addr());
     assert_eq!(cell.with(|pointer| pointer.addr()), address);
@@ -123,7 +123,7 @@ fn cell_lends_its_value_for_reading_and_writing() {
 }
 
 #[test]
-fn weak_reference_does_not_keep_its_value() {
+fn weak_reference_does_not_own_its_value() {
     use selvedge::sync::weak::{Arc, Weak};
     let strong = Arc::new(1);
     let weak: Weak<i32> = Arc::downgrade(&strong);
@@ -133,7 +133,7 @@ fn weak_reference_does_not_keep_its_value() {
 }
 
 #[test]
-fn model_runs_its_body_as_often_as_it_says() {
+fn model_runs_its_body_rounds_times() {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     const { assert!(!model::IS_MODEL) };
     model::check(|| _ = RUNS.fetch_add(1, Ordering::Relaxed));
@@ -160,15 +160,15 @@ fn search_for_a_failure_returns_it() {
 }
 
 #[test]
-fn model_without_the_flag_says_that_it_explores_nothing() {
+fn model_without_the_flag_reports_that_it_explores_nothing() {
     // In a process of its own, whose harness keeps what a test that passes prints to itself.
     let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "model_runs_its_body_as_often_as_it_says", "search_for_a_failure_returns_it"])
+        .args(["--exact", "model_runs_its_body_rounds_times", "search_for_a_failure_returns_it"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    for name in ["model_runs_its_body_as_often_as_it_says", "search_for_a_failure_returns_it"] {
+    for name in ["model_runs_its_body_rounds_times", "search_for_a_failure_returns_it"] {
         let line = said.lines().find(|line| line.starts_with(&format!("model {name}: not explored")));
         let line = line.unwrap_or_else(|| panic!("{name} says nothing: {said}"));
         assert!(line.contains("--cfg loom") && line.contains("100 times"), "{line}");

@@ -325,7 +325,7 @@ mod limits {
     }
 
     #[test]
-    fn longest_duration_waits_for_ever_and_does_not_overflow() {
+    fn longest_duration_waits_forever_and_does_not_overflow() {
         within_a_minute(|| {
             let map = Map::default();
             let (tell, maker) = maker(&map, "k");

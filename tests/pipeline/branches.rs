@@ -17,9 +17,9 @@ mod branches {
     use super::*;
 
     #[test]
-    fn shared_items_go_to_whoever_asks_and_none_is_stranded() {
+    fn shared_items_go_to_the_output_that_asks_and_none_is_stranded() {
         within_a_minute(|| {
-            // Nobody ever reads the second output.
+            // The second output is never read.
             let mut outputs = Pipeline::source(0..10).fan_out(2).into_iter();
             let (read, _unread) = (outputs.next().unwrap(), outputs.next().unwrap());
             assert_eq!(read.collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
@@ -44,7 +44,7 @@ mod branches {
 
     #[test]
     fn shared_input_that_panics_is_dropped_before_another_output_ends() {
-        /// Waits in its drop, a while, for an output that has ended too early.
+        /// Waits in its drop for a while, for an output that ends too early.
         struct Held(Receiver<()>, Arc<AtomicBool>);
 
         impl Drop for Held {
@@ -79,7 +79,7 @@ mod branches {
     }
 
     #[test]
-    fn merge_keeps_64_items_unless_it_is_told_otherwise() {
+    fn merge_keeps_64_items_by_default() {
         within_a_minute(|| {
             let read = Arc::new(AtomicUsize::new(0));
             let inputs = [0, 1].map(|_| {
@@ -88,7 +88,7 @@ mod branches {
             });
             let mut merged = Pipeline::merge(inputs).into_iter();
             assert!(merged.next().is_some());
-            // Beside those that wait: one that was taken, and one in the hand of each input's thread.
+            // In addition to the waiting items: one that was taken, and one in progress for each input.
             eventually("there is no more room", || read.load(SeqCst) >= 64 + 1 + 2);
             (0..1_000).for_each(|_| thread::yield_now());
             assert_eq!(read.load(SeqCst), 64 + 1 + 2);
@@ -132,7 +132,7 @@ mod branches {
     }
 
     #[test]
-    fn unread_output_holds_the_others_up_until_it_is_dropped() {
+    fn unread_output_delays_the_others_until_it_is_dropped() {
         within_a_minute(|| {
             let mut outputs = Pipeline::source(0..100).broadcast(2, 4).into_iter();
             let (read, unread) = (outputs.next().unwrap(), outputs.next().unwrap());
@@ -147,7 +147,7 @@ mod branches {
     }
 
     #[test]
-    fn broadcast_gives_everybody_everything_in_order() {
+    fn broadcast_gives_each_output_every_item_in_order() {
         within_a_minute(|| {
             let outputs = Pipeline::source(0..1_000).broadcast(3, 5);
             let all: Vec<Vec<i32>> = thread::scope(|s| {
@@ -181,7 +181,7 @@ mod branches {
     }
 
     #[test]
-    fn merge_lets_no_silent_input_hold_up_another() {
+    fn silent_input_delays_no_other_in_a_merge() {
         within_a_minute(|| {
             let (sender, silent) = bounded::<u32>(1);
             let (talker, loud) = bounded::<u32>(1);
@@ -251,7 +251,7 @@ mod times_and_channels {
     use selvedge::pipeline::Figures;
 
     #[test]
-    fn chunk_goes_on_when_its_oldest_item_is_old_enough() {
+    fn chunk_is_yielded_when_its_oldest_item_is_old_enough() {
         within_a_minute(|| {
             let clock = Clock::manual();
             let stop = CancelToken::with_clock(&clock);
@@ -273,7 +273,7 @@ mod times_and_channels {
     }
 
     #[test]
-    fn channel_carries_the_items_and_the_pump_tells_the_end() {
+    fn channel_carries_the_items_and_its_driver_returns_the_outcome() {
         within_a_minute(|| {
             let (numbers, pump) = Pipeline::source(0..100).par_map(2, |n| n).into_channel(3).unwrap();
             assert!(numbers.iter().eq(0..100));
@@ -301,7 +301,7 @@ mod times_and_channels {
     }
 
     #[test]
-    fn dropped_pump_or_receiver_stops_the_pipeline() {
+    fn dropped_driver_or_receiver_stops_the_pipeline() {
         within_a_minute(|| {
             let marker = Arc::new(());
             let held = Arc::clone(&marker);

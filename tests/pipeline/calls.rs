@@ -1,4 +1,4 @@
-//! When a pipeline calls the caller's code, and that it holds no lock while it does.
+//! When a pipeline calls the caller's code, always without a lock.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,7 +10,7 @@ use selvedge::error::Cancelled;
 use selvedge::{CancelToken, Latch, Pipeline};
 
 #[test]
-fn function_behind_the_one_that_cancels_is_not_called_for_the_same_item() {
+fn function_after_the_one_that_cancels_is_not_called_for_the_same_item() {
     macro_rules! none_is_late {
         ($(|$items:ident, $check:ident| $pipeline:expr;)*) => {$({
             let (stop, late) = (CancelToken::new(), AtomicUsize::new(0));
@@ -40,7 +40,7 @@ fn function_behind_the_one_that_cancels_is_not_called_for_the_same_item() {
     });
 }
 
-/// Says that its drop has begun, and ends it when it is answered.
+/// Reports that its drop has begun, and waits in it for an answer.
 struct Asks(Sender<()>, Receiver<()>);
 
 impl Drop for Asks {
@@ -50,14 +50,14 @@ impl Drop for Asks {
     }
 }
 
-/// It, where its question comes, and where its answer goes.
+/// Returns one, a receiver of its reports, and a sender for the answer.
 fn asks() -> (Asks, Receiver<()>, Sender<()>) {
     let ((begin, begun), (answer, answered)) = (channel(), channel());
     (Asks(begin, answered), begun, answer)
 }
 
 #[test]
-fn source_that_a_failed_function_leaves_may_wait_in_its_drop_for_the_consumer() {
+fn source_dropped_after_a_failure_may_wait_for_the_consumer() {
     within_a_minute(|| {
         let (asks, begun, answer) = asks();
         let gate = Arc::new(Latch::new(1));
@@ -88,13 +88,13 @@ fn source_that_a_failed_function_leaves_may_wait_in_its_drop_for_the_consumer() 
 }
 
 #[test]
-fn items_that_a_cancel_leaves_may_wait_in_their_drop_for_the_consumer() {
+fn items_dropped_after_a_cancellation_may_wait_for_the_consumer() {
     within_a_minute(|| {
         let (asks, begun, answer) = asks();
         let asks = Mutex::new(Some(asks));
         let (stop, gate) = (CancelToken::new(), Arc::new(Latch::new(1)));
         let (stops, waits) = (stop.clone(), Arc::clone(&gate));
-        // The first two items of a chunk are in the worker's hands, at the latest when it is stopped.
+        // The first two items of a chunk are with the worker, at the latest when it is stopped.
         let source = (0..).map(move |n: u32| (n, if n == 4 { asks.lock().unwrap().take() } else { None }));
         let mut outputs = Pipeline::source(source)
             .cancelled_by(&stop)

@@ -1,4 +1,4 @@
-//! What a pipeline's figures say about time, and how it is drawn.
+//! A pipeline's figures: recorded times, and the drawing.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use selvedge::pipeline::Figures;
 
 const WHILE: Duration = Duration::from_millis(5);
 
-/// Computes for a while, by the clock: it may take longer, never less.
+/// Computes for a while by the clock: it may take longer, but not less.
 fn compute() {
     let end = Instant::now() + WHILE;
     while Instant::now() < end {}
 }
 
-/// The number that an attribute of a drawn element has.
+/// The number in an attribute of a drawn element.
 fn attribute(line: &str, name: &str) -> f64 {
     let (_, rest) = line.split_once(&format!(" {name}=\"")).expect("the element has the attribute");
     rest[..rest.find('"').unwrap()].parse().unwrap()
 }
 
 #[test]
-fn time_is_counted_for_what_it_was_spent_on() {
+fn time_is_recorded_under_its_kind() {
     within_a_minute(|| {
         let computing = Figures::new();
         Pipeline::source(0..4).par_map(1, |_| compute()).watched_by(&computing).for_each(drop);
@@ -52,7 +52,7 @@ fn longest_bar_is_as_wide_as_the_picture_and_each_thread_has_its_row() {
             picture.lines().filter(|line| line.starts_with("<rect")).partition(|line| !line.ends_with("/>"));
         let width: f64 = bars.iter().map(|bar| attribute(bar, "width")).sum();
         assert!((width - 700.0).abs() < 1.0, "{picture}");
-        // A row is 14 high, and so far apart are three that none covers another.
+        // Rows are 14 pixels high, so three of them at this distance do not overlap.
         let tops = || rows.iter().map(|row| attribute(row, "y"));
         let (first, last) = (tops().fold(f64::MAX, f64::min), tops().fold(0.0, f64::max));
         assert!(last - first >= 28.0, "{picture}");

@@ -1,4 +1,4 @@
-//! Pipelines from outside.
+//! `Pipeline` as its users see it.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Pipelines of random shapes: against std, and against the clock that bites when one hangs.
+//! Random pipelines: compared with std, and under a watchdog.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -8,7 +8,7 @@ use crate::common::census::Census;
 use crate::common::within_a_minute;
 use selvedge::{CancelToken, Pipeline};
 
-/// Any chain gives what std's gives, with and without threads between.
+/// Each chain yields what std's yields, with and without threads in between.
 mod properties {
     use super::*;
     use proptest::prelude::*;
@@ -81,7 +81,7 @@ mod properties {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn any_chain_gives_what_std_gives(
+        fn any_chain_yields_what_std_yields(
             items in prop::collection::vec(0..50_u32, 0..200),
             stages in prop::collection::vec(stage(), 0..6),
         ) {
@@ -95,12 +95,12 @@ mod properties {
     }
 }
 
-/// Sizes that the models cannot reach, with dice that fall the same each time.
+/// Sizes that the models cannot reach, with a fixed seed.
 mod stress {
     use super::*;
     use crate::common::Dice;
 
-    /// Some work: none, a little, or a turn for somebody else.
+    /// Some work: none, a little, or a yield.
     fn work(dice: &mut Dice, n: u64) -> u64 {
         match dice.roll(8) {
             0 => thread::yield_now(),

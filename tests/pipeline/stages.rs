@@ -1,4 +1,4 @@
-//! Pipelines from outside: stages, order, bound.
+//! Stages, order, and the bound.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
@@ -15,7 +15,7 @@ mod stages {
     use super::*;
 
     #[test]
-    fn chain_of_stages_gives_what_std_gives() {
+    fn chain_of_stages_yields_what_std_yields() {
         let ours: Vec<String> = Pipeline::source(0..100)
             .filter(|n| n % 3 != 0)
             .map(|n| n * 2)
@@ -99,7 +99,7 @@ mod stages {
     }
 
     #[test]
-    fn channel_and_queue_are_sources_and_an_early_end_tells_their_producers() {
+    fn channel_and_queue_are_sources_and_an_early_end_closes_them() {
         within_a_minute(|| {
             let (sender, receiver) = crossbeam_channel::bounded(1);
             let producer = thread::spawn(move || (0..).take_while(|n| sender.send(*n).is_ok()).count());
@@ -149,8 +149,8 @@ mod parallel {
             let (reads, dones) = (Arc::clone(&read), Arc::clone(&done));
             let gate = Arc::new(Latch::new(1));
             let opens = Arc::clone(&gate);
-            // A reader reads at most a quarter of the bound at once, and waits until there is room for it:
-            // with this bound it reads one item at a time, and the window is filled to the last place.
+            // A reader reads at most a quarter of the bound at once, and waits until there is room for that.
+            // With this bound it reads one item at a time, so the window fills completely.
             let bound = 7;
             let pool = Pool::builder().workers(1).queue(1).build().unwrap();
             let mut outputs = Pipeline::source(0..1_000)
@@ -169,10 +169,10 @@ mod parallel {
             assert_eq!(outputs.next(), Some(0));
             gate.count_down();
             eventually("the window is full", || done.load(SeqCst) == 1 + bound);
-            // A worker that still looks out would see the room by itself.
+            // A worker that still spins would see the room by itself.
             eventually("the reader sleeps", || pool.stats().blocked == 1);
             assert_eq!(outputs.by_ref().take(5).count(), 5);
-            // Nobody asks for the next output, and one is left at least.
+            // The next output is not pulled, and at least one is left.
             eventually("the reader goes on", || read.load(SeqCst) == 6 + bound);
         });
     }
@@ -268,7 +268,7 @@ mod parallel {
             };
             let mut outputs = Pipeline::source(source).par_map(2, |n| n).bound(8).into_iter();
             assert_eq!(outputs.next(), Some(0));
-            // Workers read two at a time at most here, and wait for room for both.
+            // Workers read at most two items at a time here, and wait for room for both.
             eventually("the window is full", || read.load(SeqCst) >= 8);
         });
     }
@@ -285,7 +285,7 @@ mod parallel {
             assert_eq!(outputs.next(), Some(0));
             eventually("the window is nearly full", || read.load(SeqCst) > 64);
             (0..1_000).for_each(|_| std::thread::yield_now());
-            // One was taken; workers read several at a time, when there is room for all of them.
+            // One was taken; workers read several at a time, once there is room for all of them.
             assert!(read.load(SeqCst) <= 2 * 64 + 1);
         });
     }
@@ -326,7 +326,7 @@ mod parallel {
 
     #[test]
     fn item_read_before_the_source_falls_silent_comes_out() {
-        // The request is answered although the next one has not come, also when many came quickly before.
+        // The request is answered although the next one has not arrived, even if many arrived quickly before.
         within_a_minute(|| {
             let (requests, source) = channel::<u32>();
             let mut answers = Pipeline::source(source).par_map(2, |n| n + 1).into_iter();
@@ -343,7 +343,7 @@ mod parallel {
     }
 
     #[test]
-    fn item_that_is_stuck_holds_up_nothing_that_is_done_before_it() {
+    fn stuck_item_delays_no_output_before_it() {
         within_a_minute(|| {
             let stuck = Latch::new(1);
             let taken = Pipeline::source(0..5_000_u32)
@@ -372,7 +372,7 @@ mod parallel {
     }
 
     #[test]
-    fn pipeline_that_ends_early_reads_no_further_and_promises_no_more() {
+    fn pipeline_that_ends_early_reads_no_further_and_hints_no_more() {
         let read = AtomicUsize::new(0);
         let source = (0..100).inspect(|_| _ = read.fetch_add(1, SeqCst));
         let mut items = Pipeline::source(source).take_while(|n| *n < 3).into_iter();
@@ -398,7 +398,7 @@ mod parallel {
                 })
                 .unwrap();
             assert_eq!(task.join().unwrap(), Ok(1_001_000));
-            // And from outside, on the workers' own threads.
+            // And from outside, on the pool's own workers.
             let names = Pipeline::source(0..50)
                 .on(&pool)
                 .par_map(1, |_| thread::current().name().map(str::to_owned))

@@ -1,5 +1,4 @@
-//! How pipelines stop: errors, panics, cancel, an output that is dropped; and what they leave behind:
-//! nothing.
+//! How pipelines stop: errors, panics, cancellation, a dropped output. Nothing is left behind.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -38,7 +37,7 @@ mod misfortunes {
                 let runs = computed.load(SeqCst);
                 assert!(runs as u64 <= rounds + 6, "{runs} computed, {rounds} taken, 6 under way");
                 assert_eq!(census.now.load(SeqCst), 0);
-                // The stages' own closures are gone, so every thread has left.
+                // The closures of the stages were dropped, so every thread has left.
                 assert_eq!((Arc::strong_count(&census), Arc::strong_count(&computed)), (1, 1));
             }
         });
@@ -61,7 +60,7 @@ mod misfortunes {
             let first =
                 Pipeline::source(words.iter().cycle()).par_map(2, |n| n + 1).buffered(2).pull(|items| {
                     let first = items.next();
-                    // What a pull is lent cannot be taken out; the nearest is to leave early.
+                    // The items of a pull cannot outlive it; the closest is to return early.
                     first
                 });
             assert_eq!(first, Some(2));
@@ -180,13 +179,13 @@ mod cancel {
     }
 
     #[test]
-    fn flattened_items_are_all_there_unless_it_is_cancelled_among_them() {
+    fn flattened_items_are_complete_unless_cancelled_among_them() {
         within_a_minute(|| {
             let stop = CancelToken::new();
             let pairs = |n: u32| [n, n + 10];
             let all: Result<Vec<_>, _> = Pipeline::source(0..2).cancelled_by(&stop).flat_map(pairs).collect();
             assert_eq!(all, Ok(vec![0, 10, 1, 11]));
-            // In the middle of what one input became.
+            // Among the items of one input.
             let mut taken = Vec::new();
             let ended = Pipeline::source(0..2).cancelled_by(&stop).flat_map(pairs).for_each(|n| {
                 taken.push(n);
@@ -197,7 +196,7 @@ mod cancel {
     }
 
     #[test]
-    fn end_that_was_reached_is_success_although_it_was_cancelled() {
+    fn end_that_was_reached_is_success_despite_a_cancel() {
         within_a_minute(|| {
             let stop = CancelToken::new();
             let mut output = Pipeline::source(0..3).cancelled_by(&stop).par_map(2, |n| n).into_iter();
@@ -250,13 +249,13 @@ mod cancel {
         within_a_minute(|| {
             for parallel in [1, 3] {
                 let stop = CancelToken::new();
-                // While the cancel goes down the tokens, the pipeline's own may be the last to hear of it.
+                // The pipeline's token may be the last of the tree to be cancelled.
                 let (cancelled, late) = (AtomicBool::new(false), AtomicUsize::new(0));
                 let check = |n: u32| {
                     late.fetch_add(usize::from(cancelled.load(SeqCst)), SeqCst);
                     n
                 };
-                // The stage itself cancels, so "after" is exact for the stages behind it.
+                // The stage itself cancels, so "after" is exact for the stages after it.
                 let result = Pipeline::source(0..1_000)
                     .cancelled_by(&stop)
                     .map(|n| {
@@ -272,7 +271,7 @@ mod cancel {
                     .inspect(|n| _ = check(*n))
                     .for_each(|n| _ = check(n));
                 assert_eq!(result, Err(Cancelled));
-                // A function that had asked just before may have begun just after: those of other threads.
+                // A function whose thread had checked the token just before may begin just after.
                 assert!(late.load(SeqCst) <= 2 * (parallel + 1), "{late:?} ran late");
             }
             let stop = CancelToken::new();
@@ -301,7 +300,7 @@ mod cancel {
             });
             let (other, quiet) = crossbeam_channel::bounded(1);
             other.send(0).unwrap();
-            // Each has had an item, so all that it does is to wait for the next.
+            // Each has had an item, so it only waits for the next one.
             let had = AtomicUsize::new(0);
             let hear = |_: &u32| _ = had.fetch_add(1, SeqCst);
             thread::scope(|s| {
@@ -325,7 +324,7 @@ mod cancel {
     }
 
     #[test]
-    fn consumer_hears_of_a_cancel_while_a_foreign_iterator_is_silent() {
+    fn cancel_wakes_the_consumer_while_a_foreign_iterator_is_silent() {
         within_a_minute(|| {
             let stop = CancelToken::new();
             let (sender, foreign) = channel::<u32>();
@@ -337,7 +336,7 @@ mod cancel {
                 assert_eq!(output.next(), None);
             });
             assert_eq!(output.outcome(), Err(Cancelled));
-            // The thread that sits in the foreign iterator can only leave when that returns.
+            // The thread that is blocked in the foreign iterator leaves when that returns.
             drop(sender);
             drop(output);
         });

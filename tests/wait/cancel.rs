@@ -1,4 +1,4 @@
-//! Tokens from outside: everybody is told, once, whatever they do, and nothing is left behind.
+//! `CancelToken` as its users see it: each watcher is notified once, and nothing is left behind.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use selvedge::cancel::Cause;
 use selvedge::error::{Cancelled, WaitError};
 use selvedge::{CancelToken, Clock, Until};
 
-/// Links in a chain that recursion could not go down.
+/// The length of a chain that would overflow the stack with recursion.
 const DEEP: usize = 100_000;
 
-/// A counter, and a callback that counts.
+/// A counter, and a callback that increments it.
 fn counter() -> (Arc<AtomicUsize>, impl Fn() + Clone + Send + 'static) {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
@@ -55,7 +55,7 @@ fn first_cause_stays_and_children_have_it() {
 }
 
 #[test]
-fn cause_gives_the_error_back_by_its_type() {
+fn cause_returns_the_error_by_its_type() {
     let token = CancelToken::new();
     token.cancel_because(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
     let cause = token.cause().unwrap();
@@ -65,7 +65,7 @@ fn cause_gives_the_error_back_by_its_type() {
 }
 
 #[test]
-fn token_in_use_after_its_cancel_answers_everything_at_once() {
+fn cancelled_token_answers_every_call_at_once() {
     within_a_minute(|| {
         let token = CancelToken::new();
         token.cancel();
@@ -156,7 +156,7 @@ fn deep_chain_is_dropped_without_recursion() {
     within_a_minute(|| {
         for cancel in [false, true] {
             let root = CancelToken::new();
-            // Only the last link is held; it keeps all those above it.
+            // Only the last link is held; it keeps all nodes above alive.
             let mut last = root.child();
             for _ in 0..DEEP {
                 last = last.child();
@@ -185,7 +185,7 @@ fn deep_chain_by_limits_is_dropped_without_recursion() {
 }
 
 #[test]
-fn children_that_are_gone_leave_no_trace_in_their_parent() {
+fn dropped_children_leave_no_trace_in_their_parent() {
     within_a_minute(|| {
         let parent = CancelToken::new();
         let staying = parent.child();
@@ -224,7 +224,7 @@ fn callback_of_a_child_runs_when_its_parent_is_cancelled() {
 }
 
 #[test]
-fn dropped_guard_takes_its_callback_back() {
+fn dropped_guard_removes_its_callback() {
     let token = CancelToken::new();
     let (calls, count) = counter();
     drop(token.on_cancel(count.clone()));
@@ -277,7 +277,7 @@ fn callback_that_is_dropped_unused_may_use_its_token() {
 }
 
 #[test]
-fn callback_that_panics_keeps_nobody_from_hearing() {
+fn panicking_callback_delays_no_notification() {
     within_a_minute(|| {
         let token = CancelToken::new();
         let (calls, count) = counter();
@@ -301,7 +301,7 @@ fn callback_that_panics_keeps_nobody_from_hearing() {
 }
 
 #[test]
-fn drop_guard_cancels_however_its_scope_ends() {
+fn drop_guard_cancels_at_every_end_of_its_scope() {
     let token = CancelToken::new();
     drop(token.drop_guard().disarm());
     assert!(!token.is_cancelled());
@@ -313,7 +313,7 @@ fn drop_guard_cancels_however_its_scope_ends() {
 }
 
 #[test]
-fn callbacks_panic_leaves_a_drop_guard_unless_another_is_under_way() {
+fn callbacks_panic_leaves_a_drop_guard_unless_another_unwinds() {
     let token = CancelToken::new();
     token.on_cancel(|| std::panic::resume_unwind(Box::new("the callback's"))).keep();
     let ended = catch_unwind(AssertUnwindSafe(|| drop(token.drop_guard())));
@@ -374,7 +374,7 @@ fn deadline_in_the_past_cancels_the_child_at_once() {
 }
 
 #[test]
-fn child_until_a_token_is_cancelled_with_it_for_its_reason() {
+fn child_until_a_token_is_cancelled_with_it_and_its_cause() {
     let (parent, other) = (CancelToken::new(), CancelToken::new());
     let child = parent.child_until(&other);
     assert!(!child.is_cancelled());
@@ -409,10 +409,10 @@ fn child_until_a_token_has_the_earliest_of_three_deadlines() {
 }
 
 #[test]
-fn deadline_on_the_systems_clock_fires_done_although_nobody_waits() {
+fn deadline_on_the_systems_clock_disconnects_done_without_a_waiter() {
     within_a_minute(|| {
         let token = CancelToken::new().child_until(Duration::from_millis(5));
-        // `recv` is crossbeam's: nothing of ours sleeps here.
+        // `recv` is crossbeam's, so no thread sleeps in this crate.
         assert!(token.done().recv().is_err());
         assert!(token.cause().unwrap().is_deadline());
         let child = CancelToken::new().child_until(Duration::from_millis(5)).child();
@@ -421,7 +421,7 @@ fn deadline_on_the_systems_clock_fires_done_although_nobody_waits() {
 }
 
 #[test]
-fn deadline_on_the_systems_clock_calls_back_although_nobody_waits() {
+fn deadline_on_the_systems_clock_runs_its_callback_without_a_waiter() {
     within_a_minute(|| {
         let (told, hears) = channel();
         for millis in [20, 5, 10] {
@@ -440,7 +440,7 @@ fn deadline_on_the_systems_clock_calls_back_although_nobody_waits() {
 #[test]
 fn callback_that_panics_at_a_deadline_does_not_silence_the_alarms_of_others() {
     within_a_minute(|| {
-        // A deadline that has passed by then calls it here, and is no case for the alarms: more time, then.
+        // A deadline that has passed by now calls it here, without an alarm: try again with more time.
         let mut time = Duration::from_millis(1);
         let registered = |time| {
             let bad = CancelToken::new().child_until(time);
@@ -459,7 +459,7 @@ fn callback_that_panics_at_a_deadline_does_not_silence_the_alarms_of_others() {
 }
 
 #[test]
-fn guard_that_is_dropped_before_the_deadline_takes_its_callback_back() {
+fn guard_dropped_before_the_deadline_removes_its_callback() {
     within_a_minute(|| {
         let mut time = Duration::from_millis(20);
         loop {
@@ -471,14 +471,14 @@ fn guard_that_is_dropped_before_the_deadline_takes_its_callback_back() {
             if in_time {
                 return assert_eq!(calls.load(SeqCst), 0);
             }
-            // A neighbour took longer than that.
+            // The machine was busy; try again with more time.
             time *= 4;
         }
     });
 }
 
 #[test]
-fn own_deadline_wakes_who_waits_on_the_systems_clock() {
+fn own_deadline_wakes_waiters_on_the_systems_clock() {
     within_a_minute(|| {
         let token = CancelToken::new().child_until(Duration::from_millis(5));
         token.wait();
@@ -508,7 +508,7 @@ fn done_receives_nothing_until_it_is_disconnected_and_is_one_channel() {
 }
 
 #[test]
-fn everybody_has_been_told_when_cancel_returns() {
+fn every_watcher_is_notified_when_cancel_returns() {
     within_a_minute(|| {
         let token = CancelToken::new();
         let (calls, count) = counter();
@@ -545,7 +545,7 @@ fn second_canceller_does_not_wait_for_the_first() {
 }
 
 #[test]
-fn cancelled_token_has_a_done_that_is_disconnected_and_the_other_way_round() {
+fn token_is_cancelled_exactly_when_done_is_disconnected() {
     within_a_minute(|| {
         for round in 0..400 {
             let token = CancelToken::new();
@@ -580,7 +580,7 @@ fn callbacks_are_called_in_the_order_in_which_they_were_registered() {
             token.on_cancel(move || calls.send(number).unwrap())
         })
         .collect();
-    // What is taken back in between leaves the others in their order.
+    // Removals in between leave the others in their order.
     let kept: Vec<_> = guards.into_iter().enumerate().filter(|(number, _)| number % 3 == 0).collect();
     token.cancel();
     assert_eq!(called.try_iter().collect::<Vec<_>>(), (0..1_000).step_by(3).collect::<Vec<_>>());
@@ -588,7 +588,7 @@ fn callbacks_are_called_in_the_order_in_which_they_were_registered() {
 }
 
 #[test]
-fn deadline_on_another_clock_is_refused_wherever_the_limit_has_it() {
+fn deadline_on_another_clock_is_refused_anywhere_in_the_limit() {
     let (here, there) = (Clock::manual(), Clock::manual());
     let token = CancelToken::with_clock(&here);
     let [plain, late] = [CancelToken::with_clock(&there), CancelToken::with_clock(&there).child_until(HOUR)];
@@ -600,7 +600,7 @@ fn deadline_on_another_clock_is_refused_wherever_the_limit_has_it() {
         "its token's, beside a time of ours"
     );
     assert!(refused((&plain, HOUR).into()), "a time that is read on its token's clock");
-    // A token that is only cancelled reads no clock.
+    // A token without a deadline reads no clock.
     let children = [
         token.child_until(&plain),
         token.child_until(Until::from((here.clock(), HOUR)).or_cancelled(&plain)),

@@ -1,5 +1,4 @@
-//! Results that hold handles to further results: a drop takes the whole chain, however long it is, on any
-//! stack.
+//! Results that hold handles to further results: a drop frees the whole chain, however long, on any stack.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ impl Drop for Counted {
     }
 }
 
-/// A result, and the handle to the one before.
+/// A result, and the handle to the previous one.
 struct Link<H> {
     _counted: Counted,
     _before: Option<H>,
@@ -41,7 +40,8 @@ fn finished<R>(task: Task<R>) -> Task<R> {
 
 struct OfTasks(#[expect(dead_code, reason = "dropped, not read")] Link<Task<OfTasks>>);
 
-/// The handle to the last of `links` tasks, which have ended; each returns the handle to the one before.
+/// Returns the handle to the last of `links` tasks, which have ended; each returns the handle to the previous
+/// one.
 fn chain_of_tasks(pool: &Pool, links: usize, drops: &Arc<AtomicUsize>) -> Task<OfTasks> {
     let submit = |before| {
         let link = Link::new(drops, before);
@@ -56,13 +56,13 @@ fn chain_of_tasks_that_is_dropped_does_not_overflow_the_stack() {
         let drops = Arc::new(AtomicUsize::new(0));
         let pool = Pool::builder().workers(1).build().unwrap();
         drop(chain_of_tasks(&pool, LINKS, &drops));
-        // All of them, by the time that the drop returns.
+        // All of them, by the time the drop returns.
         assert_eq!(drops.load(SeqCst), LINKS);
     });
 }
 
 #[test]
-fn chain_of_tasks_that_nobody_joins_is_dropped_by_the_worker_when_the_last_one_ends() {
+fn unjoined_chain_of_tasks_is_dropped_by_the_worker_of_the_last_one() {
     within_a_minute(|| {
         let drops = Arc::new(AtomicUsize::new(0));
         let pool = Pool::builder().workers(2).build().unwrap();
@@ -80,7 +80,7 @@ fn chain_of_tasks_that_nobody_joins_is_dropped_by_the_worker_when_the_last_one_e
 }
 
 #[test]
-fn tree_of_tasks_that_is_dropped_goes_to_the_last_leaf() {
+fn dropped_tree_of_tasks_is_freed_to_the_last_leaf() {
     struct Tree(#[expect(dead_code, reason = "dropped, not read")] (Counted, Vec<Task<Tree>>));
 
     fn grow(pool: &Pool, depth: usize, (made, drops): (&AtomicUsize, &Arc<AtomicUsize>)) -> Task<Tree> {
@@ -103,7 +103,7 @@ fn tree_of_tasks_that_is_dropped_goes_to_the_last_leaf() {
 }
 
 #[test]
-fn links_whose_drops_panic_hold_nobody_up() {
+fn links_whose_drops_panic_skip_no_other() {
     struct Bomb(#[expect(dead_code, reason = "dropped, not read")] Link<Task<Bomb>>);
 
     impl Drop for Bomb {
@@ -177,7 +177,7 @@ fn chain_of_handles_of_a_group_does_not_overflow_the_stack() {
         let submit = |before| {
             let link = Link::new(&drops, before);
             let handle = group.submit(|_| Ok(OfGroup(link))).unwrap();
-            // Without a limit it runs here.
+            // Without a limit it runs on this thread.
             handle.wait_until(Until::forever()).unwrap();
             handle
         };

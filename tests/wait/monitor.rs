@@ -1,4 +1,4 @@
-//! `Monitor`: whoever can go on does, with what it came for, and nobody else is woken.
+//! `Monitor`: each waiter that can continue does, with its result, and no other is woken.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use crate::common::{HOUR, message, until_figure, within_a_minute};
 use selvedge::error::WaitError;
 use selvedge::{CancelToken, Clock, Monitor};
 
-/// Takes `amount` from a purse that holds enough.
+/// Takes `amount` from a purse that contains enough.
 fn take(amount: u32) -> impl FnMut(&mut u32) -> Option<u32> + Send {
     move |purse| {
         let rest = purse.checked_sub(amount)?;
@@ -43,7 +43,7 @@ fn thread_that_holds_one_monitor_waits_for_another_that_is_locked() {
             move || {
                 let _held = other.lock();
                 locked.send(()).unwrap();
-                // Whoever waits for the lock cannot say so; whoever is refused it would.
+                // A thread that waits for the lock cannot be observed, but one that was refused would be.
                 is_tried.recv_timeout(Duration::from_millis(50)).is_ok()
             }
         });
@@ -56,7 +56,7 @@ fn thread_that_holds_one_monitor_waits_for_another_that_is_locked() {
 }
 
 #[test]
-fn change_wakes_the_waiter_that_it_suffices_for() {
+fn change_wakes_the_waiter_whose_condition_it_meets() {
     within_a_minute(|| {
         let purse = Monitor::new(0);
         thread::scope(|s| {
@@ -75,7 +75,7 @@ fn change_wakes_the_waiter_that_it_suffices_for() {
 }
 
 #[test]
-fn of_those_who_can_go_on_the_first_does() {
+fn first_of_the_waiters_that_can_continue_does() {
     within_a_minute(|| {
         let purse = Monitor::new(0_u32);
         let order = Monitor::new(Vec::new());
@@ -83,7 +83,7 @@ fn of_those_who_can_go_on_the_first_does() {
             for n in 0..4 {
                 let (purse, order) = (&purse, &order);
                 s.spawn(move || {
-                    // The order of the attempts that succeeded, which are made one at a time.
+                    // The order of the successful attempts, which are made one at a time.
                     purse.wait(|purse| {
                         *purse = purse.checked_sub(1)?;
                         order.lock().push(n);
@@ -101,7 +101,7 @@ fn of_those_who_can_go_on_the_first_does() {
 }
 
 #[test]
-fn what_a_waiter_does_lets_an_earlier_one_go_on() {
+fn change_by_a_waiter_lets_an_earlier_one_continue() {
     within_a_minute(|| {
         let state = Monitor::new(0);
         thread::scope(|s| {
@@ -118,7 +118,7 @@ fn what_a_waiter_does_lets_an_earlier_one_go_on() {
 }
 
 #[test]
-fn unlocking_reads_the_state_for_all_and_wakes_nobody_in_vain() {
+fn unlock_tries_every_waiter_and_wakes_none_in_vain() {
     within_a_minute(|| {
         let state = Monitor::new(0_usize);
         let calls = AtomicUsize::new(0);
@@ -135,7 +135,7 @@ fn unlocking_reads_the_state_for_all_and_wakes_nobody_in_vain() {
             }
             let before = calls.load(SeqCst);
             *state.lock() = 1;
-            // Once each, and by this thread: they are counted by the time the lock is free.
+            // Each is tried once, by this thread, before the lock is free, so the count is complete.
             assert_eq!(calls.load(SeqCst) - before, 100);
             *state.lock() = usize::MAX;
         });
@@ -176,7 +176,7 @@ fn deadline_on_a_manual_clock_ends_a_wait() {
 }
 
 #[test]
-fn panic_of_a_closure_lands_on_the_thread_that_waits() {
+fn panic_of_a_closure_reaches_the_waiting_thread() {
     within_a_minute(|| {
         let state = Monitor::new(0);
         thread::scope(|s| {
@@ -198,7 +198,7 @@ fn panic_of_a_closure_lands_on_the_thread_that_waits() {
 }
 
 #[test]
-fn panic_while_the_lock_is_held_lets_waiters_go_on() {
+fn panic_while_the_lock_is_held_lets_waiters_continue() {
     within_a_minute(|| {
         let state = Monitor::new(0);
         thread::scope(|s| {
@@ -216,7 +216,7 @@ fn panic_while_the_lock_is_held_lets_waiters_go_on() {
 }
 
 #[test]
-fn thread_that_has_it_locked_is_told() {
+fn thread_that_has_locked_the_monitor_is_refused() {
     within_a_minute(|| {
         let state = Monitor::new(1);
         let (other, guard) = (Monitor::new(2), state.lock());
@@ -226,7 +226,7 @@ fn thread_that_has_it_locked_is_told() {
         assert!(message(&*again).contains("would wait for itself"));
         let again = catch_unwind(AssertUnwindSafe(|| state.wait(|_| Some(())))).unwrap_err();
         assert!(message(&*again).contains("would wait for itself"));
-        // Another one is no obstacle, in whatever order the guards go.
+        // Another monitor does not matter, in any order of the guards.
         let inner = other.lock();
         drop(guard);
         assert_eq!(state.wait(|state| Some(*state)), 1);
@@ -237,7 +237,7 @@ fn thread_that_has_it_locked_is_told() {
 }
 
 #[test]
-fn closure_that_calls_its_own_monitor_is_told_on_its_own_thread() {
+fn closure_that_calls_its_own_monitor_is_refused_on_its_own_thread() {
     within_a_minute(|| {
         let state = Monitor::new(0);
         thread::scope(|s| {
@@ -253,7 +253,7 @@ fn closure_that_calls_its_own_monitor_is_told_on_its_own_thread() {
 }
 
 #[test]
-fn closing_state_lets_everybody_go() {
+fn closing_state_wakes_every_waiter() {
     within_a_minute(|| {
         let jobs = Arc::new(Monitor::new((VecDeque::<u32>::new(), false)));
         let waiters: Vec<_> = (0..20)
@@ -288,7 +288,7 @@ fn ten_thousand_steps_pass_between_threads_that_want_different_things() {
                     }
                 })
             });
-            // By hand: that a scope of std's joins is not seen by ThreadSanitizer.
+            // Joined explicitly, since ThreadSanitizer does not see the join of std's scope.
             threads.into_iter().for_each(|thread| thread.join().unwrap());
         });
         assert_eq!(turn.into_inner(), 10_000);
@@ -296,7 +296,7 @@ fn ten_thousand_steps_pass_between_threads_that_want_different_things() {
 }
 
 #[test]
-fn debug_never_waits_and_shows_the_state_and_who_waits() {
+fn debug_never_blocks_and_shows_the_state_and_the_waiters() {
     let state = Monitor::new(7);
     assert_eq!(format!("{state:?}"), "Monitor { state: 7, waiting: 0 }");
     let guard = state.lock();
@@ -311,7 +311,7 @@ fn state_need_not_be_sync() {
         thread::scope(|s| {
             let waits = s.spawn(|| state.wait(|state| (state.get() == 1).then_some(())));
             until_figure(&state, "waiting", 1);
-            // A change through a shared reference is seen as well.
+            // A change through a shared reference counts too.
             state.lock().set(1);
             waits.join().unwrap();
         });

@@ -1,4 +1,4 @@
-//! Everything that can be a limit, and who wins when two ends meet.
+//! Every kind of limit, and which of two simultaneous ends wins.
 
 use std::sync::Arc;
 use std::thread;
@@ -8,7 +8,7 @@ use crate::common::{HOUR, until_figure, within_a_minute};
 use selvedge::error::WaitError;
 use selvedge::{BoundedQueue, CancelToken, Clock, Until};
 
-/// Starts a pop that nothing but its limit will end.
+/// Starts a pop that only its limit ends.
 fn pop_until(
     limit: impl for<'a> FnOnce(&'a CancelToken, &'a Clock) -> Until<'a> + Send + 'static,
     token: &CancelToken,
@@ -34,7 +34,7 @@ fn duration_and_instant_of_the_systems_clock_time_out() {
 }
 
 #[test]
-fn time_beside_a_token_is_read_on_the_tokens_clock() {
+fn time_with_a_token_is_measured_by_the_tokens_clock() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let token = CancelToken::with_clock(&clock);
@@ -50,7 +50,7 @@ fn time_beside_a_token_is_read_on_the_tokens_clock() {
 }
 
 #[test]
-fn time_beside_a_clock_is_read_on_that_clock_also_with_a_token_of_another() {
+fn time_with_a_clock_is_measured_by_that_clock_despite_a_token() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let token = CancelToken::new();
@@ -120,7 +120,7 @@ fn time_and_token_that_end_together_are_cancelled() {
 }
 
 #[test]
-fn success_that_is_there_beats_a_limit_that_has_passed() {
+fn success_at_once_beats_a_limit_that_has_passed() {
     let queue = BoundedQueue::new(1);
     queue.push(1).unwrap();
     assert_eq!(queue.pop_until(Instant::now()), Ok(1));
@@ -130,7 +130,7 @@ fn success_that_is_there_beats_a_limit_that_has_passed() {
 }
 
 #[test]
-fn limit_of_a_duration_counts_anew_with_each_call() {
+fn duration_starts_again_with_each_call() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let token = CancelToken::with_clock(&clock);
@@ -151,7 +151,7 @@ fn limit_of_a_duration_counts_anew_with_each_call() {
 }
 
 #[test]
-fn no_clock_is_needed_where_nothing_waits() {
+fn call_that_need_not_wait_reads_no_clock() {
     let queue = BoundedQueue::new(1);
     assert_eq!(queue.push_until(1, Until::forever()), Ok(()));
     assert_eq!(queue.pop_until(Duration::MAX), Ok(1));

@@ -1,5 +1,5 @@
-//! Threads that would wait for each other in a circle, through every pair of the things that one thread owes
-//! and another waits for: one of them is told, and everybody else goes on.
+//! Threads whose waits would form a cycle, through every pair of results that a thread can owe and wait for:
+//! one wait is refused, and all other threads continue.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
@@ -11,16 +11,16 @@ use selvedge::batch::{Batch, BatchError, Batcher};
 use selvedge::error::{JoinError, WaitError, WouldDeadlock};
 use selvedge::{CancelToken, Group, Latch, Pool, ShardedMap, SingleFlight, Task, group, timeout};
 
-/// What a closure that asked for the other's result got: its value, or that it would never come.
+/// What a closure got that asked for the other's result: the value, or that it would never come.
 type Asked = Result<u32, WouldDeadlock>;
 
-/// Waits for the result that another thread is to bring.
+/// Waits for the result that another thread provides.
 type Ask = Box<dyn FnOnce() -> Asked + Send>;
 
-/// Runs a closure on a thread of its own; others can ask for its result while it runs.
+/// Runs a closure on a thread of its own; other threads can ask for its result while it runs.
 type Kind = fn(Box<dyn FnOnce() -> u32 + Send>) -> Running;
 
-/// A closure that was started, and two ways to its result: for the one who started it, and for another.
+/// A closure that was started, and two ways to its result: for the thread that started it, and for another.
 struct Running {
     ask: Ask,
     end: Box<dyn FnOnce() + Send>,
@@ -111,7 +111,7 @@ const KINDS: [(&str, Kind); 6] = [
     }),
 ];
 
-/// Starts one closure of each kind, which then ask for each other's results.
+/// Starts one closure of each type, which then ask for each other's results.
 fn cross(one: Kind, other: Kind) -> [Asked; 2] {
     let asks: Arc<Mutex<[Option<Ask>; 2]>> = Arc::default();
     let answers: Arc<Mutex<[Option<Asked>; 2]>> = Arc::default();
@@ -138,7 +138,7 @@ fn cross(one: Kind, other: Kind) -> [Asked; 2] {
         end();
     }
     loop {
-        // What nobody waits for may still be on its way.
+        // A result without a waiter may still be on its way.
         if let [Some(one), Some(other)] = *answers.lock().unwrap() {
             return [one, other];
         }
@@ -147,7 +147,7 @@ fn cross(one: Kind, other: Kind) -> [Asked; 2] {
 }
 
 #[test]
-fn circle_through_any_two_kinds_is_told_to_one() {
+fn cycle_through_any_two_types_is_refused_to_one() {
     within_a_minute(|| {
         for (name, one) in KINDS {
             for (other_name, other) in KINDS {
@@ -160,9 +160,9 @@ fn circle_through_any_two_kinds_is_told_to_one() {
     });
 }
 
-/// Fails if a queued task is taken for one that anybody may run (edit `graph-queued-task-has-no-bringers`).
+/// Fails if a queued task counts as one that any thread may run (edit `graph-queued-task-has-no-bringers`).
 #[test]
-fn two_pools_of_one_worker_whose_tasks_join_each_others_queued_tasks_are_told() {
+fn two_pools_of_one_worker_that_join_each_others_queued_tasks_are_refused() {
     within_a_minute(|| {
         let pools = [(); 2].map(|()| Arc::new(Pool::builder().workers(1).queue(4).build().unwrap()));
         let both_run = Arc::new(Latch::new(2));
@@ -182,7 +182,7 @@ fn two_pools_of_one_worker_whose_tasks_join_each_others_queued_tasks_are_told() 
 }
 
 #[test]
-fn queued_task_that_a_free_worker_or_a_spare_can_take_is_not_told() {
+fn wait_for_a_task_that_a_free_worker_or_a_spare_can_take_is_not_refused() {
     within_a_minute(|| {
         for builder in
             [Pool::builder().workers(2), Pool::builder().workers(1).spares(1), Pool::builder().workers(1..=2)]
@@ -207,7 +207,7 @@ fn queued_task_that_a_free_worker_or_a_spare_can_take_is_not_told() {
 }
 
 #[test]
-fn two_full_pools_whose_tasks_submit_to_each_other_run_the_tasks_where_they_stand() {
+fn two_full_pools_that_submit_to_each_other_run_the_tasks_inline() {
     within_a_minute(|| {
         let pools = [(); 2].map(|()| Arc::new(Pool::builder().workers(1).queue(1).build().unwrap()));
         let both_are_full = Arc::new(Latch::new(1));
@@ -228,12 +228,12 @@ fn two_full_pools_whose_tasks_submit_to_each_other_run_the_tasks_where_they_stan
     });
 }
 
-/// The end of a scope cannot be refused, so the task that waits for the scope's owner is told, whichever
-/// comes last.
+/// The end of a scope cannot be refused, so the wait of the task for the scope's owner is, whichever comes
+/// last.
 ///
-/// Fails if the end of a scope is not written down (edit `group-end-has-no-edge`).
+/// Fails if the end of a scope has no edge (edit `group-end-has-no-edge`).
 #[test]
-fn task_that_waits_for_what_its_scope_is_inside_of_is_told() {
+fn task_that_waits_for_the_task_around_its_scope_is_refused() {
     within_a_minute(|| {
         for rounds in 0..100 {
             let flight = SingleFlight::<u8, u32>::new();
@@ -247,7 +247,7 @@ fn task_that_waits_for_what_its_scope_is_inside_of_is_told() {
                         Ok(())
                     });
                     if rounds % 2 == 0 {
-                        // On a helper; else, as likely as not, on this thread at the end.
+                        // On a helper, or on this thread at the end of the scope.
                         begun.wait();
                     }
                     Ok(())
@@ -260,9 +260,9 @@ fn task_that_waits_for_what_its_scope_is_inside_of_is_told() {
     });
 }
 
-/// A wait for a group in the middle of the waiter's work can be refused, unlike the end of a scope.
+/// Unlike the end of a scope, a wait for a group in the middle of the waiter's work can be refused.
 #[test]
-fn wait_for_a_group_whose_task_waits_for_the_waiter_is_told_or_the_task_is() {
+fn wait_for_a_group_whose_task_waits_for_the_waiter_is_refused_to_one() {
     within_a_minute(|| {
         for round in 0..100 {
             let flight = Arc::new(SingleFlight::<u8, bool>::new());
@@ -287,10 +287,10 @@ fn wait_for_a_group_whose_task_waits_for_the_waiter_is_told_or_the_task_is() {
 
 /// Waits of a single flight's leader for the end of what works for it.
 ///
-/// Fails if a shutdown of a pool, the end or the flush of a batcher is not written down (edits
+/// Fails if a pool's shutdown, or the end or the flush of a batcher, has no edge (edits
 /// `pool-shutdown-has-no-edge`, `batch-end-has-no-edge`, `batch-flush-has-no-edge`).
 #[test]
-fn end_or_flush_that_waits_for_who_waits_for_it_is_told_or_the_other_is() {
+fn end_or_flush_in_a_cycle_is_refused_to_one() {
     type Ends = Box<dyn FnOnce() -> bool>;
     type Asks = Box<dyn Fn() -> bool + Send>;
     let pool = |asks: Asks| -> Ends {
@@ -338,12 +338,12 @@ fn end_or_flush_that_waits_for_who_waits_for_it_is_told_or_the_other_is() {
     });
 }
 
-/// A limited group holds a task back, and the thread that joins it is told when no thread is to be had. That
-/// does not open the cycle, once the task has begun.
+/// A group with a limit holds a task back. The thread that joins the task is notified if no thread is
+/// available, but that does not break the cycle once the task has begun.
 ///
-/// Fails if that wait is not written down (edit `graph-held-back-join-has-no-edge`).
+/// Fails if that wait has no edge (edit `graph-held-back-join-has-no-edge`).
 #[test]
-fn join_of_a_task_that_the_limit_holds_back_is_told_or_the_task_is() {
+fn join_of_a_task_behind_the_limit_is_refused_to_one() {
     within_a_minute(|| {
         for round in 0..100 {
             let flight = Arc::new(SingleFlight::<u8, bool>::new());
@@ -362,7 +362,7 @@ fn join_of_a_task_that_the_limit_holds_back_is_told_or_the_task_is() {
             let task = group
                 .submit(move |_| Ok::<_, ()>(in_task.call(&1, || false) == Err(JoinError::WouldDeadlock)));
             let one_was_told = flight.call(&1, || {
-                // The other thread needs longer to wake up than this one to sleep, as a rule.
+                // Waking the other thread usually takes longer than this one takes to sleep.
                 goes.send(()).unwrap();
                 task.unwrap().join().unwrap_or_else(|error| error == JoinError::WouldDeadlock)
             });
@@ -373,7 +373,7 @@ fn join_of_a_task_that_the_limit_holds_back_is_told_or_the_task_is() {
 }
 
 #[test]
-fn handler_that_waits_for_who_waits_for_a_later_batch_is_told_or_the_other_is() {
+fn handler_in_a_cycle_through_a_later_batch_is_refused_to_one() {
     within_a_minute(|| {
         let (flight, leads) = (Arc::new(SingleFlight::<u8, bool>::new()), Arc::new(Latch::new(1)));
         let handler = {
@@ -386,7 +386,7 @@ fn handler_that_waits_for_who_waits_for_a_later_batch_is_told_or_the_other_is() 
         let batcher = Batcher::builder().max_items(1).build(handler).unwrap();
         let first = batcher.submit(1).unwrap();
         let led = flight.call(&1, || {
-            // Queued behind the first, whose handler waits for this call.
+            // Queued behind the first batch, whose handler waits for this call.
             let second = batcher.submit(2).unwrap();
             leads.count_down();
             match second.join() {
@@ -399,7 +399,7 @@ fn handler_that_waits_for_who_waits_for_a_later_batch_is_told_or_the_other_is() 
     });
 }
 
-/// A value whose clone asks for another result, and notes whether it was told that this would never come.
+/// A value whose clone asks for another result, and records whether that was refused.
 struct Asks(Arc<dyn Fn() -> bool + Send + Sync>);
 
 impl Clone for Asks {
@@ -411,7 +411,7 @@ impl Clone for Asks {
 
 /// Fails if the leader owes nothing once its closure has ended (edit `flight-owes-nothing-for-its-clone`).
 #[test]
-fn clone_for_those_who_wait_that_waits_for_one_of_them_is_told() {
+fn clone_for_waiters_that_waits_for_one_of_them_is_refused() {
     within_a_minute(|| {
         // The leader clones its result for the map's closure, which waits for it, and the clone wants the
         // map's value.
@@ -440,14 +440,15 @@ fn clone_for_those_who_wait_that_waits_for_one_of_them_is_told() {
         assert!(led.is_ok());
         let maker = maker.lock().unwrap().take().unwrap();
         let ended = (maker.join().unwrap().unwrap(), told.load(SeqCst));
-        // Whichever wait came last is told: the leader's clone, and then the follower's own too, which asks
-        // for the value that is being made around it; or the follower, which has no result to clone then.
+        // The wait that came last is refused: the leader's clone, and then also the follower's own clone,
+        // which asks for the value that is being made around it; or the follower, which then has no result to
+        // clone.
         assert!(ended == (1, 2) || ended == (0, 0), "{ended:?}");
     });
 }
 
 #[test]
-fn circle_of_three_kinds_is_told_to_one() {
+fn cycle_of_three_types_is_refused_to_one() {
     within_a_minute(|| {
         let (map, flight) =
             (Arc::new(ShardedMap::<u8, u32>::new()), Arc::new(SingleFlight::<u8, u32>::new()));
@@ -478,14 +479,14 @@ fn circle_of_three_kinds_is_told_to_one() {
             all_begun.wait();
             flight.call(&1, || unreachable!()).map_or_else(|_| told(true), |value| value + 1)
         });
-        // One was told, and the others counted on from there.
+        // One wait was refused, and the other closures continued from there.
         let (made, led) = (made.unwrap(), leader.join().unwrap().unwrap());
         assert!(made >= 1000 && led >= 1000 && made.max(led) <= 1002, "{made}, {led}");
     });
 }
 
 #[test]
-fn circle_in_which_one_wait_has_a_limit_is_left_alone() {
+fn cycle_with_one_limited_wait_is_not_refused() {
     within_a_minute(|| {
         let (map, both_make) = (Arc::new(ShardedMap::<u8, u32>::new()), Arc::new(Barrier::new(2)));
         let limited = thread::spawn({
