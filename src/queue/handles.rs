@@ -33,8 +33,8 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// item.
 ///
 /// A push that succeeds is a promise that the item was taken; one that ends by its limit or by close has the
-/// item, and nobody else does. Everything that a [`bounded`] queue's ends can do, these can do too: `try_push`
-/// succeeds if a receiver waits, `try_pop` if a sender does. `len` and `capacity` are 0.
+/// item, and nobody else does. Everything that a [`bounded`] queue's ends can do, these can do too:
+/// `try_push` succeeds if a receiver waits, `try_pop` if a sender does. `len` and `capacity` are 0.
 ///
 /// # Fairness
 /// First come, first served on both sides, without exception: an item is handed over, so nobody who comes

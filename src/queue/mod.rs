@@ -101,8 +101,8 @@ pub(crate) use wait_points::{Items, Room};
 /// loom's in the models.
 ///
 /// # Capacity
-/// At least 1; for 0 there is [`rendezvous`]. There is no form without a bound: the ring that makes pushes and
-/// pops cheap is allocated at once, and a queue that takes all that comes only moves the place where the
+/// At least 1; for 0 there is [`rendezvous`]. There is no form without a bound: the ring that makes pushes
+/// and pops cheap is allocated at once, and a queue that takes all that comes only moves the place where the
 /// program runs out of memory. A bound that is never reached costs its memory alone.
 ///
 /// # Cost
