@@ -141,6 +141,14 @@ impl Builder {
         self
     }
 
+    /// Whether links to a part of a page (`#part`) are dead if the page that is read there has no such part:
+    /// no element with that `id`, and no anchor of that name. They are not by default. Eight bytes a part are
+    /// remembered, and the text of each such link.
+    pub fn fragments(mut self, fragments: bool) -> Self {
+        self.settings.fragments = fragments;
+        self
+    }
+
     /// How URLs that mean one page are told to be one.
     pub fn canonical(mut self, canonical: Canonical) -> Self {
         self.settings.canonical = canonical;

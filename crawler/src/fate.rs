@@ -45,6 +45,8 @@ pub enum Death {
     TooManyRedirects,
     /// What is written there means nothing.
     NotAUrl,
+    /// The page is there, and the part of it that is meant is not.
+    NoSuchPart,
 }
 
 /// A URL that gets nobody anywhere, and who links to it.
@@ -129,6 +131,7 @@ impl Report {
             _ => None,
         });
         dead.extend(self.not_urls());
+        dead.extend(self.missing_parts());
         dead
     }
 
@@ -257,7 +260,12 @@ impl Death {
     /// What the system said, where the kind of failure does not say it all.
     pub fn detail(&self) -> Option<&str> {
         match self {
-            Death::Failed { kind: ErrorKind::TimedOut | ErrorKind::ConnectionRefused, .. } => None,
+            // Unless it was somebody on the way.
+            Death::Failed { kind: ErrorKind::TimedOut | ErrorKind::ConnectionRefused, detail }
+                if !detail.contains("through the proxy") =>
+            {
+                None
+            }
             Death::Failed { detail, .. } => Some(detail),
             _ => None,
         }
@@ -276,6 +284,7 @@ impl fmt::Display for Death {
             Death::Loop => f.write_str("redirect loop"),
             Death::TooManyRedirects => f.write_str("too many redirects"),
             Death::NotAUrl => f.write_str("not a URL"),
+            Death::NoSuchPart => f.write_str("no such part of the page"),
         }
     }
 }

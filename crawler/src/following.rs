@@ -34,6 +34,9 @@ impl Engine {
             false => (LEAF, (!self.settings.external).then_some(Skip::OutOfScope)),
         };
         let (id, url, depth) = (turn.page, Arc::clone(&turn.url), turn.distance.depth);
+        if self.settings.fragments && redirect(response).is_some_and(|to| to.contains('#')) {
+            self.log.lock().fragments.turned.insert(id);
+        }
         let again = self.turns_again(&url, &to, made.cookies);
         let lead =
             Lead { url: to.as_str(), lane: lane(&to), step: Step::Redirect, label: "", rank, skip, again };

@@ -16,6 +16,7 @@ use url::Url;
 use super::canonical::{Canonical, is_http};
 use super::credentials::without_login;
 use super::css::{self, Named};
+use super::fragments::{hash, part_of};
 
 /// Characters of a link's text that are kept.
 const TEXT: usize = 80;
@@ -31,6 +32,10 @@ pub(super) struct Links {
     pub(super) broken: Vec<String>,
     /// URLs with a user and a password in them.
     pub(super) logins: Vec<Url>,
+    /// Links to parts of pages, if they were asked for: the URL and the part.
+    pub(super) parts_wanted: Vec<(Url, String)>,
+    /// The parts of this page, sorted.
+    pub(super) parts: Vec<u64>,
 }
 
 /// One link.
@@ -54,8 +59,9 @@ pub(super) enum Kind {
 
 impl Links {
     /// Reads the page that came from `page`.
-    pub(super) fn of(html: &str, page: &Url, encoding: &'static Encoding, canonical: &Canonical) -> Self {
-        let reader = Reader::default();
+    pub(super) fn of(html: &str, page: &Url, encoding: &'static Encoding, rules: &Reading<'_>) -> Self {
+        let state = State { parts: rules.fragments.then(Vec::new), ..State::default() };
+        let reader = Reader { state: RefCell::new(state) };
         let tokenizer = Tokenizer::new(reader, Default::default());
         let input = BufferQueue::default();
         input.push_back(StrTendril::from_slice(html));
@@ -68,22 +74,33 @@ impl Links {
         let base = state.base.as_deref().and_then(|href| page.join(href.trim()).ok());
         // As the standard has it: nothing can be said relative to those.
         let base = base.filter(|base| !matches!(base.scheme(), "data" | "javascript"));
-        let resolver = Resolver { base: base.as_ref().unwrap_or(page), encoding, canonical };
-        resolver.resolve_all(state.raw)
+        let resolver = Resolver { base: base.as_ref().unwrap_or(page), encoding, rules };
+        let mut links = resolver.resolve_all(state.raw);
+        links.parts = state.parts.unwrap_or_default();
+        links.parts.sort_unstable();
+        links.parts.dedup();
+        links
     }
 
     /// Reads the style sheet that came from `sheet`.
-    pub(super) fn of_sheet(css: &str, sheet: &Url, canonical: &Canonical) -> Self {
+    pub(super) fn of_sheet(css: &str, sheet: &Url, rules: &Reading<'_>) -> Self {
         let mut state = State::default();
         state.add_css(css);
-        Resolver { base: sheet, encoding: UTF_8, canonical }.resolve_all(state.raw)
+        Resolver { base: sheet, encoding: UTF_8, rules }.resolve_all(state.raw)
     }
+}
+
+/// How a page is read.
+pub(super) struct Reading<'a> {
+    pub(super) canonical: &'a Canonical,
+    /// Whether its parts, and links to parts, are wanted.
+    pub(super) fragments: bool,
 }
 
 struct Resolver<'a> {
     base: &'a Url,
     encoding: &'static Encoding,
-    canonical: &'a Canonical,
+    rules: &'a Reading<'a>,
 }
 
 impl Resolver<'_> {
@@ -91,7 +108,7 @@ impl Resolver<'_> {
         let mut seen: HashSet<(String, Kind)> = HashSet::new();
         let mut links = Links::default();
         for Raw { href, text, kind } in raw {
-            match self.resolve(href.trim(), &mut links.logins) {
+            match self.resolve(href.trim(), &mut links) {
                 Ok(url) if !seen.insert((url.to_string(), kind)) => {}
                 Ok(url) if is_http(&url) => {
                     links.found.push(Found { url, text: clipped(&text), kind });
@@ -108,15 +125,20 @@ impl Resolver<'_> {
     }
 
     /// A query is encoded as the page is; everything else is UTF-8.
-    fn resolve(&self, href: &str, logins: &mut Vec<Url>) -> Result<Url, url::ParseError> {
+    fn resolve(&self, href: &str, links: &mut Links) -> Result<Url, url::ParseError> {
         let encode: &dyn Fn(&str) -> Cow<'_, [u8]> = &|text| self.encoding.encode(text).0;
         let options = Url::options().base_url(Some(self.base));
         let options = if self.encoding == UTF_8 { options } else { options.encoding_override(Some(encode)) };
         let url = options.parse(href)?;
         if is_http(&url) && !(url.username().is_empty() && url.password().is_none()) {
-            logins.push(url.clone());
+            links.logins.push(url.clone());
         }
-        Ok(self.canonical.of(url))
+        let part = url.fragment().filter(|_| self.rules.fragments).and_then(part_of).map(str::to_owned);
+        let url = self.rules.canonical.of(url);
+        if let Some(part) = part {
+            links.parts_wanted.push((url.clone(), part));
+        }
+        Ok(url)
     }
 }
 
@@ -159,7 +181,6 @@ struct Raw {
 }
 
 /// Collects links from tokens.
-#[derive(Default)]
 struct Reader {
     state: RefCell<State>,
 }
@@ -172,6 +193,8 @@ struct State {
     open: Option<usize>,
     /// The style sheet that is being read.
     style: Option<String>,
+    /// The parts of the page, if they are wanted.
+    parts: Option<Vec<u64>>,
 }
 
 impl TokenSink for Reader {
@@ -199,6 +222,10 @@ impl TokenSink for Reader {
 impl State {
     fn start(&mut self, tag: &Tag) {
         let of = |name: &str| attribute(tag, name);
+        if let Some(parts) = &mut self.parts {
+            let name = of("name").filter(|_| &*tag.name == "a");
+            parts.extend(of("id").iter().chain(&name).map(|part| hash(part.as_bytes())));
+        }
         match &*tag.name {
             "base" if self.base.is_none() => self.base = of("href"),
             "a" => self.open = of("href").map(|href| self.push(href, String::new(), Kind::Page)),

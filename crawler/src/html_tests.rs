@@ -4,7 +4,7 @@ use super::*;
 
 fn links(html: &str) -> Links {
     let page = Url::parse("http://loom.test/warp/1").unwrap();
-    Links::of(html, &page, UTF_8, &Canonical::default())
+    Links::of(html, &page, UTF_8, &Reading { canonical: &Canonical::default(), fragments: false })
 }
 
 fn urls(html: &str) -> Vec<String> {
@@ -105,6 +105,11 @@ fn a_scheme_that_is_a_slip_is_told_from_those_that_exist() {
 #[test]
 fn a_query_is_encoded_as_its_page_is() {
     let page = Url::parse("http://loom.test/").unwrap();
-    let links = Links::of("<a href='/é?é'>", &page, encoding_rs::WINDOWS_1252, &Canonical::default());
+    let links = Links::of(
+        "<a href='/é?é'>",
+        &page,
+        encoding_rs::WINDOWS_1252,
+        &Reading { canonical: &Canonical::default(), fragments: false },
+    );
     assert_eq!(links.found[0].url.as_str(), "http://loom.test/%C3%A9?%E9");
 }

@@ -9,7 +9,8 @@ use percent_encoding::{CONTROLS, percent_encode};
 use ureq::http::Response as Answer;
 use ureq::http::header::HeaderMap;
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body as Stream};
+use ureq::{Agent, Body as Stream, Proxy};
+use url::{Host, Url};
 
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
 use super::resolver::Remembering;
@@ -25,8 +26,14 @@ const CHUNK: usize = 16 << 10;
 /// # Blocking
 /// A request blocks within its time-outs. A body that arrives looks at the token with every chunk; a server
 /// that is silent is waited for until a time-out ends it.
+///
+/// # Proxies
+/// What `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY` name is used, but for hosts that `NO_PROXY` names and for
+/// this machine (`localhost` and the loopback addresses). A proxy that cannot be reached, or refuses, is
+/// named in the failure.
 pub struct Http {
     agent: Agent,
+    proxy: Option<Proxy>,
 }
 
 impl Http {
@@ -39,8 +46,18 @@ impl Http {
             .max_redirects_will_error(false)
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections);
+        let proxy = Proxy::try_from_env();
+        let config = config.proxy(proxy.clone());
         let (connector, resolver) = (DefaultConnector::default(), Remembering::default());
-        Http { agent: Agent::with_parts(config.build(), connector, resolver) }
+        Http { agent: Agent::with_parts(config.build(), connector, resolver), proxy }
+    }
+
+    /// The proxy that a request to `url` goes through.
+    fn proxy_for(&self, url: &Url) -> Option<&Proxy> {
+        let uri = url.as_str().parse().ok();
+        self.proxy
+            .as_ref()
+            .filter(|proxy| !is_loopback(url) && !uri.is_some_and(|uri| proxy.is_no_proxy(&uri)))
     }
 
     fn call(&self, request: &Request<'_>) -> Result<Answer<Stream>, ureq::Error> {
@@ -58,8 +75,11 @@ impl Http {
         let clock = request.token.clock();
         let left = request.token.deadline().map(|at| at.saturating_duration_since(clock.now()));
         let total = left.map_or(request.total, |left| left.min(request.total)).max(Duration::from_millis(1));
-        let config = builder
-            .config()
+        let mut config = builder.config();
+        if self.proxy.is_some() && is_loopback(request.url) {
+            config = config.proxy(None);
+        }
+        let config = config
             .timeout_global(Some(total))
             .timeout_connect(Some(request.connect))
             .timeout_recv_response(Some(request.read));
@@ -143,11 +163,23 @@ impl Fetch for Http {
         let mut response = self.try_fetch(request).map_err(|error| {
             // A request that ends after the crawl was stopped may have been cut short by that.
             let kind = if request.token.is_cancelled() { ErrorKind::Stopped } else { kind(&error) };
-            FetchError::new(kind, error.to_string())
+            let through = self.proxy_for(request.url);
+            let through =
+                through.map(|proxy| format!(" (through the proxy {}:{})", proxy.host(), proxy.port()));
+            FetchError::new(kind, error.to_string() + &through.unwrap_or_default())
         })?;
         let encoding = response.get("content-encoding").unwrap_or_default().to_owned();
         response.body = unpacked(response.body, &encoding, request.cap)?;
         Ok(response)
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 

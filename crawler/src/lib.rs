@@ -22,7 +22,7 @@
 //! | `engine`, `asking`, `reading`, `following`, `too_much`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
 //! | `fetch`, `http`, `resolver`, `memory`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, and who is told what |
 //! | `html`, `css`, `text`, `sitemap`, `robots` | what the answers say |
-//! | `record`, `log`, `report`, `fate` | what was found, and the questions one asks of it |
+//! | `record`, `log`, `report`, `fate`, `fragments` | what was found, and the questions one asks of it |
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
 //!
@@ -45,6 +45,7 @@ mod engine;
 mod fate;
 mod fetch;
 mod following;
+mod fragments;
 mod frontier;
 mod html;
 mod http;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use selvedge::sync::Arc;
 
+use super::fragments::Fragments;
 use super::frontier::{Counts, PageId};
 
 /// Samples that are kept: more than a picture has pixels.
@@ -52,6 +53,7 @@ pub(super) struct Log {
     pub(super) broken: Vec<(PageId, Box<str>)>,
     /// Sitemaps that a robots.txt or another sitemap names, and which.
     pub(super) sitemaps: Vec<(Box<str>, PageId)>,
+    pub(super) fragments: Fragments,
     /// Hosts whose robots.txt could not be read, and why.
     pub(super) unreadable_robots: BTreeMap<String, String>,
 }

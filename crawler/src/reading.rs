@@ -9,7 +9,7 @@ use super::engine::{Engine, PAGE, SITEMAP, SITEMAP_CAP};
 use super::fetch::{Body, FetchError, Response};
 use super::following::redirect;
 use super::frontier::PageId;
-use super::html::{Found, Kind, Links, refresh_target};
+use super::html::{Found, Kind, Links, Reading, refresh_target};
 use super::record::{Outcome, Record};
 use super::sitemap::{self, Sitemap};
 use super::text;
@@ -18,7 +18,7 @@ impl Engine {
     /// The links of a page; those that are none are noted.
     pub(super) fn links(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
         let (html, encoding) = text::decode(body, response.get("content-type"));
-        let mut links = Links::of(&html, url, encoding, &self.settings.canonical);
+        let mut links = Links::of(&html, url, encoding, &self.reading());
         let refresh = response.get("refresh").and_then(refresh_target);
         if let Some(url) = refresh.and_then(|text| self.resolve(url, &text)) {
             links.found.push(Found { url, text: "(refresh)".to_owned(), kind: Kind::Page });
@@ -29,12 +29,24 @@ impl Engine {
     /// What a style sheet names.
     pub(super) fn sheet(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
         let (css, _) = text::decode(body, response.get("content-type"));
-        self.noted(page, Links::of_sheet(&css, url, &self.settings.canonical))
+        self.noted(page, Links::of_sheet(&css, url, &self.reading()))
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading { canonical: &self.settings.canonical, fragments: self.settings.fragments }
     }
 
     fn noted(&self, page: PageId, links: Links) -> Vec<Found> {
-        let Links { found, not_http, broken, logins } = links;
+        let Links { found, not_http, broken, logins, parts_wanted, parts } = links;
         logins.iter().for_each(|url| self.credentials.note(url));
+        if self.settings.fragments {
+            let mut log = self.log.lock();
+            log.fragments.parts.insert(page, parts.into());
+            let wanted = parts_wanted.into_iter();
+            // Of what was read before, as of its links, the last time counts.
+            log.fragments.links.retain(|(from, ..)| *from != page);
+            log.fragments.links.extend(wanted.map(|(url, part)| (page, url.as_str().into(), part.into())));
+        }
         if !(not_http.is_empty() && broken.is_empty()) {
             let mut log = self.log.lock();
             log.not_http(not_http);

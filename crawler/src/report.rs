@@ -36,6 +36,7 @@ pub struct Report {
     pub(super) labels: Vec<Arc<str>>,
     pub(super) log: Log,
     pub(super) hosts: Vec<String>,
+    pub(super) unmatched: Vec<String>,
     pub(super) front: Option<PageId>,
     pub(super) took: Duration,
     pub(super) ended: Ended,
@@ -103,6 +104,7 @@ impl Report {
         let took = engine.now();
         let ended = ended(&engine, engine.frontier.is_over());
         let (hosts, front) = (engine.scope.hosts(), *engine.front.lock());
+        let unmatched = engine.scope.unmatched();
         let log = std::mem::take(&mut *engine.log.lock());
         let earlier = log.earlier;
         let (workers, per_host) = (engine.settings.workers, engine.settings.per_host);
@@ -132,6 +134,7 @@ impl Report {
             labels,
             log,
             hosts,
+            unmatched,
             front,
             took,
             ended,
@@ -213,6 +216,12 @@ impl Report {
     /// Links to `mailto:` and the like, each once.
     pub fn not_http(&self) -> impl Iterator<Item = &str> {
         self.log.not_http.iter().map(String::as_str)
+    }
+
+    /// Patterns to include or exclude that have matched no URL: perhaps they are not written as they were
+    /// meant.
+    pub fn unmatched_patterns(&self) -> impl Iterator<Item = &str> {
+        self.unmatched.iter().map(String::as_str)
     }
 
     /// How long it took.

@@ -40,6 +40,7 @@ impl Engine {
         let mut log = self.log.lock();
         log.earlier = self.frontier.counts().fetched;
         log.broken.extend(report.log.broken.iter().cloned());
+        log.fragments = report.log.fragments.clone();
         log.sitemaps.extend(report.log.sitemaps.iter().cloned());
         log.not_http(report.log.not_http.iter().cloned());
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 use selvedge::sync::RwLock;
+use selvedge::sync::atomic::{AtomicBool, Ordering};
 use url::Url;
 
 /// A pattern that whole URLs are held against: a glob, or a regular expression.
@@ -105,12 +106,15 @@ pub(super) struct Scope {
     rules: ScopeRules,
     /// By name, whatever the port.
     hosts: RwLock<BTreeSet<String>>,
+    /// Which of the patterns to include, and then of those to exclude, have matched a URL of the hosts.
+    matched: Vec<AtomicBool>,
 }
 
 impl Scope {
     pub(super) fn new(rules: ScopeRules) -> Self {
         let hosts = rules.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Scope { rules, hosts: RwLock::new(hosts) }
+        let matched = rules.patterns().map(|_| AtomicBool::new(false)).collect();
+        Scope { rules, hosts: RwLock::new(hosts), matched }
     }
 
     /// Takes the host of `url` into the scope.
@@ -131,16 +135,46 @@ impl Scope {
     pub(super) fn allows(&self, url: &Url) -> bool {
         let rules = &self.rules;
         let (path, text) = (url.path(), url.as_str());
-        self.has_host(name(url))
-            && (rules.prefixes.is_empty() || rules.prefixes.iter().any(|prefix| path.starts_with(prefix)))
-            && (rules.include.is_empty() || rules.include.iter().any(|pattern| pattern.matches(text)))
-            && !rules.exclude.iter().any(|pattern| pattern.matches(text))
+        if !self.has_host(name(url)) {
+            return false;
+        }
+        let (include, exclude) = self.matched.split_at(rules.include.len());
+        let (included, excluded) =
+            (matches_any(&rules.include, include, text), matches_any(&rules.exclude, exclude, text));
+        (rules.prefixes.is_empty() || rules.prefixes.iter().any(|prefix| path.starts_with(prefix)))
+            && (rules.include.is_empty() || included)
+            && !excluded
+    }
+
+    /// The patterns that have matched no URL.
+    pub(super) fn unmatched(&self) -> Vec<String> {
+        let patterns = self.rules.patterns().zip(&self.matched);
+        // Relaxed: asked when the workers have gone, or for what was so a moment ago.
+        let unmatched = patterns.filter(|(_, matched)| !matched.load(Ordering::Relaxed));
+        unmatched.map(|(pattern, _)| pattern.text.clone()).collect()
     }
 
     fn has_host(&self, name: &str) -> bool {
         let hosts = self.hosts.read();
         let below = |host: &String| name.strip_suffix(host.as_str()).is_some_and(|rest| rest.ends_with('.'));
         hosts.contains(name) || (self.rules.subdomains && hosts.iter().any(below))
+    }
+}
+
+/// Whether any pattern matches; notes each that does.
+fn matches_any(patterns: &[Pattern], matched: &[AtomicBool], text: &str) -> bool {
+    let mut any = false;
+    for (_, matched) in patterns.iter().zip(matched).filter(|(pattern, _)| pattern.matches(text)) {
+        // Relaxed: nothing is published with it.
+        matched.store(true, Ordering::Relaxed);
+        any = true;
+    }
+    any
+}
+
+impl ScopeRules {
+    fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.include.iter().chain(&self.exclude)
     }
 }
 

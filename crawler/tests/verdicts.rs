@@ -155,3 +155,13 @@ fn of_a_long_robots_txt_the_beginning_counts_and_five_redirects_are_followed() {
         assert_eq!(chain.count("/a"), 0);
     });
 }
+
+#[test]
+fn a_pattern_that_matched_nothing_is_told() {
+    within_a_minute(|| {
+        let site = Site::open(|asked| (asked.path == "/").then(|| Reply::page("<a href=/a>")));
+        let (_, told) = run(&site, "/", &["--exclude", "*/b", "--exclude", "*/a"]);
+        assert_eq!(told.matches("The pattern */b matched nothing.").count(), 2, "{told}");
+        assert!(!told.contains("pattern */a"), "{told}");
+    });
+}

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::visible::visible;
 use crate::frontier::{PageId, State};
-use crate::{DeadLink, Fate, Outcome, Page, Report, Skip};
+use crate::{DeadLink, Death, Fate, Outcome, Page, Report, Skip};
 
 /// The columns.
 const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,redirects_to,linked_from,text";
@@ -32,10 +32,11 @@ impl Report {
                 line(&mut to, cells.iter().map(String::as_str).chain([page, text]))?;
             }
         }
-        for DeadLink { url, death, linked_from, .. } in self.not_urls() {
+        for DeadLink { url, death, linked_from, .. } in self.not_urls().chain(self.missing_parts()) {
             let reason = death.to_string();
+            let state = if death == Death::NotAUrl { "not_a_url" } else { "no_such_part" };
             for from in linked_from {
-                let cells = [&*url, "not_a_url", "", &*reason, "", "", "", "", "", ""];
+                let cells = [&*url, state, "", &*reason, "", "", "", "", "", ""];
                 line(&mut to, cells.into_iter().chain([&*from.page, &*from.text]))?;
             }
         }

@@ -3,7 +3,7 @@
 //! The format is in the documentation of [`Report::write_json`]. It is written page by page, so that a large
 //! report is never in memory twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
 use super::visible::is_obeyed;
+use crate::fragments::Fragments;
 use crate::frontier::{Edge, PageId, Skip, State, Step};
 use crate::log::Log;
 use crate::record::{Record, seconds};
@@ -53,6 +54,9 @@ struct Written<'a> {
     not_looked_at: Option<String>,
     unreadable_robots: &'a BTreeMap<String, String>,
     sitemaps: &'a [(Box<str>, PageId)],
+    parts: BTreeMap<PageId, &'a [u64]>,
+    part_links: &'a [(PageId, Box<str>, Box<str>)],
+    part_redirects: Vec<PageId>,
     not_http: Vec<&'a str>,
     broken: Vec<(PageId, &'a str)>,
     pages: Pages<'a>,
@@ -127,6 +131,12 @@ struct ReadReport {
     unreadable_robots: BTreeMap<String, String>,
     #[serde(default)]
     sitemaps: Vec<(Box<str>, PageId)>,
+    #[serde(default)]
+    parts: HashMap<PageId, Box<[u64]>>,
+    #[serde(default)]
+    part_links: Vec<(PageId, Box<str>, Box<str>)>,
+    #[serde(default)]
+    part_redirects: HashSet<PageId>,
     not_http: Vec<String>,
     broken: Vec<(PageId, Box<str>)>,
     pages: Vec<ReadPage>,
@@ -162,6 +172,7 @@ impl Report {
     /// | `not_looked_at` | why nothing was looked at, or `null` |
     /// | `unreadable_robots` | hosts whose robots.txt could not be read, and why |
     /// | `sitemaps` | list of `[url, page]`: sitemaps, and the robots.txt or sitemap that names them |
+    /// | `parts`, `part_links`, `part_redirects` | the parts of pages, links to them `[page, url, part]`, and redirects to parts, if they were asked for |
     /// | `not_http` | list of links such as `mailto:` |
     /// | `broken` | list of `[page, text]`: links that are no URL |
     /// | `pages` | list of pages, whose numbers are their places in it |
@@ -204,6 +215,9 @@ impl Report {
             not_looked_at: self.not_looked_at(),
             unreadable_robots: &self.log.unreadable_robots,
             sitemaps: &self.log.sitemaps,
+            parts: self.log.fragments.parts.iter().map(|(page, parts)| (*page, &**parts)).collect(),
+            part_links: &self.log.fragments.links,
+            part_redirects: self.log.fragments.turned.iter().copied().collect(),
             not_http: self.not_http().collect(),
             broken: self.broken().collect(),
             pages: Pages(self),
@@ -225,8 +239,12 @@ impl Report {
         }
         let (pages, labels) = pages(read.pages)?;
         let known = |&id: &PageId| (id as usize) < pages.len();
-        let mut named =
-            read.broken.iter().map(|(page, _)| page).chain(read.sitemaps.iter().map(|(_, page)| page));
+        let mut named = read
+            .broken
+            .iter()
+            .map(|(page, _)| page)
+            .chain(read.sitemaps.iter().map(|(_, page)| page))
+            .chain(read.part_links.iter().map(|(page, ..)| page));
         if let Some(stray) = named.find(|page| !known(page)) {
             return Err(ReportError(Reason::Link(*stray)));
         }
@@ -242,12 +260,18 @@ impl Report {
                 not_http,
                 unreadable_robots: read.unreadable_robots,
                 sitemaps: read.sitemaps,
+                fragments: Fragments {
+                    parts: read.parts,
+                    links: read.part_links,
+                    turned: read.part_redirects,
+                },
                 ..Log::default()
             },
             front: read.front.filter(known),
             pages,
             labels,
             hosts: read.hosts,
+            unmatched: Vec::new(),
             took: read.took,
             ended,
             cut_off: 0,

@@ -76,6 +76,9 @@ impl Summary<'_> {
     }
 
     fn partial(&mut self) {
+        for pattern in self.report.unmatched_patterns() {
+            self.line(&format!("The pattern {pattern} matched nothing."));
+        }
         if let Some(partial) = self.report.partial() {
             self.line(&partial);
         }

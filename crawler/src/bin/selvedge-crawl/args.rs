@@ -33,6 +33,7 @@ What is crawled:
                        a pattern is a glob over the whole URL, or re: and a regular expression
   --external           look at links that lead out, without reading what is there
   --assets             look at pictures, scripts, style sheets and what these name, too
+  --fragments          look for the part of a page that a link means (#part)
   --sitemaps           read the sitemaps
   --no-robots          do not ask for robots.txt
 
@@ -175,6 +176,7 @@ fn build(builder: Builder, name: &str, parser: &mut lexopt::Parser) -> Result<Bu
         "exclude" => builder.exclude(pattern(&text(parser)?)?),
         "external" => builder.external(true),
         "assets" => builder.assets(true),
+        "fragments" => builder.fragments(true),
         "sitemaps" => builder.sitemaps(true),
         "no-robots" => builder.obey_robots(false),
         "workers" => builder.workers(number(parser, name, 1..=1024)?),
@@ -291,7 +293,7 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let args = "http://loom.test --depth 1 --pages 9 --time 60 --host a.test --subdomains --prefix /a \
-            --include */a/* --exclude re:b$ --external --assets --sitemaps --no-robots --workers 3 --per-host=2 \
+            --include */a/* --exclude re:b$ --external --assets --fragments --sitemaps --no-robots --workers 3 --per-host=2 \
             --delay 0.5 --timeout 2.5 --retries 0 --max-size 100 --user-agent me/1 --format csv --output o \
             --html h --svg s --state t --quiet --header X-A:1";
         let Ok(Asked::Crawl(options)) = parse(&args.split_whitespace().collect::<Vec<_>>()) else {
