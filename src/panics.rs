@@ -56,6 +56,7 @@ pub(crate) fn said(payload: &(dyn Any + Send)) -> &str {
 /// It needs no `UnwindSafe`: see the end of the module's documentation.
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
+    // Asserted: what `f` changes is either the caller's own, or consistent at every unlock.
     catch_unwind(AssertUnwindSafe(f))
 }
 
@@ -103,6 +104,7 @@ pub(crate) fn drop_here<T>(value: T) {
 /// panic continues: a second panic during unwinding would abort the process.
 #[inline]
 pub(crate) fn drop_before<T, R>(value: T, result: R) -> R {
+    // No drop, no panic: saves the `catch_unwind` for plain data.
     if !needs_drop::<T>() {
         return result;
     }

@@ -61,11 +61,11 @@ pub struct Until<'a> {
     clock: Option<&'a Clock>,
     /// The token only makes the waiter try again: see [`woken_by`](Until::woken_by).
     looks_again: bool,
-    /// The call that waits, for the register of sleeps.
+    /// The waiting call, for the register of sleeps.
     operation: Option<Operation>,
 }
 
-/// A call that waits: its name, and where it stands.
+/// The name and the location of a waiting call.
 type Operation = (&'static str, &'static Location<'static>);
 
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +105,8 @@ impl<'a> Until<'a> {
         Until { clock: Some(limit.clock()), token: limit.token, ..Until::time(time) }
     }
 
-    /// Names the call that waits, and where it stands, for the register of [sleeps](crate::wait::sleeps). A
-    /// wait without a name is not in it.
+    /// Sets the name and the location of the waiting call, for the register of [sleeps](crate::wait::sleeps).
+    /// A wait without a name is not in it.
     #[inline]
     #[track_caller]
     pub(crate) fn called(self, operation: &'static str) -> Self {
@@ -191,6 +191,8 @@ impl<'a> Until<'a> {
                 Ok(done) => return Ok(done),
                 // Another thread was faster.
                 Err(TryError::WouldBlock) => {
+                    // Counts lost races, not wake-ups: a waiter that wins at once after many sleeps needs no
+                    // turn.
                     lost += 1;
                     if lost == PATIENCE {
                         point.take_turn();
@@ -201,7 +203,7 @@ impl<'a> Until<'a> {
         }
     }
 
-    /// Like [`start`](Until::start), for sleeps whose subject is known from the start.
+    /// Like [`start`](Until::start), for sleeps whose subject is already known.
     #[track_caller]
     pub(crate) fn start_for(self, subject: Subject) -> Limit<'a> {
         let mut limit = self.start();
@@ -211,6 +213,7 @@ impl<'a> Until<'a> {
 
     /// Starts the limit's time, and fixes the deadline.
     pub(crate) fn start(self) -> Limit<'a> {
+        // A named clock first, then the token's, then the thread's: the more explicit one wins.
         let clock = match (self.clock, self.token) {
             (Some(clock), _) => Source::Named(clock),
             (None, Some(token)) => Source::Named(token.clock()),

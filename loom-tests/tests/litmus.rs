@@ -1,10 +1,10 @@
-//! Litmus programs over the door, on the model side: what they show is what the specification allows, but for
-//! what is written down beside them.
+//! Litmus programs over the facade, on the model side: what they show is what the specification allows, but
+//! for what is written down beside them.
 //!
 //! The programs are those of `tests/litmus`, which runs them on real threads. Each is a negative control of
 //! the model side: an outcome that is no longer explored is one that no other model sees either.
 
-use selvedge_loom::sync as door;
+use selvedge_loom::sync as facade;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -43,7 +43,7 @@ mod threads;
 /// Explores a program, and compares what it shows with the list.
 fn run(allowed: Set, extra: Set, unseen: Set, body: fn() -> Outcome) {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
-    door::model::check({
+    facade::model::check({
         let seen = Arc::clone(&seen);
         move || {
             let outcome = body();

@@ -1,6 +1,6 @@
 //! Mutation testing: shows which changes of the source no test or model notices.
 //!
-//! Each place of `src` (but the model side of the door) that could be said otherwise, a `<`
+//! Each place of `src` (but the model side of the facade) that could be said otherwise, a `<`
 //! for a `<=`, a call left out, a condition that always holds, is a mutant. All of them are woven at once
 //! into a copy of the workspace below `target/mutants`, each behind a switch that an environment variable
 //! sets, so the tests are built once. Each test then runs once by itself, to learn what it takes and which

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::find::{self, Mutant};
 use crate::weave::{self, Place};
 
-/// Source that is not mutated: the model side of the door (its litmus tests are its own), the tests that
+/// Source that is not mutated: the model side of the facade (its litmus tests are its own), the tests that
 /// stand in `src`, and what is documentation only.
 const LEFT_OUT: &[&str] = &["src/sync/model/", "src/guide/", ROOT];
 

@@ -94,6 +94,7 @@ impl Counter {
     /// Returns the count.
     #[inline]
     pub fn get(&self) -> i64 {
+        // One atomic for all threads, so even a relaxed load sees a value that the counter had.
         self.count.load(Relaxed)
     }
 

@@ -44,6 +44,7 @@ thread_local! {
 /// Returns this thread's index, if it has one already.
 #[inline]
 pub(super) fn current() -> Option<usize> {
+    // `Err` in a model only, whose thread-locals end with their thread.
     let index = CURRENT.try_with(Cell::get).unwrap_or(NONE);
     (index != NONE).then_some(index)
 }
@@ -54,6 +55,8 @@ pub(super) fn current() -> Option<usize> {
 pub(super) fn assign() -> Option<usize> {
     INDEX
         .try_with(|guard| {
+            // Set after the guard exists, so that an index in `CURRENT` is always returned when the thread
+            // exits.
             CURRENT.with(|index| index.set(guard.index));
             guard.index
         })

@@ -61,13 +61,16 @@ pub(crate) fn schedule(at: Instant, callback: Callback) -> Alarm {
     let mut state = alarms.state.lock();
     let key = (at, state.next_serial);
     state.next_serial += 1;
+    // Decided before the insertion: only a new first deadline concerns the thread's current sleep.
     let is_first = state.due.first_key_value().is_none_or(|(first, _)| key < *first);
     state.due.insert(key, callback);
+    // Claimed under the lock, so exactly one caller starts the thread.
     if !mem::replace(&mut state.running, true) {
         drop(state);
         start(&alarms);
     } else {
         if is_first {
+            // One: at most one thread waits, the alarm thread.
             alarms.first_changed.notify_one();
         }
         drop(state);
@@ -86,6 +89,7 @@ fn start(alarms: &Arc<Alarms>) {
         // Under the lock, so that no caller relies on a thread that will not run.
         let mut state = alarms.state.lock();
         state.running = false;
+        // Relaxed: the lock publishes the state; the flag only tells threads without the lock to look.
         alarms.refused.store(true, Relaxed);
     }
 }
@@ -139,6 +143,7 @@ impl Drop for Alarm {
             self.alarms.first_changed.notify_one();
         }
         drop(state);
+        // Without the lock: the callback is the user's, and so is its drop.
         drop(removed);
         if self.alarms.refused.load(Relaxed) {
             retry(&self.alarms);

@@ -7,7 +7,7 @@ use super::Running;
 use super::job::deliver;
 use crate::error::{Rejected, WaitError};
 
-/// Why [`run`] has no result.
+/// Why [`run`](super::run) has no result.
 pub enum Error<F, R> {
     /// The limit had passed before the function started, which it then never does.
     NotStarted(Rejected<F, WaitError>),

@@ -17,7 +17,7 @@ pub(crate) struct Limit<'a> {
     pub(super) clock: Source<'a>,
     /// The token does not end the wait for good: see [`Until::woken_by`](super::Until::woken_by).
     pub(super) looks_again: bool,
-    /// What the wait is for and where the call stands, for [`inspect`](crate::inspect).
+    /// The object of the wait and the location of the call, for [`inspect`](crate::inspect).
     pub(super) subject: Option<(Subject, &'static Location<'static>)>,
 }
 
@@ -61,7 +61,8 @@ impl<'a> Limit<'a> {
         self.token
     }
 
-    /// Says what the sleeps within this limit are for. Without it they are not in the register of sleeps.
+    /// Sets the subject of the sleeps within this limit. Without a subject they are not in the register of
+    /// sleeps.
     pub(crate) fn describe(&mut self, subject: Option<(Subject, &'static Location<'static>)>) {
         self.subject = subject;
     }

@@ -73,7 +73,7 @@ struct Wait {
     refusable: bool,
 }
 
-/// For each thread that has an edge, the threads that can provide what it waits for.
+/// Returns, for each thread with an edge, the threads that can provide what it waits for.
 pub(crate) fn edges() -> HashMap<usize, Vec<usize>> {
     let providers_of = |wait: &Wait| {
         let mut providers = Vec::new();

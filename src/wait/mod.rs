@@ -89,7 +89,7 @@ pub(crate) trait WaitPoint {
         None
     }
 
-    /// Adds to the register's entry what the object is like now.
+    /// Adds the current state of the object to the entry in the register of sleeps.
     fn describe(&self, subject: sleeps::Subject) -> sleeps::Subject {
         subject
     }

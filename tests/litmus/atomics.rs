@@ -1,11 +1,11 @@
 //! Atomics: what each ordering lets two threads see.
 
-use crate::door::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use crate::door::atomic::{
+use crate::facade::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::facade::atomic::{
     AtomicBool, AtomicI64, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
-use crate::door::cell::UnsafeCell;
-use crate::door::{Arc, thread};
+use crate::facade::cell::UnsafeCell;
+use crate::facade::{Arc, thread};
 use crate::threads::race;
 use crate::{Outcome, Start};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::door::atomic::AtomicU32;
-use crate::door::atomic::Ordering::Relaxed;
-use crate::door::{Arc, Condvar, Mutex, MutexGuard, WaitTimeoutResult, thread, time};
+use crate::facade::atomic::AtomicU32;
+use crate::facade::atomic::Ordering::Relaxed;
+use crate::facade::{Arc, Condvar, Mutex, MutexGuard, WaitTimeoutResult, thread, time};
 use crate::threads::race;
 use crate::{Outcome, Start};
 

@@ -1,9 +1,9 @@
 //! Locks: who gets them, what they publish, and when a try fails.
 
 use crate::Start;
-use crate::door::atomic::AtomicU32;
-use crate::door::atomic::Ordering::Relaxed;
-use crate::door::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, thread};
+use crate::facade::atomic::AtomicU32;
+use crate::facade::atomic::Ordering::Relaxed;
+use crate::facade::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, thread};
 use crate::threads::race;
 
 /// Two threads do something to the same value.

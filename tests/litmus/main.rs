@@ -1,5 +1,5 @@
-//! Litmus programs over the door, on real threads: what they show is a part of what the specification allows,
-//! and so of what the model side shows, where `loom-tests/tests/litmus.rs` runs the same source.
+//! Litmus programs over the facade, on real threads: what they show is a part of what the specification
+//! allows, and so of what the model side shows, where `loom-tests/tests/litmus.rs` runs the same source.
 //!
 //! A program is a few operations on two or three threads and the set of outcomes that they may have. The list
 //! of allowed outcomes stands beside it, with what the model side shows in addition (`extra`, where it is
@@ -9,7 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use selvedge::sync as door;
+use selvedge::sync as facade;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

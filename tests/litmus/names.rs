@@ -1,4 +1,4 @@
-//! No name of the door lacks a litmus program.
+//! No name of the facade lacks a litmus program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -55,10 +55,10 @@ fn names(source: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_name_of_the_door_is_in_a_litmus_program() {
-    let door = text("src/sync") + &text("src/sync/model");
+    let facade = text("src/sync") + &text("src/sync/model");
     let programs = text("tests/litmus");
     let known = words(&programs);
-    let lacking: Vec<_> = names(&door)
+    let lacking: Vec<_> = names(&facade)
         .into_iter()
         .filter(|name| !EXCUSED.contains(name) && !name.contains("__") && !known.contains(name))
         .collect();

@@ -1,10 +1,10 @@
 //! What is made once, and what is counted: lazily made statics, cells that are written once, `Arc` and
 //! `Weak`.
 
-use crate::door::atomic::AtomicU32;
-use crate::door::atomic::Ordering::Relaxed;
-use crate::door::weak::{self as counted, Weak};
-use crate::door::{Arc, Mutex, OnceLock, lazy_static};
+use crate::facade::atomic::AtomicU32;
+use crate::facade::atomic::Ordering::Relaxed;
+use crate::facade::weak::{self as counted, Weak};
+use crate::facade::{Arc, Mutex, OnceLock, lazy_static};
 use crate::threads::race;
 
 lazy_static! {

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::panic;
 use std::time::Duration;
 
-use crate::door::atomic::AtomicU32;
-use crate::door::atomic::Ordering::Relaxed;
-use crate::door::{Arc, hint, model, thread, thread_local, time};
+use crate::facade::atomic::AtomicU32;
+use crate::facade::atomic::Ordering::Relaxed;
+use crate::facade::{Arc, hint, model, thread, thread_local, time};
 use crate::{Outcome, Start};
 
 /// Runs two closures against each other, the second on this thread.

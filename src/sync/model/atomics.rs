@@ -128,6 +128,8 @@ impl<T: Primitive> Atomic<T> {
     }
 
     fn cell(&self) -> &T::Cell {
+        // A read-modify-write operation, whose orders loom explores completely. Relaxed: it must add no
+        // ordering.
         self.companion.fetch_add(0, Relaxed);
         &self.cell
     }
@@ -167,6 +169,7 @@ impl<T: Primitive> Atomic<T> {
     /// Like std's: a failure may see a value that has been overwritten.
     pub fn compare_exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T> {
         if check::policy() == Policy::NewestFirst {
+            // With the ordering of a failure, since its result is returned as one.
             let seen = self.load(failure);
             if seen != current {
                 return Err(seen);

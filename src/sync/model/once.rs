@@ -30,6 +30,8 @@ impl<T> OnceLock<T> {
 
     #[track_caller]
     pub fn get(&self) -> Option<&T> {
+        // Acquire, paired with the release stores of `set` and `get_or_init`: the value is visible with the
+        // flag.
         if self.ready.load(Ordering::Acquire) { self.value.get() } else { None }
     }
 
@@ -55,6 +57,8 @@ impl<T> OnceLock<T> {
             return value;
         }
         let _making = self.initialising();
+        // Under the loom mutex, so that a second initialiser waits where loom can see it, and not in std's
+        // cell.
         let value = self.value.get_or_init(init);
         self.ready.store(true, Ordering::Release);
         value

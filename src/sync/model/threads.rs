@@ -134,6 +134,7 @@ impl Builder {
             let finished = Arc::clone(&finished);
             move || {
                 let result = run(f);
+                // Relaxed: `is_finished` publishes nothing in std either; `join` does.
                 finished.store(true, Relaxed);
                 result
             }

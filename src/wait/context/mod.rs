@@ -114,6 +114,7 @@ pub(crate) fn random() -> u64 {
             0 => seed(std::ptr::from_ref(context).addr()),
             state => state,
         };
+        // Never 0: xorshift maps no other state to 0, and the seed is odd.
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;
@@ -126,6 +127,7 @@ pub(crate) fn random() -> u64 {
 /// A seed that is not 0. The contexts of threads may lie close together, so the bits are spread.
 #[cold]
 fn seed(address: usize) -> u64 {
+    // In a model the address may differ between executions, and loom needs them all alike.
     (sized(address, 1) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1
 }
 
@@ -133,6 +135,8 @@ fn seed(address: usize) -> u64 {
 /// time of reading the thread's id.
 #[inline]
 pub(crate) fn this_thread() -> usize {
+    // Unique among living threads, since each context has its own address. A thread that starts later may get
+    // the same number: keys that outlive their thread must not be compared with it.
     with(|context| std::ptr::from_ref(context).addr()).unwrap_or(0)
 }
 
@@ -164,11 +168,14 @@ impl Context {
     /// `f` must not run the caller's code.
     #[inline]
     fn with_list<T, R>(&self, list: &List<T>, f: impl FnOnce(&mut Vec<T>) -> R) -> R {
+        // Cannot be borrowed already: `f` runs none of the caller's code, and the closures of this crate do
+        // not nest.
         let mut list = list.0.borrow_mut();
         let (was_empty, result) = (list.is_empty(), f(&mut list));
         if was_empty && !list.is_empty() {
             // Registers the destructor that frees the memory when the thread exits.
             let _ = TIDY.try_with(|_| ());
+        // `Tidy` does not run again, so the allocation would leak.
         } else if self.is_tidied.get() && list.is_empty() {
             **list = Vec::new();
         }
@@ -216,6 +223,7 @@ struct Tidy;
 impl Drop for Tidy {
     fn drop(&mut self) {
         with(|context| {
+            // First: a destructor that runs later and fills a list again must find that it has to free it.
             context.is_tidied.set(true);
             // Each access frees the list if it is empty.
             let Context { inside, observers, monitors, outer_maps, clocks, later, .. } = context;
