@@ -1,4 +1,4 @@
-//! The door on its real side: the names that a model needs are there and do what std's and parking_lot's do.
+//! The real side of the facade: the names that a model needs exist and behave like std's and parking_lot's.
 
 mod common;
 
@@ -12,7 +12,7 @@ use selvedge::sync::cell::UnsafeCell;
 use selvedge::sync::{Arc, Condvar, Mutex, RwLock, hint, lazy_static, model, thread, thread_local, time};
 
 lazy_static! {
-    /// Made by whoever looks first.
+    /// Initialised by the first access.
     static ref MADE: AtomicUsize = AtomicUsize::new(41);
     static ref TEXT: String = String::from("second");
 }
@@ -161,7 +161,7 @@ fn search_for_a_failure_returns_it() {
 
 #[test]
 fn model_without_the_flag_reports_that_it_explores_nothing() {
-    // In a process of its own, whose harness keeps what a test that passes prints to itself.
+    // In a process of its own, since the harness hides the output of a test that passes.
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", "model_runs_its_body_rounds_times", "search_for_a_failure_returns_it"])
         .output()

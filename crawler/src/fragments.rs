@@ -22,15 +22,16 @@ pub(super) struct Fragments {
     pub(super) turned: HashSet<PageId>,
 }
 
-/// What a part is known by. The same everywhere and in every version, because a state is kept with it (FNV-1a).
+/// What a part is known by. The same everywhere and in every version, because a state is kept with it
+/// (FNV-1a).
 pub(super) fn hash(part: &[u8]) -> u64 {
     part.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
-/// The part that a fragment means; `None` if it means none that a page could lack: its top, a text to look for, or
-/// something that only a script understands.
+/// The part that a fragment means; `None` if it means none that a page could lack: its top, a text to look
+/// for, or something that only a script understands.
 pub(super) fn part_of(fragment: &str) -> Option<&str> {
     let part = fragment.split(":~:").next().unwrap_or_default();
     let is_for_scripts = part.starts_with(['/', '!']);
@@ -38,8 +39,8 @@ pub(super) fn part_of(fragment: &str) -> Option<&str> {
 }
 
 impl Report {
-    /// The links to parts that their pages do not have; none, unless that was [asked for](super::Builder::fragments).
-    /// They are among the [dead](Report::dead_links).
+    /// The links to parts that their pages do not have; none, unless that was [asked
+    /// for](super::Builder::fragments). They are among the [dead](Report::dead_links).
     pub(super) fn missing_parts(&self) -> Vec<DeadLink> {
         let fragments = &self.log.fragments;
         if fragments.links.is_empty() {

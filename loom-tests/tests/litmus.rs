@@ -1,5 +1,5 @@
-//! Litmus programs over the facade, on the model side: what they show is what the specification allows, but
-//! for what is written down beside them.
+//! Litmus programs over the facade, on the model side. Their outcomes must be those that the specification
+//! allows, except for the differences listed with them.
 //!
 //! The programs are those of `tests/litmus`, which runs them on real threads. Each is a negative control of
 //! the model side: an outcome that is no longer explored is one that no other model sees either.
@@ -8,9 +8,9 @@ use selvedge_loom::sync as facade;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-/// What a program came to.
+/// The outcome of a program.
 type Outcome = Vec<u32>;
-/// A set of them, as it is written down.
+/// A set of outcomes, as listed.
 type Set = &'static [&'static [u32]];
 
 /// Declares programs, each of which is a test.

@@ -34,7 +34,7 @@ impl Drop for Watch<'_> {
 /// Keeps a callback registered with a token; see [`CancelToken::on_cancel`].
 ///
 /// Dropping it removes the callback. [`CallbackGuard::keep`] leaves the callback registered.
-#[must_use = "dropping the guard takes the callback back at once"]
+#[must_use = "dropping the guard removes the callback at once"]
 pub struct CallbackGuard {
     /// `None` if the callback has run.
     registration: Option<(Arc<Node>, Key)>,

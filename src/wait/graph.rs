@@ -69,7 +69,7 @@ type Waits = HashMap<usize, Wait>;
 struct Wait {
     awaited: Arc<dyn Awaited>,
     waiter: Waiter,
-    /// It can be told.
+    /// The wait may fail with `WouldDeadlock`.
     refusable: bool,
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn edges() -> HashMap<usize, Vec<usize>> {
 }
 
 /// The edge of this thread, until it is dropped.
-#[must_use = "dropping it takes the edge back"]
+#[must_use = "dropping it removes the edge"]
 pub(crate) struct Edge {
     thread: usize,
     /// The edge that it replaced: an observer that learns of a sleep may run a task on this thread first, and

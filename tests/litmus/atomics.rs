@@ -15,7 +15,7 @@ fn pair() -> Pair {
     Arc::new((AtomicU32::new(0), AtomicU32::new(0)))
 }
 
-/// Each thread stores one and loads the other.
+/// Store buffering: each thread stores one atomic and loads the other.
 fn store_buffering(store: Ordering, load: Ordering, between: fn()) -> Outcome {
     let mine = pair();
     let other = Arc::clone(&mine);
@@ -34,7 +34,7 @@ fn store_buffering(store: Ordering, load: Ordering, between: fn()) -> Outcome {
     vec![a, b]
 }
 
-/// One stores a value and then a flag; the other loads the flag and then the value.
+/// Message passing: one thread stores a value and then a flag; the other loads the flag and then the value.
 fn message_passing(store: Ordering, load: Ordering, fences: Option<(Ordering, Ordering)>) -> Outcome {
     let cells = pair();
     let other = Arc::clone(&cells);
@@ -57,7 +57,7 @@ fn message_passing(store: Ordering, load: Ordering, fences: Option<(Ordering, Or
     seen
 }
 
-/// Each loads one and then stores the other.
+/// Load buffering: each thread loads one atomic and then stores the other.
 fn load_buffering(load: Ordering, store: Ordering) -> Outcome {
     let cells = pair();
     let other = Arc::clone(&cells);
@@ -76,7 +76,7 @@ fn load_buffering(load: Ordering, store: Ordering) -> Outcome {
     vec![a, b]
 }
 
-/// Two threads each do one operation on one atomic: what each was told, and what is left.
+/// Two threads each do one operation on one atomic. The outcome: both results, and the final value.
 fn both(start: u32, first: fn(&AtomicU32) -> u32, second: fn(&AtomicU32) -> u32) -> Outcome {
     let cell = Arc::new(AtomicU32::new(start));
     let (mine, other) = (Arc::clone(&cell), Arc::clone(&cell));
@@ -84,7 +84,7 @@ fn both(start: u32, first: fn(&AtomicU32) -> u32, second: fn(&AtomicU32) -> u32)
     vec![a, b, cell.load(Relaxed)]
 }
 
-/// Two threads do the same to one atomic.
+/// Two threads do the same operation on one atomic.
 fn one_swap<T: Send + Sync + 'static>(cell: T, swap: fn(&T) -> u32) -> Outcome {
     let cell = Arc::new(cell);
     let other = Arc::clone(&cell);
@@ -92,7 +92,7 @@ fn one_swap<T: Send + Sync + 'static>(cell: T, swap: fn(&T) -> u32) -> Outcome {
     vec![a, b]
 }
 
-/// An exchange as a number: the value that it found, and 10 more if it failed.
+/// The result of an exchange as a number: the value that it found, plus 10 if it failed.
 fn told(result: Result<u32, u32>) -> u32 {
     result.unwrap_or_else(|seen| seen + 10)
 }
@@ -102,7 +102,7 @@ litmus! {
         => || store_buffering(Relaxed, Relaxed, || {});
     store_buffering_acquire_release allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]],
         => || store_buffering(Release, Acquire, || {});
-    /// loom's accesses are never more than acquire and release.
+    /// loom's accesses are at most acquire and release.
     store_buffering_sequentially_consistent allowed [&[0, 1], &[1, 0], &[1, 1]], extra [&[0, 0]],
         => || store_buffering(SeqCst, SeqCst, || {});
     store_buffering_between_fences allowed [&[0, 1], &[1, 0], &[1, 1]],
@@ -125,8 +125,7 @@ litmus! {
     message_passing_over_a_store_fence_only allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]],
         => || message_passing(Relaxed, Relaxed, Some((Release, Release)));
 
-    /// A relaxed addition in between keeps what the release store published; what it adds to alone it
-    /// publishes not.
+    /// A relaxed addition in between continues the release sequence of the store; alone it publishes nothing.
     message_passing_through_an_addition allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1], &[2, 1]], => || {
         let cells = pair();
         let start = Start::of(3);
@@ -153,7 +152,7 @@ litmus! {
         seen
     };
 
-    /// Each would have to see a store that has not been made yet when it looks.
+    /// Each load would have to see a store that comes after it.
     load_buffering_relaxed allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]], unseen [&[1, 1]],
         => || load_buffering(Relaxed, Relaxed);
     load_buffering_acquire_release allowed [&[0, 0], &[0, 1], &[1, 0]],
@@ -173,7 +172,7 @@ litmus! {
         );
         seen
     };
-    /// Of two atomics the stores may come to rest in different orders.
+    /// The stores to two atomics may have different modification orders.
     crossed_stores_come_to_rest_in_any_order allowed [&[1, 1], &[1, 2], &[2, 1], &[2, 2]], => || {
         let cells = pair();
         let (mine, other) = (Arc::clone(&cells), Arc::clone(&cells));
@@ -238,7 +237,7 @@ litmus! {
             |cell| told(cell.fetch_update(AcqRel, Acquire, |value| Some(value + 2))),
         );
 
-    /// An exchange that fails is a load, which may see what was overwritten, though the flag says otherwise.
+    /// A failing exchange is a load, which may see an overwritten value although the flag says otherwise.
     a_failed_exchange_may_see_an_old_value allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]], => || {
         let cells = pair();
         let other = Arc::clone(&cells);
@@ -254,7 +253,7 @@ litmus! {
         );
         seen
     };
-    /// An exchange that fails publishes by its second ordering.
+    /// A failing exchange acquires with its second ordering.
     a_failed_exchange_acquires allowed [&[0, 0], &[0, 1], &[1, 1]], => || {
         let cells = pair();
         let other = Arc::clone(&cells);
@@ -281,7 +280,7 @@ litmus! {
         => || one_swap(AtomicU64::new(0), |cell| u32::from(cell.swap(1, AcqRel) == 1));
     a_word_is_swapped_by_one allowed [&[0, 1], &[1, 0]],
         => || one_swap(AtomicUsize::new(0), |cell| u32::from(cell.swap(1, AcqRel) == 1));
-    /// Who owns an atomic takes what the last store left.
+    /// The owner of an atomic takes the value of the last store.
     an_owned_atomic_is_taken_apart allowed [&[0, 1], &[1, 1]], => || {
         let cell = Arc::new(AtomicU32::new(0));
         let other = Arc::clone(&cell);
@@ -289,7 +288,7 @@ litmus! {
         vec![seen, Arc::try_unwrap(cell).map_or(9, AtomicU32::into_inner)]
     };
 
-    /// What a cell holds is published like anything else; without the flag it is not looked at.
+    /// The contents of a cell are published like other data; without the flag they are not read.
     a_cell_is_published_by_a_flag allowed [&[0], &[7]], => || {
         struct Shared(UnsafeCell<u32>, AtomicBool);
         // SAFETY: the cell is written before the flag is stored and read after it was seen.
@@ -299,7 +298,7 @@ litmus! {
         let (_, seen) = race(
             move || {
                 other.0.with_mut(|cell| {
-                    // SAFETY: nobody reads before the flag is stored.
+                    // SAFETY: the other thread does not read before the flag is stored.
                     unsafe { *cell = 7 }
                 });
                 other.1.store(true, Release);

@@ -1,4 +1,4 @@
-//! Condvars: every way in which a wait ends, and what a notifier is told.
+//! Condvars: every way in which a wait ends, and what a notification returns.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn all(changed: &Condvar) {
     changed.notify_all();
 }
 
-/// A limit short enough for the tie to be met on real threads.
+/// A limit that is short enough to show the tie on real threads.
 const SHORT: Duration = Duration::from_micros(30);
 
 type Wait = fn(&Condvar, &mut MutexGuard<'_, u32>) -> Option<WaitTimeoutResult>;
@@ -62,7 +62,8 @@ fn until_now(changed: &Condvar, flag: &mut MutexGuard<'_, u32>) -> Option<WaitTi
     Some(changed.wait_until(flag, time::now()))
 }
 
-/// One waits once, unless the flag is set; the other rings. Waited, timed out, and what the flag is then.
+/// One thread waits once, unless the flag is set; the other notifies. The outcome: waited, timed out, the
+/// flag.
 fn one_wait(wait: Wait, ring: fn(&Shared, fn(&Condvar)), notify: fn(&Condvar)) -> Outcome {
     let shared = Shared::new();
     let other = Arc::clone(&shared);
@@ -80,7 +81,7 @@ fn one_wait(wait: Wait, ring: fn(&Shared, fn(&Condvar)), notify: fn(&Condvar)) -
     seen
 }
 
-/// Two wait until there is something for them and take it; one gives twice. Who was first.
+/// Two threads wait for a unit and take it; one thread adds two units. The outcome: which waiter was first.
 fn two_takers(ring: fn(&Shared, fn(&Condvar)), notify: fn(&Condvar)) -> Outcome {
     let (shared, start, order) = (Shared::new(), Start::of(3), Arc::new(AtomicU32::new(0)));
     let takers = [(); 2].map(|()| {
@@ -99,8 +100,8 @@ fn two_takers(ring: fn(&Shared, fn(&Condvar)), notify: fn(&Condvar)) -> Outcome 
     takers.map(|taker| taker.join().unwrap()).to_vec()
 }
 
-/// One waits, another notifies without any lock; whether it was told of somebody who waits, and how the wait
-/// ended.
+/// One thread waits, another notifies without a lock. The outcome: whether the notification found a waiter,
+/// and how the wait ended.
 fn bare_notify(notify: fn(&Condvar) -> u32) -> Outcome {
     let shared = Shared::new();
     let other = Arc::clone(&shared);
@@ -114,9 +115,9 @@ fn bare_notify(notify: fn(&Condvar) -> u32) -> Outcome {
     vec![told, late]
 }
 
-/// A wait that nobody limits: not needed; woken without cause; notified.
+/// An unlimited wait: not needed; woken spuriously; notified.
 const UNLIMITED: [&[u32]; 3] = [&[0, 0, 1], &[1, 0, 0], &[1, 0, 1]];
-/// A wait with a limit ends late, too: before the flag is set, and after.
+/// A wait with a limit may also time out, before the flag is set and after.
 const LIMITED: [&[u32]; 5] = [&[0, 0, 1], &[1, 0, 0], &[1, 0, 1], &[1, 1, 0], &[1, 1, 1]];
 
 litmus! {
@@ -125,28 +126,27 @@ litmus! {
     a_wait_is_ended_by_all_notified_inside allowed UNLIMITED, => || one_wait(forever, Shared::ring_inside, all);
     a_wait_is_ended_by_all_notified_after allowed UNLIMITED, => || one_wait(forever, Shared::ring_after, all);
 
-    /// The tie: late, although the flag was set and everybody notified under the lock.
+    /// The tie: timed out, although the flag was set with a notification under the lock.
     a_wait_until_may_end_late_by_all_inside allowed LIMITED, => || one_wait(until, Shared::ring_inside, all);
     a_wait_until_may_end_late_by_all_after allowed LIMITED, => || one_wait(until, Shared::ring_after, all);
     a_wait_until_may_end_late_by_one_inside allowed LIMITED, => || one_wait(until, Shared::ring_inside, one);
     a_wait_until_may_end_late_by_one_after allowed LIMITED, => || one_wait(until, Shared::ring_after, one);
     a_wait_for_may_end_late_inside allowed LIMITED, => || one_wait(within, Shared::ring_inside, one);
     a_wait_for_may_end_late_after allowed LIMITED, => || one_wait(within, Shared::ring_after, one);
-    /// A wait whose deadline has passed gives the mutex up all the same, and may be notified.
+    /// A wait whose deadline has passed unlocks the mutex nevertheless, and may be notified.
     a_wait_until_now_gives_the_mutex_up allowed LIMITED, => || one_wait(until_now, Shared::ring_inside, all);
 
     either_taker_is_first_by_one_inside allowed [&[0, 1], &[1, 0]], => || two_takers(Shared::ring_inside, one);
     either_taker_is_first_by_one_after allowed [&[0, 1], &[1, 0]], => || two_takers(Shared::ring_after, one);
     either_taker_is_first_by_all allowed [&[0, 1], &[1, 0]], => || two_takers(Shared::ring_after, all);
 
-    /// Nobody waits yet, or no longer; or the waiter is woken and not late. A wake without cause is in time,
-    /// too.
+    /// No thread waits yet, or any more; or the waiter is woken in time. A spurious wake-up is in time too.
     notify_one_says_whether_somebody_waited allowed [&[0, 0], &[0, 1], &[1, 0]],
         => || bare_notify(|changed| u32::from(changed.notify_one()));
     notify_all_says_how_many_waited allowed [&[0, 0], &[0, 1], &[1, 0]],
         => || bare_notify(|changed| changed.notify_all() as u32);
 
-    /// Two with a limit, of whom one is notified: whichever it is, and whoever comes too late.
+    /// Two waits with a limit, of which one is notified: either of them, or none if it came too late.
     one_of_two_waits_is_notified allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]], => || {
         let (shared, start) = (Shared::new(), Start::of(3));
         let waiters = [(); 2].map(|()| {
@@ -161,7 +161,7 @@ litmus! {
         shared.changed.notify_one();
         waiters.map(|waiter| waiter.join().unwrap()).to_vec()
     };
-    /// A flag that is set without the lock falls between the look and the wait, and only the limit helps.
+    /// A flag that is set without the lock falls between the check and the wait, and only the limit helps.
     a_notify_that_bypasses_the_lock_may_be_lost
         allowed [&[0, 0, 1], &[1, 0, 0], &[1, 0, 1], &[1, 1, 0], &[1, 1, 1]], => || {
         let shared = Arc::new((Mutex::new(()), Condvar::new(), AtomicU32::new(0)));

@@ -1,4 +1,4 @@
-//! Locks: who gets them, what they publish, and when a try fails.
+//! Locks: which thread gets them, what they publish, and when a try fails.
 
 use crate::Start;
 use crate::facade::atomic::AtomicU32;
@@ -6,7 +6,7 @@ use crate::facade::atomic::Ordering::Relaxed;
 use crate::facade::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, thread};
 use crate::threads::race;
 
-/// Two threads do something to the same value.
+/// Two threads access the same value.
 fn both<T: Send + Sync + 'static, A: Send + 'static, B>(
     value: T,
     first: fn(&T) -> A,
@@ -18,7 +18,7 @@ fn both<T: Send + Sync + 'static, A: Send + 'static, B>(
     (a, b, Arc::into_inner(shared))
 }
 
-/// Adds under the lock, and returns what was there.
+/// Adds under the lock, and returns the previous value.
 fn add(lock: &Mutex<u32>) -> u32 {
     let mut guard: MutexGuard<'_, u32> = lock.lock();
     *guard += 1;
@@ -32,7 +32,7 @@ litmus! {
         *lock.get_mut() += 1;
         vec![a, b, lock.into_inner()]
     };
-    /// What was done before an unlock is seen by whoever locks after it.
+    /// Everything before an unlock is visible after the next lock.
     a_mutex_publishes allowed [&[0, 0], &[0, 1], &[1, 1]], => || {
         let (_, seen, _) = both(
             (Mutex::new(0_u32), AtomicU32::new(0)),
@@ -47,12 +47,12 @@ litmus! {
         );
         seen
     };
-    /// A try finds it free or held; a free one may refuse all the same.
+    /// A try finds the lock free or held; it may fail spuriously on a free lock.
     a_try_lock_succeeds_or_not allowed [&[9], &[0], &[1]], => || {
         let (_, seen, _) = both(Mutex::new(0_u32), add, |lock| lock.try_lock().map_or(9, |guard| *guard));
         vec![seen]
     };
-    /// While somebody is known to hold it, no try succeeds.
+    /// While a thread is known to hold the lock, no try succeeds.
     a_held_mutex_refuses_a_try allowed [&[0, 9], &[0, 0], &[1, 9]], => || {
         let (_, seen, _) = both(
             (Mutex::new(0_u32), AtomicU32::new(0), Mutex::new(())),
@@ -84,7 +84,7 @@ litmus! {
         *lock.get_mut() += 1;
         vec![a, b, lock.into_inner()]
     };
-    /// Two readers may be inside together, or one after the other.
+    /// Two readers may hold the lock at once, or one after the other.
     two_read_at_once allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]], => || {
         let read = |shared: &(RwLock<()>, AtomicU32)| {
             let _guard: RwLockReadGuard<'_, ()> = shared.0.read();
@@ -96,7 +96,7 @@ litmus! {
         let (a, b, _) = both((RwLock::new(()), AtomicU32::new(0)), read, read);
         vec![a, b]
     };
-    /// A writer is inside alone.
+    /// A writer excludes all others.
     one_writes_while_none_reads allowed [&[0, 0]], => || {
         let (a, b, _) = both(
             (RwLock::new(()), AtomicU32::new(0)),
@@ -117,7 +117,7 @@ litmus! {
         );
         vec![a, b]
     };
-    /// What was done before a write lock was given back is seen by whoever reads after it.
+    /// Everything before the unlock of a writer is visible to later readers.
     a_write_lock_publishes allowed [&[0, 0], &[0, 1], &[1, 1]], => || {
         let (_, seen, _) = both(
             (RwLock::new(0_u32), AtomicU32::new(0)),
@@ -132,7 +132,7 @@ litmus! {
         );
         seen
     };
-    /// And what a reader did is seen by whoever writes after it.
+    /// Everything before the unlock of a reader is visible to later writers.
     a_read_lock_publishes_to_a_writer allowed [&[0, 0], &[1, 1]], => || {
         let (_, seen, _) = both(
             (RwLock::new(()), AtomicU32::new(0), AtomicU32::new(0)),

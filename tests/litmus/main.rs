@@ -1,10 +1,11 @@
-//! Litmus programs over the facade, on real threads: what they show is a part of what the specification
-//! allows, and so of what the model side shows, where `loom-tests/tests/litmus.rs` runs the same source.
+//! Litmus programs over the facade, on real threads. Their outcomes must be among those that the
+//! specification allows; `loom-tests/tests/litmus.rs` runs the same source on the model side, which must show
+//! all of them.
 //!
-//! A program is a few operations on two or three threads and the set of outcomes that they may have. The list
-//! of allowed outcomes stands beside it, with what the model side shows in addition (`extra`, where it is
-//! weaker than the specification) and what it cannot show: `unseen` where these threads here do not show it
-//! either, and `hole` where they do.
+//! A program is a few operations on two or three threads, with the list of its allowed outcomes. The list
+//! also has the outcomes that the model side shows in addition (`extra`, where it is weaker than the
+//! specification) and those that it cannot show: `unseen` if real threads do not show them either, and `hole`
+//! if they do.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,9 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What a program came to.
+/// The outcome of a program.
 type Outcome = Vec<u32>;
-/// A set of them, as it is written down.
+/// A set of outcomes, as listed.
 type Set = &'static [&'static [u32]];
 
 /// Declares programs, each of which is a test.
@@ -43,11 +44,11 @@ mod names;
 mod once;
 mod threads;
 
-/// How long a program runs, and how often at most.
+/// The time for a program, and the maximum number of runs.
 const TIME: Duration = Duration::from_millis(40);
 const ROUNDS: usize = 2_000;
 
-/// Runs a program again and again, and holds what it shows against the list.
+/// Runs a program repeatedly, and compares its outcomes with the list.
 fn run(allowed: Set, unseen: Set, body: fn() -> Outcome) {
     let seen = common::within_a_minute(move || {
         let (begun, mut seen) = (Instant::now(), BTreeSet::new());
@@ -66,7 +67,7 @@ fn run(allowed: Set, unseen: Set, body: fn() -> Outcome) {
     }
 }
 
-/// A starting line: whoever comes waits for the others, so that they race.
+/// A start barrier: each thread waits for the others, so that they race.
 #[derive(Clone)]
 pub(crate) struct Start(Arc<AtomicUsize>);
 
@@ -79,7 +80,7 @@ impl Start {
         self.0.fetch_sub(1, Ordering::SeqCst);
         let begun = Instant::now();
         while self.0.load(Ordering::SeqCst) > 0 {
-            // On one processor the others need it.
+            // With one processor the other threads need it.
             if begun.elapsed() > Duration::from_micros(20) {
                 std::thread::yield_now();
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Names that no program can be about, and why.
+/// Names without a program, and why.
 const EXCUSED: [&str; 12] = [
     // What explores, and what it says; `tests/sync.rs` and `loom-tests/tests/sync.rs` are about it.
     "check",
@@ -13,7 +13,7 @@ const EXCUSED: [&str; 12] = [
     "Failure",
     "Policy",
     "IS_MODEL",
-    // On the model side only: how it is made, and a system that refuses threads.
+    // On the model side only: its implementation, and a system that refuses threads.
     "Atomic",
     "Integer",
     "Primitive",
@@ -23,7 +23,7 @@ const EXCUSED: [&str; 12] = [
     "loom",
 ];
 
-/// The text of every file of a folder.
+/// Returns the text of every file in a folder.
 fn text(folder: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // The package may be a copy of the manifest beside the source.
@@ -38,12 +38,12 @@ fn words(text: &str) -> BTreeSet<&str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').collect()
 }
 
-/// What `pub use` and `pub fn` declare in a source file.
+/// Returns the names that `pub use` and `pub fn` declare in a source file.
 fn names(source: &str) -> BTreeSet<&str> {
     let after = |mark: &'static str| source.split(mark).skip(1);
     let used = after("pub use ").flat_map(|rest| {
         let rest = rest.split(';').next().unwrap();
-        // The leaves: what stands in braces, or the path's last part.
+        // The leaves: the names in braces, or the last segment of the path.
         let leaves = rest
             .split_once('{')
             .map_or_else(|| rest.rsplit("::").next().unwrap(), |(_, leaves)| leaves.trim_end_matches('}'));

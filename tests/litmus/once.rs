@@ -1,5 +1,4 @@
-//! What is made once, and what is counted: lazily made statics, cells that are written once, `Arc` and
-//! `Weak`.
+//! One-time initialisation and reference counts: lazy statics, `OnceLock`, `Arc` and `Weak`.
 
 use crate::facade::atomic::AtomicU32;
 use crate::facade::atomic::Ordering::Relaxed;
@@ -8,16 +7,16 @@ use crate::facade::{Arc, Mutex, OnceLock, lazy_static};
 use crate::threads::race;
 
 lazy_static! {
-    /// Made by whoever looks first: the number of times that it was made, and a place to write.
+    /// Initialised by the first access: the number of initialisations, and a cell to write.
     static ref MADE: (AtomicU32, AtomicU32) = {
-        // A point at which another thread may come to look.
+        // A switch point, at which another thread may access it.
         let count = AtomicU32::new(0);
         count.fetch_add(1, Relaxed);
         (count, AtomicU32::new(0))
     };
 }
 
-/// A cell, a number beside it, and what two threads make of them.
+/// A cell and a number next to it, accessed by two threads.
 fn beside_a_cell<A: Send + 'static>(
     first: fn(&(OnceLock<u32>, AtomicU32)) -> A,
     second: fn(&(OnceLock<u32>, AtomicU32)) -> u32,
@@ -29,13 +28,13 @@ fn beside_a_cell<A: Send + 'static>(
     (a, b, rest)
 }
 
-/// What a look at a cell found; 9 is nothing.
+/// The value that an access found; 9 for none.
 fn found(cell: &OnceLock<u32>) -> u32 {
     cell.get().copied().unwrap_or(9)
 }
 
 litmus! {
-    /// It is made once, and both see the same one.
+    /// It is initialised once, and both threads see the same value.
     a_static_is_made_once allowed [&[0, 1, 1], &[1, 0, 1]], => || {
         let look = || MADE.1.fetch_add(1, Relaxed) % 2;
         let (a, b) = race(look, look);
@@ -48,7 +47,7 @@ litmus! {
         );
         vec![a, b, rest.unwrap()]
     };
-    /// A look finds nothing or all of it, with what was done before.
+    /// An access finds nothing, or the value and everything before its initialisation.
     a_cell_publishes allowed [&[9, 0], &[9, 1], &[7, 1]], => || {
         let (_, b, _) = beside_a_cell(
             |shared| {
@@ -59,7 +58,7 @@ litmus! {
         );
         vec![b / 2, b % 2]
     };
-    /// A cell that was seen to be set stays so.
+    /// A cell that was seen initialised stays so.
     looks_at_a_cell_are_coherent allowed [&[9, 9], &[9, 7], &[7, 7]], => || {
         let (_, b, _) = beside_a_cell(
             |shared| shared.0.set(7).unwrap(),
@@ -67,7 +66,7 @@ litmus! {
         );
         vec![b / 10, b % 10]
     };
-    /// Two that initialise: one makes it, the other waits for it.
+    /// Two initialisers: one initialises the cell, the other waits for it.
     a_cell_is_made_once allowed [&[1, 1, 1], &[2, 2, 1]], => || {
         let shared = Arc::new((OnceLock::new(), AtomicU32::new(0)));
         let (mine, other) = (Arc::clone(&shared), Arc::clone(&shared));
@@ -80,7 +79,7 @@ litmus! {
         let (a, b) = race(move || make(&other, 1), move || make(&mine, 2));
         vec![a, b, shared.1.load(Relaxed)]
     };
-    /// Who owns a cell reads and takes without a look.
+    /// The owner of a cell reads and takes its value directly.
     an_owned_cell_is_read_and_taken allowed [&[9, 7, 7], &[7, 7, 7]], => || {
         let cell = Arc::new(OnceLock::new());
         let other = Arc::clone(&cell);
@@ -88,7 +87,7 @@ litmus! {
         let mut cell = Arc::into_inner(cell).unwrap();
         vec![seen, cell.get_mut().map_or(9, |value| *value), cell.take().or(cell.into_inner()).unwrap()]
     };
-    /// The last one to drop it is one of them, and only one.
+    /// Exactly one of the threads drops the last handle.
     one_of_two_is_the_last_owner allowed [&[0, 1], &[1, 0]], => || {
         let value = Arc::new(AtomicU32::new(0));
         let other = Arc::clone(&value);
@@ -104,7 +103,7 @@ litmus! {
         );
         vec![a, b]
     };
-    /// A weak reference leads to the value as long as somebody owns it.
+    /// A weak reference can be upgraded as long as there is an owner.
     a_weak_reference_leads_to_its_value_or_not allowed [&[0], &[1]], => || {
         let value = counted::Arc::new(AtomicU32::new(1));
         let weak: Weak<AtomicU32> = counted::Arc::downgrade(&value);
@@ -117,7 +116,7 @@ litmus! {
         );
         vec![seen]
     };
-    /// Two that look for a value against the last owner's drop: each finds it or not, and it is dropped once.
+    /// Two upgrades race the drop of the last owner: each succeeds or fails, and the value is dropped once.
     two_weak_references_lead_to_a_value_that_is_dropped_once
         allowed [&[0, 0, 1], &[0, 1, 1], &[1, 0, 1], &[1, 1, 1]],
         => || {
@@ -129,7 +128,7 @@ litmus! {
             let ((_, a), b) = race(move || race(move || drop(value), first), second);
             vec![a, b, drops.load(Relaxed)]
         };
-    /// Who comes to the last step first may drop the value or leave that to the other.
+    /// Either thread may drop the value.
     either_of_two_drops_the_value_whoever_came_first allowed [&[0, 1], &[0, 2], &[1, 1], &[1, 2]], => || {
         let (steps, dropper) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let value = counted::Arc::new(Mutex::new(OnDrop(Arc::clone(&dropper), 0)));
@@ -144,7 +143,7 @@ litmus! {
         let (first, _) = race(own(value, 1, Arc::clone(&steps)), own(other, 2, steps));
         vec![first, dropper.load(Relaxed)]
     };
-    /// Who drops the value sees what the others did before they let go.
+    /// The thread that drops the value sees everything that the others did before they dropped their handles.
     the_last_owner_sees_what_the_others_did allowed [&[0, 0], &[0, 1], &[1, 1]], => || {
         let cell = Arc::new(AtomicU32::new(0));
         let stored = Arc::clone(&cell);
@@ -161,7 +160,7 @@ litmus! {
             },
         ).1
     };
-    /// A clone is the same value, and keeps it.
+    /// A clone shares the value and keeps it alive.
     a_clone_keeps_the_value allowed [&[1]], => || {
         let value = counted::Arc::<u32>::default();
         let other = value.clone();
@@ -174,7 +173,7 @@ litmus! {
     };
 }
 
-/// Counts its drop, or names who drops it.
+/// Counts its drop, or records the thread that drops it.
 struct OnDrop(Arc<AtomicU32>, u32);
 
 impl Drop for OnDrop {

@@ -9,7 +9,7 @@ use crate::facade::atomic::Ordering::Relaxed;
 use crate::facade::{Arc, hint, model, thread, thread_local, time};
 use crate::{Outcome, Start};
 
-/// Runs two closures against each other, the second on this thread.
+/// Runs two closures concurrently, the second on this thread.
 pub(crate) fn race<A, B>(first: impl FnOnce() -> A + Send + 'static, second: impl FnOnce() -> B) -> (A, B)
 where
     A: Send + 'static,
@@ -27,7 +27,7 @@ where
     (other.join().unwrap(), second)
 }
 
-/// One thread stores 1; what the other returns is the outcome.
+/// One thread stores 1; the result of the other is the outcome.
 fn beside_a_store(look: fn(&AtomicU32) -> Outcome) -> Outcome {
     let cell = Arc::new(AtomicU32::new(0));
     let other = Arc::clone(&cell);
@@ -40,7 +40,7 @@ thread_local! {
 }
 
 litmus! {
-    /// A thread sees what was done before it was spawned, and who joins it sees what it did.
+    /// A thread sees everything before its spawn, and the joining thread sees everything that it did.
     spawn_and_join_publish allowed [&[1, 2]], => || {
         let cell = Arc::new(AtomicU32::new(0));
         cell.store(1, Relaxed);
@@ -50,14 +50,14 @@ litmus! {
             other.store(2, Relaxed);
             seen
         });
-        // A second thread, so that there is something to explore.
+        // A second thread, so that there is a race to explore.
         let looks = Arc::clone(&cell);
         let beside = thread::spawn(move || looks.load(Relaxed));
         let seen = thread.join().unwrap();
         beside.join().unwrap();
         vec![seen, cell.load(Relaxed)]
     };
-    /// That a thread has finished publishes nothing by itself, and need not be seen at once.
+    /// `is_finished` publishes nothing, and need not become true at once.
     a_finished_thread_is_seen_or_not allowed [&[0, 0], &[0, 1], &[1, 1]], extra [&[1, 0]], => || {
         let cell = Arc::new(AtomicU32::new(0));
         let other = Arc::clone(&cell);
@@ -67,7 +67,7 @@ litmus! {
         thread.join().unwrap();
         vec![finished, seen]
     };
-    /// The payload comes to whoever joins, after what the thread did before.
+    /// `join` returns the payload, after everything that the thread did before.
     a_panic_is_joined allowed [&[0, 1, 7], &[1, 1, 7]], => || {
         model::join_panics();
         let cell = Arc::new(AtomicU32::new(0));
@@ -80,7 +80,7 @@ litmus! {
         let payload: Box<dyn std::any::Any + Send> = thread.join().unwrap_err();
         vec![before, cell.load(Relaxed), *payload.downcast_ref::<u32>().unwrap()]
     };
-    /// A thread whose handle is dropped goes on.
+    /// A thread whose handle is dropped continues.
     a_detached_thread_runs allowed [&[0], &[1]], => || {
         let cell = Arc::new(AtomicU32::new(0));
         let other = Arc::clone(&cell);
@@ -102,7 +102,7 @@ litmus! {
         let agree = named && own == id && own != thread::current().id() && !thread::panicking();
         vec![early, u32::from(agree && thread::available_parallelism() >= 1)]
     };
-    /// A yield promises nothing: the other may have run or not.
+    /// A yield guarantees nothing: the other thread may have run or not.
     a_yield_lets_others_run_or_not allowed [&[0, 0], &[0, 1], &[1, 1]],
         => || beside_a_store(|cell| {
             let before = cell.load(Relaxed);
@@ -129,7 +129,7 @@ litmus! {
             }
             vec![1]
         });
-    /// Each thread has its own, which begins anew.
+    /// Each thread has a value of its own.
     a_local_is_each_threads_own allowed [&[0, 5, 0], &[1, 5, 0]],
         => || {
             OWN.with(|own| own.set(5));
@@ -137,8 +137,8 @@ litmus! {
             let theirs = race(|| OWN.with(Cell::get) + COUNTED.with(Cell::get), || ()).0;
             vec![seen[0], OWN.with(Cell::get), theirs]
         };
-    /// On real threads an hour's deadline might pass between two looks at the clock; in a model none passes
-    /// unless somebody waits for it.
+    /// On real threads a deadline may pass between two readings of the clock; in a model none passes unless a
+    /// thread waits for it.
     time_does_not_go_back_and_passes_between_any_two_looks allowed [&[0, 0], &[0, 1], &[1, 0], &[1, 1]],
         unseen [&[0, 1], &[1, 1]],
         => || beside_a_store(|cell| {

@@ -192,8 +192,8 @@ where
         let mut contents = chunk.lock();
         // The chunk is left to other threads now, unless this thread gets a permit to compute it.
         contents.being_read = false;
-        // After a failure, items that were read later are dropped.
-        // Taken out here and dropped below, without the locks.
+        // After a failure, items that were read later are dropped: taken out here, and dropped below without
+        // the locks.
         let rejected = if failed { mem::take(&mut contents.inputs) } else { Default::default() };
         let free = state.computing < self.rules.workers;
         let permit = !contents.inputs.is_empty() && free;
