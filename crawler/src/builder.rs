@@ -1,6 +1,7 @@
 //! What a crawl is to be.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
@@ -255,6 +256,13 @@ impl Builder {
     /// HTML.
     pub fn content_types<S: Into<String>>(mut self, types: impl IntoIterator<Item = S>) -> Self {
         self.settings.request.types = types.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The statuses that say that a page is there, instead of those from 200 to 299, 300 and 304. One that is
+    /// accepted is not tried again. Redirects are followed in any case.
+    pub fn accept(mut self, statuses: impl IntoIterator<Item = RangeInclusive<u16>>) -> Self {
+        self.settings.request.accept = Some(statuses.into_iter().collect());
         self
     }
 

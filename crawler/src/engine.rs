@@ -215,6 +215,12 @@ impl Engine {
         if let Ok(response) = &answer {
             self.keep_cookies(url, response);
         }
+        let is_accepted = |answer: &Response| {
+            self.settings.request.accept.is_some() && self.settings.request.accepts(answer.status)
+        };
+        if answer.as_ref().is_ok_and(is_accepted) {
+            return self.read(turn, url, answer, Made { took: ended.saturating_sub(started), cookies });
+        }
         if self.note_too_much(turn.lane, &answer) {
             return self.give_up(turn);
         }
@@ -308,7 +314,8 @@ impl Engine {
             (Body::Read(body), SITEMAP) => self.sitemap(body, &response, url),
             _ => Vec::new(),
         };
-        let record = Record::answered(&response, turn.rank, took, turn.tries);
+        let accepted = self.settings.request.accepts(response.status);
+        let record = Record::answered(&response, turn.rank, accepted, took, turn.tries);
         self.settle(turn, record, links);
     }
 

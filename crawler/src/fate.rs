@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::fetch::ErrorKind;
+use super::fragments::hash;
 use super::frontier::{PageId, Skip, State};
 use super::log::Visit;
 use super::record::{Outcome, Record};
@@ -253,6 +254,17 @@ impl Report {
         let mut kinds: Vec<_> = kinds.into_iter().collect();
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         kinds
+    }
+}
+
+impl DeadLink {
+    /// What the problem is known by, in each run and in every version: the URL, and what is wrong with it.
+    pub fn id(&self) -> String {
+        let what = match &self.death {
+            Death::Failed { kind, .. } => kind.to_string(),
+            death => death.to_string(),
+        };
+        format!("{:016x}", hash(format!("{what} {}", self.url).as_bytes()))
     }
 }
 

@@ -26,7 +26,7 @@ impl Engine {
         if is_front {
             self.scope.add_host(&to);
         }
-        let record = Record::answered(response, turn.rank, made.took, turn.tries);
+        let record = Record::answered(response, turn.rank, true, made.took, turn.tries);
         // A page of ours that leads out may lead to a dead one, which is then looked at like a link that
         // does.
         let (rank, skip) = match self.scope.allows(&to) {

@@ -82,17 +82,22 @@ impl Record {
         }
     }
 
-    pub(super) fn answered(response: &Response, rank: u8, took: Duration, retries: u32) -> Self {
-        let (outcome, bytes) = match (response.status, &response.body) {
+    /// `accepted` says whether its status is one of those that are as they should be.
+    pub(super) fn answered(
+        response: &Response,
+        rank: u8,
+        accepted: bool,
+        took: Duration,
+        retries: u32,
+    ) -> Self {
+        let (outcome, bytes) = match &response.body {
             _ if redirect(response).is_some() => (Outcome::Redirect, 0),
-            // A choice, and what is as it was: there is something.
-            (300 | 304, _) => (Outcome::Alive, 0),
-            (..200 | 300.., _) => (Outcome::Refused, 0),
-            (_, Body::TooLarge(bytes)) => (Outcome::TooLarge, *bytes),
-            (_, Body::Read(body)) if rank == SITEMAP => (Outcome::Sitemap, body.len() as u64),
-            (_, Body::Read(body)) if rank >= PAGE => (Outcome::Page, body.len() as u64),
-            (_, Body::Read(body)) => (Outcome::Alive, body.len() as u64),
-            (_, Body::Unread) => (Outcome::Alive, 0),
+            _ if !accepted => (Outcome::Refused, 0),
+            Body::TooLarge(bytes) => (Outcome::TooLarge, *bytes),
+            Body::Read(body) if rank == SITEMAP => (Outcome::Sitemap, body.len() as u64),
+            Body::Read(body) if rank >= PAGE => (Outcome::Page, body.len() as u64),
+            Body::Read(body) => (Outcome::Alive, body.len() as u64),
+            Body::Unread => (Outcome::Alive, 0),
         };
         let mime = response.mime().filter(|mime| !mime.is_empty()).map(shared);
         Record { outcome, status: Some(response.status), mime, bytes, took, retries, detail: None }

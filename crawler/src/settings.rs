@@ -1,5 +1,6 @@
 //! What a crawl was asked to be: the builder's answers, with everything checked.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use selvedge::Clock;
@@ -45,6 +46,8 @@ pub(super) struct RequestSettings {
     pub(super) total: Duration,
     pub(super) body_cap: u64,
     pub(super) types: Vec<String>,
+    /// The statuses of pages that are as they should be; those that usually are, if it is none.
+    pub(super) accept: Option<Vec<RangeInclusive<u16>>>,
 }
 
 /// When and how often a request is made again.
@@ -94,6 +97,7 @@ impl Default for RequestSettings {
             read: Duration::from_secs(20),
             total: Duration::from_secs(30),
             body_cap: 4 << 20,
+            accept: None,
             types: vec!["text/html".to_owned(), "application/xhtml+xml".to_owned()],
         }
     }
@@ -112,6 +116,15 @@ impl Default for RetrySettings {
 }
 
 impl RequestSettings {
+    /// Whether a status is one of those that are as they should be. Redirects are followed whatever is.
+    pub(super) fn accepts(&self, status: u16) -> bool {
+        match &self.accept {
+            Some(accept) => accept.iter().any(|range| range.contains(&status)),
+            // A choice, and what is as it was, too: there is something.
+            None => matches!(status, 200..=299 | 300 | 304),
+        }
+    }
+
     /// The name that robots.txt may call us by.
     pub(super) fn name(&self) -> &str {
         self.agent.split('/').next().unwrap_or_default()

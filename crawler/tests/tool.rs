@@ -52,7 +52,7 @@ fn bad_use_exits_with_two_and_says_what_to_do() {
     within_a_minute(|| {
         for (arguments, hint) in [
             (&["--nonsense"][..], "--help"),
-            (&["loom.test"], "https://loom.test"),
+            (&["loom"], "https://loom"),
             (&["--resume", "/nowhere/at/all"], "cannot be resumed"),
         ] {
             let output = tool(arguments);

@@ -77,7 +77,7 @@ fn problems(to: &mut impl Write, what: &str, dead: &[DeadLink]) -> io::Result<()
 }
 
 /// A text that means itself in HTML, also in an attribute.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in visible(text).chars() {
         match c {

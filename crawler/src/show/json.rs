@@ -66,6 +66,7 @@ struct Dead(Vec<DeadLink>);
 
 #[derive(Serialize)]
 struct DeadRow<'a> {
+    id: String,
     url: &'a str,
     via: &'a [String],
     reason: String,
@@ -167,7 +168,7 @@ impl Report {
     /// | `seconds`, `workers`, `per_host` | the run |
     /// | `hosts`, `front` | what a crawl that goes on must know: hosts in scope, and the page that the start's redirects have come to |
     /// | `refused`, `unrecorded`, `cut_off` | links that the limits left out, and requests that were left behind |
-    /// | `dead` | list of `{url, via, reason, detail, linked_from: [{page, text}]}`: the dead links |
+    /// | `dead` | list of `{id, url, via, reason, detail, linked_from: [{page, text}]}`: the dead links; the `id` is the same in each run |
     /// | `uncertain` | the same of links that may be dead |
     /// | `not_looked_at` | why nothing was looked at, or `null` |
     /// | `unreadable_robots` | hosts whose robots.txt could not be read, and why |
@@ -349,6 +350,7 @@ impl Serialize for Dead {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(
             self.0.iter().map(|link| DeadRow {
+                id: link.id(),
                 url: &link.url,
                 via: &link.via,
                 reason: link.death.to_string(),

@@ -1,6 +1,8 @@
 //! What the user asked for.
 
 use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -44,6 +46,7 @@ How:
   --timeout SECONDS    for one request                              [30]
   --retries N          for what fails for the moment                [2]
   --max-size BYTES     a larger page is not read                    [4194304]
+  --accept STATUSES    that say that a page is there                [200..=299,300,304]
   --user-agent TEXT    what servers are told                        [selvedge-crawl/version]
 
 Who is told what (repeatable; a VALUE may be env:NAME or file:PATH, to keep it out of sight):
@@ -53,7 +56,8 @@ Who is told what (repeatable; a VALUE may be env:NAME or file:PATH, to keep it o
   --basic-auth ORIGIN=VALUE           user:password; in a URL they are used as well
 
 What comes out:
-  --format FORMAT      text, json, csv or html                      [text]
+  --format FORMAT      text, json, csv, html, markdown, github (annotations), junit or sarif
+  --also FORMAT=FILE   another format, in addition; repeatable
   --output FILE        where to write it                            [standard output]
   --html FILE          a report with pictures, in addition
   --svg FILE           the picture of the run, in addition
@@ -127,7 +131,7 @@ impl Options {
                 Short('h') | Long("help") => *asks = Some(Asked::Help),
                 Short('V') | Long("version") => *asks = Some(Asked::Version),
                 Value(text) if options.start.is_none() => {
-                    options.start = Some(text.string().map_err(sentence)?)
+                    options.start = Some(address(text.string().map_err(sentence)?))
                 }
                 Value(text) => {
                     return Err(format!(
@@ -154,6 +158,12 @@ impl Options {
             "output" => outputs.output = Some(path(parser)?),
             "html" => outputs.html = Some(path(parser)?),
             "svg" => outputs.svg = Some(path(parser)?),
+            "also" => {
+                let usage = "--also takes FORMAT=FILE, such as junit=links.xml.";
+                let text = text(parser)?;
+                let (name, file) = text.split_once('=').ok_or(usage)?;
+                outputs.also.push((format(name)?, file.into()));
+            }
             "state" => outputs.state = Some(path(parser)?),
             "quiet" => outputs.quiet = true,
             "resume" => self.resume = Some(path(parser)?),
@@ -188,6 +198,7 @@ fn build(builder: Builder, name: &str, parser: &mut lexopt::Parser) -> Result<Bu
         }
         "retries" => builder.retries(number(parser, name, 0..=100)?),
         "max-size" => builder.body_cap(number(parser, name, 0..=1 << 40)?),
+        "accept" => builder.accept(statuses(&text(parser)?)?),
         "user-agent" => builder.user_agent(text(parser)?),
         "header" => {
             let (name, value) = header(&text(parser)?, "--header takes 'NAME: VALUE'.")?;
@@ -250,7 +261,39 @@ fn format(text: &str) -> Result<Format, String> {
         "json" => Ok(Format::Json),
         "csv" => Ok(Format::Csv),
         "html" => Ok(Format::Html),
-        _ => Err(format!("--format takes text, json, csv or html, not {text:?}.")),
+        "markdown" => Ok(Format::Markdown),
+        "github" => Ok(Format::GitHub),
+        "junit" => Ok(Format::JUnit),
+        "sarif" => Ok(Format::Sarif),
+        _ => Err(format!(
+            "A format is text, json, csv, html, markdown, github, junit or sarif, and not {text:?}."
+        )),
+    }
+}
+
+/// Statuses, one by one or from here to there.
+fn statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
+    let one = |text: &str| text.trim().parse().ok().filter(|status| (100..=999).contains(status));
+    let range = |part: &str| match part.split_once("..=") {
+        Some((from, to)) => Some(one(from)?..=one(to)?).filter(|range| !range.is_empty()),
+        None => one(part).map(|status| status..=status),
+    };
+    let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
+    ranges.ok_or_else(|| format!("--accept takes statuses, such as 200..=204,403, not {text:?}."))
+}
+
+/// A URL, or a host and a path without a scheme: on this machine and with a port http, and https elsewhere.
+fn address(text: String) -> String {
+    let host = text.split(['/', '?', '#']).next().unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    let is_port =
+        host.len() == name.len() || (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_local = name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let is_host = is_local || (name.contains('.') && !name.contains(['@', ' ', ':', '\\']));
+    match text.contains("://") || !is_host || !is_port {
+        true => text,
+        false if is_local || !port.is_empty() => format!("http://{text}"),
+        false => format!("https://{text}"),
     }
 }
 
@@ -294,7 +337,7 @@ mod tests {
     fn every_option_is_read() {
         let args = "http://loom.test --depth 1 --pages 9 --time 60 --host a.test --subdomains --prefix /a \
             --include */a/* --exclude re:b$ --external --assets --fragments --sitemaps --no-robots --workers 3 --per-host=2 \
-            --delay 0.5 --timeout 2.5 --retries 0 --max-size 100 --user-agent me/1 --format csv --output o \
+            --delay 0.5 --timeout 2.5 --retries 0 --accept 200,204 --max-size 100 --user-agent me/1 --format csv --output o \
             --html h --svg s --state t --quiet --header X-A:1";
         let Ok(Asked::Crawl(options)) = parse(&args.split_whitespace().collect::<Vec<_>>()) else {
             panic!("{:?}", parse(&args.split_whitespace().collect::<Vec<_>>()));
@@ -328,7 +371,9 @@ mod tests {
             (vec!["--timeout", "1e40"], "such as 2.5"),
             (vec!["--colour"], "--help"),
             (vec!["--svg"], "--help"),
-            (vec!["--format", "xml"], "text, json, csv or html"),
+            (vec!["--format", "xml"], "text, json, csv, html"),
+            (vec!["--accept", "200..=100"], "such as 200..=204,403"),
+            (vec!["--also", "junit"], "FORMAT=FILE"),
             (vec!["--include", "["], "is not a pattern"),
             (vec!["--exclude", "re:("], "is not a pattern"),
             (vec!["--header", "x"], "NAME: VALUE"),

@@ -16,6 +16,10 @@ pub(crate) enum Format {
     Json,
     Csv,
     Html,
+    Markdown,
+    GitHub,
+    JUnit,
+    Sarif,
 }
 
 /// What was asked for.
@@ -24,6 +28,8 @@ pub(crate) struct Outputs {
     pub(crate) format: Format,
     /// Standard output, if it is none.
     pub(crate) output: Option<PathBuf>,
+    /// Further formats, and where they go.
+    pub(crate) also: Vec<(Format, PathBuf)>,
     pub(crate) html: Option<PathBuf>,
     pub(crate) svg: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
@@ -34,6 +40,7 @@ pub(crate) struct Outputs {
 pub(crate) struct Opened {
     pub(crate) asked: Outputs,
     output: Option<Target>,
+    also: Vec<(Format, Target)>,
     html: Option<Target>,
     svg: Option<Target>,
     state: Option<Target>,
@@ -51,11 +58,15 @@ type Show<'a> = dyn Fn(&mut dyn Write) -> io::Result<()> + 'a;
 impl Outputs {
     /// Opens all files. The error is a sentence for the user.
     pub(crate) fn open(self) -> Result<Opened, String> {
-        let mut opened = Opened { asked: self, output: None, html: None, svg: None, state: None };
+        let mut opened =
+            Opened { asked: self, output: None, also: Vec::new(), html: None, svg: None, state: None };
         let Outputs { output, html, svg, state, .. } = &opened.asked;
         let open = |path: &Option<PathBuf>| path.as_deref().map(Target::open).transpose();
         // Those that are open are taken back if one cannot be.
         opened.output = open(output)?;
+        for (format, path) in &opened.asked.also {
+            opened.also.push((*format, Target::open(path)?));
+        }
         opened.html = open(html)?;
         opened.svg = open(svg)?;
         opened.state = open(state)?;
@@ -67,12 +78,16 @@ impl Outputs {
         self.format == Format::Text && self.output.is_none()
     }
 
-    fn show(&self, report: &Report, to: &mut dyn Write) -> io::Result<()> {
-        match self.format {
+    fn show(&self, format: Format, report: &Report, to: &mut dyn Write) -> io::Result<()> {
+        match format {
             Format::Text => to.write_all(report.to_text(self.quiet).as_bytes()),
             Format::Json => report.write_json(to),
             Format::Csv => report.write_csv(to),
             Format::Html => report.write_html(to),
+            Format::Markdown => report.write_markdown(to),
+            Format::GitHub => report.write_github(to),
+            Format::JUnit => report.write_junit(to),
+            Format::Sarif => report.write_sarif(to),
         }
     }
 }
@@ -81,14 +96,19 @@ impl Opened {
     /// Writes all of it, each whatever becomes of the others; says on the error stream where what could not
     /// be written is instead. True if all is where it was to be.
     pub(crate) fn write(self, report: &Report) -> bool {
-        let Opened { asked, output, html, svg, state } = self;
-        let shown = |to: &mut dyn Write| asked.show(report, to);
+        let Opened { asked, output, also, html, svg, state } = self;
+        let shown = |to: &mut dyn Write| asked.show(asked.format, report, to);
         let page = |to: &mut dyn Write| report.write_html(to);
         let picture = |to: &mut dyn Write| to.write_all(report.to_svg().as_bytes());
         let json = |to: &mut dyn Write| report.write_json(to);
         let is_whole = report.is_whole();
         let kept = state.as_ref().filter(|_| !is_whole).map(|state| state.path.clone());
+        let mut all_also = true;
+        for (format, target) in also {
+            all_also &= target.write(&|to: &mut dyn Write| asked.show(format, report, to));
+        }
         let written = [
+            all_also,
             match output {
                 Some(target) => target.write(&shown),
                 None => to_stdout(&shown),
