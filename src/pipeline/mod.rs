@@ -181,7 +181,7 @@ impl<S: Stage, G: CancelMode> Pipeline<S, G> {
     /// A worker that enters a stage stays there until the stage ends. If no worker is free, the thread that
     /// pulls does the work, so a pipeline inside a task of the same pool does not deadlock.
     pub fn on(mut self, pool: &Pool) -> Self {
-        self.config.spawn = Some(pool.spawn());
+        self.config.spawn = Some(pool.executor());
         self
     }
 

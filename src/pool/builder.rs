@@ -1,4 +1,4 @@
-//! What a pool is made of.
+//! The configuration of a pool.
 
 use std::error::Error;
 use std::ops::{RangeInclusive, RangeToInclusive};
@@ -15,7 +15,7 @@ use crate::error::Panic;
 use crate::inspect::{self, Inspect};
 use crate::sync::{Arc, thread};
 
-/// Describes a [`Pool`] before it is built; made by [`Pool::builder`].
+/// Configures a [`Pool`]; made by [`Pool::builder`].
 #[derive(Clone)]
 #[must_use = "a builder starts no thread until `build` is called"]
 pub struct Builder {
@@ -25,7 +25,7 @@ pub struct Builder {
     config: Config,
 }
 
-/// How many threads a pool has: a number, or the fewest and the most.
+/// The number of workers of a pool: fixed, or between a minimum and a maximum.
 ///
 /// Made from `4`, `2..=16`, or `..=8`, which is `0..=8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,24 +34,24 @@ pub struct Workers {
     pub(super) max: usize,
 }
 
-/// Why a pool could not be built, or resized.
+/// Why a pool could not be built or resized.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// `workers(0)`: nobody would run the tasks.
+    /// `workers(0)`: no thread would run the tasks.
     NoWorkers,
-    /// `workers(5..=2)`: at least `min` and at most `max` cannot both be.
+    /// `workers(5..=2)`: the minimum exceeds the maximum.
     EmptyRange {
-        /// What was to be the fewest.
+        /// The minimum that was asked for.
         min: usize,
-        /// What was to be the most.
+        /// The maximum that was asked for.
         max: usize,
     },
-    /// `queue(0)`: no task could be handed over.
+    /// `queue(0)`: no task could be handed to a worker.
     NoQueue,
-    /// The name has a NUL character in it, which no thread's name can hold.
+    /// The name contains a NUL character, which a thread's name cannot hold.
     BadName,
-    /// The operating system refused a thread. Those that had started were stopped again.
+    /// The operating system refused a thread. The threads that had started have been stopped.
     Spawn(io::Error),
 }
 
@@ -74,96 +74,98 @@ impl Builder {
         }
     }
 
-    /// Names the pool. Its threads are called `name-0`, `name-1` and so on; without it, `pool-0`. A thread
-    /// that takes the place of one that has left has its name too.
+    /// Names the pool. Its threads are called `name-0`, `name-1` and so on. Defaults to `pool`. A thread that
+    /// replaces one that left takes over its name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.config.name = name.into();
         self
     }
 
-    /// How many threads work: `workers(4)`, or `workers(2..=16)` for at least 2 and at most 16. Without it,
-    /// as many as the machine has processors.
+    /// Sets the number of workers: `workers(4)`, or `workers(2..=16)` for at least 2 and at most 16. Defaults
+    /// to the number of processors.
     ///
-    /// The fewest are started at once and stay. Another is started as soon as a task is queued that nobody is
-    /// free for, and leaves when it had nothing to do for the time of [`keep_alive`](Builder::keep_alive). A
-    /// task that nests more than 64 joins or scopes goes on on [further threads](super::Pool#blocking), one
-    /// at work at a time.
+    /// The minimum is started by [`build`](Builder::build) and stays. A further worker is started when a task
+    /// is queued and no worker is free, and leaves after it has been idle for
+    /// [`keep_alive`](Builder::keep_alive). A task that nests more than 64 joins or scopes continues on
+    /// [further threads](super::Pool#blocking), of which one runs at a time.
     pub fn workers(mut self, workers: impl Into<Workers>) -> Self {
         self.workers = workers.into();
         self
     }
 
-    /// How many threads there may be above the most workers, each in the place of one whose task sleeps in a
-    /// call of this crate: in a queue, a semaphore, a join. Without it, none.
+    /// Extra threads beyond the maximum, each standing in for a worker whose task is blocked in a call of
+    /// this crate: on a queue, a semaphore, a join. Defaults to 0.
     ///
-    /// With spares a task may wait for what another, still queued, must do, as long as no more of them sleep
-    /// than there are spares. When a sleeper wakes it goes on at once, beside its spare, which takes no
-    /// further task until another falls asleep. A sleep costs two locks more, and, if tasks are queued, a
-    /// thread that wakes.
+    /// With spares, a task may wait for what a queued task must do, as long as no more tasks block than there
+    /// are spares. A blocked task that is woken continues at once, beside its spare, which takes no further
+    /// task until another one blocks. Blocking costs two more locks and, if tasks are queued, the wake-up of
+    /// a thread.
     ///
-    /// A pool of one worker is often meant to run one task after the other. With spares it starts the next
-    /// when the first sleeps.
+    /// A pool of one worker is often meant to run one task after another. With spares it starts the next task
+    /// while the first is blocked.
     pub fn spares(mut self, spares: usize) -> Self {
         self.spares = spares;
         self
     }
 
-    /// How many tasks may wait to be started; without it, 1,024.
+    /// How many tasks may be queued. Defaults to 1,024.
     ///
-    /// Of 128 or more, up to a quarter are lent to the workers, 32 at a time, for what their own tasks
-    /// submit. While such a place is free, a submit from outside may find the queue full so much earlier.
+    /// If that is 128 or more, up to a quarter of it is lent to the workers, 32 at a time, for what their own
+    /// tasks submit. A submit from outside may find the queue full by as much too early, while lent capacity
+    /// is unused.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = capacity;
         self
     }
 
-    /// How long a worker above the fewest stays without work; without it, 10 seconds. [`Duration::MAX`] is
-    /// for ever, [`Duration::ZERO`] not at all.
+    /// How long a worker beyond the minimum stays idle before it leaves. Defaults to 10 seconds.
+    /// [`Duration::MAX`] means forever; with [`Duration::ZERO`] it leaves at once.
     pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
         self.config.keep_alive = keep_alive;
         self
     }
 
-    /// The clock that `keep_alive` is measured on, and that the tokens of
-    /// [`submit_with`](Pool::submit_with) are on; without it, the system's.
+    /// The clock of `keep_alive` and of the tokens of [`submit_with`](Pool::submit_with). Defaults to the
+    /// system's.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.config.clock = clock.into();
         self
     }
 
-    /// Stack of each thread, in bytes; without it, std's default.
+    /// The stack size of each thread, in bytes. Defaults to std's.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.config.stack_size = Some(bytes);
         self
     }
 
-    /// Called with each panic that nobody joins: of a task that was [executed](Pool::execute), or whose
-    /// handle was dropped. Without it such a panic is [counted](super::Stats::panicked) only.
+    /// Sets a hook for panics that nobody joins: of a task that was [executed](Pool::execute), or whose
+    /// handle was dropped. Defaults to none: such a panic is only [counted](super::Stats::panicked).
     ///
-    /// It runs on the worker, or where the handle is dropped. If it panics itself, that ends with the message
-    /// of the panic hook.
+    /// The hook runs on the worker, or on the thread that drops the handle. If the hook panics, the panic
+    /// hook reports that and it goes no further.
     pub fn on_panic(mut self, hook: impl Fn(Panic) + Send + Sync + 'static) -> Self {
         self.config.on_panic = Some(Arc::new(hook));
         self
     }
 
-    /// Called on each worker before its first task. A panic in it ends with the message of the panic hook.
+    /// Sets a hook that runs on each worker before its first task. If it panics, the panic hook reports that
+    /// and the worker goes on.
     pub fn on_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.config.on_start = Some(Arc::new(hook));
         self
     }
 
-    /// Called on each worker after its last task; a shutdown waits for it. A panic in it ends with the
-    /// message of the panic hook.
+    /// Sets a hook that runs on each worker after its last task; a shutdown waits for it. If it panics, the
+    /// panic hook reports that and it goes no further.
     pub fn on_exit(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.config.on_exit = Some(Arc::new(hook));
         self
     }
 
-    /// Starts the threads.
+    /// Starts the minimum of workers.
     ///
     /// # Errors
-    /// A [`BuildError`] says which number is wrong, or what the operating system said.
+    /// A [`BuildError`] that says which number is wrong, or why the operating system refused a thread.
     pub fn build(self) -> Result<Pool, BuildError> {
         let Workers { min, max } = self.workers.checked()?;
         if self.queue == 0 {
@@ -173,7 +175,7 @@ impl Builder {
             return Err(BuildError::BadName);
         }
         let injector = Injector::new(self.queue, WorkerCounts::new(min, max, self.spares));
-        // Dropped on an early return, which stops the workers that have started.
+        // Dropping the pool on the early return below stops the workers that have started.
         let shared = Shared::new(injector, self.config);
         let listed = inspect::list(|| Arc::clone(&shared) as Arc<dyn Inspect>);
         let pool = Pool { shared, detached: false, _listed: listed };
@@ -254,6 +256,6 @@ impl Error for BuildError {
     }
 }
 
-// The hooks are called, not looked into.
+// The hooks are only called: no broken state can be seen through them.
 impl UnwindSafe for Builder {}
 impl RefUnwindSafe for Builder {}

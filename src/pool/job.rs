@@ -1,8 +1,7 @@
-//! A closure on its way from submit to result.
+//! A submitted closure, from submit to result.
 //!
-//! One allocation holds the closure, then the result, and is shared by the queue and the handle: a
-//! [`OneShot`], which has the states. A closure that was claimed elsewhere is passed over when the queue
-//! brings it up.
+//! One allocation, shared by the queue and the handle, holds the closure and then the result: a [`OneShot`],
+//! which has the states. A worker skips a job in the queue that was claimed elsewhere.
 
 use super::raw_job::Job;
 use super::slot::{WorkerSlot, count};
@@ -14,44 +13,43 @@ use crate::wait::{OneShot, WaitPoint, graph};
 
 pub(super) struct TaskJob<F, R> {
     end: OneShot<F, Result<R, JoinError>>,
-    /// Tells the running task to stop, if it was submitted with a token.
+    /// Asks the running task to stop, if it was submitted with a token.
     token: Option<CancelToken>,
     name: Option<Arc<str>>,
     call: fn(F, Option<&CancelToken>) -> R,
 }
 
-/// What a handle knows of a job.
+/// The handle's view of a job.
 pub(super) trait Joinable<R>: Runs {
-    /// Where to wait for the end.
+    /// The wait point of its end.
     fn end(&self) -> &dyn WaitPoint;
 
-    /// Takes the result out, if the job has ended.
+    /// Takes the result, if the job has ended.
     fn take_result(&self) -> Option<Result<R, JoinError>>;
 }
 
-/// What can be known of a job whatever its result is.
+/// The part of a job that does not depend on its result's type.
 pub(super) trait Runs: Send + Sync {
-    /// Runs the closure, unless somebody has claimed it. It is counted by the time that a joiner hears of its
-    /// end.
+    /// Runs the closure unless the job is claimed. The end is counted before a joiner learns of it.
     fn run(&self, slot: &WorkerSlot);
 
-    /// Cancels the job if it has not started; says whether it did. It is counted as above.
+    /// Cancels the job if it has not started; returns whether it did. Counted as above.
     fn revoke(&self, slot: &WorkerSlot) -> bool;
 
-    /// Tells the running task to stop, if it has a token.
+    /// Asks the running task to stop, if it has a token.
     fn stop(&self);
 
-    /// True while nobody has claimed it.
-    fn is_waiting(&self) -> bool;
+    /// True until the job is claimed.
+    fn is_unclaimed(&self) -> bool;
 
     fn is_finished(&self) -> bool;
 
     /// The thread that runs the job now.
     fn runs_on(&self) -> Option<usize>;
 
-    /// Nobody will join: a panic goes to the pool's hook, another result is dropped; now, or when the job
-    /// ends.
-    fn let_go(&self, slot: &WorkerSlot);
+    /// The handle is gone: now or when the job ends, a panic goes to the pool's hook and another result is
+    /// dropped.
+    fn detach(&self, slot: &WorkerSlot);
 }
 
 impl<F, R> TaskJob<F, R> {
@@ -63,15 +61,15 @@ impl<F, R> TaskJob<F, R> {
         Arc::new(TaskJob { end: OneShot::new(f), token: None, name: Some(name), call })
     }
 
-    /// The closure of a job that was refused and that nobody else has seen.
+    /// Takes the closure of a job that was refused, and that no other thread has seen.
     pub(super) fn take_back(&self) -> F {
         self.end.take_back()
     }
 }
 
-/// Hands the panic of a task that nobody joins to the pool's hook. Other results are dropped, and a panic of
-/// that drop ends here: whether it comes on a worker or on the thread that drops the handle is decided by who
-/// is faster.
+/// Passes the panic of a task that nobody joins to the pool's hook. Other results are dropped, and a panic of
+/// that drop is contained: a race decides whether it happens on a worker or on the thread that drops the
+/// handle, so it cannot be propagated to either.
 pub(super) fn report_unjoined<R>(result: Option<Result<R, JoinError>>, slot: &WorkerSlot) {
     match result {
         Some(Err(JoinError::Panicked(panic))) => slot.report(panic),
@@ -85,16 +83,23 @@ where
     R: Send,
 {
     fn run(&self, slot: &WorkerSlot) {
+        // The claim decides between a worker, a joiner that runs the task, a cancel and an abort: exactly one
+        // gets the closure.
         let Some(f) = self.end.claim() else { return };
+        // Waiters for this task depend on this thread from now on, in the wait-for graph.
         let _owing = graph::owe();
-        let named = self.name.as_ref().and_then(|name| slot.runs(name));
+        let named = self.name.as_ref().and_then(|name| slot.enter_task(name));
         let result = panics::catch(|| (self.call)(f, self.token.as_ref()));
+        // The name is removed before the end is published, so that a report never shows an ended task.
         drop(named);
+        // Counted before it is published. Relaxed suffices: the one-shot's lock publishes the count to the
+        // joiner.
         match &result {
             Ok(_) => count(&slot.counters().completed),
             Err(_) => count(&slot.counters().panicked),
         }
         let panicked = |payload| JoinError::Panicked(Panic::new(payload).of_task(self.name.clone()));
+        // Returned if the handle is gone: then this thread disposes of the result.
         let unjoined = self.end.keep(result.map_err(panicked));
         report_unjoined(unjoined, slot);
     }
@@ -105,7 +110,7 @@ where
             Err(JoinError::Cancelled)
         });
         let revokes = claimed.is_some();
-        // Under no lock, and contained: whoever cancels is to hear whether that was in time.
+        // The closure is dropped without a lock and contained: `cancel` must return whether it was in time.
         panics::discard(claimed);
         revokes
     }
@@ -116,7 +121,7 @@ where
         }
     }
 
-    fn is_waiting(&self) -> bool {
+    fn is_unclaimed(&self) -> bool {
         self.end.is_unclaimed()
     }
 
@@ -128,7 +133,7 @@ where
         self.end.claimant()
     }
 
-    fn let_go(&self, slot: &WorkerSlot) {
+    fn detach(&self, slot: &WorkerSlot) {
         report_unjoined(self.end.detach(), slot);
     }
 }
@@ -156,8 +161,8 @@ where
         Runs::run(&*self, slot);
     }
 
-    fn is_waiting(&self) -> bool {
-        Runs::is_waiting(&**self)
+    fn is_unclaimed(&self) -> bool {
+        Runs::is_unclaimed(&**self)
     }
 
     fn revoke(&self, slot: &WorkerSlot) {
@@ -169,13 +174,13 @@ where
     }
 }
 
-/// A closure whose result nobody waits for: it needs no state to share, and so no allocation.
+/// A closure without a handle: nothing is shared, so nothing is allocated.
 pub(super) struct PlainJob<F, N> {
     pub(super) f: F,
     pub(super) name: N,
 }
 
-/// What a [`PlainJob`] is called: a type of its own if it has no name, so that none takes up room.
+/// The name of a [`PlainJob`]: a type parameter, so that a job without a name stores none.
 pub(super) trait JobName: Send + 'static {
     fn get(&self) -> Option<&Arc<str>>;
 }
@@ -195,7 +200,7 @@ impl JobName for Arc<str> {
 impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
     fn run(self, slot: &WorkerSlot) {
         let PlainJob { f, name } = self;
-        let running = name.get().and_then(|name| slot.runs(name));
+        let running = name.get().and_then(|name| slot.enter_task(name));
         let result = panics::catch(f);
         drop(running);
         match result {
@@ -207,7 +212,7 @@ impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
         }
     }
 
-    fn is_waiting(&self) -> bool {
+    fn is_unclaimed(&self) -> bool {
         true
     }
 

@@ -1,25 +1,25 @@
-//! Where a worker keeps the tasks that its own tasks submit, so that a tree of tasks does not pass through
-//! one lock.
+//! A worker's local queue, for the tasks that its own tasks submit, so that a tree of tasks does not pass
+//! through one lock.
 //!
-//! Each worker has a local queue. What a task submits to its own pool goes onto the local queue of the worker
-//! that runs it, which takes its next task from there; a worker that finds nothing elsewhere takes from the
-//! others' local queues, the oldest first. The lock of a local queue is its worker's alone as long as nobody
-//! steals, and costs what an uncontended one does. For a tree of 65,535 tasks on two workers it brought the
-//! pool from 0.65 to 0.95 of rayon's speed (bench `pool`).
+//! A task that submits to its own pool pushes onto the local queue of its worker, which takes its next task
+//! from there. A worker that finds nothing elsewhere steals from the other local queues, oldest task first.
+//! As long as nothing is stolen, only its own worker takes the lock of a local queue, and it is uncontended.
+//! For a tree of 65,535 tasks on two workers, this raised the pool from 0.65 to 0.95 of rayon's speed (bench
+//! `pool`).
 //!
 //! # How many are queued
-//! The [`Injector`](super::injector::Injector) lends each local queue some of the queue's places, many at a
-//! time, so that the bound holds without being counted at each submit. A local queue never holds more tasks
-//! than it was lent places.
+//! The [`Injector`](super::injector::Injector) lends each local queue part of the queue's capacity, many
+//! tasks at a time, so that the bound holds without a shared counter on each submit. A local queue never
+//! holds more tasks than its capacity.
 //!
-//! # Who comes for them
-//! The worker counts's rules are kept under the injector's lock, which a submit to a local queue does not
-//! take. So a local queue has a flag, `tell`, under its own lock: whoever finds that somebody could be
-//! called, while no task is queued, sets it on every local queue; a submit that finds it set goes to the
-//! injector, which clears it and calls. Both look at the local queue under its lock: either the submit sees
-//! the flag, or the other sees the task.
+//! # Which worker runs them
+//! The invariant of the worker counts is kept under the injector's lock, which a push onto a local queue does
+//! not take. So a local queue has a flag, `watched`, under its own lock. A thread that could notify a worker
+//! but finds no task sets it on every empty local queue. A push that finds it set goes through the injector,
+//! which clears it and notifies. Both sides look at the local queue under its lock: either the push sees the
+//! flag, or the other thread sees the task.
 //!
-//! Lock order: a local queue's comes last.
+//! Lock order: a local queue's lock is the last.
 
 #[cfg(all(test, not(any(loom, selvedge_loom))))]
 mod tests;
@@ -39,19 +39,21 @@ use crate::wait::context::this_thread;
 pub(super) struct LocalQueue(CachePadded<Parts>);
 
 struct Parts {
-    /// The thread that it belongs to.
+    /// The thread it belongs to.
     worker: usize,
     contents: Mutex<Contents>,
-    /// Tasks there. Relaxed: a hint, which publishes nothing; who must not miss one looks under the lock.
+    /// The number of tasks. Relaxed: a hint, which publishes nothing; a thread that must not miss a task
+    /// looks under the lock.
     count: AtomicUsize,
 }
 
 struct Contents {
     tasks: VecDeque<RawJob>,
-    /// How many tasks may lie here.
-    places: usize,
-    /// Somebody could be called for the next task, or the pool is closed: to be brought to the injector.
-    tell: bool,
+    /// How many tasks the queue may hold.
+    capacity: usize,
+    /// A worker could be notified for the next task, or the pool is closed: the next push goes through the
+    /// injector.
+    watched: bool,
 }
 
 thread_local! {
@@ -60,9 +62,9 @@ thread_local! {
 }
 
 impl LocalQueue {
-    /// For the thread that calls it.
+    /// Creates the local queue of the calling thread. Watched from the start: it has no capacity yet.
     pub(super) fn new() -> Arc<Self> {
-        let contents = Mutex::new(Contents { tasks: VecDeque::new(), places: 0, tell: true });
+        let contents = Mutex::new(Contents { tasks: VecDeque::new(), capacity: 0, watched: true });
         Arc::new(LocalQueue(CachePadded::new(Parts {
             worker: this_thread(),
             contents,
@@ -75,13 +77,13 @@ impl LocalQueue {
         self.0.worker
     }
 
-    /// Makes this local queue the current thread's, until the guard is dropped.
+    /// Makes this the current thread's local queue until the guard is dropped.
     pub(super) fn make_own(self: &Arc<Self>, pool: usize) -> Attached {
         OWN.with(|own| *own.borrow_mut() = Some((pool, Arc::clone(self))));
         Attached(())
     }
 
-    /// Calls `f` with the current thread's local queue, if it works for the pool.
+    /// Calls `f` with the current thread's local queue, if the thread is a worker of the pool.
     #[inline]
     pub(super) fn with_own<R>(pool: usize, f: impl FnOnce(Option<&LocalQueue>) -> R) -> R {
         let mut f = Some(f);
@@ -90,86 +92,91 @@ impl LocalQueue {
             Some((of, local)) if *of == pool => call(Some(local)),
             _ => call(None),
         });
-        // A thread whose thread-locals are gone is no worker any more.
+        // A thread whose thread-locals are destroyed is no worker any more.
         called.unwrap_or_else(|_| call(None)).expect("it is called once")
     }
 
-    /// Keeps what `make` makes, if there is a place and nobody to tell; gives `make` back otherwise.
+    /// Pushes the job that `make` returns, if there is capacity and no watcher; otherwise returns `make`.
     #[inline]
-    pub(super) fn keep<F: FnOnce() -> RawJob>(&self, make: F) -> Result<(), F> {
+    pub(super) fn push<F: FnOnce() -> RawJob>(&self, make: F) -> Result<(), F> {
         let mut contents = self.0.contents.lock();
-        if contents.tell || contents.tasks.len() >= contents.places {
+        if contents.watched || contents.tasks.len() >= contents.capacity {
             return Err(make);
         }
         self.put(&mut contents, make());
         Ok(())
     }
 
-    /// Keeps what `make` makes, for a caller that then calls somebody if anybody is to be had. `lend` says
-    /// how many places are added if there is none.
-    pub(super) fn keep_and_tell<F: FnOnce() -> RawJob>(
+    /// Pushes the job that `make` returns, for a caller that then notifies a worker. `lend` returns how much
+    /// capacity to add if there is none.
+    pub(super) fn push_watched<F: FnOnce() -> RawJob>(
         &self,
         lend: impl FnOnce() -> usize,
         make: F,
     ) -> Result<(), F> {
         let mut contents = self.0.contents.lock();
-        if contents.tasks.len() >= contents.places {
-            contents.places += lend();
+        if contents.tasks.len() >= contents.capacity {
+            contents.capacity += lend();
         }
-        if contents.tasks.len() >= contents.places {
+        if contents.tasks.len() >= contents.capacity {
             return Err(make);
         }
-        contents.tell = false;
+        // Cleared in the same critical section as the push: the caller takes over the duty to notify.
+        contents.watched = false;
         self.put(&mut contents, make());
         Ok(())
     }
 
     #[inline]
-    fn put(&self, contents: &mut Contents, raw: RawJob) {
-        contents.tasks.push_back(raw);
+    fn put(&self, contents: &mut Contents, job: RawJob) {
+        contents.tasks.push_back(job);
         self.0.count.store(contents.tasks.len(), Relaxed);
     }
 
-    /// The oldest task.
+    /// Takes the oldest task.
     #[inline]
     pub(super) fn take(&self) -> Option<RawJob> {
+        // A hint suffices: the owner sees its own pushes, and before another worker goes idle, `settle` looks
+        // at every local queue under its lock.
         if self.count() == 0 {
             return None;
         }
         let mut contents = self.0.contents.lock();
-        let raw = contents.tasks.pop_front()?;
+        let job = contents.tasks.pop_front()?;
         self.0.count.store(contents.tasks.len(), Relaxed);
-        Some(raw)
+        Some(job)
     }
 
-    /// True if a task lies here. If not, the next one will be told of.
+    /// True if there is a task. Otherwise arms the flag for the next push.
     pub(super) fn watch(&self) -> bool {
         let mut contents = self.0.contents.lock();
-        contents.tell |= contents.tasks.is_empty();
+        // Checked and armed in one critical section, so that a push falls before both or after both.
+        contents.watched |= contents.tasks.is_empty();
         !contents.tasks.is_empty()
     }
 
-    /// Sends the next submit to the injector, whatever lies here.
+    /// Sends the next push through the injector, whatever is queued here.
     pub(super) fn close(&self) {
-        self.0.contents.lock().tell = true;
+        self.0.contents.lock().watched = true;
     }
 
-    /// Takes out all that is here.
+    /// Takes out all tasks.
     pub(super) fn drain(&self) -> VecDeque<RawJob> {
         let mut contents = self.0.contents.lock();
         self.0.count.store(0, Relaxed);
         mem::take(&mut contents.tasks)
     }
 
-    /// Gives the places back, and with them what lies on them.
+    /// Gives the capacity back, and the tasks that occupy it.
     pub(super) fn clear(&self) -> (VecDeque<RawJob>, usize) {
         let mut contents = self.0.contents.lock();
-        contents.tell = true;
+        // Without capacity, the next push goes through the injector in any case.
+        contents.watched = true;
         self.0.count.store(0, Relaxed);
-        (mem::take(&mut contents.tasks), mem::take(&mut contents.places))
+        (mem::take(&mut contents.tasks), mem::take(&mut contents.capacity))
     }
 
-    /// How many tasks lie here, more or less.
+    /// How many tasks are here, approximately.
     #[inline]
     pub(super) fn count(&self) -> usize {
         self.0.count.load(Relaxed)

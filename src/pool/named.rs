@@ -1,4 +1,4 @@
-//! Tasks with a name, by which reports and panics call them.
+//! Submitting tasks with a name, which reports and panics show.
 
 use super::job::{PlainJob, TaskJob};
 use super::raw_job::RawJob;
@@ -9,9 +9,9 @@ use crate::sync::Arc;
 use crate::until::Until;
 
 impl Pool {
-    /// Like [`execute`](Pool::execute), with a name for the task: a [`Report`](super::Report) says where it
-    /// still runs, an [`Unstarted`](super::Unstarted) task has it, and so has its
-    /// [`Panic`](crate::error::Panic).
+    /// Like [`execute`](Pool::execute), with a name for the task. A [`Report`](super::Report) lists the name
+    /// while the task runs; an [`Unstarted`](super::Unstarted) task and the task's
+    /// [`Panic`](crate::error::Panic) carry it.
     ///
     /// ```
     /// use selvedge::{Latch, Pool};
@@ -45,11 +45,11 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let (name, mut plain) = (name.into(), Some(f));
-        self.shared.try_post(&mut plain, |f| pack(&name, f)).map_err(|error| refused(plain, error))
+        let (name, mut task) = (name.into(), Some(f));
+        self.shared.try_push(&mut task, |f| pack(&name, f)).map_err(|error| refused(task, error))
     }
 
-    /// Like [`execute_named`](Pool::execute_named), and waits for room at most until `limit`.
+    /// Like [`execute_named`](Pool::execute_named), waiting for room until `limit` at most.
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
@@ -63,8 +63,8 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let (name, mut plain) = (name.into(), Some(f));
-        self.shared.push(&mut plain, |f| pack(&name, f), limit.into()).map_err(|error| refused(plain, error))
+        let (name, mut task) = (name.into(), Some(f));
+        self.shared.push(&mut task, |f| pack(&name, f), limit.into()).map_err(|error| refused(task, error))
     }
 
     /// Like [`submit`](Pool::submit), with a name for the task, as in [`execute_named`](Pool::execute_named).
@@ -93,10 +93,10 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.try_post_job(TaskJob::named(name.into(), f, |f, _| f()))
+        self.try_push_job(TaskJob::named(name.into(), f, |f, _| f()))
     }
 
-    /// Like [`submit_named`](Pool::submit_named), and waits for room at most until `limit`.
+    /// Like [`submit_named`](Pool::submit_named), waiting for room until `limit` at most.
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
@@ -111,7 +111,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.post_job(TaskJob::named(name.into(), f, |f, _| f()), limit.into())
+        self.push_job(TaskJob::named(name.into(), f, |f, _| f()), limit.into())
     }
 }
 

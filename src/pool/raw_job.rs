@@ -1,20 +1,20 @@
-//! A task on its way to a worker: whatever it is, in place if it is small.
+//! A type-erased task that is stored in place if it is small.
 //!
-//! A box for each task would cost more than all the rest of handing it over: 30 to 50 ns for an allocation
-//! that one thread makes and another frees, beside some 25. So a raw job holds up to six words itself, which
-//! is a closure with a handful of captures or a reference-counted [`TaskJob`](super::job::TaskJob), and a box
-//! of what is larger. This is `Box<dyn Job>` with the table of functions written by hand, because std's
-//! cannot be pointed at a value that moves.
+//! A box for each task would cost more than the rest of handing it over: 30 to 50 ns for an allocation that
+//! one thread makes and another frees, against about 25. So a raw job stores up to six words inline, enough
+//! for a closure with a handful of captures or a reference-counted [`TaskJob`](super::job::TaskJob), and
+//! boxes what is larger. It is a `Box<dyn Job>` with a hand-written vtable, because the vtable of a trait
+//! object cannot be applied to a value that moves.
 //!
 //! # Invariant
 //! `store` holds a live value of the type that `table` was made for, from [`RawJob::new`] until
 //! [`RawJob::run`] or `drop`, which consume the raw job.
 //!
 //! # Why every method takes the raw job by value or by `&mut`
-//! The compiler sees words in the store, not the load, so to it nothing behind a `&RawJob` can change. A load
-//! may hold a `Cell`, and then even a `&L` made out of a `&RawJob` breaks that promise: a write through it is
-//! lost in an optimised build, as the test below showed. A pointer that comes from a `&mut RawJob` may be
-//! written through.
+//! The compiler sees words in the store, not the job, so it assumes that nothing behind a `&RawJob` changes.
+//! A job may hold a `Cell`, and then even a `&J` derived from a `&RawJob` breaks that assumption: an
+//! optimised build loses a write through it, as the test below showed. A pointer derived from a `&mut RawJob`
+//! may be written through.
 
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
@@ -23,31 +23,30 @@ use super::slot::WorkerSlot;
 use crate::panics;
 use crate::sync::Arc;
 
-/// What can be put into a raw job.
+/// A task that a raw job can store.
 pub(super) trait Job: Send + 'static {
-    /// Does the work, and counts it where `seat` counts. No panic comes out of it but that of a drop of
-    /// captures.
+    /// Runs the task and counts its end in `slot`. Does not panic, except if the drop of a capture does.
     fn run(self, slot: &WorkerSlot);
 
-    /// True while nobody has claimed it by another way.
-    fn is_waiting(&self) -> bool;
+    /// True until the task is claimed, by its handle for example.
+    fn is_unclaimed(&self) -> bool;
 
-    /// Tells whoever waits for it that it never runs.
+    /// Cancels the task: its waiters learn that it never runs.
     fn revoke(&self, slot: &WorkerSlot);
 
-    /// What it was called by whoever submitted it.
+    /// The name it was submitted with.
     fn name(&self) -> Option<Arc<str>> {
         None
     }
 }
 
-impl<L: Job> Job for Box<L> {
+impl<J: Job> Job for Box<J> {
     fn run(self, slot: &WorkerSlot) {
         (*self).run(slot);
     }
 
-    fn is_waiting(&self) -> bool {
-        (**self).is_waiting()
+    fn is_unclaimed(&self) -> bool {
+        (**self).is_unclaimed()
     }
 
     fn revoke(&self, slot: &WorkerSlot) {
@@ -59,126 +58,126 @@ impl<L: Job> Job for Box<L> {
     }
 }
 
-/// Words that fit in without a box: 48 bytes on a machine of 64 bits.
+/// The largest task that is stored inline: 48 bytes on a 64-bit machine.
 const WORDS: usize = 6;
 
 type Store = MaybeUninit<[usize; WORDS]>;
 
-/// A load, in place or in a box.
+/// A job, inline or boxed.
 ///
-/// `Send`, since every load is. `Sync`, though a load need not be: with a shared reference nothing can be
-/// done to it.
+/// `Send`, since every job is. `Sync`, although a job need not be: no method takes `&RawJob`.
 pub(super) struct RawJob {
     table: &'static Table,
     store: Store,
 }
 
-/// What can be done with a load that lies in a store. Each function wants a pointer that may be read and
-/// written through, to a store that holds a live load of the table's type, and which is accessed by nobody
-/// else meanwhile; `run` and `drop` end the load's life.
+/// The vtable of a job in a store. Each function requires a pointer that is valid for reads and writes, to a
+/// store that holds a live job of the table's type, and that nothing else accesses during the call. `run` and
+/// `drop` end the job's life.
 struct Table {
     run: unsafe fn(*mut Store, &WorkerSlot),
     drop: unsafe fn(*mut Store),
-    is_waiting: unsafe fn(*mut Store) -> bool,
+    is_unclaimed: unsafe fn(*mut Store) -> bool,
     revoke: unsafe fn(*mut Store, &WorkerSlot),
     name: unsafe fn(*mut Store) -> Option<Arc<str>>,
 }
 
-/// Makes a table for each type of load.
-struct TableOf<L>(PhantomData<L>);
+/// Makes the table of each type of job.
+struct TableOf<J>(PhantomData<J>);
 
-impl<L: Job> TableOf<L> {
+impl<J: Job> TableOf<J> {
     const TABLE: Table = Table {
         run: |store, slot| {
-            // SAFETY: valid for reads, aligned and initialised: the caller's store holds a live `L`, which
-            // `RawJob::put` found to fit. It is not used again: this call ends its life.
-            let load = unsafe { store.cast::<L>().read() };
-            load.run(slot);
+            // SAFETY: the pointer is valid for reads, aligned and initialised: the caller's store holds a
+            // live `J`, and `RawJob::put` has checked that it fits. The value is not used again: this call
+            // ends its life.
+            let job = unsafe { store.cast::<J>().read() };
+            job.run(slot);
         },
         drop: |store| {
-            // SAFETY: as above; nobody else accesses it, and this call ends its life.
-            unsafe { store.cast::<L>().drop_in_place() }
+            // SAFETY: as above; nothing else accesses the store, and this call ends the job's life.
+            unsafe { store.cast::<J>().drop_in_place() }
         },
-        is_waiting: |store| {
-            // SAFETY: aligned, initialised and alive as above, and nobody else accesses it while the
-            // reference exists. The pointer may be written through, which a `Cell` in the load needs.
-            let load = unsafe { &*store.cast::<L>() };
-            load.is_waiting()
+        is_unclaimed: |store| {
+            // SAFETY: aligned, initialised and alive as above, and nothing else accesses the store while the
+            // reference exists. The pointer may be written through, which a `Cell` in the job needs.
+            let job = unsafe { &*store.cast::<J>() };
+            job.is_unclaimed()
         },
         revoke: |store, slot| {
-            // SAFETY: as in `is_waiting`.
-            let load = unsafe { &*store.cast::<L>() };
-            load.revoke(slot);
+            // SAFETY: as in `is_unclaimed`.
+            let job = unsafe { &*store.cast::<J>() };
+            job.revoke(slot);
         },
         name: |store| {
-            // SAFETY: as in `is_waiting`.
-            let load = unsafe { &*store.cast::<L>() };
-            load.name()
+            // SAFETY: as in `is_unclaimed`.
+            let job = unsafe { &*store.cast::<J>() };
+            job.name()
         },
     };
 }
 
 impl RawJob {
     #[inline]
-    pub(super) fn new<L: Job>(load: L) -> Self {
-        if fits::<L>() { RawJob::put(load) } else { RawJob::put(Box::new(load)) }
+    pub(super) fn new<J: Job>(job: J) -> Self {
+        if fits::<J>() { RawJob::put(job) } else { RawJob::put(Box::new(job)) }
     }
 
     #[inline]
-    fn put<L: Job>(load: L) -> Self {
-        assert!(fits::<L>(), "a box fits");
+    fn put<J: Job>(job: J) -> Self {
+        assert!(fits::<J>(), "a box fits");
         let mut store = Store::uninit();
-        // SAFETY: the store is valid for writes, and as large and as aligned as an `L` wants, by the line
+        // SAFETY: the store is valid for writes, and as large and as aligned as a `J` needs, by the assertion
         // above. It holds nothing that would have to be dropped.
-        unsafe { store.as_mut_ptr().cast::<L>().write(load) };
-        RawJob { table: const { &TableOf::<L>::TABLE }, store }
+        unsafe { store.as_mut_ptr().cast::<J>().write(job) };
+        RawJob { table: const { &TableOf::<J>::TABLE }, store }
     }
 
-    /// Drops the load, contained: for one that will not run, where nobody is there to panic to.
+    /// Drops a job that will not run, and contains a panic of the drop, since no caller expects it.
     pub(super) fn discard(self) {
         panics::discard(self);
     }
 
-    /// Runs the load.
+    /// Runs the job.
     #[inline]
     pub(super) fn run(self, slot: &WorkerSlot) {
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: by the invariant the store holds a live load of the table's type. Nobody else has it: it is
-        // owned. Its life ends here: the raw job is not dropped.
+        // SAFETY: by the invariant the store holds a live job of the table's type. This function owns it, so
+        // nothing else accesses it. Its life ends here: `ManuallyDrop` keeps the raw job from being dropped.
         unsafe { (this.table.run)(&raw mut this.store, slot) }
     }
 
-    /// True while nobody has claimed it by another way.
-    pub(super) fn is_waiting(&mut self) -> bool {
-        // SAFETY: by the invariant the store holds a live load of the table's type. Nobody else accesses it,
-        // and it may be written: this is the only reference to the raw job.
-        unsafe { (self.table.is_waiting)(&raw mut self.store) }
+    /// True until the job is claimed by other means.
+    pub(super) fn is_unclaimed(&mut self) -> bool {
+        // SAFETY: by the invariant the store holds a live job of the table's type. `&mut self` is the only
+        // reference to the raw job: nothing else accesses the store, and it may be written through.
+        unsafe { (self.table.is_unclaimed)(&raw mut self.store) }
     }
 
-    /// Tells whoever waits for it that it never runs.
+    /// Cancels the job: its waiters learn that it never runs.
     pub(super) fn revoke(&mut self, slot: &WorkerSlot) {
-        // SAFETY: as in `is_waiting`.
+        // SAFETY: as in `is_unclaimed`.
         unsafe { (self.table.revoke)(&raw mut self.store, slot) }
     }
 
-    /// What it was called by whoever submitted it.
+    /// The name it was submitted with.
     pub(super) fn name(&mut self) -> Option<Arc<str>> {
-        // SAFETY: as in `is_waiting`.
+        // SAFETY: as in `is_unclaimed`.
         unsafe { (self.table.name)(&raw mut self.store) }
     }
 }
 
 impl Drop for RawJob {
-    /// Drops a load that was not run.
+    /// Drops a job that has not run.
     fn drop(&mut self) {
-        // SAFETY: by the invariant the store holds a live load of the table's type; `run` forgets the raw
-        // job. Nobody else has it, and its life ends here.
+        // SAFETY: by the invariant the store holds a live job of the table's type; `run` forgets the raw job.
+        // `&mut self` is the only reference to it, and its life ends here.
         unsafe { (self.table.drop)(&raw mut self.store) }
     }
 }
 
-const fn fits<L>() -> bool {
-    size_of::<L>() <= size_of::<Store>() && align_of::<L>() <= align_of::<Store>()
+const fn fits<J>() -> bool {
+    size_of::<J>() <= size_of::<Store>() && align_of::<J>() <= align_of::<Store>()
 }
 
 #[cfg(test)]
@@ -189,13 +188,13 @@ mod tests {
     use super::*;
     use crate::pool::Pool;
 
-    /// A load that changes, by a shared reference, what lies in the store itself.
+    /// A job that changes, through a shared reference, what is in the store itself.
     struct Flips(Cell<bool>);
 
     impl Job for Flips {
         fn run(self, _: &WorkerSlot) {}
 
-        fn is_waiting(&self) -> bool {
+        fn is_unclaimed(&self) -> bool {
             self.0.get()
         }
 
@@ -207,11 +206,11 @@ mod tests {
     #[test]
     fn load_with_a_cell_that_is_revoked_shows_its_change() {
         let pool = Pool::builder().workers(1).build().unwrap();
-        // Not inlined: what the compiler may assume of the call, it knows from the signature alone.
+        // Not inlined: the compiler then relies on the signature alone.
         let revoke = black_box(RawJob::revoke as fn(&mut RawJob, &WorkerSlot));
-        let mut raw = RawJob::new(Flips(Cell::new(true)));
-        assert!(raw.is_waiting());
-        revoke(&mut raw, pool.shared.external());
-        assert!(!raw.is_waiting());
+        let mut job = RawJob::new(Flips(Cell::new(true)));
+        assert!(job.is_unclaimed());
+        revoke(&mut job, pool.shared.external());
+        assert!(!job.is_unclaimed());
     }
 }

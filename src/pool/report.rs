@@ -1,4 +1,4 @@
-//! What a pool does and has done, and how it ended.
+//! What a pool does, has done, and how it ended.
 
 use std::fmt;
 
@@ -13,57 +13,57 @@ use crate::until::Until;
 use crate::wait::cache;
 use crate::wait::graph::{Awaited, Needs};
 
-/// What a pool does and has done; see [`Pool::stats`](super::Pool::stats).
+/// A snapshot of a pool; see [`Pool::stats`](super::Pool::stats).
 ///
-/// `workers` is `idle` and `blocked` and `busy` together, at one moment. The rest are counts of moments of
-/// their own; none is ever higher than the truth.
+/// `workers` is the sum of `idle`, `blocked` and `busy` at one moment. The other figures are read at other
+/// moments; none is ever too high.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Threads that work or wait for work, those that are being started included.
+    /// Worker threads, including those that are being started.
     pub workers: usize,
     /// Workers that wait for work.
     pub idle: usize,
-    /// Workers whose task sleeps in a call of this crate.
+    /// Workers whose task is blocked in a call of this crate.
     pub blocked: usize,
-    /// The other workers: they run a task, or are on their way to one.
+    /// The other workers: they run a task or are being woken for one.
     pub busy: usize,
-    /// Tasks in the queue; those included that were cancelled there, or run by a task that joined them, and
-    /// that no worker has come to yet.
+    /// Queued tasks. Tasks that were cancelled in the queue, or run by a task that joined them, count until a
+    /// worker has removed them.
     pub queued: usize,
-    /// Tasks that ended by themselves.
+    /// Tasks that returned.
     pub completed: usize,
     /// Tasks that panicked.
     pub panicked: usize,
-    /// Tasks that were taken back before they started.
+    /// Tasks that were cancelled before they started.
     pub cancelled: usize,
-    /// The most workers that there were at once.
+    /// The maximum of `workers` so far.
     pub peak_workers: usize,
-    /// The most tasks that were queued at once.
+    /// The maximum of `queued` so far.
     pub peak_queued: usize,
 }
 
-/// How a pool ended.
+/// How a pool ended; see [`Pool::shutdown`](super::Pool::shutdown).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// Tasks that ended by themselves.
+    /// Tasks that returned.
     pub completed: usize,
     /// Tasks that panicked.
     pub panicked: usize,
     /// Tasks that were cancelled by their handles.
     pub cancelled: usize,
-    /// Tasks that were accepted and not started, first to last.
+    /// Tasks that an abort took back, first to last.
     pub unstarted: Vec<Unstarted>,
-    /// The worker threads that still run a task: by their names, with that of the task if it has
+    /// Worker threads that still run a task: their names, with the name of the task if it has
     /// [one](super::Pool::submit_named), as in `io-0: fsync`.
     pub running: Vec<String>,
 }
 
 impl Shared {
     pub(super) fn stats(&self) -> Stats {
-        // What has ended is counted before what is queued is looked at: in the other order a task could be in
-        // both.
+        // Ended tasks are counted before queued ones: in the other order, a task that ends between the two
+        // could be counted in both.
         let Totals { completed, panicked, cancelled } = self.totals();
         let Figures { workers, idle, blocked, peak_workers, queued, peak_queued } = self.injector.figures();
         let busy = workers - idle - blocked;
@@ -81,27 +81,29 @@ impl Shared {
         }
     }
 
-    /// Waits for the workers, joins them, and says how it went. The pool is closed.
+    /// Waits for the workers to leave, joins them, and reports. The pool is closed.
     pub(super) fn finish(
         self: &Arc<Self>,
         unstarted: Vec<Unstarted>,
         limit: Until<'_>,
     ) -> Result<Report, Partial<Report>> {
-        // From inside, one would wait for oneself.
+        // From inside the pool, the wait would be for the calling thread itself.
         let waited = match self.is_inside() {
             true => Ok(()),
-            false => self.injector.wait_until_deserted(limit, Arc::new(Deserted(Arc::clone(self)))),
+            false => self.injector.wait_until_empty(limit, Arc::new(AllWorkersGone(Arc::clone(self)))),
         };
         let slots = self.slots();
         let mut running = Vec::new();
         for slot in &slots {
             if slot.is_free() || (waited.is_ok() && !self.is_inside()) {
-                // It is past its last task; this waits for its exit hook and the system only.
+                // Its worker is past the last task, so this waits only for the exit hook and the operating
+                // system. Taken out under the lock, and joined after it: of several closers, one joins.
                 let thread = slot.thread().take();
                 if let Some(thread) = thread {
                     cache::join(thread);
                 }
             } else {
+                // Not joined: its task may take arbitrarily long, or wait for the calling thread.
                 running.push(slot.label());
             }
         }
@@ -114,17 +116,17 @@ impl Shared {
     }
 }
 
-/// For the wait-for graph: all workers have left.
-struct Deserted(Arc<Shared>);
+/// For the wait-for graph: the event that all workers have left.
+struct AllWorkersGone(Arc<Shared>);
 
-impl Awaited for Deserted {
+impl Awaited for AllWorkersGone {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         self.0.injector.leavers(threads)
     }
 }
 
 impl fmt::Display for Report {
-    /// Who still runs.
+    /// Says which tasks still run.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         still_running(&self.running, f)
     }

@@ -1,4 +1,4 @@
-//! What the threads of a pool and its handles share, and how a worker's thread is started.
+//! The state that a pool's workers and handles share, and how a worker's thread is started.
 
 use std::io;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::injector::Injector;
 use super::raw_job::{Job, RawJob};
 use super::slot::{PanicHook, Totals, WorkerSlot};
-use super::worker_counts::Call;
+use super::worker_counts::Notify;
 use crate::clock::Clock;
 use crate::group::{HelperFn, Spawn};
 use crate::sync::{Arc, Mutex, thread};
@@ -14,23 +14,23 @@ use crate::wait::cache;
 use crate::wait::context::{self, Entered, Inside};
 use crate::wait::graph::{Awaited, Needs};
 
-/// What the threads of a pool and its handles share.
+/// The state that a pool's workers and handles share.
 pub(super) struct Shared {
     pub(super) injector: Injector,
     pub(super) config: Config,
     slots: Mutex<Vec<Arc<WorkerSlot>>>,
-    /// Counts what is done for the pool by threads that are not its workers.
+    /// Counts the tasks that are run by threads other than workers.
     external: WorkerSlot,
 }
 
-/// What was said of the workers when the pool was built.
+/// The configuration of the workers.
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) name: String,
     pub(super) stack_size: Option<usize>,
     pub(super) keep_alive: Duration,
     pub(super) clock: Clock,
-    /// What the workers read: the clock of the thread that built the pool.
+    /// The clock that tasks read: that of the thread that built the pool.
     pub(super) tasks_clock: Clock,
     pub(super) on_panic: Option<PanicHook>,
     pub(super) on_start: Option<Arc<dyn Fn() + Send + Sync>>,
@@ -47,40 +47,41 @@ impl Shared {
         &self.external
     }
 
-    /// The pool's name among those that a thread can be inside.
+    /// Identifies the pool among those that a thread can be inside.
     pub(super) fn address(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
     }
 
-    /// True on the pool's workers, and on threads that they wait for.
+    /// True on the pool's workers, and on threads that work on behalf of one.
     pub(super) fn is_inside(self: &Arc<Self>) -> bool {
         context::is_inside(self.address())
     }
 
-    /// This thread works for the pool until the guard is dropped.
+    /// Marks the calling thread as inside the pool until the guard is dropped.
     pub(super) fn enter(self: &Arc<Self>) -> Entered {
         Inside::of(self.address()).enter()
     }
 
-    /// Does what a [`Call`] asks for.
+    /// Wakes or starts the worker that a [`Notify`] stands for. To be called without a lock: starting a
+    /// thread takes long, and a woken worker takes the injector's lock at once.
     #[inline]
-    pub(super) fn answer(self: &Arc<Self>, call: Option<Call>) {
-        match call {
+    pub(super) fn perform(self: &Arc<Self>, notify: Option<Notify>) {
+        match notify {
             None => {}
-            // Wakes by being dropped.
-            Some(Call::Wake { _wake }) => {}
-            Some(Call::Start) => self.start_or_stand_in(),
+            // Dropping it wakes the worker.
+            Some(Notify::Wake { _wake }) => {}
+            Some(Notify::Start) => self.start_or_run_inline(),
         }
     }
 
     #[cold]
-    fn start_or_stand_in(self: &Arc<Self>) {
+    fn start_or_run_inline(self: &Arc<Self>) {
         if self.start().is_err() {
             self.run_inline();
         }
     }
 
-    /// Starts a worker, which is counted already.
+    /// Starts the thread of a worker that is counted already.
     pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
         let mut slots = self.slots.lock();
         let free = slots.iter().find(|slot| slot.is_free()).cloned();
@@ -89,9 +90,11 @@ impl Shared {
             slots.push(Arc::new(WorkerSlot::new(name, self.config.on_panic.clone())));
             slots.last().expect("it was pushed").clone()
         });
+        // Occupied under the lock, so that no other thread takes the same slot.
         slot.occupy();
         drop(slots);
-        // The worker slot's last worker is past its exit hook; this waits for the system only.
+        // The slot's previous worker is past its exit hook: this waits only for the operating system to end
+        // its thread.
         let last = slot.thread().take();
         if let Some(last) = last {
             cache::join(last);
@@ -100,6 +103,7 @@ impl Shared {
         if let Some(bytes) = self.config.stack_size {
             builder = builder.stack_size(bytes);
         }
+        // Locked until the handle is stored: a shutdown that looks for the thread waits for it.
         let mut handle = slot.thread();
         let spawned = builder.spawn({
             let (shared, slot) = (Arc::clone(self), slot.clone());
@@ -115,29 +119,29 @@ impl Shared {
         Ok(())
     }
 
-    /// What is done about a thread that the system refused: if the pool has no other, its tasks run here,
-    /// because nobody else would ever run them. What they sleep for is not replaced by a spare.
+    /// Runs tasks in place of a thread that the operating system refused. If the pool has no other thread,
+    /// nothing else would ever run them. A task that blocks here is not replaced by a spare.
     fn run_inline(self: &Arc<Self>) {
         self.injector.run_inline();
-        // Those tasks may join, submit and shut down as on a worker.
+        // These tasks may join, submit and shut down as on a worker.
         let _inside = self.enter();
-        while let Some(raw) = self.injector.take_standing_in() {
-            self.run(raw, &self.external);
+        while let Some(job) = self.injector.take_inline() {
+            self.run(job, &self.external);
         }
     }
 
-    /// Starts what is missing to the minimum.
+    /// Starts the threads that are missing to the minimum.
     pub(super) fn fill(self: &Arc<Self>) -> io::Result<()> {
-        while let Some(call) = self.injector.fill() {
-            debug_assert!(matches!(call, Call::Start), "the minimum is filled by starting");
+        while let Some(notify) = self.injector.fill() {
+            debug_assert!(matches!(notify, Notify::Start), "the minimum is filled by starting");
             self.start().inspect_err(|_| self.run_inline())?;
         }
         Ok(())
     }
 
-    /// The workers that run a task with a name, each with the task's.
+    /// The names of the workers that run a named task, each with the name of the task.
     pub(super) fn running_tasks(&self) -> Vec<String> {
-        self.slots.lock().iter().filter(|slot| slot.runs_named()).map(|slot| slot.label()).collect()
+        self.slots.lock().iter().filter(|slot| slot.runs_named_task()).map(|slot| slot.label()).collect()
     }
 
     pub(super) fn slots(&self) -> Vec<Arc<WorkerSlot>> {
@@ -150,7 +154,7 @@ impl Shared {
     }
 }
 
-/// For the wait-for graph: a worker takes a task that is queued, which makes room.
+/// For the wait-for graph: a worker that takes a queued task makes room.
 impl Awaited for Shared {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         self.injector.takers(threads)
@@ -159,11 +163,11 @@ impl Awaited for Shared {
 
 impl Spawn for Shared {
     fn call(self: Arc<Self>, help: HelperFn) -> bool {
-        // Past the bound of the queue: a worker that waits for room may be who would have to make it, and a
-        // scope has one helper on its way at most.
-        match self.injector.post_beyond(RawJob::new(Assistance(help))) {
-            Ok(call) => {
-                self.answer(call);
+        // Queued beyond the bound: the calling worker may be the one that would make room. A scope has at
+        // most one helper queued, so the excess is bounded.
+        match self.injector.push_beyond(RawJob::new(HelperJob(help))) {
+            Ok(notify) => {
+                self.perform(notify);
                 true
             }
             Err(_closed) => false,
@@ -171,20 +175,20 @@ impl Spawn for Shared {
     }
 }
 
-/// Help with a scope. It is no task of the pool's, so it is not counted, and no abort hands it back.
-struct Assistance(HelperFn);
+/// A helper of a scope. It is not a task of the pool: it is not counted, and an abort does not hand it back.
+struct HelperJob(HelperFn);
 
-impl Job for Assistance {
+impl Job for HelperJob {
     fn run(self, slot: &WorkerSlot) {
-        // One who stands in for a worker that the system refused is no help: it may be the owner of the
-        // scope, or the reader of the pipeline, and has other things to do. Dropped, the help counts as not
-        // to be had.
+        // A thread that runs tasks inline is not used as a helper: it may be the owner of the scope or the
+        // reader of a pipeline, and would not return to that. Dropping the helper tells the scope that it got
+        // no thread.
         if !slot.is_external() {
             (self.0)();
         }
     }
 
-    fn is_waiting(&self) -> bool {
+    fn is_unclaimed(&self) -> bool {
         false
     }
 

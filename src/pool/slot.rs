@@ -1,4 +1,4 @@
-//! A worker's slot: its name, what it has counted, and what runs there now.
+//! A worker slot: a name, counters, and the task that runs there.
 
 use crossbeam_utils::CachePadded;
 
@@ -7,18 +7,19 @@ use crate::panics::{contain, discard};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, thread};
 
-/// What is called with a panic that nobody joins.
+/// A hook for panics that nobody joins.
 pub(super) type PanicHook = Arc<dyn Fn(Panic) + Send + Sync>;
 
-/// A place for a worker, with a name and what was counted there. It outlives its worker, and the next one
-/// that is started takes it over.
+/// A slot for a worker: its name, counters and thread. It outlives the worker, and the next worker that is
+/// started reuses it.
 pub(super) struct WorkerSlot {
     name: String,
     counters: CachePadded<Counters>,
     on_panic: Option<PanicHook>,
-    /// Its worker has done all that is the caller's. Relaxed: whoever sees it joins the thread afterwards.
+    /// The worker has run the caller's last code. Relaxed: a thread that sees it joins the worker's thread,
+    /// which synchronises.
     is_free: AtomicBool,
-    /// What the task that runs there is called, if it has a name.
+    /// The name of the task that runs here, if it has one.
     task: Mutex<Option<Arc<str>>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -35,7 +36,7 @@ impl WorkerSlot {
         }
     }
 
-    /// True if no worker ever has this slot: it counts for all other threads together.
+    /// True if no worker occupies this slot: it counts for all threads that are not workers.
     pub(super) fn is_external(&self) -> bool {
         self.name.is_empty()
     }
@@ -44,12 +45,12 @@ impl WorkerSlot {
         &self.name
     }
 
-    /// Takes the slot for a worker that is about to be started.
+    /// Occupies the slot for a worker that is about to be started.
     pub(super) fn occupy(&self) {
         self.is_free.store(false, Relaxed);
     }
 
-    /// The worker has done all that is the caller's.
+    /// The worker has run the caller's last code.
     pub(super) fn vacate(&self) {
         self.is_free.store(true, Relaxed);
     }
@@ -58,7 +59,7 @@ impl WorkerSlot {
         self.is_free.load(Relaxed)
     }
 
-    /// The last worker's thread, until somebody has taken it to join it.
+    /// The thread of the last worker, until another thread takes it to join it.
     pub(super) fn thread(&self) -> MutexGuard<'_, Option<thread::JoinHandle<()>>> {
         self.thread.lock()
     }
@@ -67,20 +68,20 @@ impl WorkerSlot {
         &self.counters
     }
 
-    /// A task of that name runs here until the guard is dropped. `None` where many threads run tasks, and no
-    /// report says which.
-    pub(super) fn runs(&self, name: &Arc<str>) -> Option<Named<'_>> {
+    /// Shows the named task as running until the guard is dropped. `None` for the external slot, where many
+    /// threads run tasks and reports show none.
+    pub(super) fn enter_task(&self, name: &Arc<str>) -> Option<RunningTask<'_>> {
         let before =
             if self.is_external() { return None } else { self.task.lock().replace(Arc::clone(name)) };
-        Some(Named { slot: self, before })
+        Some(RunningTask { slot: self, before })
     }
 
-    /// True if the task that runs here has a name.
-    pub(super) fn runs_named(&self) -> bool {
+    /// True if a named task runs here.
+    pub(super) fn runs_named_task(&self) -> bool {
         self.task.lock().is_some()
     }
 
-    /// The name of the thread, and of the task that it runs.
+    /// The name of the worker, and of the task that it runs.
     pub(super) fn label(&self) -> String {
         match &*self.task.lock() {
             Some(task) => format!("{}: {task}", self.name),
@@ -88,10 +89,10 @@ impl WorkerSlot {
         }
     }
 
-    /// Hands a panic that nobody joins to the pool's hook.
+    /// Passes a panic that nobody joins to the pool's hook.
     pub(super) fn report(&self, panic: Panic) {
         let Some(hook) = &self.on_panic else {
-            // The payload may panic when it is dropped: that is the caller's, and no worker's end.
+            // The payload's drop is the caller's code: if it panics, that must not end the worker.
             discard(panic);
             return;
         };
@@ -99,21 +100,22 @@ impl WorkerSlot {
     }
 }
 
-/// See [`WorkerSlot::runs`].
+/// See [`WorkerSlot::enter_task`].
 #[must_use = "dropping it says that the task has ended"]
-pub(super) struct Named<'a> {
+pub(super) struct RunningTask<'a> {
     slot: &'a WorkerSlot,
     before: Option<Arc<str>>,
 }
 
-impl Drop for Named<'_> {
+impl Drop for RunningTask<'_> {
     fn drop(&mut self) {
+        // The outer task's name comes back: tasks nest.
         *self.slot.task.lock() = self.before.take();
     }
 }
 
-/// Counts of ended tasks. Relaxed throughout: they are figures, and publish nothing. Who has joined a task or
-/// the pool has synchronised with its end, which comes after the count of it.
+/// Counters of ended tasks. Relaxed: they are figures and publish nothing. A thread that has joined a task or
+/// the pool has synchronised with the end, which comes after the count.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) completed: AtomicUsize,
@@ -121,7 +123,7 @@ pub(super) struct Counters {
     pub(super) cancelled: AtomicUsize,
 }
 
-/// Counts of ended tasks, of all worker slots together.
+/// Counters of ended tasks, summed over all worker slots.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
     pub(super) completed: usize,

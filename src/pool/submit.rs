@@ -1,4 +1,4 @@
-//! How tasks get into a pool.
+//! Submitting tasks to a pool.
 
 use super::injector::Room;
 use super::job::{PlainJob, TaskJob};
@@ -14,10 +14,11 @@ use crate::wait::Turn;
 use crate::wait::context;
 
 impl Pool {
-    /// Submits a closure whose result nobody needs; waits for room in the queue as long as it takes. A panic
-    /// goes to the pool's [hook](super::Builder::on_panic).
+    /// Submits a closure without a handle, waiting for room in the queue as long as it takes. A panic goes to
+    /// the pool's [hook](super::Builder::on_panic).
     ///
-    /// From inside a task of this pool it does not wait: if the queue is full the closure runs here and now.
+    /// Inside a task of this pool it does not wait: if the queue is full, the closure runs on the calling
+    /// thread.
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
@@ -37,11 +38,11 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let mut plain = Some(f);
-        self.shared.try_post(&mut plain, pack_errand).map_err(|error| refused(plain, error))
+        let mut task = Some(f);
+        self.shared.try_push(&mut task, pack_plain).map_err(|error| refused(task, error))
     }
 
-    /// Like [`execute`](Pool::execute), and waits for room at most until `limit`.
+    /// Like [`execute`](Pool::execute), waiting for room until `limit` at most.
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
@@ -54,14 +55,15 @@ impl Pool {
     where
         F: FnOnce() + Send + 'static,
     {
-        let mut plain = Some(f);
-        self.shared.push(&mut plain, pack_errand, limit.into()).map_err(|error| refused(plain, error))
+        let mut task = Some(f);
+        self.shared.push(&mut task, pack_plain, limit.into()).map_err(|error| refused(task, error))
     }
 
-    /// Submits a closure and returns the handle of its result; waits for room in the queue as long as it
+    /// Submits a closure and returns a handle to its result, waiting for room in the queue as long as it
     /// takes.
     ///
-    /// From inside a task of this pool it does not wait: if the queue is full the closure runs here and now.
+    /// Inside a task of this pool it does not wait: if the queue is full, the closure runs on the calling
+    /// thread.
     ///
     /// # Errors
     /// [`Closed`], with the closure, once the pool is shut down.
@@ -83,10 +85,10 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.try_post_job(TaskJob::new(f, None, |f, _| f()))
+        self.try_push_job(TaskJob::new(f, None, |f, _| f()))
     }
 
-    /// Like [`submit`](Pool::submit), and waits for room at most until `limit`.
+    /// Like [`submit`](Pool::submit), waiting for room until `limit` at most.
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
@@ -100,11 +102,11 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.post_job(TaskJob::new(f, None, |f, _| f()), limit.into())
+        self.push_job(TaskJob::new(f, None, |f, _| f()), limit.into())
     }
 
     /// Like [`submit`](Pool::submit); the closure gets a token, which [`Task::cancel`] cancels, so that a
-    /// task that runs can be told to stop.
+    /// running task can be asked to stop.
     ///
     /// ```
     /// use std::time::Duration;
@@ -137,11 +139,11 @@ impl Pool {
         F: FnOnce(&CancelToken) -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.try_post_job(self.job_with_token(f))
+        self.try_push_job(self.job_with_token(f))
     }
 
-    /// Like [`submit_with`](Pool::submit_with), and waits for room at most until `limit`. A token in `limit`
-    /// is for the wait alone, not the parent of the task's.
+    /// Like [`submit_with`](Pool::submit_with), waiting for room until `limit` at most. A token in `limit`
+    /// ends the wait only; it is not the parent of the task's token.
     ///
     /// # Errors
     /// With the closure: [`WaitError::TimedOut`], [`WaitError::Cancelled`] or [`WaitError::Closed`].
@@ -155,7 +157,7 @@ impl Pool {
         F: FnOnce(&CancelToken) -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.post_job(self.job_with_token(f), limit.into())
+        self.push_job(self.job_with_token(f), limit.into())
     }
 
     fn job_with_token<F, R>(&self, f: F) -> Arc<TaskJob<F, R>>
@@ -166,17 +168,17 @@ impl Pool {
         TaskJob::new(f, Some(token), |f, token| f(token.expect("it was made with one")))
     }
 
-    pub(super) fn try_post_job<F, R>(&self, job: Arc<TaskJob<F, R>>) -> Result<Task<R>, Rejected<F, TryError>>
+    pub(super) fn try_push_job<F, R>(&self, job: Arc<TaskJob<F, R>>) -> Result<Task<R>, Rejected<F, TryError>>
     where
         F: Send + 'static,
         R: Send + 'static,
     {
-        let queued = self.shared.try_post(&mut Some(Arc::clone(&job)), RawJob::new);
+        let queued = self.shared.try_push(&mut Some(Arc::clone(&job)), RawJob::new);
         self.task(job, queued)
     }
 
     #[track_caller]
-    pub(super) fn post_job<F, R>(
+    pub(super) fn push_job<F, R>(
         &self,
         job: Arc<TaskJob<F, R>>,
         limit: Until<'_>,
@@ -201,7 +203,7 @@ impl Pool {
     }
 }
 
-fn pack_errand<F: FnOnce() + Send + 'static>(f: F) -> RawJob {
+fn pack_plain<F: FnOnce() + Send + 'static>(f: F) -> RawJob {
     RawJob::new(PlainJob { f, name: () })
 }
 
@@ -209,91 +211,92 @@ pub(super) fn refused<F, E>(f: Option<F>, error: E) -> Rejected<F, E> {
     Rejected::new(f.expect("what was refused was not packed"), error)
 }
 
-/// An unlimited wait ends only in one way.
+/// An unlimited wait for room fails only because the pool is closed.
 pub(super) fn only_closed<V>(rejected: Rejected<V, WaitError>) -> Rejected<V, Closed> {
     Rejected::new(rejected.value, Closed)
 }
 
 impl Shared {
-    /// Packs and queues what is in `load`, if there is room; it stays where it is otherwise.
+    /// Packs and queues `task` if there is room; leaves it in place otherwise.
     #[inline]
-    pub(super) fn try_post<L>(
+    pub(super) fn try_push<T>(
         self: &Arc<Self>,
-        load: &mut Option<L>,
-        pack: impl Fn(L) -> RawJob,
+        task: &mut Option<T>,
+        pack: impl Fn(T) -> RawJob,
     ) -> Result<(), TryError> {
-        self.try_post_in_turn(load, pack, None)
+        self.try_push_in_turn(task, pack, None)
     }
 
     #[inline]
-    fn try_post_in_turn<L>(
+    fn try_push_in_turn<T>(
         self: &Arc<Self>,
-        load: &mut Option<L>,
-        pack: impl Fn(L) -> RawJob,
+        task: &mut Option<T>,
+        pack: impl Fn(T) -> RawJob,
         turn: Option<Turn>,
     ) -> Result<(), TryError> {
-        let make = || pack(load.take().expect("an attempt that fails takes nothing"));
-        let call = LocalQueue::with_own(self.address(), |own| match own {
-            Some(local) => self.injector.try_keep(local, make),
-            None => self.injector.try_post(make, turn),
+        // Packed only once accepted: a refused closure goes back to its caller unchanged.
+        let make = || pack(task.take().expect("an attempt that fails takes nothing"));
+        let notify = LocalQueue::with_own(self.address(), |own| match own {
+            Some(local) => self.injector.try_push_local(local, make),
+            None => self.injector.try_push(make, turn),
         });
-        self.answer(call?);
+        self.perform(notify?);
         Ok(())
     }
 
-    /// Like [`try_post`](Shared::try_post), and waits for room. A thread inside the pool does not wait,
-    /// because room may be what it would have to make itself: it runs the load. So does one for which all
-    /// workers wait.
+    /// Like [`try_push`](Shared::try_push), but waits for room. A thread inside the pool does not wait: the
+    /// room may be its own to make, so it runs the task. So does a thread that all workers wait for.
     #[inline]
     #[track_caller]
-    pub(super) fn push<L>(
+    pub(super) fn push<T>(
         self: &Arc<Self>,
-        load: &mut Option<L>,
-        pack: impl Fn(L) -> RawJob,
+        task: &mut Option<T>,
+        pack: impl Fn(T) -> RawJob,
         limit: Until<'_>,
     ) -> Result<(), WaitError> {
         if !self.is_inside() {
             let room = Room::new(self, &self.injector);
             return match limit
                 .called("Pool::submit")
-                .retry(&room, || self.try_post_in_turn(load, &pack, room.turn()))
+                .retry(&room, || self.try_push_in_turn(task, &pack, room.turn()))
             {
-                // The workers wait for this thread, as if it were one of them.
+                // Every worker waits for this thread, directly or through others: it acts like a worker,
+                // whose wait for room would never end.
                 Err(WaitError::WouldDeadlock) => {
-                    self.run_unposted(load, &pack);
+                    self.run_unposted(task, &pack);
                     Ok(())
                 }
                 queued => queued,
             };
         }
+        // A cancelled token refuses the task even if there is room, as it does outside the pool.
         limit.check_token()?;
-        match self.try_post(load, &pack) {
+        match self.try_push(task, &pack) {
             Ok(()) => Ok(()),
             Err(TryError::Closed) => Err(WaitError::Closed),
             Err(_) => {
-                self.run_unposted(load, &pack);
+                self.run_unposted(task, &pack);
                 Ok(())
             }
         }
     }
 
     #[cold]
-    fn run_unposted<L>(self: &Arc<Self>, load: &mut Option<L>, pack: &impl Fn(L) -> RawJob) {
-        self.run_nested(pack(load.take().expect("an attempt that fails takes nothing")));
+    fn run_unposted<T>(self: &Arc<Self>, task: &mut Option<T>, pack: &impl Fn(T) -> RawJob) {
+        self.run_nested(pack(task.take().expect("an attempt that fails takes nothing")));
     }
 
-    /// Runs a raw job inside the task that runs here. Where too many do so already, it goes into the queue
-    /// although that is full: unlike a join it can, and the stack's end would be worse than one task too
-    /// many.
-    fn run_nested(self: &Arc<Self>, raw: RawJob) {
-        let (raw, _nested) = match context::enter_nested() {
-            Some(nested) => (raw, nested),
-            None => match self.injector.post_beyond(raw) {
-                Ok(call) => return self.answer(call),
-                // Closed meanwhile, after it was accepted.
-                Err(raw) => (raw, context::enter_anyway()),
+    /// Runs a job inside the current task. If too many tasks are nested already, queues it beyond the bound:
+    /// unlike a join it need not run now, and one task too many is better than a stack overflow.
+    fn run_nested(self: &Arc<Self>, job: RawJob) {
+        let (job, _nested) = match context::enter_nested() {
+            Some(nested) => (job, nested),
+            None => match self.injector.push_beyond(job) {
+                Ok(notify) => return self.perform(notify),
+                // The pool was closed after it accepted the job: nothing else would run it.
+                Err(job) => (job, context::enter_anyway()),
             },
         };
-        self.run(raw, self.external());
+        self.run(job, self.external());
     }
 }

@@ -13,10 +13,9 @@ use crate::wait::context::{self, this_thread};
 use crate::wait::graph::{Awaited, Needs};
 use crate::wait::{self, WaitPoint, Waiter};
 
-/// A submitted closure; gives its result to one who joins it.
+/// A handle to a submitted closure, for its result.
 ///
-/// Dropping the handle lets the task run on without it. Joining consumes the handle, so nobody can join
-/// twice:
+/// Dropping the handle lets the task run on. Joining consumes the handle, so a result is taken at most once:
 ///
 /// ```compile_fail,E0382
 /// let pool = selvedge::Pool::builder().build().unwrap();
@@ -25,23 +24,52 @@ use crate::wait::{self, WaitPoint, Waiter};
 /// let twice = task.join();
 /// ```
 ///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use selvedge::Pool;
+///
+/// let pool = Pool::builder().workers(1).build()?;
+/// let task = pool.submit_with(|stop| stop.sleep(Duration::from_secs(3600)).is_err())?;
+/// let task = match task.join_until(Duration::from_millis(1)) {
+///     Ok(_) => unreachable!("it sleeps for an hour"),
+///     Err(late) => late.value, // the handle comes back, and the task goes on
+/// };
+/// if !task.cancel() {
+///     assert!(task.join()?); // it had started, and its token stopped it
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 /// # Blocking
 /// [`join`](Task::join), [`join_until`](Task::join_until) and [`wait_until`](Task::wait_until) block until
-/// the task has ended; whoever ends it wakes the joiner. A worker of the same pool does not wait for a task
-/// that nobody has started: it runs it.
+/// the task has ended; the thread that ends it wakes the joiner. Inside a task of the same pool they do not
+/// block for a task that has not started: they run it. The other methods never block.
 ///
 /// # Cancellation
-/// A result that was there before the limit passed is success, however late the joiner wakes up. A join that
-/// ends early gives the handle back, and the task goes on; [`cancel`](Task::cancel) takes back one that has
-/// not started.
+/// A result that exists when the limit passes is a success, however late the joiner wakes up. A join that
+/// ends early returns the handle, and the task goes on. [`cancel`](Task::cancel) revokes a task that has not
+/// started, and asks a running one to stop if it has a token.
 ///
 /// # Panics
-/// The task's panic is in the [`JoinError`], and [`Panic::resume`](crate::error::Panic::resume) passes it on.
-/// If nobody joins, the panic hook has reported it.
+/// The task's panic is in the [`JoinError`]; [`Panic::resume`](crate::error::Panic::resume) continues it. If
+/// the handle is dropped, the panic goes to the pool's [hook](super::Builder::on_panic).
 ///
 /// # Ordering
-/// What was done before the task was submitted is visible to it; what it did is visible to who has its
-/// result.
+/// What a thread did before it submitted the task is visible to the task. What the task did is visible to the
+/// thread that has its result.
+///
+/// # Proof
+/// Models in `loom-tests/tests/pool.rs`: `the_end_of_a_task_wakes_its_joiner`,
+/// `a_cancel_that_races_the_start_decides_once`, `a_cancelled_join_gives_the_handle_back`,
+/// `of_two_tasks_that_join_each_other_one_is_told`, `a_join_too_deep_for_one_stack_ends_on_another`.
+///
+/// # Cost
+/// One allocation for the closure, the result and the handle. Bench `ratios`: submit and join in turn, p50
+/// 0.57 µs and p99 0.73 µs, 19 and 33 times faster than the best rival of each.
+///
+/// # Instead
+/// Use [`Pool::execute`](super::Pool::execute) if there is no result; [`Results`](super::Results) to read
+/// results as they arrive; [`group::Handle`](crate::group::Handle) for tasks that borrow.
 #[must_use = "dropping the handle loses the result; `execute` is for tasks without one"]
 pub struct Task<R> {
     job: Arc<dyn Joinable<R>>,
@@ -53,13 +81,13 @@ impl<R> Task<R> {
         Task { job, pool }
     }
 
-    /// Waits for the task to end and takes its result. A worker of the same pool runs a task that nobody has
-    /// started, instead of waiting for it.
+    /// Waits for the task to end and takes its result. Inside a task of the same pool, it runs a task that
+    /// has not started instead of waiting for it.
     ///
     /// # Errors
-    /// [`JoinError::Panicked`] with the payload; [`JoinError::Cancelled`], by its handle or by the pool's
-    /// abort, before it started; [`JoinError::WouldDeadlock`] if the task waits, itself or through others,
-    /// for this thread.
+    /// [`JoinError::Panicked`] with the payload; [`JoinError::Cancelled`] if the task was cancelled, by its
+    /// handle or by an abort of the pool, before it started; [`JoinError::WouldDeadlock`] if the task waits,
+    /// directly or through others, for the calling thread.
     #[track_caller]
     pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
@@ -76,13 +104,13 @@ impl<R> Task<R> {
         self.job.take_result().ok_or(self)
     }
 
-    /// Like [`join`](Task::join), and waits at most until `limit`. The outer result says whether the task
-    /// ended, the inner one how. A worker of the same pool that runs the task itself does so to the end,
-    /// however long that takes; if the limit has passed already, it does not begin.
+    /// Like [`join`](Task::join), waiting until `limit` at most. The outer result says whether the task has
+    /// ended, the inner one how. If the calling thread runs the task itself, it runs it to the end, however
+    /// long that takes; if the limit has passed already, it does not start it.
     ///
     /// # Errors
     /// With the handle: [`WaitError::TimedOut`] or [`WaitError::Cancelled`], and the task goes on;
-    /// [`WaitError::WouldDeadlock`] if it waits for this thread.
+    /// [`WaitError::WouldDeadlock`] if the task waits for the calling thread.
     #[track_caller]
     pub fn join_until<'a>(
         self,
@@ -92,7 +120,7 @@ impl<R> Task<R> {
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new(self, error));
         }
-        // The common case, at the cost of one lock.
+        // The common case costs one lock.
         if let Some(result) = self.job.take_result() {
             return Ok(result);
         }
@@ -102,12 +130,12 @@ impl<R> Task<R> {
         }
     }
 
-    /// Waits for the task to end, at most until `limit`, and leaves its result. A worker of the same pool
-    /// runs it, as in [`join_until`](Task::join_until).
+    /// Waits for the task to end, until `limit` at most, and leaves its result in place. Inside a task of the
+    /// same pool it may run the task, as [`join_until`](Task::join_until) does.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] if the task waits
-    /// for this thread.
+    /// for the calling thread.
     #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
@@ -115,22 +143,27 @@ impl<R> Task<R> {
         if self.job.is_finished() {
             return Ok(());
         }
+        // An expired limit must not start a task: running it could take arbitrarily long.
         if limit.start().check().is_ok() {
             self.run_if_inside();
         }
+        // A task that joins its own handle: the wait-for graph would find that too, after registering.
         if self.runs_here() {
             return Err(WaitError::WouldDeadlock);
         }
+        // The end is published under the one-shot's lock, which takes the waiters out: a waiter that
+        // registered after the check is among them, and one that registers later finds the end there.
         limit
             .called("Task::join")
             .retry(self, || if self.job.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
-    /// Runs the task if nobody has claimed it, and this thread is inside the pool; says whether it is.
+    /// Runs the task if it is unclaimed and the calling thread is inside the pool; returns whether it is
+    /// inside.
     pub(crate) fn run_if_inside(&self) -> bool {
         let inside = self.pool.is_inside();
         if inside {
-            // A worker that waits for a task in the queue might be the one that would have to run it.
+            // A worker that waits for a queued task may be the only one that could run it.
             self.run();
         }
         inside
@@ -140,12 +173,12 @@ impl<R> Task<R> {
         self.job.runs_on() == Some(this_thread())
     }
 
-    /// Runs the task if nobody has claimed it: on this stack, or if too many tasks are there already, on
-    /// another.
+    /// Runs the task if it is unclaimed: on this stack, or on that of another thread if too many tasks are
+    /// nested here.
     fn run(&self) {
         match context::enter_nested() {
             Some(_nested) => self.job.run(self.pool.external()),
-            None if self.job.is_waiting() => self.run_elsewhere(),
+            None if self.job.is_unclaimed() => self.run_elsewhere(),
             None => {}
         }
     }
@@ -157,18 +190,19 @@ impl<R> Task<R> {
         nested::run_elsewhere(Arc::new(move || job.run(pool.external())));
     }
 
-    /// Cancels the task if it has not started; says whether it did. One that runs is not interrupted; its
-    /// token is cancelled if it was submitted [with one](super::Pool::submit_with).
+    /// Cancels the task if it has not started; returns whether it did. A running task is not interrupted, but
+    /// its token is cancelled if it was submitted [with one](super::Pool::submit_with).
     ///
-    /// The closure is dropped at once; if that panics, the panic ends with the panic hook's message. Its
-    /// place in the queue is free when a worker comes to it.
+    /// The closure is dropped at once. If that panics, the panic hook reports it and it goes no further. The
+    /// task's room in the queue becomes free when a worker reaches it.
     pub fn cancel(&self) -> bool {
+        // Exactly one of this claim and a worker's succeeds, so the answer is final.
         let revoked = self.job.revoke(self.pool.external());
         self.job.stop();
         revoked
     }
 
-    /// True once the task has a result, a panic, or was cancelled.
+    /// Returns true once the task has a result or was cancelled.
     pub fn is_finished(&self) -> bool {
         self.job.is_finished()
     }
@@ -190,37 +224,39 @@ impl<R> WaitPoint for Task<R> {
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
         let (job, pool) = (Arc::clone(&self.job) as Arc<dyn Runs>, Arc::clone(&self.pool));
-        Some(Arc::new(Started { job, pool }))
+        Some(Arc::new(PendingTask { job, pool }))
     }
 }
 
-/// A task, for the wait-for graph: brought by the thread that runs it, or by any worker that can take it.
-struct Started {
+/// For the wait-for graph: a task is awaited from the thread that runs it, or from any worker that could take
+/// it.
+struct PendingTask {
     job: Arc<dyn Runs>,
     pool: Arc<Shared>,
 }
 
-impl Awaited for Started {
+impl Awaited for PendingTask {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         match self.job.runs_on() {
             Some(thread) => {
                 threads.push(thread);
                 Needs::One
             }
-            None if self.job.is_waiting() => self.pool.injector.takers(threads),
+            None if self.job.is_unclaimed() => self.pool.injector.takers(threads),
+            // Claimed and ended between the two looks: nothing is awaited any more.
             None => Needs::Nobody,
         }
     }
 }
 
 impl<R> Drop for Task<R> {
-    /// Lets the task run on. If it has panicked, or does later, the pool's hook is told.
+    /// Lets the task run on. A panic, past or future, goes to the pool's hook.
     fn drop(&mut self) {
         let later = |task: &mut Self| -> Box<dyn FnOnce()> {
             let (job, pool) = (Arc::clone(&task.job) as Arc<dyn Runs>, Arc::clone(&task.pool));
-            Box::new(move || job.let_go(pool.external()))
+            Box::new(move || job.detach(pool.external()))
         };
-        wait::drop_link(self, |task| task.job.let_go(task.pool.external()), later);
+        wait::drop_link(self, |task| task.job.detach(task.pool.external()), later);
     }
 }
 

@@ -7,50 +7,51 @@ use super::raw_job::RawJob;
 use super::shared::Shared;
 use crate::sync::Arc;
 
-/// A task that was accepted and taken back; [`Pool::abort`](super::Pool::abort) returns them.
+/// An accepted task that [`Pool::abort`](super::Pool::abort) took back before it started.
 ///
-/// Dropping it cancels the task: whoever joins its handle is told.
+/// Dropping it cancels the task: a thread that joins its handle gets an error.
 #[must_use = "dropping it cancels the task"]
 pub struct Unstarted {
     /// `None` once it was run.
-    raw: Option<RawJob>,
+    job: Option<RawJob>,
     name: Option<Arc<str>>,
     pool: Arc<Shared>,
 }
 
 impl Unstarted {
-    /// `None` if the task was claimed while it was in the queue.
-    pub(super) fn of(mut raw: RawJob, pool: &Arc<Shared>) -> Option<Self> {
-        if !raw.is_waiting() {
-            raw.discard();
+    /// `None` if the task was claimed while it was queued.
+    pub(super) fn of(mut job: RawJob, pool: &Arc<Shared>) -> Option<Self> {
+        if !job.is_unclaimed() {
+            job.discard();
             return None;
         }
-        let name = raw.name();
-        Some(Unstarted { raw: Some(raw), name, pool: Arc::clone(pool) })
+        let name = job.name();
+        Some(Unstarted { job: Some(job), name, pool: Arc::clone(pool) })
     }
 
-    /// The task's name, if it was submitted with [one](super::Pool::submit_named).
+    /// Returns the task's name, if it was submitted with [one](super::Pool::submit_named).
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Runs the task here, and so gives its handle a result. A panic goes to the handle, or to the pool's
-    /// hook if there is none.
+    /// Runs the task on the calling thread. The result or panic goes to its handle; without a handle, a panic
+    /// goes to the pool's hook.
     pub fn run(mut self) {
-        if let Some(raw) = self.raw.take() {
-            // It may join others that nobody has started, as on a worker.
+        if let Some(job) = self.job.take() {
+            // It may join tasks that have not started, as on a worker.
             let _inside = self.pool.enter();
-            self.pool.run(raw, self.pool.external());
+            self.pool.run(job, self.pool.external());
         }
     }
 }
 
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        if let Some(mut raw) = self.raw.take() {
-            raw.revoke(self.pool.external());
-            // A report has many of these: one that panics must not keep the others from being cancelled.
-            raw.discard();
+        if let Some(mut job) = self.job.take() {
+            job.revoke(self.pool.external());
+            // A report holds many of these: a panic in one drop must not keep the others from being
+            // cancelled.
+            job.discard();
         }
     }
 }

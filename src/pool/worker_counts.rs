@@ -1,24 +1,25 @@
-//! Who works for a pool, and when to call another: the rules of growing and shrinking.
+//! The workers of a pool, and when to wake or start another: the rules of growing and shrinking.
 //!
-//! A [`WorkerCounts`] is numbers and a list, without a lock of its own: it lies under the submitters' lock of
-//! the [`Injector`](super::intake::Injector), so a decision and what it was decided on are one step, and no
-//! schedule can take the pool above its maximum or below its minimum.
+//! A [`WorkerCounts`] is a set of counters and a list without a lock of its own. The tail's lock of the
+//! [`Injector`](super::injector::Injector) protects it, so a decision and the state it depends on form one
+//! step, and no schedule takes the pool above its maximum or below its minimum.
 //!
 //! | a worker is | from | until |
 //! |---|---|---|
-//! | *coming* | it is started, woken, or allowed to look out | it looks at the queue under the lock |
-//! | *on duty* | it is called | it goes idle |
-//! | *blocked* | its task falls asleep in a call of this crate | the task goes on |
-//! | *idle* | it found nothing to do | it is called, or its time is up and it leaves |
+//! | *waking* | it is started, woken, or allowed to spin | it looks at the queue under the lock |
+//! | *active* | it is notified | it goes idle |
+//! | *blocked* | its task blocks in a call of this crate | the task continues |
+//! | *idle* | it found no task | it is notified, or its keep-alive expires and it leaves |
 //!
-//! Nobody is called while somebody is coming: who comes takes one task, and if more are left it calls the
-//! next before it begins. So a burst costs few wake-ups: whoever is awake takes the next task, and by the
-//! time that the second worker would arrive the burst may be over.
+//! No worker is notified while another one is waking. The waking worker takes one task and, if more are left,
+//! notifies the next worker before it runs its own. A burst thus costs few wake-ups: a worker that is awake
+//! takes the next task, and by the time a second worker would arrive, the burst may be over. tokio's
+//! scheduler throttles its wake-ups in the same way.
 //!
 //! # Invariant
-//! With the lock free: if a task is queued, then somebody is coming, or `max` workers are on duty and not
-//! blocked, or nobody is idle and as many threads are there as may be, or as the system gave.
-//! [`WorkerCounts::call`] makes it so; it is called wherever it could have become false.
+//! With the lock free: if a task is queued, then a worker is waking, or `max` unblocked workers are active,
+//! or no worker is idle and there are as many threads as the limits, or the operating system, allow.
+//! [`WorkerCounts::notify`] establishes it and is called wherever it could have become false.
 
 use crate::wait::{Waiter, Wake};
 
@@ -26,27 +27,30 @@ use crate::wait::{Waiter, Wake};
 pub(super) struct WorkerCounts {
     min: usize,
     max: usize,
-    /// Threads that there may be above `max`, in the place of blocked ones.
+    /// Threads allowed beyond `max`, each standing in for a blocked worker.
     spares: usize,
-    /// Threads that there are, those included that are being started.
+    /// Threads, including those that are being started.
     workers: usize,
-    /// Idle workers; the one that went idle last is called first, because its memory is the warmest, and
-    /// because those below it then reach the end of their time.
+    /// Idle workers. The last to go idle is woken first: its caches are the warmest, and the workers below it
+    /// reach the end of their keep-alive.
     idle: Vec<Waiter>,
+    /// Workers that are being started or woken, or that spin, and have not looked at the queue since.
     waking: usize,
-    /// One of those who are coming looks out for work: it is idle, in a way.
-    looking: bool,
+    /// One of the waking workers spins. `figures` counts it as idle.
+    spinning: bool,
+    /// Workers whose task is blocked.
     blocked: usize,
-    /// Threads that do the work of workers which the system refused.
-    stand_ins: usize,
+    /// Threads that run tasks in place of workers that the operating system refused.
+    inline_runners: usize,
+    /// The maximum of `workers` so far.
     peak: usize,
 }
 
-/// What a caller must do once it has unlocked.
+/// What the caller must do after unlocking.
 #[derive(Debug)]
-#[must_use = "somebody was promised to come"]
-pub(super) enum Call {
-    /// Drop it: that wakes an idle worker.
+#[must_use = "a worker was claimed and must be woken or started"]
+pub(super) enum Notify {
+    /// Dropping it wakes an idle worker.
     Wake { _wake: Wake },
     /// Start a thread; it is counted already.
     Start,
@@ -61,128 +65,132 @@ impl WorkerCounts {
             workers: 0,
             idle: Vec::new(),
             waking: 0,
-            looking: false,
+            spinning: false,
             blocked: 0,
-            stand_ins: 0,
+            inline_runners: 0,
             peak: 0,
         }
     }
 
-    /// Workers that run tasks or are on their way to one, without those whose task sleeps.
+    /// Workers that run tasks or are waking, without those for which a spare stands in.
     fn active(&self) -> usize {
         self.workers - self.idle.len() - self.blocked.min(self.spares)
     }
 
-    /// Calls somebody for the tasks that are queued, if anybody is needed and to be had.
+    /// Claims a worker for the queued tasks, if one is needed and available. The caller wakes or starts it
+    /// after unlocking, so that it does not run into the lock.
     #[inline]
-    pub(super) fn call(&mut self) -> Option<Call> {
-        if !self.could_call() {
+    pub(super) fn notify(&mut self) -> Option<Notify> {
+        if !self.can_notify() {
             return None;
         }
         match self.idle.pop() {
             Some(waiter) => {
                 self.waking += 1;
-                // If its time ran out it has ended its wait itself, and is coming without being woken.
-                waiter.end(Ok(())).map(|_wake| Call::Wake { _wake })
+                // `None` if its keep-alive expired first: it has ended its wait itself and comes back without
+                // being woken.
+                waiter.end(Ok(())).map(|_wake| Notify::Wake { _wake })
             }
-            // There are fewer threads than may be: all are active but for blocked ones, of whom `active`
-            // leaves out as many as there are spares.
+            // No worker is idle, so all are active except the blocked ones, of which `active` leaves out at
+            // most `spares`. Fewer than `max` active workers therefore mean fewer than `max + spares`
+            // threads.
             None => Some(self.start()),
         }
     }
 
-    /// True if nobody is coming, and somebody is to be had.
+    /// True if no worker is waking and another may be woken or started.
     #[inline]
-    pub(super) fn could_call(&self) -> bool {
+    pub(super) fn can_notify(&self) -> bool {
         self.waking == 0 && self.active() < self.max
     }
 
-    /// Counts a thread that is to be started.
-    fn start(&mut self) -> Call {
+    /// Counts a thread that is about to be started.
+    fn start(&mut self) -> Notify {
         self.waking += 1;
         self.workers += 1;
         self.peak = self.peak.max(self.workers);
-        Call::Start
+        Notify::Start
     }
 
-    /// Starts a thread if there are fewer than the minimum, whether there is work or not.
-    pub(super) fn fill(&mut self) -> Option<Call> {
+    /// Starts a thread if there are fewer than the minimum, whether or not a task is queued.
+    pub(super) fn fill(&mut self) -> Option<Notify> {
         (self.workers < self.min).then(|| self.start())
     }
 
-    /// One that was coming has come.
-    pub(super) fn arrive(&mut self) {
+    /// A waking worker looks at the queue.
+    pub(super) fn stop_waking(&mut self) {
         self.waking -= 1;
     }
 
-    /// A worker that found nothing asks whether it may look out for a moment, instead of sleeping at once;
-    /// then it is coming.
-    pub(super) fn may_look_out(&mut self) -> bool {
-        // Written as a branch because of rust-lang/rust#158206: rustc 1.95.0 and 1.96.0 delete a comparison
-        // whose answer is used as data (`self.looking |= may`) and then returned to a caller that branches on
-        // it, as `next` does with this one. `looking` was set, `coming` was not, and the pool slept on a full
-        // queue. `.ci/scan` finds the plain form in `next`, and no other place.
+    /// Lets a worker that found no task spin briefly before it parks. A spinning worker counts as waking, so
+    /// at most one spins, and submitters need not wake another.
+    pub(super) fn start_spinning(&mut self) -> bool {
+        // A branch because of rust-lang/rust#158206: rustc 1.95.0 and 1.96.0 delete a comparison whose result
+        // is used as data (`self.spinning |= may`) and then returned to a caller that branches on it, as
+        // `next` does. `spinning` was set, `waking` was not, and the pool slept with a full queue. `.ci/scan`
+        // finds the plain form in `next`, and no other place.
         if self.waking > 0 {
             return false;
         }
         self.waking = 1;
-        self.looking = true;
+        self.spinning = true;
         true
     }
 
-    /// The one that looked out has come, for something or not.
-    pub(super) fn stop_looking(&mut self) {
-        self.looking = false;
-        self.arrive();
+    /// The spinning worker looks at the queue, whether or not it has seen a task.
+    pub(super) fn stop_spinning(&mut self) {
+        self.spinning = false;
+        self.stop_waking();
     }
 
-    /// True if this worker, which is on duty, is one too many: a blocked one went on, or the maximum was
-    /// lowered.
-    pub(super) fn is_crowded(&self) -> bool {
+    /// True if one active worker is too many: a blocked task has continued, or the maximum was lowered.
+    pub(super) fn has_surplus_active(&self) -> bool {
         self.active() > self.max
     }
 
-    /// True if no thread can be added, whoever sleeps, and every one is a worker.
+    /// True if every thread is a worker and no thread can be added even if all workers block. Until then, a
+    /// thread that does not exist yet may run what is queued.
     pub(super) fn is_complete(&self) -> bool {
-        self.workers >= self.max.saturating_add(self.spares) && self.stand_ins == 0
+        self.workers >= self.max.saturating_add(self.spares) && self.inline_runners == 0
     }
 
-    /// Threads that there are, those included that are being started.
+    /// Threads, including those that are being started.
     pub(super) fn count(&self) -> usize {
         self.workers
     }
 
-    /// True if there are more threads than may be.
-    pub(super) fn is_overfull(&self) -> bool {
+    /// True if there are more threads than allowed.
+    pub(super) fn has_surplus_threads(&self) -> bool {
         self.workers > self.max + self.spares
     }
 
-    /// A worker goes idle. The waiter is its bed; the flag says whether its time is limited.
+    /// Registers a worker as idle. Returns the waiter to park on, and whether its keep-alive limits the wait.
     pub(super) fn go_idle(&mut self) -> (Waiter, bool) {
         let waiter = Waiter::new();
         self.idle.push(waiter.clone());
         (waiter, self.workers > self.min)
     }
 
-    /// An idle worker's time is up: takes it off the list. False if it is not there, because it was called
-    /// just then: it is coming.
-    pub(super) fn get_up(&mut self, waiter: &Waiter) -> bool {
+    /// Removes an idle worker whose keep-alive expired. False if it was notified at the same time: then it
+    /// counts as waking, and the notification wins.
+    pub(super) fn expire(&mut self, waiter: &Waiter) -> bool {
+        // A notifier removes the waiter under the same lock, so exactly one of the two finds it in the list.
         let before = self.idle.len();
         self.idle.retain(|other| !other.is(waiter));
         self.idle.len() < before
     }
 
-    /// True if an idle worker whose time is up is not one of the minimum.
+    /// True if a worker whose keep-alive expired is not needed for the minimum.
     pub(super) fn is_above_minimum(&self) -> bool {
         self.workers > self.min
     }
 
-    /// A worker leaves for good.
+    /// A worker leaves the pool.
     pub(super) fn leave(&mut self) {
         self.workers -= 1;
     }
 
-    /// Wakes all who are idle, to look again at what holds now.
+    /// Wakes all idle workers, to look again at a state that has changed for all of them.
     pub(super) fn wake_all(&mut self) -> Vec<Wake> {
         self.waking += self.idle.len();
         self.idle.drain(..).filter_map(|waiter| waiter.end(Ok(()))).collect()
@@ -204,31 +212,31 @@ impl WorkerCounts {
         self.workers == 0
     }
 
-    /// The system refused the thread that was coming: its caller has come in its place.
+    /// The operating system refused a thread; its caller runs tasks inline instead and counts as a worker.
     pub(super) fn run_inline(&mut self) {
-        self.arrive();
-        self.stand_ins += 1;
+        self.stop_waking();
+        self.inline_runners += 1;
     }
 
-    /// True if there is no worker but those who stand in for one.
-    pub(super) fn is_standing_in(&self) -> bool {
-        self.workers == self.stand_ins
+    /// True if all workers are callers that run tasks inline.
+    pub(super) fn has_only_inline_runners(&self) -> bool {
+        self.workers == self.inline_runners
     }
 
-    /// One who stood in leaves.
-    pub(super) fn stop_standing_in(&mut self) {
-        self.stand_ins -= 1;
+    /// A caller stops running tasks inline.
+    pub(super) fn stop_running_inline(&mut self) {
+        self.inline_runners -= 1;
         self.leave();
     }
 
-    /// Calls an idle worker for the tasks that are queued, if there is one and it is needed.
-    pub(super) fn call_idle(&mut self) -> Option<Call> {
-        if self.idle.is_empty() { None } else { self.call() }
+    /// Notifies an idle worker for the queued tasks, if there is one and it is needed.
+    pub(super) fn notify_idle(&mut self) -> Option<Notify> {
+        if self.idle.is_empty() { None } else { self.notify() }
     }
 
-    /// Workers, those who are idle, those who are blocked, and the most that there were.
+    /// The number of workers, of idle ones, of blocked ones, and the peak.
     pub(super) fn figures(&self) -> (usize, usize, usize, usize) {
-        let idle = self.idle.len() + usize::from(self.looking);
+        let idle = self.idle.len() + usize::from(self.spinning);
         (self.workers, idle, self.blocked.min(self.workers - idle), self.peak)
     }
 }
@@ -238,11 +246,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_worker_at_a_time_looks_out_and_counts_as_coming() {
+    fn one_worker_at_a_time_spins_and_counts_as_waking() {
         let mut counts = WorkerCounts::new(1, 2, 0);
-        assert!(counts.may_look_out() && !counts.could_call());
-        assert!(!counts.may_look_out(), "one looks out");
-        counts.stop_looking();
-        assert!(counts.could_call() && counts.may_look_out());
+        assert!(counts.start_spinning() && !counts.can_notify());
+        assert!(!counts.start_spinning(), "one spins");
+        counts.stop_spinning();
+        assert!(counts.can_notify() && counts.start_spinning());
     }
 }

@@ -1,24 +1,25 @@
-//! The queue between submitters and workers, and the local queue where workers come for the next task.
+//! The queue between submitters and workers, and the wait points of both.
 //!
-//! Two deques, two locks: submitters post at the *tail*, workers take from the *head*, and a worker that
-//! finds the head empty takes both locks and swaps the deques. So in a burst a submitter and a worker meet
-//! once in many tasks, and no line of memory travels with each.
+//! There are two deques with a lock each. Submitters push at the *tail*; workers take from the *head*; a
+//! worker that finds the head empty takes both locks and swaps the deques. In a burst, a submitter and a
+//! worker thus contend once in many tasks, and no cache line moves with every task.
 //!
-//! As in [`BoundedQueue`](crate::BoundedQueue) the places to sleep are crossed. Who is idle stands in the
-//! [`WorkerCounts`], under the *tail's* lock, which a submitter holds anyway; submitters that wait for room
-//! stand under the *head's*, which a worker holds anyway. So the side that changes something holds the lock
-//! under which the other went to sleep, and no wake-up falls between look and sleep.
+//! As in [`BoundedQueue`](crate::BoundedQueue), the wait points are crossed. Idle workers are listed in the
+//! [`WorkerCounts`], under the *tail's* lock, which a submitter holds anyway. Submitters that wait for room
+//! are listed under the *head's* lock, which a worker holds anyway. The side that changes the state therefore
+//! holds the lock under which the other side registered, and no wake-up is lost between its check and its
+//! sleep.
 //!
-//! What a task submits from inside goes past both ends, to its worker's [`LocalQueue`]. What a worker does
-//! here is in [`next`]; the submitters' side in [`push`].
+//! A task that submits to its own pool bypasses both ends and pushes onto its worker's [`LocalQueue`]. The
+//! workers' side is in [`next`], the submitters' in [`push`].
 //!
-//! Lock order: head, then tail, then a local queue's. Submitters take the tail's alone.
+//! Lock order: head, then tail, then a local queue's. Submitters take the tail's lock only.
 //!
 //! # How many are queued
-//! The bound is on both deques and the places that were lent to local queues together, but a submitter holds
-//! the tail's lock only. The length of the head grows in a swap alone, which needs both locks, so under the
-//! tail's lock it can only fall: the number that the submitter last saw is never too low, and when that
-//! number says full it looks again.
+//! The bound covers both deques and the capacity lent to local queues, but a submitter holds the tail's lock
+//! only. The head grows only in a swap, which needs both locks; under the tail's lock it can only shrink. So
+//! the length that the submitter saw last is never too low, and if it says that the queue is full, the
+//! submitter reads it again.
 
 mod next;
 mod push;
@@ -29,12 +30,12 @@ use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
-pub(super) use next::{Comes, Next};
+pub(super) use next::{Arrival, Next};
 pub(super) use room::Room;
 
 use super::local_queue::LocalQueue;
 use super::raw_job::RawJob;
-use super::worker_counts::{Call, WorkerCounts};
+use super::worker_counts::{Notify, WorkerCounts};
 use crate::error::WaitError;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -45,20 +46,20 @@ use crate::wait::{Point, Turns, WaitList, look};
 pub(super) struct Injector {
     tail: CachePadded<End<Tail>>,
     head: CachePadded<End<Head>>,
-    /// Places that were lent to local queues. Relaxed: written under the tail's lock, read without for a
-    /// guess.
+    /// Capacity lent to local queues. Relaxed: written under the tail's lock; reads without the lock are
+    /// guesses.
     borrowed: AtomicUsize,
-    /// A worker that comes by should look at the staff: there are too many. Relaxed: the decision is made
-    /// under the lock; a worker that sees it late has run one task more.
-    attention: AtomicBool,
+    /// There are too many workers, so one should leave or go idle. Relaxed: the decision is made under the
+    /// lock; a worker that sees it late has run one more task.
+    surplus: AtomicBool,
     capacity: usize,
 }
 
-/// One of the two ends. The number lies beside the lock that it is written under, in the line of memory that
-/// the writer has just made its own.
+/// One of the two ends. The count shares a cache line with the lock it is written under, which the writer has
+/// just acquired.
 struct End<T> {
     lock: Mutex<T>,
-    /// Tasks there. Relaxed: a number, which publishes nothing.
+    /// The number of tasks. Relaxed: a figure, which publishes nothing.
     count: AtomicUsize,
 }
 
@@ -74,20 +75,20 @@ impl<T> End<T> {
 
 struct Tail {
     queued: VecDeque<RawJob>,
-    /// What was queued though there was no room. It takes no place, so that it does not keep others out.
+    /// Tasks that were queued beyond the bound. They use no capacity, so they keep no submitter out.
     beyond: VecDeque<RawJob>,
-    /// Submitters that have waited too long: while there are any, nobody else gets a place.
+    /// Submitters that have waited too long: while there are any, no other submitter gets room.
     turns: Turns,
-    /// What `ready_count` was once, not lower than it is.
+    /// An earlier length of the head, not lower than its length now.
     ready_seen: usize,
     peak: usize,
     closed: bool,
-    /// What was queued was taken out, and may be run by anybody.
+    /// The queued tasks were taken out, and any thread may run them.
     drained: bool,
     counts: WorkerCounts,
-    /// The workers' own.
+    /// The workers' local queues.
     locals: Vec<Arc<LocalQueue>>,
-    /// Those who wait for the last worker to leave.
+    /// Threads that wait for the last worker to leave.
     closers: WaitList,
 }
 
@@ -116,88 +117,93 @@ impl Injector {
             tail: End::new(tail),
             head: End::new(head),
             borrowed: AtomicUsize::new(0),
-            attention: AtomicBool::new(false),
+            surplus: AtomicBool::new(false),
             capacity,
         }
     }
 
-    /// A local queue for a worker that begins.
+    /// Creates the local queue of a worker that starts.
     pub(super) fn new_local(&self) -> Arc<LocalQueue> {
         let local = LocalQueue::new();
         self.tail.lock().locals.push(Arc::clone(&local));
         local
     }
 
-    /// To be called where the tail's tasks have become more or fewer.
+    /// Publishes the tail's length; to be called after each change of it.
     #[inline]
     fn note_count(&self, tail: &Tail) {
         self.tail.count.store(tail.queued.len() + tail.beyond.len(), Relaxed);
     }
 
-    /// How many are queued in places: exactly, or more than there are by those that are being taken this
-    /// moment.
+    /// How many tasks use capacity: exact, or too high by tasks that are being taken at this moment.
     fn recount(&self, tail: &mut Tail) -> usize {
         tail.ready_seen = self.head.count.load(Relaxed);
         tail.queued.len() + tail.ready_seen
     }
 
-    /// Unlocks the tail so that the invariant of the worker counts holds.
-    fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Call> {
-        self.attention.store(tail.counts.is_crowded() || tail.counts.is_overfull(), Relaxed);
-        if self.is_call_for(&tail) { tail.counts.call() } else { None }
+    /// Unlocks the tail such that the invariant of the worker counts holds.
+    fn settle(&self, mut tail: MutexGuard<'_, Tail>) -> Option<Notify> {
+        self.surplus.store(tail.counts.has_surplus_active() || tail.counts.has_surplus_threads(), Relaxed);
+        if self.needs_worker(&tail) { tail.counts.notify() } else { None }
     }
 
-    /// True if a task is queued, as far as that matters: somebody should be called if anybody is to be had.
-    fn is_call_for(&self, tail: &Tail) -> bool {
-        // The head's count rises under this lock only, so a task that is there is seen. One that is being
-        // taken may be seen too, where the caller does not hold the head's lock; then somebody is called for
-        // nothing. Local queues are looked at only if somebody could be called; where none holds a task, the
-        // next will be told of.
+    /// True if a task is queued that a worker should be notified for.
+    fn needs_worker(&self, tail: &Tail) -> bool {
+        // The head's count rises under this lock only, so a task that is there is seen. Without the head's
+        // lock, a task that is being taken may be seen too; then a worker is notified for nothing. Local
+        // queues are looked at only if a worker could be notified: `watch` arms an empty one, so that its
+        // next task reaches the injector.
         !tail.queued.is_empty()
             || !tail.beyond.is_empty()
             || self.head.count.load(Relaxed) > 0
-            || (tail.counts.could_call() && tail.locals.iter().any(|local| local.watch()))
+            || (tail.counts.can_notify() && tail.locals.iter().any(|local| local.watch()))
     }
 
-    /// Does something to the worker counts, and says whom that calls.
-    pub(super) fn with_counts(&self, change: impl FnOnce(&mut WorkerCounts)) -> Option<Call> {
+    /// Changes the worker counts, and returns the worker to notify for that.
+    pub(super) fn with_counts(&self, change: impl FnOnce(&mut WorkerCounts)) -> Option<Notify> {
         let mut tail = self.tail.lock();
         change(&mut tail.counts);
         self.settle(tail)
     }
 
-    /// Starts a thread if there are fewer than the minimum, and the pool is open.
-    pub(super) fn fill(&self) -> Option<Call> {
+    /// Counts a thread to start if there are fewer than the minimum and the pool is open.
+    pub(super) fn fill(&self) -> Option<Notify> {
         let mut tail = self.tail.lock();
         if tail.closed { None } else { tail.counts.fill() }
     }
 
-    pub(super) fn resize(&self, min: usize, max: usize) -> Option<Call> {
+    /// Changes the limits, and returns the worker to notify for that.
+    pub(super) fn resize(&self, min: usize, max: usize) -> Option<Notify> {
         let mut tail = self.tail.lock();
         tail.counts.resize(min, max);
-        // Those who are too many leave; those whose time was unlimited see whether it still is.
+        // Surplus workers leave; idle ones that had no keep-alive see whether they have one now.
         let woken = tail.counts.wake_all();
-        let call = self.settle(tail);
+        let notify = self.settle(tail);
+        // Woken after unlocking: each of them takes this lock first.
         drop(woken);
-        call
+        notify
     }
 
-    /// Takes no more tasks. Workers leave when there is nothing left.
+    /// Refuses further tasks. Workers leave once the queue is empty.
     pub(super) fn close(&self) {
         let mut tail = self.tail.lock();
+        // Armed, so that a worker's next submit comes here and sees that the pool is closed.
         tail.closed = true;
         tail.locals.iter().for_each(|local| local.close());
+        // Unlocked: the lock order is head before tail. Submitters between the two locks are not missed: they
+        // check `head.closed` when they register.
         let workers = tail.counts.wake_all();
         drop(tail);
         let mut head = self.head.lock();
         head.closed = true;
         let submitters = head.submitters.take_all();
+        // Woken after both locks are free.
         drop(head);
         drop(workers);
         drop(submitters);
     }
 
-    /// Takes out all that is queued, first to last.
+    /// Takes out all queued tasks, first to last.
     pub(super) fn drain(&self) -> Vec<RawJob> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
@@ -208,6 +214,7 @@ impl Injector {
         tail.locals.iter().for_each(|local| all.extend(local.drain()));
         self.head.count.store(0, Relaxed);
         self.tail.count.store(0, Relaxed);
+        // Woken after unlocking: all of the capacity is free, for as many submitters as are waiting.
         drop(tail);
         let room = head.submitters.take_all();
         drop(head);
@@ -219,22 +226,22 @@ impl Injector {
         self.tail.lock().closed
     }
 
-    /// Waits until no worker is there; for good, once the pool is closed.
+    /// Waits until no worker is left. Final once the pool is closed.
     #[track_caller]
-    pub(super) fn wait_until_deserted(
+    pub(super) fn wait_until_empty(
         &self,
         limit: Until<'_>,
         leave: Arc<dyn Awaited>,
     ) -> Result<(), WaitError> {
-        // The last worker leaves under this lock, and takes everybody out of the list.
+        // No missed wake-up: the last worker leaves under this lock and takes all waiters out of the list.
         let is_empty = |tail: &Tail| tail.counts.is_empty();
         Point::new(&self.tail.lock, |tail| &mut tail.closers, is_empty)
             .brought_by(leave)
             .wait(limit.called("Pool::shutdown"))
     }
 
-    /// For the wait-for graph: who can take what is queued. Any worker can, and while there may be more of
-    /// them than there are, so can one that does not exist yet.
+    /// For the wait-for graph: the workers that can take a queued task. Any one of them can. While more could
+    /// be started, a thread that does not exist yet could too, so nothing is known.
     pub(super) fn takers(&self, threads: &mut Vec<usize>) -> Needs {
         let tail = self.tail.lock();
         if !tail.counts.is_complete() || tail.drained {
@@ -243,17 +250,17 @@ impl Injector {
         tail.workers(threads, Needs::One)
     }
 
-    /// For the wait-for graph: who must leave, so that no worker is there.
+    /// For the wait-for graph: the workers that must leave until none is left.
     pub(super) fn leavers(&self, threads: &mut Vec<usize>) -> Needs {
         self.tail.lock().workers(threads, Needs::All)
     }
 
-    /// How things stand, at one moment.
+    /// The pool's figures at one moment.
     pub(super) fn figures(&self) -> Figures {
         look(&self.tail.lock, |tail| tail.figures(self))
     }
 
-    /// The same for `Debug`, which never waits.
+    /// The same for `Debug`, which never blocks.
     pub(super) fn describe(&self, out: &mut fmt::DebugStruct<'_, '_>) {
         out.field("capacity", &self.capacity);
         if let Some(mut tail) = self.tail.lock.try_lock() {
@@ -267,7 +274,7 @@ impl Injector {
     }
 }
 
-/// How things stand in a pool.
+/// A snapshot of the injector.
 pub(super) struct Figures {
     pub(super) workers: usize,
     pub(super) idle: usize,
@@ -278,7 +285,7 @@ pub(super) struct Figures {
 }
 
 impl Tail {
-    /// The workers' threads, of which so many are needed; nobody knows while one is being started.
+    /// Adds the workers' threads to `threads`. Nothing is known while a worker is being started.
     fn workers(&self, threads: &mut Vec<usize>, needs: Needs) -> Needs {
         if self.counts.count() != self.locals.len() {
             return Needs::Nobody;
@@ -287,7 +294,7 @@ impl Tail {
         needs
     }
 
-    /// What is queued at the two ends and on the local queues; the most that there ever was is kept.
+    /// The number of tasks at the ends and on the local queues; updates the peak.
     fn note_peak(&mut self, at_the_ends: usize) -> usize {
         let queued =
             at_the_ends + self.beyond.len() + self.locals.iter().map(|local| local.count()).sum::<usize>();

@@ -1,6 +1,6 @@
-//! Where a worker picks up its next task, or is told to sleep or to leave.
+//! What a worker does next: run a task, spin, park or leave.
 //!
-//! The worker's side of the [`Injector`], under both of its locks but for the fast path.
+//! This is the workers' side of the [`Injector`]. All but the fast path runs under both locks.
 
 use std::mem;
 
@@ -8,129 +8,142 @@ use super::{Head, Injector, Tail};
 use crate::burst;
 use crate::pool::local_queue::LocalQueue;
 use crate::pool::raw_job::RawJob;
-use crate::pool::worker_counts::Call;
+use crate::pool::worker_counts::Notify;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::wait::{Waiter, Wake, spin_until};
 
-/// What a worker is told to do.
+/// What a worker does next.
 pub(in crate::pool) enum Next {
     Run(RawJob),
-    /// Sleep in this waiter, with limited or unlimited time, and come again.
+    /// Park on the waiter, with a keep-alive if the flag is set, and ask again.
     Idle(Waiter, bool),
     Leave,
 }
 
-/// From where a worker comes for its next task.
+/// What a worker did before it asks for its next task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Comes {
-    /// From a task.
-    FromTask,
-    /// It was called: started or woken.
-    Called,
-    /// It looked out for a moment.
-    FromLookOut,
-    /// From its bed, uncalled: its time was up.
-    Late,
+pub(in crate::pool) enum Arrival {
+    /// It ran a task.
+    AfterTask,
+    /// It was started or woken.
+    Woken,
+    /// It spun for a moment.
+    AfterSpin,
+    /// It was idle, and its keep-alive expired.
+    Expired,
 }
 
 impl Injector {
-    /// The fast path of [`next`](Injector::next), for a worker that comes from a task: the next one, if
-    /// nothing about the worker counts is to be seen to.
+    /// The fast path of [`next`](Injector::next), for a worker that has run a task: takes the next one unless
+    /// there are too many workers.
     #[inline]
     pub(in crate::pool) fn take(&self, local: &LocalQueue) -> Option<RawJob> {
-        if self.attention.load(Relaxed) {
+        // Relaxed: see `surplus`. A worker that misses it sees it after its next task.
+        if self.surplus.load(Relaxed) {
             return None;
         }
-        if let Some(raw) = local.take() {
-            return Some(raw);
+        if let Some(job) = local.take() {
+            return Some(job);
         }
         let mut head = self.head.lock();
-        let raw = head.ready.pop_front()?;
+        let job = head.ready.pop_front()?;
         let room = self.took(&mut head);
+        // Unlocked before the submitter wakes, which takes this lock first.
         drop(head);
         drop(room);
-        Some(raw)
+        Some(job)
     }
 
-    /// A task was taken from the head: counts it, and calls a submitter into the room that it left.
+    /// Accounts for a task taken from the head; returns a submitter to wake for the room.
     #[inline]
     fn took(&self, head: &mut Head) -> Option<Wake> {
         burst::give_back(&mut head.ready);
         self.head.count.store(head.ready.len(), Relaxed);
-        // Any of them will do, and the first has waited longest; it is told to look, not handed the room, so
-        // one that comes by at the right moment may be faster, until the first takes a turn.
+        // One submitter for one free place, and any will do: the first has waited longest. It is told to try,
+        // not handed the place, so a submitter that is awake may overtake it, until it takes a turn.
         head.submitters.next()
     }
 
-    /// What the worker at the local queue does next. The [`Call`] is to be answered first. `turn` says where
-    /// it looks first, of the queue and all the local queues.
+    /// What the worker of `local` does next. The caller performs the [`Notify`] before it runs the task.
+    /// `turn` selects the source that is tried first, among the queue and all local queues.
     #[cold]
     pub(in crate::pool) fn next(
         &self,
         local: &LocalQueue,
-        comes: Comes,
+        arrival: Arrival,
         turn: usize,
-    ) -> (Next, Option<Call>) {
+    ) -> (Next, Option<Notify>) {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
-        match comes {
-            Comes::Called => tail.counts.arrive(),
-            Comes::FromLookOut => tail.counts.stop_looking(),
-            Comes::FromTask | Comes::Late => {}
+        // First of all: the invariant counts this worker as waking until it has looked, and it looks now,
+        // under the lock.
+        match arrival {
+            Arrival::Woken => tail.counts.stop_waking(),
+            Arrival::AfterSpin => tail.counts.stop_spinning(),
+            Arrival::AfterTask | Arrival::Expired => {}
         }
-        let crowded = tail.counts.is_crowded();
-        if !crowded && let Some((raw, room)) = self.find(&mut head, &mut tail, turn) {
-            let call = self.settle(tail);
+        // A surplus worker takes no task, even if there is one: it would be one active worker too many.
+        let surplus_active = tail.counts.has_surplus_active();
+        if !surplus_active && let Some((job, room)) = self.find(&mut head, &mut tail, turn) {
+            let notify = self.settle(tail);
+            // Notified and woken by the caller, without a lock.
             drop(head);
             drop(room);
-            return (Next::Run(raw), call);
+            return (Next::Run(job), notify);
         }
-        // Nothing for this worker.
-        let unwanted = tail.closed || tail.counts.is_overfull();
-        if unwanted || (comes == Comes::Late && tail.counts.is_above_minimum()) {
+        // No task for this worker.
+        // Under the tail's lock: a task that is pushed now finds one worker fewer, and one that was pushed
+        // before was found above.
+        let unwanted = tail.closed || tail.counts.has_surplus_threads();
+        if unwanted || (arrival == Arrival::Expired && tail.counts.is_above_minimum()) {
             self.clear(local, &mut tail);
+            // A worker that takes no more tasks is no provider for the wait-for graph either.
             tail.locals.retain(|other| !std::ptr::eq(&**other, local));
-            let (closers, call) = self.leave(tail);
+            let (closers, notify) = self.leave(tail);
             drop(head);
             drop(closers);
-            return (Next::Leave, call);
+            return (Next::Leave, notify);
         }
-        if !crowded && comes != Comes::FromLookOut && tail.counts.may_look_out() {
+        if !surplus_active && arrival != Arrival::AfterSpin && tail.counts.start_spinning() {
+            // Unlocked to spin. A task that is pushed meanwhile notifies no worker, since this one counts as
+            // waking; it is found by the look below.
             let locals = tail.locals.clone();
             drop(tail);
             drop(head);
             let queued = || self.tail.count.load(Relaxed) > 0 || locals.iter().any(|local| local.count() > 0);
-            spin_until(|| queued() || self.attention.load(Relaxed));
-            return self.next(local, Comes::FromLookOut, turn);
+            spin_until(|| queued() || self.surplus.load(Relaxed));
+            return self.next(local, Arrival::AfterSpin, turn);
         }
+        // No missed wake-up: a submitter pushes and notifies under the tail's lock, under which this worker
+        // has found nothing and registers as idle.
         self.clear(local, &mut tail);
         let (waiter, limited) = tail.counts.go_idle();
         (Next::Idle(waiter, limited), self.settle(tail))
     }
 
-    /// Takes a task from wherever there is one, and says whom that lets in.
+    /// Takes a task from any source, and returns the submitter to wake for the room.
     fn find(&self, head: &mut Head, tail: &mut Tail, turn: usize) -> Option<(RawJob, Option<Wake>)> {
         let sources = tail.locals.len() + 2;
         (turn..turn + sources).find_map(|source| match (source % sources).checked_sub(1) {
             Some(local) if local < tail.locals.len() => Some((tail.locals[local].take()?, None)),
             Some(_) => {
-                let raw = tail.beyond.pop_front()?;
+                let job = tail.beyond.pop_front()?;
                 self.note_count(tail);
-                Some((raw, None))
+                Some((job, None))
             }
             None => {
-                let raw = self.advance(head, tail)?;
-                Some((raw, self.took(head)))
+                let job = self.advance(head, tail)?;
+                Some((job, self.took(head)))
             }
         })
     }
 
-    /// The first task in the queue; brings what was posted to the head if that is empty.
+    /// Takes the first task of the queue; swaps the deques if the head is empty.
     fn advance(&self, head: &mut Head, tail: &mut Tail) -> Option<RawJob> {
         if head.ready.is_empty() {
-            // The tail's lock is needed for this, and the head's count rises here only. Two empty deques stay
-            // where they are: each fruitless look would otherwise decide anew which of the two the next burst
+            // The swap needs the tail's lock, and is the only place where the head's count rises. Two empty
+            // deques are not swapped: otherwise each fruitless look would change which of them the next burst
             // has to grow.
             if !tail.queued.is_empty() {
                 mem::swap(&mut tail.queued, &mut head.ready);
@@ -141,56 +154,59 @@ impl Injector {
         head.ready.pop_front()
     }
 
-    /// Takes the places of a local queue back whose worker goes to bed or leaves; tasks that lie there,
-    /// because the worker is one too many, go into the queue.
+    /// Takes back the capacity of a local queue whose worker goes idle or leaves. Tasks that are left there,
+    /// because the worker is a surplus one, go to the queue.
     fn clear(&self, local: &LocalQueue, tail: &mut Tail) {
-        let (tasks, places) = local.clear();
+        let (tasks, capacity) = local.clear();
         tail.queued.extend(tasks);
         self.note_count(tail);
-        self.borrowed.store(self.borrowed.load(Relaxed) - places, Relaxed);
+        self.borrowed.store(self.borrowed.load(Relaxed) - capacity, Relaxed);
     }
 
-    /// A worker leaves; wakes those who wait for the last one, when dropped.
-    fn leave(&self, mut tail: MutexGuard<'_, Tail>) -> (Vec<Wake>, Option<Call>) {
+    /// A worker leaves. Returns the closers to wake if it was the last.
+    fn leave(&self, mut tail: MutexGuard<'_, Tail>) -> (Vec<Wake>, Option<Notify>) {
         tail.counts.leave();
         let closers = if tail.counts.is_empty() { tail.closers.take_all() } else { Vec::new() };
         (closers, self.settle(tail))
     }
 
-    /// A worker was called away by its time limit, or woken: under which name it comes.
-    pub(in crate::pool) fn get_up(&self, waiter: &Waiter) -> Comes {
-        if self.tail.lock().counts.get_up(waiter) { Comes::Late } else { Comes::Called }
+    /// The keep-alive of an idle worker expired: decides between that and a notification.
+    pub(in crate::pool) fn expire(&self, waiter: &Waiter) -> Arrival {
+        if self.tail.lock().counts.expire(waiter) { Arrival::Expired } else { Arrival::Woken }
     }
 
-    /// A thread that was to be started could not be: the caller has come in its place.
+    /// A thread could not be started: the caller runs tasks in its place.
     pub(in crate::pool) fn run_inline(&self) {
         self.tail.lock().counts.run_inline();
     }
 
-    /// A task for who stands in for a worker; none if there is a real one, or none is queued: then it has
-    /// left.
-    pub(in crate::pool) fn take_standing_in(&self) -> Option<RawJob> {
+    /// A task for a caller that runs tasks inline. None if there is a worker, or if nothing is queued; the
+    /// caller has stopped then.
+    pub(in crate::pool) fn take_inline(&self) -> Option<RawJob> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
-        if tail.counts.is_standing_in()
-            && let Some(raw) =
+        if tail.counts.has_only_inline_runners()
+            && let Some(job) =
                 head.ready.pop_front().or_else(|| tail.queued.pop_front()).or_else(|| tail.beyond.pop_front())
         {
             self.note_count(&tail);
+            // The tail first: waking a submitter needs the head only.
             drop(tail);
             let room = self.took(&mut head);
             drop(head);
             drop(room);
-            return Some(raw);
+            return Some(job);
         }
-        tail.counts.stop_standing_in();
-        // Who went idle while the refused thread was coming was not called for what came meanwhile: now it
-        // is. Another thread is not started, because the system has just refused one.
-        let call = if self.is_call_for(&tail) { tail.counts.call_idle() } else { None };
+        tail.counts.stop_running_inline();
+        // A worker that went idle while the refused thread counted as waking was not notified for the tasks
+        // queued since: it is notified now. No other thread is started, since the operating system has just
+        // refused one.
+        let notify = if self.needs_worker(&tail) { tail.counts.notify_idle() } else { None };
         let closers = if tail.counts.is_empty() { tail.closers.take_all() } else { Vec::new() };
+        // Woken after unlocking, by dropping.
         drop(tail);
         drop(head);
-        drop((closers, call));
+        drop((closers, notify));
         None
     }
 }

@@ -1,4 +1,4 @@
-//! Where a submitter waits for room in the queue.
+//! The wait point of submitters that wait for room in the queue.
 
 use std::cell::Cell;
 
@@ -9,7 +9,7 @@ use crate::wait::graph::Awaited;
 use crate::wait::sleeps::Subject;
 use crate::wait::{Turn, WaitPoint, Waiter};
 
-/// See the module; `P` is the pool, for the wait-for graph.
+/// Waits for room; `P` is the pool, for the wait-for graph.
 pub(in crate::pool) struct Room<'a, P> {
     pool: &'a Arc<P>,
     injector: &'a Injector,
@@ -28,8 +28,9 @@ impl<'a, P> Room<'a, P> {
     #[cold]
     fn end(&self, turn: Turn) {
         self.injector.tail.lock().turns.end(turn);
-        // Whoever kept off because of the turn is in the line, though there may be room: or has not looked
-        // yet, and then finds the turn ended, because it looks under this lock too.
+        // A submitter that held back because of this turn is in the list, although there may be room.
+        // Otherwise it has yet to register, and finds the turn ended, since it looks under the tail's lock
+        // too. All are woken: any number of them may fit.
         let wakes = self.injector.head.lock().submitters.take_all();
         drop(wakes);
     }
@@ -49,14 +50,16 @@ impl<P: Awaited + 'static> WaitPoint for Room<'_, P> {
         let injector = self.injector;
         let queued = injector.tail.count.load(Relaxed) + injector.head.count.load(Relaxed);
         let room = queued + injector.borrowed.load(Relaxed) < injector.capacity;
-        // Whoever keeps off must not look, try, and lose its patience in no time. A lock is dear for a guess,
-        // so it is taken only where an attempt would take it next.
+        // A submitter that must hold back must not look ready, or it would try, lose, and exhaust its
+        // patience at once. Locking is expensive for a guess, so the lock is taken only if a try would take
+        // it next.
         room && injector.tail.lock.try_lock().is_some_and(|tail| tail.turns.admits(self.turn()))
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // Whoever takes a task holds the head's lock: it comes after this, and finds the waiter, or came
-        // before, and is counted here. Nobody need wait for room in a closed pool.
+        // No missed wake-up: a worker takes a task under the head's lock. If it does so after this
+        // registration, it finds the waiter; if before, the room is counted here. In a closed pool nothing is
+        // waited for.
         let mut head = self.injector.head.lock();
         let tail = self.injector.tail.lock();
         let taken = tail.queued.len() + self.injector.borrowed.load(Relaxed);
