@@ -11,7 +11,7 @@ use std::panic::{self, AssertUnwindSafe};
 ///
 /// Fails if the owner stops waiting when nothing is posted (edit `group-finishes-while-running`), if a task
 /// counts as ended before it has run (edit `group-ends-a-task-before-it-ran`), or if one goes to a helper
-/// uncounted (edit `group-task-goes-past-the-board`).
+/// uncounted (edit `group-task-goes-past-the-task-set`).
 #[test]
 fn every_task_has_ended_when_the_scope_returns() {
     model::check(|| {

@@ -82,7 +82,7 @@ fn a_closer_that_races_the_stop_is_called() {
 ///
 /// Fails if the end of the scope does not wait for who calls closers (edit `group-end-overlooks-a-closer`),
 /// leaves the uncalled ones (edit `group-end-leaves-closers`), or does not know of them because the token
-/// calls them itself (edit `group-closer-goes-past-the-board`).
+/// calls them itself (edit `group-hook-goes-past-the-task-set`).
 #[test]
 fn no_closer_runs_after_the_scope_has_returned() {
     model::check(|| {

@@ -1,4 +1,4 @@
-//! What a scope and a group that is owned have in common: tasks, a token, and what failed.
+//! The common part of a scope and a group: tasks, a token, and failures.
 
 use std::fmt;
 use std::mem;
@@ -14,45 +14,47 @@ use crate::sync::{Arc, Mutex};
 pub(super) struct Core<E> {
     pub(super) set: Arc<TaskSet>,
     pub(super) token: CancelToken,
-    /// In the order in which they came. Never empty once the first has come, except where an owner took them.
+    /// In order of occurrence. Not empty once a task has failed, unless the owner has taken the errors.
     failures: Mutex<Vec<Failure<E>>>,
-    /// An error stops nobody. Relaxed: it says what is to be done with later errors, and publishes nothing.
+    /// Errors do not stop the group. Relaxed: it only concerns later errors, and publishes nothing.
     keeps_going: AtomicBool,
-    /// Calls the closers when the token is cancelled; there once a closer is.
-    watch: Mutex<Option<CallbackGuard>>,
+    /// Runs the stop hooks when the token is cancelled; registered with the first hook.
+    callback: Mutex<Option<CallbackGuard>>,
 }
 
 pub(super) enum Failure<E> {
     Error(E),
     /// With the name of the task, if it has one.
     Panic(Payload, Option<Arc<str>>),
-    /// A panic that an owner was told of, and the name of the task if it has one.
-    Told(Option<Arc<str>>),
+    /// A panic that an owner has received, with the name of the task if it has one.
+    Reported(Option<Arc<str>>),
 }
 
 impl<E> Core<E> {
-    pub(super) fn new(spawn: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
+    pub(super) fn new(executor: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
         Core {
-            set: Arc::new(TaskSet::new(spawn)),
+            set: Arc::new(TaskSet::new(executor)),
             token: token.loose_child(),
             failures: Mutex::new(Vec::new()),
             keeps_going: AtomicBool::new(false),
-            watch: Mutex::new(None),
+            callback: Mutex::new(None),
         }
     }
 
-    /// Runs a task, unless the group has stopped; hands its result to `keep`. False if it was not started.
+    /// Runs a task unless the group has stopped, and passes its result to `keep`. False if the task was not
+    /// started.
     ///
-    /// Whatever `keep` holds is dropped after a failure was written down: who finds out by it that there is
-    /// no result finds the reason.
+    /// `keep` is dropped after a failure is recorded: a joiner that learns from it that there is no result
+    /// finds the reason.
     pub(super) fn run<R>(
         &self,
         name: Option<Arc<str>>,
         f: impl FnOnce(&CancelToken) -> Result<R, E>,
         keep: impl FnOnce(R),
     ) -> bool {
+        // A task that starts although a cancel happens at the same time sees its token cancelled.
         if self.token.is_cancelled() {
-            // What the function holds may panic when it is dropped, as it may when it runs.
+            // The closure's captures are the caller's: their drop may panic, as the closure may.
             if let Err(payload) = panics::catch(|| drop(f)) {
                 self.fail(Failure::Panic(payload, name));
             }
@@ -66,9 +68,9 @@ impl<E> Core<E> {
         true
     }
 
-    /// Writes a failure down, and stops the rest.
+    /// Records a failure and stops the group.
     ///
-    /// Of panics only one that comes first is kept: it is what the owner gets, and only once.
+    /// A panic is kept only if it is the first failure; the owner receives it once.
     pub(super) fn fail(&self, failure: Failure<E>) {
         let stops = matches!(failure, Failure::Panic(..)) || !self.keeps_going.load(Relaxed);
         let later = {
@@ -81,8 +83,8 @@ impl<E> Core<E> {
                 }
             }
         };
-        // A callback of the token may panic: that is for whoever ends the task, when nothing is left to do
-        // here.
+        // A callback of the token may panic: that panic goes to the thread that ends the task, once
+        // everything here is done.
         let stopped = if stops { panics::catch(|| self.token.cancel()) } else { Ok(()) };
         // A payload that is not kept is dropped outside the lock.
         panics::discard(later);
@@ -95,7 +97,7 @@ impl<E> Core<E> {
         self.keeps_going.store(true, Relaxed);
     }
 
-    /// What came first, taken out; the others are dropped, where a panic has nobody to go to.
+    /// Takes the first failure; drops the others and contains their panics.
     pub(super) fn take_first_and_discard(&self) -> Option<Failure<E>> {
         let mut failures = self.with_failures(mem::take).into_iter();
         let first = failures.next();
@@ -103,7 +105,7 @@ impl<E> Core<E> {
         first
     }
 
-    /// All errors that have come so far, taken out.
+    /// Takes all errors so far.
     pub(super) fn take_errors(&self) -> Vec<E> {
         let is_error = |failure: &mut Failure<E>| matches!(failure, Failure::Error(_));
         let mut failures = self.failures.lock();
@@ -111,33 +113,33 @@ impl<E> Core<E> {
         errors.collect()
     }
 
-    /// What is made of the failures so far, under their lock.
+    /// Runs `f` on the failures so far, under their lock.
     pub(super) fn with_failures<R>(&self, f: impl FnOnce(&mut Vec<Failure<E>>) -> R) -> R {
         f(&mut self.failures.lock())
     }
 
-    /// Calls `closer` when the token is cancelled, from whichever thread does that.
-    pub(super) fn on_stop(&self, closer: Task) {
-        if !self.set.keep_closer(closer) {
+    /// Registers `hook` to run when the token is cancelled, on the thread that cancels it.
+    pub(super) fn on_stop(&self, hook: Task) {
+        if !self.set.add_stop_hook(hook) {
             return;
         }
-        let mut watch = self.watch.lock();
-        if watch.is_none() {
-            // A placeholder would not do: the registration calls at once if the token is cancelled by now,
-            // and what is called is the caller's code. So it is made without the lock; of two, either is
-            // enough.
-            drop(watch);
+        let mut callback = self.callback.lock();
+        if callback.is_none() {
+            // Registered without the lock: if the token is cancelled by now, the registration runs the hooks
+            // at once, and these are the caller's code. Two threads may register at the same time; one
+            // registration suffices, and the other is dropped.
+            drop(callback);
             let set = Arc::clone(&self.set);
             let guard = self.token.on_cancel(move || set.stop());
-            watch = self.watch.lock();
-            let unneeded = watch.replace(guard);
-            drop(watch);
+            callback = self.callback.lock();
+            let unneeded = callback.replace(guard);
+            drop(callback);
             drop(unneeded);
         }
     }
 
-    /// A closer that does `f`, whose panic is a task's.
-    pub(super) fn closer<R>(&self, f: impl FnOnce() -> R) -> bool {
+    /// Runs a stop hook. Its panic counts as a task's.
+    pub(super) fn run_stop_hook<R>(&self, f: impl FnOnce() -> R) -> bool {
         if let Err(payload) = panics::catch(|| drop(f())) {
             self.fail(Failure::Panic(payload, None));
         }
@@ -146,26 +148,26 @@ impl<E> Core<E> {
 }
 
 impl<E> Drop for Core<E> {
-    /// Drops the errors that nobody has taken.
+    /// Drops the errors that were not taken.
     fn drop(&mut self) {
         panics::drop_each(self.with_failures(mem::take));
     }
 }
 
 impl<E> Failure<E> {
-    /// Leaves that it was told, and returns what was there.
-    pub(super) fn tell(&mut self) -> Self {
+    /// Takes the failure out and leaves a note that it was reported.
+    pub(super) fn report(&mut self) -> Self {
         let name = match self {
-            Failure::Panic(_, name) | Failure::Told(name) => name.clone(),
+            Failure::Panic(_, name) | Failure::Reported(name) => name.clone(),
             Failure::Error(_) => None,
         };
-        mem::replace(self, Failure::Told(name))
+        mem::replace(self, Failure::Reported(name))
     }
 
     fn into_error(self) -> Option<E> {
         match self {
             Failure::Error(error) => Some(error),
-            Failure::Panic(..) | Failure::Told(_) => None,
+            Failure::Panic(..) | Failure::Reported(_) => None,
         }
     }
 }

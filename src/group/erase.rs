@@ -1,52 +1,53 @@
-//! The one place where a borrowed task passes for an owned one.
+//! The only place where a borrowed task is passed off as an owned one.
 
 use super::state::Task;
 use crate::sync::model;
 
-/// Ends the process if it is dropped: where an unwinding would free what tasks still borrow.
+/// Aborts the process if it is dropped: an unwinding would free what tasks still borrow.
 pub(super) struct NoUnwind;
 
 impl Drop for NoUnwind {
     fn drop(&mut self) {
-        // A model that fails unwinds through everything, and its threads are gone by then.
+        // A model that fails unwinds through everything; its threads have ended by then.
         if !model::IS_MODEL {
             std::process::abort();
         }
     }
 }
 
-/// Forgets the lifetime of a task, so that a thread which outlives it may be handed it.
+/// Erases the lifetime of a task, so that a thread which outlives it can run it.
 ///
-/// Sound because of how [`scope`](super::scope()) uses it, and [`yard`](super::yard::yard), which says what
-/// differs:
+/// Sound because of how [`scope`](super::scope()) uses it, and [`nursery`](super::nursery::nursery), which
+/// documents the differences:
 ///
-/// 1. Every task and every closer goes straight to the scope's [`TaskSet`](super::board::TaskSet) and nowhere
-///    else.
-/// 2. The task set counts a task as present from the moment that it is posted until its box has been consumed
-///    *and* everything in it dropped. A closer is in the task set's list, or the task set counts the thread
-///    that calls it as present, or it is called by the very thread that brings it, which is the body's or a
-///    task's.
-/// 3. `scope` does not return or unwind past `TaskSet::finish_for_good`, which returns when it has found, in
-///    one critical section, that nobody is present and no closer in the list; and the task set's lock orders
+/// 1. Every task and every stop hook goes directly to the scope's [`TaskSet`](super::task_set::TaskSet) and
+///    nowhere else.
+/// 2. The task set counts a task as present from its push until its box has been consumed *and* everything in
+///    it dropped. A stop hook is in the task set's list, or the task set counts the thread that calls it as
+///    present, or the thread that adds it calls it, which is the body's or a task's.
+/// 3. `scope` does not return or unwind past `TaskSet::finish_and_clear`, which returns when it has found, in
+///    one critical section, that no task is present and no stop hook in the list; the task set's lock orders
 ///    the end of each task before that. It does not panic: it runs tasks, which catch their panics, and takes
-///    locks; if it did, [`NoUnwind`] would end the process. The panics of `body` and of callbacks are caught
-///    before.
-/// 4. Nothing can be posted afterwards: posting needs the `&'scope Scope`, which `body` and the tasks have
-///    and which none of them can keep, because `'scope` is theirs for any lifetime the caller picks. The
-///    callback that the scope leaves in its token holds the task set alone, and finds nothing in it.
+///    locks; if it did, [`NoUnwind`] would abort the process. The panics of `body` and of callbacks are
+///    caught before.
+/// 4. Nothing can be pushed afterwards: pushing needs the `&'scope Scope`, which `body` and the tasks have
+///    and which none of them can keep, because they must accept any lifetime `'scope` that the caller picks.
+///    The callback that the scope leaves in its token holds only the task set, and finds nothing in it.
+///
+/// The failure of each of these arguments is noticed:
 ///
 /// Each of these is an argument that something fails without:
 ///
 /// | | edits of `loom-tests/breaks` | noticed by |
 /// |---|---|---|
-/// | 1 | `group-task-goes-past-the-board`, `group-closer-goes-past-the-board` | models |
-/// | 2 | `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer`, `group-late-closer-is-kept` | models |
-/// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns`, `group-unwinding-goes-on` | the tests below |
-/// | 4 | `group-end-leaves-closers`, and the programs of `lifetimes/` that must not compile | a model, doc-tests |
-/// | nursery | `yard-does-not-close`, `yard-does-not-wait`, `yard-unwinds-past-its-tasks`, `yard-unwinds-when-it-stops` | the tests in `nursery.rs` |
+/// | 1 | `group-task-goes-past-the-task-set`, `group-hook-goes-past-the-board` | models |
+/// | 2 | `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-hook`, `group-late-hook-is-kept` | models |
+/// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-hook-spawns`, `group-unwinding-goes-on` | the tests below |
+/// | 4 | `group-end-leaves-stop_hooks`, and the programs of `lifetimes/` that must not compile | a model, doc-tests |
+/// | nursery | `nursery-does-not-close`, `nursery-does-not-wait`, `nursery-unwinds-past-its-tasks`, `nursery-unwinds-when-it-stops` | the tests in `nursery.rs` |
 pub(super) fn lifetime<'a>(task: Box<dyn FnOnce() -> bool + Send + 'a>) -> Task {
-    // SAFETY: the two types differ in a lifetime only, so the layout and the vtable are the same. What is
-    // borrowed for `'a` is alive for as long as the box is, by 1 to 4.
+    // SAFETY: the two types differ only in a lifetime, so layout and vtable are the same. What is borrowed
+    // for `'a` is alive for as long as the box is, by 1 to 4.
     unsafe { std::mem::transmute::<Box<dyn FnOnce() -> bool + Send + 'a>, Task>(task) }
 }
 
@@ -63,7 +64,7 @@ mod tests {
     use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use crate::{CancelToken, Latch};
 
-    /// Calls `f` when it is dropped.
+    /// Calls the closure when it is dropped.
     struct OnDrop<F: FnMut()>(F);
 
     impl<F: FnMut()> Drop for OnDrop<F> {
@@ -88,13 +89,13 @@ mod tests {
     }
 
     /// Fails if the body's panic is not caught before the scope waits (edit `group-unwinds-past-its-tasks`):
-    /// nobody would cancel the task, which sleeps until then.
+    /// nothing would cancel the task, which sleeps until then.
     #[test]
     fn scope_whose_body_panics_has_waited_for_a_task_that_runs() {
         let (started, ended) = (Arc::new(Latch::new(1)), Arc::new(AtomicBool::new(false)));
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
             scope::<Result<(), ()>, (), _>(&CancelToken::new(), |g| {
-                // Nothing that the task has is borrowed, so that it may outlive the scope if it must.
+                // The task borrows nothing, so that it may outlive the scope if the edit lets it.
                 let (begins, ends) = (Arc::clone(&started), Arc::clone(&ended));
                 g.spawn(move |stop| {
                     begins.count_down();
@@ -110,8 +111,8 @@ mod tests {
         assert!(ended.load(Relaxed));
     }
 
-    /// Fails if the scope ends when it has found no task, whatever the closers' drops have done since (edit
-    /// `group-overlooks-what-a-closer-spawns`).
+    /// Fails if the scope ends once it has found no task, whatever the drops of stop hooks do afterwards
+    /// (edit `group-overlooks-what-a-closer-spawns`).
     #[test]
     fn task_that_the_drop_of_an_uncalled_closer_spawns_is_run() {
         let ran = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! How a group can fail, and what is left of one whose wait ends early.
+//! How a group can fail, and which tasks are left when a wait ends early.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -10,9 +10,9 @@ use crate::sync::Arc;
 
 /// Why a scope or a group failed.
 ///
-/// It is an [`Error`](StdError) wherever `E` can be shown, also where `E` is not one itself: a
-/// `Box<dyn Error + Send + Sync>`, an `anyhow::Error`, a `String`. So it goes through `?` into whatever takes
-/// any error.
+/// It implements [`Error`](StdError) for every `E` that is `Debug` and `Display`, even if `E` is not an error
+/// itself: a `Box<dyn Error + Send + Sync>`, an `anyhow::Error`, a `String`. So `?` converts it into any
+/// boxed error type.
 /// ```
 /// use std::error::Error;
 /// use selvedge::{CancelToken, group};
@@ -33,24 +33,24 @@ use crate::sync::Arc;
 /// assert_eq!(parse(&["1", "zwei"]).unwrap_err().to_string(), "invalid digit found in string");
 /// ```
 ///
-/// Its text is that of the error inside. Its [`source`](StdError::source) is that of the error inside if this
-/// is boxed, as in a `Box<dyn Error + Send + Sync>`, or an [`io::Error`]. The language offers no way to ask
-/// any other `E` whether it has a source: [`into_boxed`](Error::into_boxed) keeps the error itself, with its
-/// source and its type.
+/// Its message is that of the inner error. Its [`source`](StdError::source) is that of the inner error if
+/// this is a boxed error, as in a `Box<dyn Error + Send + Sync>`, or an [`io::Error`]. For any other `E`, the
+/// language offers no way to ask whether it has a source; [`into_boxed`](Error::into_boxed) keeps the error
+/// itself, with its source and its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error<E> {
-    /// A task or the body returned this, before any other failed.
+    /// A task or the body returned this error, before any other failure.
     Failed(E),
     /// The token was cancelled before every task had started.
     Cancelled,
-    /// [`Group::wait`](super::Group::wait) would never return: a task of the group calls it, or waits, itself
-    /// or through others, for the thread that does. A scope does not fail with this.
+    /// [`Group::wait`](super::Group::wait) would never return: a task of the group calls it, or waits,
+    /// directly or through others, for the calling thread. A scope does not fail with this.
     WouldDeadlock,
 }
 
 impl<E: Into<Box<dyn StdError + Send + Sync>>> Error<E> {
-    /// Boxes the error that a task or the body returned, so that its source and its type are kept.
+    /// Boxes the inner error, which keeps its source and its type.
     ///
     /// ```
     /// use std::{error::Error, num::ParseIntError};
@@ -85,26 +85,26 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> Error<E> {
     }
 }
 
-/// Who had not ended when a wait for a group did.
+/// The tasks that had not ended when a wait for a group did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unfinished {
-    /// The tasks that run, in the order in which they were spawned: by their names, or as `task 3` for the
-    /// fourth that was spawned if it has none.
+    /// The running tasks, in the order in which they were spawned: their names, or `task 3` for the fourth
+    /// that was spawned if it has none.
     pub running: Vec<String>,
-    /// How many tasks have not started.
+    /// The number of tasks that have not started.
     pub waiting: usize,
 }
 
-/// Threads that this crate has for scopes, groups and time-outs; see [`threads`](super::threads).
+/// A snapshot of this crate's threads for scopes, groups and time-outs; see [`threads`](super::threads).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Threads {
-    /// At work, idle, or on their way out.
+    /// Threads that are busy, idle, or leaving.
     pub alive: usize,
-    /// Of these, those that wait for something to do.
+    /// Threads that wait for work.
     pub idle: usize,
-    /// All that were ever started.
+    /// Threads that were ever started.
     pub started: usize,
 }
 
@@ -124,7 +124,7 @@ impl<E> From<WouldDeadlock> for Error<E> {
     }
 }
 
-/// Where no task can fail, what is left are the two reasons that every handle's join has.
+/// Without errors of tasks, the two remaining reasons are those of every handle's join.
 impl From<Error<Infallible>> for JoinError {
     fn from(error: Error<Infallible>) -> Self {
         match error {
@@ -155,8 +155,9 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     }
 }
 
-/// For all that can be shown, because `Box<dyn Error>` is not an `Error`, and an implementation for it beside
-/// one for all errors is not allowed: the standard library may make it one some day.
+/// For every `Debug + Display` type, because `Box<dyn Error>` does not implement `Error`, and an
+/// implementation for it beside one for all errors is not allowed: the standard library may add that
+/// implementation one day.
 impl<E: fmt::Debug + fmt::Display + 'static> StdError for Error<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
@@ -166,10 +167,10 @@ impl<E: fmt::Debug + fmt::Display + 'static> StdError for Error<E> {
     }
 }
 
-/// The source of an error of a type that is known.
+/// The source of an error of a known type.
 fn source_of(error: &dyn Any) -> Option<&(dyn StdError + 'static)> {
     type Boxed = Box<dyn StdError + Send + Sync>;
-    // A group's errors are shared.
+    // A group's errors are in an `Arc`.
     fn inner<T: 'static>(error: &dyn Any) -> Option<&T> {
         error.downcast_ref::<T>().or_else(|| error.downcast_ref::<Arc<T>>().map(|shared| &**shared))
     }

@@ -1,8 +1,8 @@
-//! Tasks that borrow, for those who spawn them one by one while something else of the caller's runs.
+//! Tasks that borrow, spawned one by one while other code of the caller runs.
 //!
-//! A [`Scope`](super::Scope) lends itself to its tasks, which is why its lifetime is any that the caller
-//! picks. A nursery is shared by reference count instead, so the tasks' lifetime can be a parameter of the
-//! type that is spawned from: a pipeline's stages are put together by types, and name it.
+//! A [`Scope`](super::Scope) lends itself to its tasks, so its lifetime is any that the caller picks. A
+//! nursery is reference-counted instead, so the lifetime of its tasks can be a parameter of the type that
+//! spawns them: a pipeline is assembled from types that name it.
 
 use std::io;
 use std::marker::PhantomData;
@@ -14,41 +14,41 @@ use crate::cancel::CancelToken;
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 
-/// Where tasks that live for `'a` are spawned.
+/// Spawns tasks that live for `'a`.
 pub(crate) struct Nursery<'a> {
     set: Arc<TaskSet>,
-    /// Once true, nothing is posted any more.
+    /// Once true, no task is pushed any more.
     closed: Mutex<bool>,
-    /// Invariant: a nursery for long-lived tasks must not pass for one that takes shorter ones.
+    /// Invariant: a nursery for long-lived tasks must not coerce to one for shorter-lived ones.
     tasks: PhantomData<fn(&'a ()) -> &'a ()>,
 }
 
 impl<'a> Nursery<'a> {
-    fn empty(spawn: Option<Arc<dyn Spawn>>) -> Arc<Self> {
+    fn empty(executor: Option<Arc<dyn Spawn>>) -> Arc<Self> {
         Arc::new(Nursery {
-            set: Arc::new(TaskSet::new(spawn)),
+            set: Arc::new(TaskSet::new(executor)),
             closed: Mutex::new(false),
             tasks: PhantomData,
         })
     }
 
-    /// Lets a thread run `task` soon; drops it if the nursery is closed.
+    /// Runs `task` on some thread soon; drops it if the nursery is closed.
     ///
     /// # Errors
-    /// If no thread is to be had now: then the task runs when another task ends, or at the end.
+    /// If no thread is available now. The task then runs when another task ends, or at the end.
     pub(crate) fn spawn(&self, task: impl FnOnce() + Send + 'a) -> io::Result<()> {
         match self.put(task) {
-            Some(_) => TaskSet::call(&self.set),
+            Some(_) => TaskSet::notify(&self.set),
             None => Ok(()),
         }
     }
 
-    /// Like [`spawn`](Nursery::spawn), for a task that is [withdrawn](Nursery::withdraw) if no thread is to
-    /// be had: the task's number, or `None` if the nursery is closed.
+    /// Like [`spawn`](Nursery::spawn), for a task that is [withdrawn](Nursery::withdraw) if no thread is
+    /// available. Returns its number, or `None` if the nursery is closed.
     pub(crate) fn offer(&self, task: impl FnOnce() + Send + 'a) -> Option<usize> {
         let number = self.put(task)?;
-        // Who offers it has a token to be told by.
-        let _ = TaskSet::call(&self.set);
+        // The caller has registered a token for refusals.
+        let _ = TaskSet::notify(&self.set);
         Some(number)
     }
 
@@ -57,29 +57,28 @@ impl<'a> Nursery<'a> {
         TaskSet::withdraw(&self.set, number).map(panics::drop_here).is_some()
     }
 
-    /// Posts a task; its number, or `None` if the nursery is closed, and the task is dropped.
+    /// Pushes a task. Returns its number, or `None` if the nursery is closed; then the task is dropped.
     fn put(&self, task: impl FnOnce() + Send + 'a) -> Option<usize> {
         let task = erase::lifetime(Box::new(move || {
             task();
             true
         }));
-        // Held while it is posted: nothing comes after `close`. Not while a thread is called, which may take
-        // long, and may run others' tasks; nor while a task that came too late is dropped, which was declared
-        // first.
+        // Held during the push, so that nothing is pushed after `close`. Not held while a thread is
+        // requested, which may take long; nor while a late task is dropped, since `task` was declared first.
         let closed = self.closed.lock();
         if *closed {
             return None;
         }
-        Some(self.set.put(task))
+        Some(self.set.push_only(task))
     }
 
-    /// Cancels `token` if a thread that was called for the nursery's tasks, from now on, is not to be had;
-    /// whoever waits for what one of the tasks brings does the work then.
+    /// Cancels `token` if a thread that is requested for the nursery's tasks from now on is refused. The
+    /// thread that waits for one of the tasks does the work then.
     pub(crate) fn tell_of_refusal(&self, token: CancelToken) {
         self.set.tell_of_refusal(token);
     }
 
-    /// Takes no more tasks, runs those that nobody has started, and waits until the others have ended and are
+    /// Refuses further tasks, runs those that have not started, and waits until all have ended and are
     /// dropped.
     pub(crate) fn close(&self) {
         *self.closed.lock() = true;
@@ -88,24 +87,25 @@ impl<'a> Nursery<'a> {
 }
 
 impl Nursery<'static> {
-    /// A nursery for tasks that borrow nothing, so that nobody need wait for them.
-    pub(crate) fn owned(spawn: Option<Arc<dyn Spawn>>) -> Arc<Self> {
-        Nursery::empty(spawn)
+    /// A nursery for tasks that borrow nothing and need not be waited for.
+    pub(crate) fn owned(executor: Option<Arc<dyn Spawn>>) -> Arc<Self> {
+        Nursery::empty(executor)
     }
 }
 
-/// Runs `body` with a nursery, then `stop`, then [closes](Nursery::close) the nursery, whatever the two did.
+/// Runs `body` with a nursery, then `stop`, then [closes](Nursery::close) the nursery, whatever the first two
+/// did.
 ///
-/// Sound because of 1 and 2 of [`erase::lifetime`]; because this does not return or unwind past `close`,
-/// which returns when no task is present, where `scope` has `finish_for_good`; and because nothing is posted
-/// once `close` has begun, whoever still holds the nursery. What a task borrows for `'a` outlives this call,
-/// since the caller chose `'a`.
+/// Sound because of 1 and 2 of [`erase::lifetime`]; because it does not return or unwind past `close`, which
+/// returns when no task is present (in `scope`, `finish_and_clear` plays this part); and because nothing is
+/// pushed once `close` has begun, even if the nursery is still shared. What a task borrows for `'a` outlives
+/// this call, since the caller chose `'a`.
 pub(crate) fn nursery<'a, R>(
-    spawn: Option<Arc<dyn Spawn>>,
+    executor: Option<Arc<dyn Spawn>>,
     body: impl FnOnce(&Arc<Nursery<'a>>) -> R,
     stop: impl FnOnce(),
 ) -> R {
-    let nursery = Nursery::empty(spawn);
+    let nursery = Nursery::empty(executor);
     let result = panics::catch(|| body(&nursery));
     let stopped = panics::catch(stop);
     let guard = NoUnwind;
@@ -113,8 +113,8 @@ pub(crate) fn nursery<'a, R>(
     std::mem::forget(guard);
     match (result, stopped) {
         (Ok(result), Ok(())) => result,
-        // The body's own panic before one of a callback that ran while stopping. What is not passed on is
-        // dropped before the unwinding begins.
+        // The body's own panic takes precedence over one of a callback during `stop`. What is not propagated
+        // is dropped before the unwinding starts.
         (Err(payload), stopped) => {
             panics::discard(stopped);
             panics::resume(payload)
@@ -137,10 +137,10 @@ mod tests {
         Some(Arc::new(Nobody))
     }
 
-    /// Fails if the nursery still takes tasks once it has closed (edit `yard-does-not-close`): this one would
-    /// sleep on a helper, with what it holds.
+    /// Fails if the nursery takes tasks after it has closed (edit `nursery-does-not-close`): this task would
+    /// sleep on a helper, with its captures.
     #[test]
-    fn task_that_is_spawned_in_a_closed_yard_is_dropped_at_once() {
+    fn task_that_is_spawned_in_a_closed_nursery_is_dropped_at_once() {
         let nursery = nursery(None, Arc::clone, || ());
         let (held, never) = (Arc::new(()), Arc::new(Latch::new(1)));
         let task = {
@@ -154,18 +154,18 @@ mod tests {
         assert_eq!(Arc::strong_count(&held), 1);
     }
 
-    /// Fails if the nursery does not wait for its tasks (edit `yard-does-not-wait`).
+    /// Fails if the nursery does not wait for its tasks (edit `nursery-does-not-wait`).
     #[test]
-    fn yard_that_returns_has_run_its_tasks() {
+    fn nursery_that_returns_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
         let told = nursery(nobody(), |nursery| nursery.spawn(|| ran.store(true, Relaxed)), || ());
         assert!(told.is_err(), "no thread is to be had");
         assert!(ran.load(Relaxed));
     }
 
-    /// Fails if the body's panic goes past the tasks (edit `yard-unwinds-past-its-tasks`).
+    /// Fails if the body's panic goes past the tasks (edit `nursery-unwinds-past-its-tasks`).
     #[test]
-    fn yard_whose_body_panics_has_run_its_tasks() {
+    fn nursery_whose_body_panics_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
         let result: Result<(), _> = panics::catch(|| {
             nursery(
@@ -181,9 +181,9 @@ mod tests {
         assert!(ran.load(Relaxed));
     }
 
-    /// Fails if a panic of what stops the tasks goes past them (edit `yard-unwinds-when-it-stops`).
+    /// Fails if a panic of what stops the tasks goes past them (edit `nursery-unwinds-when-it-stops`).
     #[test]
-    fn yard_that_panics_when_it_stops_has_run_its_tasks() {
+    fn nursery_that_panics_when_it_stops_has_run_its_tasks() {
         let ran = AtomicBool::new(false);
         let result = panics::catch(|| {
             let stop = || panics::resume(Box::new("a callback's"));

@@ -14,17 +14,16 @@ use crate::panics::{self, FirstPanic};
 use crate::sync::{Arc, weak};
 use crate::until::Until;
 
-/// How the tasks of a [`Group`] have ended. The error is shared, because each wait returns it.
+/// How the tasks of a [`Group`] have ended. The error is shared, since each wait returns it.
 pub type Outcome<E = Infallible> = Result<(), Error<Arc<E>>>;
 
-/// Runs children for as long as you like, cancels them together, and waits until they have ended: what a
-/// server does with its connections, or a program with its background work.
+/// Runs tasks in the background, cancels them together, and waits until they have ended: for a server's
+/// connections, or a program's background work.
 ///
-/// Unlike [`scope`](super::scope()) it can be kept and shared; tasks own what they use. The first that
-/// returns an error or panics cancels the group's token, which wakes all others from whatever call of this
-/// crate they sleep in. After a cancel nothing new starts: a spawn gives its closure back. No task is missed
-/// by a wait: one that was spawned before the wait began, by any thread, is waited for, and so are those that
-/// it spawns.
+/// Unlike [`scope`](super::scope()), a group can be stored and shared; its tasks own what they use. The first
+/// task that returns an error or panics cancels the group's token, which wakes all others from any blocking
+/// call of this crate. After a cancel no task starts: a spawn returns its closure. A wait misses no task: it
+/// waits for every task that any thread spawned before the wait began, and for those that these spawn.
 ///
 /// # Examples
 /// ```
@@ -39,7 +38,7 @@ pub type Outcome<E = Infallible> = Result<(), Error<Arc<E>>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Run, cancel, wait; and who does not stop has a name:
+/// Run, cancel, wait; a task that does not stop is reported by name:
 /// ```
 /// use std::{io, time::Duration};
 /// use selvedge::{BoundedQueue, CancelToken, error::WaitError, group::Group};
@@ -65,7 +64,7 @@ pub type Outcome<E = Infallible> = Result<(), Error<Arc<E>>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Where no task can fail, `Group` alone is the type:
+/// If no task can fail, the type is plain `Group`:
 /// ```
 /// use selvedge::{CancelToken, Group};
 ///
@@ -80,39 +79,46 @@ pub type Outcome<E = Infallible> = Result<(), Error<Arc<E>>>;
 /// ```
 ///
 /// # Blocking
-/// `wait` and drop block until every task has ended. The thread that waits without a limit runs tasks that
-/// nobody has started. Spawning never blocks: every task has a thread to run on, unless there is a
-/// [limit](Group::limit), under which tasks queue without bound; [`try_spawn`](Group::try_spawn) bounds them.
+/// `wait` and drop block until every task has ended; the last task wakes them. A wait without a limit runs
+/// tasks that have not started. Spawning never blocks. Every task gets a thread unless a
+/// [limit](Group::limit) is set; then tasks queue without bound, and [`try_spawn`](Group::try_spawn) bounds
+/// them.
 ///
 /// # Cancellation
-/// If all tasks had ended before a limit passed, the wait succeeds, however late it wakes up. A wait that
-/// ends early undoes nothing and cancels nobody, and the group can be waited for again.
+/// If all tasks had ended when a limit passed, the wait succeeds, however late it wakes up. A wait that ends
+/// early cancels no task, and the group can be waited for again.
 ///
 /// # Panics
-/// The first panic cancels the rest. It resumes with its payload at the first `wait` that ends, or at the
-/// drop if there is none; later waits panic with a message that says so. See [`scope`](super::scope()) for
-/// why.
+/// The first panic cancels the rest. Its payload resumes in the first `wait` that ends, or in the drop if
+/// there is none; later waits panic with a message that says so. [`scope`](super::scope()) says why panics
+/// are propagated. A panic is kept only if it is the first failure.
+///
+/// # Fairness
+/// Tasks start in the order in which they were spawned, except that a joiner may run its task earlier.
 ///
 /// # Ordering
-/// What was done before a spawn is visible to the task; what the tasks did is visible after `wait`.
+/// What a thread did before a spawn is visible to the task. What the tasks did is visible after `wait`.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/group_limit.rs`, under the same assumption as those of
-/// [`scope`](super::scope()).
+/// Models in `loom-tests/tests/group_limit.rs`, among them `a_wait_misses_no_spawn_that_races_it`,
+/// `a_spawn_that_races_the_cancel_runs_or_comes_back_or_is_told`,
+/// `no_child_runs_after_the_cancel_and_the_wait` and `a_dropped_group_has_ended`, under the same assumption
+/// as those of [`scope`](super::scope()).
 ///
 /// # Cost
-/// As a scope's; bench `group`. It keeps nothing of a task that has ended but its error.
+/// As for [`scope`](super::scope()): one allocation a task; bench `ratios`. Of an ended task, only its error
+/// is kept.
 ///
 /// # Instead
-/// [`scope`](super::scope()) if the tasks can end where they were spawned; a [`Pool`](crate::Pool) if they
-/// are many, short, and do not belong together; a [`WaitGroup`](crate::WaitGroup) for threads of your own.
+/// Use [`scope`](super::scope()) if the tasks can end where they were spawned; a [`Pool`](crate::Pool) for
+/// many short tasks that do not belong together; a [`WaitGroup`](crate::WaitGroup) for threads of your own.
 #[must_use = "dropping the group cancels its tasks and waits for them"]
 pub struct Group<E = Infallible> {
     spawner: Spawner<E>,
 }
 
 impl<E> Group<E> {
-    /// Makes a group with no tasks, which is cancelled with `token`; its own token is a child of it.
+    /// Creates a group without tasks. Its token is a child of `token`.
     pub fn new(token: &CancelToken) -> Self {
         Group { spawner: Spawner { core: weak::Arc::new(Core::new(None, token)) } }
     }
@@ -126,8 +132,8 @@ impl<E: Send + Sync + 'static> Group<E> {
     /// Spawns a task, which returns `()` or a `Result`. Never blocks.
     ///
     /// # Errors
-    /// [`Closed`], with the closure, once the group is cancelled. A task that was accepted while it was being
-    /// cancelled may not start; then `wait` fails with [`Error::Cancelled`].
+    /// [`Closed`], with the closure, once the group is cancelled. A task that was accepted during the cancel
+    /// may not start; then `wait` fails with [`Error::Cancelled`].
     pub fn spawn<F, R>(&self, f: F) -> Result<(), Rejected<F, Closed>>
     where
         F: FnOnce(&CancelToken) -> R + Send + 'static,
@@ -136,8 +142,8 @@ impl<E: Send + Sync + 'static> Group<E> {
         self.spawner.spawn(f)
     }
 
-    /// Like [`spawn`](Group::spawn); the name is what [`wait_until`](Group::wait_until) tells of a task that
-    /// runs.
+    /// Like [`spawn`](Group::spawn), with a name, which [`wait_until`](Group::wait_until) reports while the
+    /// task runs.
     ///
     /// # Errors
     /// As [`spawn`](Group::spawn).
@@ -149,7 +155,7 @@ impl<E: Send + Sync + 'static> Group<E> {
         self.spawner.spawn_named(name, f)
     }
 
-    /// Spawns a task if fewer than the [limit](Group::limit)'s number are there, running or waiting.
+    /// Spawns a task if fewer tasks than the [limit](Group::limit) are queued or running.
     ///
     /// # Errors
     /// With the closure: [`TryError::WouldBlock`] if the limit is reached, [`TryError::Closed`].
@@ -173,7 +179,7 @@ impl<E: Send + Sync + 'static> Group<E> {
         self.spawner.try_spawn_named(name, f)
     }
 
-    /// Spawns a task that has a result, which the [`Handle`] waits for. Its error or panic is the group's.
+    /// Spawns a task with a result, which the [`Handle`] returns. The task's error or panic is the group's.
     ///
     /// # Errors
     /// As [`spawn`](Group::spawn).
@@ -186,24 +192,24 @@ impl<E: Send + Sync + 'static> Group<E> {
         self.spawner.submit(f)
     }
 
-    /// Makes a spawner for the tasks themselves, or for other threads.
+    /// Creates a spawner for the tasks themselves, or for other threads.
     pub fn spawner(&self) -> Spawner<E> {
         self.spawner.clone()
     }
 
-    /// From here on starts a task only while fewer than `limit` run, with the one exception that
-    /// [`Scope::limit`](super::Scope::limit) explains.
+    /// Limits the number of tasks that run at once to `limit`, from here on, with the exception described at
+    /// [`Scope::limit`](super::Scope::limit).
     ///
     /// # Panics
-    /// If `limit` is 0: no task could ever start.
+    /// If `limit` is 0, since no task could ever start.
     #[track_caller]
     pub fn limit(&self, limit: usize) {
         assert!(limit > 0, "a limit of 0 tasks would never start one; the least is 1");
         super::task_set::TaskSet::limit(&self.core().set, limit);
     }
 
-    /// From here on an error stops nobody. The first is returned all the same; [`errors`](Group::errors) has
-    /// all. A panic stops the rest as ever.
+    /// From here on an error does not stop the other tasks. The first error is still returned;
+    /// [`errors`](Group::errors) returns all of them. A panic still stops the rest.
     pub fn keep_going(&self) {
         self.core().keep_going();
     }
@@ -215,29 +221,29 @@ impl<E: Send + Sync + 'static> Group<E> {
     {
         let core = weak::Arc::downgrade(&self.spawner.core);
         self.core().on_stop(Box::new(move || match core.upgrade() {
-            Some(core) => core.closer(f),
-            // Nobody is left who could wait on anything.
+            Some(core) => core.run_stop_hook(f),
+            // The group is gone, and no task of it can be waiting for anything.
             None => true,
         }));
     }
 
-    /// Stops all tasks: those that run see it by the token, the others do not start.
+    /// Stops all tasks: running ones see the token, the others do not start.
     pub fn cancel(&self) {
         self.core().token.cancel();
     }
 
-    /// The token that the first error, a panic, [`cancel`](Group::cancel), or the token that the group was
-    /// made with cancels.
+    /// Returns the token, which is cancelled by the first error, a panic, [`cancel`](Group::cancel), or the
+    /// token that the group was created with.
     pub fn token(&self) -> &CancelToken {
         &self.core().token
     }
 
-    /// Waits until no task is left, and runs those that nobody has started.
+    /// Waits until no task is left, and runs those that have not started.
     ///
     /// # Errors
-    /// [`Error::Failed`] with the first error that a task has returned so far; [`Error::Cancelled`] if a task
-    /// was not started; the same at every later wait. [`Error::WouldDeadlock`] if one of the group's own
-    /// tasks calls it, or one waits, itself or through others, for this thread.
+    /// [`Error::Failed`] with the first error of a task so far; [`Error::Cancelled`] if a task was not
+    /// started. Every later wait returns the same. [`Error::WouldDeadlock`] if one of the group's own tasks
+    /// calls it, or if a task waits, directly or through others, for the calling thread.
     ///
     /// # Panics
     /// With the payload of a task that panicked, once; see [`Group`].
@@ -247,12 +253,12 @@ impl<E: Send + Sync + 'static> Group<E> {
         self.outcome()
     }
 
-    /// Waits until no task is left, at most until `limit`. The outer result says whether all have ended, the
-    /// inner one how. It runs no task, as that might outlast the limit.
+    /// Waits until no task is left, until `limit` at most. The outer result says whether all tasks have
+    /// ended, the inner one how. It runs no task, since a task might outlast the limit.
     ///
     /// # Errors
-    /// With who has not ended: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
-    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled) if the limit's token was, or
+    /// With the unfinished tasks: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
+    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled) if the limit's token was cancelled, or
     /// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) as for [`wait`](Group::wait).
     ///
     /// # Panics
@@ -263,29 +269,31 @@ impl<E: Send + Sync + 'static> Group<E> {
         Ok(self.outcome())
     }
 
-    /// The errors that tasks have returned so far, in the order in which they came.
+    /// Returns the errors of tasks so far, in the order in which they occurred.
     pub fn errors(&self) -> Vec<Arc<E>> {
         let error = |failure: &Failure<Arc<E>>| match failure {
             Failure::Error(error) => Some(Arc::clone(error)),
-            Failure::Panic(..) | Failure::Told(_) => None,
+            Failure::Panic(..) | Failure::Reported(_) => None,
         };
         self.core().with_failures(|failures| failures.iter().filter_map(error).collect())
     }
 
     #[track_caller]
     fn outcome(&self) -> Outcome<E> {
+        // An error is shared by all waits; a payload goes to the first wait, and later ones learn that it was
+        // reported.
         let first = self.core().with_failures(|failures| match failures.first_mut() {
             None => None,
             Some(Failure::Error(error)) => Some(Failure::Error(Arc::clone(error))),
-            Some(panic) => Some(panic.tell()),
+            Some(panic) => Some(panic.report()),
         });
         match first {
             Some(Failure::Error(error)) => Err(Error::Failed(error)),
             Some(Failure::Panic(payload, _)) => panics::resume(payload),
-            Some(Failure::Told(Some(name))) => {
+            Some(Failure::Reported(Some(name))) => {
                 panic!("the task {name:?} of the group panicked, and an earlier wait was told of it")
             }
-            Some(Failure::Told(None)) => {
+            Some(Failure::Reported(None)) => {
                 panic!("a task of the group panicked, and an earlier wait was told of it")
             }
             None if self.core().set.skipped() => Err(Error::Cancelled),
@@ -295,19 +303,20 @@ impl<E: Send + Sync + 'static> Group<E> {
 }
 
 impl<E> Drop for Group<E> {
-    /// Cancels the group and waits for its tasks; a task of its own does not wait for itself. A panic that no
-    /// wait was told of resumes here, unless another is passing by.
+    /// Cancels the group and waits for its tasks; a task of the group does not wait for itself. A panic that
+    /// no wait has reported resumes here, unless the thread is panicking already.
     fn drop(&mut self) {
         let core = self.core();
+        // A callback's panic must not skip the wait.
         let cancelled = panics::catch(|| core.token.cancel());
         if !core.set.is_inside() {
             core.set.finish();
         }
         let unread = core.with_failures(|failures| match failures.first_mut() {
-            Some(panic @ Failure::Panic(..)) => Some(panic.tell()),
+            Some(panic @ Failure::Panic(..)) => Some(panic.report()),
             _ => None,
         });
-        // A task's panic before one of a callback.
+        // A task's panic takes precedence over one of a callback.
         let mut panicked = FirstPanic::new();
         if let Some(Failure::Panic(payload, _)) = unread {
             panicked.keep(payload);

@@ -1,8 +1,8 @@
-//! What tasks and bodies may return: nothing, or a result.
+//! What tasks and bodies may return: `()` or a `Result`.
 //!
-//! A task and a body have a trait each, because they say different things of the error. A task that returns
-//! `()` is at home in every scope; a body that returns `()` says that nothing in its scope can fail, so that
-//! the compiler need not be told what the error would be.
+//! Tasks and bodies have a trait each, because `()` says different things about the error type. A task that
+//! returns `()` fits every scope. A body that returns `()` says that nothing in its scope can fail, so that
+//! the compiler need not be told the error type.
 
 use std::convert::Infallible;
 

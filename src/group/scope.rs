@@ -1,11 +1,11 @@
-//! Where a scope's tasks are spawned.
+//! Spawning tasks that borrow.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::core::Core;
-use super::handle::{Handle, Maker};
+use super::handle::{Completer, Handle};
 use super::state::Task;
 use super::task_set::Spawn;
 use super::task_set::TaskSet;
@@ -15,16 +15,16 @@ use crate::error::{Partial, Rejected, TryError, WouldDeadlock};
 use crate::sync::Arc;
 use crate::until::Until;
 
-/// Where tasks are spawned that borrow from the stack; [`scope`](super::scope()) lends it to its body.
+/// Spawns tasks that borrow from the stack; [`scope`](super::scope()) passes it to its body.
 ///
-/// A task gets the scope's token. It may spawn others by the scope that its closure borrows.
+/// Each task gets the scope's token. A task may spawn further tasks on the scope, which it can borrow.
 ///
-/// `E` is the error of its tasks. That it outlives `'env` is no restriction, since the scope returns it; it
-/// is said so that the compiler knows it of an `E` like `Box<dyn Error + Send + Sync>`, and does not ask
-/// borrows for `'static`.
+/// `E` is the error type of the tasks. The bound `E: 'env` is no restriction, since the scope returns the
+/// error; it is stated so that the compiler knows it of an `E` like `Box<dyn Error + Send + Sync>` and does
+/// not require `'static` borrows.
 ///
 /// # Examples
-/// A walk over a tree, each branch of which is a task that may spawn more:
+/// A walk over a tree, in which each branch is a task that may spawn more:
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// use selvedge::{CancelToken, group::{self, Scope}};
@@ -45,44 +45,55 @@ use crate::until::Until;
 /// ```
 ///
 /// # Blocking
-/// Spawning never blocks. [`wait`](Scope::wait) and [`wait_until`](Scope::wait_until) block until the tasks
-/// that are there have ended, a [`Handle`]'s join until one has.
+/// Spawning never blocks. [`wait`](Scope::wait) and [`wait_until`](Scope::wait_until) block until all present
+/// tasks have ended; the last one wakes them. [`Handle::join`] blocks until one task has ended.
 ///
 /// # Cancellation
 /// After a failure, a [`cancel`](Scope::cancel), or a cancel of the caller's token, tasks that have not
-/// started never do: their closures are dropped by the threads that would have run them. Those that run are
-/// told by the token.
+/// started never start: the threads that would have run them drop their closures. Running tasks see the
+/// token. A wait whose limit passes after the last task has ended is a success.
 ///
 /// # Panics
-/// A task's panic stops the rest and resumes where [`scope`](super::scope()) was called, when all have ended.
+/// A task's panic stops the rest and resumes in [`scope`](super::scope()) when all have ended.
 ///
 /// # Fairness
-/// Tasks start in the order in which they were spawned, but for one that is joined before, which its joiner
-/// may run.
+/// Tasks start in the order in which they were spawned, except that a joiner may run its task earlier.
+///
+/// # Ordering
+/// What a thread did before `spawn` is visible to the task. What a task did is visible after a wait or a join
+/// that it ended.
+///
+/// # Proof
+/// Models in `loom-tests/tests/group.rs` and `group_limit.rs`, among them `a_nested_spawn_is_waited_for`,
+/// `a_limit_of_one_runs_one_at_a_time`, `a_closer_that_races_the_stop_is_called` and
+/// `no_closer_runs_after_the_scope_has_returned`. The lifetime erasure is argued in `src/group/erase.rs`,
+/// with an edit for each argument that a model or a test notices.
 ///
 /// # Cost
-/// One allocation a task, and one more for each that has a handle; bench `group`.
+/// One allocation a task, and one more for a task with a handle. Bench `ratios`, 1,000 tasks of 20 µs: 0.96
+/// of `rayon::scope` in place; 1,000 empty tasks, 4 at a time: 380 times faster than threads and a semaphore
+/// of std.
 ///
 /// # Instead
-/// A [`Group`](super::Group) where tasks outlive the call that spawns them.
+/// Use a [`Group`](super::Group) for tasks that outlive the call that spawns them.
 pub struct Scope<'scope, 'env: 'scope, E: 'env> {
     pub(super) core: Core<E>,
-    /// Invariant, as in `std::thread::Scope`: a longer borrow must not pass for a shorter one.
+    /// Invariant, as in `std::thread::Scope`: a longer borrow must not coerce to a shorter one.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
 impl<'env, E: 'env> Scope<'_, 'env, E> {
-    pub(super) fn new(spawn: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
-        Scope { core: Core::new(spawn, token), scope: PhantomData, env: PhantomData }
+    pub(super) fn new(executor: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
+        Scope { core: Core::new(executor, token), scope: PhantomData, env: PhantomData }
     }
 }
 
 impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     /// Spawns a task, which returns `()` or a `Result`. Never blocks.
     ///
-    /// It is not started if the scope is cancelled first. If the operating system refuses a thread, the
-    /// task runs when another ends, or on the thread that waits for the scope.
+    /// The task does not start if the scope is cancelled first. If the operating system refuses a thread, the
+    /// task runs when another task ends, or on the thread that waits for the scope.
     pub fn spawn<F, R>(&'scope self, f: F)
     where
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
@@ -91,8 +102,8 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         self.push(None, f);
     }
 
-    /// Like [`spawn`](Scope::spawn); the name is what [`wait_until`](Scope::wait_until) tells of a task that
-    /// runs.
+    /// Like [`spawn`](Scope::spawn), with a name, which [`wait_until`](Scope::wait_until) reports while the
+    /// task runs.
     pub fn spawn_named<F, R>(&'scope self, name: &str, f: F)
     where
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
@@ -101,7 +112,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         self.push(Some(Arc::from(name)), f);
     }
 
-    /// Spawns a task if fewer than the [limit](Scope::limit)'s number are there, running or waiting.
+    /// Spawns a task if fewer tasks than the [limit](Scope::limit) are queued or running.
     ///
     /// # Errors
     /// [`TryError::WouldBlock`] with the closure if the limit is reached. Never without a limit.
@@ -110,7 +121,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E, Value = ()>,
     {
-        self.try_post(|| None, f)
+        self.try_push(|| None, f)
     }
 
     /// Like [`try_spawn`](Scope::try_spawn), with a name as in [`spawn_named`](Scope::spawn_named).
@@ -122,54 +133,57 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E, Value = ()>,
     {
-        self.try_post(|| Some(Arc::from(name)), f)
+        self.try_push(|| Some(Arc::from(name)), f)
     }
 
-    /// Spawns a task that has a result, which the [`Handle`] waits for. Its error or panic is the scope's.
+    /// Spawns a task with a result, which the [`Handle`] returns. The task's error or panic is the scope's.
     pub fn submit<F, R>(&'scope self, f: F) -> Handle<R::Value>
     where
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E>,
         R::Value: Send + 'scope,
     {
-        Maker::new().push(&self.core.set, None, |maker| {
+        Completer::new().push(&self.core.set, None, |completer| {
             erase::lifetime(Box::new(move || {
-                maker.begin();
-                self.core.run(None, |token| f(token).into_result(), move |result| maker.keep(result))
+                completer.begin();
+                self.core.run(None, |token| f(token).into_result(), move |result| completer.keep(result))
             }))
         })
     }
 
-    /// From here on starts a task only while fewer than `limit` run. Those that run go on, those that are
-    /// spawned wait.
+    /// Limits the number of tasks that run at once to `limit`, from here on. Running tasks continue; spawned
+    /// ones are queued.
     ///
-    /// A limit alone could hang: ten tasks wait for a cancel, or an item, that the eleventh would bring. So
-    /// if all that run sleep in calls of this crate, one more is started, until one of them is awake. Tasks
-    /// that wait in other calls (a lock of std's, a socket, a loop) count as awake, and so do those whose
-    /// sleep ends by itself within three seconds, unless nothing has started or ended for as long. A task
-    /// that waits for a scope of its own is awake while that scope's tasks are. To bound how many tasks
-    /// *hold* something, asleep or not, let them hold a permit of a [`Semaphore`](crate::Semaphore).
+    /// A plain limit could deadlock: ten tasks wait for a cancel, or an item, that the eleventh would
+    /// provide. So if all running tasks are blocked in calls of this crate, one more is started, until one of
+    /// them is runnable. A task that is blocked in any other call (a lock of std, a socket, a loop) counts as
+    /// runnable, and so does one whose wait ends by itself within three seconds, unless no task has started
+    /// or ended for as long. A task that waits for a scope of its own is runnable while that scope's tasks
+    /// are. To limit how many tasks *hold* a resource, blocked or not, let them hold a permit of a
+    /// [`Semaphore`](crate::Semaphore).
     ///
     /// # Panics
-    /// If `limit` is 0: no task could ever start.
+    /// If `limit` is 0, since no task could ever start.
     #[track_caller]
     pub fn limit(&self, limit: usize) {
         assert!(limit > 0, "a limit of 0 tasks would never start one; the least is 1");
         TaskSet::limit(&self.core.set, limit);
     }
 
-    /// From here on an error stops nobody: the other tasks go on, and those that wait start. The first error
-    /// is returned all the same; [`take_errors`](Scope::take_errors) has all. A panic stops the rest as ever.
+    /// From here on an error does not stop the other tasks: running ones continue and queued ones start. The
+    /// first error is still returned; [`take_errors`](Scope::take_errors) returns all of them. A panic still
+    /// stops the rest.
     pub fn keep_going(&self) {
         self.core.keep_going();
     }
 
-    /// Calls `f` when the scope stops: by a failure, by [`cancel`](Scope::cancel), or because the caller's
-    /// token was cancelled. For what tasks wait on without the token: close a queue, wake a condvar.
+    /// Calls `f` when the scope stops: after a failure, a [`cancel`](Scope::cancel), or a cancel of the
+    /// caller's token. This is for tasks that wait without the token: close a queue, notify a condvar.
     ///
-    /// It is called once, before anybody is joined and outside all locks, on the thread that stops the scope;
-    /// at a deadline, on the crate's alarm thread; at once if the scope has stopped already; not at all if it
-    /// never stops. A panic in it is a task's; what it returns is dropped.
+    /// `f` is called once, outside all locks, before the scope waits for its tasks, on the thread that stops
+    /// the scope; at a deadline, on the crate's alarm thread. If the scope has stopped already, it is called
+    /// at once; if the scope never stops, it is not called. A panic in it counts as a task's. Its return
+    /// value is dropped.
     ///
     /// ```
     /// use selvedge::{BoundedQueue, CancelToken, group};
@@ -190,31 +204,31 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     where
         F: FnOnce() -> R + Send + 'scope,
     {
-        self.core.on_stop(erase::lifetime(Box::new(move || self.core.closer(f))));
+        self.core.on_stop(erase::lifetime(Box::new(move || self.core.run_stop_hook(f))));
     }
 
-    /// The token that the first error, a panic, or the caller's token cancels.
+    /// Returns the token, which the first error, a panic, or the caller's token cancels.
     pub fn token(&self) -> &CancelToken {
         &self.core.token
     }
 
-    /// Stops the rest, without an error.
+    /// Stops the scope's tasks without an error.
     pub fn cancel(&self) {
         self.core.token.cancel();
     }
 
-    /// Waits until the tasks that are there have ended, and runs those that nobody has started. For a body
-    /// that goes on with what the tasks have done; the scope waits in the end anyway.
+    /// Waits until all present tasks have ended, and runs those that have not started. This is for a body
+    /// that continues with what the tasks have done; the scope waits in the end anyway.
     ///
     /// # Errors
-    /// [`WouldDeadlock`] if a task of the scope calls it, or one waits, itself or through others, for this
-    /// thread. A body that nothing waits for never sees it, and may pass it on by `?`.
+    /// [`WouldDeadlock`] if a task of the scope calls it, or if a task waits, directly or through others, for
+    /// the calling thread. A body that no task waits for never gets it, and may propagate it with `?`.
     #[track_caller]
     pub fn wait(&self) -> Result<(), WouldDeadlock> {
         self.core.set.wait()
     }
 
-    /// Like [`wait`](Scope::wait), and waits at most until `limit`. It runs no task, as that might outlast
+    /// Like [`wait`](Scope::wait), waiting until `limit` at most. It runs no task, since a task might outlast
     /// the limit.
     ///
     /// ```
@@ -237,17 +251,16 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     /// ```
     ///
     /// # Errors
-    /// With who has not ended: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
-    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled) if the limit's token was, or
+    /// With the unfinished tasks: [`WaitError::TimedOut`](crate::error::WaitError::TimedOut),
+    /// [`WaitError::Cancelled`](crate::error::WaitError::Cancelled) if the limit's token was cancelled, or
     /// [`WaitError::WouldDeadlock`](crate::error::WaitError::WouldDeadlock) as for [`wait`](Scope::wait).
     #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), Partial<Unfinished>> {
         self.core.set.wait_until(limit.into())
     }
 
-    /// Takes the errors that have come so far, in the order in which they came. Who takes them answers for
-    /// them: the scope does not return them any more. After [`wait`](Scope::wait), they are those of all
-    /// tasks.
+    /// Takes the errors so far, in the order in which they occurred. The caller is responsible for them: the
+    /// scope no longer returns them. After [`wait`](Scope::wait), these are the errors of all tasks.
     ///
     /// ```
     /// use selvedge::{CancelToken, group};
@@ -273,10 +286,11 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         R: TaskResult<E, Value = ()>,
     {
         let task = self.task(name.clone(), f);
+        // Whether a thread was started does not matter here: the owner runs what no helper has taken.
         let _ = TaskSet::push(&self.core.set, name, task);
     }
 
-    fn try_post<F, R>(
+    fn try_push<F, R>(
         &'scope self,
         name: impl FnOnce() -> Option<Arc<str>>,
         f: F,
@@ -285,16 +299,17 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E, Value = ()>,
     {
+        // Reserved before the name and the task are built, so that a refused closure comes back unchanged.
         if !self.core.set.reserve() {
             return Err(Rejected::new(f, TryError::WouldBlock));
         }
         let name = name();
         let task = self.task(name.clone(), f);
-        TaskSet::post_reserved(&self.core.set, name, task);
+        TaskSet::push_reserved(&self.core.set, name, task);
         Ok(())
     }
 
-    /// The closure with what catches its end around it, and without its lifetime.
+    /// Wraps a closure to catch how it ends, and erases its lifetime.
     fn task<F, R>(&'scope self, name: Option<Arc<str>>, f: F) -> Task
     where
         F: FnOnce(&CancelToken) -> R + Send + 'scope,

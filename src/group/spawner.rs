@@ -6,16 +6,20 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::TaskResult;
 use super::core::Core;
-use super::handle::{self, Handle, Maker};
+use super::handle::{self, Completer, Handle};
 use super::state::Task;
 use super::task_set::TaskSet;
 use crate::cancel::CancelToken;
 use crate::error::{Closed, Rejected, TryError};
 use crate::sync::{Arc, weak};
 
-/// Spawns tasks into a [`Group`](super::Group), and can be cloned, sent, and kept by the group's own tasks.
+/// Spawns tasks into a [`Group`](super::Group); it can be cloned, sent to other threads, and kept by the
+/// group's own tasks.
 ///
-/// It does not keep the group open: once the group is cancelled or dropped, it gives closures back.
+/// It does not keep the group open: once the group is cancelled or dropped, spawns return their closures.
+///
+/// # Examples
+/// A task that spawns tasks:
 ///
 /// ```
 /// use selvedge::{CancelToken, group::Group};
@@ -33,22 +37,29 @@ use crate::sync::{Arc, weak};
 /// ```
 ///
 /// # Blocking
-/// Never: each call spawns, or gives the closure back.
+/// Never blocks: each call spawns the task or returns the closure.
 ///
 /// # Cancellation
-/// A task that was accepted while the group is being cancelled may not start; then the group's wait fails
-/// with [`Error::Cancelled`](super::Error::Cancelled). A task that a running task of the group spawns is
-/// waited for by every wait that waits for that task.
+/// A task that was accepted during the cancel of the group may not start; then the group's wait fails with
+/// [`Error::Cancelled`](super::Error::Cancelled). A wait that waits for a task also waits for the tasks that
+/// it spawns.
 ///
 /// # Panics
-/// A task's panic is the [`Group`](super::Group)'s. The drop of the last spawner runs no code but the drops
-/// of errors that nobody has taken.
+/// A task's panic belongs to the [`Group`](super::Group). Dropping the last spawner drops the errors that
+/// were not taken, and runs no other code.
+///
+/// # Ordering
+/// As for the [`Group`](super::Group): what a thread did before a spawn is visible to the task.
+///
+/// # Proof
+/// Models in `loom-tests/tests/group_limit.rs`: `a_wait_misses_no_spawn_that_races_it`,
+/// `a_spawn_that_races_the_cancel_runs_or_comes_back_or_is_told`.
 ///
 /// # Cost
-/// A clone is one more reference. Each spawn costs what the group's own does; bench `group`.
+/// A clone increments a reference count. A spawn costs as much as one on the group; bench `ratios`.
 ///
 /// # Instead
-/// The [`Scope`](super::Scope) that a task borrows, if it can borrow.
+/// Use the [`Scope`](super::Scope), which tasks can borrow, if they need not outlive the call.
 pub struct Spawner<E = Infallible> {
     pub(super) core: weak::Arc<Core<Arc<E>>>,
 }
@@ -66,7 +77,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         self.push(|| None, f)
     }
 
-    /// Like [`spawn`](Spawner::spawn); the name is what a wait that ends early tells of a task that runs.
+    /// Like [`spawn`](Spawner::spawn), with a name, which a wait that ends early reports while the task runs.
     ///
     /// # Errors
     /// As [`spawn`](Spawner::spawn).
@@ -78,7 +89,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         self.push(|| Some(Arc::from(name)), f)
     }
 
-    /// Spawns a task if fewer than the [limit](super::Group::limit)'s number are there, running or waiting.
+    /// Spawns a task if fewer tasks than the [limit](super::Group::limit) are queued or running.
     ///
     /// # Errors
     /// With the closure: [`TryError::WouldBlock`] if the limit is reached, [`TryError::Closed`].
@@ -87,7 +98,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         F: FnOnce(&CancelToken) -> R + Send + 'static,
         R: TaskResult<E, Value = ()>,
     {
-        self.try_post(|| None, f)
+        self.try_push(|| None, f)
     }
 
     /// Like [`try_spawn`](Spawner::try_spawn), with a name as in [`spawn_named`](Spawner::spawn_named).
@@ -99,10 +110,10 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         F: FnOnce(&CancelToken) -> R + Send + 'static,
         R: TaskResult<E, Value = ()>,
     {
-        self.try_post(|| Some(Arc::from(name)), f)
+        self.try_push(|| Some(Arc::from(name)), f)
     }
 
-    /// Spawns a task that has a result, which the [`Handle`] waits for. Its error or panic is the group's.
+    /// Spawns a task with a result, which the [`Handle`] returns. The task's error or panic is the group's.
     ///
     /// # Errors
     /// As [`spawn`](Spawner::spawn).
@@ -112,20 +123,22 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         R: TaskResult<E>,
         R::Value: Send + 'static,
     {
+        // Checked without a lock: a task that is pushed despite a concurrent cancel is dropped unstarted, and
+        // the wait reports it.
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, Closed));
         }
         let core = weak::Arc::clone(&self.core);
-        Ok(Maker::new().push(&self.core.set, Some(handle::drop_later), |maker| {
+        Ok(Completer::new().push(&self.core.set, Some(handle::drop_later), |completer| {
             Box::new(move || {
-                maker.begin();
+                completer.begin();
                 let run = |token: &CancelToken| f(token).into_result().map_err(Arc::new);
-                core.run(None, run, move |result| maker.keep(result))
+                core.run(None, run, move |result| completer.keep(result))
             })
         }))
     }
 
-    /// The group's token.
+    /// Returns the group's token.
     pub fn token(&self) -> &CancelToken {
         &self.core.token
     }
@@ -143,7 +156,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         Ok(())
     }
 
-    fn try_post<F, R>(
+    fn try_push<F, R>(
         &self,
         name: impl FnOnce() -> Option<Arc<str>>,
         f: F,
@@ -159,7 +172,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
             return Err(Rejected::new(f, TryError::WouldBlock));
         }
         let name = name();
-        TaskSet::post_reserved(&self.core.set, name.clone(), self.task(name, f));
+        TaskSet::push_reserved(&self.core.set, name.clone(), self.task(name, f));
         Ok(())
     }
 

@@ -1,16 +1,16 @@
-//! What is under the task set's lock: tasks that are posted, tasks that run, and the rule of the limit.
+//! The state under the task set's lock: queued tasks, running tasks, and the rule of the limit.
 //!
 //! # The limit
-//! It bounds the tasks that are taken down. That alone would hang: ten of a hundred tasks wait for the cancel
-//! that the eleventh brings, and a limit of ten never starts the eleventh. What a thread waits for cannot be
-//! known, but whether it sleeps can, because all sleeping goes through one place. So *if none of the tasks
-//! that run is awake, one more is started*, and that is repeated until one is awake. Where anybody works, the
-//! limit holds.
+//! The limit bounds the running tasks. That alone could deadlock: ten of a hundred tasks wait for the cancel
+//! that the eleventh would cause, and a limit of ten never starts the eleventh. What a thread waits for is
+//! unknown in general, but whether it is blocked is known, because all blocking goes through one module. So
+//! *if none of the running tasks is awake, one more is started*, repeatedly, until one is awake. While any
+//! task is awake, the limit holds.
 //!
-//! A sleep that ends by itself soon is work too: a task that holds off for a moment before it tries again, or
-//! waits for its turn at a rate limiter, is at it. Else every such moment would start another task. Unless
-//! nothing has begun or ended for as long: a task that looks every tenth of a second whether it is cancelled
-//! naps for ever.
+//! A wait that ends by itself soon counts as work, as in a task that backs off before it tries again or waits
+//! for a rate limiter. Otherwise every such wait would start another task. The exception is a group in which
+//! nothing has started or ended for as long: a task that polls for its cancellation every tenth of a second
+//! sleeps briefly forever.
 
 use std::time::{Duration, Instant};
 
@@ -21,52 +21,51 @@ use crate::sync::{Arc, time};
 use crate::wait::context::this_thread;
 use crate::wait::{WaitList, Wake};
 
-/// A task: says whether it ran, or was not started because its group had been cancelled.
+/// A task; returns false if it was not started because its group had been cancelled.
 pub(super) type Task = Box<dyn FnOnce() -> bool + Send + 'static>;
 
-/// A sleep that ends sooner is work. Longer than people hold off or wait for a rate limiter, shorter than
-/// they wait for a program that hangs.
-const NAP: Duration = Duration::from_secs(3);
+/// A wait that ends sooner counts as work. Longer than usual back-offs and waits for a rate limiter, shorter
+/// than a user's patience with a program that hangs.
+const SHORT_SLEEP: Duration = Duration::from_secs(3);
 
 pub(super) struct State {
     queued: Waiting,
-    /// Taken down, and not dropped yet.
+    /// Taken from the queue and not dropped yet.
     running: Running,
-    /// Threads that run tasks, or help those who do, and do not sleep.
+    /// Threads that run tasks, or help those that do, and are not blocked.
     awake: usize,
-    /// When a nap began with nothing begun or ended since.
+    /// The start of a short sleep, with no task started or ended since.
     quiet_since: Option<Instant>,
-    /// Places that `try_spawn` keeps between its look and its post.
+    /// Capacity that `try_spawn` reserves between its check and its push.
     reserved: usize,
     pub(super) limit: usize,
     pub(super) helper: Option<Helper>,
-    /// Cancelled when a helper turns out not to be had.
+    /// Tokens to cancel when a helper is refused.
     pub(super) refusals: Vec<CancelToken>,
-    /// Some task was not started.
+    /// A task was not started.
     pub(super) skipped: bool,
-    /// The number of the next task.
+    /// The number of tasks spawned; the number of the next one.
     spawned: usize,
-    /// What is called when the group stops.
-    pub(super) closers: Vec<Task>,
-    /// The group has stopped: a closer that comes now is called at once.
+    /// To be called when the group stops.
+    pub(super) stop_hooks: Vec<Task>,
+    /// The group has stopped: a hook that is added now is called at once.
     pub(super) has_stopped: bool,
-    /// Threads that call closers now.
-    pub(super) closing: usize,
-    /// Those who wait for the tasks that others run.
+    /// Threads that call stop hooks now.
+    pub(super) running_hooks: usize,
+    /// Threads that wait for tasks that other threads run.
     pub(super) waiting: WaitList,
 }
 
-/// The helper that is on its way to a task set.
+/// A helper that was requested for a task set and has not arrived.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Helper {
-    /// The thread cache's, by the number of the call, which can be taken back.
+    /// From the thread cache, by the number of the call, which can be withdrawn.
     ThreadCache(u64),
-    /// The same, and it may finish its nap before it comes.
+    /// The same, and an idle helper need not be woken early for it.
     Patient(u64),
-    /// None is on its way, because the system has refused a thread: the call waits for one of the thread
-    /// cache to become free.
+    /// Refused by the operating system: the call is kept until a thread of the thread cache is free.
     Refused(u64),
-    /// Somebody else's.
+    /// Requested from the executor.
     Borrowed,
 }
 
@@ -77,11 +76,11 @@ pub(super) struct Queued {
 
 pub(super) struct RunningTask {
     pub(super) label: Label,
-    /// Where it runs.
+    /// The thread that runs it.
     thread: usize,
 }
 
-/// How a task is called: by its name, or by its number if it has none.
+/// A task's label: its name, or its number if it has none.
 #[derive(Clone)]
 pub(super) struct Label {
     pub(super) number: usize,
@@ -101,14 +100,14 @@ impl State {
             refusals: Vec::new(),
             skipped: false,
             spawned: 0,
-            closers: Vec::new(),
+            stop_hooks: Vec::new(),
             has_stopped: false,
-            closing: 0,
+            running_hooks: 0,
             waiting: WaitList::new(),
         }
     }
 
-    /// Posts a task; its number.
+    /// Queues a task; returns its number.
     pub(super) fn push(&mut self, name: Option<Arc<str>>, task: Task) -> usize {
         let number = self.spawned;
         self.spawned += 1;
@@ -116,32 +115,32 @@ impl State {
         number
     }
 
-    /// Takes back a task that was posted, if nobody has taken it.
+    /// Removes a task from the queue, if it is still there.
     pub(super) fn withdraw(&mut self, number: usize) -> Option<Task> {
         self.queued.remove(number).map(|queued| queued.task)
     }
 
-    /// Keeps a place for a task, if the limit has one.
+    /// Reserves capacity for a task, if the limit admits one.
     pub(super) fn reserve(&mut self) -> bool {
         let free = self.queued.len() + self.running.len() + self.reserved < self.limit;
         self.reserved += usize::from(free);
         free
     }
 
-    pub(super) fn give_back_place(&mut self) {
+    pub(super) fn unreserve(&mut self) {
         self.reserved -= 1;
     }
 
-    /// A task is posted that the limit allows to run.
+    /// True if a task is queued that the limit admits.
     pub(super) fn has_work(&self) -> bool {
         !self.queued.is_empty() && (self.running.len() < self.limit || self.awake == 0)
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.queued.is_empty() && self.running.is_empty() && self.closing == 0
+        self.queued.is_empty() && self.running.is_empty() && self.running_hooks == 0
     }
 
-    /// Takes a task down, with its number.
+    /// Takes the next task, with its number.
     pub(super) fn take(&mut self) -> Option<(usize, Task)> {
         if !self.has_work() {
             return None;
@@ -150,8 +149,8 @@ impl State {
         Some(self.start(queued))
     }
 
-    /// Takes down the task of that number, if nobody has and the limit allows it to run.
-    pub(super) fn take_this(&mut self, number: usize) -> Option<(usize, Task)> {
+    /// Takes the task of that number, if it is queued and the limit admits it.
+    pub(super) fn take_number(&mut self, number: usize) -> Option<(usize, Task)> {
         if !self.has_work() {
             return None;
         }
@@ -159,18 +158,18 @@ impl State {
         Some(self.start(queued))
     }
 
-    /// The task of that number is posted, and the limit allows it to run.
+    /// True if the task of that number is queued and the limit admits it.
     pub(super) fn admits(&self, number: usize) -> bool {
         self.has_work() && self.queued.has(number)
     }
 
-    /// The first task is posted, and nothing else has been: the thread that posted it may be about to wait
-    /// for it.
+    /// True if the first task is queued and nothing else has been: the thread that spawned it may be about to
+    /// wait for it.
     pub(super) fn is_first(&self) -> bool {
         self.spawned == 1 && self.queued.len() == 1
     }
 
-    /// The task of that number is posted.
+    /// True if the task of that number is queued.
     pub(super) fn has(&self, number: usize) -> bool {
         self.queued.has(number)
     }
@@ -183,8 +182,8 @@ impl State {
         (number, task)
     }
 
-    /// A task has ended and is gone. Wakes those who wait if it was the last. (If others are posted, whoever
-    /// ran this one takes the next, so nobody need be called.)
+    /// A task has ended and is dropped. Returns the waiters to wake if it was the last. (If others are
+    /// queued, the thread that ran this one takes the next, so no helper is needed.)
     pub(super) fn end(&mut self, number: usize, ran: bool) -> Vec<Wake> {
         self.running.remove(number);
         self.awake -= 1;
@@ -194,6 +193,7 @@ impl State {
     }
 
     pub(super) fn wake_if_finished(&mut self) -> Vec<Wake> {
+        // All waiters: each of them waits for the same end.
         if self.is_finished() { self.waiting.take_all() } else { Vec::new() }
     }
 
@@ -201,28 +201,28 @@ impl State {
         self.limit < usize::MAX
     }
 
-    /// A thread that works for this group goes to sleep; false if that counts as work.
-    pub(super) fn falls_asleep(&mut self, deadline: Option<Instant>) -> bool {
-        if deadline.is_some_and(|at| self.is_nap(at)) {
+    /// A thread that works for this group blocks; false if that counts as work.
+    pub(super) fn block(&mut self, deadline: Option<Instant>) -> bool {
+        if deadline.is_some_and(|at| self.is_short_sleep(at)) {
             return false;
         }
         self.awake -= 1;
         true
     }
 
-    /// A thread that works for this group goes on after a sleep, or begins to.
-    pub(super) fn wakes_up(&mut self) {
+    /// A thread that works for this group continues after it was blocked, or starts.
+    pub(super) fn resume(&mut self) {
         self.awake += 1;
     }
 
-    fn is_nap(&mut self, until: Instant) -> bool {
-        // Where the limit holds nobody up there is nothing to decide, and no clock is read.
+    fn is_short_sleep(&mut self, until: Instant) -> bool {
+        // Without a limit there is nothing to decide, so the clock is not read.
         if !self.is_limited() {
             return false;
         }
         let now = time::now();
         let quiet_since = *self.quiet_since.get_or_insert(now);
-        until < now + NAP && now < quiet_since + NAP
+        until < now + SHORT_SLEEP && now < quiet_since + SHORT_SLEEP
     }
 
     /// The threads that run tasks.
@@ -230,7 +230,7 @@ impl State {
         self.running.iter().map(|running| running.thread)
     }
 
-    /// Tasks posted and running.
+    /// The numbers of queued and running tasks.
     pub(super) fn figures(&self) -> (usize, usize) {
         (self.queued.len(), self.running.len())
     }

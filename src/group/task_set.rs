@@ -1,30 +1,30 @@
-//! What a group still has to do, and who does it.
+//! The queue of a group's tasks, and the threads that run them.
 //!
-//! Tasks are posted on the task set. Helpers take them down, and so does whoever waits for the group. Where
-//! helpers come from is said by [`Spawn`], or they are the [`crew`]'s. One mutex orders everything here;
-//! what it guards is in [`state`](super::state).
+//! Tasks are pushed onto the task set. Helpers take them, and so does the thread that waits for the group.
+//! Helpers come from an executor (see [`Spawn`]) or from the [thread cache](crate::wait::cache). One mutex
+//! orders everything here; what it protects is in [`state`](super::state).
 //!
-//! # Who is called
-//! At most one helper is *on its way* at a time. It is called when a task is posted, and when it arrives and
-//! takes a task while others are left, it calls the next before it begins. So a thousand small tasks do not
-//! cost a thousand wake-ups: whoever is awake takes the next one. Who takes the last one takes back the call
-//! of a helper that has not come by then. And still every task gets a thread even if all of them block,
-//! because of
+//! # When a helper is requested
+//! At most one requested helper is *outstanding* at a time. It is requested when a task is pushed. When it
+//! arrives and takes a task while others are queued, it requests the next before it runs its own. So a
+//! thousand small tasks do not cost a thousand wake-ups: a thread that is awake takes the next task. The
+//! thread that takes the last task withdraws an outstanding request. And still every task gets a thread, even
+//! if all of them block, because of the
 //!
 //! # Invariant
-//! With the lock free: if a task is posted that the limit allows to run, then a helper is on its way, or
-//! somebody who waits is taking tasks, or no thread is to be had. It is made by `settle`, before each
-//! unlocking that could break it: a post, a raised limit, a task that is taken, and one that falls asleep.
+//! With the lock free: if a task is queued that the limit admits, then a helper is outstanding, or a waiting
+//! thread takes tasks, or no thread is available. `settle` establishes it, before each unlocking that could
+//! break it: after a push, after a raised limit, when a task is taken, and when one blocks.
 //!
-//! # No thread to be had
-//! Then whoever ends a task takes the next, and who waits for the group takes them all; a
-//! [handle](super::Handle)'s joiner takes the one that it waits for, which it does with a thread to be had,
-//! too; those who wait elsewhere for what a task does are told by a token ([`TaskSet::tell_of_refusal`]). The
-//! call stays with the thread cache, whose next free helper comes for it, and the next post asks for a thread
-//! again.
+//! # If no thread is available
+//! The thread that ends a task takes the next one, and a thread that waits for the group takes them all. The
+//! joiner of a [handle](super::Handle) runs the task that it waits for, whether or not a thread is available.
+//! Threads that wait elsewhere for what a task does are told through a token ([`TaskSet::tell_of_refusal`]).
+//! The request stays with the thread cache, whose next free helper takes it, and the next push requests a
+//! thread again.
 //!
 //! # Lock order
-//! The task set's, then the thread cache's.
+//! The task set's lock, then the thread cache's.
 
 mod helpers;
 mod owner;
@@ -38,102 +38,104 @@ use crate::cancel::CancelToken;
 use crate::sync::{Arc, Mutex};
 use crate::wait::context::Inherited;
 
-/// What a helper does, once: takes tasks from the task set that called it, until there are none for it.
+/// What a helper runs, once: it takes tasks from the task set that requested it, until none is left for it.
 ///
-/// Whoever is handed one runs it or drops it; dropped, it counts as a thread that was not to be had.
+/// The receiver runs it or drops it; a drop counts as a refusal.
 pub(crate) type HelperFn = Box<dyn FnOnce() + Send>;
 
-/// Where a task set gets its helpers from.
+/// A source of helpers for task sets.
 pub(crate) trait Spawn: Send + Sync {
-    /// Lets some thread run `help` soon, without waiting for it; false if there is none to be had.
+    /// Runs `help` on some thread soon, without waiting for it; false if no thread is available.
     ///
-    /// A task set whose helper does not come is not stuck: its owner takes the tasks when its body is done.
-    /// But until then, tasks that the body waits for do not run.
-    fn call(self: Arc<Self>, help: HelperFn) -> bool;
+    /// A task set whose helper never arrives still ends: its owner takes the tasks when its body is done.
+    /// Until then, tasks that the body waits for do not run.
+    fn spawn_helper(self: Arc<Self>, help: HelperFn) -> bool;
 }
 
-/// Sends nobody: only the thread that waits for a task set runs its tasks, so a task that has run was waited
-/// for.
+/// Provides no thread: only the thread that waits for a task set runs its tasks, so a task that has run was
+/// waited for.
 #[cfg(test)]
 pub(super) struct Nobody;
 
 #[cfg(test)]
 impl Spawn for Nobody {
-    fn call(self: Arc<Self>, _: HelperFn) -> bool {
+    fn spawn_helper(self: Arc<Self>, _: HelperFn) -> bool {
         false
     }
 }
 
 pub(super) struct TaskSet {
     state: Mutex<State>,
-    /// `None` for the thread cache, which always has a thread unless the operating system refuses.
-    spawn: Option<Arc<dyn Spawn>>,
-    /// Its maker's, who waits for whoever helps.
+    /// `None` for the thread cache, which has a thread unless the operating system refuses one.
+    executor: Option<Arc<dyn Spawn>>,
+    /// The context of the thread that created the set; that thread waits for its helpers.
     inherited: Inherited,
 }
 
 impl TaskSet {
-    pub(super) fn new(spawn: Option<Arc<dyn Spawn>>) -> Self {
-        TaskSet { spawn, inherited: Inherited::current(), state: Mutex::new(State::new()) }
+    pub(super) fn new(executor: Option<Arc<dyn Spawn>>) -> Self {
+        TaskSet { executor, inherited: Inherited::current(), state: Mutex::new(State::new()) }
     }
 
-    /// Posts a task.
+    /// Pushes a task.
     ///
     /// # Errors
-    /// If it needed another thread and none was to be had; it is posted all the same.
+    /// If no thread was available for it; the task is queued nevertheless.
     pub(super) fn push(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> io::Result<()> {
         let mut state = set.state.lock();
         state.push(name, task);
         TaskSet::settle_patiently(set, state)
     }
 
-    /// Like [`post`](TaskSet::post), for a task that is joined: its number.
-    pub(super) fn post_joined(set: &Arc<Self>, task: Task) -> usize {
+    /// Like [`push`](TaskSet::push), for a task that is joined; returns its number.
+    pub(super) fn push_joined(set: &Arc<Self>, task: Task) -> usize {
         let mut state = set.state.lock();
         let number = state.push(None, task);
         let _ = TaskSet::settle_patiently(set, state);
         number
     }
 
-    /// Posts a task without calling anybody; [`call`](TaskSet::call) must follow. Returns the task's number.
-    pub(super) fn put(&self, task: Task) -> usize {
+    /// Pushes a task without requesting a helper; [`notify`](TaskSet::notify) must follow. Returns the task's
+    /// number.
+    pub(super) fn push_only(&self, task: Task) -> usize {
         self.state.lock().push(None, task)
     }
 
-    /// Takes back a task that nobody has taken.
+    /// Removes a task from the queue, if it is still there.
     pub(super) fn withdraw(set: &Arc<Self>, number: usize) -> Option<Task> {
         let mut state = set.state.lock();
         let task = state.withdraw(number)?;
+        // It may have been the last: nothing is left for the waiters then.
         let wakes = state.wake_if_finished();
         let _ = TaskSet::settle(set, state);
         drop(wakes);
         Some(task)
     }
 
-    /// Calls a helper if one is needed.
+    /// Requests a helper if one is needed.
     ///
     /// # Errors
-    /// If none was to be had.
-    pub(super) fn call(set: &Arc<Self>) -> io::Result<()> {
+    /// If none was available.
+    pub(super) fn notify(set: &Arc<Self>) -> io::Result<()> {
         TaskSet::settle(set, set.state.lock())
     }
 
-    /// Cancels `token` when a helper was called from now on and is not to be had.
+    /// Cancels `token` when a helper that is requested from now on is refused.
     pub(super) fn tell_of_refusal(&self, token: CancelToken) {
         let mut state = self.state.lock();
-        // Of those who have left meanwhile nobody listens.
+        // Threads that have stopped waiting have cancelled their tokens.
         state.refusals.retain(|token| !token.is_cancelled());
         state.refusals.push(token);
     }
 
-    /// Keeps a place for a task, if the limit has one.
+    /// Reserves capacity for a task, if the limit admits one.
     pub(super) fn reserve(&self) -> bool {
         self.state.lock().reserve()
     }
 
-    pub(super) fn post_reserved(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) {
+    pub(super) fn push_reserved(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) {
         let mut state = set.state.lock();
-        state.give_back_place();
+        state.unreserve();
         state.push(name, task);
         let _ = TaskSet::settle(set, state);
     }
@@ -144,36 +146,41 @@ impl TaskSet {
         let _ = TaskSet::settle(set, state);
     }
 
-    /// Keeps `closer` until the group stops; calls it at once if it has. Says whether it is kept.
-    pub(super) fn keep_closer(&self, closer: Task) -> bool {
+    /// Stores `hook` until the group stops; calls it at once if the group has stopped. Returns whether it was
+    /// stored.
+    pub(super) fn add_stop_hook(&self, hook: Task) -> bool {
         let mut state = self.state.lock();
         if !state.has_stopped {
-            state.closers.push(closer);
+            state.stop_hooks.push(hook);
             return true;
         }
+        // Unlocked: the hook is the caller's code.
         drop(state);
-        TaskSet::run(closer);
+        TaskSet::run(hook);
         false
     }
 
-    /// The group stops: calls the closers.
+    /// Stops the group: calls the stop hooks.
     pub(super) fn stop(&self) {
         let mut state = self.state.lock();
         state.has_stopped = true;
-        let closers = mem::take(&mut state.closers);
-        state.closing += 1;
+        let stop_hooks = mem::take(&mut state.stop_hooks);
+        // Counted as present until the hooks have returned: they may borrow, so the scope must not end.
+        state.running_hooks += 1;
+        // Unlocked: hooks are the caller's code, and may spawn or wait.
         drop(state);
-        for closer in closers {
-            TaskSet::run(closer);
+        for hook in stop_hooks {
+            TaskSet::run(hook);
         }
         let mut state = self.state.lock();
-        state.closing -= 1;
+        state.running_hooks -= 1;
         let wakes = state.wake_if_finished();
+        // Woken after unlocking, since the waiters take this lock first.
         drop(state);
         drop(wakes);
     }
 
-    /// True if some task was not started.
+    /// True if a task was not started.
     pub(super) fn skipped(&self) -> bool {
         self.state.lock().skipped
     }

@@ -1,17 +1,17 @@
-//! The tasks of a group that wait, and those that run: the first of each without an allocation.
+//! The queued tasks of a group, and the running ones: the first of each is stored without an allocation.
 //!
-//! Most scopes that are opened in a loop have one task, and a queue and a list that allocate for it cost more
-//! than all else that the task set does.
+//! Most scopes that are opened in a loop have one task, and a queue and a list that allocate for it would
+//! cost more than the rest of the task set's work.
 
 use std::collections::VecDeque;
 
 use super::state::{Queued, RunningTask};
 use crate::burst;
 
-/// Tasks that nobody has taken, in the order of their numbers.
+/// Tasks that no thread has taken, in the order of their numbers.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// `None` only while there are no others.
+    /// `None` only while `others` is empty.
     first: Option<Queued>,
     others: VecDeque<Queued>,
 }
@@ -32,7 +32,7 @@ impl Waiting {
         }
     }
 
-    /// Takes the oldest.
+    /// Takes the oldest task.
     pub(super) fn pop(&mut self) -> Option<Queued> {
         let oldest = self.first.take()?;
         self.first = self.others.pop_front();
@@ -62,7 +62,7 @@ impl Waiting {
     }
 }
 
-/// Tasks that run, in no order.
+/// The running tasks, in no order.
 #[derive(Default)]
 pub(super) struct Running {
     first: Option<RunningTask>,
@@ -85,12 +85,12 @@ impl Running {
         }
     }
 
-    /// Takes out a task that runs.
+    /// Removes a running task.
     pub(super) fn remove(&mut self, number: usize) {
         if self.first.take_if(|task| task.label.number == number).is_some() {
             return;
         }
-        // As many as there are threads at most, and the youngest end first more often than not.
+        // No longer than the number of threads; the youngest task usually ends first.
         let at = self.others.iter().rposition(|task| task.label.number == number);
         self.others.swap_remove(at.expect("it was taken"));
     }

@@ -162,7 +162,7 @@ impl Awaited for Shared {
 }
 
 impl Spawn for Shared {
-    fn call(self: Arc<Self>, help: HelperFn) -> bool {
+    fn spawn_helper(self: Arc<Self>, help: HelperFn) -> bool {
         // Queued beyond the bound: the calling worker may be the one that would make room. A scope has at
         // most one helper queued, so the excess is bounded.
         match self.injector.push_beyond(RawJob::new(HelperJob(help))) {

@@ -1,5 +1,4 @@
-//! Helpers: when one is called for a task set, by whom it is sent, and what it is told when it comes or
-//! cannot.
+//! Helpers: when one is requested for a task set, and what happens when it arrives or is refused.
 
 use std::io;
 use std::mem;
@@ -15,34 +14,36 @@ use crate::wait::graph;
 use crate::wait::{Blocking, observed_by};
 
 impl TaskSet {
-    /// Like [`settle`](TaskSet::settle); calls a helper for a first task with patience. Most scopes of one
-    /// task end before it could come.
+    /// Like [`settle`](TaskSet::settle), but does not wake an idle helper for the first task: most scopes of
+    /// one task end before it would arrive.
     pub(super) fn settle_patiently(set: &Arc<Self>, state: MutexGuard<'_, State>) -> io::Result<()> {
-        match (state.is_first(), state.helper, &set.spawn) {
+        match (state.is_first(), state.helper, &set.executor) {
             (true, None, None) if state.has_work() => TaskSet::call_cache(set, state, Patience::Patient),
             _ => TaskSet::settle(set, state),
         }
     }
 
-    /// Unlocks. Calls a helper if there is something for it to do and none is on its way, and takes the call
-    /// back if one is and there is nothing left.
+    /// Unlocks. Requests a helper if there is work for one and none is outstanding; withdraws the request if
+    /// one is outstanding and no work is left.
     ///
     /// # Errors
-    /// If there was none to be had. Whoever ends a task takes the next; if nobody runs one, who waits for the
-    /// group does.
+    /// If no thread was available. The thread that ends a task takes the next one; if none is running, the
+    /// thread that waits for the group takes it.
     pub(super) fn settle(set: &Arc<Self>, mut state: MutexGuard<'_, State>) -> io::Result<()> {
-        match (state.has_work(), state.helper, &set.spawn) {
+        match (state.has_work(), state.helper, &set.executor) {
             (true, None, None) => TaskSet::call_cache(set, state, Patience::Impatient),
-            (true, None, Some(spawn)) => {
+            (true, None, Some(executor)) => {
                 state.helper = Some(Helper::Borrowed);
+                // Unlocked: the executor is another object with locks of its own.
                 drop(state);
-                let ticket = Ticket(Some(Arc::clone(set)));
-                // Dropped if no thread is to be had.
-                match Arc::clone(spawn).call(Box::new(move || ticket.arrive())) {
+                let ticket = HelperTicket(Some(Arc::clone(set)));
+                // Dropped by the executor if no thread is available.
+                match Arc::clone(executor).spawn_helper(Box::new(move || ticket.arrive())) {
                     true => Ok(()),
                     false => Err(io::ErrorKind::WouldBlock.into()),
                 }
             }
+            // A second task, or one that blocks: now the helper is needed at once.
             (true, Some(Helper::Patient(number)), _) => {
                 state.helper = Some(Helper::ThreadCache(number));
                 drop(state);
@@ -52,7 +53,7 @@ impl TaskSet {
             (true, Some(Helper::Refused(number)), _) => {
                 state.helper = Some(Helper::ThreadCache(number));
                 drop(state);
-                cache::call_again(number).inspect_err(|_| set.is_refused(number))
+                cache::call_again(number).inspect_err(|_| set.helper_refused(number))
             }
             (
                 false,
@@ -64,7 +65,8 @@ impl TaskSet {
                     state.helper = None;
                 }
                 drop(state);
-                // It holds a reference to the task set, which is not the last.
+                // The call holds a reference to the task set; it is not the last one, so this drop frees
+                // nothing.
                 drop(call);
                 Ok(())
             }
@@ -75,52 +77,54 @@ impl TaskSet {
     fn call_cache(set: &Arc<Self>, mut state: MutexGuard<'_, State>, patience: Patience) -> io::Result<()> {
         let called = cache::add(Call::Shared(Arc::clone(set) as Arc<dyn Caller>), patience);
         let number = called.number;
-        // Under this lock, so that whoever finds nothing left to do finds the call too.
+        // Set under this lock, so that a thread that finds no work left also finds the call to withdraw.
         state.helper = Some(match patience {
             Patience::Patient => Helper::Patient(number),
             Patience::Impatient => Helper::ThreadCache(number),
         });
+        // Unlocked before a thread is woken or started, which may take long.
         drop(state);
-        called.send().inspect_err(|_| set.is_refused(number))
+        called.send().inspect_err(|_| set.helper_refused(number))
     }
 
-    /// The thread cache's helper that was called is not to be had.
+    /// The thread cache could not provide the requested helper.
     #[cold]
-    fn is_refused(&self, call: u64) {
+    fn helper_refused(&self, call: u64) {
         let mut state = self.state.lock();
-        // The call may have been taken back, and another made.
+        // The call may have been withdrawn, and another made.
         if let Some(Helper::ThreadCache(number) | Helper::Patient(number)) = state.helper
             && number == call
         {
             state.helper = Some(Helper::Refused(number));
         }
-        TaskSet::tell_refusal(state);
+        TaskSet::report_refusal(state);
     }
 
-    /// Another's helper that was called is not to be had.
+    /// The executor could not provide the requested helper.
     #[cold]
-    pub(super) fn is_refused_a_lent_one(&self) {
+    pub(super) fn executor_refused(&self) {
         let mut state = self.state.lock();
         if state.helper == Some(Helper::Borrowed) {
             state.helper = None;
         }
-        TaskSet::tell_refusal(state);
+        TaskSet::report_refusal(state);
     }
 
-    /// Whoever waits takes the task instead.
-    fn tell_refusal(mut state: MutexGuard<'_, State>) {
+    /// Wakes all waiters, of which one takes the task instead.
+    fn report_refusal(mut state: MutexGuard<'_, State>) {
         let (wakes, tokens) = (state.waiting.take_all(), mem::take(&mut state.refusals));
+        // Unlocked: cancelling the tokens runs callbacks.
         drop(state);
         drop(wakes);
         tokens.iter().for_each(CancelToken::cancel);
     }
 
-    /// What a helper does, on the thread that has come.
+    /// What a helper runs, in the context of the set's owner.
     fn arrive(set: &Arc<Self>) {
         set.inherited.run(|| TaskSet::as_worker(set, || TaskSet::help(set)));
     }
 
-    /// Does `f` as one who runs this task set's tasks: inside the group, and its sleeps are counted.
+    /// Runs `f` as a thread of this task set: inside the group, and observed when it blocks.
     pub(super) fn as_worker(set: &Arc<Self>, f: impl FnOnce()) {
         let _inside = context::enter(set.key());
         let _owing = graph::owe();
@@ -128,12 +132,12 @@ impl TaskSet {
         f();
     }
 
-    /// The group's name among those that a thread can be inside.
+    /// Identifies the group among those that a thread can be inside.
     fn key(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
-    /// True on threads that run the group's tasks, and on those that they wait for.
+    /// True on threads that run the group's tasks, and on threads that work on their behalf.
     pub(in crate::group) fn is_inside(&self) -> bool {
         context::is_inside(self.key())
     }
@@ -146,20 +150,20 @@ impl TaskSet {
     }
 }
 
-/// A helper on its way that is lent. It arrives, or is dropped by whoever could not or would not send it.
-struct Ticket(Option<Arc<TaskSet>>);
+/// A helper requested from an executor. It arrives, or is dropped if the executor does not provide a thread.
+struct HelperTicket(Option<Arc<TaskSet>>);
 
-impl Ticket {
+impl HelperTicket {
     fn arrive(mut self) {
         let set = self.0.take().expect("only this empties it, and consumes it");
         TaskSet::arrive(&set);
     }
 }
 
-impl Drop for Ticket {
+impl Drop for HelperTicket {
     fn drop(&mut self) {
         if let Some(set) = self.0.take() {
-            set.is_refused_a_lent_one();
+            set.executor_refused();
         }
     }
 }
@@ -170,12 +174,12 @@ impl Caller for TaskSet {
     }
 }
 
-/// Tasks that sleep make room under the limit; see [`state`](super::state).
+/// Blocked tasks make room under the limit; see [`state`](super::state).
 impl Blocking for TaskSet {
     fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
-        let sleeps = state.falls_asleep(deadline);
-        // Without a limit, whoever took the task has called the next helper.
+        let sleeps = state.block(deadline);
+        // Without a limit, the thread that took the task has requested the next helper already.
         if sleeps && state.is_limited() {
             let _ = TaskSet::settle(&self, state);
         }
@@ -183,7 +187,7 @@ impl Blocking for TaskSet {
     }
 
     fn resumed(&self) {
-        self.state.lock().wakes_up();
+        self.state.lock().resume();
     }
 
     fn counts_helpers(&self) -> bool {

@@ -1,5 +1,4 @@
-//! Taking tasks: what a helper does, what an owner does who waits for them all, and a joiner who waits for
-//! one.
+//! Taking tasks: as a helper, as the owner that waits for all of them, or as a joiner that waits for one.
 
 use std::mem;
 
@@ -17,46 +16,51 @@ use crate::wait::sleeps::Subject;
 use crate::wait::{WaitPoint, Waiter};
 
 impl TaskSet {
-    /// Takes tasks until there are none for this thread.
+    /// Takes tasks until none is left for this thread.
     pub(super) fn take_all<'a>(set: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
         while let Some(taken) = state.take() {
             state = TaskSet::perform(set, state, taken);
         }
     }
 
-    /// Runs a task that was taken with the lock held, and gives the lock back.
+    /// Runs a task that was taken, unlocking for it.
     fn perform<'a>(
         set: &'a Arc<Self>,
         state: MutexGuard<'a, State>,
         (number, task): (usize, Task),
     ) -> MutexGuard<'a, State> {
+        // Settled before the task runs: it may block for the tasks behind it, so they need a helper of their
+        // own.
         let _ = TaskSet::settle(set, state);
         let ran = TaskSet::run(task);
         let mut state = set.state.lock();
         let wakes = state.end(number, ran);
         if wakes.is_empty() {
             return state;
+            // Woken after unlocking, since the waiters take this lock first.
         }
         drop(state);
         drop(wakes);
         set.state.lock()
     }
 
-    /// What a thread does that is about to wait for the end of one task: it runs the task if nobody has
-    /// started it and the limit allows it. It waits for nothing else, so it runs no other task.
+    /// Runs the task of that number, for a thread that is about to wait for its end, if the task is queued
+    /// and the limit admits it. The thread waits for nothing else, so it runs no other task.
     ///
-    /// Says whether the task is left for a helper because of the limit.
+    /// Returns true if the task is left for a helper because of the limit.
     pub(in crate::group) fn run_joined(set: &Arc<Self>, number: usize) -> bool {
         let state = set.state.lock();
         if !state.admits(number) {
             return state.has(number);
         }
+        // Unlocked to set up the context below. If a helper takes the task meanwhile, `take_number` finds
+        // nothing.
         drop(state);
-        // In the place of the helper that is on its way: the thread need not be the group's maker.
+        // In the same context as a helper: the joiner need not be the thread that created the group.
         let run = move |set: &Arc<Self>| {
             let take = || {
                 let mut state = set.state.lock();
-                if let Some(taken) = state.take_this(number) {
+                if let Some(taken) = state.take_number(number) {
                     drop(TaskSet::perform(set, state, taken));
                 }
             };
@@ -72,21 +76,21 @@ impl TaskSet {
         false
     }
 
-    /// Runs a task and drops what it holds. Tasks catch the panics of the caller's function; what is left is
-    /// the drop of a result that nobody waits for, and the task has ended all the same.
+    /// Runs a task and drops its captures. Tasks catch the panics of the caller's closure. What remains is
+    /// the drop of an unwanted result; if it panics, the task has ended nevertheless.
     pub(super) fn run(task: Task) -> bool {
         panics::contain(task).unwrap_or(true)
     }
 
-    /// What an owner does who waits for as long as it takes: takes tasks, and when there are none for it,
-    /// waits for those that helpers run. Returns when nothing is posted and nothing runs.
+    /// Waits, without a limit, until nothing is queued and nothing runs. Takes tasks, and waits for those
+    /// that helpers run when none is left to take.
     #[track_caller]
     pub(in crate::group) fn finish(self: &Arc<Self>) {
         let waited = self.work_and_wait(true);
         debug_assert!(waited.is_ok(), "a wait that must stay is not told");
     }
 
-    /// Like [`finish`](TaskSet::finish), for a caller that can be told that its wait would never end.
+    /// Like [`finish`](TaskSet::finish), for a caller that can handle a wait that would never end.
     #[track_caller]
     pub(in crate::group) fn wait(self: &Arc<Self>) -> Result<(), WouldDeadlock> {
         if self.is_inside() {
@@ -107,16 +111,18 @@ impl TaskSet {
                 continue;
             }
             drop(state);
-            let finish = Finish { set: self, must_stay };
-            // A forever limit does not end in another way.
+            let all_ended = AllEnded { set: self, must_stay };
+            // An unlimited wait fails in no other way.
+            // The condition is work for this thread, or the end. A helper that ends the last task, and one
+            // that is refused, wakes the waiters under this lock or after it; see `AllEnded::join`.
             Until::forever()
                 .called("group::scope, its end")
-                .retry(&finish, || self.look())
+                .retry(&all_ended, || self.check())
                 .map_err(|_| WouldDeadlock)?;
         }
     }
 
-    /// Takes tasks on this stack, or if too many run inside each other there already, on another.
+    /// Takes tasks on this stack, or on another thread's if too many are nested here.
     fn work(self: &Arc<Self>) {
         let work = |set: &Arc<Self>| TaskSet::as_worker(set, || TaskSet::take_all(set, set.state.lock()));
         match context::enter_nested() {
@@ -128,12 +134,12 @@ impl TaskSet {
         }
     }
 
-    /// Like [`finish`](TaskSet::finish); also drops the closers that nobody called, and in the same critical
-    /// section that finds nothing else left: so nothing that came to the task set is there afterwards.
+    /// Like [`finish`](TaskSet::finish). Also drops the stop hooks that were not called, and checks in the
+    /// same critical section that nothing else is left, so that nothing that was ever pushed remains.
     ///
-    /// True if some task was not started.
+    /// True if a task was not started.
     #[track_caller]
-    pub(in crate::group) fn finish_for_good(self: &Arc<Self>) -> bool {
+    pub(in crate::group) fn finish_and_clear(self: &Arc<Self>) -> bool {
         loop {
             let mut state = self.state.lock();
             if !state.is_finished() {
@@ -141,29 +147,30 @@ impl TaskSet {
                 self.finish();
                 continue;
             }
-            let uncalled = mem::take(&mut state.closers);
+            let uncalled = mem::take(&mut state.stop_hooks);
             if uncalled.is_empty() {
                 return state.skipped;
             }
             drop(state);
-            // Not under the lock: what they hold may use the group when it is dropped.
+            // Unlocked: their captures may use the group when they are dropped.
             panics::discard_each(uncalled);
         }
     }
 
-    /// Whether an owner has something to do: a task to take, or nothing left at all.
-    fn look(&self) -> Result<(), TryError> {
+    /// Succeeds if the owner has something to do: a task to take, or nothing left at all.
+    fn check(&self) -> Result<(), TryError> {
         let state = self.state.lock();
         if state.has_work() || state.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) }
     }
 
-    /// Waits until nothing is posted and nothing runs, at most until `limit`. Takes no task, because a task
-    /// may outlast the limit: by the invariant, helpers take them all.
+    /// Waits until nothing is queued and nothing runs, until `limit` at most. Takes no task, since a task may
+    /// outlast the limit: by the invariant, helpers take them all.
     ///
-    /// If no thread was to be had they do not; then one is asked for again, and a wait without a limit takes
-    /// the tasks.
+    /// If no thread was available, they do not. Then one is requested again; a wait without a limit takes the
+    /// tasks itself.
     ///
     /// # Errors
+    /// With the unfinished tasks.
     /// With who has not ended.
     #[track_caller]
     pub(in crate::group) fn wait_until(
@@ -182,7 +189,9 @@ impl TaskSet {
         if self.is_inside() {
             return Err(WaitError::WouldDeadlock);
         }
-        let _ = TaskSet::call(self);
+        let _ = TaskSet::notify(self);
+        // No missed wake-up: the thread that ends the last task takes the waiters out of the list under this
+        // lock.
         limit.called("Group::wait").wait_until_ready(
             &self.state,
             |state| &mut state.waiting,
@@ -191,21 +200,21 @@ impl TaskSet {
     }
 }
 
-/// The end of all tasks, for one who takes those that are left.
-struct Finish<'a> {
+/// The end of all tasks, for a thread that takes those that are left.
+struct AllEnded<'a> {
     set: &'a Arc<TaskSet>,
-    /// A scope does not return before its tasks have ended.
+    /// The wait may not fail: a scope does not return before its tasks have ended.
     must_stay: bool,
 }
 
-impl WaitPoint for Finish<'_> {
+impl WaitPoint for AllEnded<'_> {
     fn looks_ready(&self) -> bool {
         self.set.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // Ended by the helper that ends the last task, under this lock. Tasks that are posted meanwhile are
-        // the helpers': by the invariant, one of them is on its way.
+        // No missed wake-up: the helper that ends the last task does so under this lock. Tasks that are
+        // pushed meanwhile are left to helpers: by the invariant, one is outstanding.
         let mut state = self.set.state.lock();
         let wait = !state.has_work() && !state.is_finished();
         state.waiting.join_if(wait, waiter)
