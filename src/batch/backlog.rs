@@ -1,19 +1,18 @@
-//! Items that no handler has seen yet, put into batches as they come.
+//! Items that no handler has seen yet, in batches.
 //!
-//! An item belongs to a batch from the moment it is added: to the open one, which is filled, or to a new one
-//! that is opened for it. So a ticket knows its batch at once, and nothing is moved when a batch is handed
-//! over.
+//! An item belongs to a batch from the moment it is added: to the open batch, or to a new one that is opened
+//! for it. So a ticket knows its batch at once, and handing a batch over moves no items.
 //!
 //! | batch | how many | items | leaves when |
 //! |---|---|---|---|
-//! | open | 0 or 1 | 1 to most − 1, lighter than most | full, or due: by age, flush or close |
+//! | open | 0 or 1 | 1 to max − 1, below the maximum weight | full, or due: by age, flush or close |
 //! | ready | any | full in number or weight, or the next item did not fit | a thread is free |
 //!
 //! # Invariants
-//! 1. No batch is empty, has more items than the most, or is heavier than the most.
-//! 2. Batches are taken in the order of their numbers, and the items in them are in the order in which they
-//!    came.
-//! 3. The age of a batch is that of its first item: later ones do not make it younger.
+//! 1. No batch is empty, has more items than the maximum, or is heavier than the maximum.
+//! 2. Batches are taken in the order of their numbers, and their items are in the order in which they were
+//!    added.
+//! 3. The age of a batch is that of its first item: later items do not make it younger.
 //! 4. Open and ready batches together are at most [`Limits::batches`].
 
 use std::collections::VecDeque;
@@ -24,7 +23,7 @@ use super::ticket::Completion;
 use crate::clock::Clock;
 use crate::sync::Arc;
 
-/// What was said of the batches when the batcher was built.
+/// The configured limits of the batches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) items: usize,
@@ -36,16 +35,16 @@ pub(super) struct Limits {
 
 /// A batch that no handler has seen yet.
 pub(super) struct OpenBatch<T, R> {
-    /// Counts up from batch to batch.
+    /// Ascending from batch to batch.
     pub(super) number: u64,
     pub(super) items: Vec<T>,
     pub(super) weight: usize,
-    /// Why it may be handed over, once it may.
+    /// Why the batch may be handed over, once it may.
     pub(super) due: Option<Reason>,
-    /// Places of the items that have a ticket. The ticket's number is the place in this list.
+    /// Positions of the items that have a ticket, indexed by the ticket's number.
     pub(super) tickets: Vec<usize>,
     pub(super) completion: Option<Arc<Completion<T, R>>>,
-    /// When its oldest item is too old; `None` is never.
+    /// When the oldest item reaches the maximum age; `None` means never.
     deadline: Option<Instant>,
 }
 
@@ -65,7 +64,7 @@ pub(super) struct Backlog<T, R> {
     ready: VecDeque<OpenBatch<T, R>>,
     /// The number of the next batch to be opened.
     next: u64,
-    /// Emptied lists, with their memory.
+    /// Emptied lists, kept for their capacity.
     spare: Vec<Vec<T>>,
 }
 
@@ -79,25 +78,25 @@ impl<T, R> Backlog<T, R> {
     pub(super) fn has_room(&self, weight: usize, limits: &Limits) -> bool {
         match &self.open {
             Some(open) if open.fits(weight, limits) => true,
-            // It would become ready, and a new one be opened.
+            // The open batch would become ready, and another be opened.
             Some(_) => self.ready.len() + 1 < limits.batches,
             None => self.ready.len() < limits.batches,
         }
     }
 
-    /// True if an item of that weight would go into the open batch, which takes no room from anybody who
-    /// waits for more: a batch that fills leaves the sooner.
+    /// True if an item of that weight would go into the open batch. That takes no room from a waiter: a batch
+    /// that fills is handed over the sooner.
     pub(super) fn fits_open(&self, weight: usize, limits: &Limits) -> bool {
         self.open.as_ref().is_some_and(|open| open.fits(weight, limits))
     }
 
-    /// Adds an item that there is room for; says how many threads there is something new for.
+    /// Adds an item for which there is room; returns how many threads to wake.
     #[inline]
     pub(super) fn push(&mut self, item: T, weight: usize, limits: &Limits, clock: &Clock) -> usize {
-        let mut calls = 0;
+        let mut wakeups = 0;
         if self.open.as_ref().is_some_and(|open| !open.fits(weight, limits)) {
             self.fill();
-            calls += 1;
+            wakeups += 1;
         }
         let opens = self.open.is_none();
         if opens {
@@ -110,16 +109,16 @@ impl<T, R> Backlog<T, R> {
         if fills {
             self.fill();
         }
-        // Opening is news, because somebody must watch the age; opened and filled by one item is one thing to
-        // do.
-        calls + usize::from(opens || fills)
+        // Opening a batch needs a thread that watches its age, and filling it one that takes it. If one item
+        // does both, one thread suffices.
+        wakeups + usize::from(opens || fills)
     }
 
     #[cold]
     fn open_one(&mut self, limits: &Limits, clock: &Clock) {
         let number = self.next;
         self.next += 1;
-        // With no age to reach, no clock is read.
+        // Without an age to reach, the clock is not read.
         let ages = !limits.age.is_zero();
         self.open = Some(OpenBatch {
             number,
@@ -139,13 +138,13 @@ impl<T, R> Backlog<T, R> {
         }
     }
 
-    /// The batch that the next ticket belongs to, just after its item was [pushed](Backlog::push).
+    /// The batch of the next ticket, just after its item was [pushed](Backlog::push).
     pub(super) fn last_mut(&mut self) -> &mut OpenBatch<T, R> {
         self.open.as_mut().or(self.ready.back_mut()).expect("an item was pushed")
     }
 
-    /// Lets the open batch be taken as soon as a thread is free; it may go on filling until then. Returns
-    /// the number of the first batch that is not opened yet.
+    /// Lets the open batch be taken once a thread is free; until then it may still fill. Returns the number
+    /// of the first batch that is not opened yet.
     pub(super) fn make_due(&mut self, reason: Reason) -> u64 {
         if let Some(open) = &mut self.open {
             open.due.get_or_insert(reason);
@@ -164,19 +163,19 @@ impl<T, R> Backlog<T, R> {
         })
     }
 
-    /// Takes all that is there, due or not.
+    /// Takes all batches, whether due or not.
     pub(super) fn take_all(&mut self) -> Vec<OpenBatch<T, R>> {
         let mut all: Vec<_> = self.ready.drain(..).collect();
         all.extend(self.open.take());
         all
     }
 
-    /// When the open batch is too old, if there is one.
+    /// When the open batch reaches the maximum age, if there is one.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.open.as_ref()?.deadline
     }
 
-    /// True if something may be handed over now, whatever the time is.
+    /// True if a batch may be handed over now, whatever the time.
     pub(super) fn is_due(&self) -> bool {
         !self.ready.is_empty() || self.open.as_ref().is_some_and(|open| open.due.is_some())
     }
@@ -186,7 +185,7 @@ impl<T, R> Backlog<T, R> {
         self.ready.front().or(self.open.as_ref()).is_none_or(|oldest| oldest.number >= number)
     }
 
-    /// Keeps the memory of a list for a later batch.
+    /// Keeps an emptied list for a later batch.
     pub(super) fn reuse(&mut self, items: Vec<T>, limits: &Limits) {
         debug_assert!(items.is_empty(), "an item would be in two batches");
         if self.spare.len() < limits.batches && items.capacity() > 0 {
@@ -194,7 +193,7 @@ impl<T, R> Backlog<T, R> {
         }
     }
 
-    /// Batches that wait.
+    /// Batches that wait for a thread.
     pub(super) fn len(&self) -> usize {
         self.ready.len() + usize::from(self.open.is_some())
     }

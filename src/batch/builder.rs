@@ -1,4 +1,4 @@
-//! What a batcher is made of.
+//! The configuration of a batcher.
 
 use std::error::Error;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::inspect::{self, Inspect};
 use crate::sync::{Arc, Mutex, thread};
 
-/// Describes a [`Batcher`] before it is built; made by [`Batcher::builder`].
+/// Configures a [`Batcher`]; made by [`Batcher::builder`].
 #[must_use = "a builder starts no thread until `build` is called"]
 pub struct Builder<T> {
     name: String,
@@ -36,9 +36,9 @@ pub enum BuildError {
     NoSize,
     /// `backlog(0)`: no item could be handed over.
     NoBacklog,
-    /// `build_concurrent(0, ..)`: nobody would process anything.
+    /// `build_concurrent(0, ..)`: no thread would process a batch.
     NoneInFlight,
-    /// The operating system refused a thread. Those that had started were stopped again.
+    /// The operating system refused a thread. The threads that had started have been stopped.
     Spawn(io::Error),
 }
 
@@ -55,43 +55,42 @@ impl<T: Send + 'static> Builder<T> {
         }
     }
 
-    /// Names the batcher. Its threads are called `name-0`, `name-1` and so on; without it, `batch-0`.
+    /// Names the batcher. Its threads are called `name-0`, `name-1` and so on. Defaults to `batch`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The most items in a batch; one that has so many is handed over at once. Without it, 1,000.
+    /// The maximum of items in a batch; a batch that reaches it is handed over at once. Defaults to 1,000.
     pub fn max_items(mut self, items: usize) -> Self {
         self.limits.items = items;
         self
     }
 
-    /// How long the oldest item of a batch may wait for others to come; without it, 10 ms. What comes later
-    /// does not prolong it.
+    /// How long the oldest item of a batch may wait for further ones. Defaults to 10 ms. Later items do not
+    /// prolong it.
     ///
-    /// [`Duration::ZERO`] is not to wait for others at all: a free thread takes what is there, and what comes
-    /// while none is free makes the next batch. This is what a group commit wants. With [`Duration::MAX`]
-    /// only a full batch is handed over, or one that is flushed or closed.
+    /// With [`Duration::ZERO`], a free thread takes what is there at once, and items that arrive while no
+    /// thread is free form the next batch. This is what a group commit needs. With [`Duration::MAX`], only a
+    /// full batch is handed over, or one that is flushed or closed.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.limits.age = age;
         self
     }
 
-    /// The most that the items of a batch may [weigh](Builder::weigh) together; without it, there is no such
-    /// limit.
+    /// The maximum of the items' [weights](Builder::weigh) in a batch. Defaults to no limit.
     ///
-    /// No batch is ever heavier. An item that does not fit into the open batch begins another; one that is
-    /// heavier than this by itself is refused with
-    /// [`Impossible`](crate::error::WaitError::InsufficientCapacity). To let it go alone instead, weigh it as
-    /// this much at most.
+    /// No batch is ever heavier. An item that does not fit into the open batch opens another. An item that is
+    /// heavier than the maximum by itself is refused with
+    /// [`InsufficientCapacity`](crate::error::WaitError::InsufficientCapacity). To process it alone instead,
+    /// weigh it as the maximum.
     pub fn max_weight(mut self, weight: usize) -> Self {
         self.limits.weight = weight;
         self
     }
 
-    /// What an item weighs, say its length in bytes; without it, 1. Called once an item, by the thread that
-    /// adds it; a panic of it is the adder's.
+    /// The weight of an item, for example its length in bytes. Defaults to 1. Called once an item, by the
+    /// thread that adds it; a panic propagates to that thread.
     ///
     /// ```
     /// use selvedge::Batcher;
@@ -112,22 +111,22 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
-    /// How many batches may wait for a thread, the open one included; without it, 2. When there are so many,
-    /// who adds waits. So at most so many times [`max_items`](Builder::max_items) are waiting, and as many
-    /// again for each batch in flight are being processed.
+    /// How many batches may wait for a thread, including the open one. Defaults to 2. When there are as many,
+    /// adding blocks. So at most `batches` times [`max_items`](Builder::max_items) items are waiting, and as
+    /// many as that for each batch in flight are being processed.
     pub fn backlog(mut self, batches: usize) -> Self {
         self.limits.batches = batches;
         self
     }
 
-    /// What to do when the handler has returned an error: the policy is told how many attempts there were and
-    /// the error, and says how long to wait before the next; `None` gives up. Without a policy there is one
-    /// attempt.
+    /// Decides whether an attempt that returned an error is repeated. The policy gets the number of attempts
+    /// and the error, and returns the pause before the next attempt; `None` gives up. Without a policy there
+    /// is one attempt.
     ///
-    /// A handler that returns one result for all has all items retried together; one that returns a result
-    /// for each has those retried that failed, the policy asked for each, and the longest of the pauses
-    /// waited for. The batcher's thread waits, on the batcher's clock, so that the order of the batches is
-    /// kept. A panic is not retried, nor are items that the handler [took](Batch::take). A policy that panics
+    /// If the handler returns one result for the batch, all items are retried together. If it returns a
+    /// result for each item, those that failed are retried: the policy is asked for each, and the longest
+    /// pause applies. The batcher's thread waits, on the batcher's clock, so that the order of batches is
+    /// kept. Not retried are a panic and items that the handler [took](Batch::take). A policy that panics
     /// gives up.
     ///
     /// ```
@@ -156,31 +155,30 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
-    /// Called with the items of a batch that failed and have no ticket, or whose ticket was dropped. Without
-    /// it, such items are dropped; the [report](super::Report) tells why and how many.
+    /// Sets a hook for items of a failed batch that have no ticket, or whose ticket was dropped. Defaults to
+    /// none: such items are dropped, and the [report](super::Report) says why and how many.
     ///
-    /// It runs on the batcher's thread, or where a ticket is dropped whose item has failed. If it panics
-    /// itself, that ends with the message of the panic hook. Where the handler has taken the items, there are
-    /// none in it.
+    /// The hook runs on the batcher's thread, or on the thread that drops the ticket of a failed item. If it
+    /// panics, the panic hook reports that and it goes no further. Items that the handler took are not passed
+    /// to it.
     pub fn on_error(mut self, hook: impl Fn(Failed<Vec<T>>) + Send + Sync + 'static) -> Self {
         self.hook = Some(Hook::new(hook));
         self
     }
 
-    /// The clock that ages and pauses are measured on; without it, the system's.
+    /// The clock of ages and pauses. Defaults to the system's.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self
     }
 
-    /// Starts the batcher, with one thread: one batch after the other, in the order in which the items were
-    /// added.
+    /// Starts the batcher with one thread: it processes one batch after another, in the order in which the
+    /// items were added.
     ///
-    /// The handler may return `()`, `Result<R, E>`, or `Vec<Result<R, E>>`; [`HandlerResult`] says what each
-    /// means.
+    /// The handler may return `()`, `Result<R, E>`, or `Vec<Result<R, E>>`; see [`HandlerResult`].
     ///
     /// # Errors
-    /// A [`BuildError`] says which number is wrong, or what the operating system said.
+    /// A [`BuildError`] that says which number is wrong, or why the operating system refused a thread.
     pub fn build<V: HandlerResult>(
         self,
         handler: impl FnMut(&mut Batch<T>) -> V + Send + 'static,
@@ -188,11 +186,11 @@ impl<T: Send + 'static> Builder<T> {
         self.start([handler].into_iter())
     }
 
-    /// Starts the batcher with `in_flight` threads: so many batches are processed at once, begun in the order
-    /// in which the items were added, and ended in any.
+    /// Starts the batcher with `in_flight` threads, which process as many batches at once. Batches are
+    /// started in the order in which the items were added, and may end in any order.
     ///
     /// # Errors
-    /// A [`BuildError`] says which number is wrong, or what the operating system said.
+    /// A [`BuildError`] that says which number is wrong, or why the operating system refused a thread.
     pub fn build_concurrent<V: HandlerResult>(
         self,
         in_flight: usize,
@@ -221,7 +219,7 @@ impl<T: Send + 'static> Builder<T> {
             return Err(BuildError::NoneInFlight);
         }
         let shared = Shared::new(self.limits, self.weigh, self.retry, self.hook, self.clock);
-        // Dropped on an early return, which stops the threads that have started.
+        // Dropping the batcher on an early return stops the threads that have started.
         let inspected = || Arc::new(Inspected { shared: Arc::clone(&shared), name: self.name.clone() });
         let listed = inspect::list(|| inspected() as Arc<dyn Inspect>);
         let batcher = Batcher { shared, name: self.name, threads: Mutex::new(Vec::new()), _listed: listed };

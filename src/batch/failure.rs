@@ -1,4 +1,4 @@
-//! How the processing of an item can fail, and who gets it back.
+//! How the processing of an item can fail, and where the item goes.
 
 use std::error::Error;
 use std::fmt;
@@ -7,20 +7,20 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::error::Panic;
 use crate::sync::Arc;
 
-/// Why an item has no result: what a [`JoinError`](crate::error::JoinError) says, and the handler's own
+/// Why an item has no result: the reasons of a [`JoinError`](crate::error::JoinError), and the handler's own
 /// error.
 ///
-/// A clone is the same failure: a batch has one, and each of its items is told.
+/// A clone is the same failure: the items of a batch share it.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// The handler returned this error, and the [retries](super::Builder::retry) are used up.
+    /// The handler returned this error, and the [retries](super::Builder::retry) are exhausted.
     Failed(Arc<dyn Error + Send + Sync>),
     /// The handler panicked.
     Panicked(Panic),
     /// The batcher was [aborted](super::Batcher::abort) before the item was processed.
     Cancelled,
-    /// The ticket was waited for by the batcher's own handler, or by a thread that the handler waits for.
+    /// The batcher's own handler waited for the ticket, or a thread that the handler waits for did.
     WouldDeadlock,
 }
 
@@ -29,7 +29,7 @@ impl BatchError {
         BatchError::Failed(Arc::from(error))
     }
 
-    /// The handler's error, if it is one of type `E`.
+    /// Returns the handler's error, if it is of type `E`.
     ///
     /// ```
     /// use selvedge::Batcher;
@@ -88,16 +88,16 @@ impl Error for BatchError {
     }
 }
 
-/// What was not processed, and why.
+/// Items that were not processed, and why.
 ///
-/// A [`Ticket`](super::Ticket) gives `Failed<Option<T>>`: its item comes back unless the handler
-/// [took](super::Batch::take) it. The hook [`on_error`](super::Builder::on_error) is given `Failed<Vec<T>>`:
-/// the items of one batch that have failed alike.
+/// A [`Ticket`](super::Ticket) returns `Failed<Option<T>>`: its item comes back unless the handler
+/// [took](super::Batch::take) it. The hook [`on_error`](super::Builder::on_error) gets `Failed<Vec<T>>`: the
+/// items of one batch that failed for the same reason.
 ///
-/// `Debug` and `Display` say nothing of the value, so it need not implement either.
+/// `Debug` and `Display` do not show the value, so it need not implement either.
 #[derive(Clone)]
 pub struct Failed<V> {
-    /// What was handed in.
+    /// The value that was handed in.
     pub value: V,
     /// Why it failed.
     pub error: BatchError,
@@ -108,7 +108,7 @@ impl<V> Failed<V> {
         Failed { value, error }
     }
 
-    /// The value, when the reason does not matter.
+    /// Returns the value.
     pub fn into_value(self) -> V {
         self.value
     }
@@ -132,6 +132,6 @@ impl<V> Error for Failed<V> {
     }
 }
 
-// The error in it is shared, and only ever looked at.
+// The error inside is shared and never changed.
 impl UnwindSafe for BatchError {}
 impl RefUnwindSafe for BatchError {}

@@ -1,8 +1,8 @@
-//! What a handler may answer.
+//! What a handler may return.
 
 use std::error::Error;
 
-/// What a batch's handler may return: the result of the whole batch, or one for each item.
+/// What a batch's handler may return: one result for the batch, or one for each item.
 ///
 /// | the handler returns | each item's ticket gets | on an error |
 /// |---|---|---|
@@ -10,16 +10,16 @@ use std::error::Error;
 /// | `Result<R, E>` | a clone of the `R` | the whole batch is retried, or has failed |
 /// | `Vec<Result<R, E>>` | its own, in the order of the items | the items with an error are retried, or have failed |
 ///
-/// The first two are what a transaction or an `fsync` knows: all or nothing. The third is what a bulk request
-/// to a server answers. `E` is whatever becomes a boxed error, so `String` and `io::Error` will do; the
-/// tickets share it, and none of it needs to be `Clone`.
+/// The first two fit a transaction or an `fsync`: all or nothing. The third fits a bulk request to a server.
+/// `E` is any type that converts into a boxed error, such as `String` or `io::Error`. The tickets share it,
+/// so it need not be `Clone`.
 #[diagnostic::on_unimplemented(
     message = "a batch's handler cannot return `{Self}`",
     label = "this handler",
     note = "return `()`, `Result<R, E>` for the whole batch with `R: Clone`, or `Vec<Result<R, E>>` with one result an item"
 )]
 pub trait HandlerResult: sealed::Sealed {
-    /// What a ticket waits for.
+    /// The type of a ticket's result.
     type Value: Send + 'static;
 
     #[doc(hidden)]
@@ -35,7 +35,7 @@ mod sealed {
 
 pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 
-/// A verdict in the form that the batcher works with.
+/// The handler's result in the form that the batcher uses.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Outcome<R> {
@@ -43,7 +43,7 @@ pub enum Outcome<R> {
     All(R, fn(&R) -> R),
     /// All items have failed.
     Failed(BoxedError),
-    /// One result an item.
+    /// One result for each item.
     Each(Vec<Result<R, BoxedError>>),
 }
 

@@ -1,10 +1,10 @@
-//! Which threads hand batches over, for the wait-for graph.
+//! The threads that process batches, for the wait-for graph.
 
 use crate::sync::{Arc, Mutex};
 use crate::wait::context::this_thread;
 use crate::wait::graph::{Awaited, Needs, Owner};
 
-/// A batcher's threads. Apart from what they work on, whose types may borrow.
+/// A batcher's threads; separate from the batches, whose types may borrow.
 #[derive(Default)]
 pub(super) struct Handlers(Mutex<Known>);
 
@@ -16,17 +16,17 @@ struct Known {
 }
 
 impl Handlers {
-    /// One more will begin.
+    /// Announces a thread that will start.
     pub(super) fn expect_one(&self) {
         self.0.lock().expected += 1;
     }
 
-    /// The calling thread is one of them from now on.
+    /// Registers the calling thread.
     pub(super) fn begin(&self) {
         self.0.lock().threads.push(this_thread());
     }
 
-    /// One of them leaves, or has not begun at all.
+    /// A registered thread leaves, or an announced one has not started.
     pub(super) fn leave(&self) {
         let mut known = self.0.lock();
         known.expected -= 1;
@@ -34,12 +34,12 @@ impl Handlers {
     }
 }
 
-/// That any of the threads takes a batch.
+/// The event that any of the threads takes a batch.
 impl Awaited for Handlers {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         let known = self.0.lock();
         if known.threads.len() < known.expected {
-            // Whoever is about to begin may be the one.
+            // A thread that is about to start may take it.
             return Needs::Nobody;
         }
         threads.extend(&known.threads);
@@ -47,7 +47,7 @@ impl Awaited for Handlers {
     }
 }
 
-/// That all threads leave.
+/// The event that all threads leave.
 pub(super) struct AllHandlers(pub(super) Arc<Handlers>);
 
 impl Awaited for AllHandlers {
@@ -59,7 +59,7 @@ impl Awaited for AllHandlers {
     }
 }
 
-/// That one batch is processed: by the thread that has taken it, or else by any.
+/// The event that a batch is processed: by the thread that has taken it, or by any thread if none has.
 pub(super) struct Processed {
     pub(super) owner: Arc<Owner>,
     pub(super) handlers: Arc<Handlers>,

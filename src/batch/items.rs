@@ -1,4 +1,4 @@
-//! What a handler is given.
+//! The batch that a handler processes.
 
 use std::fmt;
 use std::mem;
@@ -8,25 +8,25 @@ use std::ops::Deref;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It has as many items as may be, or the next one would have made it too heavy.
+    /// It has the maximum of items, or the next item would have made it too heavy.
     Full,
-    /// Its oldest item has waited for the longest time that it may.
+    /// Its oldest item has waited for the maximum age.
     Aged,
-    /// Somebody called [`flush`](super::Batcher::flush).
+    /// [`flush`](super::Batcher::flush) was called.
     Flushed,
     /// The batcher was closed.
     Closed,
 }
 
-/// The items of one batch, in the order in which they came, as a handler sees them; it derefs to a slice.
+/// The items of one batch, in the order in which they were added; it derefs to a slice.
 ///
-/// The items stay the batcher's, so that it can retry them and give them back: a handler that looks at them
-/// only need not care. One that must own them [takes](Batch::take) them.
+/// The batcher keeps the items, so that it can retry them and hand them back; a handler that only reads them
+/// need not care. A handler that needs to own them [takes](Batch::take) them.
 ///
-/// There is no way to a `&mut [T]`: the place of an item says whose it is.
+/// There is no access as `&mut [T]`: the position of an item determines its ticket.
 ///
 /// # Examples
-/// A handler that hands the items on, and leaves them where they were if that fails:
+/// A handler that passes the items on, and leaves them in place if that fails:
 /// ```
 /// use selvedge::{Batcher, BoundedQueue, batch::Batch};
 /// use std::sync::Arc;
@@ -51,7 +51,7 @@ pub struct Batch<T> {
     pub(super) reason: Reason,
     pub(super) attempt: usize,
     pub(super) weight: usize,
-    /// How many items there were before the handler took them.
+    /// The number of items before the handler took them.
     count: usize,
 }
 
@@ -61,40 +61,39 @@ impl<T> Batch<T> {
         Batch { items, reason, attempt: 1, weight, count }
     }
 
-    /// Why the batch was handed over.
+    /// Returns why the batch was handed over.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// How often these items were handed over, this time included: 1 unless they are
-    /// [retried](super::Builder::retry).
+    /// Returns the number of the attempt: 1, unless the items are [retried](super::Builder::retry).
     pub fn attempt(&self) -> usize {
         self.attempt
     }
 
-    /// What the items [weigh](super::Builder::weigh) together; when some of them are retried, what the whole
-    /// batch weighed at first.
+    /// Returns the items' total [weight](super::Builder::weigh); if some of them are retried, that of the
+    /// whole batch at first.
     pub fn weight(&self) -> usize {
         self.weight
     }
 
-    /// Visits the items, to change them in place.
+    /// Returns an iterator that can change the items in place.
     pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, T> {
         self.items.iter_mut()
     }
 
-    /// Takes the items out, in their order; they are the handler's from here on.
+    /// Takes the items out, in order.
     ///
-    /// If the batch fails they are not retried, and nobody gets them back, unless the handler
+    /// If the batch fails, items that were taken are not retried and not handed back, unless the handler
     /// [puts them back](Batch::put_back).
     pub fn take(&mut self) -> Vec<T> {
         mem::take(&mut self.items)
     }
 
-    /// Puts items back that were taken, in the same order.
+    /// Puts back items that were taken, in the same order.
     ///
     /// # Panics
-    /// If it is another number of items than the batch had.
+    /// If their number differs from that of the batch.
     #[track_caller]
     pub fn put_back(&mut self, items: Vec<T>) {
         assert!(
@@ -107,7 +106,7 @@ impl<T> Batch<T> {
         self.items = items;
     }
 
-    /// How many items the handler was given.
+    /// The number of items that the handler was given.
     pub(super) fn count(&self) -> usize {
         self.count
     }
@@ -117,8 +116,8 @@ impl<T> Batch<T> {
         self.items.len() < self.count
     }
 
-    /// Parts the items that `leaves` says from the others. If they were [taken](Batch::is_taken), there are
-    /// two batches of taken items.
+    /// Splits off the items for which `leaves` is true. If the items were [taken](Batch::is_taken), both
+    /// batches are of taken items.
     pub(super) fn split(&mut self, leaves: &[bool]) -> (Self, Self) {
         let count = leaves.iter().filter(|leaves| **leaves).count();
         let part = |count| Batch { items: Vec::new(), count, ..*self };

@@ -1,7 +1,7 @@
-//! One batch from the moment it is taken to the moment it has ended, on the thread that took it.
+//! One batch from the moment it is taken until it has ended, on the thread that took it.
 //!
 //! All of the caller's code that a batch leads to runs here, with no lock held: the handler, the clones of
-//! its result, the retry policy, the hook, and the drop of the items.
+//! its result, the retry policy, the hook, and the drops of the items.
 
 use std::mem;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::wait::context::Inside;
 use crate::wait::context::{self, Context};
 use crate::wait::graph;
 
-/// By the numbers of their tickets.
+/// With the numbers of their tickets.
 type Settled<T, R> = Vec<(usize, TicketResult<T, R>)>;
 
-/// What a batcher's thread does from its first to its last moment.
+/// Runs a batcher's thread from its first to its last moment.
 pub(super) fn work<T, V: HandlerResult>(
     shared: &Arc<Shared<T, V::Value>>,
     thread: usize,
@@ -30,18 +30,20 @@ pub(super) fn work<T, V: HandlerResult>(
 ) {
     let inside = Inside::of(shared.address()).enter();
     shared.handlers.begin();
+    // In the wait-for graph, waiting items are owed by the batcher's threads.
     let _owing = graph::owe();
     while let Some(open_batch) = shared.next(thread) {
         let number = open_batch.number;
         let mut job = Job::new(shared, open_batch);
         job.run(&mut handler);
         let mut items = job.batch.items;
-        // An item's drop is the caller's, and may panic: each by itself, for of two that panic in one drop of
-        // the list the second would end the process.
+        // The drop of an item is the caller's code and may panic. Each is dropped separately: of two panics
+        // in one drop of the list, the second would abort.
         panics::discard_each(items.drain(..));
+        // Ended only now: a flush that returns must find the items dropped.
         shared.end(number, items);
     }
-    // So is what the handler captured. It may use the batcher, and is still inside it.
+    // The handler's captures are the caller's too. Their drop may use the batcher, and is still inside it.
     panics::discard(handler);
     drop(inside);
     shared.thread_leaves();
@@ -51,12 +53,12 @@ pub(super) fn work<T, V: HandlerResult>(
 struct Job<'a, T, R> {
     shared: &'a Shared<T, R>,
     batch: Batch<T>,
-    /// For each item with a ticket, in rising order: its place in the batch, and the number of its ticket.
+    /// For each item with a ticket, in ascending order: its position in the batch, and the ticket's number.
     tickets: Vec<(usize, usize)>,
     completion: Option<Arc<Completion<T, R>>>,
 }
 
-/// The part of a batch that has failed: the items that are still in it, for one reason or each for its own.
+/// The failed part of a batch: the items that are still in it, with one error for all or one for each.
 enum Failure {
     All(BatchError),
     Each(Vec<BatchError>),
@@ -67,14 +69,14 @@ impl Failure {
         Failure::All(BatchError::Panicked(Panic::new(payload)))
     }
 
-    fn of(&self, place: usize) -> &BatchError {
+    fn of(&self, index: usize) -> &BatchError {
         match self {
             Failure::All(error) => error,
-            Failure::Each(errors) => &errors[place],
+            Failure::Each(errors) => &errors[index],
         }
     }
 
-    /// Drops the errors, of which these may be the last references: they are the caller's.
+    /// Drops the errors, which may be the last references to the caller's values.
     fn discard(self) {
         match self {
             Failure::All(error) => panics::discard(error),
@@ -104,17 +106,17 @@ impl<'a, T, R> Job<'a, T, R> {
                 .tickets
                 .into_iter()
                 .enumerate()
-                .map(|(number, place)| (place, number))
+                .map(|(number, index)| (index, number))
                 .collect(),
             completion: open_batch.completion,
         }
     }
 
-    /// Hands the batch to the handler until nothing has failed, or what has failed is not to be retried.
+    /// Passes the batch to the handler until nothing has failed, or what has failed is not retried.
     fn run<V: HandlerResult<Value = R>>(&mut self, handler: &mut impl FnMut(&mut Batch<T>) -> V) {
         while let Some(failure) = self.attempt(handler) {
             let pauses = self.pauses(&failure);
-            // Where the errors differ, some items may be retried and others not.
+            // If the errors differ, some items may be retried and others not.
             let leaves: Vec<bool> = pauses.iter().map(Option::is_none).collect();
             let Some(pause) = pauses.into_iter().flatten().max() else {
                 self.give_up(&failure);
@@ -136,7 +138,7 @@ impl<'a, T, R> Job<'a, T, R> {
         }
     }
 
-    /// Hands the batch to the handler once. Answers those that have succeeded, and leaves the others in the
+    /// Passes the batch to the handler once. Settles the items that succeeded, and leaves the others in the
     /// batch.
     fn attempt<V: HandlerResult<Value = R>>(
         &mut self,
@@ -164,37 +166,37 @@ impl<'a, T, R> Job<'a, T, R> {
         }
     }
 
-    /// Answers the items that have succeeded, and keeps the others.
+    /// Settles the items that succeeded, and keeps the others.
     fn sort_out(&mut self, results: Vec<Result<R, BoxedError>>) -> Option<Failure> {
         let leaves: Vec<bool> = results.iter().map(Result::is_ok).collect();
         let mut done = self.split_off(&leaves);
         let (mut settled, mut errors, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
         let mut tickets = mem::take(&mut done.tickets).into_iter().peekable();
-        let mut place = 0;
+        let mut index = 0;
         for result in results {
             match result {
                 Err(error) => errors.push(BatchError::failed(error)),
                 Ok(result) => {
-                    match tickets.next_if(|(owner, _)| *owner == place) {
+                    match tickets.next_if(|(owner, _)| *owner == index) {
                         Some((_, number)) => settled.push((number, Ok(result))),
                         None => unwanted.push(result),
                     }
-                    place += 1;
+                    index += 1;
                 }
             }
         }
-        done.succeed(place, settled);
+        done.succeed(index, settled);
         panics::discard_each(unwanted);
         panics::discard_each(done.batch.items);
         (!errors.is_empty()).then_some(Failure::Each(errors))
     }
 
-    /// Makes a batch of its own of the items that `leaves` says.
+    /// Makes a batch of the items for which `leaves` is true.
     fn split_off(&mut self, leaves: &[bool]) -> Job<'a, T, R> {
         let (left, stays) = self.batch.split(leaves);
-        // How many there are on the same side before each place.
+        // The number of items before each position that go to the same side.
         let mut counts = [0, 0];
-        let places: Vec<usize> = leaves
+        let indexes: Vec<usize> = leaves
             .iter()
             .map(|&leaves| {
                 counts[usize::from(leaves)] += 1;
@@ -202,9 +204,9 @@ impl<'a, T, R> Job<'a, T, R> {
             })
             .collect();
         let (left_tickets, tickets): (Vec<_>, Vec<_>) =
-            mem::take(&mut self.tickets).into_iter().partition(|&(place, _)| leaves[place]);
+            mem::take(&mut self.tickets).into_iter().partition(|&(index, _)| leaves[index]);
         let moved = |tickets: Vec<(usize, usize)>| {
-            tickets.into_iter().map(|(place, number)| (places[place], number)).collect()
+            tickets.into_iter().map(|(index, number)| (indexes[index], number)).collect()
         };
         self.batch = stays;
         self.tickets = moved(tickets);
@@ -224,9 +226,9 @@ impl<'a, T, R> Job<'a, T, R> {
         self.shared.settle(self.completion.as_ref(), results);
     }
 
-    /// How long to wait before the next attempt, for each error; `None` if there is to be none. A panic is no
-    /// verdict on the items: nobody knows what was done before it, so it is not retried. What the handler
-    /// took is gone.
+    /// The pause before the next attempt, for each error; `None` to give up. A panic says nothing about the
+    /// items: it is unknown what was done before it, so it is not retried. Items that the handler took are
+    /// gone.
     fn pauses(&self, failure: &Failure) -> Vec<Option<Duration>> {
         let pause = |error: &BatchError| {
             let policy = self.shared.retry.as_ref()?;
@@ -236,26 +238,26 @@ impl<'a, T, R> Job<'a, T, R> {
         failure.errors().iter().map(pause).collect()
     }
 
-    /// Tells everybody whose item is left in the batch.
+    /// Reports a failure for each item that is left in the batch.
     fn give_up(&mut self, failure: &Failure) {
         self.shared.count_failed(self.batch.count(), failure.errors().iter());
-        let untold = self.batch.count() - self.tickets.len();
-        let (results, rest) = self.part(|place| failure.of(place).clone());
+        let without_ticket = self.batch.count() - self.tickets.len();
+        let (results, rest) = self.part(|index| failure.of(index).clone());
         self.shared.settle(self.completion.as_ref(), results);
         match failure {
-            // Told although the handler took the items: the error must not be lost with them.
-            Failure::All(error) if untold > 0 => {
+            // Reported even if the handler took the items: the error must not be lost with them.
+            Failure::All(error) if without_ticket > 0 => {
                 let items = rest.into_iter().map(|(_, item)| item).collect();
-                self.shared.tell(Failed::new(items, error.clone()));
+                self.shared.report_failure(Failed::new(items, error.clone()));
             }
             Failure::All(_) => {}
-            Failure::Each(_) => rest.into_iter().for_each(|(place, item)| {
-                self.shared.tell(Failed::new(vec![item], failure.of(place).clone()));
+            Failure::Each(_) => rest.into_iter().for_each(|(index, item)| {
+                self.shared.report_failure(Failed::new(vec![item], failure.of(index).clone()));
             }),
         }
     }
 
-    /// Gives everything that is left in the batch to an abort.
+    /// Hands everything that is left in the batch to an abort.
     fn hand_back(&mut self) {
         let count = self.batch.count();
         let results = self.tickets.iter().map(|&(_, number)| (number, aborted())).collect();
@@ -263,27 +265,27 @@ impl<'a, T, R> Job<'a, T, R> {
         self.shared.settle(self.completion.as_ref(), results);
     }
 
-    /// Parts the items that have a ticket, with what it is told, from those that have none, with their
-    /// places.
+    /// Separates the items with a ticket, as failures for their tickets, from those without, with their
+    /// positions.
     fn part(&mut self, error: impl Fn(usize) -> BatchError) -> (Settled<T, R>, Vec<(usize, T)>) {
         let mut items = mem::take(&mut self.batch.items).into_iter();
         let (mut results, mut rest) = (Vec::new(), Vec::new());
         let mut tickets = self.tickets.iter().peekable();
-        for place in 0..self.batch.count() {
+        for index in 0..self.batch.count() {
             let item = items.next();
-            match tickets.next_if(|(owner, _)| *owner == place) {
-                Some(&(_, number)) => results.push((number, Err(Failed::new(item, error(place))))),
-                None => rest.extend(item.map(|item| (place, item))),
+            match tickets.next_if(|(owner, _)| *owner == index) {
+                Some(&(_, number)) => results.push((number, Err(Failed::new(item, error(index))))),
+                None => rest.extend(item.map(|item| (index, item))),
             }
         }
         (results, rest)
     }
 }
 
-/// One result for all tickets: clones, and the original for the last. If a clone panics, nobody gets any.
+/// One result for all tickets: clones, and the original for the last. If a clone panics, no ticket gets one.
 fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Result<Settled<T, R>, Payload> {
     let Some(((_, last), others)) = tickets.split_last() else {
-        // Nobody wants it.
+        // No ticket wants it.
         panics::discard(result);
         return Ok(Vec::new());
     };
@@ -302,13 +304,13 @@ fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Res
     Ok(results)
 }
 
-/// What the ticket of an item is told that went back to whoever aborted.
+/// The result of an item that was handed back by an abort.
 fn aborted<T, R>() -> TicketResult<T, R> {
     Err(Failed::new(None, BatchError::Cancelled))
 }
 
-/// Tells the tickets of a batch that was never begun, and gives its items back.
-pub(super) fn unbegun<T, R>(shared: &Shared<T, R>, open_batch: OpenBatch<T, R>) -> Vec<T> {
+/// Cancels the tickets of a batch that was never started, and returns its items.
+pub(super) fn cancel_unstarted<T, R>(shared: &Shared<T, R>, open_batch: OpenBatch<T, R>) -> Vec<T> {
     let results = (0..open_batch.tickets.len()).map(|number| (number, aborted())).collect();
     shared.settle(open_batch.completion.as_ref(), results);
     open_batch.items

@@ -1,4 +1,4 @@
-//! What a batcher has done, and what it gives back.
+//! What a batcher has done, and what it hands back.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use crate::inspect::{Inspect, Object};
 use crate::panics::contain;
 use crate::sync::Arc;
 
-/// What a batcher does and has done; see [`Batcher::stats`](super::Batcher::stats). All of it is of one
+/// A snapshot of a batcher; see [`Batcher::stats`](super::Batcher::stats). All figures are of the same
 /// moment.
 ///
-/// `added` is `waiting`, `processing`, `processed`, `failed`, `panicked` and `aborted` together.
+/// `added` is the sum of `waiting`, `processing`, `processed`, `failed`, `panicked` and `aborted`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -21,11 +21,11 @@ pub struct Stats {
     pub added: usize,
     /// Items that no handler has seen yet.
     pub waiting: usize,
-    /// Items that a handler works on, those that wait for a retry included.
+    /// Items that a handler is processing, including those that wait for a retry.
     pub processing: usize,
     /// Items that were processed without an error.
     pub processed: usize,
-    /// Items that failed with the handler's error, retries included.
+    /// Items that failed with the handler's error, after all retries.
     pub failed: usize,
     /// Items whose handler panicked.
     pub panicked: usize,
@@ -33,13 +33,13 @@ pub struct Stats {
     pub aborted: usize,
     /// Batches that were handed to the handler.
     pub batches: usize,
-    /// How many of them were full.
+    /// Batches that were full.
     pub full: usize,
-    /// How many were handed over because of their age.
+    /// Batches that were handed over because of their age.
     pub aged: usize,
-    /// How many were handed over by a flush, or by closing.
+    /// Batches that were handed over by a flush or by closing.
     pub flushed: usize,
-    /// How often the handler was called again with what had failed.
+    /// How often the handler was called again for items that had failed.
     pub retries: usize,
 }
 
@@ -59,31 +59,30 @@ impl Stats {
 /// How a batcher ended; see [`Batcher::close`](super::Batcher::close) and [`abort`](super::Batcher::abort).
 #[non_exhaustive]
 pub struct Report<T> {
-    /// What was done, up to this report.
+    /// The figures up to this report.
     pub stats: Stats,
-    /// Why batches failed: the first [`Report::MAX_ERRORS`], each once, in the order in which they failed.
-    /// Also of those that a ticket or the hook was told of.
+    /// Why batches failed: the first [`Report::MAX_ERRORS`] errors, each once, in order, including those
+    /// reported to a ticket or the hook.
     pub errors: Vec<BatchError>,
     /// Items that an abort took back, each in one report only. They are in the order in which they were
-    /// added, except that batches which were in flight at the same time come in the order in which they came
-    /// back.
+    /// added, except that batches in flight at the same time are in the order in which they were returned.
     pub unprocessed: Vec<T>,
-    /// Names of the threads that still process a batch.
+    /// The names of the threads that still process a batch.
     pub running: Vec<String>,
 }
 
 impl<T> Report<T> {
-    /// How many errors a report keeps. The rest are counted in its stats.
+    /// How many errors a report keeps. The figures count all of them.
     pub const MAX_ERRORS: usize = 16;
 
-    /// True if every item that was accepted was processed without an error.
+    /// Returns true if every accepted item was processed without an error.
     pub fn is_clean(&self) -> bool {
         self.stats.added == self.stats.processed
     }
 }
 
 impl<T> fmt::Display for Report<T> {
-    /// Who still works.
+    /// Says which threads still work.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         still_running(&self.running, f)
     }
@@ -100,7 +99,7 @@ impl<T> fmt::Debug for Report<T> {
     }
 }
 
-/// The caller's hook for failures that no ticket hears of.
+/// The caller's hook for failures without a ticket.
 pub(super) struct Hook<T>(Arc<dyn Fn(Failed<Vec<T>>) + Send + Sync>);
 
 impl<T> Hook<T> {
@@ -108,7 +107,7 @@ impl<T> Hook<T> {
         Hook(Arc::new(hook))
     }
 
-    pub(super) fn tell(&self, failed: Failed<Vec<T>>) {
+    pub(super) fn report(&self, failed: Failed<Vec<T>>) {
         contain(|| (self.0)(failed));
     }
 }
@@ -119,7 +118,7 @@ impl<T> Clone for Hook<T> {
     }
 }
 
-/// What [`inspect`](crate::inspect) lists of a batcher.
+/// The view of a batcher in [`inspect`](crate::inspect).
 pub(super) struct Inspected<T, R> {
     pub(super) shared: Arc<Shared<T, R>>,
     pub(super) name: String,

@@ -1,4 +1,4 @@
-//! Waiting for the result of one's own item.
+//! Tickets: waiting for the result of one item.
 
 use std::fmt;
 use std::mem;
@@ -15,16 +15,16 @@ use crate::wait::context::{self, this_thread};
 use crate::wait::graph::{Awaited, Owner};
 use crate::wait::{self, WaitList, WaitPoint, Waiter};
 
-/// How an item ended: its result, or the item and the reason why there is none.
+/// How an item ended: with its result, or with an error that contains the item.
 pub type TicketResult<T, R> = Result<R, Failed<Option<T>>>;
 
-/// [`unheard_later`], for items and results that are known to borrow nothing.
-pub(super) type Later<T, R> = fn(TicketResult<T, R>, Option<Hook<T>>) -> Box<dyn FnOnce()>;
+/// [`drop_unclaimed_later`], for items and results that are known to borrow nothing.
+pub(super) type DropLater<T, R> = fn(TicketResult<T, R>, Option<Hook<T>>) -> Box<dyn FnOnce()>;
 
-/// The result of an item that was [submitted](super::Batcher::submit), as soon as its batch was processed.
+/// A handle to an item that was [submitted](super::Batcher::submit), for its result.
 ///
-/// Dropping the ticket lets the item be processed all the same. If it fails, it goes to the batcher's
-/// [hook](super::Builder::on_error) then, as the items do that were [added](super::Batcher::add).
+/// Dropping the ticket does not affect the item. If the item fails, it then goes to the batcher's
+/// [hook](super::Builder::on_error), as items that were [added](super::Batcher::add) do.
 ///
 /// # Examples
 /// ```
@@ -41,7 +41,7 @@ pub(super) type Later<T, R> = fn(TicketResult<T, R>, Option<Hook<T>>) -> Box<dyn
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Joining consumes the ticket, so nobody can join twice:
+/// Joining consumes the ticket, so a result is taken at most once:
 /// ```compile_fail,E0382
 /// # use selvedge::{Batcher, batch::Batch};
 /// let batcher = Batcher::builder().build(|_: &mut Batch<u32>| ()).unwrap();
@@ -51,11 +51,32 @@ pub(super) type Later<T, R> = fn(TicketResult<T, R>, Option<Hook<T>>) -> Box<dyn
 /// ```
 ///
 /// # Blocking
-/// [`join`](Ticket::join) blocks until the handler has returned and no retry is left, or the batcher was
-/// aborted. The batcher's thread wakes all who wait for one batch together.
+/// [`join`](Ticket::join) and [`wait_until`](Ticket::wait_until) block until the handler has returned and no
+/// retry is left, or the batcher was aborted. The batcher's thread wakes all waiters of a batch together. The
+/// other methods never block.
 ///
 /// # Cancellation
-/// A wait that ends early gives the ticket back; the item is not taken out of its batch.
+/// A wait that ends early returns the ticket; the item stays in its batch. A result that exists when the
+/// limit passes is a success.
+///
+/// # Panics
+/// A panic of the handler is in the [`BatchError`]. Dropping a ticket whose item has failed calls the hook,
+/// and contains its panics.
+///
+/// # Ordering
+/// What the handler did for the item is visible to the thread that has its result.
+///
+/// # Proof
+/// Models in `loom-tests/tests/batch.rs`: `each_ticket_gets_the_result_of_its_own_batch`,
+/// `a_panicking_handler_tells_its_tickets_and_goes_on`, `a_waiter_that_gives_up_keeps_the_answer_for_later`,
+/// `a_failure_reaches_the_hook_when_its_ticket_is_dropped`.
+///
+/// # Cost
+/// The tickets of a batch share one allocation, with a lock of their own. Bench `ratios`, group commit.
+///
+/// # Instead
+/// Use [`add`](super::Batcher::add) if the result does not matter, and [`flush`](super::Batcher::flush) to
+/// wait for many items at once.
 #[must_use = "dropping the ticket loses the result; `add` is for items without one"]
 pub struct Ticket<T, R> {
     completion: Arc<Completion<T, R>>,
@@ -65,26 +86,26 @@ pub struct Ticket<T, R> {
 /// The tickets of one batch. One mutex orders everything in this file.
 pub(super) struct Completion<T, R> {
     state: Mutex<State<T, R>>,
-    /// Where failures go whose ticket was dropped.
+    /// Receives failures whose ticket was dropped.
     hook: Option<Hook<T>>,
-    later: Later<T, R>,
+    drop_later: DropLater<T, R>,
     /// The thread that has taken the batch.
     owner: Arc<Owner>,
     handlers: Arc<Handlers>,
-    /// The batcher's name among those that a thread can be inside.
+    /// Identifies the batcher among those that a thread can be inside.
     address: usize,
 }
 
 struct State<T, R> {
-    /// By the number of the ticket; what is missing at the end is `Open`.
+    /// Indexed by the ticket's number; missing ones are `Pending`.
     results: Vec<TicketState<T, R>>,
     waiting: WaitList,
 }
 
 enum TicketState<T, R> {
-    /// Nothing is known yet.
-    Open,
-    /// The ticket was dropped before.
+    /// Without a result so far.
+    Pending,
+    /// The ticket was dropped, or its result taken.
     Dropped,
     Known(TicketResult<T, R>),
 }
@@ -92,12 +113,12 @@ enum TicketState<T, R> {
 impl<T, R> Completion<T, R> {
     pub(super) fn new(
         hook: Option<Hook<T>>,
-        later: Later<T, R>,
+        drop_later: DropLater<T, R>,
         address: usize,
         handlers: Arc<Handlers>,
     ) -> Arc<Self> {
         let state = Mutex::new(State { results: Vec::new(), waiting: WaitList::new() });
-        Arc::new(Completion { state, hook, later, owner: Owner::new(None), handlers, address })
+        Arc::new(Completion { state, hook, drop_later, owner: Owner::new(None), handlers, address })
     }
 
     /// The calling thread has taken the batch.
@@ -105,22 +126,25 @@ impl<T, R> Completion<T, R> {
         self.owner.set(this_thread());
     }
 
-    /// Makes answers known and wakes those who wait; gives back the answers that nobody waits for any more.
+    /// Stores results and wakes the waiters; returns the results whose tickets were dropped.
     pub(super) fn settle(&self, results: Vec<(usize, TicketResult<T, R>)>) -> Vec<TicketResult<T, R>> {
-        let mut unheard = Vec::new();
+        let mut unclaimed = Vec::new();
         let mut state = self.state.lock();
         for (number, result) in results {
             let ticket = state.ticket(number);
             if matches!(ticket, TicketState::Dropped) {
-                unheard.push(result);
+                unclaimed.push(result);
             } else {
                 *ticket = TicketState::Known(result);
             }
         }
+        // All waiters: each waits for a result of this batch, and they are settled together.
         let wakes = state.waiting.take_all();
         drop(state);
+        // Woken after unlocking, since the waiters take this lock first. The unclaimed results are dropped by
+        // the caller, outside the lock.
         drop(wakes);
-        unheard
+        unclaimed
     }
 
     fn take(&self, number: usize) -> Option<TicketResult<T, R>> {
@@ -131,7 +155,7 @@ impl<T, R> Completion<T, R> {
 impl<T, R> State<T, R> {
     fn ticket(&mut self, number: usize) -> &mut TicketState<T, R> {
         if self.results.len() <= number {
-            self.results.resize_with(number + 1, || TicketState::Open);
+            self.results.resize_with(number + 1, || TicketState::Pending);
         }
         &mut self.results[number]
     }
@@ -140,14 +164,14 @@ impl<T, R> State<T, R> {
         matches!(self.results.get(number), Some(TicketState::Known(_)))
     }
 
-    /// Takes an answer that is known; its ticket counts as dropped from then on.
+    /// Takes a stored result; the ticket counts as dropped from then on.
     fn take(&mut self, number: usize) -> Option<TicketResult<T, R>> {
         if !self.is_known(number) {
             return None;
         }
         match mem::replace(&mut self.results[number], TicketState::Dropped) {
             TicketState::Known(result) => Some(result),
-            TicketState::Open | TicketState::Dropped => None,
+            TicketState::Pending | TicketState::Dropped => None,
         }
     }
 }
@@ -161,19 +185,19 @@ impl<T, R> Ticket<T, R> {
     ///
     /// # Errors
     /// [`Failed`], with the item unless the handler took it: the handler's error or panic, or
-    /// [`BatchError::Cancelled`]. [`BatchError::WouldDeadlock`] at once from inside the batcher's own
-    /// handler, while the result is not known, and where the batch waits, itself or through others, for this
-    /// thread: the item is processed all the same.
+    /// [`BatchError::Cancelled`]. [`BatchError::WouldDeadlock`] while there is no result, inside the
+    /// batcher's own handler, or if the batch waits, directly or through others, for the calling thread; the
+    /// item is processed nevertheless.
     #[track_caller]
     pub fn join(self) -> TicketResult<T, R> {
         match self.join_until(Until::forever()) {
             Ok(result) => result,
-            // A forever limit does not end.
+            // An unlimited wait fails only with `WouldDeadlock`.
             Err(_) => Err(Failed::new(None, BatchError::WouldDeadlock)),
         }
     }
 
-    /// Takes the result if it is known.
+    /// Takes the result if there is one.
     ///
     /// # Errors
     /// The ticket itself, if it is not.
@@ -181,8 +205,8 @@ impl<T, R> Ticket<T, R> {
         self.completion.take(self.number).ok_or(self)
     }
 
-    /// Like [`join`](Ticket::join), and waits at most until `limit`. The outer result says whether the item
-    /// was processed, the inner one how.
+    /// Like [`join`](Ticket::join), waiting until `limit` at most. The outer result says whether the item was
+    /// processed, the inner one how.
     ///
     /// # Errors
     /// With the ticket: [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as
@@ -196,7 +220,7 @@ impl<T, R> Ticket<T, R> {
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new(self, error));
         }
-        // The common case, at the cost of one lock.
+        // The common case costs one lock.
         if let Some(result) = self.completion.take(self.number) {
             return Ok(result);
         }
@@ -206,7 +230,7 @@ impl<T, R> Ticket<T, R> {
         }
     }
 
-    /// Waits for the item to be processed, at most until `limit`, and leaves its result.
+    /// Waits for the item to be processed, until `limit` at most, and leaves its result in place.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] as in
@@ -215,6 +239,7 @@ impl<T, R> Ticket<T, R> {
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
         limit.check_token()?;
+        // Inside the handler the wait could never end, except that the result exists already.
         if !self.is_finished() && self.is_inside() {
             return Err(WaitError::WouldDeadlock);
         }
@@ -223,12 +248,12 @@ impl<T, R> Ticket<T, R> {
             .retry(self, || if self.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 
-    /// True if this thread is inside the batcher's handler, which the result waits for.
+    /// True if the calling thread is inside the batcher's handler, on which the result depends.
     pub(crate) fn is_inside(&self) -> bool {
         context::is_inside(self.completion.address)
     }
 
-    /// True once the result is known.
+    /// Returns true once there is a result.
     pub fn is_finished(&self) -> bool {
         self.completion.state.lock().is_known(self.number)
     }
@@ -241,7 +266,8 @@ impl<T, R> WaitPoint for Ticket<T, R> {
 
     #[track_caller]
     fn join(&self, waiter: &Waiter) -> bool {
-        // `settle` writes the answer under this lock, and takes everybody out of the line.
+        // No missed wake-up: `settle` stores the result under this lock and takes all waiters out of the
+        // list.
         let mut state = self.completion.state.lock();
         let must_wait = !state.is_known(self.number);
         state.waiting.join_if(must_wait, waiter)
@@ -260,31 +286,32 @@ impl<T, R> WaitPoint for Ticket<T, R> {
 impl<T, R> Drop for Ticket<T, R> {
     fn drop(&mut self) {
         let mut state = self.completion.state.lock();
-        let unheard = mem::replace(state.ticket(self.number), TicketState::Dropped);
+        let unclaimed = mem::replace(state.ticket(self.number), TicketState::Dropped);
+        // Unlocked first: the drop of the result and the hook are the caller's code.
         drop(state);
-        let (TicketState::Known(result), completion) = (unheard, &self.completion) else { return };
-        let later = |result| (completion.later)(result, completion.hook.clone());
-        // The item or the result may hold a ticket.
-        wait::drop_link(result, |result| drop_unheard(result, completion.hook.as_ref()), later);
+        let (TicketState::Known(result), completion) = (unclaimed, &self.completion) else { return };
+        let drop_later = |result| (completion.drop_later)(result, completion.hook.clone());
+        // The item or the result may contain another ticket, and so on: dropped in a loop, not recursively.
+        wait::drop_link(result, |result| drop_unclaimed(result, completion.hook.as_ref()), drop_later);
     }
 }
 
-/// Tells the hook of a failure, or drops the answer.
-fn drop_unheard<T, R>(result: TicketResult<T, R>, hook: Option<&Hook<T>>) {
+/// Passes a failure to the hook, or drops the result.
+fn drop_unclaimed<T, R>(result: TicketResult<T, R>, hook: Option<&Hook<T>>) {
     match (result, hook) {
         (Err(failed), Some(hook)) => {
-            hook.tell(Failed::new(failed.value.into_iter().collect(), failed.error));
+            hook.report(Failed::new(failed.value.into_iter().collect(), failed.error));
         }
         (result, _) => panics::drop_here(result),
     }
 }
 
-/// What drops an answer as [`drop_unheard`] does, when it is called.
-pub(super) fn unheard_later<T: 'static, R: 'static>(
+/// Defers [`drop_unclaimed`].
+pub(super) fn drop_unclaimed_later<T: 'static, R: 'static>(
     result: TicketResult<T, R>,
     hook: Option<Hook<T>>,
 ) -> Box<dyn FnOnce()> {
-    Box::new(move || drop_unheard(result, hook.as_ref()))
+    Box::new(move || drop_unclaimed(result, hook.as_ref()))
 }
 
 impl<T, R> fmt::Debug for Ticket<T, R> {

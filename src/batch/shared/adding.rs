@@ -1,4 +1,4 @@
-//! The side of those who add items. One mutex orders everything; see `shared.rs`.
+//! The side of callers that add items. One mutex orders everything; see the [parent module](super).
 
 use super::{Shared, State};
 use crate::batch::ticket::{Completion, Ticket};
@@ -10,7 +10,7 @@ use crate::wait::graph::Awaited;
 use crate::wait::{Turn, TurnPoint};
 
 impl<T, R> Shared<T, R> {
-    /// Adds an item, with a ticket or without; waits for room within the limit.
+    /// Adds an item, with or without a ticket, waiting for room within the limit.
     #[inline]
     #[track_caller]
     pub(in crate::batch) fn add(
@@ -26,7 +26,7 @@ impl<T, R> Shared<T, R> {
         match self.attempt(item, weight, ticket, None) {
             Ok(ticket) => Ok(ticket),
             Err(Rejected { value, error: TryError::WouldBlock }) => {
-                self.add_slowly(value, weight, ticket, limit)
+                self.add_slow(value, weight, ticket, limit)
             }
             Err(Rejected { value, error: TryError::Closed }) => Err(Rejected::new(value, WaitError::Closed)),
             Err(Rejected { value, .. }) => Err(Rejected::new(value, WaitError::InsufficientCapacity)),
@@ -35,7 +35,7 @@ impl<T, R> Shared<T, R> {
 
     #[cold]
     #[track_caller]
-    fn add_slowly(
+    fn add_slow(
         self: &Arc<Self>,
         item: T,
         weight: usize,
@@ -43,12 +43,12 @@ impl<T, R> Shared<T, R> {
         limit: Until<'_>,
     ) -> Result<Option<Ticket<T, R>>, Rejected<T, WaitError>> {
         if self.is_inside() {
-            // The room is made by the thread that this handler runs on, or that waits for this one.
+            // The room would be made by the thread that runs this handler, or that waits for this one.
             return Err(Rejected::new(item, WaitError::WouldDeadlock));
         }
         let mut item = Some(item);
-        // Room is made by `next`, and closed by `close`: both under this lock, and both call those in the
-        // list.
+        // No missed wake-up: `next` makes room and `close` closes under this lock, and both take waiters out
+        // of the list.
         let ready = |state: &State<T, R>, turn| state.closed || self.has_room(state, weight, turn);
         let room = TurnPoint::new(&self.state, |state| (&mut state.adders, &mut state.turns), ready)
             .brought_by(Arc::clone(&self.handlers) as Arc<dyn Awaited>);
@@ -73,15 +73,15 @@ impl<T, R> Shared<T, R> {
         self.attempt(item, weight, ticket, None)
     }
 
-    /// True if one with that turn, or none, may add an item of that weight.
+    /// True if a caller with that turn, or without one, may add an item of that weight.
     #[inline]
     fn has_room(&self, state: &State<T, R>, weight: usize, turn: Option<Turn>) -> bool {
         state.backlog.has_room(weight, &self.limits)
             && (state.turns.admits(turn) || state.backlog.fits_open(weight, &self.limits))
     }
 
-    /// The item with what it weighs. If the caller's function panics, the item is dropped before that goes
-    /// on.
+    /// The item and its weight. If the caller's function panics, the item is dropped before the panic
+    /// continues.
     #[inline]
     fn weighed(&self, item: T) -> (T, usize) {
         let Some(weigh) = &self.weigh else { return (item, 1) };
@@ -105,6 +105,7 @@ impl<T, R> Shared<T, R> {
         if weight > self.limits.weight {
             return Err(Rejected::new(item, TryError::InsufficientCapacity));
         }
+        // Weighed before the lock is taken: `weigh` is the caller's code.
         let mut state = self.state.lock();
         if state.closed {
             return Err(Rejected::new(item, TryError::Closed));
@@ -112,12 +113,13 @@ impl<T, R> Shared<T, R> {
         if !self.has_room(&state, weight, turn) {
             return Err(Rejected::new(item, TryError::WouldBlock));
         }
-        // A manual clock's lock is taken under ours; nothing takes them the other way round.
-        let calls = state.backlog.push(item, weight, &self.limits, &self.clock);
+        // The lock of a manual clock is taken under this one; no code takes them in the other order.
+        let wakeups = state.backlog.push(item, weight, &self.limits, &self.clock);
         state.stats.added += 1;
         state.stats.waiting += 1;
         let ticket = ticket.then(|| self.ticket(&mut state));
-        let wakes = if calls == 0 { Vec::new() } else { state.idle.take(calls) };
+        // As many as there are new duties, and any of the idle threads will do: they are alike.
+        let wakes = if wakeups == 0 { Vec::new() } else { state.idle.take(wakeups) };
         drop(state);
         drop(wakes);
         Ok(ticket)
@@ -129,7 +131,7 @@ impl<T, R> Shared<T, R> {
         let number = batch.tickets.len();
         batch.tickets.push(batch.items.len() - 1);
         let completion = batch.completion.get_or_insert_with(|| {
-            Completion::new(self.hook.clone(), self.later, self.address(), Arc::clone(&self.handlers))
+            Completion::new(self.hook.clone(), self.drop_later, self.address(), Arc::clone(&self.handlers))
         });
         Ticket::new(Arc::clone(completion), number)
     }

@@ -1,5 +1,5 @@
-//! The side of those who wait for the end: of what was added, or of all. One mutex orders everything; see
-//! `shared.rs`.
+//! The side of callers that wait for an end: of what was added, or of everything. One mutex orders
+//! everything; see the [parent module](super).
 
 use super::{Shared, State, thread_name};
 use crate::batch::backlog::OpenBatch;
@@ -20,8 +20,11 @@ impl<T, R> Shared<T, R> {
         let mut state = self.state.lock();
         let end = state.backlog.make_due(Reason::Flushed);
         let has_ended = state.has_ended(end);
+        // One thread suffices: it takes the batch that is now due, and after it whatever else is ready.
         let wake = if state.backlog.is_due() { state.idle.next() } else { None };
         drop(state);
+        // Woken after unlocking, and before the check below: inside the handler, too, the items are handed
+        // over.
         drop(wake);
         if has_ended {
             return Ok(());
@@ -29,7 +32,7 @@ impl<T, R> Shared<T, R> {
         if self.is_inside() {
             return Err(WaitError::WouldDeadlock);
         }
-        // A batch ends in `end`, under this lock, which calls everybody in the list.
+        // No missed wake-up: a batch ends in `end`, under this lock, which wakes all watchers.
         let has_ended = |state: &State<T, R>| state.has_ended(end);
         let any = Arc::clone(&self.handlers) as Arc<dyn Awaited>;
         Point::new(&self.state, |state| &mut state.watchers, has_ended)
@@ -47,11 +50,13 @@ impl<T, R> Shared<T, R> {
         closes
     }
 
-    /// Closes, and takes everything back that no handler works on.
+    /// Closes, and takes back everything that no handler is processing.
     pub(in crate::batch) fn abort(&self) -> Vec<OpenBatch<T, R>> {
         let mut state = self.state.lock();
         let mut wakes = state.close();
         state.aborted = true;
+        // Pausing threads return their batches; watchers look again, since batches that were taken back have
+        // ended.
         wakes.extend(state.pausing.take_all());
         wakes.extend(state.watchers.take_all());
         let taken = state.backlog.take_all();
@@ -59,6 +64,7 @@ impl<T, R> Shared<T, R> {
         state.stats.waiting -= count;
         state.stats.aborted += count;
         drop(state);
+        // Woken after unlocking. The items are dropped or handed back by the caller.
         drop(wakes);
         taken
     }
@@ -66,7 +72,7 @@ impl<T, R> Shared<T, R> {
     /// Waits until all threads have left.
     #[track_caller]
     pub(in crate::batch) fn wait_for_threads(&self, limit: Until<'_>) -> Result<(), WaitError> {
-        // A thread ends in `thread_leaves`, as above.
+        // No missed wake-up: a thread leaves in `thread_leaves`, under this lock, which wakes all watchers.
         let have_left = |state: &State<T, R>| state.threads == 0;
         let all = Arc::new(AllHandlers(Arc::clone(&self.handlers)));
         Point::new(&self.state, |state| &mut state.watchers, have_left)
@@ -74,16 +80,17 @@ impl<T, R> Shared<T, R> {
             .wait(limit.called("Batcher::close"))
     }
 
-    /// What is known of the end so far, with what was taken back and is in no report yet.
+    /// The state so far, with the items that were taken back and are in no report yet.
     pub(in crate::batch) fn report(&self, unprocessed: Vec<T>, running: Vec<String>) -> Report<T> {
         let mut state = self.state.lock();
-        // A batch that was taken back while it waited for a retry is older than all that were not begun.
+        // A batch that was taken back while it waited for a retry is older than all batches that were not
+        // started.
         let mut all = std::mem::take(&mut state.returned);
         all.extend(unprocessed);
         Report { stats: state.stats, errors: state.errors.clone(), unprocessed: all, running }
     }
 
-    /// Names of the threads that work on a batch.
+    /// The names of the threads that process a batch.
     pub(in crate::batch) fn running(&self, name: &str) -> Vec<String> {
         self.state.lock().in_flight.iter().map(|(_, thread)| thread_name(name, *thread)).collect()
     }
@@ -95,7 +102,7 @@ impl<T, R> State<T, R> {
         self.backlog.is_past(number) && self.in_flight.iter().all(|(other, _)| *other >= number)
     }
 
-    /// Takes no more, and calls all who wait for something that will not come now.
+    /// Refuses further items; returns all waiters that wait for what will not happen any more.
     #[track_caller]
     fn close(&mut self) -> Vec<Wake> {
         self.closed = true;

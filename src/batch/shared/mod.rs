@@ -1,23 +1,22 @@
-//! What a batcher's threads and its callers share, and how they wait for each other.
+//! The state that a batcher's threads and callers share, and how they wait for each other.
 //!
-//! One mutex orders everything here and in the child modules, which have a side each.
-//! None of the caller's code runs under it.
+//! One mutex orders everything here and in the child modules, one for each side. None of the caller's code
+//! runs under it.
 //!
-//! # Who waits, and who wakes
-//! | line | who | for | woken by |
+//! # Waiters
+//! | list | waiter | waits for | woken by |
 //! |---|---|---|---|
-//! | `idle` | a thread without a batch | something to hand over | an add that opens or fills a batch and a flush (one thread), close (all) |
+//! | `idle` | a thread without a batch | a batch to take | an add that opens or fills a batch, a flush (one thread); close (all) |
 //! | `adders` | a caller with an item | room | a thread that takes a batch |
 //! | `watchers` | a flush or a close | the end of batches, or of threads | a thread that ends one |
 //! | `pausing` | a thread before a retry | its time | abort |
 //!
-//! # Nobody oversleeps
-//! What there is to do for the threads: each ready batch is to be taken, and the age of the open one to be
-//! watched. Each time that one of these begins, one idle thread is called. A thread that comes takes a ready
-//! batch or else sleeps until the open one is due, so it does one of them. A batch that is filled while a
-//! thread watches its age makes one of two: that thread or another is called to take it. So with an idle
-//! thread there is none of these things that nobody has been called for; and with none idle, whoever ends a
-//! batch looks for the next.
+//! # No missed wake-up
+//! The threads have two kinds of duty: to take each ready batch, and to watch the age of the open one. Each
+//! time a duty arises, one idle thread is woken. A woken thread takes a ready batch, or sleeps until the open
+//! one is due; so it fulfils one duty. A batch that is filled while a thread watches its age turns one duty
+//! into the other: that thread or another is woken to take it. So while a thread is idle, a thread has been
+//! woken for every duty; and if none is idle, the thread that ends a batch looks for the next.
 
 mod adding;
 mod ending;
@@ -30,7 +29,7 @@ use super::backlog::{Backlog, Limits};
 use super::failure::BatchError;
 use super::handlers::Handlers;
 use super::report::{Hook, Stats};
-use super::ticket::{self, Later};
+use super::ticket::{self, DropLater};
 use crate::clock::Clock;
 use crate::panics;
 use crate::sync::{Arc, Mutex};
@@ -48,32 +47,32 @@ pub(super) struct Shared<T, R> {
     pub(super) hook: Option<Hook<T>>,
     pub(super) clock: Clock,
     pub(super) handlers: Arc<Handlers>,
-    /// See [`ticket::unheard_later`].
-    pub(super) later: Later<T, R>,
+    /// See [`ticket::drop_unclaimed_later`].
+    pub(super) drop_later: DropLater<T, R>,
 }
 
 pub(super) struct State<T, R> {
     pub(super) backlog: Backlog<T, R>,
-    /// Numbers of the batches that a handler works on, and of the threads that it does so on.
+    /// The batches in flight, with the threads that process them.
     pub(super) in_flight: Vec<(u64, usize)>,
     pub(super) closed: bool,
     pub(super) aborted: bool,
     /// Threads that have not left.
     pub(super) threads: usize,
-    /// What threads took back for an abort.
+    /// Items that threads took back for an abort.
     pub(super) returned: Vec<T>,
     pub(super) stats: Stats,
     pub(super) errors: Vec<BatchError>,
     pub(super) idle: WaitList,
     pub(super) adders: WaitList,
-    /// Spawn that have waited for room too long: while there are any, nobody else opens a batch.
+    /// Callers that have waited for room too long: while there are any, no other caller opens a batch.
     pub(super) turns: Turns,
     pub(super) watchers: WaitList,
     pub(super) pausing: WaitList,
 }
 
 impl<T, R> Drop for State<T, R> {
-    /// Drops what no report has taken, on whichever thread is the last to leave.
+    /// Drops what no report has taken, on the last thread that leaves.
     fn drop(&mut self) {
         panics::discard_each(mem::take(&mut self.errors));
         panics::discard_each(mem::take(&mut self.returned));
@@ -108,16 +107,16 @@ impl<T, R> Shared<T, R> {
             pausing: WaitList::new(),
         };
         let handlers = Arc::default();
-        let later = ticket::unheard_later;
-        Arc::new(Shared { state: Mutex::new(state), limits, weigh, retry, hook, clock, handlers, later })
+        let drop_later = ticket::drop_unclaimed_later;
+        Arc::new(Shared { state: Mutex::new(state), limits, weigh, retry, hook, clock, handlers, drop_later })
     }
 
-    /// The batcher's name among those that a thread can be inside.
+    /// Identifies the batcher among those that a thread can be inside.
     pub(super) fn address(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
     }
 
-    /// True on the batcher's threads, and on threads that they wait for.
+    /// True on the batcher's threads, and on threads that work on their behalf.
     pub(super) fn is_inside(self: &Arc<Self>) -> bool {
         context::is_inside(self.address())
     }
@@ -144,7 +143,7 @@ impl<T, R> Shared<T, R> {
     }
 }
 
-/// What a batcher's threads are called.
+/// The name of a batcher's thread.
 pub(super) fn thread_name(batcher: &str, thread: usize) -> String {
     format!("{batcher}-{thread}")
 }

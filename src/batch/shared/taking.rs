@@ -1,4 +1,4 @@
-//! The side of the threads that take batches. One mutex orders everything; see `shared.rs`.
+//! The side of the threads that take batches. One mutex orders everything; see the [parent module](super).
 
 use std::time::{Duration, Instant};
 
@@ -21,28 +21,31 @@ impl<T, R> Shared<T, R> {
                 state.in_flight.push((batch.number, thread));
                 let reason = batch.due.expect("only what is due is taken");
                 state.stats.count_batch(reason, batch.items.len());
-                // There is room for a batch more. Who is called tries again, and waits again if others were
-                // faster.
+                // The batch leaves room for as many items. A woken caller tries again, and waits again if
+                // others were faster.
                 let wakes = state.adders.take(self.limits.items);
                 drop(state);
                 drop(wakes);
                 return Some(batch);
             }
-            // The open batch is due once it is closed, so nothing is left.
+            // Closing makes the open batch due, so nothing is left.
             if state.closed {
                 return None;
             }
-            // Found to be without work and put into the line under one lock: see "Nobody oversleeps".
+            // No missed wake-up: this thread finds no work and registers under one lock; see "No missed
+            // wake-up" in the parent module.
             let waiter = Waiter::new();
             state.idle.join(&waiter);
             let deadline = state.backlog.deadline();
+            // Unlocked to sleep; an add in between ends the waiter, which is registered.
             drop(state);
             self.sleep(&waiter, deadline);
         }
     }
 
     fn sleep(&self, waiter: &Waiter, deadline: Option<Instant>) {
-        // Where batches fill in microseconds, the adder need not make a system call to wake this thread.
+        // Spins first: where batches fill within microseconds, the adder is spared a system call to wake this
+        // thread.
         let limit = match deadline {
             Some(at) => Until::from((&self.clock, at)),
             None => Until::forever(),
@@ -50,6 +53,8 @@ impl<T, R> Shared<T, R> {
         let limit = limit.start();
         limit.spin(|| waiter.has_ended());
         if limit.sleep(waiter).is_err() {
+            // The batch it watched may be due now. If it was woken at the same moment, the next look finds
+            // the work of both.
             self.state.lock().idle.leave(waiter);
         }
     }
@@ -64,7 +69,8 @@ impl<T, R> Shared<T, R> {
         let waiter = Waiter::new();
         state.pausing.join(&waiter);
         drop(state);
-        // Only an abort grants.
+        // Only an abort ends the waiter, and it does so under this lock after setting `aborted`, so none is
+        // missed.
         let aborted = Until::from((&self.clock, pause)).start().sleep(&waiter).is_ok();
         if !aborted {
             self.state.lock().pausing.leave(&waiter);
@@ -72,12 +78,12 @@ impl<T, R> Shared<T, R> {
         aborted
     }
 
-    /// Changes the counts while items are being processed.
+    /// Changes the counters.
     pub(in crate::batch) fn count(&self, change: impl FnOnce(&mut Stats)) {
         change(&mut self.state.lock().stats);
     }
 
-    /// Counts items that have failed, and keeps the reason if it is one of the first.
+    /// Counts items that have failed, and keeps the error if it is one of the first.
     pub(in crate::batch) fn count_failed<'e>(
         &self,
         items: usize,
@@ -92,7 +98,7 @@ impl<T, R> Shared<T, R> {
         state.errors.extend(errors.take(room).cloned());
     }
 
-    /// Takes items back for an abort.
+    /// Hands items back to an abort.
     pub(in crate::batch) fn take_back(&self, items: Vec<T>, count: usize) {
         let mut state = self.state.lock();
         state.stats.processing -= count;
@@ -105,32 +111,34 @@ impl<T, R> Shared<T, R> {
         let mut state = self.state.lock();
         state.in_flight.retain(|(other, _)| *other != number);
         state.backlog.reuse(spare, &self.limits);
+        // All watchers: they wait for different batches, and each checks whether its own has ended.
         let wakes = state.watchers.take_all();
         drop(state);
         drop(wakes);
     }
 
-    /// Answers the tickets of a batch, and tells the hook what no ticket hears of.
+    /// Settles the tickets of a batch, and reports to the hook the failures whose tickets were dropped.
     pub(in crate::batch) fn settle(
         &self,
         completion: Option<&Arc<Completion<T, R>>>,
         results: Vec<(usize, TicketResult<T, R>)>,
     ) {
         let Some(completion) = completion else { return };
-        for unheard in completion.settle(results) {
-            match unheard {
+        for unclaimed in completion.settle(results) {
+            match unclaimed {
                 Err(Failed { value, error }) if !matches!(error, BatchError::Cancelled) => {
-                    self.tell(Failed::new(value.into_iter().collect(), error));
+                    self.report_failure(Failed::new(value.into_iter().collect(), error));
                 }
-                // A result whose ticket is gone, on the batcher's thread: it has other batches to see to.
+                // An unclaimed result is dropped on the batcher's thread, which has other batches to process:
+                // contained.
                 result_or_aborted => panics::discard(result_or_aborted),
             }
         }
     }
 
-    pub(in crate::batch) fn tell(&self, failed: Failed<Vec<T>>) {
+    pub(in crate::batch) fn report_failure(&self, failed: Failed<Vec<T>>) {
         match &self.hook {
-            Some(hook) => hook.tell(failed),
+            Some(hook) => hook.report(failed),
             None => {
                 panics::discard_each(failed.value);
                 panics::discard(failed.error);
@@ -138,7 +146,7 @@ impl<T, R> Shared<T, R> {
         }
     }
 
-    /// Counts a thread that is to be started, or gives up that it has started.
+    /// Counts a thread that is about to be started.
     pub(in crate::batch) fn thread_starts(&self) {
         self.handlers.expect_one();
         self.state.lock().threads += 1;
@@ -148,6 +156,7 @@ impl<T, R> Shared<T, R> {
         self.handlers.leave();
         let mut state = self.state.lock();
         state.threads -= 1;
+        // All watchers: this may have been the last thread that a close waits for.
         let wakes = state.watchers.take_all();
         drop(state);
         drop(wakes);

@@ -171,7 +171,6 @@ impl TaskSet {
     ///
     /// # Errors
     /// With the unfinished tasks.
-    /// With who has not ended.
     #[track_caller]
     pub(in crate::group) fn wait_until(
         self: &Arc<Self>,
