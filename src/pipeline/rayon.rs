@@ -9,7 +9,7 @@ use crate::sync::Arc;
 struct Rayon;
 
 impl Spawn for Rayon {
-    fn call(self: Arc<Self>, help: HelperFn) -> bool {
+    fn spawn_helper(self: Arc<Self>, help: HelperFn) -> bool {
         rayon::spawn(help);
         true
     }
