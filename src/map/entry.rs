@@ -1,4 +1,4 @@
-//! A key's place in the map, for as long as a closure has it.
+//! An entry of the map, lent to a closure.
 
 use std::fmt;
 use std::mem;
@@ -7,33 +7,33 @@ use hashbrown::hash_table;
 
 use super::shard::Pair;
 
-/// What [`ShardedMap::entry`](super::ShardedMap::entry) lends: the place of a key, under its shard's lock.
+/// A key's entry, which [`ShardedMap::entry`](super::ShardedMap::entry) lends under the shard's lock.
 pub enum Entry<'a, K, V> {
-    /// The key is there.
+    /// The key is in the map.
     Occupied(OccupiedEntry<'a, K, V>),
-    /// It is not.
+    /// The key is not in the map.
     Vacant(VacantEntry<'a, K, V>),
 }
 
-/// The place of a key that is there.
+/// The entry of a key that is in the map.
 pub struct OccupiedEntry<'a, K, V> {
     inner: hash_table::OccupiedEntry<'a, Pair<K, V>>,
-    /// Where a removed key is put, to be dropped after unlocking.
+    /// Receives a removed key, to be dropped after unlocking.
     removed: &'a mut Option<K>,
 }
 
-/// The place of a key that is not there. Dropping it leaves it so.
+/// The entry of a key that is not in the map. Dropping it inserts nothing.
 pub struct VacantEntry<'a, K, V> {
     inner: hash_table::VacantEntry<'a, Pair<K, V>>,
-    /// Full until this place is used up. It lies outside, so that a key that is not put in is dropped after
-    /// unlocking.
+    /// `Some` until the entry is used up. Stored outside the closure, so that a key that is not inserted is
+    /// dropped after unlocking.
     key: &'a mut Option<K>,
 }
 
 const FULL: &str = "the key is taken with the place itself";
 
 impl<'a, K, V> Entry<'a, K, V> {
-    /// The key.
+    /// Returns the key.
     pub fn key(&self) -> &K {
         match self {
             Entry::Occupied(entry) => entry.key(),
@@ -41,13 +41,14 @@ impl<'a, K, V> Entry<'a, K, V> {
         }
     }
 
-    /// Puts `default` in if the key is not there, and lends the value.
+    /// Inserts `default` if the key is not in the map, and returns a reference to the value.
     pub fn or_insert(self, default: V) -> &'a mut V {
         self.or_insert_with(|| default)
     }
 
-    /// Puts what `default` returns in if the key is not there, and lends the value. `default` runs under the
-    /// shard's lock; [`get_or_insert_with`](super::ShardedMap::get_or_insert_with) is for what takes long.
+    /// Inserts what `default` returns if the key is not in the map, and returns a reference to the value.
+    /// `default` runs under the shard's lock; use
+    /// [`get_or_insert_with`](super::ShardedMap::get_or_insert_with) for slow closures.
     pub fn or_insert_with(self, default: impl FnOnce() -> V) -> &'a mut V {
         match self {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -55,7 +56,7 @@ impl<'a, K, V> Entry<'a, K, V> {
         }
     }
 
-    /// Puts the type's default in if the key is not there, and lends the value.
+    /// Inserts the type's default if the key is not in the map, and returns a reference to the value.
     pub fn or_default(self) -> &'a mut V
     where
         V: Default,
@@ -63,7 +64,7 @@ impl<'a, K, V> Entry<'a, K, V> {
         self.or_insert_with(V::default)
     }
 
-    /// Changes the value if the key is there.
+    /// Modifies the value if the key is in the map.
     #[must_use = "an entry that is dropped inserts nothing"]
     pub fn and_modify(mut self, f: impl FnOnce(&mut V)) -> Self {
         if let Entry::Occupied(entry) = &mut self {
@@ -78,32 +79,32 @@ impl<'a, K, V> OccupiedEntry<'a, K, V> {
         OccupiedEntry { inner, removed }
     }
 
-    /// The key that is in the map.
+    /// Returns the key in the map.
     pub fn key(&self) -> &K {
         &self.inner.get().key
     }
 
-    /// The value.
+    /// Returns a reference to the value.
     pub fn get(&self) -> &V {
         &self.inner.get().value
     }
 
-    /// The value, to be changed.
+    /// Returns a mutable reference to the value.
     pub fn get_mut(&mut self) -> &mut V {
         &mut self.inner.get_mut().value
     }
 
-    /// The value, to be changed for as long as the closure has the place.
+    /// Converts the entry into a mutable reference to the value, which lives as long as the closure runs.
     pub fn into_mut(self) -> &'a mut V {
         &mut self.inner.into_mut().value
     }
 
-    /// Puts another value in, and returns the one that was there.
+    /// Replaces the value, and returns the old one.
     pub fn insert(&mut self, value: V) -> V {
         mem::replace(self.get_mut(), value)
     }
 
-    /// Takes the value out. The key is dropped after unlocking.
+    /// Removes the entry and returns the value. The key is dropped after unlocking.
     pub fn remove(self) -> V {
         let (pair, _) = self.inner.remove();
         *self.removed = Some(pair.key);
@@ -116,17 +117,17 @@ impl<'a, K, V> VacantEntry<'a, K, V> {
         VacantEntry { inner, key }
     }
 
-    /// The key that was asked for.
+    /// Returns the key that was looked up.
     pub fn key(&self) -> &K {
         self.key.as_ref().expect(FULL)
     }
 
-    /// Takes the key back, and leaves the place empty.
+    /// Returns the key without inserting anything.
     pub fn into_key(self) -> K {
         self.key.take().expect(FULL)
     }
 
-    /// Puts a value in, and lends it.
+    /// Inserts a value and returns a reference to it.
     pub fn insert(self, value: V) -> &'a mut V {
         let key = self.key.take().expect(FULL);
         let pair = Pair { key, value };

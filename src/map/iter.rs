@@ -1,4 +1,4 @@
-//! Iterators over a map, a shard at a time.
+//! Iterators over a map, one shard at a time.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -12,32 +12,33 @@ use super::shard::Pair;
 use crate::panics::{self, FirstPanic};
 use crate::sync::thread;
 
-/// Clones of what is in a map; made by [`iter`](ShardedMap::iter), [`keys`](ShardedMap::keys) and
-/// [`values`](ShardedMap::values). It holds no lock between two items.
+/// An iterator over clones of a map's entries, keys or values; made by [`iter`](ShardedMap::iter),
+/// [`keys`](ShardedMap::keys) and [`values`](ShardedMap::values). It holds no lock between two items.
 #[must_use = "an iterator does nothing until it is asked"]
 pub struct Iter<'a, K, V, S, T> {
     map: &'a ShardedMap<K, V, S>,
-    /// The next shard to be copied.
+    /// The next shard to copy.
     next: usize,
     copied: vec::IntoIter<T>,
     copy: fn(&K, &V) -> T,
 }
 
-/// What is taken out of a map; made by [`drain`](ShardedMap::drain). Dropping it removes the rest.
+/// An iterator that removes a map's entries; made by [`drain`](ShardedMap::drain). Dropping it removes the
+/// rest.
 #[must_use = "dropping it removes everything"]
 pub struct Drain<'a, K, V, S> {
     map: &'a ShardedMap<K, V, S>,
-    /// The next shard to be emptied.
+    /// The next shard to empty.
     next: usize,
     taken: hash_table::IntoIter<Pair<K, V>>,
 }
 
-/// The entries of a map that nobody shares any more.
+/// An owning iterator over the entries of a map.
 #[must_use = "an iterator does nothing until it is asked"]
 pub struct IntoIter<K, V> {
     shards: vec::IntoIter<HashTable<Pair<K, V>>>,
     current: hash_table::IntoIter<Pair<K, V>>,
-    /// Entries in all that are still to come.
+    /// The number of remaining entries.
     left: usize,
 }
 
@@ -71,7 +72,7 @@ impl<K, V, S, T> Iterator for Iter<'_, K, V, S, T> {
 }
 
 impl<K, V, S> ShardedMap<K, V, S> {
-    /// Copies of what one shard holds.
+    /// Copies the entries of one shard, under its lock.
     #[track_caller]
     pub(super) fn copy_of<T>(&self, index: usize, copy: fn(&K, &V) -> T) -> Vec<T> {
         self.read_at(index).pairs.iter().map(|pair| copy(&pair.key, &pair.value)).collect()
@@ -115,7 +116,8 @@ impl<K, V, S> Iterator for Drain<'_, K, V, S> {
 
 impl<K, V, S> Drop for Drain<'_, K, V, S> {
     fn drop(&mut self) {
-        // The call that was refused is being unwound; a second panic would end the program.
+        // A re-entrant call has panicked and is being unwound. A second panic would abort, and locking here
+        // would deadlock.
         let shards = match thread::panicking() && self.map.is_entered() {
             true => 0..0,
             false => self.next..self.map.shards(),
@@ -123,7 +125,7 @@ impl<K, V, S> Drop for Drain<'_, K, V, S> {
         let mut panicked = FirstPanic::new();
         panicked.call(|| panics::drop_each(self.taken.by_ref()));
         for index in shards {
-            // Dropped after unlocking.
+            // Unlocked at the end of the statement: the entries' drops are the caller's code.
             let taken = self.map.write_at(index).take_all();
             panicked.call(|| panics::drop_each(taken));
         }
@@ -193,7 +195,7 @@ impl<K, V> fmt::Debug for IntoIter<K, V> {
     }
 }
 
-// What these hold is their own, and only ever moved out whole.
+// These own their entries, and only move them out whole.
 impl<K, V, S> UnwindSafe for Drain<'_, K, V, S> {}
 impl<K, V, S> RefUnwindSafe for Drain<'_, K, V, S> {}
 impl<K, V> UnwindSafe for IntoIter<K, V> {}

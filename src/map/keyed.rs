@@ -1,4 +1,4 @@
-//! Calls on one key.
+//! Operations on one key.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -12,7 +12,8 @@ use super::shard::Pair;
 use crate::panics;
 
 impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
-    /// Gives a clone of the value. Wrap what is dear to clone in an `Arc`, or use [`with`](ShardedMap::with).
+    /// Returns a clone of the value. For values that are expensive to clone, store an `Arc`, or use
+    /// [`with`](ShardedMap::with).
     ///
     /// The value's `Clone` runs under the shard's lock, which other readers share.
     ///
@@ -30,12 +31,12 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         self.read(hash).find(hash, key).map(|pair| pair.value.clone())
     }
 
-    /// Lends the value to `f`, and returns what `f` does; `None` if there is no such key.
+    /// Calls `f` with a reference to the value and returns its result; `None` if the key is not in the map.
     ///
     /// `f` runs under the shard's lock, which other readers share.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map, and when `f` does.
+    /// If called from a closure that runs under a lock of this map, or if `f` panics.
     #[inline]
     #[track_caller]
     pub fn with<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
@@ -47,8 +48,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         self.read(hash).find(hash, key).map(|pair| f(&pair.value))
     }
 
-    /// True if the key is there. By the time the caller acts on it, it may be otherwise: if you would insert
-    /// then, [`entry`](ShardedMap::entry) does both at once.
+    /// Returns true if the key is in the map. That may have changed by the time the caller acts on it;
+    /// [`entry`](ShardedMap::entry) checks and inserts in one step.
     ///
     /// # Panics
     /// If called from a closure that runs under a lock of this map.
@@ -63,10 +64,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         self.read(hash).find(hash, key).is_some()
     }
 
-    /// Puts a value in, and returns the one that was there. `None` tells exactly one of any number of threads
-    /// that it was the first.
+    /// Inserts a value and returns the old one. Of any number of threads that insert the same key, exactly
+    /// one gets `None`: the first.
     ///
-    /// As in std's map, the key that was there stays.
+    /// As in std's map, the old key is kept.
     ///
     /// # Panics
     /// If called from a closure that runs under a lock of this map.
@@ -89,7 +90,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         }
     }
 
-    /// Takes the value out.
+    /// Removes the key and returns the value.
     ///
     /// # Panics
     /// If called from a closure that runs under a lock of this map.
@@ -103,7 +104,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         self.remove_entry(key).map(|(key, value)| panics::drop_before(key, value))
     }
 
-    /// Takes the key and the value out.
+    /// Removes the key and returns it with the value.
     ///
     /// # Panics
     /// If called from a closure that runs under a lock of this map.
@@ -121,13 +122,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         Some((pair.key, pair.value))
     }
 
-    /// Takes the value out if `condition` says so.
+    /// Removes the key if `condition` returns true for its value, and returns the value.
     ///
     /// `condition` runs under the shard's lock.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `condition` does, with nothing
-    /// taken out.
+    /// If called from a closure that runs under a lock of this map; or if `condition` panics, in which case
+    /// nothing is removed.
     ///
     /// # Examples
     /// ```
@@ -158,13 +159,14 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         Some(panics::drop_before(pair.key, pair.value))
     }
 
-    /// Lends the value to `f` to be changed, and returns what `f` does; `None` if there is no such key.
+    /// Calls `f` with a mutable reference to the value and returns its result; `None` if the key is not in
+    /// the map.
     ///
     /// `f` runs under the shard's lock.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `f` does, with the value as `f`
-    /// left it.
+    /// If called from a closure that runs under a lock of this map; or if `f` panics, in which case the value
+    /// is as `f` left it.
     #[inline]
     #[track_caller]
     pub fn update<Q, R>(&self, key: &Q, f: impl FnOnce(&mut V) -> R) -> Option<R>
@@ -176,13 +178,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         self.write(hash).find_mut(hash, key).map(|pair| f(&mut pair.value))
     }
 
-    /// Lends the key's place to `f`, filled or empty: whatever has to look and then act, in one step.
+    /// Calls `f` with the key's entry, for operations that check and then act in one step.
     ///
     /// `f` runs under the shard's lock.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `f` does, with the entry as `f`
-    /// left it.
+    /// If called from a closure that runs under a lock of this map; or if `f` panics, in which case the entry
+    /// is as `f` left it.
     ///
     /// # Examples
     /// ```
@@ -204,7 +206,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     /// assert!(stock.is_empty());
     /// ```
     ///
-    /// Nothing of the place gets out of the closure:
+    /// The entry cannot escape from the closure:
     /// ```compile_fail
     /// let map = selvedge::ShardedMap::<u8, u8>::new();
     /// let escaped: &mut u8 = map.entry(1, |entry| entry.or_insert(2));
@@ -215,7 +217,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         let hash = self.hash(&key);
         let mut removed = None;
         let mut key = Some(key);
-        // The last to be made and so the first to be dropped: keys that are not needed go after unlocking.
+        // Declared last, so dropped first: unused keys are dropped after unlocking, since their drop is the
+        // caller's code.
         let mut shard = self.write(hash);
         shard.shrink_if_sparse(|key| self.hash(key));
         shard.make_room(|key| self.hash(key));

@@ -1,36 +1,36 @@
-//! Values that are made once: who makes them, who waits, and who is next if that fails.
+//! Values that are computed once: which thread computes, which threads wait, and which is next if that fails.
 //!
 //! # States
-//! A key that is not in the table has, while somebody makes its value, an [`Initialiser`] in its shard's
-//! [list](super::running):
+//! While a thread computes the value of a key that is not in the table, its shard's [list](super::running)
+//! has an [`Initialiser`](super::running::Initialiser) for the key:
 //!
-//! | from | by | to |
+//! | from | event | to |
 //! |---|---|---|
-//! | no initialiser | a thread that finds neither value nor initialiser | that thread runs its closure |
-//! | one runs | a thread that finds it | it waits for the [turn](MakersTurn) |
-//! | one runs | its closure returns a value | the value is in the table, no initialiser, all who wait look again |
-//! | one runs | its closure fails or panics, nobody waits | no initialiser |
-//! | one runs | its closure fails or panics, somebody waits | the first in line runs its own closure |
+//! | no initialiser | a thread finds neither value nor initialiser | that thread runs its closure |
+//! | one runs | a thread finds it | the thread waits for the [turn](InitTurn) |
+//! | one runs | its closure returns a value | the value is in the table, no initialiser, all waiters look again |
+//! | one runs | its closure fails or panics, without waiters | no initialiser |
+//! | one runs | its closure fails or panics, with waiters | the first waiter runs its own closure |
 //!
 //! # Invariants
-//! 1. The list is changed under the shard's write lock, and so is the table: who finds neither value nor
+//! 1. The list and the table change under the shard's write lock. A thread that finds neither value nor
 //!    initialiser becomes the initialiser in the same critical section, so there is never a second one.
-//! 2. Who runs has a [`Turn`], whose drop passes the turn on: no end of the closure, and no panic of a key's
-//!    `Eq` or a value's `Clone`, leaves an initialiser behind that nobody runs.
-//! 3. A turn is passed to a waiter that took it: one whose owner has given up refuses, and the next is asked.
-//!    The owner of a waiter that took it runs, whatever became of its limit meanwhile.
-//! 4. The turn is passed on, or found to have nobody to be passed to, under the shard's lock, and ended after
-//!    the value was put in. Whoever finds an initialiser there and comes to wait too late finds its turn
-//!    ended, and looks again.
+//! 2. The running thread has a [`Turn`], whose drop passes the turn on: no end of the closure, and no panic
+//!    of a key's `Eq` or a value's `Clone`, leaves behind an initialiser that no thread runs.
+//! 3. A turn is passed to a waiter that accepts it. A waiter that has given up refuses, and the next is
+//!    asked. The owner of a waiter that accepted runs, whether or not its limit has passed meanwhile.
+//! 4. Under the shard's lock, the turn is passed on, or found to have no waiter, or ended after the value was
+//!    inserted. A thread that finds an initialiser but registers too late finds its turn ended, and looks
+//!    again.
 //!
-//! `insert` does not look at the list. If it puts the key in while an initialiser runs, that value stays, the
-//! initialiser's is dropped, and everybody gets the one that stayed.
+//! `insert` ignores the list. If it inserts the key while an initialiser runs, that value stays, the
+//! initialiser's is dropped, and all callers get the value that stayed.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 
 use super::ShardedMap;
-use super::running::MakersTurn;
+use super::running::InitTurn;
 use super::shard::Pair;
 use crate::error::{Rejected, TryError, WaitError, WouldDeadlock};
 use crate::panics;
@@ -42,17 +42,17 @@ use crate::wait::graph;
 /// What a thread that wants the value finds.
 enum Found<'a, K: Eq + Hash, V, S: BuildHasher> {
     Value(V),
-    /// Nobody makes it: now this thread does.
-    Nobody(Turn<'a, K, V, S>),
-    /// Another thread makes it. The key comes back.
-    Somebody {
+    /// No thread computes it; this thread has claimed it.
+    Claimed(Turn<'a, K, V, S>),
+    /// Another thread computes it. The key is returned.
+    Running {
         key: K,
         serial: u64,
-        turn: Arc<MakersTurn>,
+        turn: Arc<InitTurn>,
     },
 }
 
-/// The right and the duty to make a value, or to pass that on.
+/// The right and the duty to compute a value, or to pass that on.
 struct Turn<'a, K: Eq + Hash, V, S: BuildHasher> {
     map: &'a ShardedMap<K, V, S>,
     hash: u64,
@@ -60,28 +60,29 @@ struct Turn<'a, K: Eq + Hash, V, S: BuildHasher> {
 }
 
 impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
-    /// Gives a clone of the value; if there is none, makes one with `init` and puts it in.
+    /// Returns a clone of the value; if the key is not in the map, computes it with `init` and inserts it.
     ///
-    /// However many threads ask for a key at once, one closure runs, and the others wait for it; threads that
-    /// want other keys do not. If it panics, the next in line runs its own. If somebody
-    /// [inserts](ShardedMap::insert) the key meanwhile, that value stays and is returned, and the one that
-    /// `init` made is dropped.
+    /// Of any number of threads that ask for a key at once, one runs its closure, and the others wait for it;
+    /// threads that want other keys do not. If the closure panics, the first waiter runs its own. If another
+    /// thread [inserts](ShardedMap::insert) the key meanwhile, that value stays and is returned, and the one
+    /// that `init` computed is dropped.
     ///
-    /// `init` runs under no lock, so it may take long, and may use the map for other keys. The value's
-    /// `Clone` runs under the shard's lock if the value was there.
+    /// `init` runs under no lock: it may take long, and may use the map for other keys. The value's `Clone`
+    /// runs under the shard's lock if the key was in the map.
     ///
     /// # Blocking
-    /// Until the closure that another thread runs for this key has ended.
+    /// Blocks until the closure that another thread runs for this key has ended; that thread wakes all
+    /// waiters.
     ///
     /// # Errors
-    /// [`WouldDeadlock`] if `init`, of this call or of another thread's, waits for the value that it is
-    /// making: it asks the map for the same key in the same way, or for one whose closure waits for the
-    /// first. Make values in one order, and without looking them up. Also if this is called from a closure
-    /// that runs under a lock of this map. (A circle that a wait with a limit is
-    /// part of is not looked for: it opens by itself.)
+    /// [`WouldDeadlock`] if `init`, in this call or in another thread's, waits for the value that it
+    /// computes: it asks the map for the same key, or for a key whose closure waits for the first. Compute
+    /// values in one order, and without looking them up. Also if this is called from a closure that runs
+    /// under a lock of this map. (Cycles through a wait with a limit are not searched for: the limit breaks
+    /// them.)
     ///
     /// # Panics
-    /// If `init` does.
+    /// If `init` panics.
     ///
     /// # Examples
     /// ```
@@ -107,11 +108,11 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
         Ok(value)
     }
 
-    /// [`get_or_insert_with`](ShardedMap::get_or_insert_with) for a closure that may fail.
+    /// Like [`get_or_insert_with`](ShardedMap::get_or_insert_with), for a closure that may fail.
     ///
     /// # Errors
-    /// Outside, [`WouldDeadlock`]. Inside, that of `init`, if it was this call's closure that ran; the next
-    /// in line then runs its own, since an error is not shared.
+    /// The outer error is [`WouldDeadlock`]. The inner one is that of `init`, if this call's closure ran; the
+    /// first waiter then runs its own, since an error is not shared.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
@@ -125,7 +126,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
         match self.get_or_make(key, Until::forever(), init) {
             Ok(result) => Ok(result),
             Err(rejected) => {
-                // Contained: the caller hears why, not how its key or its closure is dropped.
+                // Contained: the caller gets the reason, not a panic in the drop of its key or closure.
                 let (key, init) = rejected.value;
                 panics::discard(key);
                 panics::discard(init);
@@ -134,14 +135,14 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
         }
     }
 
-    /// [`get_or_insert_with`](ShardedMap::get_or_insert_with) that waits for another thread's closure at most
-    /// until `limit`. The limit does not bound this call's own closure: hand the token to it.
+    /// Like [`get_or_insert_with`](ShardedMap::get_or_insert_with), waiting for another thread's closure
+    /// until `limit` at most. The limit does not bound this call's own closure: pass the token to it.
     ///
     /// # Errors
-    /// The key and the closure come back with [`WaitError::TimedOut`], [`WaitError::Cancelled`] or, if the
-    /// value is made by a closure that this call is made from, or this is called from a closure that runs
-    /// under a lock of this map, [`WaitError::WouldDeadlock`]. A token that was cancelled before the call
-    /// gets nothing, though the value may be there.
+    /// The key and the closure, with [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; or with
+    /// [`WaitError::WouldDeadlock`] if this call is made by the closure that computes the value, or by a
+    /// closure that runs under a lock of this map. If the token was cancelled before the call, nothing is
+    /// returned, even if the value exists.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
@@ -152,7 +153,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
         limit: impl Into<Until<'l>>,
         init: F,
     ) -> Result<V, Rejected<(K, F), WaitError>> {
-        // The closure is wrapped by one that would not come back, so it lies outside.
+        // Stored outside: the closure that wraps it cannot be taken apart.
         let mut init = Some(init);
         let wrapped = || Ok::<V, Infallible>(init.take().expect("it is called once")());
         match self.get_or_make(key, limit.into(), wrapped) {
@@ -163,12 +164,12 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
         }
     }
 
-    /// [`get_or_try_insert_with`](ShardedMap::get_or_try_insert_with) that waits for another thread's closure
-    /// at most until `limit`.
+    /// Like [`get_or_try_insert_with`](ShardedMap::get_or_try_insert_with), waiting for another thread's
+    /// closure until `limit` at most.
     ///
     /// # Errors
-    /// Outside, the limit's, as in [`get_or_insert_with_until`](ShardedMap::get_or_insert_with_until);
-    /// inside, the closure's.
+    /// The outer error is the limit's, as in
+    /// [`get_or_insert_with_until`](ShardedMap::get_or_insert_with_until); the inner one is the closure's.
     ///
     /// # Panics
     /// As [`get_or_insert_with`](ShardedMap::get_or_insert_with).
@@ -193,7 +194,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new((key, init), error));
         }
-        // Unlike the calls that have no error to say it with.
+        // Calls without an error type panic here instead.
         if self.is_entered() {
             return Err(Rejected::new((key, init), WaitError::WouldDeadlock));
         }
@@ -215,10 +216,10 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
     ) -> Result<Result<V, E>, Rejected<(K, F), WaitError>> {
         let mut started = None;
         loop {
-            let (serial, turn) = match self.look(hash, key) {
+            let (serial, turn) = match self.find_or_claim(hash, key) {
                 Found::Value(value) => return Ok(Ok(value)),
-                Found::Nobody(turn) => return Ok(turn.run(init)),
-                Found::Somebody { key: same, serial, turn } => {
+                Found::Claimed(turn) => return Ok(turn.run(init)),
+                Found::Running { key: same, serial, turn } => {
                     key = same;
                     (serial, turn)
                 }
@@ -227,58 +228,61 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
                 return Err(Rejected::new((key, init), WaitError::WouldDeadlock));
             }
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
+            // No missed wake-up: the turn is a one-shot, which registers waiters under the lock under which
+            // it is passed on or ended.
             match limit.called("ShardedMap::get_or_insert_with").retry(&*turn, || end_of(&turn)) {
                 Ok(Ended::Passed) => return Ok(Turn { map: self, hash, serial }.run(init)),
-                // Made: it is there, unless somebody has removed it by now. Or nobody was left to pass it on
-                // to.
+                // The value is in the map, unless it was removed meanwhile; or the turn had no waiter to pass
+                // on to. Look again.
                 Ok(Ended::Over) => {}
                 Err(error) => return Err(Rejected::new((key, init), error)),
             }
         }
     }
 
-    /// Finds the value, or makes this thread the one that makes it, or says where to wait.
+    /// Finds the value, or claims its computation for this thread, or returns the turn to wait for.
     #[track_caller]
-    fn look(&self, hash: u64, key: K) -> Found<'_, K, V, S> {
+    fn find_or_claim(&self, hash: u64, key: K) -> Found<'_, K, V, S> {
         let mut shard = self.write(hash);
         if let Some(pair) = shard.find(hash, &key) {
             return Found::Value(pair.value.clone());
         }
-        match shard.running.of_key(hash, &key) {
+        match shard.running.find(hash, &key) {
             Some(initialiser) => {
                 let (serial, turn) = (initialiser.serial, initialiser.turn());
+                // Unlocked before the wait: the initialiser needs this lock to insert its value.
                 drop(shard);
-                Found::Somebody { key, serial, turn }
+                Found::Running { key, serial, turn }
             }
             None => {
-                let serial = shard.running.begin(hash, key);
-                Found::Nobody(Turn { map: self, hash, serial })
+                let serial = shard.running.insert(hash, key);
+                Found::Claimed(Turn { map: self, hash, serial })
             }
         }
     }
 }
 
-/// What a wait for another thread's turn can end with.
+/// How a wait for another thread's turn ended.
 enum Ended {
-    /// It was passed to this thread.
+    /// The turn was passed to this thread.
     Passed,
     Over,
 }
 
-fn end_of(turn: &MakersTurn) -> Result<Ended, TryError> {
+fn end_of(turn: &InitTurn) -> Result<Ended, TryError> {
     match turn.claimant() {
         None => Ok(Ended::Over),
-        // It was another's when this thread began to wait.
+        // It belonged to another thread when this thread started to wait.
         Some(thread) if thread == this_thread() => Ok(Ended::Passed),
         Some(_) => Err(TryError::WouldBlock),
     }
 }
 
 impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
-    /// Makes the value. If that fails, the turn is passed on: before a panic goes on, so that no lock is
-    /// taken by a thread that unwinds, which loom does not bear.
+    /// Computes the value. If that fails, passes the turn on before the panic resumes, so that no unwinding
+    /// thread takes a lock, which loom does not support.
     fn run<E>(self, init: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
-        // Until the end: the value's clone is the caller's code, too, and may wait itself.
+        // Held to the end: the value's clone is the caller's code too, and may wait.
         let _owing = graph::owe();
         let value = match panics::catch(init) {
             Ok(Ok(value)) => value,
@@ -297,7 +301,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
             self.finish(&mut kept)
         });
         drop(self);
-        // The clone was put in, or is not wanted; and so the value, if another is there.
+        // The clone was inserted, or is unused; the value is unused if another one is in the map.
         panics::discard(kept);
         match finished {
             Ok(None) => Ok(value),
@@ -312,13 +316,13 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         }
     }
 
-    /// Puts the value in, and wakes those who wait for it. If the key is there by now, returns its value, and
-    /// leaves the other where it is.
+    /// Inserts the value and wakes the waiters. If the key is in the map by now, returns its value, and
+    /// leaves `value` in place.
     fn finish(&self, value: &mut Option<V>) -> Option<V> {
         let mut shard = self.map.write(self.hash);
         let at = shard.running.position(self.serial).expect("only its turn takes an initialiser out");
-        // Here and in the next line is the last of the caller's code: if it panics, nothing has changed, and
-        // the turn is handed on.
+        // This line and the next run the last of the caller's code: if it panics, nothing has changed, and
+        // the turn is passed on.
         let there = shard.find(self.hash, &shard.running.list[at].key).map(|pair| pair.value.clone());
         shard.make_room(|key| self.map.hash(key));
         let (key, turn) = shard.running.list.swap_remove(at).end();
@@ -330,7 +334,8 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
             }
             Some(_) => Some(key),
         };
-        // Wakes after unlocking. Whoever finds the turn ended finds the value, which was put in before.
+        // Woken after unlocking: the waiters take this lock. A waiter that finds the turn ended finds the
+        // value, which was inserted before.
         drop(shard);
         if let Some(turn) = turn {
             turn.keep(());
@@ -341,15 +346,17 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher> Drop for Turn<'_, K, V, S> {
-    /// Passes the turn on, unless the value was made.
+    /// Passes the turn on, unless the value was computed.
     fn drop(&mut self) {
         let mut shard = self.map.write(self.hash);
         let Some(at) = shard.running.position(self.serial) else { return };
         let wake = shard.running.list[at].pass_on();
         let given_up = wake.is_none().then(|| shard.running.list.swap_remove(at));
+        // The next thread was chosen under the lock, so no third thread starts in between; it is woken after
+        // unlocking.
         drop(shard);
         drop(wake);
-        // The key, in a destructor that may run while the closure's own panic is on its way.
+        // The key's drop, contained: this destructor may run while the closure's own panic unwinds.
         panics::discard(given_up);
     }
 }

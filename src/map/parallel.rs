@@ -1,7 +1,8 @@
-//! The map and rayon: with feature `rayon`.
+//! The map and rayon, with feature `rayon`.
 //!
-//! A shard is the unit of work. No closure of the caller's runs under a lock here: a worker that waits inside
-//! one takes up other work, which could be another part of the same pass, and would wait for its own thread.
+//! A shard is the unit of work. None of the caller's closures runs under a lock here: a rayon worker that
+//! waits inside one takes other work, which could be another part of the same pass, and would wait for its
+//! own thread.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -14,14 +15,13 @@ use rayon::iter::{FromParallelIterator, IntoParallelIterator, ParallelExtend, Pa
 use super::ShardedMap;
 use super::shard::Pair;
 
-/// Clones of every entry, copied and handled a shard at a time by rayon's workers; made by `par_iter` of a
-/// `&map`.
+/// A parallel iterator over clones of a map's entries, one shard at a time; made by `par_iter` of a `&map`.
 #[must_use = "an iterator does nothing until it is asked"]
 pub struct ParIter<'a, K, V, S> {
     map: &'a ShardedMap<K, V, S>,
 }
 
-/// The entries of a map that nobody shares any more, handled a shard at a time by rayon's workers.
+/// A parallel owning iterator over a map's entries, one shard at a time.
 #[must_use = "an iterator does nothing until it is asked"]
 pub struct IntoParIter<K, V> {
     shards: vec::IntoIter<HashTable<Pair<K, V>>>,
@@ -75,7 +75,7 @@ impl<K: Send, V: Send, S> IntoParallelIterator for ShardedMap<K, V, S> {
     }
 }
 
-/// Many workers insert at once; of two entries with one key, either may stay.
+/// Workers insert concurrently; of two entries with the same key, either may stay.
 impl<K, V, S> ParallelExtend<(K, V)> for &ShardedMap<K, V, S>
 where
     K: Eq + Hash + Send + Sync,

@@ -1,31 +1,31 @@
-//! Which maps this thread is inside, so that a closure that calls back into its map is told.
+//! The maps that this thread is inside, so that a re-entrant call can be refused.
 //!
-//! Shard locks are not reentrant: a call from under one would wait for its own thread, on some keys, and go
-//! well on others. Each call says here which map it enters before it locks a shard, so that the mistake is
-//! found on every key, and the first time. A map inside another is well: only a map inside itself is not.
+//! Shard locks are not reentrant: a call from under one deadlocks for some keys and succeeds for others. Each
+//! call records the map that it enters before it locks a shard, so that the mistake is found for every key,
+//! the first time. Nesting different maps is fine; re-entering the same map is not.
 //!
-//! The innermost map is a plain cell, because that is all there is in almost every call; the list of the
-//! outer ones is touched only where a closure of one map calls another.
+//! The innermost map is a plain cell, which is all that almost every call needs. The list of outer maps is
+//! touched only when a closure of one map calls another.
 
 use crate::wait::context;
 
-/// This thread is inside a map, until it is dropped. Dropped in the reverse of the order in which they are
-/// made, because each lives as long as a lock guard on the stack.
+/// Marks this thread as inside a map until it is dropped. Guards are dropped in reverse order, because each
+/// lives as long as a lock guard on the stack.
 #[must_use = "dropping it leaves the map"]
 pub(super) struct Inside {
     before: usize,
 }
 
-/// The way into a map is free for this thread.
+/// Proof that this thread may enter a map.
 pub(super) struct Free {
     map: usize,
     before: usize,
 }
 
-/// Looks whether this thread may enter the map at that address, before it locks anything.
+/// Checks that this thread may enter the map at that address, before it locks anything.
 ///
 /// # Panics
-/// If it is inside.
+/// If it is inside the map already.
 #[inline]
 #[track_caller]
 pub(super) fn check(map: usize) -> Free {
@@ -47,18 +47,18 @@ fn set_innermost(map: usize) {
 }
 
 impl Free {
-    /// Enters. It comes after locking, because a store before it would be waited for.
+    /// Enters the map. Called after locking: the lock's atomic operation would wait for a store before it.
     #[inline]
     pub(super) fn enter(self) -> Inside {
         if self.before != 0 {
-            go_deeper(self.before);
+            push_outer(self.before);
         }
         set_innermost(self.map);
         Inside { before: self.before }
     }
 }
 
-/// Whether this thread is inside the map at that address.
+/// True if this thread is inside the map at that address.
 #[inline]
 pub(super) fn is_inside(map: usize) -> bool {
     let innermost = innermost();
@@ -82,12 +82,12 @@ fn refuse_if_inside(map: usize) {
 }
 
 #[cold]
-fn go_deeper(before: usize) {
+fn push_outer(before: usize) {
     context::with(|context| context.with_outer_maps(|outer| outer.push(before)));
 }
 
 #[cold]
-fn come_back() {
+fn pop_outer() {
     context::with(|context| context.with_outer_maps(Vec::pop));
 }
 
@@ -96,7 +96,7 @@ impl Drop for Inside {
     fn drop(&mut self) {
         set_innermost(self.before);
         if self.before != 0 {
-            come_back();
+            pop_outer();
         }
     }
 }

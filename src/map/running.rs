@@ -1,5 +1,4 @@
-//! The initialisers that run for keys of one shard. All of it is under the shard's lock;
-//! [`once`](super::once) has the rules.
+//! The running initialisers of one shard, under the shard's lock; [`once`](super::once) has the rules.
 
 use crate::sync::Arc;
 use crate::wait::context::this_thread;
@@ -7,26 +6,27 @@ use crate::wait::{OneShot, Wake};
 
 /// The initialisers of one shard.
 pub(super) struct Running<K> {
-    /// As many as there are threads that run one now, so a scan of the list is short.
+    /// As long as the number of threads that run one, so a linear search is fast.
     pub(super) list: Vec<Initialiser<K>>,
     next_serial: u64,
 }
 
-/// A key whose value is being made.
+/// A key whose value is being computed.
 pub(super) struct Initialiser<K> {
-    /// Tells it from all others of its shard, so that it is found again without the key's `Eq`.
+    /// Unique in its shard, so that it can be found without the key's `Eq`.
     pub(super) serial: u64,
     hash: u64,
     pub(super) key: K,
-    /// Who began to make it.
+    /// The thread that started to compute it.
     thread: usize,
-    /// Where others wait for it, and who makes it since it was first passed on; made when the first waits.
-    turn: Option<Arc<MakersTurn>>,
+    /// The wait point of other threads, and the owner once the turn was passed on; created by the first
+    /// waiter.
+    turn: Option<Arc<InitTurn>>,
 }
 
-/// The turn to make a value: claimed by whoever makes it, passed on if that fails, and ended by the value,
-/// which is in the table then.
-pub(super) type MakersTurn = OneShot<(), ()>;
+/// The turn to compute a value: claimed by the computing thread, passed on if that fails, ended once the
+/// value is in the table.
+pub(super) type InitTurn = OneShot<(), ()>;
 
 impl<K> Running<K> {
     pub(super) fn new() -> Self {
@@ -37,13 +37,13 @@ impl<K> Running<K> {
         self.list.shrink_to_fit();
     }
 
-    /// How many run, and how many threads wait for one.
+    /// The number of running initialisers, and of threads that wait for one.
     pub(super) fn figures(&self) -> (usize, usize) {
         let waiting = |it: &Initialiser<K>| it.turn.as_ref().map_or(0, |turn| turn.waiting());
         (self.list.len(), self.list.iter().map(waiting).sum())
     }
 
-    pub(super) fn of_key(&mut self, hash: u64, key: &K) -> Option<&mut Initialiser<K>>
+    pub(super) fn find(&mut self, hash: u64, key: &K) -> Option<&mut Initialiser<K>>
     where
         K: Eq,
     {
@@ -54,7 +54,7 @@ impl<K> Running<K> {
         self.list.iter().position(|it| it.serial == serial)
     }
 
-    pub(super) fn begin(&mut self, hash: u64, key: K) -> u64 {
+    pub(super) fn insert(&mut self, hash: u64, key: K) -> u64 {
         let serial = self.next_serial;
         self.next_serial += 1;
         self.list.push(Initialiser { serial, hash, key, thread: this_thread(), turn: None });
@@ -63,19 +63,19 @@ impl<K> Running<K> {
 }
 
 impl<K> Initialiser<K> {
-    /// Where to wait for the value, or for the turn to make it.
-    pub(super) fn turn(&mut self) -> Arc<MakersTurn> {
+    /// The wait point for the value, or for the turn to compute it.
+    pub(super) fn turn(&mut self) -> Arc<InitTurn> {
         let turn = self.turn.get_or_insert_with(|| Arc::new(OneShot::claimed_by(self.thread)));
         Arc::clone(turn)
     }
 
-    /// Gives the turn to the first that still waits.
+    /// Passes the turn to the first waiter that accepts it.
     pub(super) fn pass_on(&self) -> Option<Wake> {
         self.turn.as_ref()?.pass_on()
     }
 
-    /// The value is in the table: all who wait may look. The key comes back.
-    pub(super) fn end(self) -> (K, Option<Arc<MakersTurn>>) {
+    /// Ends the initialiser: the value is in the table. Returns the key, and the turn whose waiters may look.
+    pub(super) fn end(self) -> (K, Option<Arc<InitTurn>>) {
         (self.key, self.turn)
     }
 }

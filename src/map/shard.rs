@@ -1,15 +1,16 @@
-//! One shard: a hash table and the initialisers that run for keys of it, under one lock.
+//! One shard: a hash table and the running initialisers of its keys, under one lock.
 //!
 //! # Invariants
 //! 1. A key is in the table at most once, and in the list of [running](super::running) initialisers at most
 //!    once.
-//! 2. Between any two calls of the caller's code the table is whole: a panic of it finds nothing half done.
+//! 2. Between any two calls of the caller's code the table is consistent, so a panic in it leaves nothing
+//!    half done.
 //!
 //! # Growing and shrinking
-//! hashbrown calls the key's `Hash` while it moves entries, and forgets some of them if that panics. So the
-//! table is never asked to make room: a shard hashes all its keys first, which may panic and changes nothing,
-//! and then moves them, which calls nobody. Keeping each hash beside its key would save the first step and
-//! cost 8 bytes an entry, which made reads of 100,000 `u64` a third slower than the table that fits the
+//! hashbrown calls the key's `Hash` while it moves entries, and loses some of them if that panics. So the
+//! table never grows by itself: a shard first hashes all its keys, which may panic and changes nothing, and
+//! then moves them, which runs no code of the caller. Storing each hash beside its key would save the first
+//! step but cost 8 bytes an entry; that made reads of 100,000 `u64` a third slower than a table that fits the
 //! cache.
 
 use std::borrow::Borrow;
@@ -21,14 +22,14 @@ use hashbrown::hash_table::{Entry, OccupiedEntry};
 use super::running::Running;
 use crate::panics;
 
-/// A table with no more buckets than this is never rebuilt to save memory.
+/// A table with at most this many buckets is never rebuilt to save memory.
 const SMALL: usize = 64;
-/// A table is rebuilt when it holds fewer entries than that part of its buckets. It then gets room for twice
-/// what it holds, which are less than five buckets an entry; so it must lose a third of them before the next
-/// time, and the entries moved are paid for by the entries removed.
+/// A table is rebuilt when fewer than one in `SPARSE` of its buckets are occupied. It then gets capacity for
+/// twice its length, less than five buckets an entry; it must lose a third of its entries before the next
+/// rebuild, so the removals pay for the moves.
 const SPARSE: usize = 8;
 
-/// So many entries do not fit into memory.
+/// The entries do not fit into memory.
 #[derive(Debug)]
 pub(super) struct TooMany;
 
@@ -45,7 +46,7 @@ pub(super) struct Shard<K, V> {
 }
 
 impl<K, V> Drop for Shard<K, V> {
-    /// Drops each entry: a table by itself leaves out those after one that panics.
+    /// Drops each entry separately: a table's own drop skips the entries after one that panics.
     fn drop(&mut self) {
         if needs_drop::<Pair<K, V>>() {
             panics::drop_each(self.pairs.drain());
@@ -58,10 +59,11 @@ impl<K, V> Shard<K, V> {
         Ok(Shard { pairs: table(capacity)?, running: Running::new() })
     }
 
-    /// Makes room for one more, so that the table need not.
+    /// Makes room for one more entry, so that the table itself never rehashes.
     #[inline]
     pub(super) fn make_room(&mut self, hash: impl Fn(&K) -> u64) {
-        // Also when removed entries have left marks everywhere; then the size stays and the marks go.
+        // Also needed if removed entries have left tombstones everywhere; the rebuilt table is then as large,
+        // without them.
         if self.pairs.len() == self.pairs.capacity() {
             self.rebuild((self.pairs.len() * 2).max(1), hash);
         }
@@ -74,7 +76,7 @@ impl<K, V> Shard<K, V> {
         self.try_rebuild(self.pairs.len().checked_add(additional).ok_or(TooMany)?, hash)
     }
 
-    /// Gives all memory back that is not needed.
+    /// Returns all memory that is not needed.
     pub(super) fn shrink_to_fit(&mut self, hash: impl Fn(&K) -> u64) {
         let len = self.pairs.len();
         if HashTable::<()>::with_capacity(len).num_buckets() < self.pairs.num_buckets() {
@@ -83,11 +85,11 @@ impl<K, V> Shard<K, V> {
         self.running.shrink_to_fit();
     }
 
-    /// Gives memory back if removals have left the table sparse. It comes before the next removal, so that a
-    /// `Hash` that panics here has nothing to lose.
+    /// Returns memory if removals have left the table sparse. Called before the next removal, so that a panic
+    /// in `Hash` loses nothing.
     #[inline]
     pub(super) fn shrink_if_sparse(&mut self, hash: impl Fn(&K) -> u64) {
-        // By buckets: the capacity shrinks with marks that removed entries leave.
+        // Measured in buckets: tombstones of removed entries reduce the capacity.
         let (len, buckets) = (self.pairs.len(), self.pairs.num_buckets());
         if buckets > SMALL && len < buckets / SPARSE {
             self.rebuild(len * 2, hash);
@@ -99,12 +101,13 @@ impl<K, V> Shard<K, V> {
             .unwrap_or_else(|TooMany| panic!("{capacity} entries of a shard do not fit into memory"));
     }
 
-    /// Moves everything into a table with room for `capacity`.
+    /// Moves all entries into a table with that capacity.
     #[cold]
     fn try_rebuild(&mut self, capacity: usize, hash: impl Fn(&K) -> u64) -> Result<(), TooMany> {
         let hashes: Vec<u64> = self.pairs.iter().map(|pair| hash(&pair.key)).collect();
         let mut roomy = table(capacity)?;
-        // The last of the caller's code is behind. A table that nobody changes has one order.
+        // No code of the caller runs from here on. The iteration order of an unchanged table is stable, so
+        // the hashes match.
         for (pair, hash) in self.pairs.drain().zip(hashes) {
             roomy.insert_unique(hash, pair, has_room);
         }
@@ -112,7 +115,7 @@ impl<K, V> Shard<K, V> {
         Ok(())
     }
 
-    /// Takes the whole table, and leaves an empty one without memory.
+    /// Takes the table, and leaves an empty one without memory.
     pub(super) fn take_all(&mut self) -> HashTable<Pair<K, V>> {
         mem::take(&mut self.pairs)
     }
@@ -146,7 +149,7 @@ impl<K, V> Shard<K, V> {
         self.pairs.find_entry(hash, |pair| pair.key.borrow() == key).ok()
     }
 
-    /// The place of a key. Where it may be filled, there must be [room](Shard::make_room) before.
+    /// The entry of a key. If it may be inserted, [`make_room`](Shard::make_room) comes first.
     #[inline]
     pub(super) fn entry(&mut self, hash: u64, key: &K) -> Entry<'_, Pair<K, V>>
     where
@@ -155,21 +158,21 @@ impl<K, V> Shard<K, V> {
         self.pairs.entry(hash, |pair| pair.key == *key, has_room)
     }
 
-    /// Puts in a key that is not there, where there is [room](Shard::make_room).
+    /// Inserts a key that is not in the table, after [`make_room`](Shard::make_room).
     pub(super) fn insert_unique(&mut self, hash: u64, pair: Pair<K, V>) {
         self.pairs.insert_unique(hash, pair, has_room);
     }
 }
 
-/// An empty table with room, where `HashTable::with_capacity` would end the process if there is too little
-/// memory.
+/// An empty table with that capacity, where `HashTable::with_capacity` would abort the process if memory ran
+/// out.
 fn table<T>(capacity: usize) -> Result<HashTable<T>, TooMany> {
     let mut table = HashTable::new();
     table.try_reserve(capacity, has_room).map_err(|_| TooMany)?;
     Ok(table)
 }
 
-/// The hasher for a table that has room and asks for no hash.
+/// The hasher of a table that has room and never rehashes.
 fn has_room<T>(_: &T) -> u64 {
     unreachable!("the shard makes room before it puts something in")
 }

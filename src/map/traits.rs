@@ -1,4 +1,4 @@
-//! std's traits for the map.
+//! Implementations of std's traits.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -15,8 +15,8 @@ impl<K, V, S: Default> Default for ShardedMap<K, V, S> {
     }
 }
 
-/// A shard at a time, with the keys' and values' `Clone` under the shard's lock. What `get_or_insert_with` is
-/// making is not part of the clone.
+/// Clones one shard at a time, with the `Clone` of keys and values under the shard's lock. A value that
+/// `get_or_insert_with` is computing is not part of the clone.
 impl<K: Clone, V: Clone, S: Clone> Clone for ShardedMap<K, V, S> {
     #[track_caller]
     fn clone(&self) -> Self {
@@ -29,8 +29,8 @@ impl<K: Clone, V: Clone, S: Clone> Clone for ShardedMap<K, V, S> {
     }
 }
 
-/// Inserts one entry after another; the iterator runs under no lock. A shared map can be extended too,
-/// through `&map`.
+/// Inserts one entry after another; the iterator runs under no lock. A shared map can be extended too, as
+/// `&map`.
 impl<K: Eq + Hash, V, S: BuildHasher> Extend<(K, V)> for &ShardedMap<K, V, S> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         for (key, value) in entries {
@@ -79,8 +79,7 @@ impl<'a, K: Clone, V: Clone, S> IntoIterator for &'a ShardedMap<K, V, S> {
 }
 
 impl<K, V, S> fmt::Debug for ShardedMap<K, V, S> {
-    /// Figures, not entries. Never waits: if a shard is being changed just now, its figures and the sums are
-    /// left out.
+    /// Shows figures, not entries. Never blocks: if a shard is locked exclusively, the figures are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("ShardedMap");
         out.field("shards", &self.shards());

@@ -1,7 +1,7 @@
-//! Calls on the whole map, a shard at a time.
+//! Operations on the whole map, one shard at a time.
 //!
-//! Loops, where an iterator would be shorter: a closure does not pass the caller's place on, and who calls
-//! back into the map is to be shown their own line.
+//! Written as loops rather than iterators: a closure does not forward `#[track_caller]`, and the message of a
+//! re-entrant call must name the caller's line.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -12,7 +12,7 @@ use super::iter::{Drain, Iter};
 use crate::panics::{self, FirstPanic};
 
 impl<K, V, S> ShardedMap<K, V, S> {
-    /// How many entries there are: the sum of the shards' counts, each taken at its moment.
+    /// Returns the number of entries: the sum of the shards' lengths, each read at its own moment.
     ///
     /// # Panics
     /// If called from a closure that runs under a lock of this map.
@@ -25,7 +25,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
         len
     }
 
-    /// True if every shard was empty when it was looked at.
+    /// Returns true if every shard was empty when it was visited.
     ///
     /// # Panics
     /// If called from a closure that runs under a lock of this map.
@@ -39,7 +39,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
         true
     }
 
-    /// How many entries there is memory for.
+    /// Returns the number of entries for which memory is allocated.
     ///
     /// # Panics
     /// If called from a closure that runs under a lock of this map.
@@ -52,29 +52,30 @@ impl<K, V, S> ShardedMap<K, V, S> {
         capacity
     }
 
-    /// Removes everything and gives its memory back. What is inserted meanwhile stays if its shard was done.
+    /// Removes all entries and returns their memory. An entry that is inserted meanwhile stays if its shard
+    /// was cleared before.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and if the drop of an entry does, when
-    /// everything is removed and dropped.
+    /// If called from a closure that runs under a lock of this map; or if the drop of an entry panics, after
+    /// all entries are removed and dropped.
     #[track_caller]
     pub fn clear(&self) {
         let mut panicked = FirstPanic::new();
         for index in 0..self.shards() {
-            // Taken in a statement of its own, so that it is dropped after unlocking.
+            // A separate statement, so that the entries are dropped after unlocking.
             let taken = self.write_at(index).take_all();
             panicked.call(|| panics::drop_each(taken));
         }
         panicked.resume();
     }
 
-    /// Lends every entry to `f`, a shard at a time, without copying anything.
+    /// Calls `f` with every entry, one shard at a time, without copying.
     ///
-    /// `f` runs under the shard's lock, which other readers share; writers of that shard wait for it to be
-    /// through. [`iter`](ShardedMap::iter) copies a shard and runs your code under no lock.
+    /// `f` runs under the shard's lock, which other readers share; writers of that shard wait until the shard
+    /// is done. [`iter`](ShardedMap::iter) copies a shard and runs the caller's code under no lock.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map, and when `f` does.
+    /// If called from a closure that runs under a lock of this map, or if `f` panics.
     #[track_caller]
     pub fn for_each(&self, mut f: impl FnMut(&K, &V)) {
         for index in 0..self.shards() {
@@ -82,10 +83,10 @@ impl<K, V, S> ShardedMap<K, V, S> {
         }
     }
 
-    /// [`for_each`](ShardedMap::for_each) until `f` breaks off.
+    /// Like [`for_each`](ShardedMap::for_each), until `f` breaks.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map, and when `f` does.
+    /// If called from a closure that runs under a lock of this map, or if `f` panics.
     ///
     /// # Examples
     /// ```
@@ -107,13 +108,13 @@ impl<K, V, S> ShardedMap<K, V, S> {
         ControlFlow::Continue(())
     }
 
-    /// Lends every value to `f` to be changed, a shard at a time.
+    /// Calls `f` with a mutable reference to every value, one shard at a time.
     ///
     /// `f` runs under the shard's lock.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; and when `f` does, with the values as `f`
-    /// left them.
+    /// If called from a closure that runs under a lock of this map; or if `f` panics, in which case the
+    /// values are as `f` left them.
     #[track_caller]
     pub fn for_each_mut(&self, mut f: impl FnMut(&K, &mut V)) {
         for index in 0..self.shards() {
@@ -122,8 +123,9 @@ impl<K, V, S> ShardedMap<K, V, S> {
         }
     }
 
-    /// Takes everything out, a shard at a time: each shard is emptied when the iterator comes to it, and its
-    /// entries are then the iterator's own. Dropping the iterator removes the rest, as in std's map.
+    /// Removes all entries and returns them, one shard at a time: a shard is emptied when the iterator
+    /// reaches it, and its entries then belong to the iterator. Dropping the iterator removes the rest, as in
+    /// std's map.
     ///
     /// # Panics
     /// If the iterator is used in a closure that runs under a lock of this map.
@@ -131,10 +133,10 @@ impl<K, V, S> ShardedMap<K, V, S> {
         Drain::new(self)
     }
 
-    /// Clones of every entry, a shard at a time: what is held in memory is one shard's share.
+    /// Returns clones of all entries, one shard at a time, so that memory holds one shard's clones at a time.
     ///
-    /// The clones are made under the shard's lock, which other readers share; your code between two items
-    /// runs under none, and may use the map.
+    /// The clones are made under the shard's lock, which other readers share. The caller's code between two
+    /// items runs under no lock, and may use the map.
     ///
     /// # Panics
     /// If the iterator is used in a closure that runs under a lock of this map.
@@ -158,7 +160,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
         Iter::new(self, |key, value| (key.clone(), value.clone()))
     }
 
-    /// Clones of every key, as [`iter`](ShardedMap::iter) makes them.
+    /// Returns clones of all keys, as [`iter`](ShardedMap::iter) does for entries.
     pub fn keys(&self) -> Iter<'_, K, V, S, K>
     where
         K: Clone,
@@ -166,7 +168,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
         Iter::new(self, |key, _| key.clone())
     }
 
-    /// Clones of every value, as [`iter`](ShardedMap::iter) makes them.
+    /// Returns clones of all values, as [`iter`](ShardedMap::iter) does for entries.
     pub fn values(&self) -> Iter<'_, K, V, S, V>
     where
         V: Clone,
@@ -174,7 +176,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
         Iter::new(self, |_, value| value.clone())
     }
 
-    /// What `Debug` shows: `None` if another thread changes a shard just now.
+    /// The figures that `Debug` shows; `None` if a shard is locked exclusively.
     pub(super) fn figures(&self) -> Option<Figures> {
         let mut sum = Figures::default();
         for shard in &self.shards {
@@ -189,10 +191,10 @@ impl<K, V, S> ShardedMap<K, V, S> {
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
-    /// Makes room for `additional` entries more, if they spread evenly.
+    /// Reserves capacity for `additional` more entries, if they spread evenly over the shards.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map, or if so many do not fit into memory.
+    /// If called from a closure that runs under a lock of this map, or if they do not fit into memory.
     #[track_caller]
     pub fn reserve(&self, additional: usize) {
         let each = additional.div_ceil(self.shards());
@@ -204,8 +206,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         }
     }
 
-    /// Gives all memory back that is not needed now. It comes back by itself, but not to the last byte; see
-    /// Cost at the top.
+    /// Returns all memory that is not needed now. Removals return memory too, but not all of it; see
+    /// [Cost](ShardedMap#cost).
     ///
     /// # Panics
     /// If called from a closure that runs under a lock of this map.
@@ -216,14 +218,14 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         }
     }
 
-    /// Removes the entries that `keep` says no to, a shard at a time.
+    /// Removes the entries for which `keep` returns false, one shard at a time.
     ///
-    /// `keep` runs under the shard's lock; what is removed is dropped after unlocking.
+    /// `keep` runs under the shard's lock; removed entries are dropped after unlocking.
     ///
     /// # Panics
-    /// If called from a closure that runs under a lock of this map; when `keep` does, with those gone that it
-    /// had said no to; and if the drop of a removed entry does, with all of its shard dropped that were to
-    /// be.
+    /// If called from a closure that runs under a lock of this map; if `keep` panics, in which case the
+    /// entries it has rejected are gone; or if the drop of a removed entry panics, after all removed entries
+    /// of its shard are dropped.
     #[track_caller]
     pub fn retain(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         for index in 0..self.shards() {
@@ -235,6 +237,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
                     shard.shrink_if_sparse(|key| self.hash(key));
                 }
             });
+            // Unlocked first: the entries' drops are the caller's code.
             drop(shard);
             panicked.call(|| panics::drop_each(removed));
             panicked.resume();
@@ -246,7 +249,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
 #[derive(Default)]
 pub(super) struct Figures {
     len: usize,
-    /// Closures of `get_or_insert_with` that run.
+    /// Running closures of `get_or_insert_with`.
     running: usize,
     /// Threads that wait for one.
     waiting: usize,
