@@ -165,7 +165,7 @@ pub struct WaitGroup {
     count: Arc<Count>,
 }
 
-/// A member of a [`WaitGroup`], which waits for it until it is dropped.
+/// A member of a [`WaitGroup`], which waits for it until it is dropped. A clone is another member.
 #[must_use = "a member that is dropped has left the group"]
 pub struct Member {
     count: Arc<Count>,

@@ -34,6 +34,13 @@ impl Drop for Watch<'_> {
 /// Keeps a callback registered with a token; see [`CancelToken::on_cancel`].
 ///
 /// Dropping it removes the callback. [`CallbackGuard::keep`] leaves the callback registered.
+///
+/// # Blocking
+/// Dropping it never blocks: a callback that is running is not waited for.
+///
+/// # Panics
+/// A callback that was not called is dropped here, and a panic of its captures leaves the drop, unless
+/// another panic is unwinding.
 #[must_use = "dropping the guard removes the callback at once"]
 pub struct CallbackGuard {
     /// `None` if the callback has run.
@@ -70,6 +77,9 @@ impl Drop for CallbackGuard {
 }
 
 /// Cancels a token when dropped; see [`CancelToken::drop_guard`].
+///
+/// # Panics
+/// The panic of a callback that the cancellation calls leaves the drop, unless another panic is unwinding.
 #[must_use = "dropping the guard cancels the token at once"]
 #[derive(Debug)]
 pub struct DropGuard {

@@ -18,6 +18,18 @@ use crate::sync::{Arc, Mutex};
 
 /// Sends the items of a pipeline into a channel; made by [`Pipeline::into_channel`]. Dropping it stops the
 /// pipeline.
+///
+/// # Blocking
+/// [`join`](ChannelDriver::join) blocks until the pipeline has ended, which requires that its items are
+/// received or the receiver is dropped. Dropping the driver blocks until the pipeline's threads have left.
+///
+/// # Cancellation
+/// A cancellation interrupts a send that waits for room. The item is dropped, and `join` reports the
+/// cancellation.
+///
+/// # Panics
+/// `join` resumes the panic of a stage. If the driver is dropped instead, that panic is discarded; the panic
+/// hook has reported it.
 #[must_use = "dropping it stops the pipeline"]
 pub struct ChannelDriver<G: CancelMode> {
     nursery: Arc<Nursery<'static>>,

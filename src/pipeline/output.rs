@@ -12,9 +12,20 @@ use crate::sync::Arc;
 
 /// The items of a running pipeline; made by its [`into_iter`](IntoIterator::into_iter).
 ///
-/// Dropping it stops every stage and blocks until each thread has left. Items in progress are finished, and
-/// no further one is begun. A stage that waits in an iterator without the pipeline's token leaves when that
-/// iterator returns.
+/// It owns the pipeline's threads, so it can be stored, sent to another thread, and dropped early.
+///
+/// # Blocking
+/// `next` blocks until an item arrives or the pipeline ends. Dropping it stops every stage and blocks until
+/// each thread has left: items in progress are finished, and no further one is begun. A stage that waits in
+/// an iterator without the pipeline's token leaves when that iterator returns.
+///
+/// # Cancellation
+/// After a cancellation `next` returns `None`; [`outcome`](Output::outcome) distinguishes it from the end of
+/// the source.
+///
+/// # Panics
+/// `next` resumes the panic of a stage at its place in the order. A panic of an unread item that is dropped
+/// leaves the drop of the output, unless another panic is unwinding.
 #[must_use = "dropping it stops the pipeline"]
 pub struct Output<I: Iterator, G: CancelMode> {
     /// `None` only during drop.

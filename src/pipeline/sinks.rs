@@ -110,7 +110,8 @@ impl<S, G: CancelMode> Pipeline<S, G> {
     }
 }
 
-/// The items of a pipeline, borrowed by the closure of [`Pipeline::pull`].
+/// The items of a pipeline, borrowed by the closure of [`Pipeline::pull`]. Dropping it stops nothing; the end
+/// of the closure does.
 pub struct BorrowedIter<'a, T> {
     items: &'a mut dyn Iterator<Item = T>,
 }
