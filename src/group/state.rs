@@ -259,42 +259,42 @@ mod tests {
             state.push(None, Box::new(|| true));
         }
         drop(state.take());
-        state.quiet_since = time::now().checked_sub(NAP);
-        assert!(state.quiet_since.is_some() && !naps_at_work(&mut state));
-        state.wakes_up();
+        state.quiet_since = time::now().checked_sub(SHORT_SLEEP);
+        assert!(state.quiet_since.is_some() && !short_sleep_is_work(&mut state));
+        state.resume();
         state
     }
 
     /// Whether a sleep of a moment counts as work.
-    fn naps_at_work(state: &mut State) -> bool {
-        !state.falls_asleep(Some(time::now() + Duration::from_millis(1)))
+    fn short_sleep_is_work(state: &mut State) -> bool {
+        !state.block(Some(time::now() + Duration::from_millis(1)))
     }
 
     #[test]
-    fn nap_is_work_again_once_a_task_has_begun() {
+    fn short_sleep_is_work_again_once_a_task_has_begun() {
         let mut state = long_quiet();
         drop(state.take());
-        assert!(naps_at_work(&mut state));
+        assert!(short_sleep_is_work(&mut state));
     }
 
     #[test]
-    fn nap_is_work_again_once_a_task_has_ended() {
+    fn short_sleep_is_work_again_once_a_task_has_ended() {
         let mut state = long_quiet();
         drop(state.take());
-        state.quiet_since = time::now().checked_sub(NAP);
+        state.quiet_since = time::now().checked_sub(SHORT_SLEEP);
         drop(state.end(0, true));
-        assert!(naps_at_work(&mut state));
+        assert!(short_sleep_is_work(&mut state));
     }
 
     #[test]
-    fn long_sleep_and_one_where_no_limit_holds_are_no_naps() {
+    fn long_sleep_and_sleep_without_a_limit_are_not_work() {
         let mut state = long_quiet();
         state.quiet_since = None;
-        assert!(state.falls_asleep(Some(time::now() + 2 * NAP)));
-        state.wakes_up();
-        assert!(state.falls_asleep(None));
-        state.wakes_up();
+        assert!(state.block(Some(time::now() + 2 * SHORT_SLEEP)));
+        state.resume();
+        assert!(state.block(None));
+        state.resume();
         state.limit = usize::MAX;
-        assert!(!naps_at_work(&mut state));
+        assert!(!short_sleep_is_work(&mut state));
     }
 }

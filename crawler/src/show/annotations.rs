@@ -11,15 +11,16 @@ use crate::frontier::PageId;
 use crate::{DeadLink, Report};
 
 impl Report {
-    /// Writes a workflow command of GitHub's for each problem: an error for a dead link or for a crawl that looked at
-    /// nothing, a warning for an uncertain link or a crawl that was cut short.
+    /// Writes a workflow command of GitHub's for each problem: an error for a dead link or for a crawl that
+    /// looked at nothing, a warning for an uncertain link or a crawl that was cut short.
     ///
     /// # Errors
     /// Those of `to`.
     pub fn write_github(&self, to: impl Write) -> io::Result<()> {
         let mut to = io::BufWriter::new(to);
         let mut tell = |level: &str, title: &str, text: &str| {
-            // Two characters mean something in a command: the line end, which is visible by now, and this one.
+            // Two characters mean something in a command: the line end, which is visible by now, and this
+            // one.
             writeln!(to, "::{level} title={title}::{}", visible(text).replace('%', "%25"))
         };
         if let Some(why) = self.not_looked_at() {
@@ -37,8 +38,8 @@ impl Report {
         to.flush()
     }
 
-    /// Writes JUnit's XML: a test case for each URL that was asked for and for each other problem, failed if the URL is
-    /// dead, skipped if it is uncertain.
+    /// Writes JUnit's XML: a test case for each URL that was asked for and for each other problem, failed if
+    /// the URL is dead, skipped if it is uncertain.
     ///
     /// # Errors
     /// Those of `to`.
@@ -78,7 +79,8 @@ impl Report {
         to.flush()
     }
 
-    /// Writes SARIF 2.1.0: a result for each page with a dead or an uncertain link, known again by a fingerprint.
+    /// Writes SARIF 2.1.0: a result for each page with a dead or an uncertain link, known again by a
+    /// fingerprint.
     ///
     /// # Errors
     /// Those of `to`.
