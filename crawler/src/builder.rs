@@ -156,6 +156,13 @@ impl Builder {
         self
     }
 
+    /// Begins each crawl at this page, too. Its host is in the scope, and its origin is told what that of the
+    /// first start is.
+    pub fn also_start(mut self, start: impl Into<String>) -> Self {
+        self.settings.starts.push(start.into());
+        self
+    }
+
     /// Takes a host into the scope, by name, in addition to the one where the crawl begins.
     pub fn host(mut self, name: impl Into<String>) -> Self {
         self.settings.scope.hosts.push(name.into());

@@ -151,8 +151,8 @@ impl Crawler {
     /// # Errors
     /// [`StartError`] if it did not begin.
     pub fn run_until<'l>(&self, start: &str, limit: impl Into<Until<'l>>) -> Result<Report, StartError> {
-        let start = Crawler::start(start)?;
-        Ok(self.go(limit.into(), None, |engine| engine.begin_at(start))?.finish())
+        let starts = self.starts(start)?;
+        Ok(self.go(limit.into(), None, |engine| engine.begin_at_all(starts))?.finish())
     }
 
     /// Begins a crawl, and gives its pages out as they come.
@@ -160,8 +160,8 @@ impl Crawler {
     /// # Errors
     /// [`StartError`] if it did not begin.
     pub fn spawn<'l>(&self, start: &str, limit: impl Into<Until<'l>>) -> Result<Crawl, StartError> {
-        let start = Crawler::start(start)?;
-        self.go(limit.into(), Some(self.settings.workers), |engine| engine.begin_at(start))
+        let starts = self.starts(start)?;
+        self.go(limit.into(), Some(self.settings.workers), |engine| engine.begin_at_all(starts))
     }
 
     /// Goes on where an earlier crawl stopped: with the pages that waited, and what failed for the moment.
@@ -172,6 +172,13 @@ impl Crawler {
     pub fn resume<'l>(&self, report: Report, limit: impl Into<Until<'l>>) -> Result<Crawl, StartError> {
         Crawler::start(report.pages().first().map_or("", |page| &page.url))?;
         self.go(limit.into(), Some(self.settings.workers), |engine| engine.go_on(report))
+    }
+
+    fn starts(&self, first: &str) -> Result<Vec<Url>, StartError> {
+        std::iter::once(first)
+            .chain(self.settings.starts.iter().map(String::as_str))
+            .map(Crawler::start)
+            .collect()
     }
 
     fn start(text: &str) -> Result<Url, StartError> {

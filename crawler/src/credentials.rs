@@ -2,7 +2,7 @@
 //! a user and a password that stand in a URL: a link, a redirect or a page elsewhere takes none of them
 //! along.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -23,7 +23,7 @@ pub(super) struct Header {
 /// Whom a header is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum To {
-    /// The origin of the page that the crawl begins at.
+    /// The origins of the pages that the crawl begins at.
     Start,
     /// This one, as [`lane`] spells it.
     Origin(String),
@@ -70,7 +70,8 @@ impl fmt::Debug for Header {
 /// The headers of one crawl, by origin.
 #[derive(Default)]
 pub(super) struct Credentials {
-    home: RwLock<String>,
+    /// The origins that the crawl begins at.
+    home: RwLock<BTreeSet<String>>,
     /// What a user and a password in a URL come to. The first at an origin holds: a page cannot take the
     /// place of what the user said.
     logins: RwLock<HashMap<String, String>>,
@@ -80,7 +81,7 @@ impl Credentials {
     /// Notes where the crawl begins.
     pub(super) fn begin_at(&self, start: &Url) {
         self.note(start);
-        *self.home.write() = lane(&stripped(start.clone())).to_owned();
+        self.home.write().insert(lane(&stripped(start.clone())).to_owned());
     }
 
     /// Notes the user and the password of a URL, if it has any.
@@ -100,7 +101,7 @@ impl Credentials {
         let is_for = |header: &&Header| match &header.to {
             To::Everybody => true,
             To::Origin(theirs) => theirs == origin,
-            To::Start => *self.home.read() == origin,
+            To::Start => self.home.read().contains(origin),
             To::Nobody => false,
         };
         let headers = given.iter().filter(is_for);

@@ -1,6 +1,6 @@
 //! What the workers of one crawl share, and what they do with a page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -78,8 +78,10 @@ pub(super) struct Engine {
     pub(super) too_much: Mutex<HashMap<LaneId, u32>>,
     /// What is known of the hosts that a page was taken of.
     pub(super) hosts: RwLock<HashMap<LaneId, Arc<Rules>>>,
-    /// Where the start's redirects have led so far.
-    pub(super) front: Mutex<Option<PageId>>,
+    /// The starts, and where their redirects have led so far.
+    pub(super) front: Mutex<HashSet<PageId>>,
+    /// The pages that the crawl begins at.
+    pub(super) starts: Mutex<Vec<PageId>>,
     pub(super) log: Mutex<Log>,
     /// Where pages are handed out as they come, if somebody wants them.
     pub(super) results: Option<BoundedQueue<Visited>>,
@@ -116,7 +118,8 @@ impl Engine {
             turned: Mutex::default(),
             too_much: Mutex::default(),
             hosts: RwLock::new(HashMap::new()),
-            front: Mutex::new(None),
+            front: Mutex::default(),
+            starts: Mutex::default(),
             log: Mutex::new(Log::default()),
             begun: token.clock().now(),
             begun_here: time::now(),
@@ -132,7 +135,7 @@ impl Engine {
         }
     }
 
-    /// Adds the page that the crawl begins at, which may have a user and a password in it.
+    /// Adds a page that the crawl begins at, which may have a user and a password in it.
     pub(super) fn begin_at(&self, start: Url) {
         self.credentials.begin_at(&start);
         let start = &self.settings.canonical.of(start);
@@ -146,7 +149,17 @@ impl Engine {
             skip: None,
             again: false,
         };
-        *self.front.lock() = self.frontier.seed(&lead);
+        if let Some(id) = self.frontier.seed(&lead) {
+            self.front.lock().insert(id);
+            let mut starts = self.starts.lock();
+            if !starts.contains(&id) {
+                starts.push(id);
+            }
+        }
+    }
+
+    pub(super) fn begin_at_all(&self, starts: Vec<Url>) {
+        starts.into_iter().for_each(|start| self.begin_at(start));
     }
 
     /// What a worker does until nothing is left or the crawl is stopped.
@@ -304,7 +317,7 @@ impl Engine {
                 }
             };
         }
-        let is_front = *self.front.lock() == Some(turn.page);
+        let is_front = self.front.lock().contains(&turn.page);
         if is_front && turn.rank == PAGE && is_sitemap(&response, url) {
             return turn.put_back_for(SITEMAP);
         }

@@ -8,7 +8,7 @@ use super::fetch::ErrorKind;
 use super::fragments::hash;
 use super::frontier::{PageId, Skip, State};
 use super::log::Visit;
-use super::record::{Outcome, Record};
+use super::record::Outcome;
 use super::report::{Ended, Report};
 
 /// Where a link gets you in the end.
@@ -165,7 +165,7 @@ impl Report {
             let (via, fate) = self.fate(id);
             let Some(death) = are(fate) else { continue };
             let linked_from = self.linkers(id);
-            if id == 0 || !linked_from.is_empty() {
+            if self.starts.contains(&id) || !linked_from.is_empty() {
                 let via = via.iter().map(|&id| self.page(id).url.to_string()).collect();
                 links.push(DeadLink { url: self.page(id).url.to_string(), via, death, linked_from });
             }
@@ -173,16 +173,18 @@ impl Report {
         links
     }
 
-    /// Why nothing was looked at although the crawl is complete: the start may not be asked for, leads out of
-    /// scope, or is no page. A report without dead links then says nothing. `None` if a page was read, if the
-    /// start is dead (which is what there is to say), or if the crawl was stopped.
+    /// Why a start was not looked at although the crawl is complete: it may not be asked for, leads out of
+    /// scope, or is no page. A report without dead links then says nothing about it. `None` if each start was
+    /// read or is dead (which is what there is to say), or if the crawl was stopped.
     pub fn not_looked_at(&self) -> Option<String> {
-        let is_read = |record: &Record| matches!(record.outcome, Outcome::Page | Outcome::Sitemap);
-        if self.ended != Ended::Complete || self.pages.is_empty() || self.records().any(is_read) {
-            return None;
-        }
-        let (via, fate) = self.fate(0);
-        let page = self.page(via.last().copied().unwrap_or(0));
+        let why = self.starts.iter().filter(|_| self.ended == Ended::Complete);
+        let why: Vec<String> = why.filter_map(|&start| self.why_not_looked_at(start)).collect();
+        (!why.is_empty()).then(|| why.join("; "))
+    }
+
+    fn why_not_looked_at(&self, start: PageId) -> Option<String> {
+        let (via, fate) = self.fate(start);
+        let page = self.page(via.last().copied().unwrap_or(start));
         let url = &page.url;
         let mime = || page.record.as_ref()?.mime.as_deref();
         match (&fate, page.state, page.outcome()) {
@@ -226,7 +228,7 @@ impl Report {
     pub fn redirects(&self) -> Vec<(PageId, Vec<PageId>, Fate)> {
         let ids = 0..self.pages.len() as PageId;
         let redirects = ids.filter(|&id| self.page(id).outcome() == Some(Outcome::Redirect));
-        let starts = redirects.filter(|&id| id == 0 || self.is_linked(id));
+        let starts = redirects.filter(|&id| self.starts.contains(&id) || self.is_linked(id));
         starts.map(|id| (id, self.fate(id))).map(|(id, (via, fate))| (id, via, fate)).collect()
     }
 

@@ -22,7 +22,7 @@ impl Engine {
     /// Settles a page that leads elsewhere. A start that moves house (to https, to www) takes the crawl
     /// along.
     pub(super) fn follow(&self, turn: Turn<'_, Record>, response: &Response, to: Url, made: Made) {
-        let is_front = *self.front.lock() == Some(turn.page);
+        let is_front = self.front.lock().contains(&turn.page);
         if is_front {
             self.scope.add_host(&to);
         }
@@ -42,7 +42,7 @@ impl Engine {
             Lead { url: to.as_str(), lane: lane(&to), step: Step::Redirect, label: "", rank, skip, again };
         let next = turn.finish(record.clone(), [lead]);
         if is_front {
-            *self.front.lock() = next.first().copied().flatten();
+            self.front.lock().extend(next.first().copied().flatten());
         }
         self.tell(Visited { id, url, depth, record, links: 0 });
     }

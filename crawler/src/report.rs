@@ -37,7 +37,8 @@ pub struct Report {
     pub(super) log: Log,
     pub(super) hosts: Vec<String>,
     pub(super) unmatched: Vec<String>,
-    pub(super) front: Option<PageId>,
+    pub(super) front: Vec<PageId>,
+    pub(super) starts: Vec<PageId>,
     pub(super) took: Duration,
     pub(super) ended: Ended,
     pub(super) cut_off: usize,
@@ -103,7 +104,9 @@ impl Report {
     pub(super) fn of(engine: Arc<Engine>, cut_off: usize) -> Self {
         let took = engine.now();
         let ended = ended(&engine, engine.frontier.is_over());
-        let (hosts, front) = (engine.scope.hosts(), *engine.front.lock());
+        let (hosts, starts) = (engine.scope.hosts(), engine.starts.lock().clone());
+        let mut front: Vec<PageId> = engine.front.lock().iter().copied().collect();
+        front.sort_unstable();
         let unmatched = engine.scope.unmatched();
         let log = std::mem::take(&mut *engine.log.lock());
         let earlier = log.earlier;
@@ -136,6 +139,7 @@ impl Report {
             hosts,
             unmatched,
             front,
+            starts,
             took,
             ended,
             cut_off,
@@ -216,6 +220,11 @@ impl Report {
     /// Links to `mailto:` and the like, each once.
     pub fn not_http(&self) -> impl Iterator<Item = &str> {
         self.log.not_http.iter().map(String::as_str)
+    }
+
+    /// The pages that the crawl began at.
+    pub fn starts(&self) -> &[PageId] {
+        &self.starts
     }
 
     /// Patterns to include or exclude that have matched no URL: perhaps they are not written as they were

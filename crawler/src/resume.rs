@@ -14,10 +14,11 @@ impl Engine {
         let parsed = |page: &Page| Url::parse(&page.url).ok();
         let hosts = report.hosts.iter().filter_map(|host| Url::parse(&format!("http://{host}/")).ok());
         hosts.for_each(|host| self.scope.add_host(&host));
-        if let Some(start) = report.pages.first().and_then(parsed) {
+        for start in report.starts.iter().filter_map(|&start| parsed(report.page(start))) {
             self.credentials.begin_at(&start);
         }
-        *self.front.lock() = report.front;
+        self.front.lock().extend(&report.front);
+        self.starts.lock().extend(&report.starts);
         let lanes: Vec<String> = report
             .pages
             .iter()

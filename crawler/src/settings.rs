@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) assets: bool,
     pub(super) fragments: bool,
     pub(super) canonical: Canonical,
+    /// In addition to the one that each crawl is given.
+    pub(super) starts: Vec<String>,
     pub(super) scope: ScopeRules,
     pub(super) request: RequestSettings,
     pub(super) retry: RetrySettings,
@@ -79,6 +81,7 @@ impl Default for Settings {
             assets: false,
             fragments: false,
             canonical: Canonical::default(),
+            starts: Vec::new(),
             scope: ScopeRules::default(),
             request: RequestSettings::default(),
             retry: RetrySettings::default(),

@@ -4,8 +4,11 @@
 mod common;
 
 use common::site::{OTHER, Reply, Site};
-use common::tool::{text, tool};
+use common::tool::{command, text, tool};
 use common::within_a_minute;
+
+use std::io::Write;
+use std::process::Stdio;
 
 /// Runs the program on a site, and returns its exit status and what it said, quietly and not.
 fn run(site: &Site, path: &str, arguments: &[&str]) -> (Option<i32>, String) {
@@ -21,8 +24,7 @@ fn assert_nothing_looked_at(site: &Site, path: &str, arguments: &[&str], why: &s
     let (status, told) = run(site, path, arguments);
     assert_eq!(status, Some(5), "{told}");
     assert!(!told.contains("No dead links"), "{told}");
-    let verdicts =
-        told.lines().filter(|line| line.starts_with("NOTHING WAS LOOKED AT") && line.contains(why));
+    let verdicts = told.lines().filter(|line| line.starts_with("NOT LOOKED AT") && line.contains(why));
     assert_eq!(verdicts.count(), 2, "{told}");
 }
 
@@ -163,5 +165,37 @@ fn a_pattern_that_matched_nothing_is_told() {
         let (_, told) = run(&site, "/", &["--exclude", "*/b", "--exclude", "*/a"]);
         assert_eq!(told.matches("The pattern */b matched nothing.").count(), 2, "{told}");
         assert!(!told.contains("pattern */a"), "{told}");
+    });
+}
+
+#[test]
+fn several_starts_are_one_crawl_and_each_is_looked_at_or_told() {
+    within_a_minute(|| {
+        let other = Site::open_at(OTHER, |asked| match asked.path.as_str() {
+            "/" => Some(Reply::redirect("/home")),
+            "/home" => Some(Reply::page("<a href=/lost2>")),
+            _ => None,
+        });
+        let forbidden = Site::open(|asked| match asked.path.as_str() {
+            "/robots.txt" => Some(Reply::of("text/plain", "User-agent: *\nDisallow: /")),
+            _ => Some(Reply::page("")),
+        });
+        let site = Site::open(|asked| (asked.path == "/").then(|| Reply::page("<a href=/a>")));
+        let (first, second, third) = (site.url("/"), other.url("/"), forbidden.url("/"));
+        let output = tool(&[&first, &second, &third, "--quiet", "--header", "X-Key: s3cret"]);
+        let told = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("/a") && told.contains("/lost2"), "{told}");
+        assert!(told.contains(&format!("NOT LOOKED AT: robots.txt says no to {third}")), "{told}");
+        assert!(site.was_told("s3cret") && other.was_told("s3cret"));
+
+        let mut child =
+            command(&["-", "--quiet"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("# ours\n{first}\n\n{second}\n").as_bytes()).unwrap();
+        let told = text(&child.wait_with_output().unwrap().stdout);
+        assert!(told.contains("/a") && told.contains("/lost2"), "{told}");
+        // A start that is dead is told, whichever it is.
+        let output = tool(&[&second, &site.url("/gone"), "--quiet"]);
+        assert!(text(&output.stdout).contains("where the crawl began"), "{}", text(&output.stdout));
     });
 }

@@ -24,7 +24,7 @@ impl Report {
             writeln!(to, "::{level} title={title}::{}", visible(text).replace('%', "%25"))
         };
         if let Some(why) = self.not_looked_at() {
-            tell("error", "Nothing was looked at", &why)?;
+            tell("error", "Not looked at", &why)?;
         }
         if let Some(partial) = self.partial() {
             tell("warning", "Crawl cut short", &partial)?;

@@ -9,7 +9,12 @@ use crate::{DeadLink, Report};
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1f2933}\
 svg{max-width:100%;height:auto}table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;\
 padding:.3rem .6rem;border-bottom:1px solid #e4e8ec;overflow-wrap:anywhere}th{font-weight:600}.dead{color:#b3263e}\
-.faint{color:#66727f}";
+.faint{color:#66727f}h1{overflow-wrap:anywhere}td:first-child{overflow-wrap:normal}\
+@media(prefers-color-scheme:dark){body{background:#14181d;color:#dfe4ea}td,th{border-color:#2c343d}a{color:#8ab4f8}\
+.dead{color:#f28b9b}.faint{color:#9aa5b1}svg{background:#fff}}";
+
+/// Pages with a dead link that are shown before somebody asks for more.
+const OPEN: usize = 10;
 
 impl Report {
     /// Writes one HTML file that needs nothing else: the totals, the table of problems, the picture of the
@@ -27,7 +32,7 @@ impl Report {
              <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
              <h1>Crawl of {start}</h1>"
         )?;
-        let nothing = self.not_looked_at().map(|why| format!("NOTHING WAS LOOKED AT: {why}"));
+        let nothing = self.not_looked_at().map(|why| format!("NOT LOOKED AT: {why}"));
         for trouble in [self.partial(), nothing].into_iter().flatten() {
             write!(to, "<p class=\"dead\">{}</p>", escaped(&trouble))?;
         }
@@ -35,7 +40,7 @@ impl Report {
         let (read, took) = (bytes(self.bytes()), span(self.took()));
         write!(
             to,
-            "<p>{fetched} pages of {found} found · {read} · {took} · {} dead links</p>",
+            "<p>{fetched} pages looked at, {found} URLs found · {read} · {took} · {} dead links</p>",
             self.dead_count()
         )?;
         if self.not_looked_at().is_none() {
@@ -67,9 +72,15 @@ fn problems(to: &mut impl Write, what: &str, dead: &[DeadLink]) -> io::Result<()
             write!(to, "<br><span class=\"faint\">{}</span>", escaped(detail))?;
         }
         write!(to, "</td><td>")?;
-        for from in &link.linked_from {
+        for (place, from) in link.linked_from.iter().enumerate() {
+            if place == OPEN {
+                write!(to, "<details><summary>and {} more</summary>", link.linked_from.len() - OPEN)?;
+            }
             let (page, text) = (escaped(&from.page), escaped(&from.text));
             write!(to, "<a href=\"{page}\">{page}</a> <span class=\"faint\">{text}</span><br>")?;
+        }
+        if link.linked_from.len() > OPEN {
+            write!(to, "</details>")?;
         }
         write!(to, "</td></tr>")?;
     }

@@ -45,7 +45,8 @@ struct Written<'a> {
     workers: usize,
     per_host: usize,
     hosts: &'a [String],
-    front: Option<PageId>,
+    front: &'a [PageId],
+    starts: &'a [PageId],
     refused: u64,
     unrecorded: u64,
     cut_off: usize,
@@ -125,7 +126,8 @@ struct ReadReport {
     workers: usize,
     per_host: usize,
     hosts: Vec<String>,
-    front: Option<PageId>,
+    front: Vec<PageId>,
+    starts: Vec<PageId>,
     refused: u64,
     unrecorded: u64,
     #[serde(default)]
@@ -166,7 +168,8 @@ impl Report {
     /// | `start` | URL where the crawl began |
     /// | `ended`, `why` | `"complete"`, `"out_of_time"` or `"cancelled"`; for the last, why |
     /// | `seconds`, `workers`, `per_host` | the run |
-    /// | `hosts`, `front` | what a crawl that goes on must know: hosts in scope, and the page that the start's redirects have come to |
+    /// | `starts` | the pages that the crawl began at |
+    /// | `hosts`, `front` | what a crawl that goes on must know: hosts in scope, and the pages that the starts' redirects have come to |
     /// | `refused`, `unrecorded`, `cut_off` | links that the limits left out, and requests that were left behind |
     /// | `dead` | list of `{id, url, via, reason, detail, linked_from: [{page, text}]}`: the dead links; the `id` is the same in each run |
     /// | `uncertain` | the same of links that may be dead |
@@ -207,7 +210,8 @@ impl Report {
             workers: self.workers,
             per_host: self.per_host,
             hosts: &self.hosts,
-            front: self.front,
+            front: &self.front,
+            starts: &self.starts,
             refused: self.refused,
             unrecorded: self.unrecorded,
             cut_off: self.cut_off,
@@ -241,9 +245,10 @@ impl Report {
         let (pages, labels) = pages(read.pages)?;
         let known = |&id: &PageId| (id as usize) < pages.len();
         let mut named = read
-            .broken
+            .front
             .iter()
-            .map(|(page, _)| page)
+            .chain(&read.starts)
+            .chain(read.broken.iter().map(|(page, _)| page))
             .chain(read.sitemaps.iter().map(|(_, page)| page))
             .chain(read.part_links.iter().map(|(page, ..)| page));
         if let Some(stray) = named.find(|page| !known(page)) {
@@ -268,7 +273,8 @@ impl Report {
                 },
                 ..Log::default()
             },
-            front: read.front.filter(known),
+            front: read.front,
+            starts: read.starts,
             pages,
             labels,
             hosts: read.hosts,

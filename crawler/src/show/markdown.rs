@@ -22,7 +22,7 @@ impl Report {
         }
         let dead = self.dead_links();
         match (self.not_looked_at(), dead.len()) {
-            (Some(why), 0) => writeln!(to, "**NOTHING WAS LOOKED AT: {}**", text(&why))?,
+            (Some(why), 0) => writeln!(to, "**NOT LOOKED AT: {}**", text(&why))?,
             (_, 0) => writeln!(to, "No dead links on {} pages.", self.fetched())?,
             (_, _) => table(&mut to, "Dead links", &dead)?,
         }

@@ -89,7 +89,11 @@ impl Summary<'_> {
         let (fetched, seconds) = (self.report.fetched(), took.as_secs_f64());
         let here = fetched.saturating_sub(self.report.earlier);
         let depth = pages.iter().filter(|page| page.state == State::Fetched).map(|page| page.depth).max();
-        self.line(&format!("Crawled {}", pages.first().map_or("nothing", |page| &page.url)));
+        let more = match self.report.starts.len() {
+            0 | 1 => String::new(),
+            starts => format!(" and {} more", starts - 1),
+        };
+        self.line(&format!("Crawled {}{more}", pages.first().map_or("nothing", |page| &page.url)));
         self.partial();
         self.line("");
         self.line(&format!(
@@ -107,7 +111,7 @@ impl Summary<'_> {
         dead.sort_by_key(|link| link.death.to_string());
         match dead.len() {
             0 => match self.report.not_looked_at() {
-                Some(why) => self.heading(&format!("NOTHING WAS LOOKED AT: {why}")),
+                Some(why) => self.heading(&format!("NOT LOOKED AT: {why}")),
                 None => self.heading("No dead links"),
             },
             urls => self.heading(&format!(
@@ -117,6 +121,9 @@ impl Summary<'_> {
             )),
         }
         dead.iter().for_each(|link| self.dead_link(link));
+        if let Some(why) = self.report.not_looked_at().filter(|_| !dead.is_empty()) {
+            self.heading(&format!("NOT LOOKED AT: {why}"));
+        }
     }
 
     fn uncertain(&mut self) {

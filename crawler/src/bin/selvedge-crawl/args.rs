@@ -1,6 +1,7 @@
 //! What the user asked for.
 
 use std::fmt::Display;
+use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::outputs::{Format, Outputs};
 pub(crate) const HELP: &str = "\
 Crawls a web site and reports its dead links.
 
-Usage: selvedge-crawl [OPTIONS] URL
+Usage: selvedge-crawl [OPTIONS] URL...      (`-` reads URLs from standard input)
        selvedge-crawl [OPTIONS] --resume FILE
        selvedge-crawl [OPTIONS]
 
@@ -75,7 +76,7 @@ Exit status:
     2  bad use, or a file that cannot be read or written
     3  its own site was not found as it was planted
     4  the time ran out
-    5  nothing was looked at (robots.txt, a start that is no page or leads out of scope),
+    5  a start was not looked at (robots.txt, a start that is no page or leads out of scope),
        or more URLs were found than are remembered
   130  interrupted
 ";
@@ -130,14 +131,19 @@ impl Options {
             match arg {
                 Short('h') | Long("help") => *asks = Some(Asked::Help),
                 Short('V') | Long("version") => *asks = Some(Asked::Version),
-                Value(text) if options.start.is_none() => {
-                    options.start = Some(address(text.string().map_err(sentence)?))
+                Value(text) if text == "-" => {
+                    let lines = io::read_to_string(io::stdin());
+                    let lines = lines.map_err(|error| format!("The URLs cannot be read: {error}."))?;
+                    let urls = lines
+                        .lines()
+                        .map(str::trim)
+                        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+                    options = urls.fold(options, |options, url| options.start_at(url.to_owned()));
+                    if options.start.is_none() {
+                        return Err("There is no URL on standard input.".to_owned());
+                    }
                 }
-                Value(text) => {
-                    return Err(format!(
-                        "One URL is enough, but {text:?} came after it; crawl them one by one."
-                    ));
-                }
+                Value(text) => options = options.start_at(text.string().map_err(sentence)?),
                 Long(name) => {
                     let name = name.to_owned();
                     options = options.set(&name, &mut parser)?;
@@ -149,6 +155,15 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    fn start_at(mut self, text: String) -> Self {
+        let url = address(text);
+        match self.start {
+            None => self.start = Some(url),
+            Some(_) => self.builder = self.builder.also_start(url),
+        }
+        self
     }
 
     fn set(mut self, name: &str, parser: &mut lexopt::Parser) -> Result<Self, String> {
@@ -381,7 +396,6 @@ mod tests {
             (vec!["--basic-auth", "https://a.test=x"], "ORIGIN=USER:PASSWORD"),
             (vec!["--header", "X-A: env:SELVEDGE_NO_SUCH_VARIABLE"], "not in the environment"),
             (vec!["--header", "X-A: file:/nonexistent/x"], "cannot be read"),
-            (vec!["http://a.test", "http://b.test"], "one by one"),
             (vec!["http://a.test", "--resume", "x"], "leave the URL out"),
         ] {
             let error = parse(&args).unwrap_err();

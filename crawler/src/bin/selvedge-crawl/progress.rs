@@ -1,4 +1,4 @@
-//! What one sees while it runs: a bar on a terminal, a line now and then elsewhere, nothing if quiet.
+//! What one sees while it runs: a bar on a terminal, and nothing elsewhere.
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -9,9 +9,6 @@ use selvedge_crawl as crawl;
 
 /// Over how long the current speed is taken.
 const WINDOW: Duration = Duration::from_secs(1);
-/// How often a line is written where there is no terminal.
-const EVERY: Duration = Duration::from_secs(1);
-
 /// Shows a crawl's progress on stderr.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -22,7 +19,6 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 enum Screen {
     None,
-    Lines { next: Duration },
     Bar(ProgressBar),
 }
 
@@ -36,8 +32,7 @@ struct Speed {
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
         let screen = match (quiet, std::io::stderr().is_terminal()) {
-            (true, _) => Screen::None,
-            (false, false) => Screen::Lines { next: EVERY },
+            (true, _) | (false, false) => Screen::None,
             (false, true) => {
                 let style = ProgressStyle::with_template("{spinner:.cyan} [{bar:24.cyan/blue}] {msg}");
                 let style = style.expect("a fixed template").progress_chars("━╸─");
@@ -59,11 +54,6 @@ impl Progress {
         };
         match &mut self.screen {
             Screen::None => {}
-            Screen::Lines { next } if *at < *next => {}
-            Screen::Lines { next } => {
-                *next = *at + EVERY;
-                eprintln!("{:>6.1} s  {}", at.as_secs_f64(), text());
-            }
             Screen::Bar(bar) => {
                 bar.set_length(found as u64);
                 bar.set_position(fetched as u64);
