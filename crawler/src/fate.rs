@@ -136,6 +136,14 @@ impl Report {
         dead
     }
 
+    /// The dead links that an earlier report does not have, by their [ids](DeadLink::id).
+    pub fn new_since(&self, earlier: &Report) -> Vec<DeadLink> {
+        let known: HashSet<String> = earlier.dead_links().iter().map(DeadLink::id).collect();
+        let mut dead = self.dead_links();
+        dead.retain(|link| !known.contains(&link.id()));
+        dead
+    }
+
     /// Every link of which it is [uncertain](Fate::Uncertain) whether it is dead; told as the dead ones are.
     pub fn uncertain_links(&self) -> Vec<DeadLink> {
         self.links_that(|fate| match fate {

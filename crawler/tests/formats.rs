@@ -3,6 +3,8 @@
 mod common;
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use common::site::{Reply, Site};
 use common::tool::{file, text, tool};
@@ -107,5 +109,33 @@ fn a_host_without_a_scheme_is_a_start() {
         // Out in the world, https.
         let output = tool(&["loom.invalid/x", "--retries", "0"]);
         assert!(text(&output.stdout).contains("Crawled https://loom.invalid/x"), "{}", text(&output.stdout));
+    });
+}
+
+#[test]
+fn what_an_earlier_report_has_is_known_and_only_what_is_new_counts() {
+    within_a_minute(|| {
+        let is_later = Arc::new(AtomicBool::new(false));
+        let later = Arc::clone(&is_later);
+        let site = Site::open(move |asked| match asked.path.as_str() {
+            "/" if later.load(SeqCst) => Some(Reply::page("<a href=/lost> <a href=/new>")),
+            "/" => Some(Reply::page("<a href=/lost>")),
+            _ => None,
+        });
+        let baseline = file("baseline.json");
+        let baseline = baseline.to_str().unwrap();
+        let url = site.url("/");
+        assert_eq!(tool(&[&url, "--format", "json", "--output", baseline, "--quiet"]).status.code(), Some(1));
+        let output = tool(&[&url, "--baseline", baseline, "--quiet"]);
+        let told = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert!(told.contains("Since the baseline: 0 new, 1 known"), "{told}");
+        is_later.store(true, SeqCst);
+        let output = tool(&[&url, "--baseline", baseline, "--quiet"]);
+        let told = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let (_, new) = told.split_once("Since the baseline: 1 new, 1 known").unwrap();
+        assert!(new.contains("/new") && !new.contains("/lost"), "{told}");
+        assert_eq!(tool(&[&url, "--baseline", "/nonexistent/x"]).status.code(), Some(2));
     });
 }

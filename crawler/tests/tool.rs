@@ -53,7 +53,7 @@ fn bad_use_exits_with_two_and_says_what_to_do() {
         for (arguments, hint) in [
             (&["--nonsense"][..], "--help"),
             (&["loom"], "https://loom"),
-            (&["--resume", "/nowhere/at/all"], "cannot be resumed"),
+            (&["--resume", "/nowhere/at/all"], "cannot be read"),
         ] {
             let output = tool(arguments);
             assert_eq!(output.status.code(), Some(2));

@@ -64,6 +64,7 @@ What comes out:
   --svg FILE           the picture of the run, in addition
   --state FILE         where to keep the state of a crawl that was stopped
   --resume FILE        go on with a crawl: its state, or its JSON report
+  --baseline FILE      an earlier JSON report, whose dead links are known: only new ones count
   --quiet              no progress, and only the dead links
   --help, --version
 
@@ -72,7 +73,7 @@ ends the program.
 
 Exit status:
     0  no dead links; on its own site, exactly what was planted
-    1  dead links
+    1  dead links; with --baseline, new ones
     2  bad use, or a file that cannot be read or written
     3  its own site was not found as it was planted
     4  the time ran out
@@ -86,6 +87,8 @@ Exit status:
 pub(crate) struct Options {
     pub(crate) start: Option<String>,
     pub(crate) resume: Option<PathBuf>,
+    /// An earlier report, whose problems are known.
+    pub(crate) baseline: Option<PathBuf>,
     pub(crate) builder: Builder,
     pub(crate) outputs: Outputs,
 }
@@ -126,7 +129,8 @@ impl Options {
         builder: Builder,
         asks: &mut Option<Asked>,
     ) -> Result<Self, String> {
-        let mut options = Options { start: None, resume: None, builder, outputs: Outputs::default() };
+        let mut options =
+            Options { start: None, resume: None, baseline: None, builder, outputs: Outputs::default() };
         while let Some(arg) = parser.next().map_err(sentence)? {
             match arg {
                 Short('h') | Long("help") => *asks = Some(Asked::Help),
@@ -181,6 +185,7 @@ impl Options {
             }
             "state" => outputs.state = Some(path(parser)?),
             "quiet" => outputs.quiet = true,
+            "baseline" => self.baseline = Some(path(parser)?),
             "resume" => self.resume = Some(path(parser)?),
             _ => self.builder = build(self.builder, name, parser)?,
         }

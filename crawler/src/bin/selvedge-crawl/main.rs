@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use selvedge::CancelToken;
 use selvedge::error::WaitError;
-use selvedge_crawl::{Crawl, Crawler, Ended, Report};
+use selvedge_crawl::{Crawl, Crawler, DeadLink, Ended, Report};
 
 use args::{Asked, Options};
 use demo::Site;
@@ -22,6 +22,9 @@ use progress::Progress;
 
 /// How often the progress is shown while no page comes.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The exit status of dead links.
+const DEAD: u8 = 1;
 
 /// The exit status of bad use, which a file is that cannot be written.
 const BAD_USE: u8 = 2;
@@ -54,15 +57,26 @@ fn tell(text: &str) -> Result<ExitCode, Box<dyn Error>> {
 /// Crawls what was asked for.
 fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let token = cancelled_by_interrupt()?;
-    let Options { start, resume, builder, outputs } = options;
+    let Options { start, resume, baseline, builder, outputs } = options;
     let crawler = builder.build()?;
+    let baseline = baseline.as_deref().map(read).transpose()?;
     let outputs = outputs.open()?;
     let crawl = match &resume {
         Some(file) => crawler.resume(read(file)?, &token)?,
         None => crawler.spawn(&start.unwrap_or_default(), &token)?,
     };
     let report = watch(crawl, Progress::new(outputs.asked.quiet));
-    let status = if outputs.write(&report) { status(&report) } else { BAD_USE };
+    let is_for_people = outputs.asked.is_for_people();
+    let is_written = outputs.write(&report);
+    let new = baseline.map(|baseline| report.new_since(&baseline));
+    if let Some(new) = new.as_ref().filter(|_| is_for_people) {
+        print(since_baseline(report.dead_links().len(), new).as_bytes())?;
+    }
+    let status = match (is_written, status(&report), new) {
+        (false, ..) => BAD_USE,
+        (true, DEAD, Some(new)) if new.is_empty() => 0,
+        (true, status, _) => status,
+    };
     Ok(ExitCode::from(status))
 }
 
@@ -114,9 +128,19 @@ fn watch(mut crawl: Crawl, mut progress: Progress) -> Report {
 }
 
 fn read(file: &Path) -> Result<Report, Box<dyn Error>> {
-    let named = |error: &dyn Error| format!("{} cannot be resumed: {error}.", file.display());
+    let named = |error: &dyn Error| format!("{} cannot be read: {error}.", file.display());
     let open = File::open(file).map_err(|error| named(&error))?;
     Ok(Report::read_json(open).map_err(|error| named(&error))?)
+}
+
+/// What is new among so many dead links.
+fn since_baseline(dead: usize, new: &[DeadLink]) -> String {
+    let mut text = format!("\nSince the baseline: {} new, {} known\n", new.len(), dead - new.len());
+    for link in new {
+        // As visible as in the report: a URL of a stranger's.
+        text += &format!("  {} {}\n", link.death, link.url.escape_debug());
+    }
+    text
 }
 
 /// The exit status, as `--help` has it.
@@ -124,7 +148,7 @@ fn status(report: &Report) -> u8 {
     match report.ended() {
         Ended::Cancelled(_) => 130,
         Ended::OutOfTime => 4,
-        Ended::Complete if report.dead_count() > 0 => 1,
+        Ended::Complete if report.dead_count() > 0 => DEAD,
         Ended::Complete if report.refused() > 0 || report.not_looked_at().is_some() => NOT_LOOKED_AT,
         Ended::Complete => 0,
     }
