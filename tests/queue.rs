@@ -668,3 +668,27 @@ fn receiver_by_value_is_an_iterator_that_ends_with_the_senders_and_closes_when_d
         assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
     });
 }
+
+#[test]
+fn forced_push_drops_the_first_out_and_never_waits() {
+    let (sender, receiver) = bounded(2);
+    assert_eq!([0, 1, 2, 3].map(|item| sender.force_push(item).unwrap()), [None, None, Some(0), Some(1)]);
+    assert_eq!((receiver.pop(), sender.force_push(4), receiver.len()), (Ok(2), Ok(None), 2));
+    receiver.close();
+    let refused = sender.force_push(5).unwrap_err();
+    assert_eq!((refused.value, refused.error), (5, Closed));
+    assert_eq!(receiver.close_and_drain(), [3, 4]);
+}
+
+#[test]
+fn forced_push_wakes_a_consumer() {
+    within_a_minute(|| {
+        let queue = BoundedQueue::new(1);
+        thread::scope(|s| {
+            let popping = s.spawn(|| queue.pop());
+            until_figure(&queue, "waiting_to_pop", 1);
+            assert_eq!(queue.force_push(7), Ok(None));
+            assert_eq!(popping.join().unwrap(), Ok(7));
+        });
+    });
+}

@@ -256,3 +256,17 @@ fn asking_whether_somebody_is_there_takes_nothing() {
         });
     });
 }
+
+#[test]
+fn forced_push_that_nobody_waits_for_comes_back() {
+    within_a_minute(|| {
+        let (sender, receiver) = rendezvous();
+        assert_eq!(sender.force_push(7), Ok(Some(7)));
+        thread::scope(|s| {
+            let popping = s.spawn(|| receiver.pop());
+            until_figure(&sender, "waiting_to_pop", 1);
+            assert_eq!(sender.force_push(8), Ok(None));
+            assert_eq!(popping.join().unwrap(), Ok(8));
+        });
+    });
+}

@@ -3,6 +3,7 @@
 mod common;
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,8 +16,8 @@ use selvedge::limiter::Ticker;
 use selvedge::queue::bounded;
 use selvedge::select::Select;
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Latch, Pool, Semaphore, Task, WaitGroup, group, select,
-    timeout,
+    Batcher, BoundedQueue, CancelToken, Clock, Latch, Monitor, Pool, Semaphore, Task, WaitGroup, group,
+    select, timeout,
 };
 
 fn filled<T>(items: impl IntoIterator<Item = T>) -> BoundedQueue<T> {
@@ -522,6 +523,115 @@ fn push_and_pop_of_one_queue_do_not_meet_each_other() {
     // A push into the empty queue, a pop of what was pushed, in turns.
     for (round, seen) in seen.into_iter().enumerate() {
         assert_eq!(seen, (round % 2 == 1).then(|| round - 1));
+    }
+}
+
+#[test]
+fn state_of_a_monitor_is_waited_for_among_other_things() {
+    within_a_minute(|| {
+        let (stock, queue) = (Monitor::new(0_u32), filled::<u32>([]));
+        let take = |wanted: u32| {
+            move |stock: &mut u32| {
+                *stock = stock.checked_sub(wanted)?;
+                Some(wanted)
+            }
+        };
+        let select = || {
+            select! {
+                monitor(&stock, take(3)) -> taken => taken,
+                pop(&queue) -> item => item.unwrap(),
+            }
+        };
+        *stock.lock() = 4;
+        assert_eq!((select(), *stock.lock()), (3, 1));
+        thread::scope(|s| {
+            let selecting = s.spawn(select);
+            until_figure(&queue, "waiting_to_pop", 1);
+            // Too few: it looks, and sleeps again.
+            *stock.lock() += 1;
+            // One that waits for less goes on first.
+            assert_eq!(stock.wait(take(1)), 1);
+            *stock.lock() += 2;
+            assert_eq!((selecting.join().unwrap(), *stock.lock()), (3, 0));
+            let selecting = s.spawn(select);
+            until_figure(&queue, "waiting_to_pop", 1);
+            queue.push(7).unwrap();
+            assert_eq!((selecting.join().unwrap(), *stock.lock()), (7, 0));
+        });
+    });
+}
+
+#[test]
+fn state_of_a_monitor_is_ready_once_a_change() {
+    let stock = Monitor::new(1);
+    let mut selection = Select::new();
+    selection.add(select::monitor(&stock, |stock| (*stock > 1).then_some(())), drop);
+    assert_eq!(selection.ready_until(Duration::ZERO), Ok(0));
+    assert_eq!(selection.ready_until(Duration::from_millis(1)), Err(WaitError::TimedOut));
+    *stock.lock() += 1;
+    assert_eq!(selection.ready_until(Duration::ZERO), Ok(0));
+    assert!(selection.try_wait().is_ok());
+}
+
+#[test]
+#[should_panic = "drop the guard first"]
+fn selecting_a_monitor_that_this_thread_has_locked_panics() {
+    let stock = Monitor::new(1);
+    let _guard = stock.lock();
+    select! { monitor(&stock, |stock| Some(*stock)) -> _ => {} }
+}
+
+/// What `select!` may do with these queues, found by doing it one thing after another.
+#[test]
+fn selections_do_what_their_arms_would_do_alone() {
+    let mut dice = common::Dice::new(14);
+    for _ in 0..300 {
+        let capacities: [usize; 3] = std::array::from_fn(|_| 1 + dice.roll(3));
+        let queues = capacities.map(BoundedQueue::<usize>::new);
+        let mut model: [(VecDeque<usize>, bool); 3] = Default::default();
+        for step in 0..60 {
+            let arms: Vec<(usize, bool)> =
+                (0..dice.roll(4)).map(|_| (dice.roll(3), dice.roll(2) == 0)).collect();
+            let items: Vec<Cell<Option<usize>>> = arms.iter().map(|_| Cell::new(Some(step))).collect();
+            let mut selection = Select::new();
+            for ((queue, pushes), item) in arms.iter().zip(&items) {
+                match pushes {
+                    true => selection
+                        .add(select::push_from(&queues[*queue], item), |pushed| pushed.map(|()| None)),
+                    false => selection.add(select::pop(&queues[*queue]), |popped| popped.map(Some)),
+                };
+            }
+            let ready = |(queue, pushes): (usize, bool)| {
+                let (held, closed) = &model[queue];
+                *closed || if pushes { held.len() < capacities[queue] } else { !held.is_empty() }
+            };
+            let selected = selection.try_wait();
+            drop(selection);
+            match selected {
+                Err(_) => assert!(!arms.iter().any(|arm| ready(*arm)), "{arms:?} over {model:?}"),
+                Ok((at, outcome)) => {
+                    let (queue, pushes) = arms[at];
+                    let (held, closed) = &mut model[queue];
+                    let expected = match (pushes, *closed) {
+                        (true, true) => Err(Closed),
+                        (true, false) => {
+                            held.push_back(step);
+                            Ok(None)
+                        }
+                        (false, _) => held.pop_front().map(Some).ok_or(Closed),
+                    };
+                    assert_eq!(outcome, expected);
+                    let gone = items.iter().position(|item| item.get().is_none());
+                    assert_eq!(gone, (pushes && outcome.is_ok()).then_some(at), "the others keep theirs");
+                }
+            }
+            if dice.roll(100) == 0 {
+                let queue = dice.roll(3);
+                queues[queue].close();
+                model[queue].1 = true;
+            }
+            assert!(queues.iter().zip(&model).all(|(queue, (held, _))| queue.len() == held.len()));
+        }
     }
 }
 

@@ -569,3 +569,28 @@ fn a_turn_that_ends_in_a_closed_queue_lets_nobody_push() {
         assert_eq!(queue.iter().filter(|item| *item == 9).count(), usize::from(pushed));
     });
 }
+
+/// A forced push into a full queue against a pop: each of the two items is popped, dropped out, or left, once.
+///
+/// Fails if the first item is taken out without a look for room that a pop has made (edit
+/// `queue-force-push-looks-once`).
+#[test]
+fn a_forced_push_and_a_pop_take_an_item_each_once() {
+    model::check(|| {
+        let queue = queue(2);
+        queue.push_all([1, 2]).unwrap();
+        let popping = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.pop().unwrap()
+        });
+        let dropped = queue.force_push(3).unwrap();
+        let popped = popping.join().unwrap();
+        let left = queue.close_and_drain();
+        match dropped {
+            // The pop had made room.
+            None => assert_eq!((popped, &left[..]), (1, &[2, 3][..])),
+            // It was full, so the pop came afterwards.
+            Some(dropped) => assert_eq!((dropped, popped, &left[..]), (1, 2, &[3][..])),
+        }
+    });
+}

@@ -5,7 +5,7 @@ use selvedge_loom as selvedge;
 use selvedge::error::{Closed, WaitError};
 use selvedge::select::Select;
 use selvedge::sync::{Arc, model, thread};
-use selvedge::{BoundedQueue, CancelToken, Latch, Semaphore, select};
+use selvedge::{BoundedQueue, CancelToken, Latch, Monitor, Semaphore, select};
 
 fn queue() -> Arc<BoundedQueue<u32>> {
     Arc::new(BoundedQueue::new(1))
@@ -47,8 +47,9 @@ fn a_wake_up_that_comes_to_a_selection_is_not_swallowed() {
             let (queues, stop) = (queues.clone(), stop.clone());
             move || {
                 select! {
-                    pop(&queues[0]) -> item => item.unwrap(),
+                    biased;
                     pop(&queues[1]) -> item => item.unwrap(),
+                    pop(&queues[0]) -> item => item.unwrap(),
                     until(&stop) -> _ => 0,
                 }
             }
@@ -156,7 +157,7 @@ fn push_and_pop_arms_of_one_queue_against_each_other_lose_nothing() {
 
 /// A grant, a cancel and a close meet at one selection: it ends once, and what it did not take is there.
 ///
-/// Fails if a waiter can be ended twice (edit `slot-ends-twice`).
+/// Fails if the selection goes on after its arm has taken effect (edit `select-goes-on-after-a-success`).
 #[test]
 fn a_grant_a_cancel_and_a_close_end_one_selection() {
     model::check(|| {
@@ -256,5 +257,27 @@ fn a_selection_that_is_used_again_sleeps_again() {
             assert_eq!(selection.wait(), (1, None));
         }
         other.join().unwrap();
+    });
+}
+
+/// A change of a monitor's state reaches a selection that waits for it, also one that falls between its
+/// attempt and its sleep.
+///
+/// Fails if a selection watches without a look at what has changed since its attempt (edit
+/// `select-watches-without-looking`), or an unlock forgets those who watch (edit `monitor-forgets-who-watches`).
+#[test]
+fn a_change_of_state_reaches_a_selection() {
+    model::check(|| {
+        let (stock, queue) = (Arc::new(Monitor::new(0)), queue());
+        let changing = thread::spawn({
+            let stock = Arc::clone(&stock);
+            move || *stock.lock() += 1
+        });
+        let taken = select! {
+            monitor(&stock, |stock| (*stock > 0).then_some(7)) -> taken => taken,
+            pop(&queue) -> item => item.unwrap(),
+        };
+        assert_eq!(taken, 7);
+        changing.join().unwrap();
     });
 }

@@ -177,6 +177,15 @@ impl<T> Sender<T> {
         self.queue().push_all_until(items, limit)
     }
 
+    /// Puts an item in without waiting; if the queue is full, it takes out the first item, and returns that.
+    /// See [`BoundedQueue::force_push`].
+    ///
+    /// # Errors
+    /// [`Closed`], with the item.
+    pub fn force_push(&self, item: T) -> Result<Option<T>, Rejected<T, Closed>> {
+        self.queue().force_push(item)
+    }
+
     /// Closes the queue for all senders, before the last is gone: receivers get what is left, and then the
     /// end. True if this call closed it.
     pub fn close(&self) -> bool {

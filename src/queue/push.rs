@@ -46,6 +46,51 @@ impl<T> BoundedQueue<T> {
         }
     }
 
+    /// Puts an item in without waiting; if the queue is full, it takes out the first item to make room, and
+    /// returns that. For a queue that holds the latest: of readings, say, or of pictures to be shown.
+    ///
+    /// It does not wait, so it does not keep off for a [turn](BoundedQueue#fairness) of others, and it makes
+    /// no room for producers that wait. A queue of capacity 0 has no room to make: there the item itself comes
+    /// back, unless a consumer waits for it.
+    ///
+    /// # Errors
+    /// [`Closed`], with the item.
+    ///
+    /// # Examples
+    /// ```
+    /// let latest = selvedge::BoundedQueue::new(2);
+    /// let dropped: Vec<_> = (0..4).filter_map(|number| latest.force_push(number).unwrap()).collect();
+    /// assert_eq!((dropped, latest.close_and_drain()), (vec![0, 1], vec![2, 3]));
+    /// ```
+    pub fn force_push(&self, item: T) -> Result<Option<T>, Rejected<T, Closed>> {
+        let mut tail = self.tail.lock();
+        if tail.closed {
+            return Err(Rejected::new(item, Closed));
+        }
+        let mut first = None;
+        if let Err(item) = tail.ring.push(item) {
+            if let Some(meeting) = self.meeting() {
+                drop(tail);
+                return meeting.force_push(item);
+            }
+            // In the order in which `close` takes the two. With both, nobody makes room that is not seen.
+            let mut head = self.head.lock();
+            if let Err(item) = tail.ring.push(item) {
+                first = head.ring.pop();
+                let pushed = tail.ring.push(item);
+                debug_assert!(
+                    pushed.is_ok(),
+                    "there is room for the item of a full queue whose first was taken"
+                );
+            }
+        }
+        // Only a queue that was not full has consumers that wait; a look at an empty list costs nothing.
+        let woken = tail.poppers.next();
+        drop(tail);
+        drop(woken);
+        Ok(first)
+    }
+
     /// Puts an item in, and waits for room at most until `limit`.
     ///
     /// # Errors

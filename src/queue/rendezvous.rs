@@ -15,7 +15,7 @@
 //!
 //! One mutex orders everything here, but for the waiters' own.
 
-use crate::error::{Rejected, TryError, WaitError};
+use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::sync::Mutex;
 use crate::until::Until;
 use crate::wait::{WaitList, Waiter, Wake};
@@ -60,6 +60,15 @@ impl<T> Rendezvous<T> {
         let handed = state.hand_over(item);
         drop(state);
         handed.map(drop::<Wake>)
+    }
+
+    /// Hands the item to a consumer that waits, or gives it back as what was dropped out.
+    pub(super) fn force_push(&self, item: T) -> Result<Option<T>, Rejected<T, Closed>> {
+        match self.try_push(item) {
+            Ok(()) => Ok(None),
+            Err(Rejected { value, error: TryError::WouldBlock }) => Ok(Some(value)),
+            Err(Rejected { value, .. }) => Err(Rejected::new(value, Closed)),
+        }
     }
 
     /// Takes the item of a producer that waits.

@@ -32,6 +32,7 @@
 /// | [`acquire(&semaphore)`](fn@crate::select::acquire), [`acquire_many(&semaphore, n)`](fn@crate::select::acquire_many) | it has permits, or never will have | `Result<Permit, WaitError>` |
 /// | [`join(&mut task)`](fn@crate::select::join) | the task of an `Option` has ended; the `Option` is `None` then | what `join` of the handle returns |
 /// | [`wait(&latch)`](fn@crate::select::wait) | the count is zero | `()` |
+/// | [`monitor(&monitor, attempt)`](fn@crate::select::monitor) | the closure has returned `Some` | what is in it |
 /// | [`tick(&mut ticker)`](fn@crate::select::tick) | a tick is due | [`Tick`](crate::limiter::Tick) |
 /// | [`cancelled(&token)`](fn@crate::select::cancelled) | the token is cancelled | `()` |
 /// | `until(limit)`, at most once | the [limit](crate::Until) has passed | [`WaitError`](crate::error::WaitError), `TimedOut` or `Cancelled` |

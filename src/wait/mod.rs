@@ -103,6 +103,7 @@ pub(crate) trait WaitPoint {
 pub(crate) use context::{Blocking, drop_link, observed_by, unobserved};
 pub(crate) use list::WaitList;
 pub(crate) use look::look;
+pub(crate) use monitor::Version;
 pub use monitor::{Monitor, MonitorGuard};
 pub(crate) use one_shot::OneShot;
 pub(crate) use point::{Point, TurnPoint};

@@ -3,6 +3,7 @@
 mod cancelled;
 mod count;
 mod join;
+mod monitor;
 mod queue;
 mod retry;
 mod semaphore;
@@ -11,6 +12,7 @@ mod tick;
 pub use cancelled::cancelled;
 pub use count::{Opens, wait};
 pub use join::{Join, join};
+pub use monitor::monitor;
 pub use queue::{PopFrom, PushInto, pop, push, push_from};
 pub use semaphore::{acquire, acquire_many};
 pub use tick::tick;

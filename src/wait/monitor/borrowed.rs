@@ -75,6 +75,8 @@ impl<S> Inner<S> {
             // The change may let an earlier waiter continue.
             index = 0;
         }
+        // Last, since they come behind those that could continue.
+        wakes.append(&mut self.watching.take_all());
         wakes
     }
 }

@@ -70,7 +70,11 @@ impl<S> Drop for MonitorGuard<'_, S> {
     #[inline]
     fn drop(&mut self) {
         // Even if a panic is unwinding: the state as it is may be what a waiter needs.
-        if !self.unchanged && !self.inner.waiting.is_empty() {
+        if self.unchanged {
+            return;
+        }
+        self.inner.version = self.inner.version.next();
+        if !self.inner.waiting.is_empty() || !self.inner.watching.is_empty() {
             // Under the lock, so that no newcomer takes what a waiter could take. The wake-ups are made by
             // the drop of `wakes`, after the drop of `inner` has unlocked.
             self.wakes = self.inner.settle();

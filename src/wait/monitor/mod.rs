@@ -28,16 +28,20 @@ mod borrowed;
 mod guard;
 #[forbid(unsafe_code)]
 mod held;
+#[forbid(unsafe_code)]
+mod watch;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use guard::MonitorGuard;
+pub(crate) use watch::Version;
 
 use crate::error::WaitError;
 use crate::panics::{self, Payload};
 use crate::sync::Mutex;
 use crate::until::Until;
+use crate::wait::WaitList;
 use crate::wait::sleeps::Subject;
 use borrowed::{Attempt, Waiting};
 use held::Held;
@@ -133,6 +137,9 @@ pub struct Monitor<S> {
 /// What the lock guards.
 pub(super) struct Inner<S> {
     waiting: Waiting<S>,
+    /// Selections, which make their attempts themselves.
+    watching: WaitList,
+    version: Version,
     state: S,
 }
 
@@ -145,7 +152,14 @@ struct Pending<F, R> {
 impl<S> Monitor<S> {
     /// Makes a monitor that guards `state`.
     pub fn new(state: S) -> Self {
-        Monitor { inner: Mutex::new(Inner { waiting: Waiting::new(), state }) }
+        Monitor {
+            inner: Mutex::new(Inner {
+                waiting: Waiting::new(),
+                watching: WaitList::new(),
+                version: Version::FIRST,
+                state,
+            }),
+        }
     }
 
     /// Returns the state.
