@@ -81,8 +81,8 @@ fn crossbeam_macro_default(total: u64) -> Duration {
     let start = Instant::now();
     for _ in 0..total {
         crossbeam::select! {
-            recv(channels[0].1) -> item => _ = black_box(item),
-            recv(channels[1].1) -> item => _ = black_box(item),
+            recv(channels[0].1) -> item => { black_box(item).ok(); }
+            recv(channels[1].1) -> item => { black_box(item).ok(); }
             default => {}
         }
     }
