@@ -15,6 +15,29 @@ use crate::panics::Held;
 /// Called by several workers at once, with no lock held. One request, one answer: redirects are not followed,
 /// nothing is tried again, no cookie is kept; the crawler sees to all that. A panic in it is a failed page of
 /// kind [`ErrorKind::Panicked`], and the crawl goes on.
+///
+/// # Examples
+/// A fetcher of one's own, and its test:
+/// ```
+/// use selvedge::CancelToken;
+/// use selvedge_crawl::{Fetch, FetchError, MemorySite, Request, Response};
+///
+/// /// Takes a teapot for a page.
+/// struct Teapots<F>(F);
+///
+/// impl<F: Fetch> Fetch for Teapots<F> {
+///     fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
+///         let response = self.0.fetch(request)?;
+///         Ok(if response.status == 418 { Response::html("") } else { response })
+///     }
+/// }
+///
+/// let site = MemorySite::new().response("http://loom.test/tea", Response::status(418));
+/// let (url, token) = ("http://loom.test/tea".parse()?, CancelToken::new());
+/// let answer = Teapots(site).fetch(&Request::new(&url, &token))?;
+/// assert_eq!(answer.status, 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Fetch: Send + Sync {
     /// Makes the request, within its time-outs, and gives up soon after its token is cancelled.
     ///
@@ -90,6 +113,7 @@ pub enum Body {
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FetchError {
     /// What it comes to.
     pub kind: ErrorKind,
@@ -124,7 +148,25 @@ pub enum ErrorKind {
     Stopped,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// A GET without headers of anybody's and with the limits that a crawl has by default, to try a fetcher
+    /// with. The fields may be set afterwards.
+    pub fn new(url: &'a Url, token: &'a CancelToken) -> Self {
+        Request {
+            url,
+            method: Method::Get,
+            agent: concat!("selvedge-crawl/", env!("CARGO_PKG_VERSION")),
+            headers: &[],
+            types: &[],
+            cap: 4 << 20,
+            truncate: false,
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(20),
+            total: Duration::from_secs(30),
+            token,
+        }
+    }
+
     /// Whether the body of an answer with this status and `Content-Type` is wanted.
     pub fn wants(&self, status: u16, content_type: Option<&str>) -> bool {
         let mime = mime(content_type.unwrap_or("text/html"));
