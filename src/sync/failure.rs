@@ -28,9 +28,23 @@ pub struct Failure {
     /// The message of the first panic. The last panic, which ends the model, is mostly a consequence of it.
     pub(super) first: Option<String>,
     pub(super) payload: Box<dyn Any + Send>,
+    pub(super) schedule: String,
+    /// Which opportunity for a spurious failure was taken.
+    #[cfg_attr(
+        not(any(loom, selvedge_loom)),
+        expect(dead_code, reason = "there is one on the model side only")
+    )]
+    pub(super) opportunity: u32,
 }
 
 impl Failure {
+    /// Returns the steps of the execution that failed, as a table: a row for each step with the line of code
+    /// that made it, a column for each thread, and below them where each thread stood. Empty in an ordinary
+    /// build, which does not know the order.
+    pub fn schedule(&self) -> &str {
+        &self.schedule
+    }
+
     /// Returns the message of the first panic of the failed execution.
     pub fn message(&self) -> &str {
         self.first.as_deref().unwrap_or_else(|| said(&*self.payload))

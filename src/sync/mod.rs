@@ -70,6 +70,36 @@
 //! It shows more behaviours than there are in one case: a `SeqCst` access is only acquire and release.
 //! `fence(SeqCst)` is exact.
 //!
+//! # When a model fails
+//!
+//! The execution that failed is printed, the shortest that a search with fewer preemptions finds: a row for
+//! each step, with the line of code that made it, and a column for each thread. A step says what came of it
+//! where that matters: which thread a notify woke, which value a load saw, which wait timed out or woke
+//! spuriously. The last lines tell where each thread stood. This model notifies before the other thread
+//! waits:
+//!
+//! ```text
+//! step  main                                 thread 1                 where
+//!    1  spawn thread 1                                                src/lib.rs:66
+//!    2  notify_one Condvar 1 → nobody waits                           src/lib.rs:70
+//!    3                                       lock Mutex 1             src/lib.rs:68
+//!    4                                       wait Condvar 1 → sleeps  src/lib.rs:68
+//!    5  deadlock: no thread can go on
+//! main stands in join thread 1 since step 2, at src/lib.rs:71
+//! thread 1 stands in wait Condvar 1 since step 4, at src/lib.rs:68
+//!
+//! model tests::hand_over failed under OldestFirst, execution 2
+//! ```
+//!
+//! | variable | effect |
+//! |---|---|
+//! | `SELVEDGE_MODEL_BOUND` | preemptions in an execution; 2 by default |
+//! | `SELVEDGE_MODEL_BRANCHES` | switches in an execution, beyond which it fails as endless; 10,000 |
+//! | `SELVEDGE_MODEL_STEPS` | rows of the table; the last 60 |
+//! | `SELVEDGE_MODEL_LOG` | a file to which each model appends its name, executions and milliseconds |
+//!
+//! [`model::find_failure`] returns the failure instead, for a model of code that is known to be broken.
+//!
 //! # Limits
 //!
 //! Blocking on anything outside this facade (a `std::sync::Mutex`, a crossbeam receiver, a rayon pool) inside

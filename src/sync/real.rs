@@ -152,7 +152,14 @@ pub mod model {
         say_that_nothing_is_explored();
         (1..=ROUNDS).find_map(|executions| {
             let payload = panic::catch_unwind(AssertUnwindSafe(&body)).err()?;
-            Some(Failure { policy: Policy::OldestFirst, executions, first: None, payload })
+            Some(Failure {
+                policy: Policy::OldestFirst,
+                executions,
+                first: None,
+                payload,
+                schedule: String::new(),
+                opportunity: 0,
+            })
         })
     }
 

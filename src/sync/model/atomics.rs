@@ -14,7 +14,8 @@ use std::fmt;
 use loom::sync::atomic as cells;
 use std::sync::atomic::Ordering::{self, Relaxed};
 
-use super::check;
+use super::trace::Outcome;
+use super::{check, trace};
 use crate::sync::failure::Policy;
 
 /// An atomic value; [`AtomicUsize`] and its siblings are aliases of it.
@@ -40,6 +41,8 @@ pub type AtomicIsize = Atomic<isize>;
 #[expect(missing_docs, reason = "each operation is std's of the same name")]
 pub trait Primitive: Copy + PartialEq + fmt::Debug {
     type Cell;
+    fn bits(self) -> u64;
+    fn of_bits(bits: u64) -> Self;
     fn cell(self) -> Self::Cell;
     fn into_inner(cell: Self::Cell) -> Self;
     fn load(cell: &Self::Cell, order: Ordering) -> Self;
@@ -76,9 +79,16 @@ macro_rules! delegate {
 }
 
 macro_rules! primitive {
-    ($($primitive:ty => $cell:ident),*) => {$(
+    ($($primitive:ty => $cell:ident, $of:expr;)*) => {$(
         impl Primitive for $primitive {
             type Cell = cells::$cell;
+            fn bits(self) -> u64 {
+                self as u64
+            }
+            fn of_bits(bits: u64) -> Self {
+                let of: fn(u64) -> $primitive = $of;
+                of(bits)
+            }
             fn cell(self) -> Self::Cell {
                 cells::$cell::new(self)
             }
@@ -115,8 +125,12 @@ macro_rules! integer {
 }
 
 primitive! {
-    bool => AtomicBool, u32 => AtomicU32, u64 => AtomicU64, usize => AtomicUsize,
-    i64 => AtomicI64, isize => AtomicIsize
+    bool => AtomicBool, |bits| bits != 0;
+    u32 => AtomicU32, |bits| bits as u32;
+    u64 => AtomicU64, |bits| bits;
+    usize => AtomicUsize, |bits| bits as usize;
+    i64 => AtomicI64, |bits| bits as i64;
+    isize => AtomicIsize, |bits| bits as isize;
 }
 integer! { u32, u64, usize, i64, isize }
 
@@ -127,6 +141,21 @@ impl<T: Primitive> Atomic<T> {
         Atomic { cell: value.cell(), companion: cells::AtomicUsize::new(0) }
     }
 
+    /// For a failure's table: an operation that saw, or stored, that value.
+    #[track_caller]
+    fn step(&self, operation: &'static str, value: T) {
+        let outcome = Outcome::Saw(value.bits(), |bits| format!("{:?}", T::of_bits(bits)));
+        trace::step(operation, "Atomic", std::ptr::from_ref(self).addr(), outcome);
+    }
+
+    #[track_caller]
+    fn step_of_exchange(&self, seen: Result<T, T>) {
+        match seen {
+            Ok(old) => self.step("compare_exchange", old),
+            Err(now) => self.step("compare_exchange (failed)", now),
+        }
+    }
+
     fn cell(&self) -> &T::Cell {
         // A read-modify-write operation, whose orders loom explores completely. Relaxed: it must add no
         // ordering.
@@ -134,39 +163,65 @@ impl<T: Primitive> Atomic<T> {
         &self.cell
     }
 
+    #[track_caller]
     pub fn load(&self, order: Ordering) -> T {
-        T::load(self.cell(), order)
+        let seen = T::load(self.cell(), order);
+        self.step("load", seen);
+        seen
     }
 
+    #[track_caller]
     pub fn store(&self, value: T, order: Ordering) {
+        T::store(self.cell(), value, order);
+        self.step("store", value);
+    }
+
+    /// A store that is no step of its own, because it is part of another.
+    pub(super) fn store_unseen(&self, value: T, order: Ordering) {
         T::store(self.cell(), value, order);
     }
 
+    #[track_caller]
     pub fn swap(&self, value: T, order: Ordering) -> T {
-        T::swap(self.cell(), value, order)
+        let seen = T::swap(self.cell(), value, order);
+        self.step("swap", seen);
+        seen
     }
 
     pub fn into_inner(self) -> T {
         T::into_inner(self.cell)
     }
 
+    #[track_caller]
     pub fn fetch_and(&self, value: T, order: Ordering) -> T {
-        T::fetch_and(self.cell(), value, order)
+        let seen = T::fetch_and(self.cell(), value, order);
+        self.step("fetch_and", seen);
+        seen
     }
 
+    #[track_caller]
     pub fn fetch_or(&self, value: T, order: Ordering) -> T {
-        T::fetch_or(self.cell(), value, order)
+        let seen = T::fetch_or(self.cell(), value, order);
+        self.step("fetch_or", seen);
+        seen
     }
 
+    #[track_caller]
     pub fn fetch_xor(&self, value: T, order: Ordering) -> T {
-        T::fetch_xor(self.cell(), value, order)
+        let seen = T::fetch_xor(self.cell(), value, order);
+        self.step("fetch_xor", seen);
+        seen
     }
 
+    #[track_caller]
     pub fn fetch_nand(&self, value: T, order: Ordering) -> T {
-        T::fetch_nand(self.cell(), value, order)
+        let seen = T::fetch_nand(self.cell(), value, order);
+        self.step("fetch_nand", seen);
+        seen
     }
 
     /// Like std's: a failure may see a value that has been overwritten.
+    #[track_caller]
     pub fn compare_exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T> {
         if check::policy() == Policy::NewestFirst {
             // With the ordering of a failure, since its result is returned as one.
@@ -175,10 +230,13 @@ impl<T: Primitive> Atomic<T> {
                 return Err(seen);
             }
         }
-        T::compare_exchange(self.cell(), current, new, success, failure)
+        let seen = T::compare_exchange(self.cell(), current, new, success, failure);
+        self.step_of_exchange(seen);
+        seen
     }
 
     /// Like [`Atomic::compare_exchange`], but may fail spuriously.
+    #[track_caller]
     pub fn compare_exchange_weak(
         &self,
         current: T,
@@ -192,6 +250,7 @@ impl<T: Primitive> Atomic<T> {
         self.compare_exchange(current, new, success, failure)
     }
 
+    #[track_caller]
     pub fn fetch_update(
         &self,
         success: Ordering,
@@ -211,20 +270,32 @@ impl<T: Primitive> Atomic<T> {
 
 #[expect(missing_docs, reason = "each operation is std's of the same name")]
 impl<T: Integer> Atomic<T> {
+    #[track_caller]
     pub fn fetch_add(&self, value: T, order: Ordering) -> T {
-        T::fetch_add(self.cell(), value, order)
+        let seen = T::fetch_add(self.cell(), value, order);
+        self.step("fetch_add", seen);
+        seen
     }
 
+    #[track_caller]
     pub fn fetch_sub(&self, value: T, order: Ordering) -> T {
-        T::fetch_sub(self.cell(), value, order)
+        let seen = T::fetch_sub(self.cell(), value, order);
+        self.step("fetch_sub", seen);
+        seen
     }
 
+    #[track_caller]
     pub fn fetch_max(&self, value: T, order: Ordering) -> T {
-        T::fetch_max(self.cell(), value, order)
+        let seen = T::fetch_max(self.cell(), value, order);
+        self.step("fetch_max", seen);
+        seen
     }
 
+    #[track_caller]
     pub fn fetch_min(&self, value: T, order: Ordering) -> T {
-        T::fetch_min(self.cell(), value, order)
+        let seen = T::fetch_min(self.cell(), value, order);
+        self.step("fetch_min", seen);
+        seen
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::{env, fs, thread};
 
+use super::trace;
 use crate::sync::failure::{Failure, Policy, said};
 
 /// True on the model side, where [`check`] explores schedules.
@@ -91,15 +92,17 @@ pub fn join_panics() {
 /// without a race proves nothing.
 #[track_caller]
 pub fn check(body: impl Fn() + Sync + Send + 'static) {
-    let started = std::time::Instant::now();
-    match explore_all(body) {
+    let (started, body) = (std::time::Instant::now(), Arc::new(body));
+    match explore_all(&body) {
         Ok(Explored { first: 1, .. }) => panic!(
             "this model has only one schedule: it must start a thread and race it, through names of `selvedge::sync` \
              (std's locks, atomics and channels are not seen here)"
         ),
         Ok(Explored { executions, .. }) => log(executions, started.elapsed().as_millis()),
         Err(failure) => {
-            eprintln!("model failed under {:?}, execution {}", failure.policy, failure.executions);
+            let failure = shortened(failure, &body);
+            let Failure { policy, executions, schedule, .. } = &failure;
+            eprintln!("\n{schedule}\nmodel {} failed under {policy:?}, execution {executions}", name());
             match failure.first {
                 Some(message) => panic!("{message}"),
                 None => panic::resume_unwind(failure.payload),
@@ -112,7 +115,7 @@ pub fn check(body: impl Fn() + Sync + Send + 'static) {
 /// known to be broken shows that the harness can detect the fault.
 #[track_caller]
 pub fn find_failure(body: impl Fn() + Sync + Send + 'static) -> Option<Failure> {
-    explore_all(body).err()
+    explore_all(&Arc::new(body)).err()
 }
 
 /// The number of executions of a model that did not fail, under the first policy and under all. Under the
@@ -123,12 +126,12 @@ struct Explored {
 }
 
 /// Explores each policy.
-fn explore_all(body: impl Fn() + Sync + Send + 'static) -> Result<Explored, Failure> {
-    let body = Arc::new(body);
+fn explore_all(body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<Explored, Failure> {
     let (mut first, mut executions) = (None, 0);
     for policy in [Policy::OldestFirst, Policy::NewestFirst, Policy::Spurious] {
         for opportunity in 0..OPPORTUNITIES {
-            let count = explore(policy, opportunity, Arc::clone(&body))?;
+            let search = Search { policy, opportunity, bound: bound(), limit: None };
+            let count = explore(search, body)?;
             first.get_or_insert(count);
             executions += count;
             if policy != Policy::Spurious || !HAD_ANOTHER.get() {
@@ -139,23 +142,48 @@ fn explore_all(body: impl Fn() + Sync + Send + 'static) -> Result<Explored, Fail
     Ok(Explored { first: first.unwrap_or(0), executions })
 }
 
-/// Explores one policy, and returns the number of executions.
-fn explore(
+/// Executions that the search for a shorter failure may take for each bound.
+const SHORTER: usize = 20_000;
+
+/// A failure of the same model with fewer preemptions, if there is one within the budget: a person reads it.
+fn shortened(failure: Failure, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Failure {
+    let (policy, opportunity) = (failure.policy, failure.opportunity);
+    let shorter = (0..bound()).find_map(|bound| {
+        eprintln!("looking for a shorter failure, with at most {bound} preemptions");
+        explore(Search { policy, opportunity, bound, limit: Some(SHORTER) }, body).err()
+    });
+    shorter.unwrap_or(failure)
+}
+
+/// What is explored at once.
+struct Search {
     policy: Policy,
     opportunity: u32,
-    body: Arc<impl Fn() + Sync + Send + 'static>,
-) -> Result<usize, Failure> {
+    /// Preemptions in an execution.
+    bound: usize,
+    /// Executions; all by default.
+    limit: Option<usize>,
+}
+
+fn bound() -> usize {
+    env_or("SELVEDGE_MODEL_BOUND", 2)
+}
+
+/// Explores one policy, and returns the number of executions.
+fn explore(search: Search, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<usize, Failure> {
+    let Search { policy, opportunity, bound, limit } = search;
     record_loom_failures();
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(env_or("SELVEDGE_MODEL_BOUND", 2));
+    builder.preemption_bound = Some(bound);
     builder.max_branches = env_or("SELVEDGE_MODEL_BRANCHES", 10_000);
     builder.max_duration = None;
-    builder.max_permutations = None;
+    builder.max_permutations = limit;
     let executions = Arc::new(AtomicUsize::new(0));
     HAD_ANOTHER.set(false);
     LOOM_FAILURE.take();
     IS_RUNNING.set(true);
     let result = panic::catch_unwind(AssertUnwindSafe({
+        let body = Arc::clone(body);
         let executions = Arc::clone(&executions);
         move || {
             builder.check(move || {
@@ -171,7 +199,14 @@ fn explore(
     }));
     IS_RUNNING.set(false);
     let (executions, first) = (executions.load(Ordering::Relaxed), LOOM_FAILURE.take());
-    result.map(|()| executions).map_err(|payload| Failure { policy, executions, first, payload })
+    result.map(|()| executions).map_err(|payload| Failure {
+        policy,
+        executions,
+        first,
+        payload,
+        schedule: trace::table(),
+        opportunity,
+    })
 }
 
 /// Begins an execution.
@@ -180,6 +215,7 @@ fn restart(policy: Policy, opportunity: u32) {
     OPPORTUNITIES_LEFT.set((policy == Policy::Spurious).then_some(opportunity));
     SKIPS_YIELD.set(policy == Policy::Spurious);
     EXPIRIES_LEFT.set(EXPIRIES);
+    trace::restart();
     super::time::restart();
     super::threads::restart();
 }
@@ -195,6 +231,9 @@ fn record_loom_failures() {
                 info.location().is_some_and(|at| at.file().replace('\\', "/").contains("/src/rt/"));
             // Not a failure: after a model has failed, what its threads hold is dropped outside of it.
             let is_over = said(info.payload()).contains("from outside a Loom model");
+            if IS_RUNNING.get() && !is_over {
+                trace::panicked(said(info.payload()), info.location());
+            }
             if IS_RUNNING.get() && is_looms && !is_over {
                 LOOM_FAILURE.with_borrow_mut(|first| {
                     first.get_or_insert_with(|| said(info.payload()).to_owned());
@@ -212,9 +251,13 @@ fn env_or(name: &str, default: usize) -> usize {
     }
 }
 
+/// The name of the test that runs, which is that of its thread.
+fn name() -> String {
+    thread::current().name().unwrap_or("unnamed").to_owned()
+}
+
 fn log(executions: usize, millis: u128) {
-    let current = thread::current();
-    let name = current.name().unwrap_or("unnamed");
+    let name = name();
     println!("model {name}: {executions} executions in {millis} ms");
     let Ok(path) = env::var("SELVEDGE_MODEL_LOG") else { return };
     let line = format!("{name} {executions} {millis}\n");

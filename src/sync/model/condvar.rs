@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::mpsc;
 
-use super::check;
 use super::locks::MutexGuard;
 use super::time;
+use super::trace::Outcome;
+use super::{check, trace};
 use crate::sync::failure::Policy;
 
 /// A condition variable.
@@ -29,6 +30,8 @@ struct Entry {
     message: mpsc::Sender<()>,
     /// The address of the mutex that the waiter has unlocked.
     mutex: usize,
+    /// The waiter, for a failure's table.
+    waits: trace::Begun,
 }
 
 /// Tells whether a wait with a deadline timed out.
@@ -51,12 +54,18 @@ impl Condvar {
     /// Unlocks, waits until notified, and locks again. May return spuriously.
     #[track_caller]
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
+        let waits = trace::begin("wait", "Condvar", self.address());
         if check::takes_spurious() {
+            waits.done(Outcome::Was("wakes spuriously"));
             guard.unlocked(|| {});
             return;
         }
-        let (_, woken) = self.register(guard);
-        guard.unlocked(|| woken.recv().expect("the entry is alive"));
+        let (_, woken) = self.register(guard, waits);
+        guard.unlocked(|| {
+            waits.again();
+            woken.recv().expect("the entry is alive");
+            waits.done(Outcome::Was("woken"));
+        });
     }
 
     /// Waits while `condition` returns true.
@@ -83,7 +92,9 @@ impl Condvar {
             self.wait(guard);
             return WaitTimeoutResult(false);
         }
+        let waits = trace::begin("wait", "Condvar", self.address());
         if check::takes_spurious() {
+            waits.done(Outcome::Was("wakes spuriously"));
             guard.unlocked(|| {});
             return WaitTimeoutResult(false);
         }
@@ -91,8 +102,12 @@ impl Condvar {
         // deadline could have passed, and then finds out whether it was notified first. It removes its entry
         // while the mutex is still unlocked: a notifier that locks the mutex next finds no waiter, and the
         // wait has timed out although its condition is true by the time it holds the mutex again.
-        let (entry, woken) = self.register(guard);
-        let timed_out = guard.unlocked(|| self.leave(&entry));
+        let (entry, woken) = self.register(guard, waits);
+        let timed_out = guard.unlocked(|| {
+            let timed_out = self.leave(&entry);
+            waits.done(Outcome::Was(if timed_out { "times out" } else { "woken" }));
+            timed_out
+        });
         if timed_out {
             time::expire(deadline);
         } else {
@@ -110,6 +125,7 @@ impl Condvar {
     /// Wakes one waiter, chosen by the policy. Returns whether there was one.
     #[track_caller]
     pub fn notify_one(&self) -> bool {
+        let notifies = trace::begin("notify_one", "Condvar", self.address());
         self.switch_point();
         let entry = {
             let mut entries = self.entries();
@@ -118,23 +134,30 @@ impl Condvar {
                 Policy::OldestFirst | Policy::Spurious => entries.pop_front(),
             }
         };
+        notifies.done(Outcome::Woke(entry.iter().map(|entry| entry.waits.thread()).collect()));
         entry.map(|entry| entry.wake()).is_some()
     }
 
     /// Wakes all waiters. Returns their number.
     #[track_caller]
     pub fn notify_all(&self) -> usize {
+        let notifies = trace::begin("notify_all", "Condvar", self.address());
         self.switch_point();
         let entries = std::mem::take(&mut *self.entries());
+        notifies.done(Outcome::Woke(entries.iter().map(|entry| entry.waits.thread()).collect()));
         entries.iter().for_each(|entry| entry.wake());
         entries.len()
     }
 
     #[track_caller]
-    fn register<T: ?Sized>(&self, guard: &MutexGuard<'_, T>) -> (Arc<Entry>, mpsc::Receiver<()>) {
+    fn register<T: ?Sized>(
+        &self,
+        guard: &MutexGuard<'_, T>,
+        waits: trace::Begun,
+    ) -> (Arc<Entry>, mpsc::Receiver<()>) {
         self.switch_point();
         let (message, woken) = mpsc::channel();
-        let entry = Arc::new(Entry { message, mutex: guard.address() });
+        let entry = Arc::new(Entry { message, mutex: guard.address(), waits });
         let mut entries = self.entries();
         let is_another = entries.iter().any(|other| other.mutex != entry.mutex);
         entries.push_back(Arc::clone(&entry));
@@ -151,6 +174,10 @@ impl Condvar {
         let before = entries.len();
         entries.retain(|other| !Arc::ptr_eq(other, entry));
         entries.len() < before
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     fn switch_point(&self) {

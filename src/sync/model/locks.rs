@@ -6,7 +6,8 @@ use std::sync::{Mutex as StdMutex, PoisonError};
 
 use loom::thread::ThreadId;
 
-use super::check;
+use super::trace::Outcome;
+use super::{check, trace};
 use crate::sync::failure::Policy;
 
 /// A mutual exclusion lock.
@@ -18,6 +19,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     /// `None` only inside `unlocked`.
     inner: Option<loom::sync::MutexGuard<'a, T>>,
+    locked: trace::Begun,
 }
 
 impl<T> Mutex<T> {
@@ -37,18 +39,27 @@ impl<T: ?Sized> Mutex<T> {
     /// Blocks until the lock is free, and takes it.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        let locked = trace::begin("lock", "Mutex", self.address());
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        MutexGuard { mutex: self, inner: Some(inner) }
+        locked.done(Outcome::Plain);
+        MutexGuard { mutex: self, inner: Some(inner), locked }
     }
 
     /// Takes the lock if it is free. May fail spuriously, which loom's own does not.
     #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let locked = trace::begin("try_lock", "Mutex", self.address());
         if check::takes_spurious() {
+            locked.done(Outcome::Was("fails spuriously"));
             return None;
         }
-        let inner = self.0.try_lock().ok()?;
-        Some(MutexGuard { mutex: self, inner: Some(inner) })
+        let inner = self.0.try_lock().ok();
+        locked.done(Outcome::Was(if inner.is_some() { "locked" } else { "is locked already" }));
+        Some(MutexGuard { mutex: self, inner: Some(inner?), locked })
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Returns the value without locking, since it is borrowed exclusively.
@@ -60,17 +71,28 @@ impl<T: ?Sized> Mutex<T> {
 impl<T: ?Sized> MutexGuard<'_, T> {
     /// The address of the mutex, which identifies it.
     pub(super) fn address(&self) -> usize {
-        std::ptr::from_ref(self.mutex).addr()
+        self.mutex.address()
     }
 
     /// Unlocks, calls `f`, and locks again.
     #[track_caller]
     pub(super) fn unlocked<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        // The wait that this is part of says what happens meanwhile.
         self.inner = None;
         let result = f();
+        let relocked = trace::begin("lock again", "Mutex", self.mutex.address());
         let inner = self.mutex.0.lock().unwrap_or_else(PoisonError::into_inner);
+        relocked.done(Outcome::Plain);
         self.inner = Some(inner);
         result
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        if self.inner.take().is_some() {
+            self.locked.ended("unlock");
+        }
     }
 }
 
@@ -155,7 +177,10 @@ impl<T: ?Sized> RwLock<T> {
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         self.refuse_second_read();
         let _entry = self.entry();
-        self.reading(self.lock.read().unwrap_or_else(PoisonError::into_inner))
+        let begun = trace::begin("read", "RwLock", self.address());
+        let inner = self.lock.read().unwrap_or_else(PoisonError::into_inner);
+        begun.done(Outcome::Plain);
+        self.reading(inner)
     }
 
     /// Takes the lock for reading if no writer has it. May fail spuriously, which loom's own does not.
@@ -170,7 +195,10 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         let _entry = self.entry();
-        RwLockWriteGuard(self.lock.write().unwrap_or_else(PoisonError::into_inner))
+        let begun = trace::begin("write", "RwLock", self.address());
+        let inner = self.lock.write().unwrap_or_else(PoisonError::into_inner);
+        begun.done(Outcome::Plain);
+        RwLockWriteGuard(inner)
     }
 
     /// Takes the lock for writing if it is free. May fail spuriously, like [`try_read`](RwLock::try_read).
@@ -183,6 +211,10 @@ impl<T: ?Sized> RwLock<T> {
     /// Returns the value without locking, since it is borrowed exclusively.
     pub fn get_mut(&mut self) -> &mut T {
         self.lock.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(&self.entry).addr()
     }
 
     fn entry(&self) -> Option<loom::sync::MutexGuard<'_, ()>> {

@@ -11,6 +11,7 @@ mod condvar;
 mod locks;
 mod once;
 mod threads;
+mod trace;
 mod weak_counts;
 
 pub use crate::__lazy_static as lazy_static;

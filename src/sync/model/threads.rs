@@ -8,7 +8,8 @@ use std::{fmt, io};
 pub use loom::thread::{Thread, ThreadId, current, panicking};
 
 use super::atomics::AtomicBool;
-use super::check;
+use super::trace::Outcome;
+use super::{check, trace};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The number of threads that loom supports, including the main one.
@@ -129,17 +130,20 @@ impl Builder {
              fewer, or make two models of it (a pool's workers, a scope's helpers and a token's deadline count too)"
         );
         STARTED.set(started + 1);
+        let begun = trace::begin("spawn", "thread", started);
         let finished = Arc::new(AtomicBool::new(false));
         let thread = self.0.spawn({
             let finished = Arc::clone(&finished);
             move || {
                 let result = run(f);
                 // Relaxed: `is_finished` publishes nothing in std either; `join` does.
-                finished.store(true, Relaxed);
+                finished.store_unseen(true, Relaxed);
+                trace::begin("end of", "thread", started).done(Outcome::Plain);
                 result
             }
         });
-        JoinHandle { thread: thread.expect("loom refuses no thread"), finished }
+        begun.done(Outcome::Plain);
+        JoinHandle { thread: thread.expect("loom refuses no thread"), finished, number: started }
     }
 }
 
@@ -160,13 +164,18 @@ fn run<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
 pub struct JoinHandle<T> {
     thread: loom::thread::JoinHandle<std::thread::Result<T>>,
     finished: Arc<AtomicBool>,
+    /// The number of the thread among those of the execution.
+    number: usize,
 }
 
 impl<T> JoinHandle<T> {
     /// Like std's.
     #[track_caller]
     pub fn join(self) -> std::thread::Result<T> {
-        self.thread.join().and_then(|result| result)
+        let begun = trace::begin("join", "thread", self.number);
+        let result = self.thread.join().and_then(|result| result);
+        begun.done(Outcome::Plain);
+        result
     }
 
     /// Like std's.

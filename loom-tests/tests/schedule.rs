@@ -1,0 +1,145 @@
+//! What a failing model shows: a table from which a reader who has not seen the code can name the mistake.
+//!
+//! Each program has one planted fault. The assertions are on the rows that give it away.
+
+use std::time::Duration;
+
+use selvedge_loom::sync::atomic::{AtomicUsize, Ordering};
+use selvedge_loom::sync::model::{Failure, find_failure};
+use selvedge_loom::sync::{Arc, Condvar, Mutex, thread, time};
+
+/// The table of the failure that `body` must have.
+fn schedule_of(body: impl Fn() + Sync + Send + 'static) -> (Failure, String) {
+    let failure = find_failure(body).expect("a planted fault is found");
+    let schedule = failure.schedule().to_owned();
+    println!("{schedule}");
+    (failure, schedule)
+}
+
+/// Asserts that rows with these texts are in the table, in this order.
+#[track_caller]
+fn assert_rows(schedule: &str, texts: &[&str]) {
+    let mut rest = schedule;
+    for text in texts {
+        let Some((_, after)) = rest.split_once(text) else {
+            panic!("no {text:?} in the rest of\n{schedule}")
+        };
+        rest = after;
+    }
+}
+
+/// Two locks in opposite orders: the table ends with each thread standing in the lock that the other has.
+///
+/// Fails if the place where a thread waits is not kept (edit `trace-forgets-where-threads-stand`), or if a
+/// lock is a step before it is taken (edit `trace-steps-before-the-effect`).
+#[test]
+fn opposite_lock_orders_end_with_each_thread_in_the_others_lock() {
+    let (failure, schedule) = schedule_of(|| {
+        let locks = Arc::new((Mutex::new(()), Mutex::new(())));
+        let other = thread::spawn({
+            let locks = Arc::clone(&locks);
+            move || {
+                let _second = locks.1.lock();
+                let _first = locks.0.lock();
+            }
+        });
+        let first = locks.0.lock();
+        let second = locks.1.lock();
+        drop((first, second));
+        other.join().unwrap();
+    });
+    assert!(failure.message().contains("deadlock"), "{failure:?}");
+    assert_rows(&schedule, &["step  main", "thread 1", "where"]);
+    assert_rows(&schedule, &["deadlock: no thread can go on"]);
+    let standing: Vec<&str> =
+        schedule.lines().filter(|line| line.contains(" stands in lock Mutex ")).collect();
+    assert_eq!(standing.len(), 2, "{schedule}");
+    assert!(standing.iter().all(|line| line.contains("schedule.rs")), "{schedule}");
+}
+
+/// A notify before the wait: the table shows the notify that nobody heard, and the waiter asleep.
+///
+/// Fails if a notify does not say whom it wakes (edit `trace-hides-who-is-woken`).
+#[test]
+fn lost_wake_up_shows_the_notify_that_nobody_heard() {
+    let (failure, schedule) = schedule_of(|| {
+        let pair = Arc::new((Mutex::new(()), Condvar::new()));
+        let waiter = thread::spawn({
+            let pair = Arc::clone(&pair);
+            move || pair.1.wait(&mut pair.0.lock()) // no condition
+        });
+        pair.1.notify_one();
+        waiter.join().unwrap();
+    });
+    assert!(failure.message().contains("deadlock"), "{failure:?}");
+    assert_rows(&schedule, &["notify_one Condvar 1 → nobody waits", "wait Condvar 1 → sleeps"]);
+    assert_rows(&schedule, &["thread 1 stands in wait Condvar 1"]);
+    assert_rows(&schedule, &["main stands in join thread"]);
+}
+
+/// A check and an act on an atomic in two steps: both loads come before both stores.
+#[test]
+fn check_then_act_shows_both_loads_before_both_stores() {
+    let (failure, schedule) = schedule_of(|| {
+        let count = Arc::new(AtomicUsize::new(0));
+        let add = |count: &AtomicUsize| count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let other = thread::spawn({
+            let count = Arc::clone(&count);
+            move || add(&count)
+        });
+        add(&count);
+        other.join().unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 2, "an addition is lost");
+    });
+    assert!(failure.message().contains("an addition is lost"), "{failure:?}");
+    assert_rows(&schedule, &["load Atomic 1 → 0", "store Atomic 1 → 1", "load Atomic 1 → 1", "panic: "]);
+    assert_eq!(schedule.matches("load Atomic 1 → 0").count(), 2, "{schedule}");
+}
+
+/// An item that is handed over in the moment in which its receiver times out: the table shows the wait that
+/// ended with its time before the notify.
+#[test]
+fn deadline_tie_shows_the_time_out_before_the_notify() {
+    let (failure, schedule) = schedule_of(|| {
+        let pair = Arc::new((Mutex::new(None), Condvar::new()));
+        let receiver = thread::spawn({
+            let pair = Arc::clone(&pair);
+            move || {
+                let mut item = pair.0.lock();
+                let deadline = time::now() + Duration::from_secs(1);
+                // The mistake: a time-out is believed without a look at the item.
+                match item.is_none() && pair.1.wait_until(&mut item, deadline).timed_out() {
+                    true => None,
+                    false => item.take(),
+                }
+            }
+        });
+        let mut item = pair.0.lock();
+        *item = Some(7);
+        let heard = pair.1.notify_one();
+        drop(item);
+        let received = receiver.join().unwrap();
+        assert!(received.is_some() || !heard || pair.0.lock().is_none(), "lost");
+        assert_eq!(received, Some(7), "the item is lost");
+    });
+    assert!(failure.message().contains("the item is lost"), "{failure:?}");
+    assert_rows(&schedule, &["wait Condvar 1 → times out", "notify_one Condvar 1 → nobody waits"]);
+}
+
+/// Only the last rows are shown of a long execution, with the number of those before them.
+#[test]
+fn long_execution_is_shown_by_its_end() {
+    let (_, schedule) = schedule_of(|| {
+        let count = Arc::new(AtomicUsize::new(0));
+        let other = thread::spawn({
+            let count = Arc::clone(&count);
+            move || count.fetch_add(1, Ordering::Relaxed)
+        });
+        let lock = Mutex::new(());
+        (0..100).for_each(|_| drop(lock.lock()));
+        other.join().unwrap();
+        panic!("on purpose");
+    });
+    assert!(schedule.contains("steps before these: SELVEDGE_MODEL_STEPS="), "{schedule}");
+    assert!(schedule.lines().count() < 80, "{schedule}");
+}

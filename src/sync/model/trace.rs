@@ -1,0 +1,278 @@
+//! What happened in an execution, so that a failure can be shown: a row for each step, a column for each
+//! thread.
+//!
+//! Each operation of the model side adds a step as soon as it has taken effect. loom switches threads at its
+//! own operations only, so nothing comes between the effect and the step, and the order of the steps is the
+//! order of the effects. An operation that may block is *pending* until then; those that are still pending
+//! when a model fails are where its threads stand.
+//!
+//! The steps lie in a thread-local of std's, which loom does not see: all threads of a model run on one
+//! thread of the operating system.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::panic::Location;
+
+/// Rows of the table; what came before them is left out. `SELVEDGE_MODEL_STEPS` replaces the number.
+const ROWS: usize = 60;
+/// The widest column.
+const WIDTH: usize = 40;
+
+std::thread_local! {
+    static TRACE: RefCell<Trace> = const { RefCell::new(Trace::new()) };
+}
+
+struct Trace {
+    steps: Vec<Step>,
+    threads: Vec<Thread>,
+    /// The addresses of the objects, each with its kind, in the order in which they were first used.
+    objects: Vec<(&'static str, usize)>,
+    /// The number of steps at the last panic. What comes after it is the end of the execution.
+    panicked: Option<usize>,
+    /// Where the threads stood then.
+    standing: Vec<(usize, Pending)>,
+}
+
+struct Thread {
+    id: loom::thread::ThreadId,
+    name: String,
+    pending: Option<Pending>,
+}
+
+/// Put into words only if the model fails, since most executions do not.
+struct Step {
+    what: What,
+    at: &'static Location<'static>,
+}
+
+enum What {
+    Done { thread: usize, operation: &'static str, object: (&'static str, usize), outcome: Outcome },
+    Panicked(String),
+}
+
+/// How an operation took effect, if there is more to say.
+pub(super) enum Outcome {
+    Plain,
+    Was(&'static str),
+    Woke(Vec<usize>),
+    /// What an atomic operation saw, and how it is written.
+    Saw(u64, fn(u64) -> String),
+}
+
+#[derive(Clone, Copy)]
+struct Pending {
+    operation: &'static str,
+    object: (&'static str, usize),
+    since: usize,
+    at: &'static Location<'static>,
+}
+
+/// An operation that has begun, by the number of its thread.
+#[must_use = "`done` says that it has taken effect"]
+#[derive(Clone, Copy)]
+pub(super) struct Begun {
+    thread: usize,
+    operation: &'static str,
+    object: (&'static str, usize),
+    at: &'static Location<'static>,
+}
+
+/// Begins an execution.
+pub(super) fn restart() {
+    TRACE.with_borrow_mut(|trace| *trace = Trace::new());
+}
+
+/// An operation on an object of that kind begins, which may block.
+#[track_caller]
+pub(super) fn begin(operation: &'static str, kind: &'static str, object: usize) -> Begun {
+    let (at, object) = (Location::caller(), (kind, object));
+    let current = loom::thread::current();
+    TRACE.with_borrow_mut(|trace| {
+        let thread = trace.number_of(&current);
+        let since = trace.steps.len();
+        trace.threads[thread].pending = Some(Pending { operation, object, since, at });
+        Begun { thread, operation, object, at }
+    })
+}
+
+/// An operation that does not block has taken effect.
+#[track_caller]
+pub(super) fn step(operation: &'static str, kind: &'static str, object: usize, outcome: Outcome) {
+    begin(operation, kind, object).done(outcome);
+}
+
+impl Begun {
+    /// It has taken effect.
+    pub(super) fn done(self, outcome: Outcome) {
+        let Begun { thread, operation, object, at } = self;
+        TRACE.with_borrow_mut(|trace| {
+            trace.threads[thread].pending = None;
+            trace.steps.push(Step { what: What::Done { thread, operation, object, outcome }, at });
+        });
+    }
+
+    /// It begins anew to wait: a step for the beginning, and pending from here on.
+    pub(super) fn again(self) {
+        self.done(Outcome::Was("sleeps"));
+        TRACE.with_borrow_mut(|trace| {
+            let Begun { thread, operation, object, at } = self;
+            let since = trace.steps.len();
+            trace.threads[thread].pending = Some(Pending { operation, object, since, at });
+        });
+    }
+
+    /// The same thread does the opposite of it later, such as unlocking. It need not be in the model any
+    /// more.
+    pub(super) fn ended(self, operation: &'static str) {
+        let pending = TRACE.with_borrow_mut(|trace| trace.threads.get_mut(self.thread)?.pending.take());
+        Begun { operation, ..self }.done(Outcome::Plain);
+        TRACE.with_borrow_mut(|trace| trace.threads[self.thread].pending = pending);
+    }
+
+    /// The number of its thread.
+    pub(super) fn thread(self) -> usize {
+        self.thread
+    }
+}
+
+/// A panic begins to unwind, or loom reports a failure.
+pub(super) fn panicked(message: &str, at: Option<&Location<'_>>) {
+    TRACE.with_borrow_mut(|trace| {
+        let text = match message.starts_with("deadlock;") {
+            // loom's own names of the threads, and a place inside it, help nobody.
+            true => "deadlock: no thread can go on".to_owned(),
+            false => {
+                let place = at.map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+                format!("panic: {}{place}", message.lines().next().unwrap_or_default())
+            }
+        };
+        trace.steps.push(Step { what: What::Panicked(text), at: Location::caller() });
+        trace.panicked = Some(trace.steps.len());
+        let pending = |(thread, state): (usize, &Thread)| Some((thread, state.pending?));
+        trace.standing = trace.threads.iter().enumerate().filter_map(pending).collect();
+    });
+}
+
+/// The execution as a table, up to its last panic.
+pub(super) fn table() -> String {
+    TRACE.with_borrow_mut(|trace| trace.table())
+}
+
+impl Trace {
+    const fn new() -> Self {
+        Trace {
+            steps: Vec::new(),
+            threads: Vec::new(),
+            objects: Vec::new(),
+            panicked: None,
+            standing: Vec::new(),
+        }
+    }
+
+    fn number_of(&mut self, current: &loom::thread::Thread) -> usize {
+        let id = current.id();
+        if let Some(known) = self.threads.iter().position(|thread| thread.id == id) {
+            return known;
+        }
+        let number = self.threads.len();
+        let name = match (number, current.name()) {
+            (0, _) => "main".to_owned(),
+            (_, Some(name)) => name.to_owned(),
+            (_, None) => format!("thread {number}"),
+        };
+        self.threads.push(Thread { id, name, pending: None });
+        number
+    }
+
+    /// `Mutex 2` for the second mutex that was used.
+    fn name_of(&mut self, object: (&'static str, usize)) -> String {
+        let known = self.objects.iter().position(|other| *other == object);
+        let place = known.unwrap_or_else(|| {
+            self.objects.push(object);
+            self.objects.len() - 1
+        });
+        let (kind, _) = object;
+        let number = self.objects[..=place].iter().filter(|(other, _)| *other == kind).count();
+        format!("{kind} {number}")
+    }
+
+    fn table(&mut self) -> String {
+        let end = self.panicked.unwrap_or(self.steps.len());
+        let rows =
+            std::env::var("SELVEDGE_MODEL_STEPS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROWS);
+        let first = end.saturating_sub(rows);
+        let steps = std::mem::take(&mut self.steps);
+        // All of them, because an object's number is that of its first use.
+        let steps: Vec<Row> = steps[..end].iter().map(|step| self.row(step)).collect();
+        let steps = &steps[first..];
+        let widths = self.widths(steps);
+        let mut out = String::new();
+        if first > 0 {
+            let _ = writeln!(out, "({first} steps before these: SELVEDGE_MODEL_STEPS={end} shows all)");
+        }
+        let heads = self.threads.iter().map(|thread| thread.name.as_str());
+        let _ = writeln!(out, "step  {}where", cells(heads, &widths));
+        for (number, (thread, text, at)) in steps.iter().enumerate() {
+            let number = first + number + 1;
+            let Some(thread) = thread else {
+                let _ = writeln!(out, "{number:>4}  {text}");
+                continue;
+            };
+            let texts = (0..widths.len()).map(|other| if other == *thread { text.as_str() } else { "" });
+            let _ = writeln!(out, "{number:>4}  {}{}:{}", cells(texts, &widths), at.file(), at.line());
+        }
+        for (thread, pending) in std::mem::take(&mut self.standing) {
+            let object = self.name_of(pending.object);
+            let Pending { operation, since, at, .. } = pending;
+            let (name, file, line) = (&self.threads[thread].name, at.file(), at.line());
+            let _ =
+                writeln!(out, "{name} stands in {operation} {object} since step {since}, at {file}:{line}");
+        }
+        out
+    }
+
+    /// A step in words.
+    fn row(&mut self, step: &Step) -> Row {
+        let (thread, operation, object, outcome) = match &step.what {
+            What::Panicked(text) => return (None, text.clone(), step.at),
+            What::Done { thread, operation, object, outcome } => (*thread, operation, *object, outcome),
+        };
+        let outcome = match outcome {
+            Outcome::Plain => String::new(),
+            Outcome::Was(how) => format!(" → {how}"),
+            Outcome::Woke(threads) if threads.is_empty() => " → nobody waits".to_owned(),
+            Outcome::Woke(threads) => {
+                let names: Vec<&str> =
+                    threads.iter().map(|thread| self.threads[*thread].name.as_str()).collect();
+                format!(" → wakes {}", names.join(", "))
+            }
+            Outcome::Saw(bits, show) => format!(" → {}", show(*bits)),
+        };
+        (Some(thread), format!("{operation} {}{outcome}", self.name_of(object)), step.at)
+    }
+
+    /// The width of each thread's column.
+    fn widths(&self, steps: &[Row]) -> Vec<usize> {
+        let width_of = |(number, thread): (usize, &Thread)| {
+            let cells = steps.iter().filter(|(thread, ..)| *thread == Some(number));
+            let widest = cells.map(|(_, text, _)| text.chars().count()).max().unwrap_or(0);
+            widest.max(thread.name.chars().count()).min(WIDTH)
+        };
+        self.threads.iter().enumerate().map(width_of).collect()
+    }
+}
+
+/// The number of the thread, unless it is a row across all, the words, and the line of code.
+type Row = (Option<usize>, String, &'static Location<'static>);
+
+/// One row of the threads' columns.
+fn cells<'a>(texts: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
+    texts.zip(widths).fold(String::new(), |mut row, (text, width)| {
+        let cut: String = match text.chars().count() > *width {
+            true => text.chars().take(width - 1).chain(['…']).collect(),
+            false => text.to_owned(),
+        };
+        let _ = write!(row, "{cut:<width$}  ");
+        row
+    })
+}
