@@ -1,4 +1,4 @@
-//! How somebody else's work can end without a result.
+//! How a task can end without a result.
 
 use std::any::Any;
 use std::error::Error;
@@ -9,7 +9,7 @@ use super::{Cancelled, WouldDeadlock};
 use crate::panics::{self, Payload};
 use crate::sync::{Arc, Mutex};
 
-/// Why there is no result: what every handle's `join` fails with.
+/// Why a task has no result: the error of every handle's `join`.
 ///
 /// ```
 /// use selvedge::{Pool, error::JoinError};
@@ -26,21 +26,22 @@ use crate::sync::{Arc, Mutex};
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// It panicked.
+    /// The task panicked.
     Panicked(Panic),
-    /// It was cancelled before it started, or was stopped with all that it belongs to, which has the reason.
+    /// The task was cancelled before it started, or was stopped together with its group, which has the
+    /// reason.
     Cancelled,
-    /// Waiting for it would never end, because it waits, itself or through others, for this thread.
+    /// The wait would never end, because the task waits, directly or through others, for the calling thread.
     WouldDeadlock,
 }
 
-/// What somebody else's work panicked with.
+/// The panic of a task.
 ///
-/// Can be sent and shared, whatever the payload is, so it fits into any error type. Two are equal if their
-/// messages are.
+/// It is `Send` and `Sync` whatever the payload is, so it fits into any error type. Two panics are equal if
+/// their messages are.
 ///
-/// A payload is one value, for one owner: of several clones, the first that takes it has it. The others have
-/// a payload that is the message.
+/// A payload is a single value: of several clones, the first that takes it has it. The others have a payload
+/// that is the message.
 #[derive(Clone)]
 pub struct Panic {
     message: Arc<str>,
@@ -57,34 +58,34 @@ impl Panic {
         }
     }
 
-    /// That panic, of the task with that name.
+    /// The same panic, attributed to the task of that name.
     pub(crate) fn of_task(self, task: Option<Arc<str>>) -> Self {
         Panic { task, ..self }
     }
 
-    /// A panic whose payload went to somebody else.
-    pub(crate) fn told(message: &str) -> Self {
+    /// A panic whose payload another thread has received.
+    pub(crate) fn without_payload(message: &str) -> Self {
         Panic { message: message.into(), payload: None, task: None }
     }
 
-    /// What the panic said, if it was text.
+    /// Returns the panic's message, if it was text.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The name of the task that panicked, if it was submitted with one.
+    /// Returns the name of the task that panicked, if it was submitted with one.
     pub fn task(&self) -> Option<&str> {
         self.task.as_deref()
     }
 
-    /// The payload, as `std::panic::catch_unwind` gives it; the message, as a `String`, if somebody else has
-    /// that.
+    /// Returns the payload, as `std::panic::catch_unwind` does; if another clone has taken it, the message as
+    /// a `String`.
     pub fn into_payload(self) -> Box<dyn Any + Send> {
         let own = self.payload.and_then(|payload| payload.lock().take());
         own.unwrap_or_else(|| Box::new(String::from(&*self.message)))
     }
 
-    /// Goes on panicking on this thread, without another message from the panic hook.
+    /// Continues the panic on this thread, without another message from the panic hook.
     pub fn resume(self) -> ! {
         panics::resume(self.into_payload())
     }
@@ -98,7 +99,7 @@ impl PartialEq for Panic {
 
 impl Eq for Panic {}
 
-// A payload is only ever moved out, whole.
+// A payload is only moved out whole.
 impl UnwindSafe for Panic {}
 impl RefUnwindSafe for Panic {}
 
@@ -109,7 +110,7 @@ impl fmt::Debug for Panic {
 }
 
 impl fmt::Display for Panic {
-    /// What the panic [said](Panic::message).
+    /// The panic's [message](Panic::message).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }

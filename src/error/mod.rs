@@ -1,4 +1,4 @@
-//! Why a call did not do what it was asked: one type per way of waiting.
+//! Why a call did not succeed: one error type per way of waiting.
 //!
 //! | call | waits | fails with |
 //! |---|---|---|
@@ -6,29 +6,30 @@
 //! | `try_x` | never | [`TryError`] |
 //! | `x_until(limit)` | as long as the limit allows | [`WaitError`] |
 //!
-//! A call that was handed something (an item, a closure) gives it back with the reason: it fails with
+//! A call that was handed a value (an item, a closure) returns it with the reason: it fails with
 //! [`Rejected`]`<T, E>`, where `E` is one of the three.
 //!
-//! A wait for several things that ends early says how far they were: it fails with [`Partial`].
+//! A wait for several tasks that ends early reports how far they were: it fails with [`Partial`].
 //!
-//! A handle to somebody else's work has one more way to fail, [`JoinError`]: the work panicked, was cancelled
-//! before it began, or waits for this thread.
+//! A handle's join fails with [`JoinError`]: the task panicked, was cancelled before it started, or waits for
+//! the calling thread.
 //!
 //! # Waits that could never end
-//! Two variants say that no time would help. `InsufficientCapacity`: more was asked for than there will ever
-//! be, such as four permits of a semaphore of three. `WouldDeadlock`: what this thread would wait for waits,
-//! itself or through others, for this thread. Calls that can only fail in one of these ways fail with the
-//! type of the same name.
+//! Two variants say that waiting would not help. `InsufficientCapacity`: more was asked for than there will
+//! ever be, such as four permits of a semaphore of three. `WouldDeadlock`: what this thread would wait for
+//! waits, directly or through others, for this thread. Calls that can fail in only one of these ways fail
+//! with the type of the same name.
 //!
-//! The exception is a *lock* that this thread holds: [`Monitor::lock`](crate::Monitor::lock),
+//! The exception is a *lock* that this thread holds. [`Monitor::lock`](crate::Monitor::lock),
 //! [`Monitor::wait`](crate::Monitor::wait) and the calls of a [`ShardedMap`](crate::ShardedMap) from a
-//! closure that runs under its lock panic, the first time and on every run, since they return a guard or a
-//! value and the mistake is in the lines around them. Their forms that can fail, such as
+//! closure that runs under its lock panic, on every run and from the first time, since they return a guard or
+//! a value and the mistake is in the code around them. Their forms that can fail, such as
 //! [`Monitor::wait_until`](crate::Monitor::wait_until) and
 //! [`ShardedMap::get_or_insert_with`](crate::ShardedMap::get_or_insert_with), return `WouldDeadlock` there
 //! too.
 //!
-//! All enums here are `#[non_exhaustive]`: match with a `_` arm, which treats an unknown reason as a failure.
+//! All enums here are `#[non_exhaustive]`: match them with a `_` arm that treats an unknown reason as a
+//! failure.
 
 mod join;
 mod partial;
@@ -40,37 +41,36 @@ pub use join::{JoinError, Panic};
 pub use partial::Partial;
 pub(crate) use partial::still_running;
 
-/// Nothing more goes in, and nothing is left to come out: it was closed.
+/// Closed: nothing more can be added, and nothing is left to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Closed;
 
-/// The token was cancelled: stop now. [`CancelToken::cause`](crate::CancelToken::cause) says why.
+/// The token was cancelled. [`CancelToken::cause`](crate::CancelToken::cause) says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cancelled;
 
-/// The wait could never end: what this thread would wait for waits, itself or through others, for this
+/// The wait would never end: what this thread would wait for waits, directly or through others, for this
 /// thread.
 ///
-/// Which thread waits for which is written down when a thread goes to sleep without a time limit and without
-/// a token, and somebody may be waiting for that thread in turn. So a circle is found through any mixture of
-/// tasks, scopes, single flights, initialisers of a map, batches and functions with a time limit. Nothing is
-/// found, and so nothing is claimed, where anything else could end one of the waits: another worker of a
-/// pool, a limit, a token. What only somebody outside might do (abort or resize a pool, cancel a queued task
-/// through a shared handle) is not waited for.
+/// A thread that blocks without a time limit and without a token records what it waits for, if another thread
+/// may be waiting for it in turn. So a cycle is found through any mixture of tasks, scopes, single flights,
+/// initialisers of a map, batches and functions with a time limit. A cycle is reported only if nothing else
+/// could end one of its waits: another worker of a pool, a limit, a token. What only an unrelated thread
+/// might do (abort or resize a pool, cancel a queued task through a shared handle) is not considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WouldDeadlock;
 
-/// Why a call that never waits did nothing.
+/// Why a call that never blocks did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TryError {
-    /// It would have had to wait: full, empty, or all taken. Another moment may be better.
+    /// It would have had to wait: full, empty, or all taken. A later call may succeed.
     WouldBlock,
     /// It was closed.
     Closed,
     /// More was asked for than there will ever be.
     InsufficientCapacity,
-    /// Waiting for it would never end, because it waits for this thread.
+    /// The wait would never end, because what it is for waits for the calling thread.
     WouldDeadlock,
 }
 
@@ -78,21 +78,21 @@ pub enum TryError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The time of the limit ran out.
+    /// The limit's time has passed.
     TimedOut,
-    /// The token of the limit was cancelled, or its own deadline passed.
+    /// The limit's token was cancelled, or its own deadline passed.
     Cancelled,
     /// It was closed.
     Closed,
     /// More was asked for than there will ever be.
     InsufficientCapacity,
-    /// The wait would never end, because what is waited for waits for this thread.
+    /// The wait would never end, because what it is for waits for the calling thread.
     WouldDeadlock,
 }
 
-/// What a call was handed and did not take, and why.
+/// A value that a call was handed and did not take, and why.
 ///
-/// `Debug` and `Display` say nothing of the value, so it need not implement either.
+/// `Debug` and `Display` do not show the value, so it need not implement either.
 ///
 /// ```
 /// use selvedge::{error::{Rejected, TryError}, queue::BoundedQueue};
@@ -105,7 +105,7 @@ pub enum WaitError {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rejected<T, E> {
-    /// What was handed in.
+    /// The value that was handed in.
     pub value: T,
     /// Why it was not taken.
     pub error: E,
@@ -116,7 +116,7 @@ impl<T, E> Rejected<T, E> {
         Rejected { value, error }
     }
 
-    /// The value, when the reason does not matter.
+    /// Returns the value.
     pub fn into_value(self) -> T {
         self.value
     }
@@ -190,7 +190,7 @@ impl<T, E: Error + 'static> Error for Rejected<T, E> {
 }
 
 impl TryError {
-    /// Why a wait ends whose attempt failed for another reason than that it would block.
+    /// The error of a wait whose attempt failed for another reason than that it would block.
     pub(crate) fn for_good(self) -> WaitError {
         match self {
             TryError::WouldBlock => unreachable!("an attempt that would block is made again"),
@@ -219,7 +219,7 @@ impl From<Cancelled> for WaitError {
     }
 }
 
-/// So that a task whose error is an [`io::Error`] passes it on by `?`.
+/// Lets a task whose error is an [`io::Error`] propagate it with `?`.
 impl From<WouldDeadlock> for io::Error {
     fn from(deadlock: WouldDeadlock) -> Self {
         io::Error::new(io::ErrorKind::Deadlock, deadlock)

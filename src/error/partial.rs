@@ -1,12 +1,12 @@
-//! A wait that ended early, and how far what it waited for was by then.
+//! A wait that ended early, with the state of what it waited for.
 
 use std::error::Error;
 use std::fmt;
 
 use super::WaitError;
 
-/// Why a wait for several things ended before all of them had, and what was known of them then: a report, or
-/// who still runs. Its text says both.
+/// Why a wait for several tasks ended before all of them had, with their state at that time: a report, or the
+/// names of those that still run. Its message contains both.
 ///
 /// ```
 /// use selvedge::{Latch, Pool};
@@ -23,9 +23,9 @@ use super::WaitError;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Partial<R> {
-    /// What was known when the wait ended.
+    /// The state when the wait ended.
     pub value: R,
-    /// Why it ended.
+    /// Why the wait ended.
     pub error: WaitError,
 }
 
@@ -34,7 +34,7 @@ impl<R> Partial<R> {
         Partial { value, error }
     }
 
-    /// What was known, when the reason does not matter.
+    /// Returns the state.
     pub fn into_value(self) -> R {
         self.value
     }
@@ -52,7 +52,7 @@ impl<R: fmt::Debug + fmt::Display> Error for Partial<R> {
     }
 }
 
-/// Says who still runs.
+/// Writes which tasks still run.
 pub(crate) fn still_running(running: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match running {
         [] => f.write_str("nothing runs any more"),

@@ -1,12 +1,12 @@
-//! Which calls are under way.
+//! The calls in flight.
 //!
-//! The lock of a shard orders everything here. A call is in its shard from before its closure starts until
-//! after it ended; who finds it there may wait for its [`OneShot`]. The leader takes it out before it ends
-//! that one, so a caller that finds it ended may look again.
+//! A shard's lock orders everything here. A call is in its shard from before its closure starts until after
+//! it has ended; a caller that finds it there may wait for its [`OneShot`]. The leader removes the call
+//! before it ends the one-shot, so a caller that finds the one-shot ended without a result may look again.
 //!
-//! Keys are the caller's, so they are compared, cloned and dropped with no lock held. A shard compares
-//! hashes only. Calls with the right hash are taken out one by one and compared outside; one that turns out
-//! to be of another key is passed over in the next look.
+//! Keys are the caller's, so they are compared, cloned and dropped with no lock held. Under the lock, a shard
+//! compares hashes only. Calls with the right hash are cloned out one by one and compared outside; a call
+//! that turns out to have another key is skipped in the next look.
 
 use std::fmt;
 
@@ -17,15 +17,15 @@ use crate::sync::{Arc, Mutex, sized};
 use crate::wait::OneShot;
 use crate::wait::context::this_thread;
 
-/// Enough that eight threads on as many keys seldom meet.
+/// Enough that eight threads on as many keys seldom contend.
 const SHARDS: usize = sized(16, 1);
 
 pub(super) struct Table<K, V> {
     shards: [CachePadded<Mutex<Shard<K, V>>>; SHARDS],
 }
 
-/// The calls under way whose hashes end alike: seldom more than a few, and never more than there are
-/// threads and nested calls, so they are looked through one by one.
+/// The calls in flight of one shard: seldom more than a few, and at most one per thread and nesting level, so
+/// a linear search is fast.
 struct Shard<K, V> {
     entries: Vec<Entry<K, V>>,
 }
@@ -33,20 +33,20 @@ struct Shard<K, V> {
 struct Entry<K, V> {
     flight: Arc<Flight<K, V>>,
     hash: u64,
-    /// Nobody joins it any more.
+    /// Not to be joined by new callers.
     forgotten: bool,
 }
 
-/// A call.
+/// A call in flight.
 pub(super) struct Flight<K, V> {
     key: K,
     hash: u64,
-    /// The leader's closure is its own; those who wait share the result, or what the closure panicked with.
+    /// The closure stays with the leader; the followers share the result, or the message of a panic.
     pub(super) end: OneShot<(), Arc<Result<V, String>>>,
 }
 
 pub(super) enum Role<K, V> {
-    /// Nobody was there: this thread makes the call.
+    /// No call is in flight: this thread makes it.
     Leader(Arc<Flight<K, V>>),
     Follower(Arc<Flight<K, V>>),
 }
@@ -61,8 +61,8 @@ impl<K, V> Table<K, V> {
         &self.shards[hash as usize % self.shards.len()]
     }
 
-    /// Finds the call for the key that `is_key` knows, or enters a new one.
-    pub(super) fn board(
+    /// Finds the call for the key that `is_key` accepts, or enters a new one.
+    pub(super) fn find_or_enter(
         &self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
@@ -72,12 +72,13 @@ impl<K, V> Table<K, V> {
             return Role::Follower(flight);
         }
         let new = Arc::new(Flight { key: key(), hash, end: OneShot::claimed_by(this_thread()) });
-        let mut strangers = Vec::new();
+        let mut others = Vec::new();
         loop {
-            // The look and the entry are one critical section, so of two that find nobody one enters.
+            // The look and the entry are one critical section, so of two callers that find no call, one
+            // enters its own.
             let found = {
                 let mut shard = self.shard(hash).lock();
-                let found = shard.next(hash, &strangers);
+                let found = shard.next(hash, &others);
                 if found.is_none() {
                     shard.enter(Arc::clone(&new));
                 }
@@ -85,49 +86,50 @@ impl<K, V> Table<K, V> {
             };
             match found {
                 None => {
-                    panics::discard_each(strangers);
+                    panics::discard_each(others);
                     return Role::Leader(new);
                 }
                 Some(flight) if is_key(&flight.key) => {
                     panics::discard(new);
-                    panics::discard_each(strangers);
+                    panics::discard_each(others);
                     return Role::Follower(flight);
                 }
-                Some(flight) => strangers.push(flight),
+                Some(flight) => others.push(flight),
             }
         }
     }
 
-    /// Finds the call for the key that `is_key` knows.
+    /// Finds the call for the key that `is_key` accepts.
     pub(super) fn find(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Arc<Flight<K, V>>> {
-        let mut strangers = Vec::new();
+        let mut others = Vec::new();
         loop {
-            let found = self.shard(hash).lock().next(hash, &strangers);
+            let found = self.shard(hash).lock().next(hash, &others);
             match found {
-                Some(flight) if !is_key(&flight.key) => strangers.push(flight),
+                Some(flight) if !is_key(&flight.key) => others.push(flight),
                 found => {
-                    // Of calls that have ended meanwhile, these may be the last references.
-                    panics::discard_each(strangers);
+                    // Some of these calls may have ended meanwhile; then these are the last references, and
+                    // drop keys of the caller.
+                    panics::discard_each(others);
                     return found;
                 }
             }
         }
     }
 
-    /// Lets nobody find `flight` any more; false if it had ended or was forgotten before.
+    /// Hides `flight` from new callers; false if it had ended or was forgotten before.
     pub(super) fn forget(&self, flight: &Arc<Flight<K, V>>) -> bool {
         let mut shard = self.shard(flight.hash).lock();
         let entry = shard.entry(flight).filter(|entry| !entry.forgotten);
         entry.map(|entry| entry.forgotten = true).is_some()
     }
 
-    /// Takes `flight` out.
+    /// Removes `flight`.
     pub(super) fn end(&self, flight: &Arc<Flight<K, V>>) {
         let mut shard = self.shard(flight.hash).lock();
-        let place = shard.entries.iter().position(|entry| Arc::ptr_eq(&entry.flight, flight));
-        let entry = shard.entries.swap_remove(place.expect("its leader alone takes a call out"));
+        let index = shard.entries.iter().position(|entry| Arc::ptr_eq(&entry.flight, flight));
+        let entry = shard.entries.swap_remove(index.expect("its leader alone takes a call out"));
         drop(shard);
-        // Not the last reference: the leader has one.
+        // Not the last reference: the leader has one. So no key is dropped here.
         drop(entry);
     }
 
@@ -147,9 +149,9 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K, V> Shard<K, V> {
-    /// A call with that hash which may be joined and is none of `strangers`.
-    fn next(&self, hash: u64, strangers: &[Arc<Flight<K, V>>]) -> Option<Arc<Flight<K, V>>> {
-        let known = |flight: &Arc<_>| strangers.iter().any(|stranger| Arc::ptr_eq(stranger, flight));
+    /// A call with that hash that may be joined and is not in `others`.
+    fn next(&self, hash: u64, others: &[Arc<Flight<K, V>>]) -> Option<Arc<Flight<K, V>>> {
+        let known = |flight: &Arc<_>| others.iter().any(|other| Arc::ptr_eq(other, flight));
         let candidate =
             |entry: &&Entry<K, V>| entry.hash == hash && !entry.forgotten && !known(&entry.flight);
         self.entries.iter().find(candidate).map(|entry| Arc::clone(&entry.flight))

@@ -1,11 +1,11 @@
-//! What must not compile, because the unsafe code rests on it: programs that let a task, a closer, a handle
-//! or an item outlive what it borrows. `group/erase.rs` and `group/nursery.rs` forget a lifetime and trust
-//! that the signatures in front of them have checked it; the ring and the pool's raw jobs trust their `Send`
-//! bounds.
+//! Programs that must not compile, because the unsafe code relies on that: they let a task, a stop hook, a
+//! handle or an item outlive what it borrows. `group/erase.rs` and `group/nursery.rs` erase a lifetime and
+//! rely on the signatures in front of them to have checked it; the ring and the pool's raw jobs rely on their
+//! `Send` bounds.
 //!
-//! Each comes with a twin that differs in this alone, and compiles and runs: so what is refused is refused
-//! for the stated reason. The error's code is compared by a compiler that is allowed to (`RUSTC_BOOTSTRAP=1`,
-//! as in `.ci/run`). This file exists for `cargo test --doc` only.
+//! Each program has a twin that differs only in this, and compiles and runs, so the rejection has the stated
+//! reason. A compiler that is allowed to (`RUSTC_BOOTSTRAP=1`, as in `.ci/run`) compares the error codes.
+//! This file exists for `cargo test --doc` only.
 
 mod owned;
 mod scope;

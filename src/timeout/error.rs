@@ -1,4 +1,4 @@
-//! Why a function with a limit has no result.
+//! Why a function with a time limit has no result.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,14 +9,14 @@ use crate::error::{Rejected, WaitError};
 
 /// Why [`run`](super::run) has no result.
 pub enum Error<F, R> {
-    /// The limit had passed before the function started, which it then never does.
+    /// The limit had passed before the function started; it never starts.
     NotStarted(Rejected<F, WaitError>),
-    /// The limit passed while the function ran, which may have ended since. Its token is cancelled.
+    /// The limit passed while the function was running; it may have ended since. Its token is cancelled.
     Late(Rejected<Running<R>, WaitError>),
 }
 
 impl<F, R> Error<F, R> {
-    /// Whether it was the time or the token that ended the wait.
+    /// Returns whether the time or the token ended the wait.
     pub fn reason(&self) -> WaitError {
         match self {
             Error::NotStarted(rejected) => rejected.error,
@@ -24,7 +24,7 @@ impl<F, R> Error<F, R> {
         }
     }
 
-    /// The handle to what runs; `None` if nothing was started.
+    /// Returns the handle to the running function; `None` if it was not started.
     pub fn into_running(self) -> Option<Running<R>> {
         match self {
             Error::NotStarted(_) => None,
@@ -34,7 +34,7 @@ impl<F, R> Error<F, R> {
 }
 
 impl<F, R> Error<F, R> {
-    /// The result, if the function has ended by now: for a caller to whom late is better than nothing.
+    /// Returns the result if the function has ended by now, for callers that prefer a late result to none.
     ///
     /// ```
     /// use std::time::Duration;
@@ -48,10 +48,10 @@ impl<F, R> Error<F, R> {
     /// ```
     ///
     /// # Errors
-    /// This error, if the function was not started or still runs.
+    /// This error, if the function was not started or is still running.
     ///
     /// # Panics
-    /// As the function did, with its payload, if it panicked after the limit.
+    /// With the function's payload, if it panicked after the limit.
     pub fn into_value(self) -> Result<R, Self> {
         match self {
             Error::Late(Rejected { value, error }) => match value.take() {
@@ -67,7 +67,7 @@ impl<F, R> Error<F, R> {
 }
 
 impl<F, R> From<Error<F, R>> for WaitError {
-    /// The reason alone: what runs goes on without a handle.
+    /// The reason alone: a running function continues without a handle.
     fn from(error: Error<F, R>) -> Self {
         error.reason()
     }

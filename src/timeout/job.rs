@@ -1,4 +1,4 @@
-//! A function on its way from call to result, and what a handle knows of it.
+//! A function with a time limit, from call to result, and the handle's view of it.
 
 use std::time::Instant;
 
@@ -9,14 +9,14 @@ use crate::panics::{self, Payload};
 use crate::until::{Limit, Until};
 use crate::wait::{OneShot, WaitPoint, graph};
 
-/// A function, until it is claimed; and its end, until that is taken.
+/// The function until it is claimed, and its end until that is taken.
 pub(super) struct Job<F, R> {
     pub(super) end: OneShot<F, Ended<R>>,
     pub(super) token: CancelToken,
     pub(super) bound: Bound,
 }
 
-/// The limit, for the thread that runs the function.
+/// The limit, as the running thread checks it.
 pub(super) struct Bound {
     token: Option<CancelToken>,
     deadline: Option<Instant>,
@@ -29,30 +29,30 @@ pub(super) type Outcome<R> = Result<R, Payload>;
 /// How a function has ended.
 pub(super) struct Ended<R> {
     result: Outcome<R>,
-    /// What had ended its limit by then, if anything.
+    /// What had ended the limit by then, if anything.
     pub(super) late: Option<WaitError>,
 }
 
-/// What a handle knows of a job.
-pub(super) trait Runs<R>: LetsGo {
+/// The handle's view of a job.
+pub(super) trait Joinable<R>: Detach {
     /// Waits for the function to end.
     fn wait(&self, limit: Until<'_>) -> Result<(), WaitError>;
 
-    /// Where to wait for that.
+    /// The wait point of its end.
     fn end(&self) -> &dyn WaitPoint;
 
     fn runs_here(&self) -> bool;
 
-    /// Takes its result, if it has ended.
+    /// Takes the result, if the function has ended.
     fn take(&self) -> Option<Outcome<R>>;
 
     fn is_finished(&self) -> bool;
 }
 
-/// What a handle knows of a job whatever its result is.
-pub(super) trait LetsGo: Send + Sync {
-    /// Nobody will join: drops the result, now or when it comes.
-    fn let_go(&self);
+/// The part of a job that does not depend on its result's type.
+pub(super) trait Detach: Send + Sync {
+    /// The handle is gone: drops the result, now or when the function ends.
+    fn detach(&self);
 }
 
 impl<F, R> Job<F, R>
@@ -62,17 +62,18 @@ where
 {
     /// Runs the function, unless it was taken back.
     pub(super) fn run(&self) {
+        // Waiters for this function depend on this thread from now on, in the wait-for graph.
         let Some(f) = self.end.claim() else { return };
         let _owing = graph::owe();
         let result = panics::catch(|| f(&self.token));
-        // Looked at here, as soon as the function has ended: how long its result is on its way to the caller
-        // says nothing about it. The limit's own token, because the function may have cancelled the one it
-        // was handed.
+        // Checked here, as soon as the function has ended: the delay until the caller wakes up says nothing
+        // about the function. The limit's own token is checked, because the function may have cancelled the
+        // one that it was passed.
         let late = self.bound.passed();
         panics::discard(self.end.keep(Ended { result, late }));
     }
 
-    /// The result, if the function has ended before its limit passed.
+    /// The result, if the function ended before its limit passed.
     pub(super) fn take_in_time(&self) -> Option<Outcome<R>> {
         match self.end.look(|ended| ended.late) {
             Ok(None) => self.take(),
@@ -82,19 +83,19 @@ where
 }
 
 impl<F, R> Drop for Job<F, R> {
-    /// Drops a result or a payload that nobody receives, on whichever thread is the last.
+    /// Drops a result or payload that no thread receives, on the last thread that has a reference.
     fn drop(&mut self) {
         panics::discard(self.end.take());
     }
 }
 
-impl<F: Send, R: Send> LetsGo for Job<F, R> {
-    fn let_go(&self) {
+impl<F: Send, R: Send> Detach for Job<F, R> {
+    fn detach(&self) {
         panics::discard(self.end.detach());
     }
 }
 
-impl<F, R> Runs<R> for Job<F, R>
+impl<F, R> Joinable<R> for Job<F, R>
 where
     F: Send,
     R: Send,
@@ -136,7 +137,7 @@ impl Bound {
     }
 }
 
-/// The function's value, or its panic, which finds nothing of ours to unwind through.
+/// Returns the function's value, or resumes its panic, once nothing of this crate is left to unwind.
 pub(super) fn deliver<R>(result: Outcome<R>) -> R {
     result.unwrap_or_else(|payload| panics::resume(payload))
 }

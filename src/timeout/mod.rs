@@ -1,4 +1,4 @@
-//! A bound on how long a caller waits for a function, and a handle to what still runs then.
+//! Time limits for functions that cannot be interrupted.
 
 mod error;
 mod job;
@@ -18,11 +18,11 @@ pub use running::Running;
 
 use job::{Bound, Job, deliver};
 
-/// Runs `f` on another thread and waits for it, at most until `limit`.
+/// Runs `f` on another thread and waits for it, until `limit` at most.
 ///
-/// `f` is handed a token that is cancelled when the limit passes, so that it can stop; it wakes from whatever
-/// call of this crate it sleeps in with that token. What does not stop is not lost: the caller gets a handle
-/// to it. If the limit has passed already, nothing starts, and the closure comes back.
+/// `f` gets a token that is cancelled when the limit passes and wakes it from any blocking call of this crate
+/// that uses the token. If `f` does not stop, the caller gets a handle to it. If the limit has passed
+/// already, nothing starts, and the closure is returned.
 ///
 /// # Examples
 /// ```
@@ -33,7 +33,7 @@ use job::{Bound, Job, deliver};
 /// assert_eq!(sum, 55);
 /// ```
 ///
-/// The function's own error comes through, and a time-out is another:
+/// The function's own error is returned inside; a time-out is the outer error:
 /// ```
 /// use std::{io, time::Duration};
 /// use selvedge::{error::WaitError, timeout};
@@ -60,19 +60,19 @@ use job::{Bound, Job, deliver};
 /// ```
 ///
 /// # Errors
-/// [`Error::NotStarted`] with the closure, or [`Error::Late`] with a handle to the function, which still runs
-/// or ended too late; each with [`WaitError::TimedOut`], or [`WaitError::Cancelled`] if it was the limit's
-/// token.
+/// [`Error::NotStarted`], with the closure, or [`Error::Late`], with a handle to the function, which still
+/// runs or ended too late. Each with [`WaitError::TimedOut`], or [`WaitError::Cancelled`] if the limit's
+/// token was cancelled.
 ///
 /// # Blocking
-/// Until `f` has returned or the limit has passed.
+/// Blocks until `f` has returned or the limit has passed; the thread that runs `f`, the token, or the
+/// deadline wakes it.
 ///
 /// # Cancellation
 /// What counts is when `f` ended, by the limit's own clock and token. If it ended before the limit passed,
 /// its result is returned, however late the caller wakes up. If it ended at the limit or after it, it is late
-/// and never returned as a success: a function that returns because its token was cancelled by the limit is
-/// always an [`Error::Late`]. What it returned is in the error all the same: [`Error::into_value`] takes it
-/// out.
+/// and never a success: a function that returns because the limit cancelled its token always causes an
+/// [`Error::Late`]. The error contains the result nevertheless: [`Error::into_value`] returns it.
 /// ```
 /// use std::time::Duration;
 /// use selvedge::{error::Cancelled, timeout};
@@ -84,22 +84,27 @@ use job::{Bound, Job, deliver};
 /// ```
 ///
 /// # Panics
-/// As `f` does, with its payload, if `f` panics before the limit passes. Afterwards the panic is the
-/// [`Running`] handle's; if that is dropped, the panic hook has reported it.
+/// With the payload of `f`, if `f` panics before the limit passes. A later panic goes to the [`Running`]
+/// handle; if that is dropped, only the panic hook reports it.
 ///
 /// # Ordering
-/// What was done before the call is visible to `f`; what `f` did is visible to who has its result.
+/// What a thread did before the call is visible to `f`. What `f` did is visible to the thread that has its
+/// result.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/timeout.rs`.
+/// Models in `loom-tests/tests/timeout.rs`:
+/// `a_result_is_returned_or_in_the_handle_or_the_function_comes_back`, `the_limit_wakes_the_function`,
+/// `what_heeds_the_limit_is_late`, `a_panic_comes_at_the_call_or_at_the_join`,
+/// `a_function_without_a_thread_runs_on_its_caller`.
 ///
 /// # Cost
-/// No thread is started if one of this crate is idle ([`group::threads`](crate::group::threads)); two
-/// allocations, and two for the token. Bench `timeout`. If the operating system refuses a thread, `f` runs on
-/// the caller's, which then waits for it as long as it takes.
+/// No thread is started if one of this crate is idle ([`group::threads`](crate::group::threads)). Two
+/// allocations, and two for the token. Bench `ratios`, 2 cores: an instant function takes 2.7 µs, 1.4 µs
+/// under a token; 19 and 33 times faster than a thread and a channel. If the operating system refuses a
+/// thread, `f` runs on the calling thread, however long it takes.
 ///
 /// # Instead
-/// Nothing, if `f` only waits in calls of this crate: give those the limit.
+/// Nothing is needed if `f` only waits in calls of this crate: pass those the limit.
 #[track_caller]
 pub fn run<'a, F, R>(limit: impl Into<Until<'a>>, f: F) -> Result<R, Error<F, R>>
 where
@@ -117,11 +122,13 @@ where
         let (job, inherited) = (Arc::clone(&job), Inherited::current());
         move || inherited.run(|| job.run())
     });
+    // Without a thread, running `f` late is better than not at all; the check below decides whether it was in
+    // time.
     if called.is_err() {
         job.run();
     }
     let waited = wait.called("timeout::run").retry(&job.end, || job.end.look(|ended| ended.late));
-    // Whether the wait ended by the function or by the limit, it is the function's own end that decides.
+    // Whether the function or the limit ended the wait, the time at which the function ended decides.
     let late = waited.unwrap_or_else(Some);
     let result = match job.take_in_time() {
         Some(result) => {
@@ -136,54 +143,54 @@ where
     Ok(deliver(result))
 }
 
-/// Why the function is told to stop: for the reason that the limit's token had, or for the time.
+/// Why the function is asked to stop: the cause of the limit's token, or its time.
 fn cause_of(error: WaitError, limit: &Limit<'_>) -> Cause {
     match error {
         WaitError::TimedOut => Cause::DeadlinePassed,
         WaitError::Cancelled => limit.token().and_then(CancelToken::cause).unwrap_or(Cause::DeadlinePassed),
-        // The caller has given up a wait that could never end.
+        // The wait could never end, and the caller gives up.
         _ => Cause::Requested,
     }
 }
 
-/// A token that is cancelled with the limit's, and when its time passes.
+/// A token that is cancelled with the limit's token, and when the limit's time passes.
 fn token_within(limit: &Limit<'_>) -> CancelToken {
     let time = limit.deadline().map(|at| Until::from((limit.clock(), at)));
     match (limit.token(), time) {
         (None, None) => CancelToken::with_clock(limit.clock()),
         (None, Some(time)) => CancelToken::with_clock(limit.clock()).child_until(time),
         (Some(token), Some(time)) if limit.clock().is_same(token.clock()) => token.child_until(time),
-        // A token has one clock. `give_up` cancels it when the time of the other has passed.
+        // A token has one clock. `give_up` cancels the token when the time of the other clock has passed.
         (Some(token), _) => token.child(),
     }
 }
 
-/// The limit has passed, and the function did not end before.
+/// The limit has passed, and the function had not ended before.
 fn give_up<F, R>(job: Arc<Job<F, R>>, error: WaitError, cause: Cause) -> Error<F, R>
 where
     F: FnOnce(&CancelToken) -> R + Send + 'static,
     R: Send + 'static,
 {
-    // Whoever claims the function has it alone, so it starts before this or never.
+    // The claim is exclusive: the function has started before this, or never starts.
     if let Some(f) = job.end.claim() {
         return Error::NotStarted(Rejected::new(f, error));
     }
-    // It cancels itself; here for a time on another clock, and so that all have heard by the return. The
-    // one who cancels the parent may be on its way to this child still, so the reason goes with it: the
-    // first holds. A callback's panic ends here, as it does where the deadline finds the token: the
-    // caller is to get the handle.
+    // The token cancels itself, except for a time on another clock; and all callbacks must have run when this
+    // returns. The thread that cancels the parent may not have reached this child, so the cause is passed
+    // along: the first one stays. A callback's panic is contained, as it is when the deadline cancels the
+    // token: the caller must get the handle.
     panics::contain(|| job.token.cancel_for(cause));
     Error::Late(Rejected::new(Running::new(job), error))
 }
 
 #[cfg(all(test, not(any(loom, selvedge_loom))))]
 mod tests {
-    use super::job::Runs;
+    use super::job::Joinable;
     use super::*;
 
-    /// Fails if what has not started when the limit passes is left to start later (edit
-    /// `timeout-leaves-what-has-not-started`). From outside that looks like a function that was just about to
-    /// begin.
+    /// Fails if a function that has not started when the limit passes may still start (edit
+    /// `timeout-leaves-what-has-not-started`). From outside, that looks like a function that was just about
+    /// to start.
     #[test]
     fn function_that_nobody_has_started_comes_back_and_never_starts() {
         let limit = Until::forever().start();
@@ -192,7 +199,7 @@ mod tests {
         let error = give_up(Arc::clone(&job), WaitError::TimedOut, Cause::DeadlinePassed);
         let Error::NotStarted(back) = error else { panic!("{error:?}") };
         assert_eq!((back.value)(&CancelToken::new()), 7);
-        // The helper that was called comes now.
+        // The helper arrives only now.
         job.run();
         assert!(job.take().is_none());
     }

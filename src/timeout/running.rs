@@ -1,34 +1,62 @@
-//! The handle to a function whose limit has passed.
+//! A handle to a function whose limit has passed.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::job::{LetsGo, Outcome, Runs};
+use super::job::{Detach, Joinable, Outcome};
 use crate::error::{JoinError, Panic, Rejected, WaitError};
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::{self, WaitPoint};
 
-/// A function that still runs, or ended after its limit; from
+/// A handle to a function that still runs or ended after its limit, for its result; returned in
 /// [`Error::Late`](super::Error::Late).
 ///
-/// Its token is cancelled. Dropping the handle lets the function run on by itself; its result is dropped when
-/// it comes, and of a panic, its own or that of the drop, the panic hook has told.
+/// The function's token is cancelled. Dropping the handle lets the function run on; its result is dropped
+/// when it ends. A panic of the function or of that drop is reported by the panic hook only.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use selvedge::timeout;
+///
+/// let (sends, receives) = std::sync::mpsc::channel();
+/// let late = timeout::run(Duration::from_millis(5), move |_| receives.recv()).unwrap_err();
+/// if let Some(running) = late.into_running() { // it had started
+///     sends.send(7)?;
+///     assert_eq!(running.join()?, Ok(7));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Blocking
-/// [`join`](Running::join) and [`join_until`](Running::join_until) block until the function has ended;
-/// dropping the handle never does. The function has a thread of its own, so nothing that the caller does
-/// keeps it from ending.
+/// [`join`](Running::join), [`join_until`](Running::join_until) and [`wait_until`](Running::wait_until) block
+/// until the function has ended; the thread that runs it wakes the joiner. Dropping the handle never blocks.
+/// The function has a thread of its own, so nothing that the caller does keeps it from ending.
 ///
 /// # Cancellation
-/// A function that ended before the limit of a join passed has ended, however late the joiner wakes up. After
-/// a time-out the handle is in the error.
+/// If the function ended before the limit of a join passed, the join succeeds, however late the joiner wakes
+/// up. A join that ends early returns the handle in the error.
+///
+/// # Panics
+/// The function's panic is in the [`JoinError`]; [`Panic::resume`](crate::error::Panic::resume) continues it.
 ///
 /// # Ordering
-/// What the function did is visible to who has its result.
+/// What the function did is visible to the thread that has its result.
+///
+/// # Proof
+/// Models in `loom-tests/tests/timeout.rs`:
+/// `a_result_is_returned_or_in_the_handle_or_the_function_comes_back`,
+/// `a_panic_comes_at_the_call_or_at_the_join`.
+///
+/// # Cost
+/// A reference to the call's own allocation.
+///
+/// # Instead
+/// Use [`Error::into_value`](super::Error::into_value) if a result that is there already is enough.
 #[must_use = "dropping the handle loses the result of what still runs"]
 pub struct Running<R> {
-    job: Arc<dyn Runs<R>>,
+    job: Arc<dyn Joinable<R>>,
 }
 
 impl<R> Running<R> {
@@ -36,7 +64,7 @@ impl<R> Running<R> {
     ///
     /// # Errors
     /// [`JoinError::Panicked`] with the payload, or [`JoinError::WouldDeadlock`] if the function waits,
-    /// itself or through others, for this thread.
+    /// directly or through others, for the calling thread.
     #[track_caller]
     pub fn join(self) -> Result<R, JoinError> {
         match self.join_until(Until::forever()) {
@@ -45,12 +73,12 @@ impl<R> Running<R> {
         }
     }
 
-    /// Like [`join`](Running::join), and waits at most until `limit`. The outer result says whether the
-    /// function ended, the inner one how.
+    /// Like [`join`](Running::join), waiting until `limit` at most. The outer result says whether the
+    /// function has ended, the inner one how.
     ///
     /// # Errors
     /// With the handle: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if
-    /// the function waits for this thread.
+    /// the function waits for the calling thread.
     #[track_caller]
     pub fn join_until<'a>(
         self,
@@ -62,11 +90,11 @@ impl<R> Running<R> {
         }
     }
 
-    /// Waits for the function to end, at most until `limit`, and leaves its result.
+    /// Waits for the function to end, until `limit` at most, and leaves its result in place.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::WouldDeadlock`] if the function
-    /// waits for this thread.
+    /// waits for the calling thread.
     #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         self.job.wait(limit.into().called("Running::join"))
@@ -80,12 +108,12 @@ impl<R> Running<R> {
         self.take().map(ended).ok_or(self)
     }
 
-    /// True once the function has ended.
+    /// Returns true once the function has ended.
     pub fn is_finished(&self) -> bool {
         self.job.is_finished()
     }
 
-    /// Where to wait for the end.
+    /// The wait point of its end.
     pub(crate) fn end(&self) -> &dyn WaitPoint {
         self.job.end()
     }
@@ -94,7 +122,7 @@ impl<R> Running<R> {
         self.job.runs_here()
     }
 
-    pub(super) fn new(job: Arc<dyn Runs<R>>) -> Self {
+    pub(super) fn new(job: Arc<dyn Joinable<R>>) -> Self {
         Running { job }
     }
 
@@ -111,11 +139,11 @@ fn ended<R>(result: Outcome<R>) -> Result<R, JoinError> {
 impl<R> Drop for Running<R> {
     /// Lets the function run on.
     fn drop(&mut self) {
-        let later = |job: &Arc<dyn Runs<R>>| -> Box<dyn FnOnce()> {
-            let job = Arc::clone(job) as Arc<dyn LetsGo>;
-            Box::new(move || job.let_go())
+        let later = |job: &Arc<dyn Joinable<R>>| -> Box<dyn FnOnce()> {
+            let job = Arc::clone(job) as Arc<dyn Detach>;
+            Box::new(move || job.detach())
         };
-        wait::drop_link(&self.job, |job| job.let_go(), later);
+        wait::drop_link(&self.job, |job| job.detach(), later);
     }
 }
 
