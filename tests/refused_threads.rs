@@ -356,7 +356,7 @@ const CASES: &[(&str, fn())] = &[
     }),
 ];
 
-/// Fails if a call for which no thread was to be had is dropped (edit `crew-refused-call-is-dropped`).
+/// Fails if a call for which no thread was to be had is dropped (edit `cache-refused-call-is-dropped`).
 #[test]
 fn refused_threads_hang_nobody_and_are_asked_for_again() {
     let test = "refused_threads_hang_nobody_and_are_asked_for_again";

@@ -208,7 +208,7 @@ fn a_nested_spawn_is_waited_for() {
 /// A task that the body waits for runs, though the helper that came for the task of an earlier scope in vain
 /// naps.
 ///
-/// Fails if a nap has no end of its own (edit `crew-nap-has-no-end`).
+/// Fails if a nap has no end of its own (edit `cache-brief-parking-has-no-end`).
 #[test]
 fn a_task_that_the_body_waits_for_runs_though_the_helper_naps() {
     model::check(|| {

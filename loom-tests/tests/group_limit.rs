@@ -206,7 +206,7 @@ fn a_scope_waits_for_the_joiner_that_runs_its_task() {
 /// The system refuses the thread for one scope's task, which its owner does, and has threads again: another
 /// scope gets one for its task.
 ///
-/// Fails if the refused thread counts as coming (edit `crew-refused-counts-as-coming`).
+/// Fails if the refused thread counts as coming (edit `cache-refused-counts-as-waking`).
 #[test]
 fn a_thread_that_was_refused_is_not_waited_for() {
     model::check(|| {
@@ -246,7 +246,7 @@ fn a_thread_that_was_refused_is_not_waited_for() {
 /// the owner does not do, gets a helper all the same: the one that is on its way.
 ///
 /// Fails if the scope takes the helper for coming to it still (edit `group-taken-back-helper-is-awaited`), or
-/// the helper is forgotten (edit `crew-take-back-forgets-the-helper`).
+/// the helper is forgotten (edit `cache-withdrawal-forgets-the-helper`).
 #[test]
 fn a_helper_whose_call_was_taken_back_comes_for_the_next_task() {
     model::check(|| {
@@ -432,8 +432,8 @@ fn a_dropped_group_has_ended() {
 
 /// Who joins the reused threads returns when the last has left.
 ///
-/// Fails if the last one tells nobody (edit `crew-last-one-tells-nobody`), or if a helper counts as gone
-/// while it is at work (edit `crew-overlooks-those-at-work`).
+/// Fails if the last one tells nobody (edit `cache-last-one-tells-nobody`), or if a helper counts as gone
+/// while it is at work (edit `cache-overlooks-those-at-work`).
 #[test]
 fn joining_the_threads_waits_for_the_last_of_them() {
     model::check(|| {

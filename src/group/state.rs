@@ -62,7 +62,7 @@ pub(super) enum Helper {
     /// From the thread cache, by the number of the call, which can be withdrawn.
     ThreadCache(u64),
     /// The same, and an idle helper need not be woken early for it.
-    Patient(u64),
+    Deferrable(u64),
     /// Refused by the operating system: the call is kept until a thread of the thread cache is free.
     Refused(u64),
     /// Requested from the executor.

@@ -84,14 +84,14 @@ impl TaskSet {
     pub(super) fn push(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> io::Result<()> {
         let mut state = set.state.lock();
         state.push(name, task);
-        TaskSet::settle_patiently(set, state)
+        TaskSet::settle_deferrable(set, state)
     }
 
     /// Like [`push`](TaskSet::push), for a task that is joined; returns its number.
     pub(super) fn push_joined(set: &Arc<Self>, task: Task) -> usize {
         let mut state = set.state.lock();
         let number = state.push(None, task);
-        let _ = TaskSet::settle_patiently(set, state);
+        let _ = TaskSet::settle_deferrable(set, state);
         number
     }
 

@@ -8,7 +8,7 @@ use super::TaskSet;
 use crate::cancel::CancelToken;
 use crate::group::state::{Helper, State};
 use crate::sync::{Arc, MutexGuard};
-use crate::wait::cache::{self, Call, Caller, Patience};
+use crate::wait::cache::{self, Call, Caller, Urgency};
 use crate::wait::context;
 use crate::wait::graph;
 use crate::wait::{Blocking, observed_by};
@@ -16,9 +16,9 @@ use crate::wait::{Blocking, observed_by};
 impl TaskSet {
     /// Like [`settle`](TaskSet::settle), but does not wake an idle helper for the first task: most scopes of
     /// one task end before it would arrive.
-    pub(super) fn settle_patiently(set: &Arc<Self>, state: MutexGuard<'_, State>) -> io::Result<()> {
+    pub(super) fn settle_deferrable(set: &Arc<Self>, state: MutexGuard<'_, State>) -> io::Result<()> {
         match (state.is_first(), state.helper, &set.executor) {
-            (true, None, None) if state.has_work() => TaskSet::call_cache(set, state, Patience::Patient),
+            (true, None, None) if state.has_work() => TaskSet::call_cache(set, state, Urgency::Deferrable),
             _ => TaskSet::settle(set, state),
         }
     }
@@ -31,7 +31,7 @@ impl TaskSet {
     /// thread that waits for the group takes it.
     pub(super) fn settle(set: &Arc<Self>, mut state: MutexGuard<'_, State>) -> io::Result<()> {
         match (state.has_work(), state.helper, &set.executor) {
-            (true, None, None) => TaskSet::call_cache(set, state, Patience::Impatient),
+            (true, None, None) => TaskSet::call_cache(set, state, Urgency::Immediate),
             (true, None, Some(executor)) => {
                 state.helper = Some(Helper::Borrowed);
                 // Unlocked: the executor is another object with locks of its own.
@@ -44,10 +44,10 @@ impl TaskSet {
                 }
             }
             // A second task, or one that blocks: now the helper is needed at once.
-            (true, Some(Helper::Patient(number)), _) => {
+            (true, Some(Helper::Deferrable(number)), _) => {
                 state.helper = Some(Helper::ThreadCache(number));
                 drop(state);
-                cache::hurry();
+                cache::expedite();
                 Ok(())
             }
             (true, Some(Helper::Refused(number)), _) => {
@@ -57,10 +57,10 @@ impl TaskSet {
             }
             (
                 false,
-                Some(Helper::ThreadCache(number) | Helper::Patient(number) | Helper::Refused(number)),
+                Some(Helper::ThreadCache(number) | Helper::Deferrable(number) | Helper::Refused(number)),
                 _,
             ) => {
-                let call = cache::take_back(number);
+                let call = cache::withdraw(number);
                 if call.is_some() {
                     state.helper = None;
                 }
@@ -74,13 +74,13 @@ impl TaskSet {
         }
     }
 
-    fn call_cache(set: &Arc<Self>, mut state: MutexGuard<'_, State>, patience: Patience) -> io::Result<()> {
-        let called = cache::add(Call::Shared(Arc::clone(set) as Arc<dyn Caller>), patience);
+    fn call_cache(set: &Arc<Self>, mut state: MutexGuard<'_, State>, urgency: Urgency) -> io::Result<()> {
+        let called = cache::add(Call::Shared(Arc::clone(set) as Arc<dyn Caller>), urgency);
         let number = called.number;
         // Set under this lock, so that a thread that finds no work left also finds the call to withdraw.
-        state.helper = Some(match patience {
-            Patience::Patient => Helper::Patient(number),
-            Patience::Impatient => Helper::ThreadCache(number),
+        state.helper = Some(match urgency {
+            Urgency::Deferrable => Helper::Deferrable(number),
+            Urgency::Immediate => Helper::ThreadCache(number),
         });
         // Unlocked before a thread is woken or started, which may take long.
         drop(state);
@@ -92,7 +92,7 @@ impl TaskSet {
     fn helper_refused(&self, call: u64) {
         let mut state = self.state.lock();
         // The call may have been withdrawn, and another made.
-        if let Some(Helper::ThreadCache(number) | Helper::Patient(number)) = state.helper
+        if let Some(Helper::ThreadCache(number) | Helper::Deferrable(number)) = state.helper
             && number == call
         {
             state.helper = Some(Helper::Refused(number));

@@ -1,5 +1,5 @@
-//! Calls: what a helper is to do, from being added to being taken or taken back, and what makes a helper come
-//! for it.
+//! Calls: what a helper runs, from being added to being taken or withdrawn, and how a helper is made to take
+//! one.
 
 use std::io;
 
@@ -7,21 +7,21 @@ use super::{CACHE, State, start};
 use crate::sync::Arc;
 use crate::wait::Wake;
 
-/// What a helper is called for.
+/// What a helper runs.
 pub(crate) enum Call {
     Boxed(Box<dyn FnOnce() + Send>),
-    /// What is shared already, which saves the box.
+    /// Already shared, which saves the box.
     Shared(Arc<dyn Caller>),
 }
 
-/// Something that calls a helper to itself.
+/// An object that calls helpers to itself.
 pub(crate) trait Caller: Send + Sync {
-    /// The helper has come.
+    /// Runs on the helper.
     fn arrive(self: Arc<Self>);
 }
 
 impl Call {
-    pub(super) fn answer(self) {
+    pub(super) fn run(self) {
         match self {
             Call::Boxed(f) => f(),
             Call::Shared(caller) => caller.arrive(),
@@ -29,40 +29,40 @@ impl Call {
     }
 }
 
-/// A call that was added, for which nobody has been made to come yet.
+/// A call that was added, and for which no helper was woken or started yet.
 #[must_use = "a helper was promised to come"]
 pub(crate) struct Called {
-    /// What [`take_back`] knows the call by.
+    /// Identifies the call to [`withdraw`].
     pub(crate) number: u64,
-    /// Helpers that napped.
+    /// Helpers that were parked briefly.
     woken: Vec<Wake>,
     need: Need,
 }
 
-/// Whether a call can wait for as long as a helper naps.
+/// Whether a call can wait until a briefly parked helper wakes by itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// Yes: the caller is about to do the work itself, more often than not.
-    Patient,
-    Impatient,
+pub(crate) enum Urgency {
+    /// It can: the caller is usually about to do the work itself.
+    Deferrable,
+    Immediate,
 }
 
-/// What must be done outside all locks so that a helper comes.
+/// What must be done, outside all locks, to get a helper.
 enum Need {
     Nothing,
     Wake(Wake),
     Start,
 }
 
-/// Lets a helper run `f`.
+/// Runs `f` on a helper.
 ///
 /// # Errors
-/// If no helper is to be had, because the operating system refuses another thread.
+/// If no helper is available, because the operating system refuses another thread.
 pub(crate) fn call(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let called = add(Call::Boxed(Box::new(f)), Patience::Impatient);
+    let called = add(Call::Boxed(Box::new(f)), Urgency::Immediate);
     let number = called.number;
-    called.send().or_else(|error| match take_back(number) {
-        // A helper has become free.
+    called.send().or_else(|error| match withdraw(number) {
+        // A helper has become free and taken the call.
         None => Ok(()),
         Some(call) => {
             drop(call);
@@ -71,51 +71,52 @@ pub(crate) fn call(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
     })
 }
 
-/// Adds a call. The caller may hold a lock, and [sends](Called::send) for a helper when it has unlocked.
-pub(crate) fn add(call: Call, patience: Patience) -> Called {
+/// Adds a call. The caller may hold a lock, and [sends](Called::send) for a helper after unlocking.
+pub(crate) fn add(call: Call, urgency: Urgency) -> Called {
     let mut state = CACHE.state.lock();
     state.last_call += 1;
     let number = state.last_call;
     state.calls.push_back((number, call));
-    CACHE.show_oldest(&state);
-    state.called(number, patience)
+    CACHE.publish_oldest(&state);
+    state.called(number, urgency)
 }
 
-/// Takes back a call that no helper has taken.
+/// Withdraws a call that no helper has taken.
 ///
-/// The helper that was to come for it stays on its way, and takes the next call.
-pub(crate) fn take_back(number: u64) -> Option<Call> {
+/// The helper that was made to come for it keeps waking, and takes the next call.
+pub(crate) fn withdraw(number: u64) -> Option<Call> {
     let mut state = CACHE.state.lock();
-    // The latest are taken back first more often than not.
+    // Searched from the back: the latest calls are usually withdrawn first.
     let at = state.calls.iter().rposition(|(other, _)| *other == number)?;
     let (_, call) = state.calls.remove(at)?;
-    CACHE.show_oldest(&state);
+    CACHE.publish_oldest(&state);
     Some(call)
 }
 
-/// Asks again for a helper for a call whose thread was refused.
+/// Requests a helper again, for a call whose thread was refused.
 ///
 /// # Errors
 /// As [`Called::send`].
 #[cold]
 pub(crate) fn call_again(number: u64) -> io::Result<()> {
-    let called = CACHE.state.lock().called(number, Patience::Impatient);
+    let called = CACHE.state.lock().called(number, Urgency::Immediate);
     called.send()
 }
 
-/// Wakes the helper that naps, if a patient call relies on one: it need not be patient any longer.
-pub(crate) fn hurry() {
-    let woken = CACHE.state.lock().wake_naps();
+/// Wakes a briefly parked helper if a deferrable call relies on it: the call can no longer wait.
+pub(crate) fn expedite() {
+    let woken = CACHE.state.lock().wake_briefly_parked();
     drop(woken);
 }
 
 impl Called {
-    /// Makes a helper come.
+    /// Wakes or starts a helper.
     ///
     /// # Errors
-    /// If the operating system refuses a thread and nobody else is coming for the call. It stays in the
-    /// queue, for a helper that becomes free.
+    /// If the operating system refuses a thread and no other helper is waking for the call. The call stays in
+    /// the queue, for a helper that becomes free.
     pub(crate) fn send(self) -> io::Result<()> {
+        // The caller has unlocked: each woken helper takes the lock first.
         drop(self.woken);
         match self.need {
             Need::Nothing => Ok(()),
@@ -133,38 +134,40 @@ impl Called {
 
 impl State {
     /// What is to be done for a call that was added.
-    pub(super) fn called(&mut self, number: u64, patience: Patience) -> Called {
-        let woken = match patience {
-            Patience::Patient => Vec::new(),
-            Patience::Impatient => self.wake_naps(),
+    pub(super) fn called(&mut self, number: u64, urgency: Urgency) -> Called {
+        let woken = match urgency {
+            Urgency::Deferrable => Vec::new(),
+            Urgency::Immediate => self.wake_briefly_parked(),
         };
         Called { number, woken, need: self.need() }
     }
 
-    /// Wakes as many of those who nap as there are calls that rely on them. Any call may be another's:
-    /// whoever comes takes the oldest.
-    fn wake_naps(&mut self) -> Vec<Wake> {
-        let missing = self.calls.len().saturating_sub(self.waking - self.naps.len());
-        let woken = self.naps.len().saturating_sub(missing)..;
-        self.naps.drain(woken).filter_map(|waiter| waiter.end(Ok(()))).collect()
+    /// Wakes as many briefly parked helpers as there are calls that rely on them. Calls and helpers are not
+    /// paired: a helper takes the oldest call.
+    fn wake_briefly_parked(&mut self) -> Vec<Wake> {
+        // Helpers that are waking but not parked serve the first calls; only what they leave over needs the
+        // parked ones.
+        let missing = self.calls.len().saturating_sub(self.waking - self.briefly_parked.len());
+        let woken = self.briefly_parked.len().saturating_sub(missing)..;
+        self.briefly_parked.drain(woken).filter_map(|waiter| waiter.end(Ok(()))).collect()
     }
 
-    /// Makes the invariant hold: counts another helper as coming if there are too few, and says how it is to
-    /// be made to come.
+    /// Establishes the invariant: if there are too few waking helpers, counts another, and returns how to get
+    /// it.
     fn need(&mut self) -> Need {
         if self.calls.len() <= self.waking {
             return Need::Nothing;
         }
         self.waking += 1;
         match self.idle.pop() {
-            // One whose time is up has ended its wait itself, and comes without being woken.
+            // A helper whose keep-alive expired has ended its wait itself, and comes without being woken.
             Some(waiter) => waiter.end(Ok(())).map_or(Need::Nothing, Need::Wake),
             None => Need::Start,
         }
     }
 
-    /// Whether a call whose thread the system has refused is in the queue, and not every call there has a
-    /// helper coming.
+    /// True if the call is in the queue and there are fewer waking helpers than calls, as after a refused
+    /// thread.
     pub(super) fn has_none_for(&self, number: u64) -> bool {
         self.calls.len() > self.waking && self.calls.iter().any(|(other, _)| *other == number)
     }

@@ -1,40 +1,41 @@
-//! Threads that are started when they are needed, and kept a while for the next call.
+//! A cache of threads, started when they are needed and kept for a while.
 //!
-//! Starting a thread costs 100 µs and more, waking one 30 to 45 µs, so a helper that has nothing to do waits
-//! for another call before it goes. If no helper is idle another is started: nobody ever waits for a helper
-//! to become free, so helpers may block for as long as they like.
+//! Starting a thread takes 100 µs and more, waking one 30 to 45 µs, so an idle helper waits for another call
+//! before it leaves. If no helper is idle, another is started: no call waits for a busy helper, so helpers
+//! may block for as long as they like.
 //!
 //! # Calls
-//! A call is not handed to a certain helper but put into a queue, and a helper is made to *come*: woken, the
-//! one that went idle last, whose memory is the warmest, or started. Whoever comes takes the oldest call.
-//! Until then the caller may [take it back](take_back), and the helper that was to come for it is there for
-//! the next: a program that opens short scopes in a loop, and does their tasks itself before a helper could
-//! come, keeps one helper on its way and not one for each scope.
+//! A call is not handed to a certain helper but queued, and a helper is *waking* for it: an idle one is
+//! woken, the last to go idle first, since its caches are the warmest; or a thread is started. A waking
+//! helper takes the oldest call. Until then the caller may [withdraw](withdraw) the call, and the helper
+//! takes the next one: a program that opens short scopes in a loop, and runs their tasks itself before a
+//! helper could, keeps one helper waking rather than one for each scope.
 //!
-//! # Naps
-//! Such a program would still wake a helper for nothing, again and again: each looks out for a few
-//! microseconds, sleeps, and the next call wakes it, which costs the caller some 4 µs and the helper more. So
-//! a helper that finds that calls have come and gone *naps*: it sleeps for 50 µs, about as long as it takes
-//! to wake it, and counts as coming. A [patient](Patience::Patient) call relies on it; any other wakes it. It
-//! naps again as long as calls come and go, and lies down when none did. A scope of one task takes 0.6 µs of
-//! its thread's time, and took 0.8 to 0.9 with a wake-up for each sixteenth.
+//! # Brief parking
+//! Such a program would still wake a helper in vain, again and again: each spins for a few microseconds and
+//! parks, and the next call wakes it, which costs the caller about 4 µs and the helper more. So a helper that
+//! finds that calls were added and withdrawn parks *briefly*, for 50 µs, about as long as a wake-up takes,
+//! and still counts as waking. A [deferrable](Urgency::Deferrable) call relies on it; an immediate one wakes
+//! it. It parks briefly again as long as calls are added and withdrawn, and goes idle when none was. A scope
+//! of one task takes 0.6 µs of its thread's time; it took 0.8 to 0.9 with a wake-up for each sixteenth.
 //!
 //! # Invariant
-//! With the lock free: there are no more calls than helpers that are coming, except for calls whose thread
-//! the system has refused; those were told so. Whoever adds a call makes it so, and a helper that takes one
-//! leaves it so.
+//! With the lock free: there are at most as many calls as waking helpers, except for calls whose thread the
+//! operating system refused; their callers have been told. Adding a call establishes it, and a helper that
+//! takes a call preserves it.
 //!
-//! # A thread that the system refuses
-//! The call stays in the queue until its caller takes it back, so the next helper that becomes free comes for
-//! it. If the call were dropped, work would lie there beside an idle helper: the one that has just ended the
-//! task before.
+//! # If the operating system refuses a thread
+//! The call stays in the queue until its caller withdraws it, so that the next helper that becomes free takes
+//! it. If it were dropped, work would wait beside an idle helper: the one that has just finished the task
+//! before.
 //!
-//! One mutex orders everything here. A waiting helper's waiter decides between a call and its time-out.
+//! One mutex orders everything here. The waiter of an idle helper decides between a call and the keep-alive.
 //!
-//! # Leaving
-//! A thread that leaves cannot join itself, and a handle that is dropped would let the system's thread
-//! outlive the count of it. So it puts its own handle on the pile of those who left, after it has joined all
-//! that lay there: at most a few lie there at any time, and whoever finds nobody alive joins the last.
+//! # Exiting
+//! A thread cannot join itself, and a dropped handle would let the operating system's thread outlive its
+//! entry here. So an exiting helper joins the helpers that have exited before, and leaves its own handle for
+//! the next: at most a few handles are left at any time, and a thread that finds no helper alive joins the
+//! last.
 
 mod calls;
 pub(crate) mod nested;
@@ -46,7 +47,7 @@ use std::io;
 use std::mem;
 use std::time::Duration;
 
-pub(crate) use calls::{Call, Caller, Patience, add, call, call_again, hurry, take_back};
+pub(crate) use calls::{Call, Caller, Urgency, add, call, call_again, expedite, withdraw};
 
 use crate::error::WaitError;
 use crate::panics;
@@ -57,11 +58,12 @@ use crate::wait::context::Context;
 use crate::wait::{WaitList, Waiter, Wake, context, look, spin_until};
 
 /// How long an idle helper stays: long enough for a program that opens scopes in a loop, short enough that
-/// one that does not is rid of its threads before anybody wonders about them.
+/// one that stops doing so soon has no idle threads.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// How long a helper naps: as long as a patient call may have to wait at most, but for what the system adds.
-const NAP: Duration = Duration::from_micros(50);
+/// How long a helper parks briefly: the longest delay of a deferrable call, apart from the operating
+/// system's.
+const BRIEFLY: Duration = Duration::from_micros(50);
 
 type Handle = thread::JoinHandle<()>;
 
@@ -72,36 +74,36 @@ lazy_static! {
 
 struct ThreadCache {
     state: Mutex<State>,
-    /// The oldest call's number, 0 if there is none; for the look-out, which takes no lock. Relaxed: written
-    /// under the lock, and who sees it takes the lock.
+    /// The number of the oldest call, 0 if there is none; read by spinning helpers without the lock. Relaxed:
+    /// written under the lock, which a helper takes once it has seen the number.
     oldest: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
-    /// Calls that nobody has taken, oldest first.
+    /// Calls that no helper has taken, oldest first.
     calls: VecDeque<(u64, Call)>,
-    /// The number of the call that was added last. The first is 1.
+    /// The number of the call added last. The first is 1.
     last_call: u64,
-    /// Helpers that will look at the calls: woken, started, looking out, or napping.
+    /// Helpers that will look at the calls: woken, started, spinning, or parked briefly.
     waking: usize,
-    /// Those of them that nap.
-    naps: Vec<Waiter>,
-    /// Helpers that sleep; the one that lay down last is woken first.
+    /// Those of them that are parked briefly.
+    briefly_parked: Vec<Waiter>,
+    /// Idle helpers; the last to go idle is woken first.
     idle: Vec<Waiter>,
-    /// Threads that were ever started; the next one's number.
+    /// The number of threads ever started; the number of the next one.
     started: usize,
-    /// Those that have not left, by their numbers; `None` while the starter has not put the handle there.
+    /// Helpers that have not exited, by number; `None` until the starting thread has stored the handle.
     alive: Vec<(usize, Option<Handle>)>,
-    /// Handles of threads that have left, or do so with their next step.
-    left: Vec<Handle>,
+    /// Handles of helpers that have exited, or are about to.
+    exited: Vec<Handle>,
     /// Calls of [`join_idle`] that wait. While there are any, no helper stays idle.
-    closing: usize,
-    /// Those calls' threads.
+    joining: usize,
+    /// The threads of those calls.
     joiners: WaitList,
 }
 
-/// How many there are.
+/// A snapshot of the cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) alive: usize,
@@ -109,33 +111,35 @@ pub(crate) struct Figures {
     pub(crate) started: usize,
 }
 
-/// Starts a helper, which counts as coming already.
+/// Starts a helper, which counts as waking already.
 #[cold]
 fn start() -> io::Result<()> {
     let mut state = CACHE.state.lock();
     let number = state.started;
     state.started += 1;
     state.alive.push((number, None));
+    // Unlocked: starting a thread takes long.
     drop(state);
-    // In a model statics end with the main thread, and helpers may outlive it.
+    // In a model, statics end with the main thread, and helpers may outlive it.
     let cache = Arc::clone(&CACHE);
     let builder = thread::Builder::new().name(format!("selvedge-helper-{number}"));
     let spawned = builder.spawn(move || work(&cache, number));
     let mut state = CACHE.state.lock();
     match spawned {
         Ok(handle) => {
-            // It may have left by now.
+            // The helper may have exited by now.
             match state.alive.iter_mut().find(|(other, _)| *other == number) {
                 Some((_, point)) => *point = Some(handle),
-                None => state.left.push(handle),
+                None => state.exited.push(handle),
             }
             drop(state);
-            // There are threads again.
+            // Threads are available again: retry those that were refused elsewhere.
             time::retry_refused();
             Ok(())
         }
         Err(error) => {
             state.waking -= 1;
+            // It counted as alive: a `join_idle` that waits for it must be woken.
             let wakes = state.leave(number);
             drop(state);
             drop(wakes);
@@ -144,18 +148,20 @@ fn start() -> io::Result<()> {
     }
 }
 
-/// What a helper does from its first to its last moment.
+/// Runs a helper from its first to its last moment.
 fn work(cache: &ThreadCache, number: usize) {
     context::with(Context::become_helper);
-    // Of the calls that were added, the last that this helper knows of.
+    // The last call that this helper knows of.
     let mut known = 0;
     while let Some(call) = next_call(cache, &mut known) {
-        // A helper outlives whatever it is called for.
-        panics::contain(|| call.answer());
+        // A helper survives the panics of its calls.
+        panics::contain(|| call.run());
+        // Waking again, before it looks: a call that is added now relies on this helper.
         cache.state.lock().waking += 1;
     }
     let mut state = cache.state.lock();
-    let before = mem::take(&mut state.left);
+    let before = mem::take(&mut state.exited);
+    // Unlocked: joining may block, if only for the exit of a thread.
     drop(state);
     join_all(before);
     let wakes = cache.state.lock().leave(number);
@@ -163,34 +169,35 @@ fn work(cache: &ThreadCache, number: usize) {
     context::with(Context::leave);
 }
 
-/// The next call for a helper that is coming; `None` if it is to leave.
+/// The next call for a waking helper; `None` if it is to exit.
 fn next_call(cache: &ThreadCache, known: &mut u64) -> Option<Call> {
     loop {
-        cache.look_out();
+        cache.spin();
         let mut state = cache.state.lock();
-        let came_and_went = mem::replace(known, state.last_call) < state.last_call && state.calls.is_empty();
-        if came_and_went && state.closing == 0 {
-            cache.nap(state, known);
+        let was_withdrawn = mem::replace(known, state.last_call) < state.last_call && state.calls.is_empty();
+        if was_withdrawn && state.joining == 0 {
+            cache.park_briefly(state, known);
             continue;
         }
         state.waking -= 1;
         if let Some((_, call)) = state.calls.pop_front() {
-            cache.show_oldest(&state);
-            let next = state.called(0, Patience::Patient);
+            cache.publish_oldest(&state);
+            let next = state.called(0, Urgency::Deferrable);
             drop(state);
-            // Only after the system has refused a thread is there a need: those who called for it have been
-            // told, so a second refusal is nothing new.
+            // A helper is needed only after a refused thread: the callers have been told, so a second refusal
+            // is no news.
             let _ = next.send();
             return Some(call);
         }
-        if state.closing > 0 {
+        if state.joining > 0 {
             return None;
         }
         let waiter = Waiter::new();
         state.idle.push(waiter.clone());
         drop(state);
-        // Ended by `need` or `send_idle_away`, which take the helper out of the list and count it as coming,
-        // or by time. If it is not in the list any more, it was called just then.
+        // No missed wake-up: `need` and `dismiss_idle` remove the helper from the list under the lock, count
+        // it as waking, and end its wait. If the keep-alive expired but the helper is not in the list, it was
+        // called at the same moment, and the call wins.
         if Until::from(KEEP_ALIVE).start().sleep(&waiter).is_err() {
             let mut state = cache.state.lock();
             let before = state.idle.len();
@@ -203,29 +210,30 @@ fn next_call(cache: &ThreadCache, known: &mut u64) -> Option<Call> {
 }
 
 impl ThreadCache {
-    /// Naps for as long as calls come and go. The helper counts as coming all the while.
-    fn nap<'a>(&'a self, mut state: MutexGuard<'a, State>, known: &mut u64) {
+    /// Parks briefly for as long as calls are added and withdrawn. The helper counts as waking meanwhile.
+    fn park_briefly<'a>(&'a self, mut state: MutexGuard<'a, State>, known: &mut u64) {
         loop {
             let waiter = Waiter::new();
-            state.naps.push(waiter.clone());
+            state.briefly_parked.push(waiter.clone());
             drop(state);
-            // Ended by `wake_naps`, which takes it out of the list, or by time.
-            let _ = Until::from(NAP).start().sleep(&waiter);
+            // Ended by `wake_briefly_parked`, which removes it from the list, or by time. Either way it looks
+            // again.
+            let _ = Until::from(BRIEFLY).start().sleep(&waiter);
             state = self.state.lock();
-            state.naps.retain(|other| !other.is(&waiter));
+            state.briefly_parked.retain(|other| !other.is(&waiter));
             let is_quiet = mem::replace(known, state.last_call) == state.last_call;
-            if is_quiet || !state.calls.is_empty() || state.closing > 0 {
+            if is_quiet || !state.calls.is_empty() || state.joining > 0 {
                 return;
             }
         }
     }
 
-    /// Looks out for a call that stays a moment, before the helper sleeps. It counts as coming meanwhile, so
-    /// that a call costs no wake-up.
+    /// Spins until a call stays for a moment, before the helper parks. It counts as waking meanwhile, so that
+    /// adding a call costs no wake-up.
     ///
-    /// A call that has just been added is left alone: most callers are about to do the work themselves, and a
-    /// helper that takes it from under their hands costs them more than it does for them.
-    fn look_out(&self) {
+    /// A call that was just added is left alone: most callers are about to do the work themselves, and a
+    /// helper that takes it from them costs them more than it saves.
+    fn spin(&self) {
         let mut seen = 0;
         spin_until(|| {
             let oldest = self.oldest.load(Relaxed);
@@ -235,9 +243,9 @@ impl ThreadCache {
         });
     }
 
-    /// To be called after each change of the calls.
-    fn show_oldest(&self, state: &State) {
-        // Nobody looks out in a model, where each operation multiplies the schedules.
+    /// Publishes the oldest call's number; to be called after each change of the calls.
+    fn publish_oldest(&self, state: &State) {
+        // Helpers do not spin in a model, where each operation multiplies the schedules.
         if !model::IS_MODEL {
             self.oldest.store(state.calls.front().map_or(0, |(number, _)| *number), Relaxed);
         }
@@ -248,12 +256,12 @@ fn join_all(handles: Vec<Handle>) {
     handles.into_iter().for_each(join);
 }
 
-/// Joins a thread of the crate's that has done its work: what is left are the destructors of its
-/// thread-locals.
+/// Joins a thread of the crate that has done its work, so that only the destructors of its thread-locals
+/// remain.
 ///
-/// Such a destructor may be what calls this, on the very thread that is to be joined, or on one that is to be
-/// joined by a destructor of that one. Neither would ever end, so a thread that is on its way out joins
-/// nobody: it lets go of the handle, and the other ends by itself.
+/// Such a destructor may be the caller, on the very thread that is to be joined, or on a thread that is
+/// joined by a destructor of that one. Neither join would end, so an exiting thread joins no other: it drops
+/// the handle, and the other thread ends by itself.
 pub(crate) fn join(thread: thread::JoinHandle<()>) {
     if context::with(Context::is_leaving) == Some(true) {
         return drop(thread);
@@ -261,8 +269,8 @@ pub(crate) fn join(thread: thread::JoinHandle<()>) {
     thread.join().expect("a thread of the crate's catches every panic");
 }
 
-/// Sends the idle helpers away, and lets the others leave when they have done what they are at; waits until
-/// nobody is left, at most until `limit`.
+/// Dismisses the idle helpers, lets the others exit after their current calls, and waits until no helper is
+/// left, until `limit` at most.
 ///
 /// # Errors
 /// [`WaitError::WouldDeadlock`] on a helper, which would wait for itself.
@@ -272,28 +280,28 @@ pub(crate) fn join_idle(limit: Until<'_>) -> Result<(), WaitError> {
         return Err(WaitError::WouldDeadlock);
     }
     let cache = Arc::clone(&CACHE);
-    let away = {
+    let dismissed = {
         let mut state = cache.state.lock();
-        state.closing += 1;
-        state.send_idle_away()
+        state.joining += 1;
+        state.dismiss_idle()
     };
-    drop(away);
-    // Ended by the last helper that leaves, under this lock.
+    drop(dismissed);
+    // No missed wake-up: the last helper exits under this lock, and takes the waiters out.
     let joined = limit.called("group::join_threads").wait_until_ready(
         &cache.state,
         |state| &mut state.joiners,
         |state| state.alive.is_empty(),
     );
     let mut state = cache.state.lock();
-    state.closing -= 1;
-    // The handles of those who have left, though some may still be there.
-    let left = mem::take(&mut state.left);
+    state.joining -= 1;
+    // The helpers may still be running their last instructions: joined without the lock.
+    let exited = mem::take(&mut state.exited);
     drop(state);
-    join_all(left);
+    join_all(exited);
     joined
 }
 
-/// How many threads there are now.
+/// The number of threads now.
 pub(crate) fn figures() -> Figures {
     let of = |state: &mut State| Figures {
         alive: state.alive.len(),
@@ -304,16 +312,16 @@ pub(crate) fn figures() -> Figures {
 }
 
 impl State {
-    /// A thread leaves, or was not started after all. Wakes who waits until nobody is left.
+    /// A helper exits, or was not started after all. Returns the joiners to wake if it was the last.
     fn leave(&mut self, number: usize) -> Vec<Wake> {
         if let Some(at) = self.alive.iter().position(|(other, _)| *other == number) {
             let (_, handle) = self.alive.swap_remove(at);
-            self.left.extend(handle);
+            self.exited.extend(handle);
         }
         if self.alive.is_empty() { self.joiners.take_all() } else { Vec::new() }
     }
 
-    fn send_idle_away(&mut self) -> Vec<Wake> {
+    fn dismiss_idle(&mut self) -> Vec<Wake> {
         self.waking += self.idle.len();
         self.idle.drain(..).filter_map(|waiter| waiter.end(Ok(()))).collect()
     }

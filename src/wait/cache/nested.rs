@@ -1,11 +1,11 @@
-//! How deep tasks run inside each other on one stack, and what becomes of those that would be deeper.
+//! Limits how deep tasks nest on one stack.
 //!
-//! A worker that joins a task which nobody has started runs it, a thread that ends a scope runs what is left
-//! of it, and those tasks may join and end scopes themselves. Each is a few frames more on the stack, which
-//! ends at some 1,000 of them in a build without optimisation. So after so many, or so many bytes, the next
-//! one runs on a helper, on a stack of its own, while this thread waits for it. For everybody else nothing is
-//! different: the helper is inside what this thread is inside of, and its sleeps are told to those who are
-//! told of this thread's. The wait itself is told to nobody, because the work goes on.
+//! A worker that joins a task which has not started runs it; a thread that ends a scope runs the scope's
+//! remaining tasks; and these tasks may join and end scopes themselves. Each level takes a few frames, and
+//! the stack ends at about 1,000 levels in a debug build. So after a number of levels, or of bytes, the next
+//! task runs on a helper with a stack of its own, while this thread waits for it. Nothing else changes: the
+//! helper is inside whatever this thread is inside of, and its waits are reported to this thread's observers.
+//! The wait of this thread is not reported, because its work continues.
 
 use crate::sync::Arc;
 use crate::until::Until;
@@ -13,8 +13,8 @@ use crate::wait::Waiter;
 use crate::wait::context::{Inherited, enter_anyway, this_thread, unobserved};
 use crate::wait::graph::{self, Owner};
 
-/// Runs `f` on a helper, in the place of this thread, and waits for its end. If no thread is to be had it
-/// runs here: the stack may well be deep enough.
+/// Runs `f` on a helper in place of this thread, and waits for its end. If no thread is available, runs it
+/// here: the stack may be deep enough.
 #[cold]
 pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
     let inherited = Inherited::whole();
@@ -31,10 +31,10 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
         }
     });
     match called {
-        // Ended by the guard, which the helper drops whatever becomes of `f`.
+        // No missed wake-up: the guard ends the waiter when the helper drops it, even if `f` panics.
         Ok(()) => {
-            // Until then this thread stands for what the helper runs: it must not be told of a circle, which
-            // whoever closes it inside is.
+            // Until then this thread stands for what the helper runs. It must not be refused for closing a
+            // cycle: the wait inside that closes the cycle is.
             let _edge = graph::enter(|| Some(owner), &waiter, false);
             let _ = unobserved(|| Until::forever().start().sleep(&waiter));
         }
@@ -45,7 +45,7 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
     }
 }
 
-/// Ends the wait of who called a helper, when dropped.
+/// Ends the wait of the calling thread when dropped.
 struct End(Waiter);
 
 impl Drop for End {
