@@ -50,11 +50,14 @@ pub(super) struct OpenBatch<T, R> {
 
 impl<T, R> OpenBatch<T, R> {
     fn fits(&self, weight: usize, limits: &Limits) -> bool {
+        // A sum that overflows does not fit, whatever the limit.
         let weight = self.weight.checked_add(weight);
         self.items.len() < limits.items && weight.is_some_and(|weight| weight <= limits.weight)
     }
 
     fn is_full(&self, limits: &Limits) -> bool {
+        // Full by weight, too, if nothing but weightless items would still fit: waiting for these would gain
+        // little.
         self.items.len() >= limits.items || self.weight >= limits.weight
     }
 }
@@ -94,6 +97,8 @@ impl<T, R> Backlog<T, R> {
     #[inline]
     pub(super) fn push(&mut self, item: T, weight: usize, limits: &Limits, clock: &Clock) -> usize {
         let mut wakeups = 0;
+        // The open batch is handed over below its maximum: the items must stay in order, so a lighter one
+        // that comes later may not fill it.
         if self.open.as_ref().is_some_and(|open| !open.fits(weight, limits)) {
             self.fill();
             wakeups += 1;
@@ -122,6 +127,8 @@ impl<T, R> Backlog<T, R> {
         let ages = !limits.age.is_zero();
         self.open = Some(OpenBatch {
             number,
+            // A list that was emptied before has its capacity, so a steady stream of batches does not
+            // allocate.
             items: self.spare.pop().unwrap_or_default(),
             weight: 0,
             due: (!ages).then_some(Reason::Aged),
@@ -133,6 +140,7 @@ impl<T, R> Backlog<T, R> {
 
     fn fill(&mut self) {
         if let Some(mut open) = self.open.take() {
+            // Overrides an earlier reason: a flushed batch that fills meanwhile counts as full.
             open.due = Some(Reason::Full);
             self.ready.push_back(open);
         }
@@ -140,6 +148,7 @@ impl<T, R> Backlog<T, R> {
 
     /// The batch of the next ticket, just after its item was [pushed](Backlog::push).
     pub(super) fn last_mut(&mut self) -> &mut OpenBatch<T, R> {
+        // If the item filled its batch, that is now the last of the ready ones.
         self.open.as_mut().or(self.ready.back_mut()).expect("an item was pushed")
     }
 
@@ -147,6 +156,7 @@ impl<T, R> Backlog<T, R> {
     /// of the first batch that is not opened yet.
     pub(super) fn make_due(&mut self, reason: Reason) -> u64 {
         if let Some(open) = &mut self.open {
+            // The first reason stays, if the batch was due before.
             open.due.get_or_insert(reason);
         }
         self.next
@@ -154,6 +164,7 @@ impl<T, R> Backlog<T, R> {
 
     /// Takes the oldest batch that may be handed over now.
     pub(super) fn take(&mut self, clock: &Clock) -> Option<OpenBatch<T, R>> {
+        // Ready batches are older than the open one.
         self.ready.pop_front().or_else(|| {
             let open = self.open.as_mut()?;
             if open.due.is_none() && open.deadline.is_some_and(|at| clock.now() >= at) {
@@ -182,12 +193,14 @@ impl<T, R> Backlog<T, R> {
 
     /// True if every batch before `number` has been taken.
     pub(super) fn is_past(&self, number: u64) -> bool {
+        // Batches leave in the order of their numbers, so the oldest decides.
         self.ready.front().or(self.open.as_ref()).is_none_or(|oldest| oldest.number >= number)
     }
 
     /// Keeps an emptied list for a later batch.
     pub(super) fn reuse(&mut self, items: Vec<T>, limits: &Limits) {
         debug_assert!(items.is_empty(), "an item would be in two batches");
+        // No more lists than batches can wait; a list that the handler took has no capacity to keep.
         if self.spare.len() < limits.batches && items.capacity() > 0 {
             self.spare.push(items);
         }

@@ -209,6 +209,7 @@ impl<T: Send + 'static> Builder<T> {
         handlers: impl ExactSizeIterator<Item = F>,
     ) -> Result<Batcher<T, V::Value>, BuildError> {
         let Limits { items, weight, batches, .. } = self.limits;
+        // Checked before any thread starts, so that there is nothing to undo.
         if items == 0 || weight == 0 {
             return Err(BuildError::NoSize);
         }
@@ -225,16 +226,19 @@ impl<T: Send + 'static> Builder<T> {
         let batcher = Batcher { shared, name: self.name, threads: Mutex::new(Vec::new()), _listed: listed };
         for (index, handler) in handlers.enumerate() {
             let shared = Arc::clone(&batcher.shared);
+            // Counted before the spawn: a close that comes first must wait for this thread.
             shared.thread_starts();
             let clock = Clock::current();
             let thread = thread::Builder::new().name(thread_name(&batcher.name, index));
             let work = move || {
+                // The handler reads the clock of the thread that built the batcher.
                 let _clock = clock.enter();
                 job::work(&shared, index, handler)
             };
             match thread.spawn(work) {
                 Ok(thread) => batcher.threads.lock().push(thread),
                 Err(error) => {
+                    // It was counted, and will not leave by itself.
                     batcher.shared.thread_leaves();
                     return Err(BuildError::Spawn(error));
                 }

@@ -26,6 +26,7 @@ pub enum BatchError {
 
 impl BatchError {
     pub(super) fn failed(error: Box<dyn Error + Send + Sync>) -> Self {
+        // Shared rather than cloned: errors are seldom `Clone`.
         BatchError::Failed(Arc::from(error))
     }
 
@@ -59,6 +60,7 @@ impl fmt::Debug for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BatchError::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+            // The message only: a payload has no `Debug`.
             BatchError::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message()).finish(),
             BatchError::Cancelled => f.write_str("Cancelled"),
             BatchError::WouldDeadlock => f.write_str("WouldDeadlock"),

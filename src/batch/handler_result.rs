@@ -51,6 +51,7 @@ impl HandlerResult for () {
     type Value = ();
 
     fn outcome(self) -> Outcome<()> {
+        // A unit result costs nothing to clone.
         Outcome::All((), |()| ())
     }
 }
@@ -64,6 +65,7 @@ where
 
     fn outcome(self) -> Outcome<R> {
         match self {
+            // Cloned later, once the number of tickets is known, with panics caught.
             Ok(value) => Outcome::All(value, R::clone),
             Err(error) => Outcome::Failed(error.into()),
         }

@@ -18,6 +18,8 @@ struct Known {
 impl Handlers {
     /// Announces a thread that will start.
     pub(super) fn expect_one(&self) {
+        // Before the thread exists: until it has registered, the graph must not conclude that no thread could
+        // take a batch.
         self.0.lock().expected += 1;
     }
 
@@ -29,6 +31,7 @@ impl Handlers {
     /// A registered thread leaves, or an announced one has not started.
     pub(super) fn leave(&self) {
         let mut known = self.0.lock();
+        // In one critical section with the removal, so that the two never disagree.
         known.expected -= 1;
         known.threads.retain(|thread| *thread != this_thread());
     }
@@ -53,6 +56,7 @@ pub(super) struct AllHandlers(pub(super) Arc<Handlers>);
 impl Awaited for AllHandlers {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         match self.0.providers(threads) {
+            // Unknown for one is unknown for all.
             Needs::Nobody => Needs::Nobody,
             _ => Needs::All,
         }
@@ -67,6 +71,7 @@ pub(super) struct Processed {
 
 impl Awaited for Processed {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
+        // Once a thread has taken the batch, no other can process it.
         match self.owner.providers(threads) {
             Needs::Nobody => self.handlers.providers(threads),
             needs => needs,

@@ -97,6 +97,7 @@ impl<T> Batch<T> {
     #[track_caller]
     pub fn put_back(&mut self, items: Vec<T>) {
         assert!(
+            // As many as before, since their positions determine the tickets.
             items.len() == self.count && self.items.is_empty(),
             "{} items are put back into a batch of {}, which has {} of them",
             items.len(),

@@ -29,11 +29,13 @@ pub(super) fn work<T, V: HandlerResult>(
     mut handler: impl FnMut(&mut Batch<T>) -> V,
 ) {
     let inside = Inside::of(shared.address()).enter();
+    // Registered before the first batch: a wait for that batch names this thread as a provider.
     shared.handlers.begin();
     // In the wait-for graph, waiting items are owed by the batcher's threads.
     let _owing = graph::owe();
     while let Some(open_batch) = shared.next(thread) {
         let number = open_batch.number;
+        // The handler runs with no lock held, so items are added meanwhile.
         let mut job = Job::new(shared, open_batch);
         job.run(&mut handler);
         let mut items = job.batch.items;
@@ -96,7 +98,9 @@ impl Failure {
 impl<'a, T, R> Job<'a, T, R> {
     fn new(shared: &'a Shared<T, R>, open_batch: OpenBatch<T, R>) -> Self {
         let reason = open_batch.due.expect("only what is due is taken");
+        // A batch without tickets has no completion, and no waiter to tell.
         if let Some(completion) = &open_batch.completion {
+            // Before the handler runs: from now on only this thread can settle the tickets.
             completion.begin();
         }
         Job {
@@ -118,6 +122,7 @@ impl<'a, T, R> Job<'a, T, R> {
             let pauses = self.pauses(&failure);
             // If the errors differ, some items may be retried and others not.
             let leaves: Vec<bool> = pauses.iter().map(Option::is_none).collect();
+            // The longest pause: the items are retried together, and none earlier than its policy said.
             let Some(pause) = pauses.into_iter().flatten().max() else {
                 self.give_up(&failure);
                 return failure.discard();
@@ -131,9 +136,11 @@ impl<'a, T, R> Job<'a, T, R> {
                 left.discard();
             }
             failure.discard();
+            // Aborted during the pause: the items go to the abort's report instead of another attempt.
             if self.shared.pause(pause) {
                 return self.hand_back();
             }
+            // Counted after the pause, so that an abort during it reports the attempts that were made.
             self.batch.attempt += 1;
         }
     }
@@ -145,6 +152,7 @@ impl<'a, T, R> Job<'a, T, R> {
         handler: &mut impl FnMut(&mut Batch<T>) -> V,
     ) -> Option<Failure> {
         let Job { batch, tickets, .. } = self;
+        // The conversion of the result runs the caller's `Into`, so it is caught as well.
         match panics::catch(|| handler(batch).outcome()) {
             Ok(Outcome::All(result, clone)) => match share(result, clone, tickets) {
                 Ok(results) => {
@@ -157,6 +165,8 @@ impl<'a, T, R> Job<'a, T, R> {
             Ok(Outcome::Failed(error)) => Some(Failure::All(BatchError::failed(error))),
             Ok(Outcome::Each(results)) if results.len() == self.batch.count() => self.sort_out(results),
             Ok(Outcome::Each(results)) => {
+                // Too few or too many results cannot be assigned to items: a bug in the handler, treated as
+                // its panic.
                 let (found, wanted) = (results.len(), self.batch.count());
                 panics::discard_each(results);
                 let text = format!("the handler returned {found} results for {wanted} items");
@@ -185,9 +195,11 @@ impl<'a, T, R> Job<'a, T, R> {
                 }
             }
         }
+        // Settled before the unwanted results are dropped: a slow drop must not delay the waiters.
         done.succeed(index, settled);
         panics::discard_each(unwanted);
         panics::discard_each(done.batch.items);
+        // The errors are in the order of the items that are left, so positions match.
         (!errors.is_empty()).then_some(Failure::Each(errors))
     }
 
@@ -219,6 +231,7 @@ impl<'a, T, R> Job<'a, T, R> {
     }
 
     fn succeed(&mut self, count: usize, results: Settled<T, R>) {
+        // Counted before the tickets are settled: a waiter that wakes finds its item counted.
         self.shared.count(|stats| {
             stats.processing -= count;
             stats.processed += count;
@@ -240,6 +253,7 @@ impl<'a, T, R> Job<'a, T, R> {
 
     /// Reports a failure for each item that is left in the batch.
     fn give_up(&mut self, failure: &Failure) {
+        // Counted before the tickets are settled, as for a success.
         self.shared.count_failed(self.batch.count(), failure.errors().iter());
         let without_ticket = self.batch.count() - self.tickets.len();
         let (results, rest) = self.part(|index| failure.of(index).clone());
@@ -261,6 +275,7 @@ impl<'a, T, R> Job<'a, T, R> {
     fn hand_back(&mut self) {
         let count = self.batch.count();
         let results = self.tickets.iter().map(|&(_, number)| (number, aborted())).collect();
+        // Returned before the tickets are settled: a waiter that wakes finds its item in the report.
         self.shared.take_back(mem::take(&mut self.batch.items), count);
         self.shared.settle(self.completion.as_ref(), results);
     }
@@ -268,6 +283,7 @@ impl<'a, T, R> Job<'a, T, R> {
     /// Separates the items with a ticket, as failures for their tickets, from those without, with their
     /// positions.
     fn part(&mut self, error: impl Fn(usize) -> BatchError) -> (Settled<T, R>, Vec<(usize, T)>) {
+        // Shorter than the count if the handler took the items; their tickets then get no item.
         let mut items = mem::take(&mut self.batch.items).into_iter();
         let (mut results, mut rest) = (Vec::new(), Vec::new());
         let mut tickets = self.tickets.iter().peekable();
@@ -291,6 +307,7 @@ fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Res
     };
     let mut results = Vec::with_capacity(tickets.len());
     for &(_, number) in others {
+        // Caught for each clone, so that the earlier ones can be disposed of with their panics contained.
         match panics::catch(|| clone(&result)) {
             Ok(copy) => results.push((number, Ok(copy))),
             Err(payload) => {

@@ -264,6 +264,7 @@ impl<T, R> Batcher<T, R> {
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
     #[track_caller]
     pub fn close_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report<T>, Partial<Report<T>>> {
+        // Closed even if the wait below ends early.
         self.shared.close();
         self.finish(Vec::new(), limit.into())
     }
@@ -286,6 +287,7 @@ impl<T, R> Batcher<T, R> {
     #[allow(clippy::result_large_err, reason = "a batcher ends once")]
     #[track_caller]
     pub fn abort_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report<T>, Partial<Report<T>>> {
+        // Taken back under the lock; the tickets are settled and the items collected without it.
         let batches = self.shared.abort();
         let items =
             batches.into_iter().flat_map(|batch| job::cancel_unstarted(&self.shared, batch)).collect();
@@ -300,6 +302,7 @@ impl<T, R> Batcher<T, R> {
         let waited = if inside { Ok(()) } else { self.shared.wait_for_threads(limit) };
         let mut running = Vec::new();
         if waited.is_ok() && !inside {
+            // Of several closers, one gets the handles; the others have nothing to join.
             let threads = std::mem::take(&mut *self.threads.lock());
             // They have run the caller's last code, so this waits only for the operating system.
             threads.into_iter().for_each(cache::join);

@@ -46,6 +46,7 @@ pub struct Stats {
 impl Stats {
     pub(super) fn count_batch(&mut self, reason: Reason, items: usize) {
         self.batches += 1;
+        // Moved in one critical section, so that the sum of the figures never changes.
         self.waiting -= items;
         self.processing += items;
         match reason {
@@ -77,6 +78,7 @@ impl<T> Report<T> {
 
     /// Returns true if every accepted item was processed without an error.
     pub fn is_clean(&self) -> bool {
+        // Retries that succeeded in the end count as processed.
         self.stats.added == self.stats.processed
     }
 }
@@ -108,6 +110,7 @@ impl<T> Hook<T> {
     }
 
     pub(super) fn report(&self, failed: Failed<Vec<T>>) {
+        // The hook is the caller's code: its panic must not end the batcher's thread, nor a drop.
         contain(|| (self.0)(failed));
     }
 }

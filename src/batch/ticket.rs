@@ -132,9 +132,11 @@ impl<T, R> Completion<T, R> {
         let mut state = self.state.lock();
         for (number, result) in results {
             let ticket = state.ticket(number);
+            // The ticket's drop came first, so this thread disposes of the result.
             if matches!(ticket, TicketState::Dropped) {
                 unclaimed.push(result);
             } else {
+                // The waiter takes it from here, under the same lock.
                 *ticket = TicketState::Known(result);
             }
         }
@@ -155,6 +157,7 @@ impl<T, R> Completion<T, R> {
 impl<T, R> State<T, R> {
     fn ticket(&mut self, number: usize) -> &mut TicketState<T, R> {
         if self.results.len() <= number {
+            // Grown on demand: the number of tickets is known only when the batch closes.
             self.results.resize_with(number + 1, || TicketState::Pending);
         }
         &mut self.results[number]
@@ -169,6 +172,7 @@ impl<T, R> State<T, R> {
         if !self.is_known(number) {
             return None;
         }
+        // Taken once; the ticket's own drop then finds nothing to report.
         match mem::replace(&mut self.results[number], TicketState::Dropped) {
             TicketState::Known(result) => Some(result),
             TicketState::Pending | TicketState::Dropped => None,

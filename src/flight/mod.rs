@@ -213,10 +213,13 @@ where
                 Role::Leader(flight) => return Ok(Ok(self.lead(flight, f))),
                 Role::Follower(flight) => flight,
             };
+            // Started once, and only if this thread waits: later rounds wait for the rest of it.
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
             // No missed wake-up: the one-shot keeps the result, and takes the waiters out, under the lock
             // under which they register.
             let waited = flight.end.wait(limit.called("SingleFlight::call"));
+            // Looked at even if the wait failed: a result that has arrived meanwhile is disposed of, not
+            // leaked.
             let shared = flight.end.look(Arc::clone);
             // This may be the last reference to the flight, and so to the leader's key.
             panics::discard(flight);

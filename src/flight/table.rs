@@ -71,6 +71,7 @@ impl<K, V> Table<K, V> {
         if let Some(flight) = self.find(hash, &is_key) {
             return Role::Follower(flight);
         }
+        // Made before locking: the key's clone is the caller's code. It is dropped if another caller leads.
         let new = Arc::new(Flight { key: key(), hash, end: OneShot::claimed_by(this_thread()) });
         let mut others = Vec::new();
         loop {
@@ -120,6 +121,7 @@ impl<K, V> Table<K, V> {
     pub(super) fn forget(&self, flight: &Arc<Flight<K, V>>) -> bool {
         let mut shard = self.shard(flight.hash).lock();
         let entry = shard.entry(flight).filter(|entry| !entry.forgotten);
+        // Not removed: the leader removes it, and finds it by identity.
         entry.map(|entry| entry.forgotten = true).is_some()
     }
 

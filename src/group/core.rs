@@ -34,6 +34,7 @@ impl<E> Core<E> {
     pub(super) fn new(executor: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
         Core {
             set: Arc::new(TaskSet::new(executor)),
+            // A child, so that the group can be cancelled alone; the caller's token cancels it, too.
             token: token.loose_child(),
             failures: Mutex::new(Vec::new()),
             keeps_going: AtomicBool::new(false),
@@ -60,6 +61,7 @@ impl<E> Core<E> {
             }
             return false;
         }
+        // Caught at the task's edge: the thread has other tasks to run, and the owner gets the payload.
         match panics::catch(|| f(&self.token)) {
             Ok(Ok(result)) => keep(result),
             Ok(Err(error)) => self.fail(Failure::Error(error)),
@@ -76,6 +78,7 @@ impl<E> Core<E> {
         let later = {
             let mut failures = self.failures.lock();
             match failure {
+                // One payload can resume; a second would have no receiver.
                 Failure::Panic(..) if !failures.is_empty() => Some(failure),
                 first_or_error => {
                     failures.push(first_or_error);
@@ -99,6 +102,7 @@ impl<E> Core<E> {
 
     /// Takes the first failure; drops the others and contains their panics.
     pub(super) fn take_first_and_discard(&self) -> Option<Failure<E>> {
+        // Taken out under the lock, dropped without it: errors are the caller's.
         let mut failures = self.with_failures(mem::take).into_iter();
         let first = failures.next();
         panics::discard_each(failures);
@@ -120,6 +124,7 @@ impl<E> Core<E> {
 
     /// Registers `hook` to run when the token is cancelled, on the thread that cancels it.
     pub(super) fn on_stop(&self, hook: Task) {
+        // The group had stopped, and the hook has run.
         if !self.set.add_stop_hook(hook) {
             return;
         }
@@ -150,6 +155,7 @@ impl<E> Core<E> {
 impl<E> Drop for Core<E> {
     /// Drops the errors that were not taken.
     fn drop(&mut self) {
+        // Each by itself: of two panics in one drop of the list, the second would abort.
         panics::drop_each(self.with_failures(mem::take));
     }
 }
@@ -161,6 +167,7 @@ impl<E> Failure<E> {
             Failure::Panic(_, name) | Failure::Reported(name) => name.clone(),
             Failure::Error(_) => None,
         };
+        // Replaced, so that a payload resumes once; the name stays for the message of later waits.
         mem::replace(self, Failure::Reported(name))
     }
 

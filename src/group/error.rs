@@ -79,6 +79,7 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> Error<E> {
     pub fn into_boxed(self) -> Box<dyn StdError + Send + Sync> {
         match self {
             Error::Failed(error) => error.into(),
+            // A type without a payload that is `'static` and `Send`, whatever `E` is.
             Error::Cancelled => Box::new(Error::<Infallible>::Cancelled),
             Error::WouldDeadlock => Box::new(WouldDeadlock),
         }
@@ -112,6 +113,7 @@ impl From<Error<io::Error>> for io::Error {
     fn from(error: Error<io::Error>) -> Self {
         match error {
             Error::Failed(error) => error,
+            // `Interrupted` would be wrong: it tells callers to try again.
             Error::Cancelled => io::Error::other(Error::<io::Error>::Cancelled),
             Error::WouldDeadlock => WouldDeadlock.into(),
         }
@@ -180,6 +182,7 @@ fn source_of(error: &dyn Any) -> Option<&(dyn StdError + 'static)> {
     if let Some(error) = inner::<Box<dyn StdError + Send>>(error) {
         return error.source();
     }
+    // An `io::Error` implements `Error`, but a generic `E` cannot be asked for that; so it is listed.
     inner::<io::Error>(error)?.source()
 }
 

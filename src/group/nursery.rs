@@ -38,6 +38,7 @@ impl<'a> Nursery<'a> {
     /// If no thread is available now. The task then runs when another task ends, or at the end.
     pub(crate) fn spawn(&self, task: impl FnOnce() + Send + 'a) -> io::Result<()> {
         match self.put(task) {
+            // After `push_only` has released `closed`: requesting a thread may take long.
             Some(_) => TaskSet::notify(&self.set),
             None => Ok(()),
         }
@@ -54,6 +55,7 @@ impl<'a> Nursery<'a> {
 
     /// Drops the task of that number; false if a thread has taken it.
     pub(crate) fn withdraw(&self, number: usize) -> bool {
+        // Dropped without a lock: the task's captures are the caller's.
         TaskSet::withdraw(&self.set, number).map(panics::drop_here).is_some()
     }
 
@@ -81,6 +83,7 @@ impl<'a> Nursery<'a> {
     /// Refuses further tasks, runs those that have not started, and waits until all have ended and are
     /// dropped.
     pub(crate) fn close(&self) {
+        // A push in progress holds the lock, so it has ended when this returns; later ones see the flag.
         *self.closed.lock() = true;
         self.set.finish();
     }
@@ -107,6 +110,7 @@ pub(crate) fn nursery<'a, R>(
 ) -> R {
     let nursery = Nursery::empty(executor);
     let result = panics::catch(|| body(&nursery));
+    // Caught like the body: nothing may unwind before the tasks have ended.
     let stopped = panics::catch(stop);
     let guard = NoUnwind;
     nursery.close();

@@ -219,6 +219,7 @@ impl<E: Send + Sync + 'static> Group<E> {
     where
         F: FnOnce() -> R + Send + 'static,
     {
+        // Weak: the hook is stored in the core's own task set, and a strong reference would be a cycle.
         let core = weak::Arc::downgrade(&self.spawner.core);
         self.core().on_stop(Box::new(move || match core.upgrade() {
             Some(core) => core.run_stop_hook(f),
@@ -249,6 +250,7 @@ impl<E: Send + Sync + 'static> Group<E> {
     /// With the payload of a task that panicked, once; see [`Group`].
     #[track_caller]
     pub fn wait(&self) -> Outcome<E> {
+        // Refused before anything is consumed, so a later wait gets the payload.
         self.core().set.wait()?;
         self.outcome()
     }
@@ -309,9 +311,11 @@ impl<E> Drop for Group<E> {
         let core = self.core();
         // A callback's panic must not skip the wait.
         let cancelled = panics::catch(|| core.token.cancel());
+        // A task that drops its own group would wait for itself.
         if !core.set.is_inside() {
             core.set.finish();
         }
+        // Reported at most once: a wait may have received the payload.
         let unread = core.with_failures(|failures| match failures.first_mut() {
             Some(panic @ Failure::Panic(..)) => Some(panic.report()),
             _ => None,
@@ -324,6 +328,7 @@ impl<E> Drop for Group<E> {
         if let Err(payload) = cancelled {
             panicked.keep(payload);
         }
+        // Not resumed if the thread is panicking already, which would abort.
         panicked.resume();
     }
 }

@@ -143,8 +143,10 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         R: TaskResult<E>,
         R::Value: Send + 'scope,
     {
+        // Pushed even if the scope is cancelled: the handle then reports that there is no result.
         Completer::new().push(&self.core.set, None, |completer| {
             erase::lifetime(Box::new(move || {
+                // On the running thread, so that the wait-for graph knows the owner.
                 completer.begin();
                 self.core.run(None, |token| f(token).into_result(), move |result| completer.keep(result))
             }))
@@ -204,6 +206,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
     where
         F: FnOnce() -> R + Send + 'scope,
     {
+        // Erased like a task: the task set counts a running hook as present.
         self.core.on_stop(erase::lifetime(Box::new(move || self.core.run_stop_hook(f))));
     }
 
@@ -315,6 +318,7 @@ impl<'scope, 'env, E: Send + 'env> Scope<'scope, 'env, E> {
         F: FnOnce(&CancelToken) -> R + Send + 'scope,
         R: TaskResult<E, Value = ()>,
     {
+        // Goes straight to the task set: argument 1 of `erase::lifetime`.
         erase::lifetime(Box::new(move || self.core.run(name, |token| f(token).into_result(), |()| ())))
     }
 }

@@ -131,7 +131,9 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         let core = weak::Arc::clone(&self.core);
         Ok(Completer::new().push(&self.core.set, Some(handle::drop_later), |completer| {
             Box::new(move || {
+                // On the running thread, so that the wait-for graph knows the owner.
                 completer.begin();
+                // Shared, since each wait of a group returns the error.
                 let run = |token: &CancelToken| f(token).into_result().map_err(Arc::new);
                 core.run(None, run, move |result| completer.keep(result))
             })
@@ -168,6 +170,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, TryError::Closed));
         }
+        // Reserved before the name and the task are built, so that a refused closure comes back unchanged.
         if !self.core.set.reserve() {
             return Err(Rejected::new(f, TryError::WouldBlock));
         }
@@ -182,6 +185,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         R: TaskResult<E, Value = ()>,
     {
         let core = weak::Arc::clone(&self.core);
+        // A strong reference: the core outlives its tasks even if the group is leaked.
         Box::new(move || core.run(name, |token| f(token).into_result().map_err(Arc::new), |()| ()))
     }
 }

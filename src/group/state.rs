@@ -122,6 +122,7 @@ impl State {
 
     /// Reserves capacity for a task, if the limit admits one.
     pub(super) fn reserve(&mut self) -> bool {
+        // Reservations count, so that two threads that spawn at once do not exceed the limit together.
         let free = self.queued.len() + self.running.len() + self.reserved < self.limit;
         self.reserved += usize::from(free);
         free
@@ -133,10 +134,12 @@ impl State {
 
     /// True if a task is queued that the limit admits.
     pub(super) fn has_work(&self) -> bool {
+        // Beyond the limit only if no running task is awake: then nothing else would start the next one.
         !self.queued.is_empty() && (self.running.len() < self.limit || self.awake == 0)
     }
 
     pub(super) fn is_finished(&self) -> bool {
+        // A running hook may borrow from the scope, so it counts like a task.
         self.queued.is_empty() && self.running.is_empty() && self.running_hooks == 0
     }
 
@@ -177,6 +180,7 @@ impl State {
     fn start(&mut self, Queued { label, task }: Queued) -> (usize, Task) {
         let number = label.number;
         self.running.push(RunningTask { label, thread: this_thread() });
+        // Awake until its thread reports that it blocks.
         self.awake += 1;
         self.quiet_since = None;
         (number, task)
@@ -185,9 +189,11 @@ impl State {
     /// A task has ended and is dropped. Returns the waiters to wake if it was the last. (If others are
     /// queued, the thread that ran this one takes the next, so no helper is needed.)
     pub(super) fn end(&mut self, number: usize, ran: bool) -> Vec<Wake> {
+        // Only now, after the task and its captures are dropped: a scope that ends frees what they borrow.
         self.running.remove(number);
         self.awake -= 1;
         self.quiet_since = None;
+        // Kept forever: every later wait of a group reports it.
         self.skipped |= !ran;
         self.wake_if_finished()
     }
@@ -221,7 +227,10 @@ impl State {
             return false;
         }
         let now = time::now();
+        // The first short sleep since a task has started or ended sets the time.
         let quiet_since = *self.quiet_since.get_or_insert(now);
+        // The second condition ends the exception: a group in which only short sleeps happen makes no
+        // progress.
         until < now + SHORT_SLEEP && now < quiet_since + SHORT_SLEEP
     }
 
@@ -241,6 +250,7 @@ impl State {
             None => format!("task {}", label.number),
         };
         let mut running: Vec<&Label> = self.running.iter().map(|running| &running.label).collect();
+        // In the order of spawning; the list itself is unordered.
         running.sort_by_key(|label| label.number);
         Unfinished { running: running.into_iter().map(name).collect(), waiting: self.queued.len() }
     }

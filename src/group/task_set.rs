@@ -135,6 +135,7 @@ impl TaskSet {
 
     pub(super) fn push_reserved(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) {
         let mut state = set.state.lock();
+        // In one critical section with the push, so that the capacity is never free in between.
         state.unreserve();
         state.push(name, task);
         let _ = TaskSet::settle(set, state);
@@ -142,6 +143,7 @@ impl TaskSet {
 
     pub(super) fn limit(set: &Arc<Self>, limit: usize) {
         let mut state = set.state.lock();
+        // A raised limit may admit queued tasks, so `settle` requests a helper.
         state.limit = limit;
         let _ = TaskSet::settle(set, state);
     }
@@ -150,6 +152,8 @@ impl TaskSet {
     /// stored.
     pub(super) fn add_stop_hook(&self, hook: Task) -> bool {
         let mut state = self.state.lock();
+        // The flag and the list change under one lock: a hook is either stored before the stop, or called
+        // here.
         if !state.has_stopped {
             state.stop_hooks.push(hook);
             return true;
@@ -189,6 +193,7 @@ impl TaskSet {
 impl fmt::Debug for TaskSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("TaskSet");
+        // `Debug` never blocks.
         if let Some(state) = self.state.try_lock() {
             let (queued, running) = state.figures();
             out.field("queued", &queued).field("running", &running);

@@ -35,6 +35,7 @@ impl Waiting {
     /// Takes the oldest task.
     pub(super) fn pop(&mut self) -> Option<Queued> {
         let oldest = self.first.take()?;
+        // `first` is always the oldest, so that it is empty only if all are taken.
         self.first = self.others.pop_front();
         burst::give_back(&mut self.others);
         Some(oldest)
@@ -58,6 +59,7 @@ impl Waiting {
     }
 
     fn position(&self, number: usize) -> Option<usize> {
+        // Numbers ascend, since tasks are only appended.
         self.others.binary_search_by_key(&number, |task| task.label.number).ok()
     }
 }

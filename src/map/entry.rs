@@ -52,6 +52,7 @@ impl<'a, K, V> Entry<'a, K, V> {
     pub fn or_insert_with(self, default: impl FnOnce() -> V) -> &'a mut V {
         match self {
             Entry::Occupied(entry) => entry.into_mut(),
+            // Only called if it is needed: it runs under the shard's lock, and may be expensive.
             Entry::Vacant(entry) => entry.insert(default()),
         }
     }
@@ -67,6 +68,7 @@ impl<'a, K, V> Entry<'a, K, V> {
     /// Modifies the value if the key is in the map.
     #[must_use = "an entry that is dropped inserts nothing"]
     pub fn and_modify(mut self, f: impl FnOnce(&mut V)) -> Self {
+        // A vacant entry passes through unchanged, so that an insertion can follow.
         if let Entry::Occupied(entry) = &mut self {
             f(entry.get_mut());
         }
@@ -107,6 +109,7 @@ impl<'a, K, V> OccupiedEntry<'a, K, V> {
     /// Removes the entry and returns the value. The key is dropped after unlocking.
     pub fn remove(self) -> V {
         let (pair, _) = self.inner.remove();
+        // Not dropped here: its drop is the caller's code, which must not run under the shard's lock.
         *self.removed = Some(pair.key);
         pair.value
     }
@@ -130,6 +133,7 @@ impl<'a, K, V> VacantEntry<'a, K, V> {
     /// Inserts a value and returns a reference to it.
     pub fn insert(self, value: V) -> &'a mut V {
         let key = self.key.take().expect(FULL);
+        // The lookup has reserved room, so this insertion does not rehash.
         let pair = Pair { key, value };
         &mut self.inner.insert(pair).into_mut().value
     }

@@ -54,12 +54,15 @@ impl<K, V, S, T> Iterator for Iter<'_, K, V, S, T> {
     #[track_caller]
     fn next(&mut self) -> Option<T> {
         loop {
+            // Copies of the current shard first: no lock is held while the caller uses them.
             if let Some(item) = self.copied.next() {
                 return Some(item);
             }
             if self.next == self.map.shards() {
                 return None;
             }
+            // The lock is released at the end of the statement. A clone that panics leaves `next` unchanged;
+            // the shard is copied again by the next call.
             self.copied = self.map.copy_of(self.next, self.copy).into_iter();
             self.next += 1;
         }
@@ -67,6 +70,7 @@ impl<K, V, S, T> Iterator for Iter<'_, K, V, S, T> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.copied.len();
+        // An upper bound is known only once the last shard was copied: the others may grow.
         (left, (self.next == self.map.shards()).then_some(left))
     }
 }
@@ -75,6 +79,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     /// Copies the entries of one shard, under its lock.
     #[track_caller]
     pub(super) fn copy_of<T>(&self, index: usize, copy: fn(&K, &V) -> T) -> Vec<T> {
+        // Collected before the guard is dropped; the size is known, so this allocates once.
         self.read_at(index).pairs.iter().map(|pair| copy(&pair.key, &pair.value)).collect()
     }
 }
@@ -103,6 +108,7 @@ impl<K, V, S> Iterator for Drain<'_, K, V, S> {
             if self.next == self.map.shards() {
                 return None;
             }
+            // Taken as a whole table, which copies nothing; the lock is released at the end of the statement.
             self.taken = self.map.write_at(self.next).take_all().into_iter();
             self.next += 1;
         }
@@ -110,6 +116,7 @@ impl<K, V, S> Iterator for Drain<'_, K, V, S> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.taken.len();
+        // As for `Iter`: shards that were not visited yet may grow.
         (left, (self.next == self.map.shards()).then_some(left))
     }
 }
@@ -122,7 +129,9 @@ impl<K, V, S> Drop for Drain<'_, K, V, S> {
             true => 0..0,
             false => self.next..self.map.shards(),
         };
+        // All shards are emptied even if the drop of an entry panics.
         let mut panicked = FirstPanic::new();
+        // Each entry is dropped even if the drop of another panics; the first panic resumes at the end.
         panicked.call(|| panics::drop_each(self.taken.by_ref()));
         for index in shards {
             // Unlocked at the end of the statement: the entries' drops are the caller's code.
@@ -136,6 +145,7 @@ impl<K, V, S> Drop for Drain<'_, K, V, S> {
 impl<K, V> IntoIter<K, V> {
     pub(super) fn new<S>(map: ShardedMap<K, V, S>) -> Self {
         let tables = map.into_tables();
+        // Exact, because the map is no longer shared.
         let left = tables.iter().map(HashTable::len).sum();
         IntoIter { shards: tables.into_iter(), current: HashTable::new().into_iter(), left }
     }
@@ -143,6 +153,8 @@ impl<K, V> IntoIter<K, V> {
 
 impl<K, V> Drop for IntoIter<K, V> {
     fn drop(&mut self) {
+        // The rest is dropped entry by entry: a table's own drop would skip the entries after one that
+        // panics.
         let tables = self.shards.by_ref().flatten();
         panics::drop_each(self.current.by_ref().chain(tables));
     }

@@ -28,6 +28,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         V: Clone,
     {
         let hash = self.hash(key);
+        // A shared lock: the clone may be slow, and other readers do not wait for it.
         self.read(hash).find(hash, key).map(|pair| pair.value.clone())
     }
 
@@ -45,6 +46,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         Q: Eq + Hash + ?Sized,
     {
         let hash = self.hash(key);
+        // A shared lock, released when `f` has returned or panicked.
         self.read(hash).find(hash, key).map(|pair| f(&pair.value))
     }
 
@@ -61,6 +63,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         Q: Eq + Hash + ?Sized,
     {
         let hash = self.hash(key);
+        // A shared lock, held for one lookup.
         self.read(hash).find(hash, key).is_some()
     }
 
@@ -79,11 +82,13 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         shard.make_room(|key| self.hash(key));
         match shard.entry(hash, &key) {
             hash_table::Entry::Occupied(mut pair) => {
+                // The old value leaves the lock before it is dropped or returned.
                 let before = mem::replace(&mut pair.get_mut().value, value);
                 drop(shard); // before the key that is not needed
                 Some(panics::drop_before(key, before))
             }
             hash_table::Entry::Vacant(place) => {
+                // No code of the caller runs here: the room is there, and no hash is needed.
                 place.insert(Pair { key, value });
                 None
             }
@@ -101,6 +106,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
+        // The key is dropped after unlocking: its drop is the caller's code.
         self.remove_entry(key).map(|(key, value)| panics::drop_before(key, value))
     }
 
@@ -149,8 +155,10 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     {
         let hash = self.hash(key);
         let mut shard = self.write(hash);
+        // Before `condition` runs: a `Hash` that panics must not lose a removed entry.
         shard.shrink_if_sparse(|key| self.hash(key));
         let found = shard.find_entry(hash, key)?;
+        // Under the lock, so that no other thread changes the value between the condition and the removal.
         if !condition(&found.get().value) {
             return None;
         }
@@ -175,6 +183,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
         Q: Eq + Hash + ?Sized,
     {
         let hash = self.hash(key);
+        // An exclusive lock for the whole of `f`: an update is one step for all other threads.
         self.write(hash).find_mut(hash, key).map(|pair| f(&mut pair.value))
     }
 

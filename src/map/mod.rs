@@ -213,11 +213,13 @@ impl<K, V, S> ShardedMap<K, V, S> {
         assert!(shards != 0, "a map of 0 shards could hold nothing: the least is 1");
         let most = Self::MAX_SHARDS;
         assert!(shards <= most, "{shards} shards are more than the {most} allowed");
+        // Rounded up, so that a mask selects the shard.
         Self::build(shards.next_power_of_two(), 0, hasher)
     }
 
     #[track_caller]
     fn build(shards: usize, capacity: usize, hasher: S) -> Self {
+        // Rounded up: the shards together hold at least `capacity`.
         let each = capacity.div_ceil(shards);
         let shard = |_| Ok::<_, TooMany>(Part::new(RwLock::new(Shard::with_capacity(each)?)));
         let Ok(shards) = (0..shards).map(shard).collect() else {
@@ -244,6 +246,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     #[inline]
     fn index_of(&self, hash: u64) -> usize {
         const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+        // A mask suffices: the number of shards is a power of two.
         (hash.wrapping_mul(GOLDEN) >> 40) as usize & (self.shards.len() - 1)
     }
 
@@ -262,6 +265,8 @@ impl<K, V, S> ShardedMap<K, V, S> {
     #[track_caller]
     fn read_at(&self, index: usize) -> ReadGuard<'_, K, V> {
         let free = self.check();
+        // Checked before locking, entered after it: a re-entrant call must panic instead of waiting for its
+        // own thread.
         ReadGuard { shard: self.shards[index].read(), _inside: free.enter() }
     }
 
@@ -290,6 +295,7 @@ fn default_shards() -> usize {
     lazy_static! {
         static ref PROCESSORS: usize = thread::available_parallelism();
     }
+    // One shard in models: each lock multiplies the schedules.
     sized((*PROCESSORS * SHARDS_A_PROCESSOR).next_power_of_two(), 1)
 }
 

@@ -199,6 +199,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
             return Err(Rejected::new((key, init), WaitError::WouldDeadlock));
         }
         let hash = self.hash(&key);
+        // The common case: a shared lock, no allocation, and no initialiser to look for.
         let value = self.read(hash).find(hash, &key).map(|pair| pair.value.clone());
         match value {
             Some(value) => Ok(Ok(value)),
@@ -218,15 +219,18 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> ShardedMap<K, V, S> {
         loop {
             let (serial, turn) = match self.find_or_claim(hash, key) {
                 Found::Value(value) => return Ok(Ok(value)),
+                // No lock is held while the closure runs.
                 Found::Claimed(turn) => return Ok(turn.run(init)),
                 Found::Running { key: same, serial, turn } => {
                     key = same;
                     (serial, turn)
                 }
             };
+            // This thread computes the value further up the stack, and would wait for itself.
             if turn.is_claimed_here() {
                 return Err(Rejected::new((key, init), WaitError::WouldDeadlock));
             }
+            // Started once, and only if this thread waits: later rounds wait for the rest of it.
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
             // No missed wake-up: the turn is a one-shot, which registers waiters under the lock under which
             // it is passed on or ended.
@@ -297,6 +301,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         };
         let mut kept = None;
         let finished = panics::catch(|| {
+            // Cloned before the shard is locked: `Clone` is the caller's code.
             kept = Some(value.clone());
             self.finish(&mut kept)
         });
@@ -324,6 +329,7 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         // This line and the next run the last of the caller's code: if it panics, nothing has changed, and
         // the turn is passed on.
         let there = shard.find(self.hash, &shard.running.list[at].key).map(|pair| pair.value.clone());
+        // Before the initialiser is removed: a `Hash` that panics must leave it for the turn's drop.
         shard.make_room(|key| self.map.hash(key));
         let (key, turn) = shard.running.list.swap_remove(at).end();
         let refused = match there {

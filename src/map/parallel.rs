@@ -37,6 +37,7 @@ where
 
     fn drive_unindexed<C: UnindexedConsumer<(K, V)>>(self, consumer: C) -> C::Result {
         let map = self.map;
+        // Copies under the shard's lock; the consumer runs on the copies, with no lock held.
         let copy = |index| map.copy_of(index, |key, value| (key.clone(), value.clone()));
         (0..map.shards()).into_par_iter().flat_map_iter(copy).drive_unindexed(consumer)
     }
@@ -46,6 +47,7 @@ impl<K: Send, V: Send> ParallelIterator for IntoParIter<K, V> {
     type Item = (K, V);
 
     fn drive_unindexed<C: UnindexedConsumer<(K, V)>>(self, consumer: C) -> C::Result {
+        // Collected, because rayon splits a vector evenly.
         let shards: Vec<_> = self.shards.collect();
         let entries = |table: HashTable<Pair<K, V>>| table.into_iter().map(|pair| (pair.key, pair.value));
         shards.into_par_iter().flat_map_iter(entries).drive_unindexed(consumer)
@@ -84,6 +86,7 @@ where
 {
     fn par_extend<I: IntoParallelIterator<Item = (K, V)>>(&mut self, entries: I) {
         let map = *self;
+        // The replaced value is dropped here, after `insert` has unlocked.
         entries.into_par_iter().for_each(|(key, value)| drop(map.insert(key, value)));
     }
 }

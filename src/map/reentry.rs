@@ -30,6 +30,7 @@ pub(super) struct Free {
 #[track_caller]
 pub(super) fn check(map: usize) -> Free {
     let before = innermost();
+    // Usually the thread is inside no map, and nothing else is looked at.
     if before != 0 {
         refuse_if_inside(map);
     }
@@ -38,6 +39,8 @@ pub(super) fn check(map: usize) -> Free {
 
 #[inline]
 fn innermost() -> usize {
+    // Without a context, while thread-locals are destroyed, the thread counts as outside: a re-entrant call
+    // then deadlocks instead of panicking, but a correct one works.
     context::with(|context| context.map().get()).unwrap_or(0)
 }
 
@@ -94,7 +97,9 @@ fn pop_outer() {
 impl Drop for Inside {
     #[inline]
     fn drop(&mut self) {
+        // Guards nest like the locks that they accompany, so the previous map is the innermost again.
         set_innermost(self.before);
+        // The outer list has an entry only if this map was entered from inside another.
         if self.before != 0 {
             pop_outer();
         }

@@ -51,12 +51,14 @@ impl<K> Running<K> {
     }
 
     pub(super) fn position(&self, serial: u64) -> Option<usize> {
+        // By serial number: comparing keys would run the caller's code.
         self.list.iter().position(|it| it.serial == serial)
     }
 
     pub(super) fn insert(&mut self, hash: u64, key: K) -> u64 {
         let serial = self.next_serial;
         self.next_serial += 1;
+        // No one-shot yet: most initialisers end before another thread wants the value.
         self.list.push(Initialiser { serial, hash, key, thread: this_thread(), turn: None });
         serial
     }
@@ -65,12 +67,14 @@ impl<K> Running<K> {
 impl<K> Initialiser<K> {
     /// The wait point for the value, or for the turn to compute it.
     pub(super) fn turn(&mut self) -> Arc<InitTurn> {
+        // Claimed in the name of the thread that started, so that the wait-for graph knows the owner.
         let turn = self.turn.get_or_insert_with(|| Arc::new(OneShot::claimed_by(self.thread)));
         Arc::clone(turn)
     }
 
     /// Passes the turn to the first waiter that accepts it.
     pub(super) fn pass_on(&self) -> Option<Wake> {
+        // Without a one-shot there was no waiter, so there is none to pass the turn to.
         self.turn.as_ref()?.pass_on()
     }
 

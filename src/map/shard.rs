@@ -65,11 +65,13 @@ impl<K, V> Shard<K, V> {
         // Also needed if removed entries have left tombstones everywhere; the rebuilt table is then as large,
         // without them.
         if self.pairs.len() == self.pairs.capacity() {
+            // Doubled, so that the moves are amortised over the insertions.
             self.rebuild((self.pairs.len() * 2).max(1), hash);
         }
     }
 
     pub(super) fn reserve(&mut self, additional: usize, hash: impl Fn(&K) -> u64) -> Result<(), TooMany> {
+        // Tombstones reduce the capacity, so this never promises room that is not there.
         if additional <= self.pairs.capacity() - self.pairs.len() {
             return Ok(());
         }
@@ -79,6 +81,7 @@ impl<K, V> Shard<K, V> {
     /// Returns all memory that is not needed.
     pub(super) fn shrink_to_fit(&mut self, hash: impl Fn(&K) -> u64) {
         let len = self.pairs.len();
+        // Rebuilt only if that frees a size class: a table of the same size would be copied in vain.
         if HashTable::<()>::with_capacity(len).num_buckets() < self.pairs.num_buckets() {
             self.rebuild(len, hash);
         }
@@ -104,6 +107,7 @@ impl<K, V> Shard<K, V> {
     /// Moves all entries into a table with that capacity.
     #[cold]
     fn try_rebuild(&mut self, capacity: usize, hash: impl Fn(&K) -> u64) -> Result<(), TooMany> {
+        // All hashes first: if one panics, the old table is untouched.
         let hashes: Vec<u64> = self.pairs.iter().map(|pair| hash(&pair.key)).collect();
         let mut roomy = table(capacity)?;
         // No code of the caller runs from here on. The iteration order of an unchanged table is stable, so
@@ -117,6 +121,7 @@ impl<K, V> Shard<K, V> {
 
     /// Takes the table, and leaves an empty one without memory.
     pub(super) fn take_all(&mut self) -> HashTable<Pair<K, V>> {
+        // The entries leave the shard unread, so no code of the caller runs under the lock.
         mem::take(&mut self.pairs)
     }
 }
@@ -155,6 +160,7 @@ impl<K, V> Shard<K, V> {
     where
         K: Eq,
     {
+        // `has_room` is never called, since the caller has made room.
         self.pairs.entry(hash, |pair| pair.key == *key, has_room)
     }
 
@@ -168,6 +174,7 @@ impl<K, V> Shard<K, V> {
 /// out.
 fn table<T>(capacity: usize) -> Result<HashTable<T>, TooMany> {
     let mut table = HashTable::new();
+    // An empty table rehashes nothing.
     table.try_reserve(capacity, has_room).map_err(|_| TooMany)?;
     Ok(table)
 }

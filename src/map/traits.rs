@@ -22,6 +22,7 @@ impl<K: Clone, V: Clone, S: Clone> Clone for ShardedMap<K, V, S> {
     fn clone(&self) -> Self {
         let mut shards = Vec::with_capacity(self.shards());
         for index in 0..self.shards() {
+            // A shared lock for each shard in turn: the clone blocks writers of one shard at a time.
             let pairs = self.read_at(index).pairs.clone();
             shards.push(Part::new(RwLock::new(Shard { pairs, running: Running::new() })));
         }
@@ -34,6 +35,7 @@ impl<K: Clone, V: Clone, S: Clone> Clone for ShardedMap<K, V, S> {
 impl<K: Eq + Hash, V, S: BuildHasher> Extend<(K, V)> for &ShardedMap<K, V, S> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         for (key, value) in entries {
+            // The iterator runs before the lock is taken: it may use the map itself.
             self.insert(key, value);
         }
     }

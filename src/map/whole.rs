@@ -20,6 +20,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     pub fn len(&self) -> usize {
         let mut len = 0;
         for index in 0..self.shards() {
+            // One shard at a time: holding all locks at once would order them and stop every writer.
             len += self.read_at(index).pairs.len();
         }
         len
@@ -32,6 +33,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     #[track_caller]
     pub fn is_empty(&self) -> bool {
         for index in 0..self.shards() {
+            // The first entry decides; the other shards are not locked.
             if !self.read_at(index).pairs.is_empty() {
                 return false;
             }
@@ -47,6 +49,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     pub fn capacity(&self) -> usize {
         let mut capacity = 0;
         for index in 0..self.shards() {
+            // As in `len`, one shard at a time.
             capacity += self.read_at(index).pairs.capacity();
         }
         capacity
@@ -79,6 +82,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     #[track_caller]
     pub fn for_each(&self, mut f: impl FnMut(&K, &V)) {
         for index in 0..self.shards() {
+            // A shared lock: only writers of this shard wait for `f`.
             self.read_at(index).pairs.iter().for_each(|pair| f(&pair.key, &pair.value));
         }
     }
@@ -100,6 +104,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     #[track_caller]
     pub fn try_for_each<B>(&self, mut f: impl FnMut(&K, &V) -> ControlFlow<B>) -> ControlFlow<B> {
         for index in 0..self.shards() {
+            // Released by the `?` below as well as by the end of the shard.
             let shard = self.read_at(index);
             for pair in &shard.pairs {
                 f(&pair.key, &pair.value)?;
@@ -119,6 +124,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     pub fn for_each_mut(&self, mut f: impl FnMut(&K, &mut V)) {
         for index in 0..self.shards() {
             let mut shard = self.write_at(index);
+            // Values only: changing a key in place would lose its bucket.
             shard.pairs.iter_mut().for_each(|pair| f(&pair.key, &mut pair.value));
         }
     }
@@ -180,6 +186,8 @@ impl<K, V, S> ShardedMap<K, V, S> {
     pub(super) fn figures(&self) -> Option<Figures> {
         let mut sum = Figures::default();
         for shard in &self.shards {
+            // Never blocks, and takes no part in the re-entry check: `Debug` may run under a lock of this
+            // map.
             let shard = shard.try_read()?;
             let (running, waiting) = shard.running.figures();
             sum.len += shard.pairs.len();
@@ -199,6 +207,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     pub fn reserve(&self, additional: usize) {
         let each = additional.div_ceil(self.shards());
         for index in 0..self.shards() {
+            // Unlocked at the end of the statement, before the panic below.
             let reserved = self.write_at(index).reserve(each, |key| self.hash(key));
             if reserved.is_err() {
                 panic!("room for {additional} entries more does not fit into memory");
@@ -214,6 +223,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     #[track_caller]
     pub fn shrink_to_fit(&self) {
         for index in 0..self.shards() {
+            // A `Hash` that panics leaves this shard as it was, and the later ones unvisited.
             self.write_at(index).shrink_to_fit(|key| self.hash(key));
         }
     }
@@ -234,6 +244,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
             panicked.call(|| {
                 removed.extend(shard.pairs.extract_if(|pair| !keep(&pair.key, &mut pair.value)));
                 if !removed.is_empty() {
+                    // After the removals: if a `Hash` panics, the removed entries are still dropped below.
                     shard.shrink_if_sparse(|key| self.hash(key));
                 }
             });

@@ -66,6 +66,7 @@ impl Builder {
                 stack_size: None,
                 keep_alive: Duration::from_secs(10),
                 clock: Clock::current(),
+                // Captured here rather than on the workers, which have no clock of their own.
                 tasks_clock: Clock::current(),
                 on_panic: None,
                 on_start: None,
@@ -168,6 +169,7 @@ impl Builder {
     /// A [`BuildError`] that says which number is wrong, or why the operating system refused a thread.
     pub fn build(self) -> Result<Pool, BuildError> {
         let Workers { min, max } = self.workers.checked()?;
+        // Checked before any thread starts, so that there is nothing to undo.
         if self.queue == 0 {
             return Err(BuildError::NoQueue);
         }
@@ -177,6 +179,7 @@ impl Builder {
         let injector = Injector::new(self.queue, WorkerCounts::new(min, max, self.spares));
         // Dropping the pool on the early return below stops the workers that have started.
         let shared = Shared::new(injector, self.config);
+        // Before the threads start: a pool that is stuck at once is listed.
         let listed = inspect::list(|| Arc::clone(&shared) as Arc<dyn Inspect>);
         let pool = Pool { shared, detached: false, _listed: listed };
         pool.shared.fill().map_err(BuildError::Spawn)?;
@@ -187,6 +190,7 @@ impl Builder {
 impl Workers {
     pub(super) fn checked(self) -> Result<Self, BuildError> {
         match self {
+            // A minimum of 0 is allowed: workers are started on demand.
             Workers { max: 0, min: 0 } => Err(BuildError::NoWorkers),
             Workers { min, max } if min > max => Err(BuildError::EmptyRange { min, max }),
             workers => Ok(workers),

@@ -96,6 +96,7 @@ where
         // joiner.
         match &result {
             Ok(_) => count(&slot.counters().completed),
+            // Counted apart, though a panic is a result for the joiner.
             Err(_) => count(&slot.counters().panicked),
         }
         let panicked = |payload| JoinError::Panicked(Panic::new(payload).of_task(self.name.clone()));
@@ -122,6 +123,7 @@ where
     }
 
     fn is_unclaimed(&self) -> bool {
+        // A guess for callers that decide by it only whether to try.
         self.end.is_unclaimed()
     }
 
@@ -134,6 +136,8 @@ where
     }
 
     fn detach(&self, slot: &WorkerSlot) {
+        // The one-shot decides: a result that is there is returned here, a later one to the thread that keeps
+        // it.
         report_unjoined(self.end.detach(), slot);
     }
 }
@@ -200,6 +204,7 @@ impl JobName for Arc<str> {
 impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
     fn run(self, slot: &WorkerSlot) {
         let PlainJob { f, name } = self;
+        // Shown before the closure runs, so that a report during a stuck task names it.
         let running = name.get().and_then(|name| slot.enter_task(name));
         let result = panics::catch(f);
         drop(running);
@@ -207,6 +212,7 @@ impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
             Ok(()) => count(&slot.counters().completed),
             Err(payload) => {
                 count(&slot.counters().panicked);
+                // No handle exists, so the hook is the only receiver.
                 slot.report(Panic::new(payload).of_task(name.get().cloned()));
             }
         }

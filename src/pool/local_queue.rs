@@ -79,6 +79,7 @@ impl LocalQueue {
 
     /// Makes this the current thread's local queue until the guard is dropped.
     pub(super) fn make_own(self: &Arc<Self>, pool: usize) -> Attached {
+        // A worker belongs to one pool for its whole life, so nothing is overwritten.
         OWN.with(|own| *own.borrow_mut() = Some((pool, Arc::clone(self))));
         Attached(())
     }
@@ -88,6 +89,7 @@ impl LocalQueue {
     pub(super) fn with_own<R>(pool: usize, f: impl FnOnce(Option<&LocalQueue>) -> R) -> R {
         let mut f = Some(f);
         let mut call = |local: Option<&LocalQueue>| f.take().map(|f| f(local));
+        // Borrowed during `f`, which only pushes: it runs no task and no code of the caller.
         let called = OWN.try_with(|own| match &*own.borrow() {
             Some((of, local)) if *of == pool => call(Some(local)),
             _ => call(None),
@@ -100,6 +102,7 @@ impl LocalQueue {
     #[inline]
     pub(super) fn push<F: FnOnce() -> RawJob>(&self, make: F) -> Result<(), F> {
         let mut contents = self.0.contents.lock();
+        // Both conditions under the lock that the push needs anyway: the fast path has no other cost.
         if contents.watched || contents.tasks.len() >= contents.capacity {
             return Err(make);
         }
@@ -116,6 +119,7 @@ impl LocalQueue {
     ) -> Result<(), F> {
         let mut contents = self.0.contents.lock();
         if contents.tasks.len() >= contents.capacity {
+            // The tail's lock is held by the caller, so what is lent is accounted for at once.
             contents.capacity += lend();
         }
         if contents.tasks.len() >= contents.capacity {

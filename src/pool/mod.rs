@@ -211,6 +211,7 @@ impl Pool {
     pub fn abort(&self) -> Report {
         // Closed first: a task that was submitted after the drain would stay in the queue.
         self.shared.injector.close();
+        // Tasks that a worker took before the drain run; the others are here, each in one place only.
         let unstarted = self.shared.injector.drain().into_iter();
         let unstarted = unstarted.filter_map(|job| Unstarted::of(job, &self.shared));
         self.shared.finish(unstarted.collect(), Until::forever()).unwrap_or_else(Partial::into_value)
@@ -238,6 +239,7 @@ impl Pool {
     /// the operating system refused a thread of the minimum: the pool goes on with the workers it has.
     pub fn resize(&self, workers: impl Into<Workers>) -> Result<(), BuildError> {
         let workers = workers.into().checked()?;
+        // Surplus workers leave by themselves; only missing ones are started here.
         let notify = self.shared.injector.resize(workers.min, workers.max);
         self.shared.perform(notify);
         self.shared.fill().map_err(BuildError::Spawn)

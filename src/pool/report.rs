@@ -66,6 +66,7 @@ impl Shared {
         // could be counted in both.
         let Totals { completed, panicked, cancelled } = self.totals();
         let Figures { workers, idle, blocked, peak_workers, queued, peak_queued } = self.injector.figures();
+        // The three are of one moment, so this does not underflow.
         let busy = workers - idle - blocked;
         Stats {
             workers,
@@ -146,6 +147,7 @@ impl Inspect for Shared {
                 ("queued", stats.queued),
             ],
             running: self.running_tasks(),
+            // No worker can take what is queued until one of them continues.
             is_stuck: stats.queued > 0 && stats.workers > 0 && stats.blocked == stats.workers,
         }
     }

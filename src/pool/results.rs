@@ -215,6 +215,7 @@ impl<'pool, R: Send + 'static> Results<'pool, R> {
         let mut state = self.inbox.state.lock();
         number.set(state.submitted);
         state.submitted += 1;
+        // Under the lock: a reader that finds nothing under way has received every result.
         state.under_way += 1;
         // Unlocked before the job is built: `RawJob::new` may allocate.
         drop(state);
@@ -249,6 +250,7 @@ where
     R: Send + 'static,
 {
     fn run(self, slot: &WorkerSlot) {
+        // Caught here, because a panic is a result of the stream.
         let result = panics::catch(self.f);
         // Counted before it is sent: a reader that sees the result sees it counted.
         match &result {
@@ -286,6 +288,7 @@ impl<R> ResultSender<R> {
 impl<R> Drop for ResultSender<R> {
     fn drop(&mut self) {
         if let Some(inbox) = self.inbox.take() {
+            // Revoked before it ran: the readers must not wait for it.
             drop(inbox.receive(self.number, Err(JoinError::Cancelled)));
         }
     }
@@ -295,6 +298,7 @@ impl<R> Inbox<R> {
     /// Takes a result, for a reader with or without a turn.
     fn take(&self, turn: Option<Turn>) -> Result<Option<Ended<R>>, TryError> {
         let mut state = self.state.lock();
+        // Before the turn is checked: the end of the stream is for every reader.
         if state.ended.is_empty() && state.under_way == 0 {
             return Ok(None);
         }
@@ -302,6 +306,7 @@ impl<R> Inbox<R> {
             return Err(TryError::WouldBlock);
         }
         let ended = state.ended.pop_front().ok_or(TryError::WouldBlock)?;
+        // A burst of results must not keep its memory forever.
         burst::give_back(&mut state.ended);
         Ok(Some(ended))
     }

@@ -84,6 +84,7 @@ impl Shared {
     /// Starts the thread of a worker that is counted already.
     pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
         let mut slots = self.slots.lock();
+        // Reused, so that names and counters stay bounded by the peak of workers.
         let free = slots.iter().find(|slot| slot.is_free()).cloned();
         let slot = free.unwrap_or_else(|| {
             let name = format!("{}-{}", self.config.name, slots.len());
@@ -132,6 +133,7 @@ impl Shared {
 
     /// Starts the threads that are missing to the minimum.
     pub(super) fn fill(self: &Arc<Self>) -> io::Result<()> {
+        // One at a time, each decided under the lock: a concurrent resize may change the minimum.
         while let Some(notify) = self.injector.fill() {
             debug_assert!(matches!(notify, Notify::Start), "the minimum is filled by starting");
             self.start().inspect_err(|_| self.run_inline())?;
@@ -145,6 +147,7 @@ impl Shared {
     }
 
     pub(super) fn slots(&self) -> Vec<Arc<WorkerSlot>> {
+        // Cloned, so that no caller joins a thread under this lock.
         self.slots.lock().clone()
     }
 

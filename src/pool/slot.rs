@@ -47,6 +47,7 @@ impl WorkerSlot {
 
     /// Occupies the slot for a worker that is about to be started.
     pub(super) fn occupy(&self) {
+        // The lock of the slots orders it with other starts.
         self.is_free.store(false, Relaxed);
     }
 
@@ -72,6 +73,7 @@ impl WorkerSlot {
     /// threads run tasks and reports show none.
     pub(super) fn enter_task(&self, name: &Arc<str>) -> Option<RunningTask<'_>> {
         let before =
+            // Many threads share the external slot, so a name there would be ambiguous.
             if self.is_external() { return None } else { self.task.lock().replace(Arc::clone(name)) };
         Some(RunningTask { slot: self, before })
     }
@@ -96,6 +98,7 @@ impl WorkerSlot {
             discard(panic);
             return;
         };
+        // The hook is the caller's code: its panic must not end the worker.
         contain(|| hook(panic));
     }
 }
@@ -143,5 +146,6 @@ impl Totals {
 
 /// Adds one.
 pub(super) fn count(figure: &AtomicUsize) {
+    // A read-modify-write, since the external slot is shared by threads.
     figure.fetch_add(1, Relaxed);
 }

@@ -164,6 +164,7 @@ impl Pool {
     where
         F: FnOnce(&CancelToken) -> R,
     {
+        // The pool's clock, so that its tests can advance the deadlines of its tasks.
         let token = CancelToken::with_clock(&self.shared.config.clock);
         TaskJob::new(f, Some(token), |f, token| f(token.expect("it was made with one")))
     }
@@ -173,6 +174,7 @@ impl Pool {
         F: Send + 'static,
         R: Send + 'static,
     {
+        // The queue and the handle share the job; a refused one is taken back below.
         let queued = self.shared.try_push(&mut Some(Arc::clone(&job)), RawJob::new);
         self.task(job, queued)
     }
@@ -187,6 +189,7 @@ impl Pool {
         F: Send + 'static,
         R: Send + 'static,
     {
+        // As in `try_push_job`.
         let queued = self.shared.push(&mut Some(Arc::clone(&job)), RawJob::new, limit);
         self.task(job, queued)
     }
@@ -198,6 +201,7 @@ impl Pool {
     {
         match queued {
             Ok(()) => Ok(Task::new(job, Arc::clone(&self.shared))),
+            // No other thread has seen the job, so the closure is unclaimed.
             Err(error) => Err(Rejected::new(job.take_back(), error)),
         }
     }
@@ -240,6 +244,7 @@ impl Shared {
             Some(local) => self.injector.try_push_local(local, make),
             None => self.injector.try_push(make, turn),
         });
+        // After the push has unlocked.
         self.perform(notify?);
         Ok(())
     }
@@ -255,6 +260,7 @@ impl Shared {
         limit: Until<'_>,
     ) -> Result<(), WaitError> {
         if !self.is_inside() {
+            // Created before the first attempt: its drop ends the turn, whatever the outcome.
             let room = Room::new(self, &self.injector);
             return match limit
                 .called("Pool::submit")

@@ -117,6 +117,7 @@ impl<R> Task<R> {
         limit: impl Into<Until<'a>>,
     ) -> Result<Result<R, JoinError>, Rejected<Self, WaitError>> {
         let limit = limit.into();
+        // A token that was cancelled before the call wins even over a result that exists, as in every wait.
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new(self, error));
         }
@@ -185,6 +186,7 @@ impl<R> Task<R> {
 
     #[cold]
     fn run_elsewhere(&self) {
+        // The closure must be `'static`, so it shares the job by reference count.
         let job = Arc::clone(&self.job) as Arc<dyn Runs>;
         let pool = Arc::clone(&self.pool);
         nested::run_elsewhere(Arc::new(move || job.run(pool.external())));
@@ -256,6 +258,7 @@ impl<R> Drop for Task<R> {
             let (job, pool) = (Arc::clone(&task.job) as Arc<dyn Runs>, Arc::clone(&task.pool));
             Box::new(move || job.detach(pool.external()))
         };
+        // The result may contain another handle, and so on: dropped in a loop, not recursively.
         wait::drop_link(self, |task| task.job.detach(task.pool.external()), later);
     }
 }

@@ -21,10 +21,12 @@ pub struct Unstarted {
 impl Unstarted {
     /// `None` if the task was claimed while it was queued.
     pub(super) fn of(mut job: RawJob, pool: &Arc<Shared>) -> Option<Self> {
+        // Run or cancelled while it was queued; or the helper of a scope, which the drop refuses.
         if !job.is_unclaimed() {
             job.discard();
             return None;
         }
+        // Kept apart, so that `name` needs no `&mut`.
         let name = job.name();
         Some(Unstarted { job: Some(job), name, pool: Arc::clone(pool) })
     }

@@ -74,6 +74,7 @@ impl WorkerCounts {
 
     /// Workers that run tasks or are waking, without those for which a spare stands in.
     fn active(&self) -> usize {
+        // Without spares, a blocked worker stays active: no other may take its place.
         self.workers - self.idle.len() - self.blocked.min(self.spares)
     }
 
@@ -108,12 +109,14 @@ impl WorkerCounts {
     fn start(&mut self) -> Notify {
         self.waking += 1;
         self.workers += 1;
+        // Only here does the number of workers grow.
         self.peak = self.peak.max(self.workers);
         Notify::Start
     }
 
     /// Starts a thread if there are fewer than the minimum, whether or not a task is queued.
     pub(super) fn fill(&mut self) -> Option<Notify> {
+        // Whether or not another worker is waking: the minimum does not depend on work.
         (self.workers < self.min).then(|| self.start())
     }
 
@@ -193,6 +196,8 @@ impl WorkerCounts {
     /// Wakes all idle workers, to look again at a state that has changed for all of them.
     pub(super) fn wake_all(&mut self) -> Vec<Wake> {
         self.waking += self.idle.len();
+        // A worker whose keep-alive expired at the same moment needs no wake, but counts as waking like the
+        // others.
         self.idle.drain(..).filter_map(|waiter| waiter.end(Ok(()))).collect()
     }
 
@@ -236,6 +241,7 @@ impl WorkerCounts {
 
     /// The number of workers, of idle ones, of blocked ones, and the peak.
     pub(super) fn figures(&self) -> (usize, usize, usize, usize) {
+        // A spinning worker has no task; counting it as busy would make an idle pool look busy.
         let idle = self.idle.len() + usize::from(self.spinning);
         (self.workers, idle, self.blocked.min(self.workers - idle), self.peak)
     }

@@ -56,6 +56,7 @@ impl<F, R> Error<F, R> {
         match self {
             Error::Late(Rejected { value, error }) => match value.take() {
                 Some(result) => {
+                    // Before a panic resumes: the handle's drop must not run during the unwinding.
                     drop(value);
                     Ok(deliver(result))
                 }

@@ -65,6 +65,7 @@ where
         // Waiters for this function depend on this thread from now on, in the wait-for graph.
         let Some(f) = self.end.claim() else { return };
         let _owing = graph::owe();
+        // Caught: the payload goes to the caller or to the handle.
         let result = panics::catch(|| f(&self.token));
         // Checked here, as soon as the function has ended: the delay until the caller wakes up says nothing
         // about the function. The limit's own token is checked, because the function may have cancelled the
@@ -75,6 +76,7 @@ where
 
     /// The result, if the function ended before its limit passed.
     pub(super) fn take_in_time(&self) -> Option<Outcome<R>> {
+        // Looked at before it is taken: a late end stays for the handle.
         match self.end.look(|ended| ended.late) {
             Ok(None) => self.take(),
             _ => None,
@@ -85,6 +87,7 @@ where
 impl<F, R> Drop for Job<F, R> {
     /// Drops a result or payload that no thread receives, on the last thread that has a reference.
     fn drop(&mut self) {
+        // Contained: the last reference may be a helper's, which has other calls to run.
         panics::discard(self.end.take());
     }
 }
@@ -128,6 +131,7 @@ impl Bound {
 
     /// What ended the limit, if it has passed by now.
     fn passed(&self) -> Option<WaitError> {
+        // On the limit's own clock, which may be a manual one.
         let time = self.deadline.map_or(Until::forever(), |at| Until::from((&self.clock, at)));
         let limit = match &self.token {
             Some(token) => time.or_cancelled(token),

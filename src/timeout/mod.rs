@@ -112,12 +112,14 @@ where
     R: Send + 'static,
 {
     let limit = limit.into().start();
+    // Before a thread is requested: an expired limit costs nothing, and the closure comes back.
     if let Err(error) = limit.check() {
         return Err(Error::NotStarted(Rejected::new(f, error)));
     }
     let (token, wait) = (token_within(&limit), Until::from_here(&limit));
     let bound = Bound::new(&limit);
     let job = Arc::new(Job { end: OneShot::new(f), token, bound });
+    // In the caller's context, so that a wait for the caller from inside `f` is refused.
     let called = cache::call({
         let (job, inherited) = (Arc::clone(&job), Inherited::current());
         move || inherited.run(|| job.run())
@@ -132,6 +134,7 @@ where
     let late = waited.unwrap_or_else(Some);
     let result = match job.take_in_time() {
         Some(result) => {
+            // Before a panic resumes: nothing of this crate is left to unwind.
             drop(job);
             result
         }

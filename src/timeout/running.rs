@@ -143,6 +143,7 @@ impl<R> Drop for Running<R> {
             let job = Arc::clone(job) as Arc<dyn Detach>;
             Box::new(move || job.detach())
         };
+        // The result may contain another handle, and so on: dropped in a loop, not recursively.
         wait::drop_link(&self.job, |job| job.detach(), later);
     }
 }

@@ -76,6 +76,7 @@ impl<T, R> Shared<T, R> {
     /// True if a caller with that turn, or without one, may add an item of that weight.
     #[inline]
     fn has_room(&self, state: &State<T, R>, weight: usize, turn: Option<Turn>) -> bool {
+        // An item that fits into the open batch takes no room from a waiter, so turns do not apply to it.
         state.backlog.has_room(weight, &self.limits)
             && (state.turns.admits(turn) || state.backlog.fits_open(weight, &self.limits))
     }
@@ -87,6 +88,7 @@ impl<T, R> Shared<T, R> {
         let Some(weigh) = &self.weigh else { return (item, 1) };
         match panics::catch(|| weigh(&item)) {
             Ok(weight) => (item, weight),
+            // The item is dropped first: unwinding with it could panic twice.
             Err(payload) => {
                 panics::discard(item);
                 panics::resume(payload)
@@ -102,11 +104,13 @@ impl<T, R> Shared<T, R> {
         ticket: bool,
         turn: Option<Turn>,
     ) -> Result<Option<Ticket<T, R>>, Rejected<T, TryError>> {
+        // Checked without the lock: no batch could ever take it.
         if weight > self.limits.weight {
             return Err(Rejected::new(item, TryError::InsufficientCapacity));
         }
         // Weighed before the lock is taken: `weigh` is the caller's code.
         let mut state = self.state.lock();
+        // Closed wins over full: a caller must not wait for room in a closed batcher.
         if state.closed {
             return Err(Rejected::new(item, TryError::Closed));
         }
@@ -115,6 +119,7 @@ impl<T, R> Shared<T, R> {
         }
         // The lock of a manual clock is taken under this one; no code takes them in the other order.
         let wakeups = state.backlog.push(item, weight, &self.limits, &self.clock);
+        // Under the lock of the push, so that the figures always add up.
         state.stats.added += 1;
         state.stats.waiting += 1;
         let ticket = ticket.then(|| self.ticket(&mut state));
@@ -129,6 +134,7 @@ impl<T, R> Shared<T, R> {
     fn ticket(self: &Arc<Self>, state: &mut State<T, R>) -> Ticket<T, R> {
         let batch = state.backlog.last_mut();
         let number = batch.tickets.len();
+        // Still under the lock, so the item is the last one.
         batch.tickets.push(batch.items.len() - 1);
         let completion = batch.completion.get_or_insert_with(|| {
             Completion::new(self.hook.clone(), self.drop_later, self.address(), Arc::clone(&self.handlers))

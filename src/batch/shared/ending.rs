@@ -18,6 +18,7 @@ impl<T, R> Shared<T, R> {
     pub(in crate::batch) fn flush(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
         let mut state = self.state.lock();
+        // The number bounds the wait: batches that are opened later are not waited for.
         let end = state.backlog.make_due(Reason::Flushed);
         let has_ended = state.has_ended(end);
         // One thread suffices: it takes the batch that is now due, and after it whatever else is ready.

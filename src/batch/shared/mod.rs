@@ -74,6 +74,7 @@ pub(super) struct State<T, R> {
 impl<T, R> Drop for State<T, R> {
     /// Drops what no report has taken, on the last thread that leaves.
     fn drop(&mut self) {
+        // Contained: the last owner may be a thread of the batcher.
         panics::discard_each(mem::take(&mut self.errors));
         panics::discard_each(mem::take(&mut self.returned));
     }
@@ -122,6 +123,7 @@ impl<T, R> Shared<T, R> {
     }
 
     pub(super) fn stats(&self) -> Stats {
+        // Copied under one lock, so that the figures are of one moment.
         look(&self.state, |state| state.stats)
     }
 
@@ -130,6 +132,7 @@ impl<T, R> Shared<T, R> {
     }
 
     pub(super) fn describe(&self, out: &mut std::fmt::DebugStruct<'_, '_>) {
+        // `Debug` never blocks: without the lock, the figures are left out.
         if let Some(state) = self.state.try_lock() {
             out.field("items", &state.stats.waiting)
                 .field("batches", &state.backlog.len())

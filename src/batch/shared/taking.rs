@@ -20,6 +20,7 @@ impl<T, R> Shared<T, R> {
             if let Some(batch) = state.backlog.take(&self.clock) {
                 state.in_flight.push((batch.number, thread));
                 let reason = batch.due.expect("only what is due is taken");
+                // In the same critical section as the move, so that the figures always add up.
                 state.stats.count_batch(reason, batch.items.len());
                 // The batch leaves room for as many items. A woken caller tries again, and waits again if
                 // others were faster.
@@ -62,6 +63,7 @@ impl<T, R> Shared<T, R> {
     /// Sleeps before a retry; true if the batcher was aborted meanwhile.
     pub(in crate::batch) fn pause(&self, pause: Duration) -> bool {
         let mut state = self.state.lock();
+        // The abort came first, and its wake-up with it.
         if state.aborted {
             return true;
         }
@@ -91,6 +93,7 @@ impl<T, R> Shared<T, R> {
     ) {
         let mut state = self.state.lock();
         state.stats.processing -= items;
+        // Bounded, so that a handler that always fails does not fill the memory.
         let room = Report::<T>::MAX_ERRORS - state.errors.len();
         let mut errors = errors.peekable();
         let panicked = errors.peek().is_some_and(|error| error.is_panic());
@@ -138,6 +141,7 @@ impl<T, R> Shared<T, R> {
 
     pub(in crate::batch) fn report_failure(&self, failed: Failed<Vec<T>>) {
         match &self.hook {
+            // With no lock held: the hook is the caller's code.
             Some(hook) => hook.report(failed),
             None => {
                 panics::discard_each(failed.value);

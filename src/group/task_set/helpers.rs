@@ -33,6 +33,7 @@ impl TaskSet {
         match (state.has_work(), state.helper, &set.executor) {
             (true, None, None) => TaskSet::call_cache(set, state, Urgency::Immediate),
             (true, None, Some(executor)) => {
+                // Before unlocking, so that no other thread requests a second helper.
                 state.helper = Some(Helper::Borrowed);
                 // Unlocked: the executor is another object with locks of its own.
                 drop(state);
@@ -47,6 +48,7 @@ impl TaskSet {
             (true, Some(Helper::Deferrable(number)), _) => {
                 state.helper = Some(Helper::ThreadCache(number));
                 drop(state);
+                // After unlocking: it takes the cache's lock and wakes a thread.
                 cache::expedite();
                 Ok(())
             }
@@ -60,6 +62,7 @@ impl TaskSet {
                 Some(Helper::ThreadCache(number) | Helper::Deferrable(number) | Helper::Refused(number)),
                 _,
             ) => {
+                // The cache's lock is taken under this one: the lock order.
                 let call = cache::withdraw(number);
                 if call.is_some() {
                     state.helper = None;
@@ -104,6 +107,7 @@ impl TaskSet {
     #[cold]
     pub(super) fn executor_refused(&self) {
         let mut state = self.state.lock();
+        // No longer outstanding: the next push may request another.
         if state.helper == Some(Helper::Borrowed) {
             state.helper = None;
         }
@@ -126,6 +130,7 @@ impl TaskSet {
 
     /// Runs `f` as a thread of this task set: inside the group, and observed when it blocks.
     pub(super) fn as_worker(set: &Arc<Self>, f: impl FnOnce()) {
+        // Calls that would wait for the group are refused from here on.
         let _inside = context::enter(set.key());
         let _owing = graph::owe();
         let _observed = observed_by(Arc::clone(set) as Arc<dyn Blocking>);
@@ -178,6 +183,7 @@ impl Caller for TaskSet {
 impl Blocking for TaskSet {
     fn blocked(self: Arc<Self>, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
+        // Under the lock that admits tasks, so the last awake task that blocks lets the next one start.
         let sleeps = state.block(deadline);
         // Without a limit, the thread that took the task has requested the next helper already.
         if sleeps && state.is_limited() {

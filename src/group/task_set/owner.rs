@@ -32,8 +32,10 @@ impl TaskSet {
         // Settled before the task runs: it may block for the tasks behind it, so they need a helper of their
         // own.
         let _ = TaskSet::settle(set, state);
+        // With no lock held; the box and its captures are dropped in here.
         let ran = TaskSet::run(task);
         let mut state = set.state.lock();
+        // Under the lock that the owner checks: it sees either the running task or its end.
         let wakes = state.end(number, ran);
         if wakes.is_empty() {
             return state;
@@ -50,6 +52,7 @@ impl TaskSet {
     /// Returns true if the task is left for a helper because of the limit.
     pub(in crate::group) fn run_joined(set: &Arc<Self>, number: usize) -> bool {
         let state = set.state.lock();
+        // A helper has taken it, or the limit defers it.
         if !state.admits(number) {
             return state.has(number);
         }
@@ -93,6 +96,7 @@ impl TaskSet {
     /// Like [`finish`](TaskSet::finish), for a caller that can handle a wait that would never end.
     #[track_caller]
     pub(in crate::group) fn wait(self: &Arc<Self>) -> Result<(), WouldDeadlock> {
+        // One of the group's own tasks would wait for itself.
         if self.is_inside() {
             return Err(WouldDeadlock);
         }
@@ -141,6 +145,8 @@ impl TaskSet {
     #[track_caller]
     pub(in crate::group) fn finish_and_clear(self: &Arc<Self>) -> bool {
         loop {
+            // The check and the removal of the hooks are one critical section, so
+            // nothing is overlooked. What the drops below push is found by the next round.
             let mut state = self.state.lock();
             if !state.is_finished() {
                 drop(state);

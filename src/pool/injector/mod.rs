@@ -125,6 +125,7 @@ impl Injector {
     /// Creates the local queue of a worker that starts.
     pub(super) fn new_local(&self) -> Arc<LocalQueue> {
         let local = LocalQueue::new();
+        // Listed under the tail's lock, so that `settle` looks at it from now on.
         self.tail.lock().locals.push(Arc::clone(&local));
         local
     }
@@ -137,6 +138,8 @@ impl Injector {
 
     /// How many tasks use capacity: exact, or too high by tasks that are being taken at this moment.
     fn recount(&self, tail: &mut Tail) -> usize {
+        // Relaxed: a rise is written under this lock and so is seen; a fall may be seen late, which only
+        // makes the number too high.
         tail.ready_seen = self.head.count.load(Relaxed);
         tail.queued.len() + tail.ready_seen
     }
@@ -169,6 +172,7 @@ impl Injector {
     /// Counts a thread to start if there are fewer than the minimum and the pool is open.
     pub(super) fn fill(&self) -> Option<Notify> {
         let mut tail = self.tail.lock();
+        // A closed pool starts no threads: its workers are leaving.
         if tail.closed { None } else { tail.counts.fill() }
     }
 
@@ -207,11 +211,13 @@ impl Injector {
     pub(super) fn drain(&self) -> Vec<RawJob> {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
+        // For the wait-for graph: from now on any thread may run these tasks.
         tail.drained = true;
         let mut all: Vec<RawJob> = head.ready.drain(..).collect();
         all.extend(tail.queued.drain(..));
         all.extend(tail.beyond.drain(..));
         tail.locals.iter().for_each(|local| all.extend(local.drain()));
+        // Both counts while both locks are held, so that they agree with the deques.
         self.head.count.store(0, Relaxed);
         self.tail.count.store(0, Relaxed);
         // Woken after unlocking: all of the capacity is free, for as many submitters as are waiting.
@@ -263,6 +269,7 @@ impl Injector {
     /// The same for `Debug`, which never blocks.
     pub(super) fn describe(&self, out: &mut fmt::DebugStruct<'_, '_>) {
         out.field("capacity", &self.capacity);
+        // `Debug` never blocks: what is locked is left out.
         if let Some(mut tail) = self.tail.lock.try_lock() {
             let Figures { workers, idle, blocked, queued, .. } = tail.figures(self);
             out.field("workers", &workers).field("idle", &idle).field("blocked", &blocked);
@@ -287,6 +294,7 @@ pub(super) struct Figures {
 impl Tail {
     /// Adds the workers' threads to `threads`. Nothing is known while a worker is being started.
     fn workers(&self, threads: &mut Vec<usize>, needs: Needs) -> Needs {
+        // A started thread that has not registered its local queue may take the task.
         if self.counts.count() != self.locals.len() {
             return Needs::Nobody;
         }
