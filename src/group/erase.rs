@@ -40,10 +40,10 @@ impl Drop for NoUnwind {
 ///
 /// | | edits of `loom-tests/breaks` | noticed by |
 /// |---|---|---|
-/// | 1 | `group-task-goes-past-the-task-set`, `group-hook-goes-past-the-board` | models |
-/// | 2 | `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-hook`, `group-late-hook-is-kept` | models |
-/// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-hook-spawns`, `group-unwinding-goes-on` | the tests below |
-/// | 4 | `group-end-leaves-stop_hooks`, and the programs of `lifetimes/` that must not compile | a model, doc-tests |
+/// | 1 | `group-task-goes-past-the-task-set`, `group-hook-goes-past-the-task-set` | models |
+/// | 2 | `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer`, `group-late-closer-is-kept` | models |
+/// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns`, `group-unwinding-goes-on` | the tests below |
+/// | 4 | `group-end-leaves-closers`, and the programs of `lifetimes/` that must not compile | a model, doc-tests |
 /// | nursery | `nursery-does-not-close`, `nursery-does-not-wait`, `nursery-unwinds-past-its-tasks`, `nursery-unwinds-when-it-stops` | the tests in `nursery.rs` |
 pub(super) fn lifetime<'a>(task: Box<dyn FnOnce() -> bool + Send + 'a>) -> Task {
     // SAFETY: the two types differ only in a lifetime, so layout and vtable are the same. What is borrowed
