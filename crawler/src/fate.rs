@@ -240,6 +240,18 @@ impl Report {
         starts.map(|id| (id, self.fate(id))).map(|(id, (via, fate))| (id, via, fate)).collect()
     }
 
+    /// Links that could be changed: pages that are linked and lead elsewhere for good (301, 308), step by
+    /// step, and the page that is there instead.
+    pub fn moved_for_good(&self) -> Vec<(PageId, PageId)> {
+        let is_for_good = |id: PageId| matches!(self.page(id).status(), Some(301 | 308));
+        let moved = self.redirects().into_iter().filter_map(|(id, via, fate)| {
+            let (&last, steps) = via.split_last()?;
+            let all = is_for_good(id) && steps.iter().all(|&step| is_for_good(step));
+            (fate == Fate::Alive && all && self.is_linked(id)).then_some((id, last))
+        });
+        moved.collect()
+    }
+
     /// The requests for pages that took longest, longest first.
     pub fn slowest(&self, count: usize) -> Vec<(&Visit, Duration)> {
         let pages = self.visits().iter().filter(|visit| visit.page.is_some());

@@ -26,6 +26,7 @@ impl Report {
         summary.uncertain();
         if !quiet {
             summary.redirects();
+            summary.moved();
             summary.slowest();
             summary.errors();
             summary.skipped();
@@ -168,6 +169,20 @@ impl Summary<'_> {
             self.line(&format!("  {status}  {}{chain}{end}", self.name(*id)));
         }
         self.more(redirects.len());
+    }
+
+    fn moved(&mut self) {
+        let moved = self.report.moved_for_good();
+        if moved.is_empty() {
+            return;
+        }
+        self.heading(&format!("Moved for good: {}", counted(moved.len(), "link", "could be changed")));
+        for &(from, to) in moved.iter().take(ROWS) {
+            let on: Vec<_> =
+                self.report.linked_from(from).take(PAGES).map(|link| self.name(link.page)).collect();
+            self.line(&format!("  {} → {}, on {}", self.name(from), self.name(to), on.join(", ")));
+        }
+        self.more(moved.len());
     }
 
     fn slowest(&mut self) {
