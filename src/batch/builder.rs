@@ -196,6 +196,7 @@ impl<T: Send + 'static> Builder<T> {
         in_flight: usize,
         handler: impl Fn(&mut Batch<T>) -> V + Send + Sync + 'static,
     ) -> Result<Batcher<T, V::Value>, BuildError> {
+        // Shared: an `Fn` may run on all threads at once.
         let handler = Arc::new(handler);
         self.start((0..in_flight).map(|_| {
             let handler = Arc::clone(&handler);

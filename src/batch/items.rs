@@ -57,6 +57,7 @@ pub struct Batch<T> {
 
 impl<T> Batch<T> {
     pub(super) fn new(items: Vec<T>, reason: Reason, weight: usize) -> Self {
+        // Fixed from here on: it tells later whether the handler took the items.
         let count = items.len();
         Batch { items, reason, attempt: 1, weight, count }
     }

@@ -178,6 +178,7 @@ impl<'a, T, R> Job<'a, T, R> {
 
     /// Settles the items that succeeded, and keeps the others.
     fn sort_out(&mut self, results: Vec<Result<R, BoxedError>>) -> Option<Failure> {
+        // The items that succeeded leave the batch; the others stay for a retry.
         let leaves: Vec<bool> = results.iter().map(Result::is_ok).collect();
         let mut done = self.split_off(&leaves);
         let (mut settled, mut errors, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
@@ -220,6 +221,7 @@ impl<'a, T, R> Job<'a, T, R> {
         let moved = |tickets: Vec<(usize, usize)>| {
             tickets.into_iter().map(|(index, number)| (indexes[index], number)).collect()
         };
+        // Only now, since the new positions were derived from the old ones.
         self.batch = stays;
         self.tickets = moved(tickets);
         Job {
@@ -317,6 +319,7 @@ fn share<T, R>(result: R, clone: fn(&R) -> R, tickets: &[(usize, usize)]) -> Res
             }
         }
     }
+    // The original goes to the last ticket, which saves a clone.
     results.push((*last, Ok(result)));
     Ok(results)
 }

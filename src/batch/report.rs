@@ -52,6 +52,7 @@ impl Stats {
         match reason {
             Reason::Full => self.full += 1,
             Reason::Aged => self.aged += 1,
+            // Together: both hand over what is there, whatever its size or age.
             Reason::Flushed | Reason::Closed => self.flushed += 1,
         }
     }

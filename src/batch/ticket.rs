@@ -117,6 +117,7 @@ impl<T, R> Completion<T, R> {
         address: usize,
         handlers: Arc<Handlers>,
     ) -> Arc<Self> {
+        // A lock apart from the batcher's, so that joiners and adders do not contend.
         let state = Mutex::new(State { results: Vec::new(), waiting: WaitList::new() });
         Arc::new(Completion { state, hook, drop_later, owner: Owner::new(None), handlers, address })
     }

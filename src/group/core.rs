@@ -76,6 +76,7 @@ impl<E> Core<E> {
     pub(super) fn fail(&self, failure: Failure<E>) {
         let stops = matches!(failure, Failure::Panic(..)) || !self.keeps_going.load(Relaxed);
         let later = {
+            // The lock orders the failures: the first to get it is the first failure.
             let mut failures = self.failures.lock();
             match failure {
                 // One payload can resume; a second would have no receiver.

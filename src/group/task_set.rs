@@ -84,6 +84,7 @@ impl TaskSet {
     pub(super) fn push(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> io::Result<()> {
         let mut state = set.state.lock();
         state.push(name, task);
+        // The first task alone seldom needs a helper: the owner usually runs it before one arrives.
         TaskSet::settle_deferrable(set, state)
     }
 

@@ -103,6 +103,7 @@ impl<'a, K, V> OccupiedEntry<'a, K, V> {
 
     /// Replaces the value, and returns the old one.
     pub fn insert(&mut self, value: V) -> V {
+        // Returned rather than dropped: its drop must not run under the lock unless the closure drops it.
         mem::replace(self.get_mut(), value)
     }
 

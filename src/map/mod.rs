@@ -303,6 +303,7 @@ impl<K, V, S: BuildHasher> ShardedMap<K, V, S> {
     #[inline]
     #[allow(clippy::manual_hash_one, reason = "it is not inlined here, which costs 2 ns")]
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        // Before the shard is locked, except for a rebuild: `Hash` is the caller's code.
         let mut hasher = self.hasher.build_hasher();
         key.hash(&mut hasher);
         hasher.finish()

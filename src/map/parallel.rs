@@ -98,6 +98,7 @@ where
     S: BuildHasher + Sync,
 {
     fn par_extend<I: IntoParallelIterator<Item = (K, V)>>(&mut self, entries: I) {
+        // The map is shared with the workers, so the exclusive borrow gains nothing.
         let mut shared = &*self;
         shared.par_extend(entries);
     }

@@ -123,6 +123,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
     #[track_caller]
     pub fn for_each_mut(&self, mut f: impl FnMut(&K, &mut V)) {
         for index in 0..self.shards() {
+            // Exclusive for the whole shard: `f` may change every value in it.
             let mut shard = self.write_at(index);
             // Values only: changing a key in place would lose its bucket.
             shard.pairs.iter_mut().for_each(|pair| f(&pair.key, &mut pair.value));
@@ -240,6 +241,7 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     pub fn retain(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         for index in 0..self.shards() {
             let (mut removed, mut panicked) = (Vec::new(), FirstPanic::new());
+            // A panic of `keep` is caught below, so the shard is unlocked before the removed entries are dropped.
             let mut shard = self.write_at(index);
             panicked.call(|| {
                 removed.extend(shard.pairs.extract_if(|pair| !keep(&pair.key, &mut pair.value)));

@@ -112,6 +112,7 @@ where
     }
 
     fn runs_here(&self) -> bool {
+        // A handle that reached its own function would wait for itself.
         self.end.is_claimed_here()
     }
 
@@ -126,6 +127,7 @@ where
 
 impl Bound {
     pub(super) fn new(limit: &Limit<'_>) -> Self {
+        // Owned copies: the function may outlive the caller's limit.
         Bound { token: limit.token().cloned(), deadline: limit.deadline(), clock: limit.clock().clone() }
     }
 

@@ -97,6 +97,7 @@ impl<R> Running<R> {
     /// waits for the calling thread.
     #[track_caller]
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
+        // No missed wake-up: the one-shot publishes the end under its lock and takes the waiters out.
         self.job.wait(limit.into().called("Running::join"))
     }
 

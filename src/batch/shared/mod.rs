@@ -108,6 +108,7 @@ impl<T, R> Shared<T, R> {
             pausing: WaitList::new(),
         };
         let handlers = Arc::default();
+        // Chosen here, where the types are known to be `'static`.
         let drop_later = ticket::drop_unclaimed_later;
         Arc::new(Shared { state: Mutex::new(state), limits, weigh, retry, hook, clock, handlers, drop_later })
     }

@@ -214,6 +214,7 @@ struct AllEnded<'a> {
 
 impl WaitPoint for AllEnded<'_> {
     fn looks_ready(&self) -> bool {
+        // A guess while spinning: a lock that is held counts as not ready.
         self.set.state.try_lock().is_some_and(|state| state.has_work() || state.is_finished())
     }
 
@@ -245,6 +246,7 @@ impl WaitPoint for AllEnded<'_> {
 /// For the wait-for graph: the group ends when each of its tasks has.
 impl Awaited for TaskSet {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
+        // The group cannot end before each running task has, whatever becomes of the queued ones.
         threads.extend(self.state.lock().threads());
         Needs::All
     }
