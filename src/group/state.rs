@@ -60,13 +60,13 @@ pub(super) struct State {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Helper {
     /// From the thread cache, by the number of the call, which can be withdrawn.
-    ThreadCache(u64),
+    Immediate(u64),
     /// The same, and an idle helper need not be woken early for it.
     Deferrable(u64),
     /// Refused by the operating system: the call is kept until a thread of the thread cache is free.
     Refused(u64),
     /// Requested from the executor.
-    Borrowed,
+    FromExecutor,
 }
 
 pub(super) struct Queued {

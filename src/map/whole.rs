@@ -241,7 +241,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> ShardedMap<K, V, S> {
     pub fn retain(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         for index in 0..self.shards() {
             let (mut removed, mut panicked) = (Vec::new(), FirstPanic::new());
-            // A panic of `keep` is caught below, so the shard is unlocked before the removed entries are dropped.
+            // A panic of `keep` is caught below, so the shard is unlocked before the removed entries are
+            // dropped.
             let mut shard = self.write_at(index);
             panicked.call(|| {
                 removed.extend(shard.pairs.extract_if(|pair| !keep(&pair.key, &mut pair.value)));

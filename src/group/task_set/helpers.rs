@@ -34,7 +34,7 @@ impl TaskSet {
             (true, None, None) => TaskSet::call_cache(set, state, Urgency::Immediate),
             (true, None, Some(executor)) => {
                 // Before unlocking, so that no other thread requests a second helper.
-                state.helper = Some(Helper::Borrowed);
+                state.helper = Some(Helper::FromExecutor);
                 // Unlocked: the executor is another object with locks of its own.
                 drop(state);
                 let ticket = HelperTicket(Some(Arc::clone(set)));
@@ -46,20 +46,20 @@ impl TaskSet {
             }
             // A second task, or one that blocks: now the helper is needed at once.
             (true, Some(Helper::Deferrable(number)), _) => {
-                state.helper = Some(Helper::ThreadCache(number));
+                state.helper = Some(Helper::Immediate(number));
                 drop(state);
                 // After unlocking: it takes the cache's lock and wakes a thread.
                 cache::expedite();
                 Ok(())
             }
             (true, Some(Helper::Refused(number)), _) => {
-                state.helper = Some(Helper::ThreadCache(number));
+                state.helper = Some(Helper::Immediate(number));
                 drop(state);
                 cache::call_again(number).inspect_err(|_| set.helper_refused(number))
             }
             (
                 false,
-                Some(Helper::ThreadCache(number) | Helper::Deferrable(number) | Helper::Refused(number)),
+                Some(Helper::Immediate(number) | Helper::Deferrable(number) | Helper::Refused(number)),
                 _,
             ) => {
                 // The cache's lock is taken under this one: the lock order.
@@ -83,7 +83,7 @@ impl TaskSet {
         // Set under this lock, so that a thread that finds no work left also finds the call to withdraw.
         state.helper = Some(match urgency {
             Urgency::Deferrable => Helper::Deferrable(number),
-            Urgency::Immediate => Helper::ThreadCache(number),
+            Urgency::Immediate => Helper::Immediate(number),
         });
         // Unlocked before a thread is woken or started, which may take long.
         drop(state);
@@ -95,7 +95,7 @@ impl TaskSet {
     fn helper_refused(&self, call: u64) {
         let mut state = self.state.lock();
         // The call may have been withdrawn, and another made.
-        if let Some(Helper::ThreadCache(number) | Helper::Deferrable(number)) = state.helper
+        if let Some(Helper::Immediate(number) | Helper::Deferrable(number)) = state.helper
             && number == call
         {
             state.helper = Some(Helper::Refused(number));
@@ -108,7 +108,7 @@ impl TaskSet {
     pub(super) fn executor_refused(&self) {
         let mut state = self.state.lock();
         // No longer outstanding: the next push may request another.
-        if state.helper == Some(Helper::Borrowed) {
+        if state.helper == Some(Helper::FromExecutor) {
             state.helper = None;
         }
         TaskSet::report_refusal(state);
