@@ -1,9 +1,9 @@
-//! What a new user of scopes, groups and pipelines writes first: what compiles as it stands, and the programs
-//! that the compiler refuses with a message that leads to the fix.
+//! The first programs of a new user of scopes, groups and pipelines: those that compile, and those that the
+//! compiler rejects with a message that leads to the fix.
 //!
-//! The messages are in the sources, as `#[diagnostic::on_unimplemented]`; here stands which programs meet
-//! them. The error's code is compared by a compiler that is allowed to, as in `lifetimes/`. This file
-//! exists for `cargo test --doc` only.
+//! The messages are in the sources, as `#[diagnostic::on_unimplemented]`; here are programs that cause them.
+//! A compiler that is allowed to, as in `lifetimes/`, compares the error codes. This file exists for
+//! `cargo test --doc` only.
 //!
 //! # What compiles
 //! Tasks that cannot fail, in a body that returns nothing: no error type is written anywhere.
@@ -27,7 +27,7 @@
 //! group.wait()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! Tasks that can: the error is the tasks', and the body ends in `Ok`.
+//! Tasks that can fail: the body returns the same error, and ends with `Ok`.
 //! ```
 //! use std::io;
 //! use selvedge::{CancelToken, group::{self, Group}};
@@ -49,7 +49,7 @@
 //! group.wait()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! Errors of any kind, in and out by `?`.
+//! Errors of any type, converted by `?`.
 //! ```
 //! use std::error::Error;
 //! use selvedge::{CancelToken, group};
@@ -104,7 +104,7 @@
 //! use selvedge::{CancelToken, group};
 //! let _ = group::scope(&CancelToken::new(), |g| { g.spawn(|_| ()); 5 });
 //! ```
-//! A body that returns a result of which nothing says the error: "type annotations needed for
+//! A body that returns a result whose error type nothing determines: "type annotations needed for
 //! `&Scope<'_, '_, _>`", "where the type for type parameter `E` is specified".
 //! ```compile_fail,E0283
 //! use selvedge::{CancelToken, group};
@@ -118,14 +118,14 @@
 //! let result = group::scope(&CancelToken::new(), |g: &Scope<'_, '_, String>| { g.spawn(|_| ()); Ok(5) });
 //! assert_eq!(result, Ok(5));
 //! ```
-//! The same for a group that nobody gives a type: "type annotations needed for `Group<_>`". In a field or a
-//! signature, `Group` alone is one whose tasks cannot fail.
+//! The same for a group without a type: "type annotations needed for `Group<_>`". In a field or a signature,
+//! plain `Group` is a group whose tasks cannot fail.
 //! ```compile_fail,E0283
 //! use selvedge::{CancelToken, group::Group};
 //! let group = Group::new(&CancelToken::new());
 //! let _ = group.spawn(|_| ());
 //! ```
-//! A function that returns a pipeline without saying that it runs: "a function that returns a pipeline
+//! A function that returns a pipeline without promising that it runs: "a function that returns a pipeline
 //! promises that it runs: `Pipeline<impl Run<'static, Free, Item = T>>`".
 //! ```compile_fail,E0277
 //! use selvedge::pipeline::{Pipeline, Stage};

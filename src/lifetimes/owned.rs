@@ -1,6 +1,7 @@
-//! What may be borrowed where nobody waits: by groups, pools, queues, pipelines and functions with a limit.
+//! What may be borrowed if nothing waits: by groups, pools, queues, pipelines and functions with a time
+//! limit.
 //!
-//! A group that is owned, and its spawner, take tasks that borrow nothing: nobody need wait for them.
+//! Tasks of a `Group` and of its spawner borrow nothing, since nothing need wait for them.
 //! ```compile_fail,E0597
 //! use selvedge::{CancelToken, group::Group};
 //! let group = Group::<std::io::Error>::new(&CancelToken::new());
@@ -17,7 +18,7 @@
 //! group.wait().unwrap();
 //! ```
 //!
-//! The same holds for a pool's jobs.
+//! The same holds for the tasks of a pool.
 //! ```compile_fail,E0597
 //! use selvedge::Pool;
 //! let pool = Pool::builder().workers(1).build().unwrap();
@@ -34,7 +35,7 @@
 //! drop(pool);
 //! ```
 //!
-//! A job is sent to another thread; it need not be shared.
+//! A task is sent to another thread; it need not be shared.
 //! ```compile_fail,E0277
 //! use selvedge::Pool;
 //! let pool = Pool::builder().workers(1).build().unwrap();
@@ -64,7 +65,7 @@
 //! });
 //! ```
 //!
-//! A queue's items may borrow what outlives the queue, and nothing shorter.
+//! A queue's items may borrow only what outlives the queue.
 //! ```compile_fail,E0597
 //! use selvedge::BoundedQueue;
 //! let queue = BoundedQueue::new(1);
@@ -82,7 +83,7 @@
 //! assert_eq!(queue.pop(), Ok("warp"));
 //! ```
 //!
-//! A pipeline borrows its items, and its closures what they name, until the sink has returned.
+//! A pipeline borrows its items, and its closures' captures, until the sink has returned.
 //! ```compile_fail,E0597
 //! use selvedge::Pipeline;
 //! let lengths = {
@@ -100,7 +101,7 @@
 //! assert_eq!(lengths.count(), 1);
 //! ```
 //!
-//! What a pipeline's closure borrows mutably is not to be had meanwhile.
+//! What a closure of a pipeline borrows mutably is inaccessible meanwhile.
 //! ```compile_fail,E0502
 //! use selvedge::Pipeline;
 //! let mut seen = Vec::new();
@@ -116,7 +117,7 @@
 //! assert_eq!(seen, [0, 1, 2]);
 //! ```
 //!
-//! A pipeline that goes on without its caller borrows nothing.
+//! A pipeline that outlives the call borrows nothing.
 //! ```compile_fail,E0597
 //! use selvedge::Pipeline;
 //! let words = vec![String::from("warp")];
@@ -132,7 +133,7 @@
 //! pump.join();
 //! ```
 //!
-//! What is lent to the body of `pull` stays there.
+//! The iterator that `pull` lends to its body cannot leave the body.
 //! ```compile_fail,E0521
 //! use selvedge::Pipeline;
 //! let mut kept = None;
@@ -145,7 +146,7 @@
 //! assert_eq!(kept, Some(0));
 //! ```
 //!
-//! A function with a time limit may outlive the call, and borrows nothing.
+//! A function with a time limit may outlive the call, so it borrows nothing.
 //! ```compile_fail,E0597
 //! use std::time::Duration;
 //! let local = String::from("warp");

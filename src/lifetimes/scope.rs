@@ -1,4 +1,4 @@
-//! What the tasks, closers and handles of a scope may borrow.
+//! What the tasks, stop hooks and handles of a scope may borrow.
 //!
 //! A task may not borrow a local of the body: the body returns before the task has ended.
 //! ```compile_fail,E0597
@@ -45,7 +45,7 @@
 //! }).unwrap();
 //! ```
 //!
-//! Nor may a closer, which is called when the scope stops.
+//! A stop hook may not borrow it either: it is called when the scope stops.
 //! ```compile_fail,E0597
 //! use selvedge::{CancelToken, group};
 //! group::scope(&CancelToken::new(), |g| {
@@ -65,7 +65,7 @@
 //! }).unwrap();
 //! ```
 //!
-//! A scope for long borrows does not pass for one that takes shorter ones: its lifetime is invariant.
+//! A scope for long borrows does not coerce to one for shorter borrows: its lifetime is invariant.
 //! ```compile_fail,E0597
 //! use selvedge::{CancelToken, group::{self, Scope}};
 //! fn spawn<'short>(g: &'short Scope<'short, '_, ()>, lent: &'short str) {
@@ -89,7 +89,7 @@
 //! }).unwrap();
 //! ```
 //!
-//! A task with a result borrows no longer either.
+//! The same holds for a task with a result.
 //! ```compile_fail,E0597
 //! use selvedge::{CancelToken, group};
 //! group::scope(&CancelToken::new(), |g| {
@@ -111,7 +111,7 @@
 //! }).unwrap();
 //! ```
 //!
-//! A handle whose result borrows from the scope does not leave the body. (The error has no code.)
+//! A handle whose result borrows from the scope cannot leave the body. (The error has no code.)
 //! ```compile_fail
 //! use selvedge::{CancelToken, group};
 //! let mut kept = None;
@@ -130,7 +130,7 @@
 //! assert!(kept.unwrap().join().is_ok());
 //! ```
 //!
-//! A result may borrow what lives longer than the scope, and then lasts as long as that, not longer.
+//! A result may borrow what outlives the scope, and lives no longer than that.
 //! ```compile_fail,E0505
 //! use selvedge::{CancelToken, group};
 //! let words = vec![String::from("warp")];
@@ -152,7 +152,7 @@
 //! drop(words);
 //! ```
 //!
-//! The scope itself does not leave the body, where nothing would wait for what is spawned.
+//! The scope itself cannot leave the body, since nothing would wait for later tasks.
 //! ```compile_fail,E0521
 //! use selvedge::{CancelToken, group};
 //! let mut kept = None;
@@ -171,7 +171,7 @@
 //! assert!(kept.is_some());
 //! ```
 //!
-//! What a task mutates it has alone.
+//! A mutable borrow of a task is exclusive.
 //! ```compile_fail,E0499
 //! use selvedge::{CancelToken, group};
 //! let mut sum = 0;
@@ -195,7 +195,7 @@
 //! assert_eq!(sums, [1, 2]);
 //! ```
 //!
-//! What a task borrows may be another thread's: it must be `Sync`.
+//! What tasks borrow is shared between threads, so it must be `Sync`.
 //! ```compile_fail,E0277
 //! use selvedge::{CancelToken, group};
 //! let shared = std::cell::Cell::new(0);
@@ -213,7 +213,7 @@
 //! }).unwrap();
 //! ```
 //!
-//! A pool's scope is no wider.
+//! The same holds for a pool's scope.
 //! ```compile_fail,E0597
 //! use selvedge::{CancelToken, Pool};
 //! let pool = Pool::builder().workers(1).build().unwrap();
