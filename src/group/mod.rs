@@ -191,6 +191,7 @@ where
     E: Send + 'env,
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env, E>) -> R,
 {
+    // On this stack frame: tasks may borrow it until `finish_and_clear` has returned.
     let scope = Scope::new(executor, token);
     let result = panics::catch(|| body(&scope).into_result());
     // From here on nothing may unwind past `finish_and_clear`: until it returns, tasks borrow from `scope`

@@ -153,6 +153,7 @@ impl<E: Send + Sync + 'static> Spawner<E> {
         if self.core.token.is_cancelled() {
             return Err(Rejected::new(f, Closed));
         }
+        // Only now: a refused task's name is not allocated.
         let name = name();
         let _ = TaskSet::push(&self.core.set, name.clone(), self.task(name, f));
         Ok(())

@@ -99,6 +99,7 @@ impl TaskSet {
     /// Pushes a task without requesting a helper; [`notify`](TaskSet::notify) must follow. Returns the task's
     /// number.
     pub(super) fn push_only(&self, task: Task) -> usize {
+        // No helper yet: the caller holds a lock of its own, under which no thread may be started.
         self.state.lock().push(None, task)
     }
 
