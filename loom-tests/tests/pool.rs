@@ -420,3 +420,38 @@ fn a_join_too_deep_for_one_stack_ends_on_another() {
         assert_eq!(pool.shutdown().completed, 3);
     });
 }
+
+/// A submitter that gives its turn up lets in those that have kept off because of it, though there is room
+/// already.
+///
+/// At one preemption, because the schedule is long: the submitter loses the room that the first task leaves,
+/// takes a turn, and is cancelled while the queue has room that only its turn keeps others from.
+///
+/// Fails if the end of a turn wakes nobody (edit `pool-end-of-a-turn-wakes-nobody`).
+#[test]
+fn a_submitter_that_gives_its_turn_up_lets_the_others_in() {
+    model::check_within(1, || {
+        let pool = Arc::new(Pool::builder().workers(1).queue(1).build().unwrap());
+        let (first, second, stop) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)), CancelToken::new());
+        let opens = |latch: &Arc<Latch>| {
+            let latch = Arc::clone(latch);
+            move || latch.count_down()
+        };
+        pool.execute(opens(&first)).unwrap();
+        let submitter = thread::spawn({
+            let (pool, stop) = (Arc::clone(&pool), stop.clone());
+            move || {
+                let _ = pool.execute_until(|| (), &stop); // runs, or comes back
+            }
+        });
+        first.wait();
+        // It may take the room that the submitter was woken for.
+        if pool.try_execute(opens(&second)).is_ok() {
+            stop.cancel();
+            second.wait();
+        }
+        stop.cancel();
+        pool.execute(|| ()).unwrap();
+        submitter.join().unwrap();
+    });
+}

@@ -570,7 +570,8 @@ fn a_turn_that_ends_in_a_closed_queue_lets_nobody_push() {
     });
 }
 
-/// A forced push into a full queue against a pop: each of the two items is popped, dropped out, or left, once.
+/// A forced push into a full queue against a pop: each of the two items is popped, dropped out, or left,
+/// once.
 ///
 /// Fails if the first item is taken out without a look for room that a pop has made (edit
 /// `queue-force-push-looks-once`).

@@ -78,6 +78,8 @@ fn lost_wake_up_shows_the_notify_that_nobody_heard() {
 }
 
 /// A check and an act on an atomic in two steps: both loads come before both stores.
+///
+/// Fails if a step does not say what a load saw (edit `trace-hides-what-a-load-saw`).
 #[test]
 fn check_then_act_shows_both_loads_before_both_stores() {
     let (failure, schedule) = schedule_of(|| {
@@ -98,6 +100,8 @@ fn check_then_act_shows_both_loads_before_both_stores() {
 
 /// An item that is handed over in the moment in which its receiver times out: the table shows the wait that
 /// ended with its time before the notify.
+///
+/// Fails if a wait that timed out is shown as woken (edit `trace-hides-time-outs`).
 #[test]
 fn deadline_tie_shows_the_time_out_before_the_notify() {
     let (failure, schedule) = schedule_of(|| {
@@ -127,6 +131,8 @@ fn deadline_tie_shows_the_time_out_before_the_notify() {
 }
 
 /// Only the last rows are shown of a long execution, with the number of those before them.
+///
+/// Fails if all are shown (edit `trace-shows-every-step`).
 #[test]
 fn long_execution_is_shown_by_its_end() {
     let (_, schedule) = schedule_of(|| {

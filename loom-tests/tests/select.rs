@@ -264,7 +264,8 @@ fn a_selection_that_is_used_again_sleeps_again() {
 /// attempt and its sleep.
 ///
 /// Fails if a selection watches without a look at what has changed since its attempt (edit
-/// `select-watches-without-looking`), or an unlock forgets those who watch (edit `monitor-forgets-who-watches`).
+/// `select-watches-without-looking`), or an unlock forgets those who watch (edit
+/// `monitor-forgets-who-watches`).
 #[test]
 fn a_change_of_state_reaches_a_selection() {
     model::check(|| {

@@ -50,8 +50,8 @@ impl<T> BoundedQueue<T> {
     /// returns that. For a queue that holds the latest: of readings, say, or of pictures to be shown.
     ///
     /// It does not wait, so it does not keep off for a [turn](BoundedQueue#fairness) of others, and it makes
-    /// no room for producers that wait. A queue of capacity 0 has no room to make: there the item itself comes
-    /// back, unless a consumer waits for it.
+    /// no room for producers that wait. A queue of capacity 0 has no room to make: there the item itself
+    /// comes back, unless a consumer waits for it.
     ///
     /// # Errors
     /// [`Closed`], with the item.

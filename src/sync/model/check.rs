@@ -34,6 +34,8 @@ thread_local! {
     /// The message of loom's own panic in this exploration: a deadlock, a race, a leak. It must not be
     /// caught.
     static LOOM_FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The schedule of this exploration's failure was printed.
+    static SCHEDULE_IS_SHOWN: Cell<bool> = const { Cell::new(false) };
     /// A model runs on this OS thread.
     static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
 }
@@ -92,15 +94,30 @@ pub fn join_panics() {
 /// without a race proves nothing.
 #[track_caller]
 pub fn check(body: impl Fn() + Sync + Send + 'static) {
+    check_up_to(bound(), body);
+}
+
+/// Like [`check`], with a preemption bound of the model's own: for a model that is too large at the usual
+/// one, and whose fault needs no more preemptions than this. A lower `SELVEDGE_MODEL_BOUND` still holds.
+///
+/// # Panics
+/// As [`check`].
+#[track_caller]
+pub fn check_within(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
+    check_up_to(preemptions.min(bound()), body);
+}
+
+#[track_caller]
+fn check_up_to(bound: usize, body: impl Fn() + Sync + Send + 'static) {
     let (started, body) = (std::time::Instant::now(), Arc::new(body));
-    match explore_all(&body) {
+    match explore_all(bound, &body) {
         Ok(Explored { first: 1, .. }) => panic!(
             "this model has only one schedule: it must start a thread and race it, through names of `selvedge::sync` \
              (std's locks, atomics and channels are not seen here)"
         ),
         Ok(Explored { executions, .. }) => log(executions, started.elapsed().as_millis()),
         Err(failure) => {
-            let failure = shortened(failure, &body);
+            let failure = shortened(failure, bound, &body);
             let Failure { policy, executions, schedule, .. } = &failure;
             eprintln!("\n{schedule}\nmodel {} failed under {policy:?}, execution {executions}", name());
             match failure.first {
@@ -115,7 +132,7 @@ pub fn check(body: impl Fn() + Sync + Send + 'static) {
 /// known to be broken shows that the harness can detect the fault.
 #[track_caller]
 pub fn find_failure(body: impl Fn() + Sync + Send + 'static) -> Option<Failure> {
-    explore_all(&Arc::new(body)).err()
+    explore_all(bound(), &Arc::new(body)).err()
 }
 
 /// The number of executions of a model that did not fail, under the first policy and under all. Under the
@@ -126,11 +143,11 @@ struct Explored {
 }
 
 /// Explores each policy.
-fn explore_all(body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<Explored, Failure> {
+fn explore_all(bound: usize, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<Explored, Failure> {
     let (mut first, mut executions) = (None, 0);
     for policy in [Policy::OldestFirst, Policy::NewestFirst, Policy::Spurious] {
         for opportunity in 0..OPPORTUNITIES {
-            let search = Search { policy, opportunity, bound: bound(), limit: None };
+            let search = Search { policy, opportunity, bound, limit: None };
             let count = explore(search, body)?;
             first.get_or_insert(count);
             executions += count;
@@ -146,9 +163,9 @@ fn explore_all(body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<Explored
 const SHORTER: usize = 20_000;
 
 /// A failure of the same model with fewer preemptions, if there is one within the budget: a person reads it.
-fn shortened(failure: Failure, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Failure {
+fn shortened(failure: Failure, bound: usize, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Failure {
     let (policy, opportunity) = (failure.policy, failure.opportunity);
-    let shorter = (0..bound()).find_map(|bound| {
+    let shorter = (0..bound).find_map(|bound| {
         eprintln!("looking for a shorter failure, with at most {bound} preemptions");
         explore(Search { policy, opportunity, bound, limit: Some(SHORTER) }, body).err()
     });
@@ -181,6 +198,7 @@ fn explore(search: Search, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Res
     let executions = Arc::new(AtomicUsize::new(0));
     HAD_ANOTHER.set(false);
     LOOM_FAILURE.take();
+    SCHEDULE_IS_SHOWN.set(false);
     IS_RUNNING.set(true);
     let result = panic::catch_unwind(AssertUnwindSafe({
         let body = Arc::clone(body);
@@ -233,6 +251,10 @@ fn record_loom_failures() {
             let is_over = said(info.payload()).contains("from outside a Loom model");
             if IS_RUNNING.get() && !is_over {
                 trace::panicked(said(info.payload()), info.location());
+            }
+            if IS_RUNNING.get() && is_over && !SCHEDULE_IS_SHOWN.replace(true) {
+                // The model has failed, and its teardown may abort the process before `check` could say so.
+                eprintln!("\n{}\nmodel {} failed under {:?}", trace::table(), name(), policy());
             }
             if IS_RUNNING.get() && is_looms && !is_over {
                 LOOM_FAILURE.with_borrow_mut(|first| {

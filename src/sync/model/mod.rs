@@ -65,7 +65,7 @@ pub(super) const IS_MODEL: bool = true;
 
 /// Runs models under every schedule.
 pub mod model {
-    pub use super::check::{IS_MODEL, check, find_failure, join_panics};
+    pub use super::check::{IS_MODEL, check, check_within, find_failure, join_panics};
     pub use super::threads::refuse_threads_after;
     pub use crate::sync::failure::{Failure, Policy};
 }

@@ -201,9 +201,10 @@ impl Trace {
         let rows =
             std::env::var("SELVEDGE_MODEL_STEPS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROWS);
         let first = end.saturating_sub(rows);
-        let steps = std::mem::take(&mut self.steps);
+        let all = std::mem::take(&mut self.steps);
         // All of them, because an object's number is that of its first use.
-        let steps: Vec<Row> = steps[..end].iter().map(|step| self.row(step)).collect();
+        let steps: Vec<Row> = all[..end].iter().map(|step| self.row(step)).collect();
+        self.steps = all;
         let steps = &steps[first..];
         let widths = self.widths(steps);
         let mut out = String::new();
@@ -221,7 +222,7 @@ impl Trace {
             let texts = (0..widths.len()).map(|other| if other == *thread { text.as_str() } else { "" });
             let _ = writeln!(out, "{number:>4}  {}{}:{}", cells(texts, &widths), at.file(), at.line());
         }
-        for (thread, pending) in std::mem::take(&mut self.standing) {
+        for (thread, pending) in self.standing.clone() {
             let object = self.name_of(pending.object);
             let Pending { operation, since, at, .. } = pending;
             let (name, file, line) = (&self.threads[thread].name, at.file(), at.line());
