@@ -31,10 +31,7 @@ impl<T> BoundedQueue<T> {
     /// [`TryError::Closed`] if it is closed.
     #[inline]
     pub fn try_push(&self, item: T) -> Result<(), Rejected<T, TryError>> {
-        match self.push_in_turn(item, None) {
-            Err(Rejected { value, error: TryError::WouldBlock }) => self.push_by_meeting(value),
-            pushed => pushed,
-        }
+        self.push_or_else(item, None, Self::push_by_meeting)
     }
 
     /// The ring has no room: it may be one that never has any.
@@ -140,14 +137,23 @@ impl<T> BoundedQueue<T> {
 
     #[inline]
     pub(crate) fn try_push_at(&self, item: T, room: &Room<'_, T>) -> Result<(), Rejected<T, TryError>> {
-        match self.push_in_turn(item, room.turn()) {
-            Err(Rejected { value, error: TryError::WouldBlock }) => self.push_by_meeting(value),
-            pushed => pushed,
-        }
+        self.push_or_else(item, room.turn(), Self::push_by_meeting)
     }
 
     #[inline]
     fn push_in_turn(&self, item: T, turn: Option<Turn>) -> Result<(), Rejected<T, TryError>> {
+        self.push_or_else(item, turn, |_, item| Err(Rejected::new(item, TryError::WouldBlock)))
+    }
+
+    /// Pushes, and calls `full` if the ring is. A branch of its own: a look at the result afterwards cost each
+    /// push two nanoseconds.
+    #[inline]
+    fn push_or_else(
+        &self,
+        item: T,
+        turn: Option<Turn>,
+        full: impl FnOnce(&Self, T) -> Result<(), Rejected<T, TryError>>,
+    ) -> Result<(), Rejected<T, TryError>> {
         let mut tail = self.tail.lock();
         if let Err(error) = tail.admit(turn) {
             return Err(Rejected::new(item, error));
@@ -159,7 +165,10 @@ impl<T> BoundedQueue<T> {
                 drop(wake);
                 Ok(())
             }
-            Err(item) => Err(Rejected::new(item, TryError::WouldBlock)),
+            Err(item) => {
+                drop(tail);
+                full(self, item)
+            }
         }
     }
 
