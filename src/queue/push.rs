@@ -145,8 +145,8 @@ impl<T> BoundedQueue<T> {
         self.push_or_else(item, turn, |_, item| Err(Rejected::new(item, TryError::WouldBlock)))
     }
 
-    /// Pushes, and calls `full` if the ring is. A branch of its own: a look at the result afterwards cost each
-    /// push two nanoseconds.
+    /// Pushes, and calls `full` if the ring is. A branch of its own: a look at the result afterwards cost
+    /// each push two nanoseconds.
     #[inline]
     fn push_or_else(
         &self,
