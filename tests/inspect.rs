@@ -14,6 +14,9 @@ use selvedge::{
     SingleFlight, WaitGroup, group, queue,
 };
 
+/// What came of a call does not matter here: it was seen while it slept.
+fn ignore<T>(_: T) {}
+
 /// The sleep of the thread with that name, once it sleeps.
 fn sleep_of(name: &str) -> Sleep {
     loop {
@@ -62,19 +65,19 @@ fn each_call_that_sleeps_is_named_with_the_line_that_made_it() {
             assert_eq!((sleep.location.file(), sleep.location.line()), (file!(), line), "{name}");
             sleeps.push((sleep.operation, sleep.is_cancellable, sleep.left.is_some()));
         };
-        see("pop", line!(), &|| drop(empty.pop()), &|| empty.push(1).unwrap());
-        see("pop_many", line!(), &|| drop(empty.pop_many(2)), &|| empty.push(1).unwrap());
-        see("push", line!(), &|| drop(full.push(1)), &|| drop(full.pop()));
-        see("push_all", line!(), &|| drop(full.push_all([1])), &|| drop(full.pop()));
-        see("receiver", line!(), &|| drop(receiver.pop_until(&stop.child())), &|| drop(receiver.close()));
-        see("acquire", line!(), &|| drop(semaphore.acquire_until(&stop)), &|| drop(semaphore.close()));
+        see("pop", line!(), &|| ignore(empty.pop()), &|| empty.push(1).unwrap());
+        see("pop_many", line!(), &|| ignore(empty.pop_many(2)), &|| empty.push(1).unwrap());
+        see("push", line!(), &|| ignore(full.push(1)), &|| ignore(full.pop()));
+        see("push_all", line!(), &|| ignore(full.push_all([1])), &|| ignore(full.pop()));
+        see("receiver", line!(), &|| ignore(receiver.pop_until(&stop.child())), &|| ignore(receiver.close()));
+        see("acquire", line!(), &|| ignore(semaphore.acquire_until(&stop)), &|| ignore(semaphore.close()));
         see("latch", line!(), &|| latch.wait(), &|| latch.count_down());
         let hour = Duration::from_secs(3600);
-        see("tokens", line!(), &|| drop(limiter.acquire_until(1, hour * 2)), &|| drop(limiter.close()));
+        see("tokens", line!(), &|| ignore(limiter.acquire_until(1, hour * 2)), &|| ignore(limiter.close()));
         see("monitor", line!(), &|| monitor.wait(|open| open.then_some(())), &|| *monitor.lock() = true);
-        see("sleep", line!(), &|| drop(stop.sleep(hour)), &|| drop(stop.cancel()));
+        see("sleep", line!(), &|| ignore(stop.sleep(hour)), &|| stop.cancel());
         let other = CancelToken::new();
-        see("token", line!(), &|| other.wait(), &|| drop(other.cancel()));
+        see("token", line!(), &|| other.wait(), &|| other.cancel());
         let selects = || {
             selvedge::select! {
                 pop(&empty) -> _item => {},
@@ -120,7 +123,7 @@ fn joins_are_named_with_the_line_that_made_them() {
             };
             begins.recv().unwrap();
             let line = line!() + 1;
-            let joins = seen("joins", || drop(task.join()), || drop(stop.cancel()));
+            let joins = seen("joins", || ignore(task.join()), || stop.cancel());
             assert_eq!((joins.operation, joins.location.line()), ("Task::join", line));
             gate.count_down();
         })
@@ -132,14 +135,14 @@ fn joins_are_named_with_the_line_that_made_them() {
             s.spawn(|| calls.call("key", || (begun.send(()).unwrap(), gate.wait(), 7).2));
             begins.recv().unwrap();
             let line = line!() + 1;
-            let follows = seen("follows", || drop(calls.call("key", || 8)), || gate.count_down());
+            let follows = seen("follows", || ignore(calls.call("key", || 8)), || gate.count_down());
             assert_eq!((follows.operation, follows.location.line()), ("SingleFlight::call", line));
         });
 
         let group = Group::<()>::new(&CancelToken::new());
         group.spawn(|stop| stop.wait()).unwrap();
         let line = line!() + 1;
-        let waits = seen("waits", || drop(group.wait_until(Duration::from_secs(3600))), || group.cancel());
+        let waits = seen("waits", || ignore(group.wait_until(Duration::from_secs(3600))), || group.cancel());
         assert_eq!((waits.operation, waits.location.line()), ("Group::wait", line));
     });
 }
@@ -178,7 +181,7 @@ fn report_says_what_the_object_was_like_and_who_could_help() {
                 .unwrap()
         };
         let bringer = begins.recv().unwrap().unwrap();
-        let second = pool.submit(move || drop(first.join())).unwrap();
+        let second = pool.submit(move || ignore(first.join())).unwrap();
         let joins = loop {
             let sleeps = inspect::blocked().sleeps;
             if let Some(joins) = sleeps.into_iter().find(|sleep| !sleep.waits_for.is_empty()) {
@@ -199,7 +202,7 @@ fn deadline_of_a_manual_clock_is_counted_on_that_clock() {
         let clock = Clock::manual();
         let token = CancelToken::with_clock(&clock);
         let hour = Duration::from_secs(3600);
-        let sleep = seen("manual", || drop(token.sleep(hour)), || clock.advance(hour));
+        let sleep = seen("manual", || ignore(token.sleep(hour)), || clock.advance(hour));
         assert_eq!(sleep.left, Some(hour));
     });
 }
@@ -219,7 +222,7 @@ fn watchdog_reports_each_long_sleep_once_and_no_sleep_with_a_time_limit() {
         thread::scope(|s| {
             let named = |name: &str| thread::Builder::new().name(name.into());
             let ours = |name: &String| ["limited", "first", "second"].contains(&name.as_str());
-            named("limited").spawn_scoped(s, || drop(stop.sleep(Duration::from_secs(3600)))).unwrap();
+            named("limited").spawn_scoped(s, || ignore(stop.sleep(Duration::from_secs(3600)))).unwrap();
             named("first").spawn_scoped(s, || first.wait()).unwrap();
             assert_eq!(told.iter().find(ours).unwrap(), "first");
             // By the time that this one is reported, the first would have been reported again.

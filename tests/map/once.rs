@@ -34,7 +34,7 @@ fn maker(map: &Map, key: &'static str) -> (Sender<Made>, JoinHandle<Made>) {
     (tell, maker)
 }
 
-mod once {
+mod values {
     use super::*;
 
     #[test]

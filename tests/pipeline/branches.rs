@@ -13,7 +13,7 @@ use selvedge::error::Cancelled;
 use selvedge::queue::bounded;
 use selvedge::{CancelToken, Pipeline};
 
-mod branches {
+mod outputs {
     use super::*;
 
     #[test]

@@ -11,7 +11,7 @@ use selvedge::pipeline::Flow;
 use selvedge::queue::bounded;
 use selvedge::{CancelToken, Latch, Pipeline, Pool};
 
-mod stages {
+mod fused {
     use super::*;
 
     #[test]

@@ -90,7 +90,12 @@ fn group_that_is_made_in_a_scope_keeps_its_clock_whoever_spawns() {
         let clock = Clock::manual();
         let group = clock.scope(|| Group::<WaitError>::new(&CancelToken::new()));
         let spawner = group.spawner();
-        group.spawn(|_| Ok(assert_eq!(wait_in_vain(), Err(WaitError::TimedOut)))).unwrap();
+        group
+            .spawn(|_| {
+                assert_eq!(wait_in_vain(), Err(WaitError::TimedOut));
+                Ok(())
+            })
+            .unwrap();
         let joined = thread::spawn(move || spawner.submit(|stop| Ok(stop.sleep(HOUR))).unwrap());
         let joined = joined.join().unwrap();
         pass(&clock, 2);
