@@ -1,4 +1,4 @@
-//! The two ends of a queue as handles, of which the last to go closes it.
+//! The two ends of a queue as handles. Dropping the last handle of either end closes the queue.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -12,7 +12,7 @@ use crate::until::Until;
 /// Makes a queue and a handle to each of its ends.
 ///
 /// # Panics
-/// As [`BoundedQueue::new`].
+/// If [`BoundedQueue::new`] panics for this capacity.
 ///
 /// # Examples
 /// ```
@@ -32,17 +32,30 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// Makes a queue of capacity 0 and a handle to each of its ends: a push waits until another thread takes the
 /// item.
 ///
-/// A push that succeeds is a promise that the item was taken; one that ends by its limit or by close has the
-/// item, and nobody else does. Everything that a [`bounded`] queue's ends can do, these can do too:
-/// `try_push` succeeds if a receiver waits, `try_pop` if a sender does. `len` and `capacity` are 0.
+/// A push returns `Ok` only if another thread took the item. A push that ends by its limit or because the
+/// queue was closed returns the item, and no other thread has it. The ends support all operations of the ends
+/// of a [`bounded`] queue: `try_push` succeeds if a receiver is waiting, `try_pop` if a sender is waiting.
+/// `len` and `capacity` are 0.
+///
+/// # Blocking
+/// `push` waits for a receiver and `pop` waits for a sender. The thread that arrives second completes both
+/// calls under one lock; it does not wait for the first to wake up.
+///
+/// # Cancellation
+/// If a limit passes while the item is being taken, exactly one of the two takes effect: either the push
+/// succeeds and the pop has the item, or the item comes back.
 ///
 /// # Fairness
-/// First come, first served on both sides, without exception: an item is handed over, so nobody who comes
-/// later can be faster.
+/// First come, first served on both sides, without exception. An item is handed over to a waiter directly, so
+/// a later thread cannot overtake it.
+///
+/// # Ordering
+/// A thread's actions before it pushes an item are visible to the thread that pops it.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/rendezvous.rs`: each item is taken once or comes back, whatever ends the wait;
-/// a selection does not meet itself; two selections meet.
+/// Models in `loom-tests/tests/rendezvous.rs`: `an_item_that_meets_a_cancel_is_taken_or_comes_back`,
+/// `an_item_that_meets_a_cancelled_pop_is_not_lost`, `closing_gives_the_item_back`,
+/// `two_selections_meet_each_other`.
 ///
 /// # Examples
 /// ```
@@ -54,7 +67,7 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 ///     s.spawn(|| assert_eq!(receiver.pop(), Ok("taken")));
 ///     sender.push("taken").unwrap();
 /// });
-/// // Nobody takes it, so it comes back.
+/// // No receiver takes it, so it comes back.
 /// let back = sender.push_until("kept", Duration::from_millis(1)).unwrap_err();
 /// assert_eq!(back.into_value(), "kept");
 /// ```
@@ -68,19 +81,50 @@ fn ends<T>(queue: BoundedQueue<T>) -> (Sender<T>, Receiver<T>) {
     (sender, Receiver { end: Arc::new(ReceiveEnd(queue)) })
 }
 
-/// Puts items into a queue; the last sender to be dropped closes it.
+/// Pushes items into a queue. Dropping the last sender closes the queue.
 ///
-/// [`bounded`] makes it, and a clone is one more sender of the same queue. What holds for a [`BoundedQueue`]
-/// holds here: who waits for what, who wins a tie, who goes first.
+/// Made by [`bounded`] and [`rendezvous`]. A clone is another sender of the same queue. The sections
+/// [Blocking](BoundedQueue#blocking), [Cancellation](BoundedQueue#cancellation),
+/// [Fairness](BoundedQueue#fairness) and [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = selvedge::queue::bounded(2);
+/// let other = sender.clone();
+/// sender.push(1).unwrap();
+/// other.push(2).unwrap();
+/// drop((sender, other)); // the last sender is gone, so the queue is closed
+/// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2]);
+/// ```
+///
+/// # Proof
+/// Model `dropping_the_last_sender_ends_the_receiver` in `loom-tests/tests/queue.rs`.
 #[must_use = "dropping the only sender closes the queue"]
 pub struct Sender<T> {
     end: Arc<SendEnd<T>>,
 }
 
-/// Takes items out of a queue; the last receiver to be dropped closes it and drops what is left.
+/// Pops items from a queue. Dropping the last receiver closes the queue and drops the items that are left.
 ///
-/// [`bounded`] makes it, and a clone is one more receiver of the same queue: an item goes to one of them.
-/// What holds for a [`BoundedQueue`] holds here: who waits for what, who wins a tie, who goes first.
+/// Made by [`bounded`] and [`rendezvous`]. A clone is another receiver of the same queue, and each item goes
+/// to one of the receivers. The sections [Blocking](BoundedQueue#blocking),
+/// [Cancellation](BoundedQueue#cancellation), [Fairness](BoundedQueue#fairness) and
+/// [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = selvedge::queue::bounded(2);
+/// sender.push("dropped with the receiver").unwrap();
+/// drop(receiver);
+/// assert_eq!(sender.push("comes back").unwrap_err().into_value(), "comes back");
+/// ```
+///
+/// # Panics
+/// If an item panics when the last receiver drops it. The other items are dropped first, and the first panic
+/// is then resumed.
+///
+/// # Proof
+/// Model `dropping_the_receiver_ends_the_producer_and_the_items` in `loom-tests/tests/queue.rs`.
 #[must_use = "dropping the only receiver closes the queue"]
 pub struct Receiver<T> {
     end: Arc<ReceiveEnd<T>>,
@@ -94,13 +138,15 @@ struct ReceiveEnd<T>(Arc<BoundedQueue<T>>);
 
 impl<T> Drop for SendEnd<T> {
     fn drop(&mut self) {
+        // Wakes the receivers: no further item will come. Items that were pushed before stay for them.
         self.0.close();
     }
 }
 
 impl<T> Drop for ReceiveEnd<T> {
     fn drop(&mut self) {
-        // Nobody will come for these.
+        // No receiver is left to pop these items. They are dropped after unlocking, since their `Drop` is the
+        // caller's code.
         crate::panics::drop_each(self.0.close_and_drain());
     }
 }
@@ -111,46 +157,46 @@ impl<T> Sender<T> {
         &self.end.0
     }
 
-    /// Puts an item in, and waits for room as long as it takes.
+    /// Pushes an item, waiting for room as long as it takes.
     ///
     /// # Errors
-    /// [`Closed`], with the item, once every receiver is gone or somebody has closed the queue.
+    /// [`Closed`], with the item, once the queue is closed or every receiver is gone.
     #[track_caller]
     pub fn push(&self, item: T) -> Result<(), Rejected<T, Closed>> {
         self.queue().push(item)
     }
 
-    /// Puts an item in if there is room now, and no other sender has a [turn](BoundedQueue#fairness).
+    /// Pushes an item if there is room now and no other sender has a [turn](BoundedQueue#fairness).
     ///
     /// # Errors
-    /// With the item: [`TryError::WouldBlock`] if the queue is full or another has a turn,
-    /// [`TryError::Closed`] once every receiver is gone or somebody has closed the queue.
+    /// With the item: [`TryError::WouldBlock`] if the queue is full or another sender has a turn,
+    /// [`TryError::Closed`] once the queue is closed or every receiver is gone.
     #[inline]
     pub fn try_push(&self, item: T) -> Result<(), Rejected<T, TryError>> {
         self.queue().try_push(item)
     }
 
-    /// Puts an item in, and waits for room at most until `limit`.
+    /// Pushes an item, waiting for room until `limit` at most.
     ///
     /// # Errors
-    /// With the item: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once every
-    /// receiver is gone or somebody has closed the queue.
+    /// With the item: [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once the
+    /// queue is closed or every receiver is gone.
     #[inline]
     #[track_caller]
     pub fn push_until<'a>(&self, item: T, limit: impl Into<Until<'a>>) -> Result<(), Rejected<T, WaitError>> {
         self.queue().push_until(item, limit)
     }
 
-    /// Puts all of `items` in, in order and many under one lock, and waits for room as long as it takes.
-    /// Items of other senders may come in between.
+    /// Pushes all of `items` in order, many under one lock, waiting for room as long as it takes. Items of
+    /// other senders may come in between.
     ///
-    /// `items` is advanced up to 33 items ahead of what has been put in.
+    /// `items` is advanced up to 33 items beyond those that were pushed.
     ///
     /// # Errors
-    /// [`Closed`], with an iterator over the items that were not put in.
+    /// [`Closed`], with an iterator over the items that were not pushed.
     ///
     /// # Panics
-    /// If `items` does, when the items that it gave before have been put in.
+    /// If `items` panics. The items that it returned before are pushed first.
     #[track_caller]
     pub fn push_all<I: IntoIterator<Item = T>>(
         &self,
@@ -159,15 +205,15 @@ impl<T> Sender<T> {
         self.queue().push_all(items)
     }
 
-    /// Like [`push_all`](Sender::push_all), and waits for room at most until `limit`, counted anew each time
-    /// that it must wait.
+    /// Like [`push_all`](Sender::push_all), but waits for room until `limit` at most. A duration starts again
+    /// each time the call must wait.
     ///
     /// # Errors
-    /// With an iterator over the items that were not put in: [`WaitError::TimedOut`],
+    /// With an iterator over the items that were not pushed: [`WaitError::TimedOut`],
     /// [`WaitError::Cancelled`], or [`WaitError::Closed`].
     ///
     /// # Panics
-    /// As [`BoundedQueue::push_all_until`].
+    /// As [`BoundedQueue::push_all_until`] does.
     #[track_caller]
     pub fn push_all_until<'a, I: IntoIterator<Item = T>>(
         &self,
@@ -177,8 +223,8 @@ impl<T> Sender<T> {
         self.queue().push_all_until(items, limit)
     }
 
-    /// Puts an item in without waiting; if the queue is full, it takes out the first item, and returns that.
-    /// See [`BoundedQueue::force_push`].
+    /// Pushes an item without waiting. If the queue is full, removes the first item and returns it. See
+    /// [`BoundedQueue::force_push`].
     ///
     /// # Errors
     /// [`Closed`], with the item.
@@ -186,28 +232,28 @@ impl<T> Sender<T> {
         self.queue().force_push(item)
     }
 
-    /// Closes the queue for all senders, before the last is gone: receivers get what is left, and then the
-    /// end. True if this call closed it.
+    /// Closes the queue for all senders. Receivers get the items that are left and then [`Closed`]. Returns
+    /// true if this call closed the queue.
     pub fn close(&self) -> bool {
         self.queue().close()
     }
 
-    /// True once the queue is closed: every push fails.
+    /// Returns true once the queue is closed: every push fails.
     pub fn is_closed(&self) -> bool {
         self.queue().is_closed()
     }
 
-    /// Items in the queue now. By the time the caller looks, it may be another number.
+    /// Returns the number of items in the queue. It may have changed by the time the caller uses it.
     pub fn len(&self) -> usize {
         self.queue().len()
     }
 
-    /// True if the queue holds nothing now.
+    /// Returns true if the queue is empty now.
     pub fn is_empty(&self) -> bool {
         self.queue().is_empty()
     }
 
-    /// The most items the queue holds.
+    /// Returns the maximum number of items.
     pub fn capacity(&self) -> usize {
         self.queue().capacity()
     }
@@ -219,26 +265,26 @@ impl<T> Receiver<T> {
         &self.end.0
     }
 
-    /// Takes the first item, and waits for one as long as it takes.
+    /// Pops the first item, waiting for one as long as it takes.
     ///
     /// # Errors
-    /// [`Closed`] once the queue is empty, and every sender is gone or somebody has closed it.
+    /// [`Closed`] once the queue is empty and is closed or has no sender left.
     #[track_caller]
     pub fn pop(&self) -> Result<T, Closed> {
         self.queue().pop()
     }
 
-    /// Takes the first item if there is one now, and no other receiver has a [turn](BoundedQueue#fairness).
+    /// Pops the first item if there is one now and no other receiver has a [turn](BoundedQueue#fairness).
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`] if the queue is empty or another has a turn, [`TryError::Closed`] if it is
-    /// empty and closed.
+    /// [`TryError::WouldBlock`] if the queue is empty or another receiver has a turn, [`TryError::Closed`] if
+    /// the queue is empty and closed.
     #[inline]
     pub fn try_pop(&self) -> Result<T, TryError> {
         self.queue().try_pop()
     }
 
-    /// Takes the first item, and waits for one at most until `limit`.
+    /// Pops the first item, waiting for one until `limit` at most.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`], [`WaitError::Cancelled`], or [`WaitError::Closed`] once the queue is empty
@@ -249,8 +295,8 @@ impl<T> Receiver<T> {
         self.queue().pop_until(limit)
     }
 
-    /// Takes what is there, first to last and at most `max` items, under one lock; waits for the first one as
-    /// long as it takes. With `max` 0 it takes nothing and returns at once.
+    /// Pops the items that are there, in order and at most `max`, under one lock. Waits for the first one as
+    /// long as it takes. Returns an empty vector at once if `max` is 0.
     ///
     /// # Errors
     /// [`Closed`] once the queue is empty and closed.
@@ -259,55 +305,56 @@ impl<T> Receiver<T> {
         self.queue().pop_many(max)
     }
 
-    /// Like [`pop_many`](Receiver::pop_many), without waiting.
+    /// Like [`pop_many`](Receiver::pop_many), but does not wait.
     ///
     /// # Errors
-    /// As [`try_pop`](Receiver::try_pop).
+    /// As [`try_pop`](Receiver::try_pop) returns.
     pub fn try_pop_many(&self, max: usize) -> Result<Vec<T>, TryError> {
         self.queue().try_pop_many(max)
     }
 
-    /// Like [`pop_many`](Receiver::pop_many), and waits for the first item at most until `limit`.
+    /// Like [`pop_many`](Receiver::pop_many), but waits for the first item until `limit` at most.
     ///
     /// # Errors
-    /// As [`pop_until`](Receiver::pop_until).
+    /// As [`pop_until`](Receiver::pop_until) returns.
     #[track_caller]
     pub fn pop_many_until<'a>(&self, max: usize, limit: impl Into<Until<'a>>) -> Result<Vec<T>, WaitError> {
         self.queue().pop_many_until(max, limit)
     }
 
-    /// Pops until the queue is empty and closed.
+    /// Returns an iterator that pops items until the queue is empty and closed.
     pub fn iter(&self) -> Iter<'_, T> {
         self.queue().iter()
     }
 
-    /// Closes the queue: senders are refused from here on, and receivers get what is left. True if this call
-    /// closed it.
+    /// Closes the queue. Every push fails from now on, and receivers get the items that are left. Returns
+    /// true if this call closed the queue.
     pub fn close(&self) -> bool {
         self.queue().close()
     }
 
-    /// Closes the queue and takes out what is left, first to last, before any receiver that comes later.
+    /// Closes the queue and returns the items that are left, in order. A receiver that pops later gets none
+    /// of them.
     pub fn close_and_drain(&self) -> Vec<T> {
         self.queue().close_and_drain()
     }
 
-    /// True once the queue is closed; there may still be items to pop.
+    /// Returns true once the queue is closed. There may still be items to pop.
     pub fn is_closed(&self) -> bool {
         self.queue().is_closed()
     }
 
-    /// Items in the queue now. By the time the caller looks, it may be another number.
+    /// Returns the number of items in the queue. It may have changed by the time the caller uses it.
     pub fn len(&self) -> usize {
         self.queue().len()
     }
 
-    /// True if the queue holds nothing now.
+    /// Returns true if the queue is empty now.
     pub fn is_empty(&self) -> bool {
         self.queue().is_empty()
     }
 
-    /// The most items the queue holds.
+    /// Returns the maximum number of items.
     pub fn capacity(&self) -> usize {
         self.queue().capacity()
     }
@@ -343,8 +390,8 @@ impl<T> IntoIterator for Receiver<T> {
     }
 }
 
-/// Pops items until the queue is empty and closed, and is a receiver itself: made by `into_iter` of a
-/// [`Receiver`].
+/// An iterator that owns a receiver and pops items until the queue is empty and closed; made by `into_iter`
+/// of a [`Receiver`].
 ///
 /// `next` blocks as [`Receiver::pop`] does.
 #[must_use = "an iterator pops nothing until it is advanced"]
@@ -361,7 +408,7 @@ impl<T> Iterator for IntoIter<T> {
     }
 }
 
-/// Once closed and empty, a queue stays so.
+/// A queue that is closed and empty stays so.
 impl<T> FusedIterator for IntoIter<T> {}
 
 impl<T> fmt::Debug for IntoIter<T> {

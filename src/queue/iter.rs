@@ -1,4 +1,4 @@
-//! Popping until the end, and what a failed batch leaves.
+//! Iterators: one that pops until the queue ends, and one over the items of a failed batch push.
 
 use std::collections::{VecDeque, vec_deque};
 use std::fmt;
@@ -6,9 +6,10 @@ use std::iter::{Chain, Fuse, FusedIterator};
 
 use super::BoundedQueue;
 
-/// Pops items until the queue is closed and empty; made by [`BoundedQueue::iter`].
+/// An iterator that pops items until the queue is closed and empty; made by [`BoundedQueue::iter`].
 ///
-/// `next` blocks as [`BoundedQueue::pop`] does.
+/// `next` blocks as [`BoundedQueue::pop`] does. Several iterators of one queue share its items: each item
+/// goes to one of them.
 #[must_use = "an iterator pops nothing until it is advanced"]
 pub struct Iter<'a, T> {
     queue: &'a BoundedQueue<T>,
@@ -29,7 +30,7 @@ impl<T> Iterator for Iter<'_, T> {
     }
 }
 
-/// Once closed and empty, a queue stays so.
+/// A queue that is closed and empty stays so.
 impl<T> FusedIterator for Iter<'_, T> {}
 
 impl<T> Clone for Iter<'_, T> {
@@ -53,7 +54,10 @@ impl<'a, T> IntoIterator for &'a BoundedQueue<T> {
     }
 }
 
-/// The items that a batch push did not put in, first to last; see [`BoundedQueue::push_all`].
+/// An iterator over the items that a batch push did not push, in order; see [`BoundedQueue::push_all`].
+///
+/// The first items come from the failed batch. The rest come from the caller's iterator, which is advanced
+/// only as this iterator is advanced.
 #[must_use = "these items were not pushed"]
 pub struct Rest<I: Iterator>(Chain<vec_deque::IntoIter<I::Item>, Fuse<I>>);
 

@@ -1,4 +1,20 @@
-//! A bounded queue for threads: back-pressure, close, cancel, and nothing lost.
+//! A bounded queue for threads, with back-pressure, close and cancellation.
+//!
+//! Each side has a lock of its own, so a producer and a consumer do not contend. On the fast path, both use
+//! only the two atomic positions of the ring between them.
+//!
+//! A waiter is registered under the *other* side's lock: a consumer that found the queue empty joins a list
+//! under the producers' lock. The thread that makes an item available already holds that lock, so the wake-up
+//! cannot be missed, and it costs no second lock.
+//!
+//! # Lock order
+//! Producers' lock, then consumers' lock. Only `close` and a `force_push` into a full queue hold both.
+//!
+//! # Why not
+//! *One lock and two condition variables.* Each push would contend with each pop.
+//!
+//! *A lock-free ring, such as crossbeam's `ArrayQueue`.* Blocking needs a list of waiters, which needs a
+//! lock. Here the lock of a side protects both its list and its end of the ring.
 
 #[forbid(unsafe_code)]
 mod handles;
@@ -29,12 +45,12 @@ pub(crate) use rendezvous::{Rendezvous, Stand};
 use ring::{Gauge, Head, Tail};
 pub(crate) use wait_points::{Items, Room};
 
-/// Hands items from threads that produce to threads that consume, first in, first out, and makes producers
-/// wait while `capacity` items are on their way.
+/// Passes items from producing threads to consuming threads, first in, first out, and makes producers wait
+/// while the queue holds `capacity` items.
 ///
 /// Every item that was pushed is popped, drained or dropped with the queue, exactly once. An item that could
-/// not be pushed comes back in the error. Closing lets consumers drain what is there and then tells them
-/// [`Closed`](crate::error::Closed); nobody sleeps on a closed queue.
+/// not be pushed comes back in the error. After close, consumers drain the items that are left and then get
+/// [`Closed`](crate::error::Closed); no thread waits on a closed queue.
 ///
 /// # Examples
 /// ```
@@ -49,7 +65,7 @@ pub(crate) use wait_points::{Items, Room};
 /// # Ok::<(), selvedge::error::Rejected<char, selvedge::error::Closed>>(())
 /// ```
 ///
-/// Three producers, two consumers, and an end that everybody sees:
+/// Three producers and two consumers, all of which see the end:
 /// ```
 /// use selvedge::queue::bounded;
 ///
@@ -69,95 +85,100 @@ pub(crate) use wait_points::{Items, Room};
 /// ```
 ///
 /// # Blocking
-/// `push` waits while the queue is full, `pop` while it is empty. They look out for a few microseconds and
-/// then sleep; a pop wakes one producer, a push one consumer, and neither makes a system call if nobody
-/// sleeps. `try_` calls, `len`, `close` and `Debug` never wait for another thread's progress.
+/// `push` waits while the queue is full, `pop` while it is empty. A waiter spins for a few microseconds and
+/// then parks. A pop wakes one producer and a push wakes one consumer; neither makes a system call if no
+/// thread waits. The `try_` calls, `len`, `close` and `Debug` never wait for another thread's progress.
 ///
 /// # Cancellation
-/// A call whose token was cancelled before it takes and gives nothing. An item (or room) that arrives before
-/// the limit passes is success, however late the sleeper wakes up; one that arrives later is for the next in
-/// line.
+/// A call whose token was cancelled beforehand fails and has no effect. If an item (or room) arrives before
+/// the limit passes, the call succeeds, however late the thread wakes up. An item that arrives later goes to
+/// the next waiter.
 ///
 /// # Panics
-/// Nothing of the caller's runs under the queue's locks: iterators are advanced and items dropped outside. A
-/// queue that is dropped drops each of its items, also if one of them panics; the first panic goes on when
-/// all are dropped.
+/// None of the caller's code runs under the queue's locks: iterators are advanced and items are dropped after
+/// unlocking. Dropping the queue drops every item even if one of them panics; the first panic is resumed
+/// after all are dropped.
 ///
 /// # Fairness
-/// Sleepers are woken first come, first served. A thread that is awake may still take what a sleeper was
-/// woken for; the sleeper then queues again, behind the others. That is what keeps a busy queue off the
-/// system's scheduler. A thread that has lost so 32 times takes a turn: until it has what it waits for, or
-/// gives up, nobody else gets room (if it pushes) or items (if it pops), and the `try_` calls of others are
-/// refused with [`WouldBlock`](crate::error::TryError::WouldBlock). Turns are served in the order in which
-/// they were taken. So a call that waits loses 32 times at most, and then lets those go first who took their
-/// turns before it. Once the queue is closed, turns do not count: what is left is for whoever comes.
+/// Waiters are woken in the order of their arrival. A running thread may still take the item (or room) that a
+/// waiter was woken for; the waiter then joins the list again, at the end. This saves a context switch for
+/// each item of a busy queue.
+///
+/// A waiter that has lost 32 times takes a turn. Until it succeeds or gives up, no other thread gets room (if
+/// the waiter pushes) or items (if it pops), and the `try_` calls of other threads fail with
+/// [`WouldBlock`](crate::error::TryError::WouldBlock). Turns are served in the order in which they were
+/// taken. A waiter thus loses at most 32 times, and is then overtaken only by waiters that took their turns
+/// earlier. Turns end when the queue is closed: any thread may pop the items that are left.
 ///
 /// # Ordering
-/// What a thread did before it pushed an item is visible to the thread that pops it. What was done before
-/// `close` is visible to whoever gets [`Closed`](crate::error::Closed).
+/// A thread's actions before it pushes an item are visible to the thread that pops it. A thread's actions
+/// before `close` are visible to every thread that gets [`Closed`](crate::error::Closed).
 ///
 /// # Proof
-/// Models in `loom-tests/tests/queue.rs`. The ring in the middle is the only unsafe code; its cells are
-/// loom's in the models.
+/// Models in `loom-tests/tests/queue.rs`, among them `closing_loses_no_item_that_was_pushed`,
+/// `a_cancelled_consumer_hands_its_wake_up_on`, `an_item_that_meets_a_deadline_is_popped_once` and
+/// `nobody_pushes_before_a_producer_that_has_lost_too_often`. The ring is the only unsafe code; the models
+/// run it on loom's cells and atomics. In the models, a waiter takes a turn after one loss, and a batch has
+/// two items.
 ///
 /// # Capacity
-/// At least 1; for 0 there is [`rendezvous`]. There is no form without a bound: the ring that makes pushes
-/// and pops cheap is allocated at once, and a queue that takes all that comes only moves the place where the
-/// program runs out of memory. A bound that is never reached costs its memory alone.
+/// At least 1; for 0 see [`rendezvous`]. There is no unbounded form. The ring is allocated up front, and a
+/// queue without a bound only moves the place where the program runs out of memory. A bound that is never
+/// reached costs only its memory.
 ///
 /// # Cost
-/// Bench `queue`; the README has the ratios. Memory: `capacity` items, allocated at once.
+/// Bench `queue`; the README has the ratios. An uncontended push or pop takes one lock. Memory: `capacity`
+/// items, allocated when the queue is made.
 ///
 /// # Instead
-/// `std::sync::mpsc::sync_channel` if there is one consumer and no need to cancel.
+/// `std::sync::mpsc::sync_channel` if there is one consumer and no call needs to be cancelled.
 pub struct BoundedQueue<T> {
     tail: CachePadded<Mutex<TailSide<T>>>,
     head: CachePadded<Mutex<HeadSide<T>>>,
     gauge: Gauge<T>,
     capacity: usize,
-    /// Whose turn it is to push, and to pop, for those who look without the locks.
+    /// Copies of the next turns to push and to pop, for threads that hold the other lock or none.
     next_push: NextTurn,
     next_pop: NextTurn,
-    /// Where threads meet if the capacity is 0: then the ring is always full and always empty, so that every
-    /// attempt on it ends where this is looked at, and no other queue pays for it.
+    /// The meeting point if the capacity is 0. The ring is then always full and always empty, so every
+    /// attempt on it fails, and only a failed attempt looks here. Other queues pay nothing for it.
     meeting: Option<Box<Rendezvous<T>>>,
 }
 
-/// What the producers' lock guards.
+/// The state under the producers' lock.
 ///
-/// The lines are crossed, and the turns are not: a consumer that found the queue empty waits *here*, because
-/// a producer comes by with this lock in its hand. So the side that changes something already holds the lock
-/// that its waiters went to sleep under, and there is no window between them and no second lock on the fast
-/// path. Only [`close`](BoundedQueue::close) holds both locks.
+/// The wait lists are crossed and the turns are not: a consumer that found the queue empty waits in
+/// `poppers`, *here*. A producer changes the state that this consumer waits for while it holds this lock, so
+/// there is no window between the change and the wake-up, and no second lock on the fast path.
 struct TailSide<T> {
     ring: Tail<T>,
     poppers: WaitList,
-    /// Producers that have lost too often: while there are any, nobody else may push.
+    /// Producers that have lost too often. While there are any, no other producer may push.
     turns: Turns,
     closed: bool,
-    /// Closed, or somebody has a turn: one look for both, where all who push come by.
+    /// True if `closed` or if a producer has a turn: one check for both on every push.
     restricted: bool,
 }
 
-/// What the consumers' lock guards. Its `closed` is set under the other lock too, so it also says that the
-/// ring holds all that it will ever hold.
+/// The state under the consumers' lock. Since `closed` is set under both locks, it also means that no further
+/// item will enter the ring.
 struct HeadSide<T> {
     ring: Head<T>,
     pushers: WaitList,
-    /// Consumers that have lost too often: while there are any, nobody else may pop, unless the queue is
-    /// closed.
+    /// Consumers that have lost too often. While there are any and the queue is open, no other consumer may
+    /// pop.
     turns: Turns,
     closed: bool,
-    /// Somebody has a turn, and the queue is not closed.
+    /// True if a consumer has a turn and the queue is open.
     restricted: bool,
 }
 
 impl<T> BoundedQueue<T> {
-    /// Makes a queue for at most `capacity` items.
+    /// Makes a queue of at most `capacity` items.
     ///
     /// # Panics
-    /// If `capacity` is 0, because a push could never succeed, or more than a quarter of `usize::MAX`, or if
-    /// so many items do not fit into memory.
+    /// If `capacity` is 0, since no push could ever succeed; if it is more than a quarter of `usize::MAX`; or
+    /// if the ring does not fit into memory.
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(capacity > 0, "a queue of capacity 0 could never take an item; the least is 1");
@@ -165,7 +186,7 @@ impl<T> BoundedQueue<T> {
         BoundedQueue::with_ring(capacity)
     }
 
-    /// One of capacity 0.
+    /// Makes a queue of capacity 0.
     fn rendezvous() -> Self {
         let mut queue = BoundedQueue::with_ring(0);
         queue.meeting = Some(Box::new(Rendezvous::new()));
@@ -198,73 +219,88 @@ impl<T> BoundedQueue<T> {
         }
     }
 
-    /// Pops until the queue is closed and empty.
+    /// Returns an iterator that pops items until the queue is closed and empty.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter::new(self)
     }
 
-    /// Closes the queue: pushes fail from here on, pops take what is left and then fail. Everybody who
-    /// sleeps on the queue is woken. True if this call closed it; closing twice does nothing.
+    /// Closes the queue. Every push fails from now on, pops get the items that are left and then fail, and
+    /// all waiters are woken. Returns true if this call closed the queue; closing it again has no effect.
     pub fn close(&self) -> bool {
+        // The producers' lock decides between two callers that close at the same time: one of them returns
+        // true.
         let mut tail = self.tail.lock();
         if tail.closed {
             return false;
         }
-        // The one place where both locks are held, so that the two sides close at one moment: whoever has
-        // seen the queue closed, from whichever side, finds it closed from the other. Nobody takes them in
-        // the other order.
+        // Both locks, so that the two sides close in one step: a thread that has seen the queue closed from
+        // either side finds it closed from the other. `force_push` takes them in the same order, and no other
+        // call takes both.
         let mut head = self.head.lock();
         (tail.closed, head.closed) = (true, true);
-        // From here on pushes fail, and what is left is for whoever comes.
+        // From here on pushes fail and turns do not count: any consumer may pop.
         (tail.restricted, head.restricted) = (true, false);
+        // All: no waiter of either side would be woken by anything else. A thread that joins later sees
+        // `closed` under the same lock and does not wait.
         let wakes = [tail.poppers.take_all(), head.pushers.take_all()];
         drop(head);
         drop(tail);
+        // Woken after unlocking, so that no waiter runs into a held lock.
         drop(wakes);
         if let Some(meeting) = &self.meeting {
+            // After the ring's side. A call comes to the meeting point only after an attempt on the open
+            // ring, so it may still come after this. It then finds `closed` under the meeting point's own
+            // lock.
             meeting.close();
         }
         true
     }
 
-    /// Where threads meet, if the capacity is 0.
+    /// The meeting point, if the capacity is 0.
     pub(crate) fn meeting(&self) -> Option<&Rendezvous<T>> {
         self.meeting.as_deref()
     }
 
-    /// Closes the queue and takes out what is left, first to last, before any consumer that comes later.
+    /// Closes the queue and returns the items that are left, in order. A consumer that pops later gets none
+    /// of them.
     pub fn close_and_drain(&self) -> Vec<T> {
         self.close();
+        // One critical section, so the items are contiguous. No producer adds one in between, since the queue
+        // is closed. No producer is woken either: `close` has woken all of them.
         self.head.lock().ring.pop_many(self.capacity)
     }
 
-    /// True once the queue was closed; there may still be items to pop.
+    /// Returns true once the queue is closed. There may still be items to pop.
     pub fn is_closed(&self) -> bool {
         self.tail.lock().closed
     }
 
-    /// Items in the queue now. By the time the caller looks, it may be another number.
+    /// Returns the number of items in the queue. It may have changed by the time the caller uses it.
     pub fn len(&self) -> usize {
+        // Exact under this lock for removals; a push may follow at once.
         self.head.lock().ring.len()
     }
 
-    /// True if the queue holds nothing now.
+    /// Returns true if the queue is empty now.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The most items it holds.
+    /// Returns the maximum number of items.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 }
 
 impl<T> Drop for BoundedQueue<T> {
-    /// Drops what was not popped.
+    /// Drops the items that were not popped.
     fn drop(&mut self) {
+        // Through the locks, because they order the last accesses of both ends of the ring before this one.
+        // No lock is held while an item's own `Drop` runs.
         panics::drop_each(self.close_and_drain());
     }
 }
 
+// None of the caller's code runs under a lock, so no panic of an item leaves the state half changed.
 impl<T> UnwindSafe for BoundedQueue<T> {}
 impl<T> RefUnwindSafe for BoundedQueue<T> {}

@@ -1,14 +1,14 @@
-//! A ring buffer with one end for each of two threads: the only unsafe code of the queue.
+//! A ring buffer with one writer and one reader: the only unsafe code of the queue.
 //!
-//! A [`Tail`] writes, a [`Head`] reads, each through `&mut`, so there is one writer and one reader at a
-//! time; [`BoundedQueue`](super::BoundedQueue) puts each end behind a lock of its own. It is Lamport's queue
-//! (L. Lamport, "Specifying Concurrent Program Modules", 1983) with each end's last known position of the
-//! other kept beside its own, so that an end touches the other's cache line only when the ring looks full
-//! or empty.
+//! A [`Tail`] writes and a [`Head`] reads, each through `&mut`, so there is one writer and one reader at a
+//! time; [`BoundedQueue`](super::BoundedQueue) puts each end behind a lock of its own. This is Lamport's
+//! queue (L. Lamport, "Specifying Concurrent Program Modules", 1983). Each end also keeps the last position
+//! of the other end that it has seen, and loads the other's cache line only when the ring looks full or
+//! empty.
 //!
 //! # State
-//! A position runs from 0 to twice the capacity and starts again, so that full and empty differ and no
-//! position ever overflows. Cell `p mod capacity` belongs
+//! A position runs from 0 to twice the capacity and then starts again at 0, so full and empty differ and no
+//! position overflows. Cell `p mod capacity` belongs
 //!
 //! | position | to | holds |
 //! |---|---|---|
@@ -16,14 +16,20 @@
 //! | tail ≤ p < head + capacity | `Tail` | nothing |
 //!
 //! # Orderings
-//! `tail` is stored with release after the item was written and loaded with acquire before it is read, so
-//! the item is visible. `head` is stored with release after the item was read out and loaded with acquire
-//! before the cell is written again, so the reader is done with it. Each end reads its own position from its
-//! private copy.
+//! `tail` is stored with release after an item is written, and loaded with acquire before the item is read,
+//! so the item is visible. `head` is stored with release after an item is read, and loaded with acquire
+//! before the cell is written again, so the reader has finished with the cell. Each end reads its own
+//! position from a private copy.
 //!
 //! # Dropping
-//! Items in a ring that is dropped are leaked: the owner of both ends takes them out first. It has the locks
-//! that order the ends' last accesses before its own; a `Drop` in here would have only the reference count.
+//! A ring that is dropped leaks its items, so the owner of both ends takes them out first. The owner holds
+//! the locks that order the last accesses of the ends before its own; a `Drop` in this file would have only
+//! the reference count.
+//!
+//! # Why not
+//! *A sequence number in each cell, as in crossbeam's `ArrayQueue`.* It allows several writers without a
+//! lock. The locks are needed anyway, for the wait lists, and then two positions are cheaper than a number in
+//! each cell.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -39,7 +45,8 @@ use crate::sync::cell::UnsafeCell;
 pub(super) fn ring<T>(capacity: usize) -> (Tail<T>, Head<T>) {
     let count = if Shared::<T>::ONE_CELL { 1 } else { capacity };
     let mut cells = Vec::new();
-    // Where a plain allocation would end the process.
+    // Fallible, because a plain allocation of an absurd capacity would abort the process instead of
+    // panicking.
     if cells.try_reserve_exact(count).is_err() {
         panic!("a queue of capacity {capacity} does not fit into memory");
     }
@@ -61,82 +68,92 @@ struct Shared<T> {
     head: CachePadded<AtomicUsize>,
 }
 
-// SAFETY: the ends move items from one thread to another, which `T: Send` allows; no reference to an item in
-// a cell is ever handed out, so `T: Sync` is not needed. Each cell is accessed by the one end that the
-// table above gives it to, and ownership passes by release and acquire.
+// SAFETY: the ends move items from one thread to another, which `T: Send` allows. No reference to an item in
+// a cell leaves this file, so `T: Sync` is not needed. Each cell is accessed only by the end that owns it by
+// the table above, and ownership passes by release and acquire.
 unsafe impl<T: Send> Sync for Shared<T> {}
-// SAFETY: as above; the items inside are owned.
+// SAFETY: as above; the ring owns its items.
 unsafe impl<T: Send> Send for Shared<T> {}
 
 impl<T> Shared<T> {
-    /// Items without a size share one cell, so that their number costs neither memory nor the time to make
-    /// cells: no access to it touches a byte, so none meets another.
+    /// Zero-sized items share one cell, so their number costs neither memory nor time to make cells. No
+    /// access to the cell touches a byte, so accesses do not race.
     const ONE_CELL: bool = size_of::<UnsafeCell<MaybeUninit<T>>>() == 0;
 
     fn advance(&self, position: usize, by: usize) -> usize {
-        // Below three times the capacity, of which `BoundedQueue::new` allows a quarter of `usize::MAX`.
+        // Cannot overflow: the sum is below three times the capacity, and `BoundedQueue::new` allows a
+        // quarter of `usize::MAX`.
         let next = position + by;
         if next >= 2 * self.capacity { next - 2 * self.capacity } else { next }
     }
 
-    /// Items between two positions, of which `tail` is not behind `head`.
+    /// The number of items between two positions; `tail` must not be behind `head`.
     fn distance(&self, head: usize, tail: usize) -> usize {
         if tail >= head { tail - head } else { tail + 2 * self.capacity - head }
     }
 
     fn cell(&self, position: usize) -> &UnsafeCell<MaybeUninit<T>> {
         let capacity = self.capacity;
+        // A branch instead of a remainder: the capacity is not a power of two, and a division costs more.
         let index = if position >= capacity { position - capacity } else { position };
         &self.cells[if Self::ONE_CELL { 0 } else { index }]
     }
 }
 
-/// The end that items go in at.
+/// The end that writes items.
 pub(super) struct Tail<T> {
     shared: Arc<Shared<T>>,
     tail: usize,
-    /// A position that the head had; it may have moved on.
+    /// A position that the head had; it may have advanced since.
     head_seen: usize,
 }
 
-/// The end that items come out at.
+/// The end that reads items.
 pub(super) struct Head<T> {
     shared: Arc<Shared<T>>,
     head: usize,
-    /// A position that the tail had; it may have moved on.
+    /// A position that the tail had; it may have advanced since.
     tail_seen: usize,
 }
 
 impl<T> Tail<T> {
-    /// Free cells, exactly or fewer than there are.
+    /// Returns the number of free cells, or a lower bound that is at least `wanted`.
     #[inline]
     fn free(&mut self, wanted: usize) -> usize {
         let capacity = self.shared.capacity;
         let free = capacity - self.shared.distance(self.head_seen, self.tail);
+        // The other end only makes this number larger, so an old position is safe: it hides free cells but
+        // never invents one.
         if free >= wanted {
             return free;
         }
+        // Acquire, partner of the release in `Head::release`: the reads of the cells below this position are
+        // finished before they are written again.
         self.head_seen = self.shared.head.load(Acquire);
         capacity - self.shared.distance(self.head_seen, self.tail)
     }
 
-    /// Puts an item in, or gives it back if the ring is full.
+    /// Writes an item, or returns it if the ring is full.
     #[inline]
     pub(super) fn push(&mut self, item: T) -> Result<(), T> {
+        // Exact when it says full: `free` has then loaded the head's position, and consumers that make room
+        // later find the waiter under their own lock.
         if self.free(1) == 0 {
             return Err(item);
         }
+        // Written first, published second: the reader may read the cell as soon as it sees the position.
         self.write(0, item);
         self.publish(1);
         Ok(())
     }
 
-    /// Puts in as many of `items` as fit, first to last, and says how many.
+    /// Writes as many of `items` as fit, in order, and returns how many.
     pub(super) fn push_many(&mut self, items: &mut VecDeque<T>) -> usize {
         let count = self.free(items.len()).min(items.len());
         for (offset, item) in items.drain(..count).enumerate() {
             self.write(offset, item);
         }
+        // Published once for all, after the last write: one store instead of one for each item.
         self.publish(count);
         count
     }
@@ -144,11 +161,11 @@ impl<T> Tail<T> {
     #[inline]
     fn write(&mut self, offset: usize, item: T) {
         self.shared.cell(self.shared.advance(self.tail, offset)).with_mut(|cell| {
-            // SAFETY: valid and aligned: it comes from a cell of the box. Not accessed by anybody else: the
-            // position is one of the tail's own, because `free` has counted it, and there is one `Tail` per
-            // ring, held by `&mut`.
+            // SAFETY: the pointer is valid and aligned, since it comes from a cell of the box. No other
+            // access is concurrent: `free` has counted the position, so it belongs to the tail, and there is
+            // one `Tail` for each ring, borrowed by `&mut`.
             let cell = unsafe { &mut *cell };
-            // The cell holds no item that would be leaked.
+            // A cell of the tail holds no item, so overwriting it leaks nothing.
             cell.write(item);
         });
     }
@@ -156,48 +173,56 @@ impl<T> Tail<T> {
     #[inline]
     fn publish(&mut self, count: usize) {
         self.tail = self.shared.advance(self.tail, count);
+        // Release, partner of the acquire in `Head::available`: the items up to this position are visible.
         self.shared.tail.store(self.tail, Release);
     }
 
-    /// Items that are in it now, or more.
+    /// Returns the number of items, or an upper bound.
     pub(super) fn len(&mut self) -> usize {
         self.shared.capacity - self.free(self.shared.capacity)
     }
 
-    /// True if there is nothing in it; exact, because only this end fills it and the other end's position is
-    /// never ahead of this one's.
+    /// Returns true if the ring is empty. Exact: only this end adds items, and the position of the other end
+    /// that it loads is never ahead of its own.
     pub(super) fn is_empty(&mut self) -> bool {
         self.len() == 0
     }
 }
 
 impl<T> Head<T> {
-    /// Items that are there, exactly or fewer than there are.
+    /// Returns the number of items, or a lower bound that is at least `wanted`.
     #[inline]
     fn available(&mut self, wanted: usize) -> usize {
         let available = self.shared.distance(self.head, self.tail_seen);
+        // The other end only makes this number larger, so an old position is safe: it hides items but never
+        // invents one.
         if available >= wanted {
             return available;
         }
+        // Acquire, partner of the release in `Tail::publish`: the items below this position are visible
+        // before they are read.
         self.tail_seen = self.shared.tail.load(Acquire);
         self.shared.distance(self.head, self.tail_seen)
     }
 
-    /// Takes the first item out.
+    /// Reads the first item.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
         if self.available(1) == 0 {
             return None;
         }
+        // Read first, released second: the writer may overwrite the cell as soon as it sees the position.
         let item = self.read(0);
         self.release(1);
         Some(item)
     }
 
-    /// Takes at most `max` items out.
+    /// Reads at most `max` items.
     pub(super) fn pop_many(&mut self, max: usize) -> Vec<T> {
         let count = self.available(max).min(max);
         let items = (0..count).map(|offset| self.read(offset)).collect();
+        // Released once for all, after the last read. Nothing above can panic except an allocation failure,
+        // which aborts, so no item is read twice.
         self.release(count);
         items
     }
@@ -205,11 +230,13 @@ impl<T> Head<T> {
     #[inline]
     fn read(&mut self, offset: usize) -> T {
         self.shared.cell(self.shared.advance(self.head, offset)).with_mut(|cell| {
-            // SAFETY: valid and aligned, and not accessed by anybody else: the position is one of the head's
-            // own, because `available` has counted it, and there is one `Head` per ring, held by `&mut`.
+            // SAFETY: the pointer is valid and aligned, and no other access is concurrent: `available` has
+            // counted the position, so it belongs to the head, and there is one `Head` for each ring,
+            // borrowed by `&mut`.
             let cell = unsafe { &*cell };
             // SAFETY: the cell holds an item: the tail wrote it before it published the position, which the
-            // acquire load in `available` saw. It is not read twice: `release` passes the cell on.
+            // acquire load in `available` has seen. It is not read twice, since `release` passes the cell to
+            // the tail.
             unsafe { cell.assume_init_read() }
         })
     }
@@ -217,30 +244,33 @@ impl<T> Head<T> {
     #[inline]
     fn release(&mut self, count: usize) {
         self.head = self.shared.advance(self.head, count);
+        // Release, partner of the acquire in `Tail::free`: the reads up to this position have finished.
         self.shared.head.store(self.head, Release);
     }
 
-    /// Items that are there now.
+    /// Returns the number of items.
     pub(super) fn len(&mut self) -> usize {
         self.available(usize::MAX)
     }
 
-    /// True if no item fits; exact, because only this end empties it.
+    /// Returns true if the ring is full. Exact: only this end removes items.
     pub(super) fn is_full(&mut self) -> bool {
         self.len() == self.shared.capacity
     }
 }
 
-/// How full a ring is, for those who only look.
+/// The fill level of a ring, for threads that hold no end.
 pub(super) struct Gauge<T>(Arc<Shared<T>>);
 
 impl<T> Gauge<T> {
-    /// Items in the ring at some moment not long ago: a hint.
+    /// Returns the number of items at some recent moment: a hint.
     pub(super) fn len(&self) -> usize {
         let shared = &*self.0;
+        // Relaxed: no cell is accessed on the strength of these values. A thread that must be certain asks an
+        // end under its lock.
         let head = shared.head.load(Relaxed);
         let tail = shared.tail.load(Relaxed);
-        // The two loads are of different moments, so the difference may be more than can be.
+        // The loads are not one snapshot, so the difference may exceed the capacity.
         shared.distance(head, tail).min(shared.capacity)
     }
 }

@@ -1,11 +1,14 @@
-//! Where threads sleep on a queue: producers under the consumers' lock, consumers under the producers'.
-
+//! The wait points of a queue: producers wait under the consumers' lock, consumers under the producers'.
 //!
-//! And what they do when they have lost too often: they take turns. A turn is under the lock of those who do
-//! the same, where each of them comes by: a producer's under the producers'. Who must keep off because of it
-//! sleeps under the other lock, as whoever finds no room does, and is woken from there when the turn ends.
+//! A thread that pops makes room while it holds the consumers' lock. A producer that waits for room registers
+//! under the same lock, so no wake-up falls between its check and its wait, and a pop takes only one lock.
 //!
-//! Locks: a turn is taken and ended under the one, and sleepers are woken under the other afterwards; nobody
+//! A waiter that has lost too often takes a turn (see [`Turns`](crate::wait::Turns)). A producer's turn is
+//! kept under the producers' lock, since every push checks it there. A thread that is kept off by a turn
+//! waits under the other lock like one that found no room, and the end of the turn wakes it there.
+//!
+//! # Locks
+//! A turn is taken and ended under one lock, and waiters are woken under the other afterwards. No function
 //! here holds both.
 
 use std::cell::Cell;
@@ -16,7 +19,7 @@ use crate::error::TryError;
 use crate::wait::sleeps::Subject;
 use crate::wait::{Turn, WaitPoint, Waiter};
 
-/// Where producers wait for room.
+/// The wait point of a producer that waits for room.
 pub(crate) struct Room<'a, T> {
     queue: &'a BoundedQueue<T>,
     turn: Cell<Option<Turn>>,
@@ -28,7 +31,7 @@ impl<'a, T> Room<'a, T> {
         Room { queue, turn: Cell::new(None) }
     }
 
-    /// The turn of whoever waits here, if it has lost too often.
+    /// The turn of this waiter, if it has lost too often.
     #[inline]
     pub(super) fn turn(&self) -> Option<Turn> {
         self.turn.get()
@@ -38,13 +41,17 @@ impl<'a, T> Room<'a, T> {
     fn end(&self, turn: Turn) {
         let queue = self.queue;
         let mut tail = queue.tail.lock();
+        // Ended and noted in one critical section, so the notes are in the order of the turns.
         tail.turns.end(turn);
+        // A closed queue stays restricted: pushes must keep failing.
         tail.restricted = tail.closed || !tail.turns.is_empty();
         queue.next_push.note(&tail.turns);
+        // Unlocked before the other lock is taken: the lock order is needed only for calls that hold both.
         drop(tail);
-        // Those who kept off are in the line, though there may be room: or have not joined yet, and then find
-        // the turn ended, which was noted before this lock. As many are called as there is room for; if
-        // others have turns, all, because whose turn it is stands anywhere among them.
+        // A producer that the turn kept off is in the list even if there is room, or has not joined yet. In
+        // the latter case it finds the turn ended, since that was noted before this lock was taken. Wakes as
+        // many as there is room for. If another waiter has a turn, wakes all, because the list does not tell
+        // which entry has it.
         let mut head = queue.head.lock();
         let count = if queue.next_push.is_open() { queue.capacity - head.ring.len() } else { usize::MAX };
         let wakes = head.pushers.take(count);
@@ -55,29 +62,37 @@ impl<'a, T> Room<'a, T> {
 
 impl<T> WaitPoint for Room<'_, T> {
     fn looks_ready(&self) -> bool {
-        // Whoever must keep off is not told of room, or it would look, try, and lose its patience in no time.
+        // False for a thread that a turn keeps off, even if there is room. Otherwise it would stop spinning,
+        // fail its attempt, and lose 32 times within microseconds.
         self.queue.gauge.len() < self.queue.capacity && self.queue.next_push.admits(self.turn())
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // Whoever makes room holds this lock: it pops after this, and finds the waiter, or before, and then
-        // the ring is not full, for its head is exact here. Whoever ends a turn notes that before it takes
-        // this lock. Nobody need wait for room in a closed queue.
+        // Waits for room, close or the end of a turn. A thread that pops holds this lock. If it pops later,
+        // it finds the waiter; if it popped earlier, the ring is not full here, since its head is exact under
+        // this lock. A thread that ends a turn publishes that before it takes this lock, so it finds the
+        // waiter or the waiter sees the end. `close` sets `closed` under this lock and then takes all
+        // waiters.
         let mut head = self.queue.head.lock();
         let must_wait = head.ring.is_full() || !self.queue.next_push.admits(self.turn());
         if head.closed || !must_wait {
             return false;
         }
+        // A turn's owner joins at the front, so that the next pop wakes it and not a thread that it keeps
+        // off.
         let first = self.queue.next_push.is_of(self.turn());
         head.pushers.join_in_turn(waiter, first);
         true
     }
 
     fn leave(&self, waiter: &Waiter) {
+        // A pop that granted this waiter has removed it under the same lock; then this does nothing.
         self.queue.head.lock().pushers.leave(waiter);
     }
 
     fn pass_on(&self) {
+        // Called by a waiter that was woken and takes no room. The next waiter gets the wake-up only if there
+        // still is room; otherwise the next pop wakes it.
         let mut head = self.queue.head.lock();
         let wake = if head.ring.is_full() { None } else { head.pushers.next() };
         drop(head);
@@ -96,6 +111,8 @@ impl<T> WaitPoint for Room<'_, T> {
     }
 
     fn take_turn(&self) {
+        // Taken under the lock of the pushes, so every later push sees it. The order of turns is the order of
+        // this lock. No waiter is woken: a turn admits fewer threads than before.
         let mut tail = self.queue.tail.lock();
         self.turn.set(Some(tail.turns.take()));
         tail.restricted = true;
@@ -106,11 +123,12 @@ impl<T> WaitPoint for Room<'_, T> {
 impl<T> Drop for Room<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        // Also when a wait panics or gives up: a turn without an owner would keep all others off forever.
         self.end_turn();
     }
 }
 
-/// Where consumers wait for items.
+/// The wait point of a consumer that waits for an item.
 pub(crate) struct Items<'a, T> {
     queue: &'a BoundedQueue<T>,
     turn: Cell<Option<Turn>>,
@@ -122,7 +140,7 @@ impl<'a, T> Items<'a, T> {
         Items { queue, turn: Cell::new(None) }
     }
 
-    /// The turn of whoever waits here, if it has lost too often.
+    /// The turn of this waiter, if it has lost too often.
     #[inline]
     pub(super) fn turn(&self) -> Option<Turn> {
         self.turn.get()
@@ -132,11 +150,12 @@ impl<'a, T> Items<'a, T> {
     fn end(&self, turn: Turn) {
         let queue = self.queue;
         let mut head = queue.head.lock();
+        // As for producers, but a closed queue is unrestricted: any consumer may pop what is left.
         head.turns.end(turn);
         head.restricted = !head.closed && !head.turns.is_empty();
         queue.next_pop.note(&head.turns);
         drop(head);
-        // As for producers.
+        // As for producers: a consumer that the turn kept off is in the list, or finds the turn ended.
         let mut tail = queue.tail.lock();
         let count = if queue.next_pop.is_open() { tail.ring.len() } else { usize::MAX };
         let wakes = tail.poppers.take(count);
@@ -147,27 +166,32 @@ impl<'a, T> Items<'a, T> {
 
 impl<T> WaitPoint for Items<'_, T> {
     fn looks_ready(&self) -> bool {
+        // As for producers. The gauge is a hint; `join` decides under the lock.
         self.queue.gauge.len() > 0 && self.queue.next_pop.admits(self.turn())
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
-        // As above with the sides changed: whoever pushes or closes holds this lock. In a closed queue turns
-        // do not count.
+        // As for producers, with the sides exchanged: threads that push or close hold this lock. In a closed
+        // queue, turns do not count and no consumer waits.
         let mut tail = self.queue.tail.lock();
         let must_wait = tail.ring.is_empty() || !self.queue.next_pop.admits(self.turn());
         if tail.closed || !must_wait {
             return false;
         }
+        // A turn's owner joins at the front, so that the next push wakes it and not a thread that it keeps
+        // off.
         let first = self.queue.next_pop.is_of(self.turn());
         tail.poppers.join_in_turn(waiter, first);
         true
     }
 
     fn leave(&self, waiter: &Waiter) {
+        // A push that granted this waiter has removed it under the same lock; then this does nothing.
         self.queue.tail.lock().poppers.leave(waiter);
     }
 
     fn pass_on(&self) {
+        // As for producers: the next waiter is woken only if there still is an item.
         let mut tail = self.queue.tail.lock();
         let wake = if tail.ring.is_empty() { None } else { tail.poppers.next() };
         drop(tail);
@@ -186,6 +210,7 @@ impl<T> WaitPoint for Items<'_, T> {
     }
 
     fn take_turn(&self) {
+        // As for producers. In a closed queue the turn is taken but does not restrict.
         let mut head = self.queue.head.lock();
         self.turn.set(Some(head.turns.take()));
         head.restricted = !head.closed;
@@ -196,19 +221,20 @@ impl<T> WaitPoint for Items<'_, T> {
 impl<T> Drop for Items<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        // As for producers: a turn never outlives its wait.
         self.end_turn();
     }
 }
 
 impl<T> BoundedQueue<T> {
-    /// For the register of sleeps.
+    /// Describes the queue for the register of sleeping threads.
     fn describe(&self, subject: Subject) -> Subject {
         subject.on(self).with("len", self.gauge.len()).with("capacity", self.capacity)
     }
 }
 
 impl<T> TailSide<T> {
-    /// Whether one with that turn, or none, may push.
+    /// Checks that the owner of `turn`, or a thread without one, may push.
     #[inline]
     pub(super) fn admit(&self, turn: Option<Turn>) -> Result<(), TryError> {
         if self.restricted { self.admit_in_turn(turn) } else { Ok(()) }
@@ -216,6 +242,7 @@ impl<T> TailSide<T> {
 
     #[cold]
     fn admit_in_turn(&self, turn: Option<Turn>) -> Result<(), TryError> {
+        // Closed wins over a turn: a caller that a turn would keep off must not wait in a closed queue.
         match self.closed {
             true => Err(TryError::Closed),
             false if self.turns.admits(turn) => Ok(()),
@@ -225,7 +252,7 @@ impl<T> TailSide<T> {
 }
 
 impl<T> HeadSide<T> {
-    /// Whether one with that turn, or none, may pop.
+    /// Checks that the owner of `turn`, or a thread without one, may pop.
     #[inline]
     pub(super) fn admit(&self, turn: Option<Turn>) -> Result<(), TryError> {
         if self.restricted && !self.turns.admits(turn) { Err(TryError::WouldBlock) } else { Ok(()) }
@@ -233,7 +260,7 @@ impl<T> HeadSide<T> {
 }
 
 impl<T> fmt::Debug for BoundedQueue<T> {
-    /// Never waits: what another thread has locked is left out.
+    /// Never waits: leaves out the fields under a lock that another thread holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("BoundedQueue");
         out.field("len", &self.gauge.len()).field("capacity", &self.capacity);
