@@ -1,4 +1,6 @@
-//! Permits for what there is only so much of.
+//! Permits for a resource of which there is only a limited amount.
+//!
+//! The protocol and its argument are in `raw.rs`; this module adds guards, which return each permit once.
 
 mod permit;
 mod raw;
@@ -14,12 +16,14 @@ use crate::until::Until;
 use crate::wait::Waiter;
 use raw::RawSemaphore;
 
-/// Lets at most so many at once: of threads in a section, of connections to a host, of megabytes in memory.
+/// Limits how much of something is in use at once: threads in a section, connections to a host, megabytes in
+/// memory.
 ///
-/// The permits that are out, added up, never exceed the number the semaphore was made with (or was last
-/// [resized](Semaphore::resize) to). A permit comes back when its guard is dropped, and cannot be returned
-/// by somebody who does not hold it. Threads that wait are served strictly in the order in which they came,
-/// so one that asks for many is not overtaken for ever by those that ask for few.
+/// The permits that are held, added up, never exceed the number that the semaphore was made with. A
+/// [resize](Semaphore::resize) changes that number; after one to fewer permits, none is granted until the sum
+/// is below it. A permit returns when its guard is dropped, and only its holder can return it. Waiters are
+/// served strictly in the order in which they came, so a waiter for many permits is not overtaken forever by
+/// waiters for few.
 ///
 /// # Examples
 /// ```
@@ -33,59 +37,67 @@ use raw::RawSemaphore;
 /// # Ok::<(), selvedge::error::WaitError>(())
 /// ```
 ///
-/// Never more than three at work, whatever comes:
+/// At most three threads at work, however many come:
 /// ```
 /// use selvedge::Semaphore;
 /// use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 ///
-/// let (semaphore, inside, most) = (Semaphore::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
+/// let (semaphore, inside, maximum) = (Semaphore::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
 /// std::thread::scope(|s| {
 ///     for _ in 0..10 {
 ///         s.spawn(|| {
 ///             let _permit = semaphore.acquire().unwrap();
-///             most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+///             maximum.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
 ///             inside.fetch_sub(1, SeqCst);
 ///         });
 ///     }
 /// });
-/// assert!(most.into_inner() <= 3);
+/// assert!(maximum.into_inner() <= 3);
 /// assert_eq!(semaphore.available(), 3);
 /// ```
 ///
 /// # Blocking
-/// `acquire` and its kin wait while too few permits are free or others wait before them; whoever gives
-/// permits back wakes the first in line, and only when there is enough for it. Giving back never blocks.
+/// The `acquire` methods wait while too few permits are free or other waiters came before. A permit that
+/// returns wakes the first waiter, once there are enough for it. Returning permits never waits for another
+/// thread's permit; it takes a lock only while threads wait, after a resize to fewer, or once closed.
 ///
 /// # Cancellation
-/// A cancelled token never acquires. A thread that gives up leaves the line, and if it was the first, those
-/// behind it are served at once with what it was waiting for. If a grant and an end meet, whichever came
-/// first holds; no permit is lost.
+/// A cancelled token never acquires. A waiter that gives up leaves the list; the waiters behind it are served
+/// at once if what is free is enough for them. If a grant and an end of the wait meet, the first one holds.
+/// No permit is lost.
+///
+/// # Panics
+/// [`new`](Semaphore::new) and [`resize`](Semaphore::resize) panic above [`Semaphore::MAX`]. A thread that
+/// panics while it holds a permit returns it while it unwinds; a semaphore is never poisoned.
 ///
 /// # Fairness
-/// First come, first served among all who wait: none of those who come later goes first. A call finds permits
-/// only if nobody waits. That costs a wake-up a permit when more threads want in than there is room for,
-/// which a semaphore that lets newcomers overtake saves (bench `semaphore`).
+/// First come, first served among all waiters; `try_acquire` does not overtake them either. When more threads
+/// want permits than there are, this costs one wake-up for each permit, which a semaphore that lets newcomers
+/// overtake saves (bench `semaphore`).
 ///
 /// # Ordering
-/// What a thread did before it gave a permit back is visible to the thread that gets it next.
+/// What a thread did before it returned a permit is visible to the thread that acquires it next.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/semaphore.rs`.
+/// The models in `loom-tests/tests/semaphore.rs`; `a_permit_given_back_reaches_a_sleeper` is the one of the
+/// wake-up, `a_grant_that_meets_a_cancel_loses_no_permit` the one of the tie.
 ///
 /// # Cost
-/// One compare-and-swap each way while nobody waits. Bench `semaphore`.
+/// One compare-and-swap to acquire and one to return while no thread waits. Bench `semaphore`.
 ///
 /// # Instead
-/// A `Mutex` if there is one permit and it guards data.
+/// A `Mutex` if there is one permit and it guards data. A [`RateLimiter`](crate::RateLimiter) to limit how
+/// many begin in a given time.
 pub struct Semaphore {
     raw: RawSemaphore,
 }
 
 impl Semaphore {
-    /// The most permits that a semaphore can have.
+    /// The maximum number of permits of a semaphore.
     pub const MAX: usize = usize::MAX >> 1;
 
-    /// Makes a semaphore with `permits` free. With 0, permits come by [`resize`](Semaphore::resize).
+    /// Makes a semaphore with `permits` free permits. With 0, [`resize`](Semaphore::resize) adds permits
+    /// later.
     ///
     /// # Panics
     /// If `permits` is above [`Semaphore::MAX`].
@@ -98,14 +110,14 @@ impl Semaphore {
     /// Waits for a permit as long as it takes.
     ///
     /// # Errors
-    /// [`WaitError::Closed`] if the semaphore is or becomes closed, [`WaitError::InsufficientCapacity`] if it
-    /// has no permits in all.
+    /// [`WaitError::Closed`] if the semaphore is or becomes closed, [`WaitError::InsufficientCapacity`] if
+    /// its total is or becomes 0.
     #[track_caller]
     pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
         self.acquire_many(1)
     }
 
-    /// Takes a permit if one is free and nobody waits for it.
+    /// Takes a permit if one is free and no thread waits.
     ///
     /// # Errors
     /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
@@ -117,7 +129,7 @@ impl Semaphore {
     /// Waits for a permit at most until `limit`.
     ///
     /// # Errors
-    /// Each [`WaitError`]; see [`acquire_many_until`](Semaphore::acquire_many_until).
+    /// As [`acquire_many_until`](Semaphore::acquire_many_until).
     #[inline]
     #[track_caller]
     pub fn acquire_until<'l>(&self, limit: impl Into<Until<'l>>) -> Result<Permit<'_>, WaitError> {
@@ -128,15 +140,15 @@ impl Semaphore {
     ///
     /// # Errors
     /// [`WaitError::Closed`] if the semaphore is or becomes closed; [`WaitError::InsufficientCapacity`] at
-    /// once if `count` is more than it has in all, and also when it is resized to less while the call waits.
+    /// once if `count` is above the total, or when the total becomes less than that while the call waits.
     #[inline]
     #[track_caller]
     pub fn acquire_many(&self, count: usize) -> Result<Permit<'_>, WaitError> {
         self.acquire_many_until(count, Until::forever())
     }
 
-    /// Takes `count` permits together if they are free and nobody waits. A `count` of 0 succeeds unless the
-    /// semaphore is closed, whoever waits.
+    /// Takes `count` permits together if they are free and no thread waits. A `count` of 0 succeeds unless
+    /// the semaphore is closed, whether or not threads wait.
     ///
     /// # Errors
     /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
@@ -163,7 +175,7 @@ impl Semaphore {
     }
 
     /// [`acquire`](Semaphore::acquire) for a permit that keeps the semaphore alive instead of borrowing it,
-    /// to be sent to another thread.
+    /// and can be sent to a thread that outlives the borrow.
     ///
     /// # Errors
     /// As [`acquire`](Semaphore::acquire).
@@ -224,36 +236,38 @@ impl Semaphore {
         Ok(OwnedPermit::new(Arc::clone(self), count))
     }
 
-    /// Stands in line for `count` permits with that waiter; false if there is nothing to wait for.
+    /// Puts the waiter into the list, to be granted `count` permits. False if there is nothing to wait for,
+    /// or if the permits can never be granted.
     pub(crate) fn join(&self, count: usize, waiter: &Waiter) -> bool {
         self.raw.join(count, waiter) == Ok(true)
     }
 
-    /// Leaves the line, unless the permits were handed over.
+    /// Removes the waiter from the list. Has no effect on a granted waiter, which is not in the list.
     pub(crate) fn give_up(&self, waiter: &Waiter) {
         self.raw.give_up(waiter);
     }
 
-    /// The permits that came with the end of a waiter.
+    /// The permits of a waiter that was granted.
     pub(crate) fn handed_over(&self, count: usize) -> Permit<'_> {
+        // The grant has taken them from the word already.
         Permit::new(self, count)
     }
 
-    /// Permits that are free now. By the time the caller looks, it may be another number.
+    /// The number of free permits. It may have changed by the time the caller uses it.
     pub fn available(&self) -> usize {
         self.raw.available()
     }
 
-    /// Permits in all, free or out.
+    /// The total number of permits, free or held.
     pub fn total(&self) -> usize {
         self.raw.total()
     }
 
-    /// Changes how many permits there are in all.
+    /// Changes the total number of permits.
     ///
-    /// More serve those who wait at once. Fewer are taken from those that are free, and where that is not
-    /// enough, from those that come back: nobody's permit is taken away. Who waits for more than the new
-    /// total gets [`WaitError::InsufficientCapacity`].
+    /// Added permits serve waiters at once. Removed permits are taken from the free ones; if these are too
+    /// few, the rest are taken as held permits return. No holder loses a permit. A waiter for more than the
+    /// new total gets [`WaitError::InsufficientCapacity`].
     ///
     /// # Panics
     /// If `permits` is above [`Semaphore::MAX`].
@@ -263,20 +277,20 @@ impl Semaphore {
         self.raw.resize(permits);
     }
 
-    /// Closes the semaphore: who waits, and who comes later, gets `Closed`. Permits that are out stay good.
-    /// True if this call closed it.
+    /// Closes the semaphore: waiters and later callers get `Closed`. Held permits remain valid. Returns true
+    /// if this call closed it.
     pub fn close(&self) -> bool {
         self.raw.close()
     }
 
-    /// True once the semaphore was closed.
+    /// True once the semaphore is closed.
     pub fn is_closed(&self) -> bool {
         self.raw.is_closed()
     }
 }
 
 impl fmt::Debug for Semaphore {
-    /// Never waits: what another thread has locked is left out.
+    /// Never waits: fields that another thread has locked are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Semaphore");
         out.field("available", &self.available());
@@ -285,6 +299,7 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-// Permits follow: they hold a reference to it and a number.
+// None of the caller's code runs under the lock, so no panic of it leaves the state half changed. Permits
+// follow: they hold a reference to a semaphore and a number.
 impl UnwindSafe for Semaphore {}
 impl RefUnwindSafe for Semaphore {}

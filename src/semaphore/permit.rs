@@ -1,4 +1,7 @@
-//! What is out, and comes back by itself.
+//! The guards that hold permits and return them when dropped.
+//!
+//! A guard is a number of permits. [`split`](Permit::split), [`merge`](Permit::merge) and
+//! [`forget`](Permit::forget) move that number and leave 0 behind, so each permit returns at most once.
 
 use std::fmt;
 use std::mem;
@@ -6,15 +9,45 @@ use std::mem;
 use super::Semaphore;
 use crate::sync::Arc;
 
-/// Permits of a [`Semaphore`], given back when dropped.
-#[must_use = "permits that are dropped at once are given back at once"]
+/// Permits of a [`Semaphore`], returned when dropped, also by a thread that panics.
+///
+/// It is not bound to a thread: a permit may be dropped on another thread than the one that acquired it.
+///
+/// # Examples
+/// ```
+/// use selvedge::Semaphore;
+///
+/// let connections = Semaphore::new(4);
+/// let mut all = connections.acquire_many(4)?;
+/// let one = all.split(1).unwrap();
+/// drop(all);
+/// assert_eq!((connections.available(), one.count()), (3, 1));
+/// # Ok::<(), selvedge::error::WaitError>(())
+/// ```
+///
+/// # Blocking
+/// Dropping it waits for no permit; see [`Semaphore`].
+#[must_use = "permits that are dropped at once are returned at once"]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
     count: usize,
 }
 
 /// Like [`Permit`], but keeps its semaphore alive instead of borrowing it.
-#[must_use = "permits that are dropped at once are given back at once"]
+///
+/// # Examples
+/// ```
+/// use selvedge::Semaphore;
+/// use std::sync::Arc;
+///
+/// let connections = Arc::new(Semaphore::new(1));
+/// let permit = connections.acquire_owned()?;
+/// let worker = std::thread::spawn(move || drop(permit)); // works, and returns it
+/// let _next = connections.acquire()?;
+/// worker.join().unwrap();
+/// # Ok::<(), selvedge::error::WaitError>(())
+/// ```
+#[must_use = "permits that are dropped at once are returned at once"]
 pub struct OwnedPermit {
     semaphore: Arc<Semaphore>,
     count: usize,
@@ -25,28 +58,29 @@ impl<'a> Permit<'a> {
         Permit { semaphore, count }
     }
 
-    /// How many permits this guard holds.
+    /// The number of permits that this guard holds.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Parts with `count` permits, which become a guard of their own; `None` if it holds fewer.
+    /// Moves `count` permits to a guard of their own; `None`, and no change, if this guard holds fewer.
     pub fn split(&mut self, count: usize) -> Option<Permit<'a>> {
         self.count = self.count.checked_sub(count)?;
         Some(Permit { semaphore: self.semaphore, count })
     }
 
-    /// Takes the permits of `other` in.
+    /// Adds the permits of `other` to this guard.
     ///
     /// # Panics
-    /// If the two are of different semaphores.
+    /// If the two belong to different semaphores.
     #[track_caller]
     pub fn merge(&mut self, mut other: Permit<'a>) {
         assert_same(self.semaphore, other.semaphore);
         self.count += mem::take(&mut other.count);
     }
 
-    /// Never gives the permits back: the semaphore has so many fewer from here on.
+    /// Drops the guard without returning its permits: the semaphore's total becomes so many fewer. After a
+    /// resize to fewer, permits that are still to be removed count first.
     pub fn forget(mut self) {
         self.semaphore.raw.forget(mem::take(&mut self.count));
     }
@@ -57,38 +91,40 @@ impl OwnedPermit {
         OwnedPermit { semaphore, count }
     }
 
-    /// How many permits this guard holds.
+    /// The number of permits that this guard holds.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The semaphore that the permits are of.
+    /// The semaphore that the permits belong to.
     pub fn semaphore(&self) -> &Arc<Semaphore> {
         &self.semaphore
     }
 
-    /// Parts with `count` permits, which become a guard of their own; `None` if it holds fewer.
+    /// Moves `count` permits to a guard of their own; `None`, and no change, if this guard holds fewer.
     pub fn split(&mut self, count: usize) -> Option<OwnedPermit> {
         self.count = self.count.checked_sub(count)?;
         Some(OwnedPermit { semaphore: Arc::clone(&self.semaphore), count })
     }
 
-    /// Takes the permits of `other` in.
+    /// Adds the permits of `other` to this guard.
     ///
     /// # Panics
-    /// If the two are of different semaphores.
+    /// If the two belong to different semaphores.
     #[track_caller]
     pub fn merge(&mut self, mut other: OwnedPermit) {
         assert_same(&self.semaphore, &other.semaphore);
         self.count += mem::take(&mut other.count);
     }
 
-    /// Never gives the permits back: the semaphore has so many fewer from here on.
+    /// Drops the guard without returning its permits: the semaphore's total becomes so many fewer. After a
+    /// resize to fewer, permits that are still to be removed count first.
     pub fn forget(mut self) {
         self.semaphore.raw.forget(mem::take(&mut self.count));
     }
 }
 
+// By address: two semaphores with equal numbers are still two limits.
 #[track_caller]
 fn assert_same(a: &Semaphore, b: &Semaphore) {
     assert!(std::ptr::eq(a, b), "permits of different semaphores cannot be merged: {a:?} and {b:?}");
@@ -97,6 +133,7 @@ fn assert_same(a: &Semaphore, b: &Semaphore) {
 impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
+        // A guard that was merged, forgotten or split empty has nothing to return, and skips the atomic.
         if self.count > 0 {
             self.semaphore.raw.leave(self.count);
         }
@@ -106,6 +143,7 @@ impl Drop for Permit<'_> {
 impl Drop for OwnedPermit {
     #[inline]
     fn drop(&mut self) {
+        // As for `Permit`. The semaphore's last reference may be this one, and is dropped afterwards.
         if self.count > 0 {
             self.semaphore.raw.leave(self.count);
         }
