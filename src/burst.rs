@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// The capacity below which a queue never shrinks, so that one that fills and empties repeatedly does not
-/// allocate.
+/// The capacity up to which a queue never shrinks, so that a queue that fills and empties repeatedly does not
+/// allocate. A guess: small beside the items of a burst, large beside those of steady work.
 const KEPT: usize = 1024;
 
 /// Shrinks a queue that uses less than a quarter of its capacity; called after an item was taken out.

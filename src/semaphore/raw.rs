@@ -202,7 +202,8 @@ impl RawSemaphore {
                 break;
             }
             // Tie: a waiter that has ended already, by its limit, gets nothing. It is out of the list, and
-            // the permits go to the next.
+            // the permits go to the next. Relaxed: the subtraction publishes nothing, and continues the
+            // release sequence of the permits that are left.
             wakes.extend(state.waiting.grant_first().inspect(|_| {
                 self.word.fetch_sub(count * ONE, Relaxed);
             }));

@@ -1,19 +1,28 @@
-//! Those who wait for the same thing, in the order in which they came.
+//! The waiters for one thing, in the order in which they came.
+//!
+//! A list has no lock of its own: it lives under the lock of the thing that is waited for. Joining it and the
+//! look at the state are therefore one critical section, and so are a change of the state and taking waiters
+//! out. Each method that ends a wait calls [`Waiter::end`], which succeeds once: a waiter that has given up
+//! but has not left the list yet receives nothing, and the grant goes to the next.
+//!
+//! An intrusive list would leave in constant time. It would need unsafe code and a pinned node for each of
+//! the lists of one waiter; the lists here are as short as the number of blocked threads.
 
 use std::collections::VecDeque;
 
 use super::waiter::{Outcome, Waiter, Wake};
 
-/// Waiting threads in order, each with a payload: what it waits for, or who it is.
+/// Waiters in order, each with a payload: what it waits for, or which thread it is.
 ///
-/// It lives inside the lock of the thing that is waited for; whoever takes a [`Wake`] out drops it after
-/// unlocking. One waiter may stand in many lists, and in one list for several things.
+/// The caller drops each [`Wake`] after unlocking. One waiter may be in many lists, and in one list for
+/// several things.
 #[derive(Debug)]
 pub(crate) struct WaitList<T = ()> {
     waiters: VecDeque<(Waiter, T)>,
 }
 
-/// The memory that a list keeps when nobody waits any more: for this many waiters.
+/// The number of waiters for which an empty list keeps its memory. A guess, above what usually waits for one
+/// thing.
 const KEPT: usize = 64;
 
 impl<T> WaitList<T> {
@@ -26,21 +35,24 @@ impl<T> WaitList<T> {
         self.waiters.push_back((waiter.clone(), payload));
     }
 
-    /// Takes out a waiter whose owner gave up, and gives its payload. It is not there if a granter has taken
-    /// it out: then the grant failed, or the owner has it.
+    /// Removes a waiter that gives up, and returns its payload. `None` if a granter has removed it: that
+    /// grant either failed, and went to the next waiter, or is the waiter's outcome.
     ///
-    /// Linear in the length of the list, which is at most the number of threads.
+    /// Linear in the length of the list, which is at most the number of threads times the things that each
+    /// waits for.
     pub(crate) fn leave(&mut self, waiter: &Waiter) -> Option<T> {
+        // Both compared: a thread that waits for two things in this list has an entry for each.
         let at = self.waiters.iter().position(|(other, _)| other.is(waiter) && other.stands_as(waiter))?;
         let (_, payload) = self.waiters.remove(at)?;
-        // A crowd that has gone leaves no memory behind.
+        // Only when empty, so that a list that is never empty does not allocate again and again.
         if self.waiters.is_empty() && self.waiters.capacity() > KEPT {
             self.waiters = VecDeque::new();
         }
         Some(payload)
     }
 
-    /// Grants the first one who still waits, and gives its payload; those who gave up before are passed over.
+    /// Grants the first waiter whose wait lasts, and returns its payload. Removes the waiters before it,
+    /// whose waits have ended.
     #[inline]
     pub(crate) fn next_with(&mut self) -> Option<(Wake, T)> {
         // The common case, kept small enough to be inlined into every push and pop.
@@ -50,6 +62,8 @@ impl<T> WaitList<T> {
     #[cold]
     fn next_of_some(&mut self) -> Option<(Wake, T)> {
         while let Some((waiter, payload)) = self.waiters.pop_front() {
+            // Tie: a waiter whose limit was first takes nothing, and the grant goes on to the next. A grant
+            // is thus lost only if no waiter is left to use it.
             if let Some(wake) = waiter.end(Ok(())) {
                 return Some((wake, payload));
             }
@@ -57,7 +71,7 @@ impl<T> WaitList<T> {
         None
     }
 
-    /// Grants the first one who still waits.
+    /// Grants the first waiter whose wait lasts.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Wake> {
         self.next_with().map(|(wake, _)| wake)
@@ -65,27 +79,28 @@ impl<T> WaitList<T> {
 
     /// Grants at most `count`, front first.
     pub(crate) fn take(&mut self, count: usize) -> Vec<Wake> {
-        // Nobody waits in the common case, and an empty `Vec` allocates nothing.
+        // The list is empty in the common case, and an empty `Vec` allocates nothing.
         std::iter::from_fn(|| self.next()).take(count).collect()
     }
 
-    /// Grants everybody.
+    /// Grants all waiters.
     pub(crate) fn take_all(&mut self) -> Vec<Wake> {
         self.take(usize::MAX)
     }
 
-    /// Takes out everybody for whom `how` says how the wait ends, and ends it.
+    /// Removes the waiters for which `how` returns an outcome, and ends their waits with it.
     pub(crate) fn end_where(&mut self, mut how: impl FnMut(&T) -> Option<Outcome>) -> Vec<Wake> {
         let mut wakes = Vec::new();
         self.waiters.retain(|(waiter, payload)| {
             let outcome = how(payload);
+            // Removed even if its wait had ended before: it would only leave.
             wakes.extend(outcome.and_then(|outcome| waiter.end(outcome)));
             outcome.is_none()
         });
         wakes
     }
 
-    /// Ends everybody's wait and leaves them in the list, with their payloads, until they leave.
+    /// Ends all waits. The waiters stay in the list, with their payloads, until they leave.
     pub(crate) fn end_in_place(&mut self, outcome: Outcome) -> Vec<Wake> {
         self.waiters.iter().filter_map(|(waiter, _)| waiter.end(outcome)).collect()
     }
@@ -104,24 +119,26 @@ impl<T> WaitList<T> {
         None
     }
 
-    /// Whether anybody but that waiter, whose payload is `wanted`, still waits.
+    /// True if another waiter, with a payload that is `wanted`, still waits.
     pub(crate) fn any_other(&self, waiter: &Waiter, wanted: impl Fn(&T) -> bool) -> bool {
+        // Takes each waiter's lock, under the list's; that is the order in which granters take them.
         let waits = |other: &Waiter| !other.is(waiter) && other.outcome().is_none();
         self.waiters.iter().any(|(other, payload)| wanted(payload) && waits(other))
     }
 
-    /// What the first one waits for, whether it still does or not.
+    /// The payload of the first waiter, whether or not its wait has ended.
     pub(crate) fn first(&self) -> Option<&T> {
         self.waiters.front().map(|(_, payload)| payload)
     }
 
-    /// Takes out the first one, and grants it if it still waits.
+    /// Removes the first waiter. Grants it, unless its wait has ended.
     pub(crate) fn grant_first(&mut self) -> Option<Wake> {
+        // Does not go on to the next by itself, which may wait for more than the caller has.
         let (waiter, _) = self.waiters.pop_front()?;
         waiter.end(Ok(()))
     }
 
-    /// True if that wait is in the list, for whatever thing.
+    /// True if a clone of that wait is in the list, for any thing.
     pub(crate) fn contains(&self, waiter: &Waiter) -> bool {
         self.waiters.iter().any(|(other, _)| other.is(waiter))
     }
@@ -141,7 +158,7 @@ impl WaitList {
         self.join_with(waiter, ());
     }
 
-    /// Puts a waiter at the end if it must wait; says whether.
+    /// Puts a waiter at the end if it must wait. Returns `must_wait`.
     pub(crate) fn join_if(&mut self, must_wait: bool, waiter: &Waiter) -> bool {
         if must_wait {
             self.join(waiter);
@@ -149,13 +166,14 @@ impl WaitList {
         must_wait
     }
 
-    /// Puts a waiter at the front if it is its [turn](super::Turns), because whoever has something to give
-    /// calls one, and that is to be the one who alone may take it.
-    pub(crate) fn join_in_turn(&mut self, waiter: &Waiter, is: bool) {
-        if is { self.join_first(waiter) } else { self.join(waiter) }
+    /// Puts a waiter at the front if it is its [turn](super::Turns), otherwise at the end.
+    pub(crate) fn join_in_turn(&mut self, waiter: &Waiter, is_turn: bool) {
+        // At the front, since a granter wakes one waiter: that must be the only one that may take what there
+        // is. Any other would keep off, and the wake-up would be lost.
+        if is_turn { self.join_first(waiter) } else { self.join(waiter) }
     }
 
-    /// Puts a waiter at the front, for one whose turn it is.
+    /// Puts a waiter whose turn it is at the front.
     pub(crate) fn join_first(&mut self, waiter: &Waiter) {
         self.waiters.push_front((waiter.clone(), ()));
     }

@@ -61,8 +61,8 @@ mod waiter;
 
 use crate::sync::Arc;
 
-/// Something that threads wait for by trying again: room in a queue, an item, a count of zero. The loop is
-/// [`Until::retry`](crate::Until).
+/// A thing that threads wait for by repeating an attempt: room in a queue, an item, a count of zero. The loop
+/// is [`Until::retry`](crate::Until).
 pub(crate) trait WaitPoint {
     /// A cheap guess whether an attempt would succeed now. It never blocks on a lock.
     fn looks_ready(&self) -> bool;
@@ -77,8 +77,8 @@ pub(crate) trait WaitPoint {
     /// Called when a granted waiter will make no attempt: grants another one, if its attempt may succeed.
     fn pass_on(&self) {}
 
-    /// Called when the waiter has lost to others [too often](turns::PATIENCE): if they could be faster for
-    /// ever, it [takes a turn](Turns), which ends with its wait.
+    /// Called when the waiter has lost to others [too often](turns::PATIENCE). If the others could be faster
+    /// forever, it [takes a turn](Turns), which ends with its wait.
     fn take_turn(&self) {}
 
     /// Ends the turn, if there is one, before the wait point is dropped.

@@ -1,10 +1,10 @@
-//! Waiting for a state that lies under one lock, with the list of those who wait for it.
+//! Waiting for a state that is under one lock, together with the list of its waiters.
 //!
-//! This is how most types here wait. The exceptions have two locks (the queue, the pool's injector), or a
-//! payload for each waiter (the semaphore, the limiter, a one-shot result). Whoever changes the state takes
-//! waiters out of the list in the same critical section and drops their [`Wake`](super::Wake)s after
-//! unlocking. A waiter joins the list in the critical section in which it found that it must wait, so no
-//! change falls between its look and its place in the list.
+//! Most types of this crate wait in this way. The exceptions have two locks (the queue, the pool's injector),
+//! or a payload for each waiter (the semaphore, the limiter, a one-shot result). A thread that changes the
+//! state takes waiters out of the list in the same critical section, and drops their [`Wake`](super::Wake)s
+//! after unlocking. A waiter joins the list in the critical section in which it finds that it must wait. No
+//! change therefore falls between the look and the list, and no wake-up is missed.
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ use crate::sync::{Arc, Mutex};
 use crate::until::Until;
 
 impl Until<'_> {
-    /// Waits in `list` until the state under `mutex` is `ready`, for whoever looks.
+    /// Waits in `list` until the state under `mutex` is `ready`. The wait takes nothing from the state.
     #[inline]
     #[track_caller]
     pub(crate) fn wait_until_ready<S>(
@@ -29,7 +29,7 @@ impl Until<'_> {
     }
 }
 
-/// Where threads wait that are all let go by the same change.
+/// A wait point whose waiters are all released by the same change, such as a count that reaches zero.
 pub(crate) struct Point<'a, S, F> {
     mutex: &'a Mutex<S>,
     list: fn(&mut S) -> &mut WaitList,
@@ -48,22 +48,26 @@ impl<'a, S, F: Fn(&S) -> bool> Point<'a, S, F> {
         self
     }
 
-    /// Waits until the state is ready, for whoever looks.
+    /// Waits until the state is ready. The wait takes nothing from the state.
     #[inline]
     #[track_caller]
     pub(crate) fn wait(&self, limit: Until<'_>) -> Result<(), WaitError> {
         let is_ready = || (self.ready)(&self.mutex.lock());
+        // An attempt only looks. Tie of a change and the end of the limit: the waiter's first outcome holds.
         limit.retry(self, || if is_ready() { Ok(()) } else { Err(TryError::WouldBlock) })
     }
 }
 
 impl<S, F: Fn(&S) -> bool> WaitPoint for Point<'_, S, F> {
     fn looks_ready(&self) -> bool {
+        // `try_lock`, so that a spinning waiter does not delay the thread that makes the state ready.
         self.mutex.try_lock().is_some_and(|state| (self.ready)(&state))
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
         let mut state = self.mutex.lock();
+        // Under one lock with the list: the thread that makes the state ready takes the waiters out in the
+        // critical section of its change, which comes either before this look or after the waiter is in.
         let must_wait = !(self.ready)(&state);
         (self.list)(&mut state).join_if(must_wait, waiter)
     }
@@ -81,16 +85,16 @@ impl<S, F: Fn(&S) -> bool> WaitPoint for Point<'_, S, F> {
     }
 }
 
-/// Where threads wait for something that one of them can take, in [turns](super::turns) if they lose too
-/// often.
+/// A wait point for something that one waiter takes, in [turns](super::turns) if waiters lose too often.
 ///
-/// An attempt asks for [`turn`](TurnPoint::turn). Dropped, the turn ends, and all in the list are called:
-/// those who kept off because of it are there, though there may be something for them.
+/// An attempt passes [`turn`](TurnPoint::turn) to the state. Dropping the wait point ends its turn, if it has
+/// one.
 pub(crate) struct TurnPoint<'a, S, F: Fn(&S, Option<Turn>) -> bool> {
     mutex: &'a Mutex<S>,
     parts: fn(&mut S) -> (&mut WaitList, &mut Turns),
-    /// Whether an attempt by one with that turn is worth while.
+    /// True if an attempt by a waiter with that turn may succeed.
     ready: F,
+    /// The turn of the waiter, if it has lost too often.
     turn: Cell<Option<Turn>>,
     awaited: Option<Arc<dyn Awaited>>,
 }
@@ -112,7 +116,7 @@ impl<'a, S, F: Fn(&S, Option<Turn>) -> bool> TurnPoint<'a, S, F> {
 }
 
 impl<S, F: Fn(&S, Option<Turn>) -> bool> TurnPoint<'_, S, F> {
-    /// The turn of whoever waits here, if it has lost too often.
+    /// The turn of the waiter, if it has lost too often.
     pub(crate) fn turn(&self) -> Option<Turn> {
         self.turn.get()
     }
@@ -125,11 +129,13 @@ impl<S, F: Fn(&S, Option<Turn>) -> bool> WaitPoint for TurnPoint<'_, S, F> {
 
     fn join(&self, waiter: &Waiter) -> bool {
         let mut state = self.mutex.lock();
+        // As in `Point::join`. A waiter that must keep off because of another's turn finds the state not
+        // ready and joins too; the end of that turn wakes it.
         if (self.ready)(&state, self.turn.get()) {
             return false;
         }
         let (list, turns) = (self.parts)(&mut state);
-        // Where one of the list is called, that is to be the one whose turn it is.
+        // First in the list, since a change wakes the first waiter and only this one may take.
         list.join_in_turn(waiter, turns.is_of(self.turn.get()));
         true
     }
@@ -151,6 +157,8 @@ impl<S, F: Fn(&S, Option<Turn>) -> bool> WaitPoint for TurnPoint<'_, S, F> {
         let mut state = self.mutex.lock();
         let (list, turns) = (self.parts)(&mut state);
         turns.end(turn);
+        // All: the waiters that kept off because of this turn are in the list though there may be something
+        // for several of them. Woken after unlocking, since each takes the lock first.
         let wakes = list.take_all();
         drop(state);
         drop(wakes);

@@ -1,16 +1,19 @@
-//! Who is asleep, where, and for what: the register that [`inspect`](crate::inspect) reads.
+//! The register of sleeping threads, which [`inspect`](crate::inspect) reads.
 //!
 //! A thread enters itself just before it sleeps and leaves just after, so a call that does not sleep costs
-//! nothing. The register is split into shards, each with a lock of its own, and a thread uses the shard that
-//! its number gives, so threads that go to sleep at once seldom meet at a lock. An entry is written and
-//! removed in constant time.
+//! nothing. The register is split into shards, each with a lock of its own. The number of a thread selects
+//! its shard, so threads that go to sleep at the same time seldom contend. An entry is written and removed in
+//! constant time.
 //!
-//! What an entry says of the object is a copy of two numbers, taken before the sleep. A reference to the
-//! object would be more recent, but a thread that wakes up would have to wait for a reader to let go of it.
+//! An entry describes the object by a copy of two numbers, taken before the sleep. A reference to the object
+//! would give more recent numbers, but a thread that wakes up would have to wait for a reader to release it.
+//!
+//! A shard's lock is held only by this module, which calls nothing under it but the allocator, `Clone` of a
+//! thread handle, and no code of the caller. So the lock comes after every other lock, and nests with none.
 //!
 //! # Cost
-//! 60 to 90 ns a sleep, of which the clock takes 30, beside the 30,000 to 45,000 that waking a thread costs.
-//! Not in models: there is nothing to read them.
+//! 60 to 90 ns for each sleep, of which reading the clock takes 30; waking a thread costs 30,000 to 45,000.
+//! Nothing in models, which have no reader.
 
 use std::panic::Location;
 use std::time::Instant;
@@ -21,22 +24,22 @@ use super::context::this_thread;
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Mutex, lazy_static, sized, time};
 
-/// Shards of the register. With 64 runnable threads, four a shard; reading it takes as many locks.
+/// Shards of the register: with 64 runnable threads, four for each shard. A reader takes as many locks.
 const SHARDS: usize = 16;
 
-/// What a thread waits for, as a person reads it.
+/// What a thread waits for, in a form for people to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject {
-    /// `BoundedQueue::pop`.
+    /// The type and the method, as in `BoundedQueue::pop`.
     pub(crate) operation: &'static str,
-    /// The address of the object, which tells one queue from another.
+    /// The address of the object, which distinguishes one queue from another.
     pub(crate) object: usize,
-    /// What the object was like when the sleep began: up to two numbers with their names.
+    /// The state of the object when the sleep began: up to two numbers with their names.
     pub(crate) state: [Option<(&'static str, usize)>; 2],
 }
 
 impl Subject {
-    /// Of no object in particular.
+    /// A subject without an object.
     pub(crate) fn named(operation: &'static str) -> Self {
         Subject { operation, object: 0, state: [None; 2] }
     }
@@ -45,7 +48,7 @@ impl Subject {
         Subject::named(operation).on(object)
     }
 
-    /// On `object` instead: where what was waited on lies on the waiter's stack.
+    /// The same operation on `object`, for a wait point that is a temporary on the waiter's stack.
     pub(crate) fn on<T: ?Sized>(self, object: &T) -> Self {
         Subject { object: std::ptr::from_ref(object).addr(), ..self }
     }
@@ -66,7 +69,7 @@ pub(crate) struct Entry {
     pub(crate) subject: Subject,
     pub(crate) at: &'static Location<'static>,
     pub(crate) since: Instant,
-    /// When it ends at the latest, and what a manual clock showed when it began.
+    /// The instant at which it ends at the latest; and, on a manual clock, that clock's time when it began.
     pub(crate) deadline: Option<(Instant, Option<Instant>)>,
     pub(crate) is_cancellable: bool,
     /// For the wait-for graph.
@@ -93,7 +96,7 @@ pub(crate) struct Entered {
     index: usize,
 }
 
-/// Enters this thread, which is about to sleep.
+/// Enters this thread, which is about to sleep. `None` in models.
 pub(crate) fn enter(
     subject: Subject,
     at: &'static Location<'static>,
@@ -104,7 +107,8 @@ pub(crate) fn enter(
         return None;
     }
     let (thread, since, thread_number) = (thread::current(), time::now(), this_thread());
-    // A thread's number is an address, whose low bits are alike for all.
+    // A thread's number is an address, whose low bits are equal for all threads. Fibonacci hashing spreads it
+    // over the top four bits, one value for each shard.
     let shard = (thread_number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> (usize::BITS - 4);
     let entry = Entry { number: 0, thread, subject, at, since, deadline, is_cancellable, thread_number };
     let index = REGISTER[shard].lock().insert(shard, entry);
@@ -114,14 +118,16 @@ pub(crate) fn enter(
 impl Drop for Entered {
     fn drop(&mut self) {
         let entry = REGISTER[self.shard].lock().remove(self.index);
-        // Under no lock: it may be the thread's last handle.
+        // Dropped after unlocking: it may be the last handle of the thread, and frees memory.
         drop(entry);
     }
 }
 
-/// All who sleep now, in no order. Each shard is locked for as long as it takes to copy its entries.
+/// The entries of all sleeping threads, in no order.
 pub(crate) fn all() -> Vec<Entry> {
     let mut entries = Vec::new();
+    // One shard at a time, each locked while its entries are copied: threads of the other shards go to sleep
+    // and wake up meanwhile, so the result is no snapshot of one instant.
     for shard in REGISTER.iter() {
         entries.extend(shard.lock().entries.iter().flatten().cloned());
     }
@@ -131,7 +137,8 @@ pub(crate) fn all() -> Vec<Entry> {
 impl Shard {
     fn insert(&mut self, shard: usize, entry: Entry) -> usize {
         self.last_number += 1;
-        // Unique among all shards.
+        // Unique among all shards, so that a watchdog reports each sleep once. The index is not, since it is
+        // used again.
         let entry = Some(Entry { number: self.last_number * SHARDS as u64 + shard as u64, ..entry });
         match self.free.pop() {
             Some(index) => {
@@ -149,12 +156,13 @@ impl Shard {
         let entry = self.entries[index].take();
         self.free.push(index);
         if self.free.len() == self.entries.len() && self.entries.len() > KEPT {
-            // A burst of sleepers is over.
+            // The last of many sleepers has left: returns the memory of a burst. Only when the shard is
+            // empty, since an index of another entry must stay valid.
             (self.entries, self.free) = (Vec::new(), Vec::new());
         }
         entry
     }
 }
 
-/// Entries that an idle shard keeps room for.
+/// The number of entries for which an empty shard keeps its memory.
 const KEPT: usize = 16;

@@ -1,28 +1,29 @@
-//! Who may take what others are waiting for, when somebody has lost too often.
+//! Turns: bounded overtaking for waiters that are woken to try again.
 //!
-//! Whoever waits is told that there is something, not handed it, because a thread that is awake can use it at
-//! once and one that sleeps needs 35 µs to come. So others may be faster, again and again. A waiter that has
-//! lost [so often](PATIENCE) takes a turn: from then on all others keep off until it has got what it waits
-//! for, or gives up. Turns are in the order in which they were taken. So whoever waits is served after a
-//! bounded number of others, and where nobody loses that often, all that this costs is one look at an empty
-//! list.
+//! Most waiters are told that there is something to take; it is not handed to them. A running thread can use
+//! it at once, while a sleeping one needs 35 µs to wake, so handing over would slow everything down to the
+//! rate of wake-ups. The price is that running threads may win again and again. A waiter that has lost
+//! [too often](PATIENCE) takes a turn: all others then keep off until it has what it waits for, or gives up.
+//! Turns are served in the order in which they were taken. A waiter is therefore served after a bounded
+//! number of others. Where no waiter loses that often, the cost is one look at an empty list.
 
 use std::collections::VecDeque;
 
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Lost attempts after which a waiter takes a turn. Each has cost it a wake-up or a look-out, so turns cost
-/// little beside that; and a queue that many threads fight over is not slowed down by them.
+/// Lost attempts after which a waiter takes a turn. Each has cost a wake-up or a spin, so the cost of a turn
+/// is small beside them, and turns are too rare to slow down a queue that many threads contend for.
 pub(crate) const PATIENCE: usize = crate::sync::sized(32, 1);
 
-/// The waiters that have lost too often. It lives under the lock that everybody takes who takes.
+/// The turns that are taken, in order. It is under the lock that every attempt takes.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     order: VecDeque<Turn>,
+    /// The number of the last turn taken.
     last: usize,
 }
 
-/// A waiter's turn. Its number is not 0.
+/// A waiter's turn. Its number is never 0, which [`NextTurn`] uses for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn(usize);
 
@@ -31,7 +32,7 @@ impl Turns {
         Turns { order: VecDeque::new(), last: 0 }
     }
 
-    /// True if nobody comes before the one who has this turn, or none.
+    /// True if a waiter with this turn, or without one, may take: no other waiter's turn comes first.
     #[inline]
     pub(crate) fn admits(&self, turn: Option<Turn>) -> bool {
         match self.order.front() {
@@ -40,17 +41,18 @@ impl Turns {
         }
     }
 
-    /// True if it is the turn of whoever has this one.
+    /// True if there is a turn, and it is next.
     pub(crate) fn is_of(&self, turn: Option<Turn>) -> bool {
         turn.is_some() && self.admits(turn)
     }
 
-    /// True if nobody has a turn.
+    /// True if no turn is taken.
     pub(crate) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
     pub(crate) fn take(&mut self) -> Turn {
+        // Wraps to 1. A turn lasts at most as long as its wait, so no number is in use twice.
         self.last = self.last.wrapping_add(1).max(1);
         let turn = Turn(self.last);
         self.order.push_back(turn);
@@ -58,17 +60,18 @@ impl Turns {
     }
 
     pub(crate) fn end(&mut self, turn: Turn) {
+        // Not only the first: a waiter may give up while another's turn comes before its own.
         self.order.retain(|other| *other != turn);
     }
 }
 
-/// Whose turn it is, for those who do not hold the lock that the [`Turns`] are under.
+/// The next turn, for threads that do not hold the lock of the [`Turns`].
 ///
 /// # Orderings
-/// Relaxed, because it publishes nothing: who trusts an old one makes an attempt in vain, or keeps off.
-/// Before a thread sleeps because it must keep off, it looks here under the lock that the sleepers are under.
-/// Whoever ends a turn [notes](NextTurn::note) it here first, and takes that lock afterwards to wake them. So
-/// if the thread has not seen the end of the turn, its waiter is found.
+/// Relaxed, since it publishes nothing: a thread that reads an old value makes an attempt in vain, or keeps
+/// off. Before a thread sleeps because it must keep off, it reads the value under the lock of the list of
+/// waiters. The thread that ends a turn first [notes](NextTurn::note) it here, and then takes that lock to
+/// wake the waiters. If the first thread has not seen the end of the turn, its waiter is therefore found.
 #[derive(Debug)]
 pub(crate) struct NextTurn(AtomicUsize);
 
@@ -77,24 +80,28 @@ impl NextTurn {
         NextTurn(AtomicUsize::new(0))
     }
 
-    /// To be called under the lock of the turns when they have changed.
+    /// Stores the next turn. Called under the lock of the turns after each change.
     pub(crate) fn note(&self, turns: &Turns) {
+        // Relaxed: see the type. The lock of the turns orders the stores among themselves.
         self.0.store(turns.order.front().map_or(0, |first| first.0), Relaxed);
     }
 
     /// Like [`Turns::admits`].
     pub(crate) fn admits(&self, turn: Option<Turn>) -> bool {
+        // Relaxed: see the type. One load, so that both comparisons see the same turn.
         let next = self.0.load(Relaxed);
         next == 0 || turn.is_some_and(|turn| next == turn.0)
     }
 
-    /// True if nobody has a turn.
+    /// True if no turn is taken.
     pub(crate) fn is_open(&self) -> bool {
+        // Relaxed: see the type.
         self.0.load(Relaxed) == 0
     }
 
-    /// True if it is the turn of whoever has this one.
+    /// True if there is a turn, and it is next.
     pub(crate) fn is_of(&self, turn: Option<Turn>) -> bool {
+        // Relaxed: see the type.
         turn.is_some_and(|turn| self.0.load(Relaxed) == turn.0)
     }
 }
