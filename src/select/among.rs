@@ -1,4 +1,4 @@
-//! Arms on the stack, each of a type of its own: what the macro is made of.
+//! Arms on the stack, each of its own type: the basis of the macro.
 
 use super::arm::Arm;
 use super::engine::{self, Arms, RawArm};
@@ -6,17 +6,18 @@ pub use super::order::Pick;
 use crate::error::WaitError;
 use crate::until::Until;
 
-/// Arms on the stack before they need memory. Most selections have two or three.
+/// The number of arms up to which the list of references needs no allocation. Most selections have two or
+/// three.
 const FEW: usize = 8;
 
-/// What came of the first arm, or of one of the others.
+/// The result of the first arm, or of one of the others.
 #[derive(Debug)]
 pub enum Either<F, O> {
     First(F),
     Other(O),
 }
 
-/// What came of no arm at all.
+/// The result of an empty list of arms: there is none.
 #[derive(Debug)]
 pub enum Nothing {}
 
@@ -27,7 +28,7 @@ pub trait Among {
 
     fn list<'a>(&'a mut self, into: &mut impl FnMut(&'a mut dyn RawArm));
 
-    /// What came of the arm in that place, which has taken effect.
+    /// Returns the result of the arm at this position, which has taken effect.
     fn output(&mut self, at: usize) -> Self::Output;
 }
 
@@ -61,7 +62,7 @@ impl<F: Arm, O: Among> Among for (F, O) {
     }
 }
 
-/// References to the arms.
+/// References to the arms; always `Some`, as the engine's interface allows removed arms.
 type List<'a> = [Option<&'a mut dyn RawArm>];
 
 impl Arms for List<'_> {
@@ -81,6 +82,7 @@ impl Arms for List<'_> {
 
 #[inline]
 fn with_list<A: Among, R>(arms: &mut A, f: impl FnOnce(&mut List<'_>) -> R) -> R {
+    // Decided at compile time, since `LEN` is a constant of the tuple's type.
     if A::LEN > FEW {
         let mut list: Vec<Option<&mut dyn RawArm>> = Vec::with_capacity(A::LEN);
         arms.list(&mut |arm| list.push(Some(arm)));
@@ -94,19 +96,21 @@ fn with_list<A: Among, R>(arms: &mut A, f: impl FnOnce(&mut List<'_>) -> R) -> R
     f(&mut list[..len])
 }
 
-/// Waits as long as it takes.
+/// Waits until an arm takes effect, as long as it takes.
 #[inline]
 #[track_caller]
 pub fn wait<A: Among>(arms: A, pick: Pick) -> A::Output {
     match wait_until(arms, pick, Until::forever()) {
         Ok(output) => output,
         Err(_) => {
+            // A cycle of the wait-for graph is no error of the wait here, but the result of an arm
+            // (`RawArm::refuse`).
             unreachable!("a forever limit does not end, and a wait that never could takes effect as an arm")
         }
     }
 }
 
-/// Waits at most until `limit`.
+/// Waits until an arm takes effect, until `limit` at most.
 #[inline]
 #[track_caller]
 pub fn wait_until<'l, A: Among>(
@@ -115,18 +119,19 @@ pub fn wait_until<'l, A: Among>(
     limit: impl Into<Until<'l>>,
 ) -> Result<A::Output, WaitError> {
     let limit = limit.into().called("select!");
+    // The references end with this statement, so the arms are free again for `output`.
     let at = with_list(&mut arms, |list| engine::wait(list, pick, limit, &mut None))?;
     Ok(arms.output(at))
 }
 
-/// Does not wait.
+/// Tries each arm once, without waiting.
 #[inline]
 pub fn attempt<A: Among>(mut arms: A, pick: Pick) -> Option<A::Output> {
     let at = with_list(&mut arms, |list| engine::attempt_each(list, pick))?;
     Some(arms.output(at))
 }
 
-/// Does not wait, and takes nothing if the limit's token was cancelled.
+/// Tries each arm once, without waiting, unless the limit's token is cancelled.
 #[inline]
 pub fn attempt_until<'l, A: Among>(
     arms: A,
@@ -134,9 +139,12 @@ pub fn attempt_until<'l, A: Among>(
     limit: impl Into<Until<'l>>,
 ) -> Result<Option<A::Output>, WaitError> {
     let limit = limit.into();
+    // Tie: a token that was cancelled before the call wins over an arm that is ready.
     limit.check_token()?;
+    // Tie: an arm that is ready wins over a deadline that has passed.
     match attempt(arms, pick) {
         Some(output) => Ok(Some(output)),
+        // No arm is ready: `until` takes effect if its limit has passed, otherwise `default`.
         None => limit.start().check().map(|()| None),
     }
 }

@@ -1,4 +1,4 @@
-//! What a selection is made of.
+//! The arms of a selection, as its caller sees them.
 
 use std::time::Instant;
 
@@ -8,25 +8,45 @@ use crate::sync::Arc;
 use crate::wait::graph::Awaited;
 use crate::wait::{Outcome, Waiter};
 
-/// One of the operations that a selection waits for.
+/// An operation that a selection waits for.
 ///
-/// The functions of [this module](super) make them; no other type can be one. An `Option` is an arm, too:
-/// `None` is never ready.
+/// Made by the functions of [this module](super); no other type can implement it. `Option<A>` is an arm if
+/// `A` is one: `None` is never ready.
+///
+/// An arm does nothing until a selection calls it, and nothing more after the selection has ended. Dropping
+/// an arm undoes nothing, since an arm that did not take effect has had no effect.
+///
+/// # Examples
+/// ```
+/// use selvedge::select::Arm;
+/// use selvedge::{BoundedQueue, select};
+///
+/// fn either<A: Arm, B: Arm<Output = A::Output>>(a: A, b: B) -> A::Output {
+///     select! {
+///         arm(a) -> output => output,
+///         arm(b) -> output => output,
+///     }
+/// }
+///
+/// let (first, second) = (BoundedQueue::new(1), BoundedQueue::new(1));
+/// second.push(7).unwrap();
+/// assert_eq!(either(select::pop(&first), select::pop(&second)), Ok(7));
+/// ```
 #[must_use = "an arm does nothing until a selection is made of it"]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an operation that can be selected",
     note = "arms are made by the functions of `selvedge::select`, such as `pop(&queue)` or `join(&mut task)`"
 )]
 pub trait Arm: RawArm {
-    /// What the operation brings.
+    /// The result of the operation.
     type Output;
 
-    /// Takes what it brought. Called once after it has taken effect.
+    /// Returns the result. Called once, after the arm has taken effect.
     #[doc(hidden)]
     fn output(&mut self) -> Self::Output;
 }
 
-/// `None` is never ready: the arm is turned off.
+/// `None` is never ready: the arm is disabled.
 impl<A: RawArm> RawArm for Option<A> {
     #[inline]
     fn attempt(&mut self) -> bool {
@@ -34,6 +54,8 @@ impl<A: RawArm> RawArm for Option<A> {
     }
 
     fn join(&mut self, waiter: &Waiter) -> bool {
+        // `None` claims to have joined, since false would mean that it is ready. It has no list, so it never
+        // ends the wait.
         self.as_mut().is_none_or(|arm| arm.join(waiter))
     }
 
@@ -70,6 +92,8 @@ impl<A: RawArm> RawArm for Option<A> {
     }
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        // `None` here means that any thread may end this arm. It is too careful for a disabled arm: a cycle
+        // may go unreported, but no wait is refused wrongly.
         self.as_ref()?.awaited()
     }
 
@@ -87,7 +111,7 @@ impl<A: Arm> Arm for Option<A> {
     }
 }
 
-/// The same arm: in the macro, for one that was made before, or is an `Option`.
+/// Returns its argument. In the macro, it takes an arm that was made before or that is an `Option`.
 #[inline]
 pub fn arm<A: Arm>(arm: A) -> A {
     arm

@@ -1,29 +1,31 @@
-//! How a thread waits for the first of several things.
+//! How a thread waits for the first of several operations.
 //!
-//! A selection waits as every call here does: it makes an attempt, and where that would block it joins a wait
-//! list in the critical section in which it found that it must wait, sleeps, and makes another attempt. The
-//! difference is that the attempt goes round the arms, and that one [`Waiter`] stands in the lists of all.
+//! A selection waits like every other call of this crate: it makes an attempt; if the attempt would block, it
+//! joins a wait list in the critical section in which it finds that it must wait; it sleeps, and then makes
+//! another attempt. The differences are that the attempt goes through all arms, and that one [`Waiter`] is in
+//! the lists of all arms.
 //!
 //! # Invariants
-//! 1. *One arm takes effect.* Attempts are made one after another while the thread stands in no list, and the
-//!    first that succeeds is the last. An arm that is *handed* what it waits for (a permit, an item by
-//!    rendezvous) is handed it by whoever ends the waiter, and a waiter is ended once.
-//! 2. *No wake-up is swallowed.* The waiter remembers through which arm it was ended. That arm is
-//!    [claimed](RawArm::claim) before all others and before the limit is looked at: either it takes effect,
-//!    or somebody else has taken what the wake-up was for. So a selection never takes one thing and leaves
-//!    another lying that it was woken for, while a thread that needs it sleeps. An end that comes later than
-//!    the first finds the waiter ended, and goes to the next in that list.
-//! 3. *Nothing falls between the look and the sleep.* Each arm joins its list in a critical section in which
-//!    it was found not to be ready. If one is ready by then, the selection withdraws: it ends its own waiter.
-//!    If somebody came first, invariant 2 holds for that arm.
+//! 1. *One arm takes effect.* Attempts are made one after another while the thread is in no list, and the
+//!    first one that succeeds is the last. Some arms are *handed* what they wait for (a permit, an item by
+//!    rendezvous). The thread that ends the waiter hands it over, and a waiter is ended once.
+//! 2. *No wake-up is lost.* The waiter records the arm through which it was ended. That arm is
+//!    [claimed](RawArm::claim) before all other arms and before the limit is checked. Either it takes effect,
+//!    or another thread has taken what the wake-up was for. Thus a selection never takes one thing and leaves
+//!    another for which it was woken while a second thread sleeps for it. A thread that tries to end the
+//!    waiter again finds it ended, and goes to the next waiter in its list.
+//! 3. *No event falls between the check and the sleep.* Each arm joins its list in a critical section in
+//!    which it was found not to be ready. If a later arm is ready, the selection withdraws: it ends its own
+//!    waiter. If another thread has ended the waiter first, invariant 2 holds for the arm that it came
+//!    through.
 //!
 //! # Why not
-//! *An attempt that is made by whoever ends the wait*, for every arm: then a queue would hand its items over,
-//! and each push would wait until the one it was handed to is awake. See `wait/turns.rs`.
+//! *Let the waking thread make the attempt*, for every arm: a queue would then hand over its items, and each
+//! push would depend on the woken thread's being scheduled. See `wait/turns.rs`.
 //!
-//! *A look-out before the lists are joined*, as in a wait for one thing: two threads that each look out for
-//! the other's entry in a list would meet only after both have given up. So the look-out comes afterwards,
-//! and is for the end of the waiter.
+//! *Spin before joining the lists*, as in a wait for one thing: two selections that each spin until the other
+//! is in a list would meet only after both have stopped spinning. The selection therefore joins first, and
+//! spins on the end of its waiter.
 
 use std::time::Instant;
 
@@ -35,16 +37,16 @@ use crate::until::{Limit, Timed, Until};
 use crate::wait::graph::{self, Awaited, Needs};
 use crate::wait::{Outcome, Waiter};
 
-/// What the engine asks of an arm. All of it is called on the thread that waits.
+/// The interface between the engine and an arm. All methods are called on the waiting thread.
 pub trait RawArm {
-    /// Does the operation if it need not wait for that, and keeps what came of it.
+    /// Performs the operation if it need not wait, and stores the result.
     fn attempt(&mut self) -> bool;
 
-    /// Joins the list of those who wait for the operation, unless an attempt might succeed by now: both
-    /// found in one critical section. Says whether it joined.
+    /// Joins the wait list of the operation, unless an attempt could now succeed; check and join are one
+    /// critical section. Returns whether it joined.
     fn join(&mut self, waiter: &Waiter) -> bool;
 
-    /// Like [`join`](RawArm::join), for one who makes no attempt when the wait has ended.
+    /// Like [`join`](RawArm::join), for a selection that makes no attempt after the wait.
     fn join_to_ask(&mut self, waiter: &Waiter) -> bool {
         self.join(waiter)
     }
@@ -52,71 +54,69 @@ pub trait RawArm {
     /// Leaves the list.
     fn leave(&mut self, waiter: &Waiter);
 
-    /// The wait was ended so through this arm: takes what was handed over, or makes an attempt. False if
-    /// others were faster.
+    /// The wait was ended through this arm, with this outcome: takes what was handed over, or makes an
+    /// attempt. Returns false if another thread was faster.
     fn claim(&mut self, _ended: Outcome) -> bool {
         self.attempt()
     }
 
-    /// The wait was ended through this arm by somebody who thinks that it will be claimed, and it will not
-    /// be: gives back what was handed over, or tells the next in the list.
+    /// The wait was ended through this arm, and the arm will not be claimed: returns what was handed over, or
+    /// wakes the next waiter in the list.
     fn pass_on(&mut self, _ended: Outcome) {}
 
-    /// A claim was in vain. Where others could be faster for ever, the arm takes a turn when it has lost too
-    /// often.
+    /// A claim failed. An arm that others could overtake forever takes a turn when it has lost too often.
     fn lose(&mut self) {}
 
-    /// The selection is over: the arm gives up its turn.
+    /// The selection has ended: the arm gives up its turn.
     fn rest(&mut self) {}
 
-    /// The instant at which an attempt will succeed, if the arm waits for one.
+    /// Returns the instant at which an attempt will succeed, if the arm waits for one.
     fn instant(&self) -> Option<(Clock, Instant)> {
         None
     }
 
-    /// Does what would otherwise be waited for, if it falls to this thread: runs a task that only it can run.
-    /// Says whether an attempt is worth while.
+    /// Runs the awaited task if only this thread can run it. Returns whether an attempt is worthwhile.
     fn help(&mut self) -> bool {
         false
     }
 
-    /// What this thread would wait for, if only certain threads can provide it.
+    /// Returns what this thread would wait for, if only certain threads can provide it.
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
         None
     }
 
-    /// Takes effect as one that would wait for ever. Called only if there is something
+    /// Takes effect as an arm that would wait forever. Called only if there is something
     /// [awaited](Self::awaited).
     fn refuse(&mut self) {}
 }
 
-/// Arms in the order in which they are written.
+/// The arms, in the order in which they were written.
 pub(super) trait Arms {
     fn len(&self) -> usize;
 
-    /// `None` if it was removed.
+    /// Returns `None` if the arm was removed.
     fn get(&mut self, at: usize) -> Option<&mut dyn RawArm>;
 }
 
-/// How a sleep ended that the limit did not end.
+/// How a sleep ended, unless the limit ended it.
 enum Woken {
-    /// Through this arm, so.
+    /// Through this arm, with this outcome.
     By(usize, Outcome),
-    /// This arm was found ready before the sleep.
+    /// This arm was ready before the sleep.
     Ready(usize),
-    /// By the time that some arm waits for.
+    /// By an instant that some arm waits for. The attempt finds out which arm.
     Somehow,
-    /// None of the arms could ever take effect.
+    /// No arm could ever take effect.
     Never,
 }
 
-/// The first arm that takes effect without a wait.
+/// Returns the first arm that takes effect without waiting.
 #[inline]
 pub(super) fn attempt_each<A: Arms + ?Sized>(arms: &mut A, pick: Pick) -> Option<usize> {
     pick.order(arms.len()).find(|at| arms.get(*at).is_some_and(RawArm::attempt))
 }
 
-/// Waits until an arm takes effect, and says which.
+/// Waits until an arm takes effect, and returns its position.
 #[inline]
 pub(super) fn wait<A: Arms + ?Sized>(
     arms: &mut A,
@@ -124,7 +124,7 @@ pub(super) fn wait<A: Arms + ?Sized>(
     limit: Until<'_>,
     waiter: &mut Option<Waiter>,
 ) -> Result<usize, WaitError> {
-    // A token that was cancelled before the call takes nothing, though there is an arm that is ready.
+    // Tie: a token that was cancelled before the call wins over an arm that is ready.
     limit.check_token()?;
     match attempt_each(arms, pick) {
         Some(at) => Ok(at),
@@ -141,15 +141,20 @@ fn wait_slowly<A: Arms + ?Sized>(
     waiter: &mut Waiter,
 ) -> Result<usize, WaitError> {
     let limit = limit.start();
+    // Dropped on every way out, panics included, so that no arm keeps a turn that excludes other threads.
     let resting = Resting(arms);
     let arms = &mut *resting.0;
     loop {
-        // After the attempts, so that no wake-up is swallowed; and in every round, because others may be
-        // faster each time.
+        // After the attempts, so that an arm that is ready wins over the limit. In every round, because other
+        // threads may be faster each time.
         limit.check()?;
+        // Before the sleep: no other thread would run the task, so the sleep would not end.
         if let Some(at) = help_each(arms, pick) {
             return Ok(at);
         }
+        // Claimed before the other arms and the limit (invariant 2). After a failed claim all arms are tried,
+        // and the loop begins again: another thread took what this one was woken for, so its wake-up is used
+        // up.
         match sleep(arms, pick, &limit, waiter, |arm, waiter| arm.join(waiter))? {
             Woken::By(at, ended) if claim(arms, at, ended) => return Ok(at),
             Woken::Never => return Ok(refuse(arms)),
@@ -161,7 +166,7 @@ fn wait_slowly<A: Arms + ?Sized>(
     }
 }
 
-/// Waits until an attempt of some arm is worth while, and makes none.
+/// Waits until an attempt of some arm is worthwhile, and makes none.
 pub(super) fn wait_ready<A: Arms + ?Sized>(
     arms: &mut A,
     pick: Pick,
@@ -175,10 +180,13 @@ pub(super) fn wait_ready<A: Arms + ?Sized>(
         match sleep(arms, pick, &limit, waiter, |arm, waiter| arm.join_to_ask(waiter))? {
             Woken::Ready(at) => return Ok(at),
             Woken::By(at, ended) => {
-                // The caller may do something else first, or nothing.
+                // The caller may do something else first, or nothing, so the wake-up goes to the next waiter.
+                // The caller's own attempt may then fail; it waits again.
                 arm(arms, at).pass_on(ended);
                 return Ok(at);
             }
+            // The next round finds the arm whose instant has passed: it does not join then, or ends the
+            // waiter at once.
             Woken::Somehow => limit.check()?,
             Woken::Never => return Err(WaitError::WouldDeadlock),
         }
@@ -187,7 +195,7 @@ pub(super) fn wait_ready<A: Arms + ?Sized>(
 
 type Join = fn(&mut (dyn RawArm + '_), &Waiter) -> bool;
 
-/// Joins the lists of all arms, sleeps, and leaves them.
+/// Joins the lists of all arms, sleeps, and leaves the lists.
 fn sleep<A: Arms + ?Sized>(
     arms: &mut A,
     pick: Pick,
@@ -196,16 +204,20 @@ fn sleep<A: Arms + ?Sized>(
     join: Join,
 ) -> Result<Woken, WaitError> {
     waiter.renew();
+    // Leaves the lists when it is dropped, before any attempt: an attempt that succeeds while the waiter is
+    // still in another list would lose a wake-up that comes to it there.
     let mut joined = Joined { arms, waiter };
     let woken = match joined.join_each(pick, join) {
         Some(ready) if joined.waiter.withdraw() => return Ok(Woken::Ready(ready)),
-        // Ended through an arm that it had joined before.
+        // Tie between the arm that is ready and another through which the waiter was ended meanwhile: the
+        // ended one wins, since its wake-up must not be lost (invariant 2).
         Some(_) => Ok(()),
         None => {
             let times = joined.times();
             let _edge =
                 limit.is_unlimited().then(|| graph::enter(|| awaited(joined.arms), joined.waiter, true));
-            // Whoever makes an arm ready ends the waiter, which stands in that arm's list.
+            // A thread that makes an arm ready ends the waiter, which is in that arm's list; so no wake-up is
+            // missed, whichever arm it concerns.
             limit.spin(|| joined.waiter.has_ended());
             limit.sleep_among(joined.waiter, &times)
         }
@@ -213,30 +225,33 @@ fn sleep<A: Arms + ?Sized>(
     match (woken, joined.waiter.ended_by()) {
         (Ok(()), Some(at)) => Ok(Woken::By(at, Ok(()))),
         (Ok(()), None) => Ok(Woken::Somehow),
-        // A limit says neither of these: the thing that was waited for does, and the wait-for graph.
+        // A limit never returns these errors. They come from the object that was waited for and from the
+        // wait-for graph.
         (Err(WaitError::Closed | WaitError::InsufficientCapacity), Some(at)) => Ok(Woken::By(at, woken)),
         (Err(WaitError::WouldDeadlock), _) => Ok(Woken::Never),
         (Err(ended), _) => Err(ended),
     }
 }
 
-/// A waiter that may stand in the lists of the arms, and leaves them when this is dropped.
+/// A waiter that may be in the lists of the arms. Dropping this removes it from them.
 struct Joined<'a, A: Arms + ?Sized> {
     arms: &'a mut A,
     waiter: &'a mut Waiter,
 }
 
 impl<A: Arms + ?Sized> Joined<'_, A> {
-    /// Joins one list after another, up to an arm that is ready.
+    /// Joins the lists one after another until an arm is ready, and returns that arm.
     fn join_each(&mut self, pick: Pick, join: Join) -> Option<usize> {
         pick.order(self.arms.len()).find(|&at| {
             let Some(arm) = self.arms.get(at) else { return false };
+            // The entry in this arm's list carries the arm's position, so the ending thread records it.
             self.waiter.stand_for(at);
+            // An arm that is ready ends the search; those joined before are left again.
             !join(arm, self.waiter)
         })
     }
 
-    /// The instants that arms wait for.
+    /// Returns the instants that arms wait for.
     fn times(&mut self) -> Vec<Timed> {
         let len = self.arms.len();
         let timed = |at| {
@@ -250,7 +265,8 @@ impl<A: Arms + ?Sized> Joined<'_, A> {
 
 impl<A: Arms + ?Sized> Drop for Joined<'_, A> {
     fn drop(&mut self) {
-        // An arm whose list it did not join finds nothing to leave.
+        // All arms, since the joins may have stopped at any of them. An arm whose list was not joined finds
+        // nothing to remove.
         for at in 0..self.arms.len() {
             if let Some(arm) = self.arms.get(at) {
                 self.waiter.stand_for(at);
@@ -260,7 +276,7 @@ impl<A: Arms + ?Sized> Drop for Joined<'_, A> {
     }
 }
 
-/// Lets every arm give up its turn when the wait is over.
+/// Ends the turns of all arms when the wait is over.
 struct Resting<'a, A: Arms + ?Sized>(&'a mut A);
 
 impl<A: Arms + ?Sized> Drop for Resting<'_, A> {
@@ -277,7 +293,8 @@ fn arm<A: Arms + ?Sized>(arms: &mut A, at: usize) -> &mut dyn RawArm {
     arms.get(at).expect("an arm that the waiter stands for is there")
 }
 
-/// Before any other arm, and before the limit is looked at (invariant 2).
+/// Claims the arm through which the waiter was ended. Called before any other arm and before the limit is
+/// checked (invariant 2).
 fn claim<A: Arms + ?Sized>(arms: &mut A, at: usize, ended: Outcome) -> bool {
     let arm = arm(arms, at);
     let claimed = arm.claim(ended);
@@ -287,8 +304,10 @@ fn claim<A: Arms + ?Sized>(arms: &mut A, at: usize, ended: Outcome) -> bool {
     claimed
 }
 
+/// Runs tasks that only this thread can run, until an arm takes effect.
 fn help_each<A: Arms + ?Sized>(arms: &mut A, pick: Pick) -> Option<usize> {
     for at in 0..arms.len() {
+        // All arms are tried after each task, because running it may have made any of them ready.
         if arms.get(at).is_some_and(RawArm::help)
             && let Some(ready) = attempt_each(arms, pick)
         {
@@ -298,7 +317,8 @@ fn help_each<A: Arms + ?Sized>(arms: &mut A, pick: Pick) -> Option<usize> {
     None
 }
 
-/// What a thread waits for that waits for any of the arms; `None` if others may bring one of them.
+/// Returns what a thread waits for when it waits for any of the arms; `None` if some arm can be ended by any
+/// thread.
 fn awaited<A: Arms + ?Sized>(arms: &mut A) -> Option<Arc<dyn Awaited>> {
     let mut any = Vec::new();
     for at in 0..arms.len() {
@@ -309,15 +329,16 @@ fn awaited<A: Arms + ?Sized>(arms: &mut A) -> Option<Arc<dyn Awaited>> {
     if any.is_empty() { None } else { Some(Arc::new(AnyOf(any))) }
 }
 
-/// For the wait-for graph: any one of these is enough.
+/// A node of the wait-for graph that needs any one of several others.
 struct AnyOf(Vec<Arc<dyn Awaited>>);
 
 impl Awaited for AnyOf {
     fn providers(&self, threads: &mut Vec<usize>) -> Needs {
         for awaited in &self.0 {
             let before = threads.len();
-            // One that needs all of several threads has no place in a list of those of which one is enough.
-            // It is taken for one that may come: better no alarm than a false one.
+            // The list means "one of these threads", and an arm that needs all of several threads does not
+            // fit into it. Such an arm counts as one that may still take effect: a missed cycle is better
+            // than a false one.
             match awaited.providers(threads) {
                 Needs::One if threads.len() > before => {}
                 Needs::All if threads.len() == before + 1 => {}
@@ -328,7 +349,8 @@ impl Awaited for AnyOf {
     }
 }
 
-/// Lets the first arm take effect that is told.
+/// Makes the first arm take effect with the error for a cycle. Any arm would do, since all of them are in the
+/// cycle; the first is predictable.
 fn refuse<A: Arms + ?Sized>(arms: &mut A) -> usize {
     let at = (0..arms.len()).find(|at| arms.get(*at).is_some()).expect("there is an arm that is awaited");
     arm(arms, at).refuse();

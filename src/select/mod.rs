@@ -1,7 +1,7 @@
-//! Waiting for the first of several things: the macro [`select!`](crate::select!), and [`Select`] for any
+//! Waiting for the first of several operations: the macro [`select!`](crate::select!), and [`Select`] for any
 //! number of arms.
 //!
-//! The functions here make the arms, in the macro by their names alone.
+//! The functions of this module make the arms. The macro calls them by their names alone.
 
 #![allow(
     private_interfaces,
@@ -30,11 +30,11 @@ use crate::wait::Waiter;
 use engine::{Arms, RawArm};
 use order::Pick;
 
-/// Waits for the first of any number of operations, does it, and none of the others; may be used again.
+/// Waits for the first of any number of operations and performs that one only; can be reused.
 ///
-/// Where the macro [`select!`](crate::select!) has an arm for each line that is written, this has one for
-/// each call of [`add`](Select::add): for the queues of a list, say. An arm comes with a function that makes
-/// what the wait returns of what the operation brought.
+/// The macro [`select!`](crate::select!) has an arm for each line of source; this type has one for each call
+/// of [`add`](Select::add), for example for each queue of a list. Each arm has a function that converts the
+/// operation's result to the result of the wait.
 ///
 /// # Examples
 /// ```
@@ -54,7 +54,7 @@ use order::Pick;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Until all of them are closed, each arm of a closed queue is removed:
+/// Receives until all queues are closed. The arm of a closed queue is removed:
 /// ```
 /// use selvedge::queue::bounded;
 /// use selvedge::select::{self, Select};
@@ -78,51 +78,52 @@ use order::Pick;
 /// ```
 ///
 /// # Blocking
-/// Until an arm takes effect. Nobody else's thread is used, however many arms there are. A worker of a pool
-/// that waits here counts as one that sleeps.
+/// Blocks until an arm takes effect, on the calling thread alone, however many arms there are. A thread that
+/// makes an arm ready wakes the selection. A worker of a pool that waits here counts as blocked.
 ///
 /// # Cancellation
-/// A token that was cancelled before the call makes the call fail with no arm taking effect, though one
-/// could. An arm that becomes ready before the limit passes takes effect, however late the thread wakes up. A
-/// selection that gives up takes nothing with it: a wake-up that came too late for it goes to the next in
-/// that list.
+/// If the token was cancelled beforehand, the call fails and no arm takes effect, even one that is ready. If
+/// an arm becomes ready before the limit passes, it takes effect, however late the thread wakes up. A
+/// selection that gives up has taken nothing, and a wake-up that comes too late for it goes to the next
+/// waiter in that list.
 ///
 /// # Panics
-/// The functions of the arms run when the wait is over and nothing is locked, so their panics are the
-/// caller's, who has lost what the operation brought.
+/// The functions of the arms run after the wait and under no lock. If one panics, the panic reaches the
+/// caller, and the operation's result is lost.
 ///
 /// # Fairness
-/// Of arms that are ready any may take effect, and of two each equally often, so none starves another;
-/// [`biased`](Select::biased) prefers those that were added first. Towards others who wait for the same
-/// thing, a selection is one who waits: in a queue's list it stands where it joined, and when it was woken 32
-/// times in vain for one queue it takes a [turn](crate::BoundedQueue#fairness) there, which ends with the
-/// wait. In a semaphore's line it stands anew for each sleep, so one that is woken by other arms again and
-/// again does not advance there.
+/// Any of several ready arms may take effect, and of any two, each does equally often, so none starves
+/// another. [`biased`](Select::biased) prefers the arms that were added first.
+///
+/// To other threads, a selection is one waiter. In a queue's list it keeps the position at which it joined.
+/// If it was woken for one queue 32 times and found nothing, it takes a [turn](crate::BoundedQueue#fairness)
+/// there, which ends with the wait. In a semaphore's list it joins again for each sleep, so a selection that
+/// other arms wake again and again does not advance there.
 ///
 /// # Ordering
-/// As of the operation that took effect.
+/// That of the operation that took effect, as its own docs state.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/select.rs`: a push reaches a selection in either of its lists; a selection
-/// that was ended elsewhere passes the wake-up on; two selections over the same queues in opposite order;
-/// cancel against grant against close; a permit handed over is never lost; a worker that waits for a task of
-/// its own pool runs it; a cycle of selections is told.
+/// Models in `loom-tests/tests/select.rs`, among them `a_push_reaches_a_selection_in_either_list`,
+/// `a_wake_up_that_comes_to_a_selection_is_not_swallowed`,
+/// `two_selections_in_opposite_order_each_get_an_item`, `a_grant_a_cancel_and_a_close_end_one_selection` and
+/// `a_permit_that_meets_an_item_is_not_lost`.
 ///
 /// # Cost
-/// An arm is an allocation, a wait is none, apart from its first and from the place in each list. Bench
-/// `select`. A wait that sleeps joins and leaves the list of each arm.
+/// Bench `select`. Each arm is one allocation. A wait allocates only the first time and when a wait list
+/// grows. A wait that sleeps joins and leaves the list of each arm.
 ///
 /// # Instead
-/// One queue that all send to, if their items are of one kind and none of the senders must be told apart:
-/// that is one list instead of many.
+/// One queue for all senders, if their items have one type and the senders need not be told apart: that is
+/// one list instead of many.
 pub struct Select<'a, R> {
     arms: Vec<Option<Box<dyn Then<R> + 'a>>>,
     pick: Pick,
-    /// Kept for the next wait.
+    /// Reused by the next wait.
     waiter: Option<Waiter>,
 }
 
-/// An arm, and what is made of what it brings.
+/// An arm, and the function that converts its result.
 struct Mapped<A, F> {
     arm: A,
     then: F,
@@ -149,46 +150,49 @@ impl<R> Arms for [Option<Box<dyn Then<R> + '_>>] {
         <[_]>::len(self)
     }
 
+    /// `None` for a removed arm: its number stays, and no attempt, join or leave reaches it.
     fn get(&mut self, at: usize) -> Option<&mut dyn RawArm> {
         Some(self[at].as_mut()?.arm())
     }
 }
 
 impl<'a, R> Select<'a, R> {
-    /// Makes a selection without arms.
+    /// Makes a selection that has no arms.
     pub fn new() -> Self {
         Select { arms: Vec::new(), pick: Pick::Fair, waiter: None }
     }
 
-    /// The same selection, which takes of several ready arms the one that was added first.
+    /// Returns the same selection, which prefers the ready arm that was added first.
     #[must_use = "this selection is biased, not the one it was made from"]
     pub fn biased(self) -> Self {
         Select { pick: Pick::Biased, ..self }
     }
 
-    /// Adds an arm, and says its number: 0 for the first, and so on. `then` is called with what it brings
-    /// each time that it takes effect.
+    /// Adds an arm and returns its number: 0 for the first, and so on. `then` is called with the arm's result
+    /// each time the arm takes effect.
     pub fn add<A: Arm + 'a>(&mut self, arm: A, then: impl FnMut(A::Output) -> R + 'a) -> usize {
         self.arms.push(Some(Box::new(Mapped { arm, then })));
         self.arms.len() - 1
     }
 
-    /// Takes out an arm. The numbers of the others stay.
+    /// Removes an arm. The numbers of the others stay the same.
     ///
     /// # Panics
-    /// If there is no arm of that number.
+    /// If there is no arm with this number, or it was removed before.
     #[track_caller]
     pub fn remove(&mut self, arm: usize) {
         assert!(self.has(arm), "there is no arm {arm} to remove, or it was removed before");
+        // The entry stays, so that the numbers of the other arms do not change. No list contains the arm: it
+        // leaves them at the end of each wait.
         self.arms[arm] = None;
     }
 
-    /// True if there is no arm, or none any more.
+    /// Returns true if there is no arm.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Arms that were added and not removed.
+    /// Returns the number of arms that were added and not removed.
     pub fn len(&self) -> usize {
         self.arms.iter().flatten().count()
     }
@@ -197,54 +201,58 @@ impl<'a, R> Select<'a, R> {
         self.arms.get(arm).is_some_and(Option::is_some)
     }
 
-    /// Waits until an arm takes effect: its number, and what was made of what it brought.
+    /// Waits until an arm takes effect. Returns its number and the result of its function.
     ///
     /// # Panics
-    /// If there is no arm, since nothing would ever end the wait; and if the function of the arm does.
+    /// If there is no arm, since nothing would ever end the wait; and if the arm's function panics.
     #[track_caller]
     pub fn wait(&mut self) -> (usize, R) {
-        assert!(!self.is_empty(), "a selection without an arm would wait for ever");
+        assert!(!self.is_empty(), "a selection without an arm would wait forever");
         match self.wait_until(Until::forever()) {
             Ok(selected) => selected,
+            // A cycle of the wait-for graph is no error of the wait here, but the result of an arm
+            // (`RawArm::refuse`).
             Err(_) => unreachable!("a forever limit does not end, and a cycle takes effect as an arm"),
         }
     }
 
-    /// Waits until an arm takes effect, at most until `limit`. Without an arm, that is until `limit`.
+    /// Waits until an arm takes effect, until `limit` at most. Without an arm, it waits until `limit`.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
     ///
     /// # Panics
-    /// If there is neither an arm nor a limit; and if the function of the arm does.
+    /// If there is neither an arm nor a limit; and if the arm's function panics.
     #[track_caller]
     pub fn wait_until<'l>(&mut self, limit: impl Into<Until<'l>>) -> Result<(usize, R), WaitError> {
         let limit = self.checked(limit.into()).called("Select::wait");
+        // The engine owns the ties: a cancelled token before arms, ready arms before a limit that has passed.
         let at = engine::wait(&mut self.arms[..], self.pick, limit, &mut self.waiter)?;
         Ok((at, self.brought(at)))
     }
 
-    /// Lets an arm take effect that need not wait.
+    /// Performs the operation of an arm that need not wait.
     ///
     /// # Errors
-    /// [`TryError::WouldBlock`] if there is none.
+    /// [`TryError::WouldBlock`] if every arm would wait.
     pub fn try_wait(&mut self) -> Result<(usize, R), TryError> {
+        // No look at a token and no lists: nothing is waited for.
         let at = engine::attempt_each(&mut self.arms[..], self.pick).ok_or(TryError::WouldBlock)?;
         Ok((at, self.brought(at)))
     }
 
-    /// Waits until an arm could take effect, at most until `limit`, and says its number; none does. By the
-    /// time that the caller acts, somebody else may have been faster, so what it does is a `try_` call, and
-    /// if that is in vain, another wait.
+    /// Waits until an arm could take effect, until `limit` at most, and returns its number. No arm takes
+    /// effect. Another thread may be faster than the caller, which should therefore make a `try_` call and
+    /// wait again if that fails.
     ///
-    /// This is for operations that cannot be written as an arm's: many items at once, for instance.
+    /// Use it for operations that no arm performs, such as popping many items at once.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]; [`WaitError::WouldDeadlock`] if each arm waits,
     /// itself or through others, for this thread.
     ///
     /// # Panics
-    /// If there is neither an arm nor a limit.
+    /// If there is neither an arm nor a limit, since nothing would ever end the wait.
     #[track_caller]
     pub fn ready_until<'l>(&mut self, limit: impl Into<Until<'l>>) -> Result<usize, WaitError> {
         let limit = self.checked(limit.into()).called("Select::ready");
@@ -255,13 +263,15 @@ impl<'a, R> Select<'a, R> {
     fn checked<'l>(&self, limit: Until<'l>) -> Until<'l> {
         assert!(
             !self.is_empty() || !limit.is_unlimited(),
-            "a selection without an arm and without a limit would wait for ever"
+            "a selection without an arm and without a limit would wait forever"
         );
         limit
     }
 
-    /// What the arm that has taken effect brought, for the caller.
+    /// Returns the result of the arm that has taken effect, converted by its function.
     fn brought(&mut self, at: usize) -> R {
+        // After the wait: this thread is in no list and holds no lock, so the caller's function may do
+        // anything.
         self.arms[at].as_mut().expect("an arm that has taken effect is there").then()
     }
 }

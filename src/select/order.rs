@@ -1,24 +1,26 @@
 //! The order in which the arms of a selection are tried.
 //!
-//! A fair order starts at a random arm and goes round in random steps that reach every arm once. Each arm is
-//! first equally often, and of two arms each comes before the other equally often: a start and a step give
-//! the order that another start and the step back give in reverse. So no ready arm starves another. A shuffle
-//! would be even over more than two ready arms as well, but writes a table of all of them first; this is two
-//! random numbers.
+//! A fair order starts at a random arm and proceeds in random steps that reach every arm once. Each arm is
+//! first equally often, and of two arms, each comes before the other equally often: for every start and step
+//! there is another start whose step back gives the reverse order. Thus no ready arm starves another.
+//!
+//! # Why not
+//! *A shuffle.* It would also be uniform over the orders of three or more ready arms, but it writes a table
+//! of all arms first. This takes one random number.
 
 use crate::wait::context;
 
-/// Which of several ready arms is taken.
+/// Which of several ready arms takes effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pick {
-    /// Any of them.
+    /// Any of them; of any two, each equally often.
     #[default]
     Fair,
-    /// The first as they are written.
+    /// The first one in the order in which they are written.
     Biased,
 }
 
-/// Positions in the order in which to try them.
+/// The positions of the arms, in the order in which to try them.
 pub(super) struct Order {
     next: usize,
     step: usize,
@@ -37,27 +39,30 @@ impl Pick {
     }
 }
 
-/// A start below `len`, and a step that shares no divisor with it, so that it reaches every position.
+/// Returns a start below `len` and a step that has no divisor in common with `len`, so that it reaches every
+/// position.
 #[inline]
 fn start_and_step(random: u64, len: usize) -> (usize, usize) {
-    // Of 32, 31 and 1 of the bits: a selection has fewer arms than those tell apart.
+    // Disjoint bits, 32, 31 and 1 of them, so the three choices are independent. A selection has fewer arms
+    // than 31 bits distinguish.
     let start = scale(random & 0xFFFF_FFFF, 32, len);
+    // Two arms have only the step 1, and most selections have two: no search.
     if len == 2 {
         return (start, 1);
     }
     let first = 1 + scale(random >> 32 & 0x7FFF_FFFF, 31, len - 1);
-    // 1 ends the search at the latest.
+    // 1 has no divisor in common with any number, so the search ends.
     let step = (1..=first).rev().find(|step| divisor(*step, len) == 1).unwrap_or(1);
-    // The same step back, equally often.
+    // Forward or back with equal chances, so that of any two arms each comes first equally often.
     (start, if random >> 63 == 0 { step } else { len - step })
 }
 
-/// A number of so many random bits, made one below `len`.
+/// Scales a number of `count` random bits to one below `len`.
 fn scale(bits: u64, count: u32, len: usize) -> usize {
     ((bits as u128 * len as u128) >> count) as usize
 }
 
-/// Euclid's.
+/// Returns the greatest common divisor, by Euclid's algorithm.
 fn divisor(mut a: usize, mut b: usize) -> usize {
     while b != 0 {
         (a, b) = (b, a % b);
@@ -72,6 +77,7 @@ impl Iterator for Order {
     fn next(&mut self) -> Option<usize> {
         self.left = self.left.checked_sub(1)?;
         let at = self.next;
+        // The step is below `len`, so one subtraction is enough.
         self.next += self.step;
         if self.next >= self.len {
             self.next -= self.len;

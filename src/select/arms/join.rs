@@ -1,4 +1,4 @@
-//! Ends of tasks.
+//! The arm that waits for the end of a task.
 
 use crate::batch::{BatchError, Failed, Ticket, TicketResult};
 use crate::cancel::{CallbackGuard, DropGuard};
@@ -11,15 +11,15 @@ use crate::wait::graph::Awaited;
 use crate::wait::{WaitPoint, Waiter};
 use crate::{group, pool};
 
-/// What can be [joined](join): a pool's [`Task`](crate::Task), a group's [`Handle`](group::Handle), a
-/// [`Running`] function with a time limit, or a batch's [`Ticket`].
+/// A handle that can be [joined](join): a pool's [`Task`](crate::Task), a group's [`Handle`](group::Handle),
+/// a [`Running`] function with a time limit, or a batch's [`Ticket`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be joined in a selection",
     note = "`join` takes `&mut Option<H>`, where `H` is a pool's `Task`, a group's `Handle`, a \
             `timeout::Running` or a batch's `Ticket`"
 )]
 pub trait Join: sealed::Join + Sized {
-    /// What its `join` returns.
+    /// The return type of the handle's `join`.
     type Output;
 
     #[doc(hidden)]
@@ -29,14 +29,14 @@ pub trait Join: sealed::Join + Sized {
     fn refused() -> Self::Output;
 }
 
-/// Takes the result of a task that has ended.
+/// Waits for a task to end, and takes its result.
 ///
-/// The handle is taken out of the `Option` when this arm takes effect, and stays there if another does. An
-/// `Option` that is `None` turns the arm off.
+/// If this arm takes effect, the `Option` is left `None`; if another does, the handle stays. An `Option` that
+/// is `None` disables the arm.
 ///
-/// A worker of a pool that selects among tasks of the same pool runs those that nobody has started, as a join
-/// with a limit does. If the task waits, itself or through others, for this thread, the arm is ready with
-/// what `join` returns then, and the handle stays.
+/// A worker of a pool that selects among tasks of the same pool runs those that no thread has started, as a
+/// join with a limit does. If the task waits for this thread, directly or through others, the arm is ready
+/// with the error that `join` returns then, and the handle stays.
 #[inline]
 pub fn join<H: Join>(handle: &mut Option<H>) -> impl Arm<Output = H::Output> + use<'_, H> {
     Ends { handle, heard: None, outcome: None }
@@ -50,10 +50,12 @@ struct Ends<'a, H: Join> {
 
 impl<H: Join> RawArm for Ends<'_, H> {
     fn attempt(&mut self) -> bool {
+        // A handle's attempt consumes it and returns it on failure, so it leaves the `Option` for that time.
         match self.handle.take().map(H::attempt) {
             None => return false,
             Some(Ok(output)) => self.outcome = Some(output),
             Some(Err(handle)) => {
+                // The task runs on this thread, so the wait could never end; certain at once, with any limit.
                 if handle.runs_here() {
                     self.refuse();
                 }
@@ -64,16 +66,22 @@ impl<H: Join> RawArm for Ends<'_, H> {
     }
 
     fn join(&mut self, waiter: &Waiter) -> bool {
+        // `None` is never ready: it claims to have joined, and it is in no list.
         let Some(handle) = self.handle else { return true };
+        // Before the list is joined, so that a refusal that comes from here on ends the waiter.
         match handle.hear_of_refusal(waiter) {
             Ok(heard) => self.heard = heard,
+            // Ready, so that the engine goes round again and calls `help`, which runs the task here.
             Err(Refused) => return false,
         }
+        // The wait point checks and joins in one critical section, so the end of the task is not missed.
         handle.point().join(waiter)
     }
 
     fn leave(&mut self, waiter: &Waiter) {
+        // Nothing is passed on: the end of a task wakes all its waiters.
         self.heard = None;
+        // First the callback, then the list: neither may end the waiter during the next wait.
         if let Some(handle) = self.handle {
             handle.point().leave(waiter);
         }
@@ -100,10 +108,11 @@ impl<H: Join> Arm for Ends<'_, H> {
     }
 }
 
-/// Dropped in this order: nobody hears that nobody listens any more.
+/// Dropped in this order: the callback is removed before the token that it is registered with is cancelled,
+/// so the cancel reaches no callback.
 type Heard = Option<(CallbackGuard, DropGuard)>;
 
-/// No thread is to be had that would run the task.
+/// No thread is available to run the task.
 pub(crate) struct Refused;
 
 mod sealed {
@@ -112,16 +121,16 @@ mod sealed {
     pub trait Join {
         fn point(&self) -> &dyn WaitPoint;
 
-        /// True if the calling thread is the one that runs the task.
+        /// Returns true if the calling thread runs the task.
         fn runs_here(&self) -> bool;
 
-        /// Runs the task if it falls to this thread, or sees to it that another does; true if an attempt is
-        /// worth while.
+        /// Runs the task if only this thread can, or makes another thread run it. Returns true if an attempt
+        /// is worthwhile.
         fn help(&self) -> bool {
             false
         }
 
-        /// Has the waiter ended when it falls to this thread to run the task.
+        /// Ends the waiter when this thread becomes the only one that can run the task.
         fn hear_of_refusal(&self, _waiter: &Waiter) -> Result<Heard, Refused> {
             Ok(None)
         }

@@ -1,4 +1,4 @@
-//! The operations, a file for each kind of thing that is waited for.
+//! The operations that can be arms, one file for each kind of object that is waited for.
 
 mod cancelled;
 mod count;
@@ -17,7 +17,7 @@ pub use queue::{PopFrom, PushInto, pop, push, push_from};
 pub use semaphore::{acquire, acquire_many};
 pub use tick::tick;
 
-/// Takes what an arm brought.
+/// Takes the result of an arm that has taken effect.
 #[inline]
 fn brought<R>(outcome: &mut Option<R>) -> R {
     outcome.take().expect("an arm is asked once, after it has taken effect")

@@ -1,4 +1,7 @@
-//! Items of queues.
+//! The arms that pop from and push into a queue.
+//!
+//! A queue with room inside wakes a waiter, and the arm makes another attempt. A queue of capacity 0
+//! (`meeting`) hands the item over when it ends the wait, so its claims do not fail.
 
 use std::cell::Cell;
 
@@ -9,46 +12,47 @@ use crate::select::engine::RawArm;
 use crate::sync::Arc;
 use crate::wait::{Outcome, PATIENCE, WaitPoint, Waiter};
 
-/// What items are [popped](pop) from: a [`BoundedQueue`], a [`Receiver`], or a reference count of one.
+/// An object that items are [popped](pop) from: a [`BoundedQueue`], a [`Receiver`], or an `Arc` of one.
 #[diagnostic::on_unimplemented(
     message = "items cannot be popped from `{Self}`",
     note = "`pop` takes a reference to a `BoundedQueue` or to a `queue::Receiver`"
 )]
 pub trait PopFrom: sealed::Pop {
-    /// What is popped.
+    /// The type of the items.
     type Item;
 
     #[doc(hidden)]
     fn popped(&self) -> &BoundedQueue<Self::Item>;
 }
 
-/// What items are [pushed](push) into: a [`BoundedQueue`], a [`Sender`], or a reference count of one.
+/// An object that items are [pushed](push) into: a [`BoundedQueue`], a [`Sender`], or an `Arc` of one.
 #[diagnostic::on_unimplemented(
     message = "items cannot be pushed into `{Self}`",
     note = "`push` takes a reference to a `BoundedQueue` or to a `queue::Sender`"
 )]
 pub trait PushInto: sealed::Push {
-    /// What is pushed.
+    /// The type of the items.
     type Item;
 
     #[doc(hidden)]
     fn pushed(&self) -> &BoundedQueue<Self::Item>;
 }
 
-/// Takes the first item of a queue, as [`BoundedQueue::pop`] does.
+/// Pops the first item of a queue, as [`BoundedQueue::pop`] does.
 ///
-/// Brings the item, or [`Closed`] if the queue is closed and empty: an arm of a closed queue is always ready,
-/// so a loop should leave it out from then on, by an `Option` that is `None`.
+/// The result is the item, or [`Closed`] if the queue is closed and empty. The arm of a closed queue is
+/// always ready, so a loop should disable it from then on, with an `Option` that is `None`.
 #[inline]
 pub fn pop<'a, Q: PopFrom + ?Sized>(queue: &'a Q) -> impl Arm<Output = Result<Q::Item, Closed>> + use<'a, Q> {
     let queue = queue.popped();
     Pop { queue, items: queue.items(), lost: 0, number: 0, outcome: None }
 }
 
-/// Puts an item into a queue, as [`BoundedQueue::push`] does.
+/// Pushes an item into a queue, as [`BoundedQueue::push`] does.
 ///
-/// The item is taken out of the `Option` when this arm takes effect. It stays there if another does, and if
-/// this one brings [`Closed`]. An `Option` that is `None` turns the arm off: it is never ready.
+/// The item is taken out of the `Option` if this arm takes effect with `Ok`. It stays there if another arm
+/// takes effect, or if the result is [`Closed`]. An `Option` that is `None` disables the arm: it is never
+/// ready.
 #[inline]
 pub fn push<'a, Q: PushInto + ?Sized>(
     queue: &'a Q,
@@ -57,10 +61,10 @@ pub fn push<'a, Q: PushInto + ?Sized>(
     push_from(queue, Cell::from_mut(item))
 }
 
-/// Like [`push`], with an item that others can reach: for a [`Select`](crate::select::Select) that is used
-/// again.
+/// Like [`push`], but takes the item from a shared cell, so that a [`Select`](crate::select::Select) can be
+/// refilled and reused.
 ///
-/// While a wait lasts, the cell is empty at times.
+/// During a wait, the cell may be empty temporarily.
 #[inline]
 pub fn push_from<'a, Q: PushInto + ?Sized>(
     queue: &'a Q,
@@ -74,7 +78,7 @@ struct Pop<'a, T> {
     queue: &'a BoundedQueue<T>,
     items: Items<'a, T>,
     lost: usize,
-    /// Under which an item is left at a rendezvous.
+    /// Identifies the item that is left for this wait at a rendezvous.
     number: u64,
     outcome: Option<Result<T, Closed>>,
 }
@@ -82,9 +86,9 @@ struct Pop<'a, T> {
 struct Push<'a, T> {
     queue: &'a BoundedQueue<T>,
     room: Room<'a, T>,
-    /// The item, while no producer's entry has it.
+    /// The item, while it is not in a producer's entry.
     item: &'a Cell<Option<T>>,
-    /// There was an item at the last attempt.
+    /// True if there was an item at the last attempt.
     is_on: bool,
     lost: usize,
     outcome: Option<Result<(), Closed>>,
@@ -102,6 +106,7 @@ impl<T> RawArm for Pop<'_, T> {
     }
 
     fn join(&mut self, waiter: &Waiter) -> bool {
+        // The wait point checks and joins in one critical section, so no push is missed in between.
         let Some(meeting) = self.queue.meeting() else { return self.items.join(waiter) };
         match meeting.join_consumers(waiter, Stand::Meets) {
             Some(number) => self.number = number,
@@ -126,7 +131,8 @@ impl<T> RawArm for Pop<'_, T> {
 
     fn claim(&mut self, ended: Outcome) -> bool {
         match self.queue.meeting() {
-            // Handed over with the end.
+            // The producer left the item in the critical section that ended the wait, so it is there. An end
+            // with an error is close; the attempt then returns `Closed`.
             Some(meeting) if ended.is_ok() => {
                 self.outcome = Some(Ok(meeting.fetch(self.number)));
                 true
@@ -136,6 +142,7 @@ impl<T> RawArm for Pop<'_, T> {
     }
 
     fn pass_on(&mut self, _ended: Outcome) {
+        // At a rendezvous nothing is passed on: a wait that only asks was told of a partner, not given one.
         if self.queue.meeting().is_none() {
             self.items.pass_on();
         }
@@ -143,12 +150,15 @@ impl<T> RawArm for Pop<'_, T> {
 
     fn lose(&mut self) {
         self.lost += 1;
+        // Once, when the count is reached: the turn lasts until it is ended in `rest`.
         if self.lost == PATIENCE {
             self.items.take_turn();
         }
     }
 
     fn rest(&mut self) {
+        // The selection may take effect through another arm; a turn kept then would exclude others for
+        // nothing.
         self.lost = 0;
         self.items.end_turn();
     }
@@ -166,6 +176,7 @@ impl<T> Arm for Pop<'_, T> {
 impl<T> RawArm for Push<'_, T> {
     #[inline]
     fn attempt(&mut self) -> bool {
+        // Taken out for the attempt and put back if it fails, so the item is in one place at a time.
         let item = self.item.take();
         self.is_on = item.is_some();
         let Some(item) = item else { return false };
@@ -180,7 +191,10 @@ impl<T> RawArm for Push<'_, T> {
     }
 
     fn join(&mut self, waiter: &Waiter) -> bool {
+        // Without an item the arm is disabled: it claims to have joined, and it is in no list.
         let Some(meeting) = self.queue.meeting() else { return !self.is_on || self.room.join(waiter) };
+        // The item moves into the entry, where a consumer can take it while this thread sleeps. If the list
+        // is not joined, it comes back at once.
         let mut item = self.item.take();
         let joined = item.is_none() || meeting.join_producers(waiter, &mut item, Stand::Meets);
         self.item.set(item);
@@ -188,6 +202,7 @@ impl<T> RawArm for Push<'_, T> {
     }
 
     fn join_to_ask(&mut self, waiter: &Waiter) -> bool {
+        // A cell has no way to look at its content, so the item is taken out and put back.
         let item = self.item.take();
         self.is_on = item.is_some();
         self.item.set(item);
@@ -201,6 +216,7 @@ impl<T> RawArm for Push<'_, T> {
         match self.queue.meeting() {
             None => self.room.leave(waiter),
             Some(meeting) => {
+                // No consumer took it, whatever ended the wait: it is the caller's again.
                 if let Some(item) = meeting.leave_producers(waiter) {
                     self.item.set(Some(item));
                 }
@@ -212,12 +228,14 @@ impl<T> RawArm for Push<'_, T> {
         if self.queue.meeting().is_none() {
             return self.attempt();
         }
-        // Whoever ended the wait has the item; or there is none to hand it to any more.
+        // The consumer that ended the wait has the item, or close ended the wait and the entry keeps it for
+        // `leave`.
         self.outcome = Some(ended.map_err(|_| Closed));
         true
     }
 
     fn pass_on(&mut self, _ended: Outcome) {
+        // At a rendezvous nothing is passed on: a wait that only asks was told of a partner, not given one.
         if self.queue.meeting().is_none() {
             self.room.pass_on();
         }
@@ -225,12 +243,15 @@ impl<T> RawArm for Push<'_, T> {
 
     fn lose(&mut self) {
         self.lost += 1;
+        // Once, when the count is reached: the turn lasts until it is ended in `rest`.
         if self.lost == PATIENCE {
             self.room.take_turn();
         }
     }
 
     fn rest(&mut self) {
+        // The selection may take effect through another arm; a turn kept then would exclude others for
+        // nothing.
         self.lost = 0;
         self.room.end_turn();
     }

@@ -1,4 +1,4 @@
-//! Permits of semaphores.
+//! The arm that waits for permits of a semaphore.
 
 use crate::error::{TryError, WaitError};
 use crate::select::arm::Arm;
@@ -6,16 +6,27 @@ use crate::select::engine::RawArm;
 use crate::semaphore::{Permit, Semaphore};
 use crate::wait::{Outcome, Waiter};
 
-/// Takes a permit, as [`Semaphore::acquire`] does.
+/// Acquires a permit, as [`Semaphore::acquire`] does.
 ///
-/// Brings the permit, or [`WaitError::Closed`] or [`WaitError::InsufficientCapacity`] if there will be none.
-/// The selection stands in the semaphore's line while it sleeps, and anew for each sleep.
+/// The result is the permit, or [`WaitError::Closed`] or [`WaitError::InsufficientCapacity`] if there will be
+/// none.
+///
+/// # Fairness
+/// The selection joins the semaphore's list anew for each sleep, so it loses its position when another arm
+/// wakes it.
+///
+/// # Ordering
+/// As for [`Semaphore::acquire`].
+///
+/// # Proof
+/// Models `a_permit_that_meets_an_item_is_not_lost` and
+/// `a_permit_that_comes_while_a_selection_withdraws_is_not_lost` in `loom-tests/tests/select.rs`.
 #[inline]
 pub fn acquire(semaphore: &Semaphore) -> impl Arm<Output = Result<Permit<'_>, WaitError>> {
     acquire_many(semaphore, 1)
 }
 
-/// Takes `count` permits together, as [`Semaphore::acquire_many`] does. See [`acquire`].
+/// Acquires `count` permits together, as [`Semaphore::acquire_many`] does. See [`acquire`].
 #[inline]
 pub fn acquire_many(semaphore: &Semaphore, count: usize) -> impl Arm<Output = Result<Permit<'_>, WaitError>> {
     Acquire { semaphore, count, outcome: None }
@@ -37,21 +48,25 @@ impl RawArm for Acquire<'_> {
     }
 
     fn join(&mut self, waiter: &Waiter) -> bool {
-        // If permits are there by now, the waiter has them and is ended when this returns.
+        // If the permits are available now, they are granted to the waiter, which has ended when this
+        // returns.
         self.semaphore.join(self.count, waiter)
     }
 
     fn leave(&mut self, waiter: &Waiter) {
+        // Also lets the next waiters have what this one stood before: a smaller request may fit now.
         self.semaphore.give_up(waiter);
     }
 
-    /// The permits were handed over with the end, so no attempt is needed, and none may fail.
+    /// The permits were granted when the wait was ended, so no attempt is needed: an attempt could fail while
+    /// the permits stay taken.
     fn claim(&mut self, ended: Outcome) -> bool {
         self.outcome = Some(ended.map(|()| self.semaphore.handed_over(self.count)));
         true
     }
 
     fn pass_on(&mut self, ended: Outcome) {
+        // Dropping the permit releases the permits, which go to the next waiters.
         drop(ended.map(|()| self.semaphore.handed_over(self.count)));
     }
 }

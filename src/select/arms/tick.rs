@@ -1,4 +1,4 @@
-//! Ticks.
+//! The arm that waits for a tick.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::select::arm::Arm;
 use crate::select::engine::RawArm;
 use crate::wait::Waiter;
 
-/// Takes the next tick of a ticker when it is due.
+/// Waits until the next tick of a ticker is due, and takes it. If another arm takes effect, no tick is taken.
 #[inline]
 pub fn tick(ticker: &mut Ticker) -> impl Arm<Output = Tick> {
     Due { ticker, tick: None }
@@ -21,18 +21,21 @@ struct Due<'a> {
 
 impl RawArm for Due<'_> {
     fn attempt(&mut self) -> bool {
+        // Taken only by the attempt: the ticker is borrowed exclusively, so no other thread can be faster.
         self.tick = self.ticker.try_next().ok();
         self.tick.is_some()
     }
 
-    /// There is no list. Only a ready tick must be told from one that is not due, for those who only ask.
+    /// There is no list to join. The result only distinguishes a tick that is due from one that is not.
     fn join(&mut self, _waiter: &Waiter) -> bool {
+        // Without an instant, the next tick is too far away to be one, and the arm is never ready.
         self.instant().is_none_or(|(clock, at)| clock.now() < at)
     }
 
     fn leave(&mut self, _waiter: &Waiter) {}
 
     fn instant(&self) -> Option<(Clock, Instant)> {
+        // The engine sleeps until this instant at most; the attempt that follows takes the tick.
         Some((self.ticker.clock().clone(), self.ticker.next_due()?))
     }
 }
