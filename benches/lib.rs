@@ -42,7 +42,7 @@ pub struct Entry {
     pub run: Box<dyn FnMut(u64) -> Duration>,
 }
 
-/// The sections that there are, each with a bench of its name.
+/// The sections of the benches `sections` and `ratios`.
 pub const SECTIONS: [&str; 16] = [
     "queue",
     "select",

@@ -7,6 +7,7 @@
 //! | the job | the type |
 //! |---|---|
 //! | several threads hand items to several others | [`BoundedQueue`], [`queue::bounded`] |
+//! | hand over one item at a time, and know that it was taken | [`queue::rendezvous`] |
 //! | wait for the first of several of these | [`select!`], [`Select`](select::Select) |
 //! | run many jobs on a few threads | [`Pool`] |
 //! | start several tasks, and stop the rest when one fails | [`group::scope`](group::scope()), [`Group`] |
@@ -79,8 +80,11 @@
 //! # More
 //!
 //! The [`guide`] has a chapter for each job: how it is usually done, where that breaks, and how to do it
-//! here. [`guide::from_go`] and [`guide::from_java`] translate. How the crate is built is told by
-//! `ARCHITECTURE.md` in the repository.
+//! here. [`guide::from_go`] and [`guide::from_java`] translate.
+//!
+//! The sections `# Proof` of the types below name models, and `# Cost` names benches. Both are in the
+//! repository: `loom-tests/tests/queue.rs`, and `cargo bench -p selvedge-benches --bench sections -- queue`.
+//! `ARCHITECTURE.md` tells how the crate is built.
 
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
@@ -102,6 +106,8 @@ pub mod cancel;
 pub mod clock;
 #[forbid(unsafe_code)]
 pub mod error;
+#[forbid(unsafe_code)]
+pub mod inspect;
 #[forbid(unsafe_code)]
 mod panics;
 #[forbid(unsafe_code)]
@@ -136,9 +142,6 @@ pub mod timeout;
 // Floor 4
 #[forbid(unsafe_code)]
 pub mod pipeline;
-
-#[forbid(unsafe_code)]
-pub mod inspect;
 
 pub mod guide;
 
