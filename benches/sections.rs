@@ -1,7 +1,7 @@
 //! The cells of each section under criterion, ours beside the rivals'.
 //!
-//! `cargo bench -p selvedge-benches --bench sections -- queue` measures one section, and without a name all. The
-//! bench `ratios` measures the same cells interleaved.
+//! `cargo bench -p selvedge-benches --bench sections -- queue` measures one section, and without a name all.
+//! The bench `ratios` measures the same cells interleaved.
 
 use criterion::Criterion;
 use selvedge_benches::{SECTIONS, under_criterion};

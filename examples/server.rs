@@ -64,12 +64,8 @@ fn serve(
     }
     match connections.wait_until(GRACE) {
         Ok(_) => Ok(Vec::new()),
-        Err(late) => {
-            // Dropping the group would wait for what does not stop. The process is about to end, and it with
-            // that.
-            std::mem::forget(connections);
-            Ok(late.value.running)
-        }
+        // Dropping the group would wait for what does not stop, and the process is about to end.
+        Err(_) => Ok(connections.detach().running),
     }
 }
 

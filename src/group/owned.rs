@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::core::{Core, Failure};
@@ -269,6 +270,47 @@ impl<E: Send + Sync + 'static> Group<E> {
     pub fn wait_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Outcome<E>, Partial<Unfinished>> {
         self.core().set.wait_until(limit.into())?;
         Ok(self.outcome())
+    }
+
+    /// Cancels the group, drops the handle without waiting, and returns the tasks that have not ended. Those
+    /// that run are left behind, and an error or a panic of theirs reaches nobody; the others do not start.
+    ///
+    /// This is for a program that is about to exit while a task is stuck in a foreign call, for which `drop`
+    /// would wait. The group's own memory, some hundred bytes and what tasks that have not ended hold, is not
+    /// given back.
+    ///
+    /// # Examples
+    /// ```
+    /// use selvedge::{CancelToken, Group};
+    /// use std::{sync::mpsc, thread, time::Duration};
+    ///
+    /// let (begin, begun) = mpsc::channel();
+    /// let group = Group::<()>::new(&CancelToken::new());
+    /// group.spawn_named("deaf", move |_| -> Result<(), ()> {
+    ///     begin.send(()).unwrap();
+    ///     loop {
+    ///         thread::park(); // hears nothing
+    ///     }
+    /// })?;
+    /// begun.recv()?;
+    /// if group.wait_until(Duration::from_millis(10)).is_err() {
+    ///     assert_eq!(group.detach().running, ["deaf"]);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If a callback or a stop hook does that the cancel calls; the group is detached all the same.
+    pub fn detach(self) -> Unfinished {
+        // The drop, which would wait, does not run; it is also what would resume a panic that no wait has
+        // reported.
+        let group = ManuallyDrop::new(self);
+        let cancelled = panics::catch(|| group.cancel());
+        let unfinished = group.core().set.unfinished();
+        match cancelled {
+            Ok(()) => unfinished,
+            Err(payload) => panics::resume(payload),
+        }
     }
 
     /// Returns the errors of tasks so far, in the order in which they occurred.

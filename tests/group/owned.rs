@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::common::{HOUR, message, within_a_minute};
+use crate::common::{HOUR, eventually, message, within_a_minute};
 use selvedge::error::{Cancelled, Closed, TryError, WaitError};
 use selvedge::group::{Error, Group, Handle};
 use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Pool};
@@ -516,4 +516,40 @@ fn debug_of_a_group_and_a_spawner_never_waits() {
     let group = group::<()>();
     assert!(format!("{group:?}").contains("running: 0"));
     assert!(format!("{:?}", group.spawner()).contains("Spawner"));
+}
+
+#[test]
+fn detach_leaves_a_deaf_task_behind_and_starts_none_after_it() {
+    within_a_minute(|| {
+        let group = group::<()>();
+        group.limit(1);
+        let (gate, begun) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+        let (opens, begins) = (Arc::clone(&gate), Arc::clone(&begun));
+        let heard = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&heard);
+        group
+            .spawn_named("deaf", move |stop| {
+                begins.count_down();
+                // Deaf to the cancel, and awake for the limit: a foreign call.
+                while !opens.is_open() {
+                    std::thread::yield_now();
+                }
+                counts.fetch_add(usize::from(stop.is_cancelled()), SeqCst);
+                Ok(())
+            })
+            .unwrap();
+        begun.wait();
+        let counts = Arc::clone(&heard);
+        group.spawn(move |_| Ok(drop(counts.fetch_add(10, SeqCst)))).unwrap();
+        let left = group.detach();
+        assert_eq!(left.running, ["deaf"]);
+        gate.count_down();
+        eventually("the task has ended", || heard.load(SeqCst) == 1);
+    });
+}
+
+#[test]
+fn detach_of_a_group_without_tasks_leaves_nobody() {
+    let left = group::<()>().detach();
+    assert_eq!((left.running.len(), left.waiting), (0, 0));
 }

@@ -185,6 +185,11 @@ impl TaskSet {
         self.wait_within(limit).map_err(|error| Partial::new(self.state.lock().unfinished(), error))
     }
 
+    /// Returns the tasks that have not ended.
+    pub(in crate::group) fn unfinished(&self) -> Unfinished {
+        self.state.lock().unfinished()
+    }
+
     #[track_caller]
     fn wait_within(self: &Arc<Self>, limit: Until<'_>) -> Result<(), WaitError> {
         limit.check_token()?;
