@@ -540,7 +540,12 @@ fn detach_leaves_a_deaf_task_behind_and_starts_none_after_it() {
             .unwrap();
         begun.wait();
         let counts = Arc::clone(&heard);
-        group.spawn(move |_| Ok(drop(counts.fetch_add(10, SeqCst)))).unwrap();
+        group
+            .spawn(move |_| {
+                counts.fetch_add(10, SeqCst);
+                Ok(())
+            })
+            .unwrap();
         let left = group.detach();
         assert_eq!(left.running, ["deaf"]);
         gate.count_down();
