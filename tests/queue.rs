@@ -1,4 +1,4 @@
-//! The bounded queue from outside: nothing lost, nobody left asleep.
+//! Black-box tests of the bounded queue: no item is lost and no thread is left asleep.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn full(capacity: usize) -> Arc<BoundedQueue<usize>> {
     Arc::new(queue)
 }
 
-/// A token that was cancelled before anybody could use it.
+/// A token that was cancelled before its first use.
 fn cancelled() -> CancelToken {
     let token = CancelToken::new();
     token.cancel();
@@ -30,7 +30,7 @@ fn cancelled() -> CancelToken {
 #[test]
 fn items_come_out_in_the_order_in_which_they_went_in() {
     let queue = BoundedQueue::new(3);
-    // Round and round the ring, at every offset.
+    // Goes round the ring several times, so that batches start at every offset.
     for start in 0..20 {
         queue.push_all([start, start + 1]).unwrap();
         assert_eq!(queue.pop_many(9).unwrap(), [start, start + 1]);
@@ -275,7 +275,7 @@ fn push_wakes_the_sleeper_behind_one_that_gave_up() {
         until_figure(&queue, "waiting_to_pop", 2);
         token.cancel();
         queue.push(5).unwrap();
-        // The cancel came first, so the item is for the other, however late the first wakes up.
+        // The cancel came first, so the item goes to the other consumer, however late the first wakes up.
         assert_eq!(front.join().unwrap(), Err(WaitError::Cancelled));
         assert_eq!(behind.join().unwrap(), Ok(5));
     });
@@ -452,7 +452,7 @@ fn item_whose_drop_uses_the_queue_finds_it_unlocked() {
 fn iterator_that_uses_the_queue_while_it_is_pushed_finds_it_unlocked() {
     within_a_minute(|| {
         let queue = full(4);
-        // Each item that is fetched makes room for itself.
+        // Each item that the iterator returns pops another one, which makes room for it.
         queue.push_all((10..13).inspect(|_| _ = queue.pop())).unwrap();
         assert_eq!(queue.close_and_drain(), [3, 10, 11, 12]);
     });
@@ -512,7 +512,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What the queue should do, written with std's deque.
+/// A model of the queue, built on std's deque.
 struct Model {
     items: VecDeque<u16>,
     capacity: usize,

@@ -1,4 +1,4 @@
-//! Queues of capacity 0.
+//! Black-box tests of queues of capacity 0.
 
 mod common;
 

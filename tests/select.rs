@@ -1,4 +1,4 @@
-//! Waiting for the first of several things, by the macro and by `Select`.
+//! Black-box tests of waiting for the first of several operations, with the macro and with `Select`.
 
 mod common;
 
@@ -107,7 +107,7 @@ fn closing_ends_a_selection_in_either_list() {
                 queues[closed].close();
                 assert_eq!(selecting.join().unwrap(), (closed, Err(Closed)));
             });
-            // It stands in no list any more.
+            // The selection has left all lists.
             assert!(queues.iter().all(|queue| format!("{queue:?}").contains("waiting_to_pop: 0")));
         });
     }
@@ -147,7 +147,7 @@ fn sleeping_selection_is_woken_through_each_kind_of_arm() {
         };
         let (first, rest) = wakes.split_at(2);
         first.iter().for_each(|(expected, wake)| check(expected, wake));
-        // The push put another item in.
+        // The push arm added another item.
         assert_eq!(output.len(), 1);
         let permit = Mutex::new(Some(permit));
         check("acquired 1", &|| drop(permit.lock().unwrap().take()));
@@ -391,7 +391,7 @@ fn task_that_selects_itself_is_told() {
             told.unwrap()
         });
         let (done, _observed) = (task.unwrap(), ());
-        // The task gets its own handle, so nobody else has one: its end is seen in the pool's figures.
+        // The task gets its own handle, so no other thread can join it; its end shows in the pool's figures.
         sender.push(done).ok().unwrap();
         common::eventually("the task has ended", || pool.stats().completed == 1);
     });
@@ -441,7 +441,7 @@ fn selection_that_anybody_may_serve_is_no_cycle() {
                 first.join().unwrap()
             }
         });
-        // Or the first would run it on its own stack.
+        // Waits until the task has started: otherwise the first task would run it on its own stack.
         started.wait();
         handle.0.push(second.unwrap()).ok().unwrap();
         until_figure(&*way_out, "waiting_to_pop", 1);
@@ -520,7 +520,7 @@ fn push_and_pop_of_one_queue_do_not_meet_each_other() {
             pop(&queue) -> item => seen.push(Some(item.unwrap())),
         }
     }
-    // A push into the empty queue, a pop of what was pushed, in turns.
+    // A push into the empty queue alternates with a pop of the item that was pushed.
     for (round, seen) in seen.into_iter().enumerate() {
         assert_eq!(seen, (round % 2 == 1).then(|| round - 1));
     }
@@ -547,9 +547,9 @@ fn state_of_a_monitor_is_waited_for_among_other_things() {
         thread::scope(|s| {
             let selecting = s.spawn(select);
             until_figure(&queue, "waiting_to_pop", 1);
-            // Too few: it looks, and sleeps again.
+            // Too few: the selection tries, and sleeps again.
             *stock.lock() += 1;
-            // One that waits for less goes on first.
+            // A waiter that needs less proceeds first.
             assert_eq!(stock.wait(take(1)), 1);
             *stock.lock() += 2;
             assert_eq!((selecting.join().unwrap(), *stock.lock()), (3, 0));
@@ -581,7 +581,7 @@ fn selecting_a_monitor_that_this_thread_has_locked_panics() {
     select! { monitor(&stock, |stock| Some(*stock)) -> _ => {} }
 }
 
-/// What `select!` may do with these queues, found by doing it one thing after another.
+/// Compares selections with a model that performs one operation after another.
 #[test]
 fn selections_do_what_their_arms_would_do_alone() {
     let mut dice = common::Dice::new(14);
@@ -744,7 +744,7 @@ fn ready_selection_takes_nothing_and_passes_its_wake_up_on() {
             until_figure(&queue, "waiting_to_pop", 1);
             let popping = s.spawn(|| queue.pop());
             until_figure(&queue, "waiting_to_pop", 2);
-            // The first in the list is told, and does not take it.
+            // The first waiter of the list is woken and does not take the item.
             queue.push(7).unwrap();
             assert_eq!((looking.join().unwrap(), popping.join().unwrap()), (Ok(0), Ok(7)));
             let looking = s.spawn(|| {

@@ -1,4 +1,7 @@
-//! Models of `queue::BoundedQueue`: every schedule of a few threads, with the edit that breaks each.
+//! Models of `queue::BoundedQueue`: every schedule of a few threads. Each model names the edits of the source
+//! that it detects.
+//!
+//! In a model, a waiter takes a turn after one loss, and `push_all` collects two items.
 
 use selvedge_loom as selvedge;
 
@@ -12,11 +15,12 @@ fn queue(capacity: usize) -> Arc<BoundedQueue<u32>> {
     Arc::new(BoundedQueue::new(capacity))
 }
 
-/// A push wakes a thread that sleeps in `pop`.
+/// A push wakes a thread that sleeps in `pop`, and the item is visible there.
 ///
-/// Fails if `try_push` takes no waiter out of the line (edit `queue-push-wakes-nobody`), if the ring
-/// publishes an item without release (edit `ring-publishes-relaxed`) or before it was written (edit
-/// `ring-publishes-before-it-writes`), or looks for one without acquire (edit `ring-tail-is-read-relaxed`).
+/// Fails if `try_push` removes no waiter from the list (edit `queue-push-wakes-nobody`), if the ring
+/// publishes an item without release (edit `ring-publishes-relaxed`) or before it is written (edit
+/// `ring-publishes-before-it-writes`), or if the ring loads the tail without acquire (edit
+/// `ring-tail-is-read-relaxed`).
 #[test]
 fn a_push_reaches_a_sleeping_pop() {
     model::check(|| {
@@ -30,12 +34,12 @@ fn a_push_reaches_a_sleeping_pop() {
     });
 }
 
-/// A pop wakes a thread that sleeps in `push`, and items stay in order.
+/// A pop wakes a thread that sleeps in `push`, and the items stay in order.
 ///
-/// Fails if `try_pop` takes no waiter out of the line (edit `queue-pop-wakes-nobody`), if the ring passes a
-/// cell back without release (edit `ring-releases-relaxed`) or before it was read out (edit
-/// `ring-releases-before-it-reads`), looks for one without acquire (edit `ring-head-is-read-relaxed`), or
-/// finds one that is not free (edit `ring-finds-one-cell-too-many`).
+/// Fails if `try_pop` removes no waiter from the list (edit `queue-pop-wakes-nobody`), if the ring releases a
+/// cell without release (edit `ring-releases-relaxed`) or before it is read (edit
+/// `ring-releases-before-it-reads`), loads the head without acquire (edit `ring-head-is-read-relaxed`), or
+/// counts one free cell too many (edit `ring-finds-one-cell-too-many`).
 #[test]
 fn a_pop_reaches_a_sleeping_push() {
     model::check(|| {
@@ -54,10 +58,10 @@ fn a_pop_reaches_a_sleeping_push() {
 }
 
 /// Capacity 1, one producer with two items, two consumers with one each: the smallest program on which one
-/// condvar for both sides loses a wake-up. Here everybody gets their item.
+/// condition variable for both sides loses a wake-up. Here every consumer gets its item.
 ///
-/// Fails if a consumer joins the line without looking again (edit `queue-join-without-looking`), or takes an
-/// item that is not there (edit `ring-finds-one-item-too-many`).
+/// Fails if a consumer joins the list without checking again (edit `queue-join-without-looking`), or if the
+/// ring counts one item too many (edit `ring-finds-one-item-too-many`).
 #[test]
 fn capacity_one_with_one_producer_and_two_consumers_ends() {
     model::check(|| {
@@ -73,10 +77,10 @@ fn capacity_one_with_one_producer_and_two_consumers_ends() {
     });
 }
 
-/// Capacity 1, two producers and two consumers with one item each, of which the main thread plays one each:
-/// nobody is left asleep.
+/// Capacity 1, two producers and two consumers with one item each; the main thread is one of each. No thread
+/// is left asleep.
 ///
-/// Fails if a producer joins the line without looking again (edit `queue-room-join-without-looking`).
+/// Fails if a producer joins the list without checking again (edit `queue-room-join-without-looking`).
 #[test]
 fn capacity_one_with_two_producers_and_two_consumers_ends() {
     model::check(|| {
@@ -96,10 +100,10 @@ fn capacity_one_with_two_producers_and_two_consumers_ends() {
     });
 }
 
-/// Capacity 2, two producers and three consumers, of which the main thread plays one and two: nobody is left
-/// asleep. (As five threads of their own the model takes hours.)
+/// Capacity 2, two producers and three consumers; the main thread is one producer and two consumers. No
+/// thread is left asleep. (With five threads, the model takes hours.)
 ///
-/// Fails if a push wakes nobody (edit `queue-push-wakes-nobody`).
+/// Fails if a push wakes no consumer (edit `queue-push-wakes-nobody`).
 #[test]
 fn capacity_two_with_two_producers_and_three_consumers_ends() {
     model::check(|| {
@@ -119,9 +123,9 @@ fn capacity_two_with_two_producers_and_three_consumers_ends() {
     });
 }
 
-/// A batch of two wakes two.
+/// A batch of two items wakes two consumers.
 ///
-/// Fails if it wakes one for all its items (edit `queue-batch-wakes-one`).
+/// Fails if a batch wakes one consumer for all its items (edit `queue-batch-wakes-one`).
 #[test]
 fn a_batch_wakes_as_many_as_it_brings() {
     model::check(|| {
@@ -136,10 +140,10 @@ fn a_batch_wakes_as_many_as_it_brings() {
     });
 }
 
-/// `close` wakes everybody who sleeps in `pop`, and they are told.
+/// `close` wakes every thread that sleeps in `pop`, and each gets `Closed`.
 ///
-/// Fails if `close` leaves the consumers' line alone (edit `queue-close-forgets-poppers`), or if a consumer
-/// joins that line without a look at `closed` (edit `queue-join-ignores-close`).
+/// Fails if `close` ignores the consumers' list (edit `queue-close-forgets-poppers`), or if a consumer joins
+/// that list without checking `closed` (edit `queue-join-ignores-close`).
 #[test]
 fn closing_wakes_every_consumer() {
     model::check(|| {
@@ -155,9 +159,9 @@ fn closing_wakes_every_consumer() {
     });
 }
 
-/// Whoever has seen the queue closed, in whatever way, finds it closed in every other way.
+/// A thread that has seen the queue closed from one side finds it closed from the other.
 ///
-/// Fails if the two sides are closed one after the other (edit `queue-closes-its-sides-one-after-the-other`).
+/// Fails if the two sides are closed in two steps (edit `queue-closes-its-sides-one-after-the-other`).
 #[test]
 fn whoever_sees_the_queue_closed_finds_it_closed_from_the_other_side() {
     model::check(|| {
@@ -178,10 +182,10 @@ fn whoever_sees_the_queue_closed_finds_it_closed_from_the_other_side() {
     });
 }
 
-/// `close` wakes a producer that sleeps in `push`, and the item comes back.
+/// `close` wakes a producer that sleeps in `push`, and its item comes back.
 ///
-/// Fails if `close` leaves the producers' line alone (edit `queue-close-forgets-pushers`), or if a producer
-/// joins that line without a look at `closed` (edit `queue-room-join-ignores-close`).
+/// Fails if `close` ignores the producers' list (edit `queue-close-forgets-pushers`), or if a producer joins
+/// that list without checking `closed` (edit `queue-room-join-ignores-close`).
 #[test]
 fn closing_gives_a_sleeping_producer_its_item_back() {
     model::check(|| {
@@ -198,8 +202,8 @@ fn closing_gives_a_sleeping_producer_its_item_back() {
     });
 }
 
-/// An item whose push succeeded is popped although the queue is closed meanwhile; one whose push failed is
-/// not. `Closed` is said only when nothing can come any more.
+/// An item whose push succeeded is popped even if the queue is closed meanwhile; an item whose push failed is
+/// not. A pop returns `Closed` only when no further item can come.
 ///
 /// Fails if the head is closed before the tail (edit `queue-closes-head-first`).
 #[test]
@@ -220,9 +224,9 @@ fn closing_loses_no_item_that_was_pushed() {
     });
 }
 
-/// Draining a closed queue and popping from it share its items: each goes to one of them.
+/// Draining a closed queue and popping from it share the items: each item goes to one of them.
 ///
-/// Fails if `close_and_drain` leaves items in (edit `queue-drain-takes-one`).
+/// Fails if `close_and_drain` leaves items behind (edit `queue-drain-takes-one`).
 #[test]
 fn draining_and_popping_share_what_is_left() {
     model::check(|| {
@@ -238,10 +242,10 @@ fn draining_and_popping_share_what_is_left() {
     });
 }
 
-/// A consumer that leaves by cancel neither loses an item nor keeps a wake-up that another sleeper needs.
+/// A cancelled consumer neither loses an item nor keeps a wake-up that another consumer needs.
 ///
-/// Fails if a sleeper that was granted looks at its limit before it looks for the item (edit
-/// `retry-looks-at-the-limit-first`), or if a push grants only the first in line, though it has left (edit
+/// Fails if a granted waiter checks its limit before it tries (edit `retry-looks-at-the-limit-first`), or if
+/// a push grants only the first waiter of the list even if that one has given up (edit
 /// `line-stops-at-the-gone`).
 #[test]
 fn a_cancelled_consumer_hands_its_wake_up_on() {
@@ -266,10 +270,9 @@ fn a_cancelled_consumer_hands_its_wake_up_on() {
     });
 }
 
-/// An item and a deadline meet: either the pop has the item, or the item is still in the queue.
+/// An item arrives as a deadline passes: either the pop returns it, or it is still in the queue.
 ///
-/// Fails if a wait that its limit ended takes an item all the same and drops it (edit
-/// `retry-takes-and-drops`).
+/// Fails if a wait that ended by its limit takes an item and drops it (edit `retry-takes-and-drops`).
 #[test]
 fn an_item_that_meets_a_deadline_is_popped_once() {
     model::check(|| {
@@ -293,10 +296,10 @@ fn an_item_that_meets_a_deadline_is_popped_once() {
     });
 }
 
-/// A pop limited by the system's clock does not hang in a model: it may end by time at any point.
+/// A pop with a limit on the system clock does not hang in a model: it may time out at any point.
 ///
-/// Fails if a sleep forgets the limit's deadline (edit `sleep-forgets-the-deadline`), or if who gives up
-/// stays in the line (edit `retry-stays-in-line`).
+/// Fails if a sleep ignores the limit's deadline (edit `sleep-forgets-the-deadline`), or if a waiter that
+/// gives up stays in the list (edit `retry-stays-in-line`).
 #[test]
 fn a_system_deadline_ends_a_pop_that_nobody_serves() {
     model::check(|| {
@@ -313,7 +316,7 @@ fn a_system_deadline_ends_a_pop_that_nobody_serves() {
     });
 }
 
-/// Items put in as a batch come out in order, and a batch that is larger than the queue waits for room.
+/// The items of a batch come out in order, and a batch that is larger than the queue waits for room.
 ///
 /// Fails if a batch pop wakes no producer (edit `queue-batch-pop-wakes-nobody`).
 #[test]
@@ -333,9 +336,10 @@ fn a_batch_larger_than_the_queue_goes_through_in_order() {
     });
 }
 
-/// The last sender that goes closes the queue, though a receiver sleeps; what was sent is received.
+/// Dropping the last sender closes the queue even while a receiver sleeps; the items that were sent are
+/// received.
 ///
-/// Fails if dropping the sender does not close (edit `sender-drop-does-not-close`).
+/// Fails if dropping the last sender does not close the queue (edit `sender-drop-does-not-close`).
 #[test]
 fn dropping_the_last_sender_ends_the_receiver() {
     model::check(|| {
@@ -350,10 +354,10 @@ fn dropping_the_last_sender_ends_the_receiver() {
     });
 }
 
-/// The last receiver that goes sends a sleeping producer away with its item, and drops what nobody will
-/// take.
+/// Dropping the last receiver wakes a sleeping producer, which gets its item back, and drops the items that
+/// are left.
 ///
-/// Fails if the receiver's drop leaves the queue open (edit `receiver-drop-does-not-close`).
+/// Fails if dropping the last receiver leaves the queue open (edit `receiver-drop-does-not-close`).
 #[test]
 fn dropping_the_receiver_ends_the_producer_and_the_items() {
     model::check(|| {
@@ -370,17 +374,17 @@ fn dropping_the_receiver_ends_the_producer_and_the_items() {
     });
 }
 
-/// How many `Debug` says sleep there; 0 while a lock is held, too.
+/// The number of waiters that `Debug` shows in `field`; 0 also while the lock is held.
 fn asleep(queue: &BoundedQueue<u32>, field: &str) -> usize {
     let text = format!("{queue:?}");
     let number = text.split_once(&format!("{field}: ")).and_then(|(_, rest)| rest.chars().next());
     number.and_then(|digit| digit.to_digit(10)).unwrap_or(0) as usize
 }
 
-/// A producer that was woken for room and found it taken, once in a model, has a turn: nobody else gets the
-/// next room.
+/// A producer that was woken for room and found it taken (once, in a model) takes a turn: no other producer
+/// gets the next room.
 ///
-/// Fails if a turn keeps nobody off (edit `queue-push-turn-keeps-nobody-off`).
+/// Fails if a turn restricts no other thread (edit `queue-push-turn-keeps-nobody-off`).
 #[test]
 fn nobody_pushes_before_a_producer_that_has_lost_too_often() {
     model::check(|| {
@@ -394,7 +398,7 @@ fn nobody_pushes_before_a_producer_that_has_lost_too_often() {
             queue.pop().unwrap();
             let overtaken = queue.try_push(1).is_ok();
             if overtaken && asleep(&queue, "waiting_to_push") == 1 {
-                // It sleeps again, so it has lost, and this room is for it.
+                // It sleeps again, so it has lost and taken a turn: this room is reserved for it.
                 queue.pop().unwrap();
                 assert_eq!(queue.try_push(2).unwrap_err().error, TryError::WouldBlock);
             }
@@ -404,9 +408,10 @@ fn nobody_pushes_before_a_producer_that_has_lost_too_often() {
     });
 }
 
-/// The same for a consumer.
+/// A consumer that was woken for an item and found it taken (once, in a model) takes a turn: no other
+/// consumer gets the next item.
 ///
-/// Fails if a turn keeps nobody off (edit `queue-pop-turn-keeps-nobody-off`).
+/// Fails if a turn restricts no other thread (edit `queue-pop-turn-keeps-nobody-off`).
 #[test]
 fn nobody_pops_before_a_consumer_that_has_lost_too_often() {
     model::check(|| {
@@ -423,16 +428,17 @@ fn nobody_pops_before_a_consumer_that_has_lost_too_often() {
                 assert_eq!(queue.try_pop(), Err(TryError::WouldBlock));
             }
         }
-        // One that is left, or this one.
+        // The consumer takes an earlier item that is left, or this one.
         let _ = queue.try_push(3);
         consumer.join().unwrap();
     });
 }
 
-/// A producer whose turn it is is the one whom a pop calls, although another waited before it.
+/// A pop wakes the producer whose turn it is, even if another producer has waited longer.
 ///
-/// Fails if whose turn it is waits behind the others (edit `queue-push-turn-waits-behind`), if a turn admits
-/// nobody (edit `turns-admit-nobody`), or if it lasts when its owner is in (edit `turns-never-end`).
+/// Fails if the turn's owner joins the list at the end (edit `queue-push-turn-waits-behind`), if a turn
+/// admits no thread (edit `turns-admit-nobody`), or if it does not end when its owner has succeeded (edit
+/// `turns-never-end`).
 #[test]
 fn a_pop_calls_the_producer_whose_turn_it_is() {
     model::check(|| {
@@ -448,9 +454,9 @@ fn a_pop_calls_the_producer_whose_turn_it_is() {
     });
 }
 
-/// A consumer whose turn it is is the one whom a push calls, although another waited before it.
+/// A push wakes the consumer whose turn it is, even if another consumer has waited longer.
 ///
-/// Fails if whose turn it is waits behind the others (edit `queue-pop-turn-waits-behind`).
+/// Fails if the turn's owner joins the list at the end (edit `queue-pop-turn-waits-behind`).
 #[test]
 fn a_push_calls_the_consumer_whose_turn_it_is() {
     model::check(|| {
@@ -465,11 +471,11 @@ fn a_push_calls_the_consumer_whose_turn_it_is() {
     });
 }
 
-/// A producer gives its turn up while another keeps off because of it, though there is room: that one gets
-/// in.
+/// A producer gives up its turn while the turn keeps another producer off although there is room: the other
+/// one gets in.
 ///
-/// Fails if the end of a turn calls nobody (edit `queue-push-turn-ends-unheard`), or if it lasts when its
-/// owner has given up (edit `turns-never-end`).
+/// Fails if the end of a turn wakes no thread (edit `queue-push-turn-ends-unheard`), or if a turn does not
+/// end when its owner gives up (edit `turns-never-end`).
 #[test]
 fn a_producer_that_gives_its_turn_up_lets_the_others_in() {
     model::check(|| {
@@ -479,7 +485,8 @@ fn a_producer_that_gives_its_turn_up_lets_the_others_in() {
             let (queue, stop) = (Arc::clone(&queue), stop.clone());
             move || {
                 queue.pop().unwrap();
-                // If not, the other's item is there, or was, and the other takes it.
+                // If this fails, the other thread's item is in the queue or was, and the other thread takes
+                // it.
                 if queue.try_push(1).is_ok() {
                     queue.pop().unwrap();
                 }
@@ -494,11 +501,11 @@ fn a_producer_that_gives_its_turn_up_lets_the_others_in() {
     });
 }
 
-/// A consumer gives its turn up while another keeps off because of it, though there is an item: that one gets
-/// it.
+/// A consumer gives up its turn while the turn keeps another consumer off although there is an item: the
+/// other one gets it.
 ///
-/// Fails if the end of a turn calls nobody (edit `queue-pop-turn-ends-unheard`), or if it lasts when its
-/// owner has given up (edit `turns-never-end`).
+/// Fails if the end of a turn wakes no thread (edit `queue-pop-turn-ends-unheard`), or if a turn does not end
+/// when its owner gives up (edit `turns-never-end`).
 #[test]
 fn a_consumer_that_gives_its_turn_up_lets_the_others_in() {
     model::check(|| {
@@ -522,9 +529,9 @@ fn a_consumer_that_gives_its_turn_up_lets_the_others_in() {
     });
 }
 
-/// Once the queue is closed, what is left is for whoever comes, though somebody has a turn.
+/// Once the queue is closed, any consumer may pop the items that are left, even if another one has a turn.
 ///
-/// Fails if turns still count then (edit `queue-turns-outlast-close`).
+/// Fails if turns still restrict consumers then (edit `queue-turns-outlast-close`).
 #[test]
 fn nobody_keeps_off_what_is_left_in_a_closed_queue() {
     model::check(|| {
@@ -547,9 +554,9 @@ fn nobody_keeps_off_what_is_left_in_a_closed_queue() {
     });
 }
 
-/// A turn that ends after the queue was closed opens it to nobody.
+/// A turn that ends after the queue was closed does not reopen it.
 ///
-/// Fails if pushes are let in again (edit `queue-turn-ends-and-opens`).
+/// Fails if pushes succeed again (edit `queue-turn-ends-and-opens`).
 #[test]
 fn a_turn_that_ends_in_a_closed_queue_lets_nobody_push() {
     model::check(|| {
@@ -570,10 +577,10 @@ fn a_turn_that_ends_in_a_closed_queue_lets_nobody_push() {
     });
 }
 
-/// A forced push into a full queue against a pop: each of the two items is popped, dropped out, or left,
-/// once.
+/// A forced push into a full queue runs beside a pop: each of the items is popped, removed by the push, or
+/// left, exactly once.
 ///
-/// Fails if the first item is taken out without a look for room that a pop has made (edit
+/// Fails if the first item is removed without checking for room that a pop has made (edit
 /// `queue-force-push-looks-once`).
 #[test]
 fn a_forced_push_and_a_pop_take_an_item_each_once() {
@@ -590,7 +597,7 @@ fn a_forced_push_and_a_pop_take_an_item_each_once() {
         match dropped {
             // The pop had made room.
             None => assert_eq!((popped, &left[..]), (1, &[2, 3][..])),
-            // It was full, so the pop came afterwards.
+            // The queue was full, so the pop came afterwards.
             Some(dropped) => assert_eq!((dropped, popped, &left[..]), (1, 2, &[3][..])),
         }
     });

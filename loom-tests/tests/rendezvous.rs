@@ -1,4 +1,5 @@
-//! Models of `queue::rendezvous`: every schedule of a few threads, with the edit that breaks each.
+//! Models of `queue::rendezvous`: every schedule of a few threads. Each model names the edits of the source
+//! that it detects.
 
 use selvedge_loom as selvedge;
 
@@ -9,8 +10,8 @@ use selvedge::{CancelToken, select};
 
 /// A push and a pop meet, whichever comes first, and both return.
 ///
-/// Fails if a producer joins without a look for a consumer under the same lock (edit
-/// `rendezvous-joins-without-looking`), or a consumer takes an item and does not wake its producer (edit
+/// Fails if a producer joins without checking for a consumer under the same lock (edit
+/// `rendezvous-joins-without-looking`), or if a consumer takes an item and does not wake the producer (edit
 /// `rendezvous-takes-and-wakes-nobody`).
 #[test]
 fn a_push_and_a_pop_meet() {
@@ -22,7 +23,7 @@ fn a_push_and_a_pop_meet() {
     });
 }
 
-/// An item that meets a cancel of its push was taken, or came back: never both, never neither.
+/// An item whose push is cancelled as a consumer arrives is taken or comes back: never both, never neither.
 ///
 /// Fails if an item is taken from a producer that has given up (edit `rendezvous-takes-from-the-gone`).
 #[test]
@@ -41,8 +42,8 @@ fn an_item_that_meets_a_cancel_is_taken_or_comes_back() {
     });
 }
 
-/// An item that is left for a consumer whose pop is cancelled at the same time is what the pop returns, or
-/// comes back to its producer.
+/// An item that is handed to a consumer as its pop is cancelled is returned by the pop or comes back to its
+/// producer.
 ///
 /// Fails if an item is left for a consumer that has given up (edit `rendezvous-leaves-for-the-gone`).
 #[test]
@@ -61,9 +62,9 @@ fn an_item_that_meets_a_cancelled_pop_is_not_lost() {
     });
 }
 
-/// Closing gives a producer that waits its item back, unless somebody has taken it.
+/// Close returns a waiting producer's item, unless a consumer has taken it.
 ///
-/// Fails if closing forgets the producers (edit `rendezvous-close-forgets-the-producers`).
+/// Fails if close ignores the producers (edit `rendezvous-close-forgets-the-producers`).
 #[test]
 fn closing_gives_the_item_back() {
     model::check(|| {
@@ -79,7 +80,7 @@ fn closing_gives_the_item_back() {
 /// Two selections, each with a push and a pop arm of one rendezvous: they meet each other, and neither meets
 /// itself.
 ///
-/// Fails if a selection takes its own entry for another's (edit `rendezvous-meets-itself`).
+/// Fails if a selection takes its own entry for that of another thread (edit `rendezvous-meets-itself`).
 #[test]
 fn two_selections_meet_each_other() {
     model::check(|| {
@@ -101,9 +102,9 @@ fn two_selections_meet_each_other() {
     });
 }
 
-/// A selection over a rendezvous and a token: the item of its push arm is taken, or it still has it.
+/// A selection over a rendezvous and a token: the item of its push arm is taken, or the caller still has it.
 ///
-/// Fails if the item of an arm that lost is not fetched (edit `select-leaves-its-item`).
+/// Fails if a push arm that did not take effect does not fetch its item (edit `select-leaves-its-item`).
 #[test]
 fn a_selection_that_gives_up_has_its_item() {
     model::check(|| {

@@ -1,4 +1,5 @@
-//! Models of `select!`: every schedule of a few threads, with the edit that breaks each.
+//! Models of `select!`: every schedule of a few threads. Each model names the edits of the source that it
+//! detects.
 
 use selvedge_loom as selvedge;
 
@@ -11,9 +12,10 @@ fn queue() -> Arc<BoundedQueue<u32>> {
     Arc::new(BoundedQueue::new(1))
 }
 
-/// A push wakes a selection that sleeps in the lists of two queues, through either, and takes the item once.
+/// A push wakes a selection that is in the lists of two queues, through either list, and the selection takes
+/// the item once.
 ///
-/// Fails if a selection sleeps in the first list alone (edit `select-joins-one`).
+/// Fails if a selection joins only the first list (edit `select-joins-one`).
 #[test]
 fn a_push_reaches_a_selection_in_either_list() {
     model::check(|| {
@@ -33,11 +35,11 @@ fn a_push_reaches_a_selection_in_either_list() {
     });
 }
 
-/// Two queues with one item each, a selection over both, and a popper of each: what the selection was woken
-/// for and did not take reaches the popper.
+/// Two queues with one item each, a selection over both, and a consumer of one: if the selection does not
+/// take the item that it was woken for, the consumer gets it.
 ///
-/// Fails if a selection looks at its other arms before the one that it was woken through (edit
-/// `select-forgets-who-woke-it`), or at its limit (edit `select-looks-at-the-limit-first`).
+/// Fails if a selection tries its other arms before the one that it was woken through (edit
+/// `select-forgets-who-woke-it`), or checks its limit before it (edit `select-looks-at-the-limit-first`).
 #[test]
 fn a_wake_up_that_comes_to_a_selection_is_not_swallowed() {
     model::check(|| {
@@ -62,7 +64,7 @@ fn a_wake_up_that_comes_to_a_selection_is_not_swallowed() {
         queues[1].push(2).unwrap();
         stop.cancel();
         let selected = selecting.join().unwrap();
-        // If the selection had the first item, the popper needs another.
+        // If the selection took the first item, the consumer needs another.
         if selected == 1 {
             queues[0].push(3).unwrap();
         }
@@ -71,10 +73,10 @@ fn a_wake_up_that_comes_to_a_selection_is_not_swallowed() {
     });
 }
 
-/// A selection that found an arm ready while it joined, and was granted through another meanwhile, takes that
-/// one.
+/// A selection finds an arm ready while it joins the lists, and is granted a permit through another arm
+/// meanwhile: it takes the permit.
 ///
-/// Fails if it withdraws without a look whether it was ended (edit `select-withdraws-blindly`).
+/// Fails if it withdraws without checking that it was ended (edit `select-withdraws-blindly`).
 #[test]
 fn a_permit_that_comes_while_a_selection_withdraws_is_not_lost() {
     model::check(|| {
@@ -99,9 +101,9 @@ fn a_permit_that_comes_while_a_selection_withdraws_is_not_lost() {
     });
 }
 
-/// Two selections over the same two queues, in opposite order, and an item for each: both end.
+/// Two selections over the same two queues, in opposite order, and one item for each: both selections end.
 ///
-/// Fails if a push wakes nobody (edit `queue-push-wakes-nobody`).
+/// Fails if a push wakes no waiter (edit `queue-push-wakes-nobody`).
 #[test]
 fn two_selections_in_opposite_order_each_get_an_item() {
     model::check(|| {
@@ -129,10 +131,10 @@ fn two_selections_in_opposite_order_each_get_an_item() {
     });
 }
 
-/// Push and pop arms of one queue, in two selections against each other: an item that one puts in, the other
-/// takes, or its own thread in the next round; none is doubled.
+/// Two selections, each with a push arm and a pop arm of the same queue: an item that one selection pushes is
+/// taken by the other or stays in the queue; no item is lost or duplicated.
 ///
-/// Fails if an arm that lost keeps the item (edit `select-push-keeps-the-item`).
+/// Fails if a push arm that did not take effect drops its item (edit `select-push-keeps-the-item`).
 #[test]
 fn push_and_pop_arms_of_one_queue_against_each_other_lose_nothing() {
     model::check(|| {
@@ -155,9 +157,10 @@ fn push_and_pop_arms_of_one_queue_against_each_other_lose_nothing() {
     });
 }
 
-/// A grant, a cancel and a close meet at one selection: it ends once, and what it did not take is there.
+/// A grant, a cancel and a close reach one selection: it ends once, and an item that it did not take is still
+/// in the queue.
 ///
-/// Fails if the selection goes on after its arm has taken effect (edit `select-goes-on-after-a-success`).
+/// Fails if the selection continues after an arm has taken effect (edit `select-goes-on-after-a-success`).
 #[test]
 fn a_grant_a_cancel_and_a_close_end_one_selection() {
     model::check(|| {
@@ -182,9 +185,9 @@ fn a_grant_a_cancel_and_a_close_end_one_selection() {
     });
 }
 
-/// A permit that is handed over to a selection is its result, or comes back.
+/// A permit that is granted to a selection is its result or is released.
 ///
-/// Fails if its arm makes an attempt instead of taking what it was handed (edit
+/// Fails if the arm makes an attempt instead of taking the granted permit (edit
 /// `select-asks-for-what-it-has`).
 #[test]
 fn a_permit_that_meets_an_item_is_not_lost() {
@@ -212,9 +215,9 @@ fn a_permit_that_meets_an_item_is_not_lost() {
     });
 }
 
-/// Closing a semaphore reaches a selection that stands in its line as the outcome of that arm.
+/// Closing a semaphore ends a selection that waits for a permit, as the result of that arm.
 ///
-/// Fails if an end with an error is taken for the limit's (edit `select-takes-closed-for-the-limit`).
+/// Fails if the error is taken for that of the limit (edit `select-takes-closed-for-the-limit`).
 #[test]
 fn closing_a_semaphore_is_the_outcome_of_its_arm() {
     model::check(|| {
@@ -235,9 +238,9 @@ fn closing_a_semaphore_is_the_outcome_of_its_arm() {
     });
 }
 
-/// The last count-down reaches a selection, which is used again afterwards with the same waiter.
+/// The last count-down ends a selection, which is then reused with the same waiter.
 ///
-/// Fails if the waiter of the wait before is used as it is (edit `select-sleeps-in-an-ended-waiter`).
+/// Fails if the waiter is not renewed for the next wait (edit `select-sleeps-in-an-ended-waiter`).
 #[test]
 fn a_selection_that_is_used_again_sleeps_again() {
     model::check(|| {
@@ -260,11 +263,11 @@ fn a_selection_that_is_used_again_sleeps_again() {
     });
 }
 
-/// A change of a monitor's state reaches a selection that waits for it, also one that falls between its
-/// attempt and its sleep.
+/// A change of a monitor's state wakes a selection that waits for it, even if the change falls between the
+/// selection's attempt and its sleep.
 ///
-/// Fails if a selection watches without a look at what has changed since its attempt (edit
-/// `select-watches-without-looking`), or an unlock forgets those who watch (edit
+/// Fails if a selection begins to watch without checking for a change since its attempt (edit
+/// `select-watches-without-looking`), or if an unlock ignores the watchers (edit
 /// `monitor-forgets-who-watches`).
 #[test]
 fn a_change_of_state_reaches_a_selection() {
