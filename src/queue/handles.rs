@@ -85,7 +85,8 @@ fn ends<T>(queue: BoundedQueue<T>) -> (Sender<T>, Receiver<T>) {
 ///
 /// Made by [`bounded`] and [`rendezvous`]. A clone is another sender of the same queue. The sections
 /// [Blocking](BoundedQueue#blocking), [Cancellation](BoundedQueue#cancellation),
-/// [Fairness](BoundedQueue#fairness) and [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply.
+/// [Fairness](BoundedQueue#fairness) and [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply; for
+/// capacity 0, those of [`rendezvous`].
 ///
 /// # Examples
 /// ```
@@ -109,7 +110,7 @@ pub struct Sender<T> {
 /// Made by [`bounded`] and [`rendezvous`]. A clone is another receiver of the same queue, and each item goes
 /// to one of the receivers. The sections [Blocking](BoundedQueue#blocking),
 /// [Cancellation](BoundedQueue#cancellation), [Fairness](BoundedQueue#fairness) and
-/// [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply.
+/// [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply; for capacity 0, those of [`rendezvous`].
 ///
 /// # Examples
 /// ```
@@ -393,6 +394,15 @@ impl<T> IntoIterator for Receiver<T> {
 /// An iterator that owns a receiver and pops items until the queue is empty and closed; made by `into_iter`
 /// of a [`Receiver`].
 ///
+/// # Examples
+/// ```
+/// let (sender, receiver) = selvedge::queue::bounded(2);
+/// sender.push_all([1, 2]).unwrap();
+/// drop(sender);
+/// assert_eq!(receiver.into_iter().sum::<i32>(), 3);
+/// ```
+///
+/// # Blocking
 /// `next` blocks as [`Receiver::pop`] does.
 #[must_use = "an iterator pops nothing until it is advanced"]
 pub struct IntoIter<T> {
@@ -404,6 +414,7 @@ impl<T> Iterator for IntoIter<T> {
 
     #[track_caller]
     fn next(&mut self) -> Option<T> {
+        // The only error of an unlimited pop is `Closed`, which is the end.
         self.receiver.pop().ok()
     }
 }
@@ -429,6 +440,7 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
+// As for `BoundedQueue`: none of the caller's code runs under a lock.
 impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
 impl<T> UnwindSafe for Receiver<T> {}

@@ -8,6 +8,7 @@ use super::BoundedQueue;
 
 /// An iterator that pops items until the queue is closed and empty; made by [`BoundedQueue::iter`].
 ///
+/// # Blocking
 /// `next` blocks as [`BoundedQueue::pop`] does. Several iterators of one queue share its items: each item
 /// goes to one of them.
 #[must_use = "an iterator pops nothing until it is advanced"]
@@ -26,6 +27,7 @@ impl<T> Iterator for Iter<'_, T> {
 
     #[track_caller]
     fn next(&mut self) -> Option<T> {
+        // The only error of an unlimited pop is `Closed`, which is the end.
         self.queue.pop().ok()
     }
 }
@@ -58,6 +60,14 @@ impl<'a, T> IntoIterator for &'a BoundedQueue<T> {
 ///
 /// The first items come from the failed batch. The rest come from the caller's iterator, which is advanced
 /// only as this iterator is advanced.
+///
+/// # Examples
+/// ```
+/// let queue = selvedge::BoundedQueue::new(2);
+/// queue.close();
+/// let rest = queue.push_all([1, 2, 3]).unwrap_err().into_value();
+/// assert_eq!(rest.collect::<Vec<_>>(), [1, 2, 3]);
+/// ```
 #[must_use = "these items were not pushed"]
 pub struct Rest<I: Iterator>(Chain<vec_deque::IntoIter<I::Item>, Fuse<I>>);
 
@@ -82,6 +92,8 @@ impl<I: Iterator> Iterator for Rest<I> {
 
 impl<I: Iterator> fmt::Debug for Rest<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Only the size hint: the items need not be `Debug`, and looking at the rest would advance the
+        // iterator.
         f.debug_struct("Rest").field("size_hint", &self.size_hint()).finish_non_exhaustive()
     }
 }

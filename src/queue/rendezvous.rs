@@ -121,7 +121,7 @@ impl<T> Rendezvous<T> {
         limit.spin(|| waiter.has_ended());
         limit.sleep(&waiter).map_err(|ended| {
             let item = self.leave_producers(&waiter);
-            Rejected::new(item.expect("nobody takes the item of a wait that was not granted"), ended)
+            Rejected::new(item.expect("the item of a wait that was not granted is in its entry"), ended)
         })
     }
 

@@ -46,7 +46,7 @@ impl<'a, T> Room<'a, T> {
         // A closed queue stays restricted: pushes must keep failing.
         tail.restricted = tail.closed || !tail.turns.is_empty();
         queue.next_push.note(&tail.turns);
-        // Unlocked before the other lock is taken: the lock order is needed only for calls that hold both.
+        // Unlocked first, so that the waiters woken below do not run into this lock.
         drop(tail);
         // A producer that the turn kept off is in the list even if there is room, or has not joined yet. In
         // the latter case it finds the turn ended, since that was noted before this lock was taken. Wakes as
@@ -86,7 +86,7 @@ impl<T> WaitPoint for Room<'_, T> {
     }
 
     fn leave(&self, waiter: &Waiter) {
-        // A pop that granted this waiter has removed it under the same lock; then this does nothing.
+        // A thread that granted this waiter has removed it under the same lock; then this does nothing.
         self.queue.head.lock().pushers.leave(waiter);
     }
 
@@ -154,6 +154,7 @@ impl<'a, T> Items<'a, T> {
         head.turns.end(turn);
         head.restricted = !head.closed && !head.turns.is_empty();
         queue.next_pop.note(&head.turns);
+        // Unlocked first, since the other lock comes before this one in the lock order.
         drop(head);
         // As for producers: a consumer that the turn kept off is in the list, or finds the turn ended.
         let mut tail = queue.tail.lock();
@@ -186,7 +187,7 @@ impl<T> WaitPoint for Items<'_, T> {
     }
 
     fn leave(&self, waiter: &Waiter) {
-        // A push that granted this waiter has removed it under the same lock; then this does nothing.
+        // A thread that granted this waiter has removed it under the same lock; then this does nothing.
         self.queue.tail.lock().poppers.leave(waiter);
     }
 

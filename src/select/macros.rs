@@ -28,15 +28,15 @@
 /// | arm | takes effect when | the pattern is bound to |
 /// |---|---|---|
 /// | [`pop(&queue)`](fn@crate::select::pop) | it has taken an item, or the queue is closed and empty | `Result<T, Closed>` |
-/// | [`push(&queue, &mut item)`](fn@crate::select::push) | it has put in the item of an `Option`, which is `None` then; or the queue is closed | `Result<(), Closed>` |
-/// | [`acquire(&semaphore)`](fn@crate::select::acquire), [`acquire_many(&semaphore, n)`](fn@crate::select::acquire_many) | it has permits, or never will have | `Result<Permit, WaitError>` |
-/// | [`join(&mut task)`](fn@crate::select::join) | the task of an `Option` has ended; the `Option` is `None` then | what `join` of the handle returns |
+/// | [`push(&queue, &mut item)`](fn@crate::select::push) | it has pushed the item of an `Option`, which is then `None`, or the queue is closed | `Result<(), Closed>` |
+/// | [`acquire(&semaphore)`](fn@crate::select::acquire), [`acquire_many(&semaphore, n)`](fn@crate::select::acquire_many) | it has acquired the permits, or never will | `Result<Permit, WaitError>` |
+/// | [`join(&mut task)`](fn@crate::select::join) | the task of an `Option` has ended; the `Option` is then `None` | the result of the handle's `join` |
 /// | [`wait(&latch)`](fn@crate::select::wait) | the count is zero | `()` |
-/// | [`monitor(&monitor, attempt)`](fn@crate::select::monitor) | the closure has returned `Some` | what is in it |
+/// | [`monitor(&monitor, attempt)`](fn@crate::select::monitor) | the closure has returned `Some` | the content of the `Some` |
 /// | [`tick(&mut ticker)`](fn@crate::select::tick) | a tick is due | [`Tick`](crate::limiter::Tick) |
 /// | [`cancelled(&token)`](fn@crate::select::cancelled) | the token is cancelled | `()` |
 /// | `until(limit)`, at most once | the [limit](crate::Until) has passed | [`WaitError`](crate::error::WaitError), `TimedOut` or `Cancelled` |
-/// | `default`, without a pattern, at most once | no other arm can take effect without a wait | |
+/// | `default`, without a pattern, at most once | no other arm can take effect without waiting | |
 ///
 /// `biased;` before the first arm prefers ready arms in the order in which they are written. Without it, each
 /// ready arm has the same chance.
@@ -145,6 +145,7 @@ macro_rules! select {
     (@arms $pick:ident $arms:tt $until:tt [$($default:tt)+] default => $($rest:tt)*) => {
         ::core::compile_error!("`select!` has two `default` arms: leave one out")
     };
+    // Before the rule for operations, which would take `until` for one.
     (@arms $pick:ident $arms:tt [] $default:tt
         until($limit:expr $(,)?) -> $pattern:pat => $($rest:tt)*
     ) => {
@@ -180,7 +181,8 @@ macro_rules! select {
         ))
     };
 
-    // The part after it.
+    // The part after it. Rules are tried in order: an expression and a comma, the last expression, and a
+    // block without a comma.
     (@body $state:tt $head:tt $body:expr, $($rest:tt)*) => {
         $crate::select!(@add $state $head ($body) $($rest)*)
     };
@@ -247,11 +249,14 @@ macro_rules! select {
         }
     }};
 
+    // A list of nested pairs instead of a flat tuple, so that `Among` covers any number of arms with two
+    // impls.
     (@tuple) => { () };
     (@tuple {$operation:ident ($($arguments:tt)*) $pattern:tt $body:tt} $($rest:tt)*) => {
         ($crate::select::$operation($($arguments)*), $crate::select!(@tuple $($rest)*))
     };
 
+    // `Nothing` has no values, so the end of the list needs no body.
     (@match $selected:ident,) => { match $selected {} };
     (@match $selected:ident, {$operation:ident $arguments:tt ($pattern:pat) ($body:expr)} $($rest:tt)*) => {
         match $selected {
@@ -262,12 +267,14 @@ macro_rules! select {
         }
     };
 
+    // Rejected at compile time, since no event could end such a wait.
     () => {
         ::core::compile_error!("`select!` without an arm would wait forever")
     };
     (biased;) => {
         ::core::compile_error!("`select!` without an arm would wait forever")
     };
+    // Before the general rule, which matches any tokens.
     (biased; $($arms:tt)*) => {
         $crate::select!(@arms Biased [] [] [] $($arms)*)
     };

@@ -5,7 +5,7 @@
 
 #![allow(
     private_interfaces,
-    reason = "the traits are sealed: nobody outside can name or call what is private"
+    reason = "the traits are sealed: code outside cannot name or call the private items"
 )]
 
 #[doc(hidden)]

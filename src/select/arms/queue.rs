@@ -1,7 +1,7 @@
 //! The arms that pop from and push into a queue.
 //!
-//! A queue with room inside wakes a waiter, and the arm makes another attempt. A queue of capacity 0
-//! (`meeting`) hands the item over when it ends the wait, so its claims do not fail.
+//! A queue of capacity 1 or more only wakes a waiter, and the arm then makes an attempt, which can fail. A
+//! queue of capacity 0 (`meeting`) hands the item over when it ends the wait, so a claim cannot fail.
 
 use std::cell::Cell;
 
@@ -40,8 +40,12 @@ pub trait PushInto: sealed::Push {
 
 /// Pops the first item of a queue, as [`BoundedQueue::pop`] does.
 ///
-/// The result is the item, or [`Closed`] if the queue is closed and empty. The arm of a closed queue is
-/// always ready, so a loop should disable it from then on, with an `Option` that is `None`.
+/// The result is the item, or [`Closed`] if the queue is closed and empty. If another arm takes effect, no
+/// item is popped. The arm of a closed queue is always ready, so a loop should disable it from then on, with
+/// an `Option` that is `None`.
+///
+/// # Fairness
+/// A selection that was woken for the queue 32 times and lost takes a [turn](BoundedQueue#fairness).
 #[inline]
 pub fn pop<'a, Q: PopFrom + ?Sized>(queue: &'a Q) -> impl Arm<Output = Result<Q::Item, Closed>> + use<'a, Q> {
     let queue = queue.popped();
@@ -53,6 +57,13 @@ pub fn pop<'a, Q: PopFrom + ?Sized>(queue: &'a Q) -> impl Arm<Output = Result<Q:
 /// The item is taken out of the `Option` if this arm takes effect with `Ok`. It stays there if another arm
 /// takes effect, or if the result is [`Closed`]. An `Option` that is `None` disables the arm: it is never
 /// ready.
+///
+/// # Fairness
+/// As for [`pop`].
+///
+/// # Proof
+/// Models `push_and_pop_arms_of_one_queue_against_each_other_lose_nothing` in `loom-tests/tests/select.rs`
+/// and `a_selection_that_gives_up_has_its_item` in `loom-tests/tests/rendezvous.rs`.
 #[inline]
 pub fn push<'a, Q: PushInto + ?Sized>(
     queue: &'a Q,
@@ -100,6 +111,7 @@ impl<T> RawArm for Pop<'_, T> {
         self.outcome = match self.queue.try_pop_at(&self.items) {
             Ok(item) => Some(Ok(item)),
             Err(TryError::WouldBlock) => None,
+            // The only other error is `Closed`. It is a result, so that a loop sees the end.
             Err(_) => Some(Err(Closed)),
         };
         self.outcome.is_some()
@@ -117,6 +129,7 @@ impl<T> RawArm for Pop<'_, T> {
 
     fn join_to_ask(&mut self, waiter: &Waiter) -> bool {
         match self.queue.meeting() {
+            // Only told of a producer: no item is left for it, since the caller may not want one.
             Some(meeting) => meeting.join_consumers(waiter, Stand::Asks).is_some(),
             None => self.items.join(waiter),
         }
@@ -183,6 +196,7 @@ impl<T> RawArm for Push<'_, T> {
         self.outcome = match self.queue.try_push_at(item, &self.room) {
             Ok(()) => Some(Ok(())),
             Err(Rejected { value, error }) => {
+                // Put back with either error: the caller keeps the item.
                 self.item.set(Some(value));
                 (error != TryError::WouldBlock).then_some(Err(Closed))
             }
@@ -214,6 +228,7 @@ impl<T> RawArm for Push<'_, T> {
 
     fn leave(&mut self, waiter: &Waiter) {
         match self.queue.meeting() {
+            // The entry holds no item here: the item stays in the cell.
             None => self.room.leave(waiter),
             Some(meeting) => {
                 // No consumer took it, whatever ended the wait: it is the caller's again.
