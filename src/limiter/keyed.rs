@@ -1,4 +1,8 @@
-//! A limiter for each of many keys, as long as it has something to remember.
+//! A limiter for each of many keys, kept only while it differs from a new one.
+//!
+//! A map of limiters is easy; forgetting is not. A timer for each key would need a thread and a second
+//! structure. Here a shard is swept when it has grown to twice what its last sweep left, so the cost of a
+//! sweep is paid by the insertions since the last one.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -16,14 +20,14 @@ use crate::panics;
 use crate::sync::{Arc, Mutex, sized};
 use crate::until::Until;
 
-/// Keeps each client, host or account under a rate of its own, without a list that grows for ever.
+/// Keeps each client, host or account under a rate of its own, without a map that grows forever.
 ///
-/// Each key has a [`RateLimiter`] with the same rate and burst, made when the key is first asked for. Keys
-/// never wait for each other.
+/// Each key has a [`RateLimiter`] with the same rate and burst, made when the key is first used. Keys never
+/// wait for each other.
 ///
-/// A key is *idle* when its bucket is full and nobody waits for it. Then it is no different from one that was
-/// never seen, so an idle key may be forgotten and nobody can tell. Whenever a shard has grown to twice what
-/// its last sweep left in it, and to 64 keys, it is swept: so there are never more keys in memory than twice
+/// A key is *idle* when its bucket is full and no thread waits for it. It then behaves like a key that was
+/// never used, so an idle key may be forgotten without any effect. A shard is swept whenever it has grown to
+/// twice what its last sweep left in it, and to 64 keys. Memory therefore never holds more keys than twice
 /// those that were not idle at the last sweep, or a thousand if that is more.
 ///
 /// # Examples
@@ -44,14 +48,17 @@ use crate::until::Until;
 /// ```
 ///
 /// # Blocking
-/// As [`RateLimiter`]: `acquire` waits until its key's tokens have come.
+/// As [`RateLimiter`]: `acquire` waits until the tokens of its key have come. The locks of the map are held
+/// only to find, insert and sweep.
 ///
 /// # Cancellation
 /// As [`RateLimiter`].
 ///
 /// # Panics
-/// None of the caller's code runs under a lock: neither `Hash`, `Eq`, `Clone` nor `Drop` of keys. If the drop
-/// of a key that is forgotten by the way panics, that ends with the panic hook's message.
+/// None of the caller's code runs under a lock: neither `Hash`, `Eq`, `Clone` nor `Drop` of keys. A panic of
+/// `Hash`, `Eq` or `Clone` is passed on and changes nothing. A panic in the drop of a key that a sweep
+/// forgets ends with the panic hook's message. [`new`](KeyedLimiter::new) and `with_burst` panic as those of
+/// [`RateLimiter`] do.
 ///
 /// # Fairness
 /// First come, first served for each key.
@@ -60,14 +67,14 @@ use crate::until::Until;
 /// The model `a_key_is_not_forgotten_under_a_taker` in `loom-tests/tests/limiter.rs`.
 ///
 /// # Cost
-/// Twice a [`RateLimiter`]'s: one short lock of 16 to find it, and a hash. About 300 bytes for each key that
-/// is remembered. Bench `limiter`.
+/// Twice that of a [`RateLimiter`]: a hash, and a short lock of one of 16 shards. About 300 bytes for each
+/// key in memory. Bench `limiter`.
 ///
 /// # Instead
-/// A [`RateLimiter`] in your own structure for each key, if there are few and they are known.
+/// A [`RateLimiter`] for each key in a structure of your own, if the keys are few and known.
 pub struct KeyedLimiter<K, S = RandomState> {
     shards: Box<[CachePadded<Mutex<Shard<K>>>]>,
-    /// Never used but to be copied.
+    /// The rate and the burst of each new key.
     tokens: u64,
     period: Duration,
     burst: u64,
@@ -75,19 +82,20 @@ pub struct KeyedLimiter<K, S = RandomState> {
     hasher: S,
 }
 
-/// Enough that eight threads seldom meet.
+/// Enough shards that eight threads seldom contend.
 const SHARDS: usize = sized(16, 1);
 
-/// Keys in a shard that are not worth a sweep. To forget a key and make it anew costs four times what a call
-/// costs that finds it (280 against 74 ns), so a thousand keys that are always idle should stay.
+/// The number of keys up to which a shard is not swept. Making a forgotten key again costs four times as much
+/// as finding it (280 against 74 ns), so a thousand keys that are always idle should stay.
 const FEW: usize = sized(64, 1);
 
-/// Keys are the caller's, so no map compares them under a lock: those of one hash are a list, and
-/// are taken out one by one and compared outside, as in [`SingleFlight`](crate::SingleFlight).
+/// Entries by the hash of their key. Comparing keys is the caller's code, so it must not happen under the
+/// lock: the entries of one hash form a list, are cloned one by one, and are compared after unlocking, as in
+/// [`SingleFlight`](crate::SingleFlight).
 struct Shard<K> {
     by_hash: HashMap<u64, Vec<Arc<Entry<K>>>, BuildHasherDefault<AsItIs>>,
     len: usize,
-    /// Length at which it is swept next.
+    /// The length at which the next sweep is due, if it is at least [`FEW`].
     sweep_at: usize,
 }
 
@@ -146,21 +154,22 @@ impl<K, S> KeyedLimiter<K, S> {
         self
     }
 
-    /// Keys that are remembered; of those, the idle ones may be forgotten at any time.
+    /// The number of keys in memory. Idle ones may be forgotten at any time.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().len).sum()
     }
 
-    /// True if no key is remembered.
+    /// True if no key is in memory.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Forgets every idle key now; says how many. It is never necessary.
+    /// Forgets all idle keys now, and returns their number. It is never necessary.
     ///
     /// # Panics
-    /// If the drop of a key does, when all are forgotten.
+    /// If the drop of a key panics, once all are forgotten.
     pub fn forget_idle(&self) -> usize {
+        // Collected first and dropped with no lock held, since the drop of a key is the caller's code.
         let mut forgotten = Vec::new();
         self.shards.iter().for_each(|shard| forgotten.extend(swept(shard)));
         let count = forgotten.len();
@@ -187,7 +196,7 @@ where
         self.entry(key).limiter.acquire(count)
     }
 
-    /// Takes `count` tokens of `key` if they are there and nobody waits for that key.
+    /// Takes `count` tokens of `key` if they are available and no thread waits for that key.
     ///
     /// # Errors
     /// [`TryError::WouldBlock`] or [`TryError::InsufficientCapacity`].
@@ -216,13 +225,13 @@ where
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let limit = limit.into();
-        // A cancelled call leaves no key behind.
+        // Checked before the key is made, so that a cancelled call leaves no key in memory.
         limit.check_token()?;
         self.entry(key).limiter.acquire_until(count, limit)
     }
 
-    /// How long a call for `count` tokens of `key` would wait if it came now; `None` if it would never get
-    /// them.
+    /// The time that a call for `count` tokens of `key` would wait if it came now; `None` if it would never
+    /// get them.
     pub fn delay<Q>(&self, key: &Q, count: u64) -> Option<Duration>
     where
         K: Borrow<Q>,
@@ -234,7 +243,7 @@ where
         }
     }
 
-    /// Tokens of `key` that are there and nobody waits for.
+    /// The number of whole tokens of `key` that are available and not reserved.
     pub fn available<Q>(&self, key: &Q) -> u64
     where
         K: Borrow<Q>,
@@ -245,8 +254,10 @@ where
     }
 
     fn find(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Arc<Entry<K>>> {
+        // Entries with the same hash and another key; empty almost always, so it does not allocate.
         let mut strangers = Vec::new();
         loop {
+            // Unlocked before the keys are compared.
             let entry = self.shard(hash).lock().next(hash, &strangers)?;
             if is_key(&entry.key) {
                 return Some(entry);
@@ -255,7 +266,7 @@ where
         }
     }
 
-    /// The key's limiter, a new one if there is none. As long as it is held, it is not forgotten.
+    /// The key's limiter, a new one if there is none. It is not forgotten while the caller holds it.
     fn entry<Q>(&self, key: &Q) -> Arc<Entry<K>>
     where
         K: Borrow<Q>,
@@ -270,12 +281,14 @@ where
         let new = Arc::new(Entry { key: key.to_owned(), limiter });
         let mut strangers = Vec::new();
         loop {
-            // The look and the entry are one critical section, so of two that find nobody one enters.
+            // The lookup and the insertion are one critical section: of two threads that find no entry, one
+            // inserts its own and the other finds that.
             let entered = self.shard(hash).lock().enter(hash, &new, &strangers);
             match entered {
                 Ok(sweep_is_due) => {
                     if sweep_is_due {
-                        // Other keys: their drop is nothing to who asked for this one.
+                        // Dropped with no lock held. A panic is contained: it concerns other keys than the
+                        // one that the caller asked for.
                         panics::discard_each(swept(self.shard(hash)));
                     }
                     return new;
@@ -290,7 +303,7 @@ where
     }
 
     fn shard(&self, hash: u64) -> &Mutex<Shard<K>> {
-        // Other bits than those that the map in the shard looks at first.
+        // Bits from the middle, since the shard's map uses the lowest and the highest ones.
         &self.shards[(hash >> 32) as usize % self.shards.len()]
     }
 }
@@ -307,8 +320,10 @@ impl<K> Shard<K> {
         self.by_hash.get(&hash)?.iter().find(|entry| !known(entry)).cloned()
     }
 
-    /// Enters `new` if there is none of its hash but `strangers`, and says whether a sweep is due; gives
-    /// another if there is.
+    /// Inserts `new` if its hash has no entries but `strangers`, and returns whether a sweep is due.
+    ///
+    /// # Errors
+    /// Another entry with that hash, for the caller to compare.
     fn enter(
         &mut self,
         hash: u64,
@@ -323,13 +338,12 @@ impl<K> Shard<K> {
         Ok(self.len >= self.sweep_at.max(FEW))
     }
 
-    /// Takes out whoever is idle, and plans the next sweep.
-    ///
-    /// An entry that somebody holds stays, because who found it is about to take tokens from it. Entries are
-    /// handed out under this lock, so none that nobody holds now can be held before it is out; what its last
-    /// holder did is seen through the limiter's own lock.
+    /// Removes the idle entries, and sets the length at which the next sweep is due.
     fn sweep(&mut self) -> Vec<Arc<Entry<K>>> {
         let mut idle = Vec::new();
+        // An entry that a caller holds stays, since that caller is about to take tokens from it. Entries are
+        // cloned only under this lock, so an entry with a count of 1 stays unheld until it is removed. What
+        // its last holder did is visible through the limiter's own lock.
         self.by_hash.retain(|_, entries| {
             let is_idle =
                 |entry: &mut Arc<Entry<K>>| Arc::strong_count(entry) == 1 && entry.limiter.is_idle();
@@ -351,7 +365,7 @@ impl<K> Default for Shard<K> {
     }
 }
 
-/// Takes what is a hash already as it is.
+/// The identity, for keys that are hashes already.
 #[derive(Default)]
 struct AsItIs(u64);
 
@@ -370,7 +384,7 @@ impl Hasher for AsItIs {
 }
 
 impl<K, S> fmt::Debug for KeyedLimiter<K, S> {
-    /// Never waits: shards that other threads have locked are not counted.
+    /// Never waits: the keys of shards that other threads have locked are not counted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys = self.shards.iter().filter_map(|shard| shard.try_lock()).map(|shard| shard.len);
         f.debug_struct("KeyedLimiter")
@@ -382,5 +396,6 @@ impl<K, S> fmt::Debug for KeyedLimiter<K, S> {
     }
 }
 
+// None of the caller's code runs under a lock, so no panic of it leaves the state half changed.
 impl<K, S> UnwindSafe for KeyedLimiter<K, S> {}
 impl<K, S> RefUnwindSafe for KeyedLimiter<K, S> {}

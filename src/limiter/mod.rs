@@ -1,4 +1,4 @@
-//! So many in so long: a limiter for one thing, one for each of many, and a ticker.
+//! Limits on how many things happen in a given time: for one thing, for each of many, and as a ticker.
 
 mod bucket;
 mod keyed;
@@ -21,15 +21,15 @@ use crate::wait::sleeps::Subject;
 use bucket::{Bucket, Nanos};
 use reservations::{Next, Reservations, Wakes};
 
-/// Where somebody sleeps, and until when; `None` is for ever.
+/// A waiter and the instant until which it sleeps; `None` is forever.
 type Sleep = (Waiter, Option<Instant>);
 
-/// Keeps calls under a rate that somebody else has set: so many requests a second, so many bytes a minute.
+/// Keeps calls under a rate that another party imposes: requests a second, bytes a minute.
 ///
 /// A bucket holds at most `burst` tokens and gets `tokens` new ones each `period`, evenly: one every
-/// `period / tokens`. It starts full. Within any time `t` no more than `burst + tokens · t / period` tokens
-/// are given out, exactly, to the nanosecond and for ever: there is no rounding that could add up. Those who
-/// wait are served strictly in the order in which they came.
+/// `period / tokens`. It starts full. Within any time `t` at most `burst + tokens · t / period` tokens are
+/// given out, exact to the nanosecond and forever, since no rounding adds up. Waiters are served strictly in
+/// the order in which they came.
 ///
 /// # Examples
 /// ```
@@ -52,7 +52,7 @@ type Sleep = (Waiter, Option<Instant>);
 /// assert_eq!(limiter.try_acquire(3), Ok(()));
 /// clock.advance(Duration::from_nanos(333_333_333));
 /// assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
-/// // That there would be one only after the limit is known at once.
+/// // It is known at once that the token comes only after the limit.
 /// assert_eq!(limiter.acquire_until(1, Duration::ZERO), Err(WaitError::TimedOut));
 /// clock.advance(Duration::from_nanos(1));
 /// assert_eq!(limiter.try_acquire(1), Ok(()));
@@ -60,52 +60,58 @@ type Sleep = (Waiter, Option<Instant>);
 /// ```
 ///
 /// # Blocking
-/// `acquire` waits until its tokens have come; each waiter knows when that is and wakes by itself. It is
-/// woken before only if the plan changes: somebody before it gave up, or the rate or the burst was changed.
+/// `acquire` waits until its tokens have come. Each waiter knows that instant, and the clock wakes it. It is
+/// woken earlier only if the instant changes: a waiter before it gives up, or the rate or the burst changes;
+/// or if it is refused, because the limiter is closed or the burst becomes too small.
 ///
 /// # Cancellation
-/// A cancelled token acquires nothing. Who gives up leaves its place and its tokens to those behind it, who
-/// get theirs the sooner. If the tokens come and an end comes, the first of them holds.
+/// A cancelled token acquires nothing. A waiter that gives up leaves its tokens to the waiters behind it,
+/// which get theirs earlier. If the tokens come and the limit ends at the same time, the first of the two
+/// holds.
 ///
 /// A limit that ends before the tokens can come makes the call fail at once, with
-/// [`TimedOut`](WaitError::TimedOut) and nothing taken: to sleep first would help nobody, and would keep
-/// tokens from those behind. It is so for a limit's time and a token's deadline on this limiter's clock; an
-/// end that nobody can foresee is waited for.
+/// [`TimedOut`](WaitError::TimedOut) and nothing taken. Sleeping first would only hold tokens back from later
+/// waiters. This holds for a limit's time and for a token's deadline on this limiter's clock. Any other end
+/// cannot be foreseen, and is waited for.
+///
+/// # Panics
+/// The methods that take a rate or a burst panic if a number is above [`RateLimiter::MAX`] or a period is
+/// zero.
 ///
 /// # Fairness
-/// First come, first served: none of those who come later goes first. A call for few does not overtake one
-/// for many, nor does `try_acquire`.
+/// First come, first served. A call for few tokens does not overtake a call for many, and `try_acquire`
+/// overtakes no waiter.
 ///
 /// # Ordering
-/// None: tokens do not come back, so nobody hands anything on. Of two calls that both succeed the one that
-/// came to the lock first is served first.
+/// None: tokens are not returned, so no call publishes anything to another. Of two calls that both succeed,
+/// the one that takes the lock first is served first.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/limiter.rs`; and `tests/limiter.rs` compares it with a bucket that is filled
+/// The models in `loom-tests/tests/limiter.rs`. `tests/limiter.rs` compares it with a bucket that is filled
 /// step by step, over random schedules.
 ///
 /// # Cost
-/// A lock, a look at the clock, which is two thirds of it, and no division while nobody waits; the same for
-/// one token or a million. One who gives up wakes everybody behind it. Bench `limiter`.
+/// A lock and a read of the clock, which is two thirds of the time; no division while no thread waits; the
+/// same for one token or a million. A waiter that gives up wakes all waiters behind it. Bench `limiter`.
 ///
 /// # Instead
-/// [`Semaphore`](crate::Semaphore) to limit how many are at work at once. [`KeyedLimiter`] for a limit of
-/// each of many keys.
+/// [`Semaphore`](crate::Semaphore) to limit how many are at work at once. [`KeyedLimiter`] for a limit for
+/// each of many keys. [`Ticker`] for one thread that works at a fixed period.
 pub struct RateLimiter {
     clock: Clock,
-    /// When it was made: instants are counted from here.
+    /// When it was made. Nanoseconds are counted from here.
     epoch: Instant,
     reservations: Mutex<Reservations>,
 }
 
 impl RateLimiter {
-    /// The most tokens that a rate or a burst can have.
+    /// The maximum number of tokens of a rate or a burst.
     pub const MAX: u64 = bucket::MAX;
 
     /// Makes a limiter that gives out `tokens` each `period`, and as many in a burst, on
-    /// [this thread's clock](Clock::current). With 0 tokens it is *paused*: none ever comes, until
-    /// [`set_rate`](RateLimiter::set_rate) changes that. It starts full like any other, so
-    /// [`with_burst`](RateLimiter::with_burst) says how many it gives out in all.
+    /// [this thread's clock](Clock::current). With 0 tokens it is *paused*: no token comes until
+    /// [`set_rate`](RateLimiter::set_rate) changes the rate. It starts full like any other, so
+    /// [`with_burst`](RateLimiter::with_burst) sets how many it gives out in total.
     ///
     /// A period above 584 years counts as that.
     ///
@@ -117,7 +123,7 @@ impl RateLimiter {
         RateLimiter::with_bucket(Bucket::new(tokens, period, tokens), Clock::current())
     }
 
-    /// The same rate, starting full with `burst` tokens, which is also how many there can be at most.
+    /// The same rate, starting full with `burst` tokens, which is also the most that the bucket holds.
     ///
     /// # Panics
     /// If `burst` is above [`RateLimiter::MAX`].
@@ -130,7 +136,7 @@ impl RateLimiter {
         RateLimiter::with_bucket(bucket, self.clock)
     }
 
-    /// The same limiter on `clock`, starting full at that clock's now.
+    /// The same limiter on `clock`, starting full at the current time of that clock.
     #[must_use = "this limiter is on the clock, not the one it was made from"]
     pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
         let Bucket { tokens, period, burst, .. } = self.reservations.lock().bucket;
@@ -146,13 +152,14 @@ impl RateLimiter {
     ///
     /// # Errors
     /// [`WaitError::Closed`] if the limiter is or becomes closed; [`WaitError::InsufficientCapacity`] at once
-    /// if `count` is above the burst, and also when that is made less while the call waits.
+    /// if `count` is above the burst, or when the burst becomes less than that while the call waits.
     #[track_caller]
     pub fn acquire(&self, count: u64) -> Result<(), WaitError> {
         self.acquire_until(count, Until::forever())
     }
 
-    /// Takes `count` tokens if they are there and nobody waits.
+    /// Takes `count` tokens if they are available and no thread waits. 0 succeeds unless the limiter is
+    /// closed.
     ///
     /// # Errors
     /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
@@ -171,6 +178,7 @@ impl RateLimiter {
     #[track_caller]
     pub fn acquire_until<'a>(&self, count: u64, limit: impl Into<Until<'a>>) -> Result<(), WaitError> {
         let limit = limit.into();
+        // Tie: a token that was cancelled before the call wins, even if the tokens are available.
         limit.check_token()?;
         match self.try_acquire(count) {
             Ok(()) => Ok(()),
@@ -186,9 +194,11 @@ impl RateLimiter {
     fn wait(&self, count: u64, limit: &Limit<'_>) -> Result<(), WaitError> {
         let mut waiter = Waiter::new();
         let mut at = self.join(count, limit, &waiter)?;
-        // Until its instant, which the clock brings; sooner if the plan was changed. The instant and the
-        // waiter that the next change will end were seen under one lock, so no change falls between.
+        // Waits until `at`, which the clock brings, or for a change of that instant. The instant is read, and
+        // the waiter that the next change ends is entered, in one critical section, so no change is missed.
         loop {
+            // Tie: the waiter's first outcome holds. An error that came before the tokens gives them to the
+            // waiters behind, whichever thread notices it first.
             if let Err(ended) = limit.sleep_to(&waiter, &self.clock, at) {
                 self.with_reservations(|reservations, now, wakes| reservations.leave(now, &waiter, wakes));
                 return Err(ended);
@@ -200,13 +210,17 @@ impl RateLimiter {
         }
     }
 
-    /// Reserves `count` tokens, if they come within the limit; says when.
+    /// Reserves `count` tokens, if they come within the limit. Returns when; `None` is never.
     fn join(&self, count: u64, limit: &Limit<'_>, waiter: &Waiter) -> Result<Option<Instant>, WaitError> {
         self.with_reservations(|reservations, now, _| {
             if let Some(refusal) = reservations.refusal(count) {
                 return Err(refusal);
             }
+            // No second attempt to take: tokens that have come since the first are reserved with an instant
+            // that has passed, and `sleep_to` returns at once.
             let at = self.instant(reservations.ready(now, count));
+            // Refused before the reservation, so that it delays no later waiter. `check` first, so that a
+            // cancelled token is reported as such.
             if limit.ends_before(&self.clock, at) {
                 return limit.check().and(Err(WaitError::TimedOut));
             }
@@ -215,12 +229,15 @@ impl RateLimiter {
         })
     }
 
-    /// What became of one who slept in `slot` and was woken: `None` if its tokens have come.
+    /// Looks up a waiter that was woken: `None` if its tokens have come, otherwise its next sleep.
     fn look_again(&self, waiter: &Waiter, limit: &Limit<'_>) -> Result<Option<Sleep>, WaitError> {
+        // A new waiter: the old one has ended, and a change after this call must be able to wake the thread
+        // again.
         let new = Waiter::new();
         self.with_reservations(|reservations, now, wakes| {
             let Next::SleepTo(ready) = reservations.look_again(waiter, &new)? else { return Ok(None) };
             let at = self.instant(ready);
+            // A slower rate may have moved the instant beyond the limit.
             if limit.ends_before(&self.clock, at) {
                 reservations.leave(now, &new, wakes);
                 return limit.check().and(Err(WaitError::TimedOut));
@@ -229,7 +246,7 @@ impl RateLimiter {
         })
     }
 
-    /// How long a call for `count` tokens would wait if it came now; `None` if it would never get them.
+    /// The time that a call for `count` tokens would wait if it came now; `None` if it would never get them.
     pub fn delay(&self, count: u64) -> Option<Duration> {
         self.with_reservations(|reservations, now, _| match reservations.refusal(count) {
             Some(_) => None,
@@ -238,33 +255,33 @@ impl RateLimiter {
         })
     }
 
-    /// Whole tokens that are there and nobody waits for. By the time the caller looks, it may be another
-    /// number.
+    /// The number of whole tokens that are available and not reserved. It may have changed by the time the
+    /// caller uses it.
     pub fn available(&self) -> u64 {
         self.with_reservations(|reservations, now, _| {
             reservations.bucket.available(reservations.bucket.ticks(now))
         })
     }
 
-    /// The most tokens that there can be at once.
+    /// The most tokens that the bucket holds.
     pub fn burst(&self) -> u64 {
         self.reservations.lock().bucket.burst
     }
 
-    /// How many tokens come in how long.
+    /// The number of tokens that come, and the period in which they do.
     pub fn rate(&self) -> (u64, Duration) {
         let Bucket { tokens, period, .. } = self.reservations.lock().bucket;
         (tokens, Duration::from_nanos(period))
     }
 
-    /// Threads that wait.
+    /// The number of threads that wait.
     pub fn waiting(&self) -> usize {
         self.with_reservations(|reservations, _, _| reservations.waiting())
     }
 
-    /// Changes the rate from now on. The tokens that are there stay, and a part of one that is on its way
-    /// keeps its share; those who wait get theirs at the new rate. With 0 tokens none comes any more: calls
-    /// that wait without a time go on waiting, the others fail.
+    /// Changes the rate from now on. Available tokens stay, also the part of a token that has come so far.
+    /// Waiters get their tokens at the new rate. With 0 tokens no more come: calls that wait without a time
+    /// limit continue to wait, and the others fail.
     ///
     /// # Panics
     /// If `period` is zero, or `tokens` above [`RateLimiter::MAX`].
@@ -274,8 +291,8 @@ impl RateLimiter {
         self.with_reservations(|reservations, now, wakes| reservations.set_rate(now, tokens, period, wakes));
     }
 
-    /// Changes the burst. The tokens that are there stay, up to the new burst; more room is filled as time
-    /// passes. Who waits for more than the new burst gets [`WaitError::InsufficientCapacity`].
+    /// Changes the burst. Available tokens stay, up to the new burst; added room is filled as time passes. A
+    /// waiter for more than the new burst gets [`WaitError::InsufficientCapacity`].
     ///
     /// # Panics
     /// If `burst` is above [`RateLimiter::MAX`].
@@ -285,32 +302,35 @@ impl RateLimiter {
         self.with_reservations(|reservations, now, wakes| reservations.set_burst(now, burst, wakes));
     }
 
-    /// Closes the limiter: who waits, and who comes later, gets `Closed`. True if this call closed it.
+    /// Closes the limiter: waiters and later callers get `Closed`. Returns true if this call closed it.
     pub fn close(&self) -> bool {
         self.with_reservations(|reservations, now, wakes| reservations.close(now, wakes))
     }
 
-    /// True once the limiter was closed.
+    /// True once the limiter is closed.
     pub fn is_closed(&self) -> bool {
         self.reservations.lock().closed
     }
 
-    /// Does `f` with the plan as it is now, and wakes whom it says after unlocking.
-    ///
-    /// The clock is read under the lock, so that calls are served in the order of their times.
+    /// Applies `f` to the reservations as they are now, and wakes the waiters that it returns after
+    /// unlocking.
     #[inline]
     fn with_reservations<R>(&self, f: impl FnOnce(&mut Reservations, Nanos, &mut Wakes) -> R) -> R {
         let mut wakes = Wakes::new();
         let mut reservations = self.reservations.lock();
+        // Read under the lock, so that calls are served in the order of their times.
         let now = self.clock.now().saturating_duration_since(self.epoch).as_nanos();
+        // First: `f` must not count tokens that waiters already have, nor refuse a waiter whose tokens have
+        // come.
         reservations.settle(now, &mut wakes);
         let result = f(&mut reservations, now, &mut wakes);
+        // Unlocked first, since each woken waiter looks again under the lock.
         drop(reservations);
         drop(wakes);
         result
     }
 
-    /// True if it is as new: full, open, and nobody waits.
+    /// True if the bucket is full and no thread waits, as in a new limiter.
     fn is_idle(&self) -> bool {
         self.with_reservations(|reservations, now, _| reservations.is_idle(now))
     }
@@ -320,7 +340,7 @@ impl RateLimiter {
     }
 }
 
-/// `None` if it is too long to be one, which means for ever.
+/// `None` if it is too long for a `Duration`, which means forever.
 fn duration(nanos: Nanos) -> Option<Duration> {
     const SECOND: u128 = 1_000_000_000;
     let seconds = u64::try_from(nanos / SECOND).ok()?;
@@ -339,7 +359,7 @@ fn check_burst(burst: u64) {
 }
 
 impl fmt::Debug for RateLimiter {
-    /// Never waits, and looks at no clock: what another thread has locked is left out.
+    /// Never waits, and reads no clock: fields that another thread has locked are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("RateLimiter");
         if let Some(reservations) = self.reservations.try_lock() {
@@ -354,5 +374,6 @@ impl fmt::Debug for RateLimiter {
     }
 }
 
+// None of the caller's code runs under the lock, so no panic of it leaves the state half changed.
 impl UnwindSafe for RateLimiter {}
 impl RefUnwindSafe for RateLimiter {}

@@ -1,18 +1,23 @@
-//! Who waits for tokens, and until when.
+//! The reservations of the waiters, each with the instant at which its tokens come.
 //!
-//! Tokens are handed out in advance: who joins the line reserves its tokens behind everybody before it, so
-//! the instant at which they come is known, and it sleeps until then. Nobody has to wake it, nobody who comes
-//! later can overtake it, and a newcomer finds too little in the bucket as long as somebody waits. What can
-//! change is the plan. If somebody gives up, what it reserved goes to those behind it, who are woken to sleep
-//! until an earlier instant; the same if the rate or the burst changes.
+//! Tokens are given out in advance. A waiter reserves its tokens behind all waiters before it, so the instant
+//! at which they come is known, and it sleeps until then. No other thread has to wake it, no later caller can
+//! overtake it, and a newcomer finds too few tokens in the bucket as long as a thread waits. A list of
+//! waiters that a timer serves would need a thread for the timer, or one waiter that works for the others.
+//!
+//! The instants can change. If a waiter gives up, its tokens go to the waiters behind it, which are woken and
+//! sleep again until an earlier instant. The same happens if the rate or the burst changes.
 //!
 //! # Invariants
-//! 1. The bucket is charged for everybody in the line, in the line's order, and `ready` is the instant that
-//!    this order gives.
-//! 2. After [`Reservations::settle`] nobody is in the line whose tokens have come by now. As long as somebody
-//!    is, the bucket without the line is not full.
-//! 3. A waiter in the line that ended with an error before its tokens came has given up: its tokens are not
+//! 1. The bucket is charged for all waiters in the list, in the order of the list, and `ready` is the instant
+//!    that results from this order.
+//! 2. After [`Reservations::settle`], the tokens of no waiter in the list have come. While there is a waiter,
+//!    the bucket without the list's reservations is not full.
+//! 3. A waiter in the list that ended with an error before its tokens came has given up: its tokens are not
 //!    taken, however late that is noticed.
+//!
+//! The limiter's lock guards all of this, and each call passes a time that was read under it. Wakes are
+//! collected and dropped after unlocking.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +29,7 @@ use crate::wait::{Waiter, Wake};
 pub(super) struct Reservations {
     pub(super) bucket: Bucket,
     waiting: VecDeque<Reservation>,
-    /// Who was refused after it had been woken for a new plan and before it came to see it.
+    /// Waiters that were refused after they had been woken for a new instant and before they looked again.
     refused: Vec<(Waiter, WaitError)>,
     pub(super) closed: bool,
 }
@@ -33,20 +38,20 @@ struct Reservation {
     count: u64,
     /// When its tokens come.
     ready: Ticks,
-    /// The same on the clock, which is what it sleeps to; `None` is never.
+    /// The same in nanoseconds: the waiter sleeps until then; `None` is never.
     at: Option<Nanos>,
     waiter: Waiter,
 }
 
-/// What a waiter finds that was woken.
+/// The state that a woken waiter finds.
 pub(super) enum Next {
     /// The tokens have come.
     Granted,
-    /// They come then; `None` is never.
+    /// The tokens come at that time; `None` is never.
     SleepTo(Option<Nanos>),
 }
 
-/// Those who are to be woken after unlocking.
+/// The waiters to wake after unlocking.
 pub(super) type Wakes = Vec<Wake>;
 
 impl Reservations {
@@ -54,7 +59,7 @@ impl Reservations {
         Reservations { bucket, waiting: VecDeque::new(), refused: Vec::new(), closed: false }
     }
 
-    /// Why `count` tokens can never be had, if so.
+    /// The reason why `count` tokens can never be acquired, if there is one.
     pub(super) fn refusal(&self, count: u64) -> Option<WaitError> {
         match () {
             () if self.closed => Some(WaitError::Closed),
@@ -63,57 +68,65 @@ impl Reservations {
         }
     }
 
-    /// Takes tokens that are there.
+    /// Takes tokens that are available.
     pub(super) fn take(&mut self, now: Nanos, count: u64) -> Result<(), TryError> {
         match self.refusal(count) {
             Some(WaitError::Closed) => Err(TryError::Closed),
             Some(_) => Err(TryError::InsufficientCapacity),
-            // Nothing to wait for, whoever else waits.
+            // Takes nothing, so it overtakes no waiter.
             None if count == 0 => Ok(()),
+            // The bucket is charged for the waiters (invariant 1), so this cannot take their tokens.
             None if self.bucket.take(self.bucket.ticks(now), count) => Ok(()),
             None => Err(TryError::WouldBlock),
         }
     }
 
-    /// When the tokens would come for one who joins the line now; `None` is never.
+    /// When the tokens would come for a waiter that joins now; `None` is never.
     pub(super) fn ready(&self, now: Nanos, count: u64) -> Option<Nanos> {
         self.bucket.nanos(self.bucket.ready(self.bucket.ticks(now), count))
     }
 
-    /// Reserves tokens for one who waits for them.
+    /// Reserves tokens for a waiter.
     pub(super) fn join(&mut self, now: Nanos, count: u64, waiter: Waiter) {
         let ready = self.bucket.reserve(self.bucket.ticks(now), count);
         self.waiting.push_back(Reservation { count, ready, at: self.bucket.nanos(ready), waiter });
     }
 
-    /// Looks what became of one who was woken without an error; if it must sleep on, that will be in `new`.
+    /// Looks up a waiter that was woken without an error. If it must sleep again, `new` replaces it.
     pub(super) fn look_again(&mut self, waiter: &Waiter, new: &Waiter) -> Result<Next, WaitError> {
+        // Still in the list: it was woken for a new instant. The instant is read and the new waiter entered
+        // in one critical section, so a later change ends the new one.
         if let Some(reservation) = self.waiting.iter_mut().find(|reservation| reservation.waiter.is(waiter)) {
             reservation.waiter = new.clone();
             return Ok(Next::SleepTo(reservation.at));
         }
+        // Tie: not in the list and not refused means that its tokens had come before the limiter was closed
+        // or the burst lowered, so it has them.
         match self.refused.iter().position(|(refused, _)| refused.is(waiter)) {
             Some(place) => Err(self.refused.swap_remove(place).1),
             None => Ok(Next::Granted),
         }
     }
 
-    /// Takes one who gave up out of the line, if it is there, for the good of those behind it.
+    /// Removes a waiter that gives up, if it is in the list, and passes its tokens to the waiters behind it.
     pub(super) fn leave(&mut self, now: Nanos, waiter: &Waiter, wakes: &mut Wakes) {
+        // Not in the list if another call has noticed already that it gave up.
         if let Some(place) = self.waiting.iter().position(|reservation| reservation.waiter.is(waiter)) {
             self.remove(place, wakes);
             self.settle(now, wakes);
         }
     }
 
-    /// Takes those whose tokens have come out of the line: they have them, whether they know by now or not.
+    /// Removes the waiters whose tokens have come. They have their tokens from now on, whether or not they
+    /// are awake.
     pub(super) fn settle(&mut self, now: Nanos, wakes: &mut Wakes) {
         let now = self.bucket.ticks(now);
         while let Some(first) = self.waiting.front()
             && first.ready <= now
         {
             let wake = first.waiter.end(Ok(()));
-            // Its time came, or it gave up before, which ever was first.
+            // Tie: the first outcome holds. `Ok` is its own instant, or a new one that it has not seen yet;
+            // an error means that it gave up before, and its tokens go to the next.
             let gave_up = wake.is_none() && matches!(first.waiter.outcome(), Some(Err(_)));
             wakes.extend(wake);
             if gave_up {
@@ -130,31 +143,36 @@ impl Reservations {
         }
     }
 
-    /// Changes the bucket, and plans anew for everybody in the line.
+    /// Changes the bucket, and reserves again for all waiters in the list, in the same order.
     fn replan(&mut self, wakes: &mut Wakes, change: impl FnOnce(&mut Bucket)) {
         let waiting = self.waiting.iter().map(|reservation| reservation.count);
         waiting.for_each(|count| self.bucket.give_back(count));
         change(&mut self.bucket);
         for reservation in &mut self.waiting {
-            // No clamp to now: see `give_back`.
+            // From 0, not from now. A waiter that gave up may be noticed late: then the instants of the
+            // waiters behind it are in the past, and counting from now would charge them too much.
             reservation.ready = self.bucket.reserve(0, reservation.count);
             let at = self.bucket.nanos(reservation.ready);
             // Not the ticks: at another rate the same number of them is another instant.
             if at != reservation.at {
                 reservation.at = at;
-                // To sleep until the new instant; or because it has come.
+                // Woken to sleep until the new instant, or because it has passed. If the waiter has ended
+                // before, it gave up, or was woken for an earlier change and will see this one too.
                 wakes.extend(reservation.waiter.end(Ok(())));
             }
         }
     }
 
     pub(super) fn set_rate(&mut self, now: Nanos, tokens: u64, period: Duration, wakes: &mut Wakes) {
+        // Before: tokens that came at the old rate are granted. After: the new rate may make some come now.
         self.settle(now, wakes);
         self.replan(wakes, |bucket| bucket.set_rate(now, tokens, period));
         self.settle(now, wakes);
     }
 
     pub(super) fn set_burst(&mut self, now: Nanos, burst: u64, wakes: &mut Wakes) {
+        // Before: tie, tokens that have come win over the refusal. After: a waiter behind a refused one may
+        // have its tokens now.
         self.settle(now, wakes);
         self.refuse(WaitError::InsufficientCapacity, |count| count > burst, wakes);
         self.replan(wakes, |bucket| bucket.set_burst(bucket.ticks(now), burst));
@@ -163,20 +181,22 @@ impl Reservations {
 
     /// True if this call closed it.
     pub(super) fn close(&mut self, now: Nanos, wakes: &mut Wakes) -> bool {
-        // Whose tokens have come by now has them.
+        // Tie: a waiter whose tokens have come by now has them, and is not refused.
         self.settle(now, wakes);
         self.refuse(WaitError::Closed, |_| true, wakes);
         !std::mem::replace(&mut self.closed, true)
     }
 
-    fn refuse(&mut self, error: WaitError, whom: impl Fn(u64) -> bool, wakes: &mut Wakes) {
+    /// Ends the waits whose count is `refused`, and returns their tokens.
+    fn refuse(&mut self, error: WaitError, refused: impl Fn(u64) -> bool, wakes: &mut Wakes) {
         let (gone, stay): (VecDeque<_>, _) =
-            self.waiting.drain(..).partition(|reservation| whom(reservation.count));
+            self.waiting.drain(..).partition(|reservation| refused(reservation.count));
         self.waiting = stay;
         for reservation in &gone {
             match reservation.waiter.end(Err(error)) {
                 Some(wake) => wakes.push(wake),
-                // Woken for a new plan, and will look what became of it. If it gave up, it will not.
+                // It was woken for a new instant and will look again, so the error is kept for it. A waiter
+                // that gave up does not look again, and an entry for it would stay forever.
                 None if reservation.waiter.outcome() == Some(Ok(())) => {
                     self.refused.push((reservation.waiter.clone(), error));
                 }

@@ -1,4 +1,7 @@
-//! Ticks at times that were fixed when the ticker was made.
+//! Ticks at instants that are fixed when the ticker is made.
+//!
+//! A ticker belongs to one caller (`&mut self`), so it has no lock and no list. A tick is taken only after
+//! its instant has passed, so a wait that ends early changes nothing.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,13 +12,13 @@ use crate::until::Until;
 use crate::wait::Waiter;
 use crate::wait::sleeps::Subject;
 
-/// Does something every so often, without the drift of a loop that sleeps.
+/// Repeats work at a fixed period, without the drift of a loop that sleeps.
 ///
-/// Tick number `n` is due at exactly `start + n · period`, however late those before it were taken and
-/// however long the work in between took. The first is due one period after the ticker was made.
+/// Tick number `n` is due at exactly `start + n · period`, however late earlier ticks were taken and however
+/// long the work in between took. The first is due one period after the ticker is made.
 ///
-/// A caller that comes too late gets a tick at once. What becomes of the ticks that it missed is a
-/// [choice](Missed): they are passed over and [counted](Tick::missed), or they come one after another.
+/// A caller that is late gets a tick at once. [`Missed`] decides about the ticks that it missed: they are
+/// skipped and [counted](Tick::missed), or they come one after another.
 ///
 /// # Examples
 /// ```
@@ -30,7 +33,7 @@ use crate::wait::sleeps::Subject;
 /// assert!(start.elapsed() >= Duration::from_millis(6));
 /// ```
 ///
-/// Work that takes two and a half periods does not shift what comes after it:
+/// Work that takes two and a half periods does not shift the later ticks:
 /// ```
 /// use selvedge::{Clock, limiter::Ticker};
 /// use std::time::Duration;
@@ -47,24 +50,27 @@ use crate::wait::sleeps::Subject;
 /// ```
 ///
 /// # Blocking
-/// As an iterator, and in `next_until`, it waits until the next tick is due. The iterator has no end; a tick
-/// too far away to be an instant is waited for for ever.
+/// The iterator and `next_until` wait until the next tick is due, which the clock alone brings. The iterator
+/// never ends. If the next tick is too far away to be an `Instant`, it waits forever.
 ///
 /// # Cancellation
-/// Who gives up takes no tick: the next call gets it. A limit that ends before the tick is due is waited for,
-/// unlike a [`RateLimiter`](super::RateLimiter)'s, because nobody else waits for the same tick. If both come
-/// together, the tick wins.
+/// A call that gives up takes no tick: the next call gets it. A limit that ends before the tick is due is
+/// waited for, unlike that of a [`RateLimiter`](super::RateLimiter), since no other thread waits for the same
+/// tick. If the limit ends at the instant of the tick, the tick wins.
+///
+/// # Panics
+/// [`new`](Ticker::new) panics if the period is zero.
 ///
 /// # Proof
 /// The model `a_tick_and_a_cancel_are_the_one_or_the_other` in `loom-tests/tests/limiter.rs`.
 ///
 /// # Cost
-/// A look at the clock a tick, and a sleep if it is not due. 48 bytes.
+/// One or two reads of the clock for each tick, and a sleep if it is not due. 48 bytes.
 ///
 /// # Instead
 /// [`RateLimiter`](super::RateLimiter) if several threads share a rate, or if what was not used should be
-/// there later. [`CancelToken::sleep`](crate::CancelToken::sleep) if the pause between two pieces of work is
-/// what matters.
+/// available later. [`CancelToken::sleep`](crate::CancelToken::sleep) if the pause between two pieces of work
+/// must have a fixed length.
 pub struct Ticker {
     clock: Clock,
     period: Duration,
@@ -73,28 +79,39 @@ pub struct Ticker {
     missed: Missed,
 }
 
-/// What becomes of ticks that were due before anybody took them.
+/// How a [`Ticker`] treats ticks that its caller missed.
+///
+/// # Examples
+/// ```
+/// use selvedge::{Clock, limiter::{Missed, Ticker}};
+/// use std::time::Duration;
+///
+/// let (clock, second) = (Clock::manual(), Duration::from_secs(1));
+/// let mut ticks = Ticker::new(second).with_clock(&clock).missed(Missed::CatchUp);
+/// clock.advance(second * 3);
+/// assert_eq!((0..9).map_while(|_| ticks.try_next().ok()).count(), 3);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Missed {
-    /// Only the last of them comes, and says how many were passed over: for work that looks at how things are
-    /// now.
+    /// Only the last of them comes, with the number of those skipped. For work that depends only on the
+    /// current state.
     #[default]
     Skip,
-    /// All of them come, one after another without a wait: for work that must be done so many times.
+    /// All of them come, one after another without a wait. For work that must be done once for each tick.
     CatchUp,
 }
 
-/// A tick.
+/// A tick of a [`Ticker`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tick {
-    /// When it was due, which is not when it was taken.
+    /// When it was due. It may have been taken later.
     pub due: Instant,
-    /// Ticks before it that were passed over.
+    /// The number of ticks skipped before it.
     pub missed: u64,
 }
 
 impl Ticker {
-    /// Makes a ticker on [this thread's clock](Clock::current) that passes over what is missed.
+    /// Makes a ticker on [this thread's clock](Clock::current) that skips missed ticks.
     ///
     /// # Panics
     /// If `period` is zero.
@@ -104,13 +121,13 @@ impl Ticker {
         Ticker::starting(Clock::current(), period, Missed::Skip)
     }
 
-    /// The same ticker on `clock`, starting at that clock's now.
+    /// The same ticker on `clock`, starting at the current time of that clock.
     #[must_use = "this ticker is on the clock, not the one it was made from"]
     pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
         Ticker::starting(clock.into(), self.period, self.missed)
     }
 
-    /// The same ticker, which does with missed ticks what `missed` says.
+    /// The same ticker, which treats missed ticks as `missed` says.
     #[must_use = "this ticker does so, not the one it was made from"]
     pub fn missed(self, missed: Missed) -> Self {
         Ticker { missed, ..self }
@@ -129,7 +146,7 @@ impl Ticker {
         &self.clock
     }
 
-    /// When the next tick is due; `None` if that is too far away to be an instant.
+    /// When the next tick is due; `None` if that is too far away to be an `Instant`.
     pub fn next_due(&self) -> Option<Instant> {
         self.next
     }
@@ -141,23 +158,27 @@ impl Ticker {
     pub fn try_next(&mut self) -> Result<Tick, TryError> {
         let due = self.next.ok_or(TryError::WouldBlock)?;
         let now = self.clock.now();
+        // Tie: a tick that is due exactly now is taken.
         if now < due { Err(TryError::WouldBlock) } else { Ok(self.take(due, now)) }
     }
 
     /// Waits for the next tick at most until `limit`.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
+    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`]. The tick is then left for the next call.
     #[track_caller]
     pub fn next_until<'a>(&mut self, limit: impl Into<Until<'a>>) -> Result<Tick, WaitError> {
         let limit = limit.into();
+        // Tie: a token that was cancelled before the call wins over a tick that is due.
         limit.check_token()?;
         if let Ok(tick) = self.try_next() {
             return Ok(tick);
         }
         let limit = limit.on_clock(&self.clock).start_for(Subject::new("Ticker::next", self));
+        // Ended by the clock at the tick's instant, or by the limit. The waiter is in no list, so there is
+        // none to leave.
         limit.sleep_to(&Waiter::new(), &self.clock, self.next)?;
-        // The waiter was ended by the time, which is the only one that grants.
+        // Only the tick's instant grants this waiter.
         let due = self.next.expect("a tick that is never due ends no sleep");
         Ok(self.take(due, self.clock.now()))
     }
@@ -168,7 +189,7 @@ impl Ticker {
             Missed::Skip => late,
             Missed::CatchUp => 0,
         };
-        // What is due is in the past, so it is near enough to be an instant.
+        // Counted from the tick's own instant, not from now: lateness does not add up.
         let due = later(due, self.period, passed).unwrap_or(now);
         self.next = due.checked_add(self.period);
         Tick { due, missed: u64::try_from(passed).unwrap_or(u64::MAX) }
@@ -187,7 +208,7 @@ impl Iterator for Ticker {
     /// Waits for the next tick as long as it takes.
     #[track_caller]
     fn next(&mut self) -> Option<Tick> {
-        // A forever limit does not end.
+        // Never an error, so the iterator never ends: a forever limit does not end.
         self.next_until(Until::forever()).ok()
     }
 }
