@@ -18,7 +18,7 @@ fn queue(capacity: usize) -> Arc<BoundedQueue<u32>> {
 /// A push wakes a thread that sleeps in `pop`, and the item is visible there.
 ///
 /// Fails if `try_push` removes no waiter from the list (edit `queue-push-wakes-nobody`), if the ring
-/// publishes an item without release (edit `ring-publishes-relaxed`) or before it is written (edit
+/// publishes an item with a relaxed store (edit `ring-publishes-relaxed`) or before it is written (edit
 /// `ring-publishes-before-it-writes`), or if the ring loads the tail without acquire (edit
 /// `ring-tail-is-read-relaxed`).
 #[test]
@@ -36,8 +36,8 @@ fn a_push_reaches_a_sleeping_pop() {
 
 /// A pop wakes a thread that sleeps in `push`, and the items stay in order.
 ///
-/// Fails if `try_pop` removes no waiter from the list (edit `queue-pop-wakes-nobody`), if the ring releases a
-/// cell without release (edit `ring-releases-relaxed`) or before it is read (edit
+/// Fails if `try_pop` removes no waiter from the list (edit `queue-pop-wakes-nobody`), if the ring returns a
+/// cell to the writer with a relaxed store (edit `ring-releases-relaxed`) or before it is read (edit
 /// `ring-releases-before-it-reads`), loads the head without acquire (edit `ring-head-is-read-relaxed`), or
 /// counts one free cell too many (edit `ring-finds-one-cell-too-many`).
 #[test]

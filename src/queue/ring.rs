@@ -8,9 +8,9 @@
 //!
 //! # State
 //! A position runs from 0 to twice the capacity and then starts again at 0, so full and empty differ and no
-//! position overflows. Cell `p mod capacity` belongs
+//! position overflows. Each end owns the cells `p mod capacity` of some positions `p`:
 //!
-//! | position | to | holds |
+//! | position | owner | holds |
 //! |---|---|---|
 //! | head ≤ p < tail | `Head` | an item |
 //! | tail ≤ p < head + capacity | `Tail` | nothing |
@@ -62,8 +62,10 @@ pub(super) fn ring<T>(capacity: usize) -> (Tail<T>, Head<T>) {
 }
 
 struct Shared<T> {
+    /// Each is accessed only by its owner (see the table).
     cells: Box<[UnsafeCell<MaybeUninit<T>>]>,
     capacity: usize,
+    /// Padded, so that a push and a pop do not invalidate each other's cache line.
     tail: CachePadded<AtomicUsize>,
     head: CachePadded<AtomicUsize>,
 }

@@ -117,6 +117,7 @@ use order::Pick;
 /// One queue for all senders, if their items have one type and the senders need not be told apart: that is
 /// one list instead of many.
 pub struct Select<'a, R> {
+    /// By number; `None` once removed.
     arms: Vec<Option<Box<dyn Then<R> + 'a>>>,
     pick: Pick,
     /// Reused by the next wait.
