@@ -1,8 +1,8 @@
-//! Who is blocked, where, since when, and for what.
+//! The blocked threads of a program: where, since when, and for what they wait.
 //!
 //! A program that hangs should say where. Every thread that sleeps in a call of this crate is in a register
-//! while it does, and [`blocked`] reads that. It is always on, because only a thread that goes to sleep
-//! anyway pays for it.
+//! while it does, and [`blocked`] reads the register. The register is always on, since only a thread that
+//! goes to sleep anyway pays for it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,17 +28,24 @@
 //! });
 //! ```
 //!
-//! A [`watchdog`] looks at the register now and then, and calls a closure for each thread that has slept for
-//! too long without a time limit.
+//! A [`watchdog`] reads the register periodically, and calls a closure for each thread that has slept too
+//! long without a time limit.
 //!
 //! # What is not in it
-//! Threads that sleep in somebody else's call, or that compute; threads that are idle, such as a pool's
-//! workers without a task. In a model nobody is.
+//! Threads that sleep in a call of another library, or that compute. Threads that are idle, such as the
+//! workers of a pool without a task. In a model the register is empty.
+//!
+//! # Blocking
+//! [`blocked`] never waits for a thread to wake up. It takes short locks, one after another: those of the
+//! register, that of the wait-for graph, and those of each pool and batcher.
 //!
 //! # Cost
-//! Nothing for a call that does not sleep. A call that does pays 60 to 90 ns, beside some 35,000 for the
-//! wake-up. Reading locks a sixteenth of the register at a time, for as long as it takes to copy the entries:
-//! some 0.1 ms for 10,000 sleepers altogether.
+//! Nothing for a call that does not sleep. A call that sleeps pays 60 to 90 ns, compared with some 35,000 for
+//! the wake-up. Reading locks a sixteenth of the register at a time while it copies the entries: 0.1 ms in
+//! total for 10,000 sleepers.
+//!
+//! # Instead
+//! A debugger or a core dump for threads that are blocked outside of this crate.
 
 mod objects;
 mod watchdog;
@@ -56,11 +63,13 @@ use crate::sync::thread::ThreadId;
 use crate::sync::time;
 use crate::wait::{graph, sleeps};
 
-/// Every thread that is blocked in a call of this crate now, longest first.
+/// The threads that are blocked in a call of this crate now, longest first.
 ///
-/// It never waits for a thread to go on. A thread that goes to sleep or wakes up meanwhile may be in it or
-/// not.
+/// It never waits for a thread to wake up. A thread that goes to sleep or wakes up during the call may be
+/// missing or included.
 pub fn blocked() -> Report {
+    // The edges are read after the entries, so an edge may name a thread whose entry is missing; such a name
+    // is left out below.
     let (entries, edges, now) = (sleeps::all(), graph::edges(), time::now());
     let names: HashMap<usize, String> =
         entries.iter().map(|entry| (entry.thread_number, name_of(&entry.thread))).collect();
@@ -82,16 +91,24 @@ fn name_of(thread: &crate::sync::thread::Thread) -> String {
     }
 }
 
-/// The threads that are blocked, as [`blocked`] found them.
+/// The blocked threads, as [`blocked`] found them.
 ///
-/// `Display` is a page for a person: threads that wait alike are one entry, those without a time limit come
-/// first, and of these the ones that have waited longest. The fields are for programs.
+/// `Display` is a page for people: threads that wait alike share one entry, entries without a time limit come
+/// first, and of these the one with the longest wait. The fields are for programs.
+///
+/// # Examples
+/// ```
+/// use selvedge::inspect;
+///
+/// let report = inspect::blocked();
+/// assert!(report.to_string().contains("blocked"));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
     /// The sleeps, longest first.
     pub sleeps: Vec<Sleep>,
-    /// The pools and batchers there are, in the order in which they were built.
+    /// The pools and batchers that exist, in the order in which they were built.
     pub objects: Vec<Object>,
 }
 
@@ -103,25 +120,27 @@ pub struct Sleep {
     pub thread: String,
     /// The thread's id.
     pub thread_id: ThreadId,
-    /// The call that sleeps: `BoundedQueue::pop`.
+    /// The call that sleeps, such as `BoundedQueue::pop`.
     pub operation: &'static str,
-    /// The address of what the call was made on, which tells one object from another of its type; 0 for a
-    /// call on several objects.
+    /// The address of the object that the call is on, which distinguishes objects of one type; 0 for a call
+    /// on several objects.
     pub object: usize,
-    /// What the object was like when the sleep began, in up to two numbers: its length, its capacity.
+    /// The state of the object when the sleep began, in up to two numbers with their names, such as length
+    /// and capacity.
     pub state: Vec<(&'static str, usize)>,
-    /// Where the call stands.
+    /// The place of the call in the source.
     pub location: &'static Location<'static>,
-    /// How long the thread has slept.
+    /// The time since the sleep began.
     pub asleep: Duration,
-    /// How long it will sleep at most from now on; `None` if it has no time limit. On a manual clock, by that
-    /// clock.
+    /// The time from now after which the sleep ends at the latest; `None` if it has no time limit. On a
+    /// manual clock, measured on that clock when the sleep began.
     pub left: Option<Duration>,
-    /// A token may end the sleep.
+    /// True if a token may end the sleep.
     pub is_cancellable: bool,
-    /// The sleeping threads that could bring what this one waits for, where only certain threads can: a task,
-    /// a value that another thread makes. Only for waits without any limit.
+    /// The sleeping threads that could provide what this thread waits for, where only certain threads can: a
+    /// task, a value that another thread makes. Only for waits without any limit.
     pub waits_for: Vec<String>,
+    /// Unique among all sleeps, so that the watchdog reports each one once.
     number: u64,
 }
 
@@ -134,6 +153,7 @@ impl Sleep {
             object: entry.subject.object,
             state: entry.subject.state.into_iter().flatten().collect(),
             location: entry.at,
+            // Never saturates in fact: the entry was written before `now` was read.
             asleep: now.saturating_duration_since(entry.since),
             left: entry.deadline.map(|(at, clock)| at.saturating_duration_since(clock.unwrap_or(now))),
             is_cancellable: entry.is_cancellable,
@@ -151,7 +171,7 @@ impl Sleep {
     }
 }
 
-/// Threads that an entry of the page names; the rest is a number.
+/// The number of threads that an entry of the page names; the others are only counted.
 const NAMED: usize = 8;
 
 impl fmt::Display for Report {
@@ -166,7 +186,7 @@ impl fmt::Display for Report {
                 None => alike.push(vec![sleep]),
             }
         }
-        // Stable: the longest stay first among those of a kind.
+        // Stable, so that among entries with a limit, and among those without, the longest stays first.
         alike.sort_by_key(|group| group[0].left.is_some());
         alike.iter().try_for_each(|group| write_alike(f, group))?;
         self.objects.iter().try_for_each(|object| write!(f, "\n{object}\n"))

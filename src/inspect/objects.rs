@@ -1,10 +1,13 @@
-//! The pools and batchers there are, each with its figures.
+//! The pools and batchers that exist, each with its figures.
+//!
+//! A list of references, since an object is asked for its figures only when a report is made: keeping figures
+//! here would cost every submit.
 
 use std::fmt;
 
 use crate::sync::{Arc, Mutex, lazy_static, sized};
 
-/// Something that works with threads of its own, and what it is at.
+/// An object with threads of its own, and the work that it has.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Object {
@@ -12,16 +15,17 @@ pub struct Object {
     pub kind: &'static str,
     /// The name that it was given when it was built.
     pub name: String,
-    /// Numbers with their names, such as how many workers it has and how many tasks are queued.
+    /// Numbers with their names, such as the number of workers and of queued tasks.
     pub figures: Vec<(&'static str, usize)>,
-    /// What runs there now, by name.
+    /// The names of the tasks that run now.
     pub running: Vec<String>,
-    /// Work is queued, and every thread that could do it is asleep in a call of this crate.
+    /// True if work is queued, and every thread that could do it is asleep in a call of this crate.
     pub is_stuck: bool,
 }
 
-/// What [`blocked`](super::blocked) asks for an [`Object`].
+/// A source of an [`Object`] for [`blocked`](super::blocked).
 pub(crate) trait Inspect: Send + Sync {
+    /// Describes the object. Takes only locks of that object, and runs none of the caller's code under them.
     fn object(&self) -> Object;
 }
 
@@ -35,12 +39,12 @@ struct Objects {
     all: Vec<(u64, Arc<dyn Inspect>)>,
 }
 
-/// An entry in the list of objects, which goes when this is dropped.
+/// An entry in the list of objects, until it is dropped.
 #[derive(Debug)]
-#[must_use = "dropping it takes the object out of the list"]
+#[must_use = "dropping it removes the object from the list"]
 pub(crate) struct Listed(u64);
 
-/// Adds an object to the list. Not in models, where nothing reads it.
+/// Adds an object to the list. `None` in models, where nothing reads the list.
 pub(crate) fn list(object: impl FnOnce() -> Arc<dyn Inspect>) -> Option<Listed> {
     if sized(1, 0) == 0 {
         return None;
@@ -56,18 +60,21 @@ impl Drop for Listed {
     fn drop(&mut self) {
         let mut objects = OBJECTS.lock();
         let place = objects.all.iter().position(|(number, _)| *number == self.0);
+        // Constant time after the search; `all` sorts by number, so the order here does not matter.
         let object = place.map(|place| objects.all.swap_remove(place));
-        // Under no lock: it may be the last reference.
+        // Unlocked before the reference is dropped: it may be the last one, and dropping the object may run
+        // the caller's code.
         drop(objects);
         drop(object);
     }
 }
 
-/// All of them, in the order in which they were made.
+/// All objects, in the order in which they were made.
 pub(super) fn all() -> Vec<Object> {
+    // Cloned under the lock and asked after unlocking: no object's lock nests in this one.
     let mut listed = OBJECTS.lock().all.clone();
     listed.sort_by_key(|(number, _)| *number);
-    // Each takes its object's own lock for a moment, and no other meanwhile.
+    // Each call takes locks of its object only, and this thread holds no other meanwhile.
     listed.iter().map(|(_, object)| object.object()).collect()
 }
 

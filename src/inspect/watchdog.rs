@@ -1,4 +1,4 @@
-//! Calling out when a thread has slept for too long.
+//! A thread that reports sleeps that last too long.
 
 use std::fmt;
 use std::io;
@@ -14,9 +14,10 @@ use crate::wait::Waiter;
 /// Calls `action` for each thread that has slept for `stall` or longer in a call without a time limit, once
 /// for each such sleep.
 ///
-/// It looks from a thread of its own, some four times in each `stall`, so it is up to a quarter late. The
-/// action may do what it likes: log the sleep, print [`blocked()`](blocked), abort the process. Dropping the
-/// [`Watchdog`] ends it.
+/// It looks from a thread of its own, four times in each `stall` but at least every second and at most every
+/// millisecond, so a report is late by up to that time. The action runs with no lock held, so it may do
+/// anything: log the sleep, print [`blocked()`](blocked), abort the process. Dropping the [`Watchdog`] ends
+/// it.
 ///
 /// # Examples
 /// ```
@@ -38,26 +39,34 @@ use crate::wait::Waiter;
 /// ```
 ///
 /// # Errors
-/// If the operating system has no thread for it.
+/// If the operating system refuses a thread.
 ///
 /// # Panics
-/// A panic of `action` ends that call, and the watchdog goes on.
+/// A panic of `action` ends only that call; the watchdog continues.
+///
+/// # Cost
+/// One [`blocked()`](blocked) for each look.
 pub fn watchdog(stall: Duration, mut action: impl FnMut(&Sleep) + Send + 'static) -> io::Result<Watchdog> {
     let stop = CancelToken::new();
     let watched = stop.clone();
-    // Not so often that it costs anything, not so seldom that a short stall is reported late.
+    // At least a millisecond, so that the cost of looking stays small; at most a second, so that a long stall
+    // is not reported minutes late.
     let pause = (stall / 4).clamp(Duration::from_millis(1), Duration::from_secs(1));
     thread::Builder::new().name("selvedge watchdog".into()).spawn(move || {
         let mut reported: Vec<u64> = Vec::new();
-        // Woken by the drop of the handle. Not entered in the register: a watchdog is not blocked.
+        // Waits for the drop of the handle, which cancels the token, or for the next look. The token
+        // remembers the cancellation, so a drop between two sleeps is not missed. Without a subject, so not
+        // in the register: a watchdog is not blocked.
         while let Err(crate::error::WaitError::TimedOut) =
             Until::from((&watched, pause)).start().sleep(&Waiter::new())
         {
             let sleeps = blocked().sleeps;
+            // Forgets the sleeps that have ended, so the list is as short as the number of blocked threads.
             reported.retain(|number| sleeps.iter().any(|sleep| sleep.number == *number));
             for sleep in sleeps.iter().filter(|sleep| sleep.left.is_none() && sleep.asleep >= stall) {
                 if !reported.contains(&sleep.number) {
                     reported.push(sleep.number);
+                    // Contained: later sleeps are still reported.
                     panics::contain(|| action(sleep));
                 }
             }
@@ -68,7 +77,9 @@ pub fn watchdog(stall: Duration, mut action: impl FnMut(&Sleep) + Send + 'static
 
 /// A running [`watchdog`], which ends when this is dropped.
 ///
-/// The drop does not wait: a call of the action that has begun may end after it.
+/// # Blocking
+/// The drop does not wait: a call of the action that has begun may end after it. The closure is dropped on
+/// the watchdog's thread.
 #[must_use = "dropping it ends the watchdog"]
 pub struct Watchdog {
     stop: CancelToken,
