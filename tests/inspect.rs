@@ -1,4 +1,4 @@
-//! Who is blocked, where, and for what.
+//! The report of blocked threads, and the watchdog, as black boxes.
 
 mod common;
 
@@ -14,10 +14,10 @@ use selvedge::{
     SingleFlight, WaitGroup, group, queue,
 };
 
-/// What came of a call does not matter here: it was seen while it slept.
+/// Drops the result of a call, which does not matter here: the call was seen while it slept.
 fn ignore<T>(_: T) {}
 
-/// The sleep of the thread with that name, once it sleeps.
+/// Waits until the thread with that name sleeps, and returns its sleep.
 fn sleep_of(name: &str) -> Sleep {
     loop {
         if let Some(sleep) = inspect::blocked().sleeps.into_iter().find(|sleep| sleep.thread == name) {
@@ -27,7 +27,7 @@ fn sleep_of(name: &str) -> Sleep {
     }
 }
 
-/// Starts `call` on a thread of that name, looks at its sleep, and lets `end` end it.
+/// Runs `call` on a thread with that name, and calls `end` once it sleeps. Returns the sleep.
 fn seen(name: &str, call: impl FnOnce() + Send, end: impl FnOnce()) -> Sleep {
     thread::scope(|s| {
         let caller = thread::Builder::new().name(name.into()).spawn_scoped(s, call).unwrap();
@@ -171,7 +171,7 @@ fn report_says_what_the_object_was_like_and_who_could_help() {
         assert!(page.contains("len 0, capacity 4"), "{page}");
         assert!(page.contains("reader 1") && page.contains("reader 2"), "{page}");
 
-        // One task joins another, which sleeps: the report says on whom the first waits.
+        // One task joins another, which sleeps: the report names the thread that the first waits for.
         let pool = Pool::builder().name("helpful").workers(2).build().unwrap();
         let stop = CancelToken::new();
         let (begun, begins) = mpsc::channel();
@@ -214,7 +214,7 @@ fn watchdog_reports_each_long_sleep_once_and_no_sleep_with_a_time_limit() {
         let mut panics = true;
         let watchdog = inspect::watchdog(Duration::from_millis(30), move |sleep| {
             tell.send(sleep.thread.clone()).unwrap();
-            // The next sleep is reported all the same.
+            // The panic must not keep the next sleep from being reported.
             assert!(!std::mem::take(&mut panics), "on purpose");
         })
         .unwrap();
@@ -225,7 +225,7 @@ fn watchdog_reports_each_long_sleep_once_and_no_sleep_with_a_time_limit() {
             named("limited").spawn_scoped(s, || ignore(stop.sleep(Duration::from_secs(3600)))).unwrap();
             named("first").spawn_scoped(s, || first.wait()).unwrap();
             assert_eq!(told.iter().find(ours).unwrap(), "first");
-            // By the time that this one is reported, the first would have been reported again.
+            // When this sleep is reported, the first would have been reported again already.
             named("second").spawn_scoped(s, || second.wait()).unwrap();
             assert_eq!(told.iter().find(ours).unwrap(), "second");
             first.count_down();
@@ -233,7 +233,7 @@ fn watchdog_reports_each_long_sleep_once_and_no_sleep_with_a_time_limit() {
             stop.cancel();
         });
         drop(watchdog);
-        // Ends when the watchdog's thread has dropped the closure.
+        // The channel ends once the watchdog's thread has dropped the closure.
         assert!(told.iter().all(|name| !["first", "second", "limited"].contains(&name.as_str())));
     });
 }

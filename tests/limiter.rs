@@ -1,5 +1,5 @@
-//! The limiter from outside: never more than burst and rate allow, exact to the nanosecond, first come first
-//! served, and nothing lost by those who give up.
+//! The limiter as a black box: it never gives out more than burst and rate allow, exact to the nanosecond,
+//! serves waiters in order, and loses no token of a waiter that gives up.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn manual(tokens: u64, period: Duration, burst: u64) -> (ManualClock, Arc<RateLi
 
 type Waiter = JoinHandle<Result<(), WaitError>>;
 
-/// A thread that asks for `count` within the token's life; returns once it is in the line.
+/// Starts a thread that acquires `count` tokens until `token` is cancelled. Returns once the thread waits.
 fn waits(limiter: &Arc<RateLimiter>, count: u64, token: &CancelToken) -> Waiter {
     let before = limiter.waiting();
     let waiter = thread::spawn({
@@ -83,7 +83,7 @@ fn paused_keyed_limiter_gives_out_each_keys_burst() {
     assert_eq!(limiter.try_acquire(&1, 1), Ok(()));
     assert_eq!(told(&limiter), (0, None, None));
     clock.advance(HOUR);
-    // What will never be full again is never idle.
+    // A bucket that will never be full again is never idle.
     assert_eq!((limiter.forget_idle(), limiter.available(&2)), (0, 2));
 }
 
@@ -104,14 +104,14 @@ fn burst_is_a_periods_tokens_unless_another_is_asked_for() {
 
 #[test]
 fn rate_that_divides_nothing_does_not_drift() {
-    // A token each 142,857,142.857… ns; rounded to a nanosecond it would be a token off after 7 · 10^8 of
-    // them. The burst is 2, because a bucket that is full spills what comes in the rest of a nanosecond.
+    // One token every 142,857,142.857… ns. Rounded to nanoseconds, the limiter would be a token off after
+    // 7 · 10^8 of them. The burst is 2, since a full bucket spills what comes in a part of a nanosecond.
     let (clock, limiter) = manual(7, SECOND, 2);
     limiter.acquire(1).unwrap();
     let mut now = Duration::ZERO;
     for step in 1..=700_000_u64 {
         limiter.try_acquire(1).unwrap();
-        // The first whole nanosecond at which the next one is there.
+        // The first whole nanosecond at which the next token is available.
         let next =
             Duration::from_nanos(u64::try_from((u128::from(step) * 1_000_000_000).div_ceil(7)).unwrap());
         clock.advance(next - now - NANO);
@@ -169,7 +169,7 @@ fn limit_that_ends_too_soon_fails_at_once_and_takes_nothing() {
     let (clock, limiter) = manual(1, SECOND, 2);
     assert_eq!(limiter.acquire_until(2, Duration::ZERO), Ok(()));
     assert_eq!(limiter.delay(1), Some(SECOND));
-    // Nobody advances the clock, so these would hang if they slept.
+    // The clock stands still, so these calls would hang if they slept.
     assert_eq!(limiter.acquire_until(1, Duration::ZERO), Err(WaitError::TimedOut));
     assert_eq!(limiter.acquire_until(1, SECOND - NANO), Err(WaitError::TimedOut));
     assert_eq!(limiter.acquire_until(1, (clock.clock(), SECOND - NANO)), Err(WaitError::TimedOut));
@@ -242,7 +242,7 @@ fn newcomer_does_not_overtake_who_waits_for_many() {
         let (clock, limiter) = manual(1, SECOND, 4);
         limiter.acquire(2).unwrap();
         let waiter = waits(&limiter, 4, &CancelToken::new());
-        // Two are there, and yet not for others.
+        // Two tokens have come, but they are reserved for the waiter.
         assert_eq!((limiter.try_acquire(1), limiter.available()), (Err(TryError::WouldBlock), 0));
         clock.advance(SECOND * 2);
         assert_eq!(waiter.join().unwrap(), Ok(()));
@@ -261,7 +261,7 @@ fn cancelled_front_waiter_hands_its_turn_on() {
         let third = waits(&limiter, 3, &go_on);
         stop.cancel();
         assert_eq!(front.join().unwrap(), Err(WaitError::Cancelled));
-        // Two were there: one for the second, and the third is two short of its three.
+        // Two tokens had come: the second waiter gets one, and the third lacks two of its three.
         assert_eq!(second.join().unwrap(), Ok(()));
         wait_for_line(&limiter, 1);
         clock.advance(SECOND * 2 - NANO);
@@ -283,7 +283,7 @@ fn tokens_of_one_who_gave_up_before_they_came_are_not_taken_however_late_that_is
             let stopped = token.child();
             let other = waits(&limiter, 1, &stopped);
             stopped.cancel();
-            // The thread may not have noticed when its time would have come.
+            // The thread may not have noticed the cancellation when its tokens would come.
             clock.advance(SECOND * 2);
             assert_eq!(waiter.join().unwrap(), Ok(()));
             assert_eq!(other.join().unwrap(), Err(WaitError::Cancelled));
@@ -350,7 +350,7 @@ fn smaller_burst_refuses_who_waits_for_more_and_serves_the_next() {
         limiter.set_burst(2);
         assert_eq!(large.join().unwrap(), Err(WaitError::InsufficientCapacity));
         assert_eq!(small.join().unwrap(), Ok(()));
-        // Three were there, two could stay, and those are taken.
+        // Three tokens were available, the new burst keeps two, and these are taken.
         assert_eq!((limiter.burst(), limiter.delay(1)), (2, Some(SECOND)));
         clock.advance(HOUR);
         assert_eq!(limiter.available(), 2);
@@ -380,7 +380,7 @@ fn closing_ends_the_wait_of_everybody_also_of_those_just_woken() {
             let front = waits(&limiter, 9, &stop);
             let behind = [1, 2, 3].map(|count| waits(&limiter, count, &token));
             stop.cancel();
-            // Those behind may be awake by now, for their new instants.
+            // The waiters behind may be awake already, for their new instants.
             limiter.close();
             assert!(matches!(front.join().unwrap(), Err(WaitError::Cancelled)));
             for waiter in behind {
@@ -417,13 +417,13 @@ fn system_clock_brings_tokens_too() {
         }
         assert!(start.elapsed() >= Duration::from_millis(15));
         limiter.set_rate(1, HOUR);
-        // One may have come before the rate was changed.
+        // A token may have come before the rate was changed.
         let _ = limiter.try_acquire(1);
         assert_eq!(limiter.acquire_until(1, Duration::from_millis(1)), Err(WaitError::TimedOut));
     });
 }
 
-/// A bucket that is filled step by step, with a line: what the limiter must be equal to.
+/// The reference for the limiter: a bucket that is filled step by step, with a list of waiters.
 ///
 /// Levels are in tokens times the period.
 struct Naive {
@@ -441,7 +441,7 @@ impl Naive {
         Naive { tokens, period, burst, level: burst * period, line: Vec::new(), granted: Vec::new() }
     }
 
-    /// Serves the line with what is there and `more` that comes.
+    /// Adds `more` to the bucket, and serves the waiters from it.
     fn fill(&mut self, mut more: u128) {
         while let Some(&(id, count)) = self.line.first() {
             let missing = (count * self.period).saturating_sub(self.level);
@@ -469,7 +469,7 @@ impl Naive {
     }
 
     fn set_rate(&mut self, tokens: u64, period: u64) {
-        // The tokens stay, down to the last whole step of the new scale: never more.
+        // The tokens stay, rounded down to a whole step of the new scale, so they never become more.
         self.level = self.level * u128::from(period) / self.period;
         (self.tokens, self.period) = (tokens.into(), period.into());
     }
@@ -598,7 +598,7 @@ fn debug_waits_for_nobody() {
 fn ticks_come_at_their_instants_however_late_they_are_taken() {
     let clock = Clock::manual();
     let start = clock.now();
-    // Nothing that divides into anything.
+    // A period that does not divide a second.
     let period = Duration::from_nanos(142_857_143);
     let mut ticks = Ticker::new(period).with_clock(&clock);
     assert_eq!((ticks.period(), ticks.next_due()), (period, Some(start + period)));
@@ -740,7 +740,7 @@ fn idle_keys_are_forgotten_and_others_are_not() {
         clock.advance(SECOND / 2);
         assert_eq!((limiter.forget_idle(), limiter.len()), (1, 1));
         assert_eq!((limiter.available(&1), limiter.available(&2)), (1, 0));
-        // A key that somebody waits for is remembered.
+        // A key with a waiter is not forgotten.
         let waiter = thread::spawn({
             let limiter = Arc::clone(&limiter);
             move || limiter.acquire(&2, 1)
@@ -761,7 +761,7 @@ fn memory_is_bounded_by_the_keys_that_are_not_idle() {
     let limiter = KeyedLimiter::<u64>::new(1, SECOND).with_clock(&clock);
     for key in 0..200_000 {
         limiter.acquire(&key, 1).unwrap();
-        // A thousand of them are not idle at any time.
+        // At any time a thousand keys are not idle.
         clock.advance(SECOND / 1_000);
         assert!(limiter.len() <= 2 * 1_000 + 16 * 64, "{} keys after {key}", limiter.len());
     }

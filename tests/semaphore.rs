@@ -1,4 +1,5 @@
-//! The semaphore from outside: never more out than there are, first come first served, everything returned.
+//! The semaphore as a black box: it never grants more permits than it has, serves waiters in order, and loses
+//! no permit.
 
 mod common;
 
@@ -118,7 +119,7 @@ fn large_request_is_not_overtaken_by_small_ones() {
                 sleeper
             })
             .collect();
-        // One is free, and yet nobody who comes now gets it.
+        // One permit is free, but a newcomer does not get it while a thread waits.
         assert_eq!(semaphore.available(), 1);
         assert_eq!(semaphore.try_acquire().unwrap_err(), TryError::WouldBlock);
         assert_eq!(semaphore.acquire_until(Duration::ZERO).unwrap_err(), WaitError::TimedOut);
@@ -210,7 +211,7 @@ fn split_permits_come_back_each_by_itself() {
     drop(three);
     assert_eq!(semaphore.available(), 3);
     let rest = all.split(2).unwrap();
-    drop(all); // holds none any more
+    drop(all); // holds no permits any more
     assert_eq!(semaphore.available(), 3);
     drop(rest);
     assert_eq!(semaphore.available(), 5);
@@ -277,7 +278,7 @@ fn resizing_below_what_is_out_takes_it_from_what_comes_back() {
     let (a, b) = (semaphore.acquire_many(2).unwrap(), semaphore.acquire_many(2).unwrap());
     semaphore.resize(1);
     assert_eq!((semaphore.available(), semaphore.total()), (0, 1));
-    drop(a); // of three too many, two are gone
+    drop(a); // returns two of the three permits in excess
     assert_eq!(semaphore.available(), 0);
     assert_eq!(semaphore.try_acquire().unwrap_err(), TryError::WouldBlock);
     drop(b);

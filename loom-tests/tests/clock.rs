@@ -1,5 +1,5 @@
-//! Models of `ManualClock`, with the edit that breaks each. That deadlines race everything else is in
-//! `cancel.rs`.
+//! Models of `ManualClock`, with the edits that break each. The models of deadlines that race other events
+//! are in `cancel.rs`.
 
 use selvedge_loom as selvedge;
 
@@ -12,11 +12,11 @@ use selvedge::{BoundedQueue, CancelToken, Clock, Until, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A thread whose sleep was cancelled sleeps anew; whoever waits for a sleeper after the cancel sees the
-/// second sleep, so that the hour that it lets pass then ends it.
+/// A thread whose sleep was cancelled sleeps again. A thread that waits for a sleeper after the cancellation
+/// sees the second sleep, so the hour by which it then advances the clock ends that sleep.
 ///
-/// Fails if a thread counts until it is awake (edit `clock-counts-the-ended`), or if a sleeper that comes
-/// wakes nobody who counts (edit `clock-sleeper-tells-nobody`).
+/// Fails if a thread counts until it is awake (edit `clock-counts-the-ended`), or if a new sleeper does not
+/// wake the thread that waits for it (edit `clock-sleeper-tells-nobody`).
 #[test]
 fn a_sleeper_that_was_cancelled_is_not_counted() {
     model::check(|| {
@@ -36,12 +36,12 @@ fn a_sleeper_that_was_cancelled_is_not_counted() {
     });
 }
 
-/// Two who wait for different numbers of sleepers are both told, and a thread that has two deadlines on the
-/// clock, of which one is its token's own, is one sleeper.
+/// Two threads that wait for different numbers of sleepers are both woken, and a thread that has two
+/// deadlines on the clock, one of them that of its token, is one sleeper.
 ///
 /// Fails if only a limit's own time counts (edit `clock-token-deadline-does-not-count`), if a thread counts
-/// once for each deadline (edit `clock-counts-deadlines`), or if a sleeper that comes wakes one of those who
-/// count, whichever number it waits for (edit `clock-sleeper-tells-one`).
+/// once for each deadline (edit `clock-counts-deadlines`), or if a new sleeper wakes only one waiter, for any
+/// number (edit `clock-sleeper-tells-one`).
 #[test]
 fn each_sleeper_counts_once_whatever_ends_its_sleep() {
     model::check(|| {
@@ -57,12 +57,12 @@ fn each_sleeper_counts_once_whatever_ends_its_sleep() {
             let (clock, last_comes) = (clock.clone(), Arc::clone(&last_comes));
             move || {
                 clock.wait_for_sleepers(2);
-                // Relaxed: whoever counts has had the clock's lock after the sleeper.
+                // Relaxed: the thread that counts takes the clock's lock after the sleeper did.
                 assert!(last_comes.load(Relaxed));
             }
         });
         clock.wait_for_sleepers(1);
-        // The second sleeper is this thread, which nobody advances until the other has counted two.
+        // This thread is the second sleeper. The clock advances only once the other thread has counted two.
         let advancer = thread::spawn({
             let clock = clock.clone();
             move || {
@@ -78,10 +78,10 @@ fn each_sleeper_counts_once_whatever_ends_its_sleep() {
     });
 }
 
-/// A bare time in a scope of a manual clock passes with that clock, and races everything else as any deadline
-/// does: the wait is late after an advance only, and an item that was not popped is left.
+/// A bare time in a scope of a manual clock passes with that clock, and races other events like any deadline:
+/// the wait times out only after an advance, and an item that was not popped is left.
 ///
-/// Fails if a bare time is read on the system's clock all the same (edit `limit-ignores-the-scope`).
+/// Fails if a bare time is read on the system's clock (edit `limit-ignores-the-scope`).
 #[test]
 fn a_bare_time_in_a_scope_passes_with_its_clock() {
     model::check(|| {
@@ -104,7 +104,7 @@ fn a_bare_time_in_a_scope_passes_with_its_clock() {
 
 /// A helper reads the clock of the thread that it works for.
 ///
-/// Fails if it reads the system's (edit `helper-ignores-the-scope`).
+/// Fails if it reads the system's clock (edit `helper-ignores-the-scope`).
 #[test]
 fn a_helper_reads_the_clock_of_whom_it_works_for() {
     model::check(|| {

@@ -11,17 +11,17 @@ use selvedge::{CancelToken, Clock, ManualClock, RateLimiter};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A token an hour, `burst` at the start.
+/// One token an hour, and `burst` tokens at the start.
 fn hourly(burst: u64) -> (ManualClock, Arc<RateLimiter>) {
     let clock = Clock::manual();
     let limiter = RateLimiter::new(1, HOUR).with_burst(burst).with_clock(&clock);
     (clock, Arc::new(limiter))
 }
 
-/// Two takers, and time that passes between their calls: never more than burst + rate · time.
+/// Two threads that acquire while time passes between their calls never get more than burst + rate · time.
 ///
-/// Fails if the look and the taking are two steps (edit `limiter-looks-and-takes-apart`), or if time is
-/// filled in twice (edit `limiter-fills-from-the-past`).
+/// Fails if the check and the taking are two steps (edit `limiter-looks-and-takes-apart`), or if time
+/// counts twice (edit `limiter-fills-from-the-past`).
 #[test]
 fn two_takers_never_get_more_than_burst_and_rate_allow() {
     model::check(|| {
@@ -35,14 +35,15 @@ fn two_takers_never_get_more_than_burst_and_rate_allow() {
         let taken = taker() + other.join().unwrap();
         waker.join().unwrap();
         assert!((1..=2).contains(&taken), "{taken} were given out");
-        // What is left is not more than what came and was not given out; a full bucket spills.
+        // What is left is at most what came and was not given out; a full bucket spills.
         assert!(limiter.available() <= 2 - taken as u64);
     });
 }
 
-/// The instant at which a waiter's token comes is not missed, wherever in its call the clock reaches it.
+/// A waiter does not miss the instant at which its token comes, wherever in its call the clock reaches that
+/// instant.
 ///
-/// Fails if who waits sets no alarm (edit `limiter-sets-no-alarm`).
+/// Fails if a waiter sets no alarm (edit `limiter-sets-no-alarm`).
 #[test]
 fn a_token_that_comes_while_somebody_joins_reaches_it() {
     model::check(|| {
@@ -53,16 +54,16 @@ fn a_token_that_comes_while_somebody_joins_reaches_it() {
             move || limiter.acquire(1)
         });
         clock.advance(HOUR);
-        // Nobody uses the limiter from here on, so nobody else can wake the waiter.
+        // No call uses the limiter from here on, so only the clock can wake the waiter.
         assert_eq!(waiter.join().unwrap(), Ok(()));
         assert_eq!(limiter.available(), 0);
     });
 }
 
-/// The first in line gives up: those behind get their tokens sooner by what it wanted.
+/// When the first waiter gives up, the waiters behind it get its tokens, and so their own earlier.
 ///
-/// Fails if who gives up keeps its reservation (edit `limiter-keeps-what-was-given-up`), or if those behind
-/// sleep on until the old instant (edit `limiter-new-plan-wakes-nobody`).
+/// Fails if a waiter that gives up keeps its reservation (edit `limiter-keeps-what-was-given-up`), or if the
+/// waiters behind sleep until the old instant (edit `limiter-new-plan-wakes-nobody`).
 #[test]
 fn a_cancelled_front_waiter_hands_its_turn_on() {
     model::check(|| {
@@ -81,7 +82,7 @@ fn a_cancelled_front_waiter_hands_its_turn_on() {
         wait_for_line(&limiter, 2);
         token.cancel();
         assert_eq!(front.join().unwrap(), Err(WaitError::Cancelled));
-        // One token comes, and it is for the second.
+        // One token comes, and the second waiter gets it.
         clock.advance(HOUR);
         assert_eq!(behind.join().unwrap(), Ok(()));
         assert_eq!((limiter.available(), limiter.delay(1)), (0, Some(HOUR)));
@@ -94,9 +95,10 @@ fn wait_for_line(limiter: &RateLimiter, length: usize) {
     }
 }
 
-/// The token comes and a cancel comes: the waiter has it or it is there for others, never both or neither.
+/// When the token comes and a cancellation comes, either the waiter has the token or it is available to
+/// others, never both or neither.
 ///
-/// Fails if a waiter that gave up before its token came is charged for it, because that is noticed only
+/// Fails if a waiter that gave up before its token came is charged for it because that is noticed only
 /// afterwards (edit `limiter-charges-the-gone`).
 #[test]
 fn a_token_that_meets_a_cancel_is_not_lost() {
@@ -109,7 +111,7 @@ fn a_token_that_meets_a_cancel_is_not_lost() {
             move || limiter.acquire_until(1, &token)
         });
         let canceller = thread::spawn(move || token.cancel());
-        // A cancel may come before the waiter does, so a line of none may be all there ever is.
+        // The cancellation may come before the waiter joins, so the list may stay empty.
         for _ in 0..2 {
             if limiter.waiting() == 0 {
                 thread::yield_now();
@@ -124,10 +126,10 @@ fn a_token_that_meets_a_cancel_is_not_lost() {
     });
 }
 
-/// Closing ends the wait of everybody, also of one who was just woken for a new plan.
+/// Closing ends all waits, also that of a waiter that was just woken for a new instant.
 ///
-/// Fails if one who was woken before is forgotten (edit `limiter-close-forgets-the-woken`), or if closing
-/// leaves the line alone (edit `limiter-close-forgets-the-line`).
+/// Fails if a waiter that was woken before is forgotten (edit `limiter-close-forgets-the-woken`), or if
+/// closing ignores the list (edit `limiter-close-forgets-the-line`).
 #[test]
 fn closing_wakes_every_waiter() {
     model::check(|| {
@@ -145,10 +147,10 @@ fn closing_wakes_every_waiter() {
     });
 }
 
-/// A paused limiter has no instant to sleep to; a rate that is set reaches those who sleep.
+/// The waiters of a paused limiter have no instant to sleep to; a new rate reaches them.
 ///
-/// Fails if those who sleep are not told of a new plan (edit `limiter-new-plan-wakes-nobody`), or if the plan
-/// is compared in parts of a nanosecond, which are others at another rate (edit `limiter-compares-ticks`).
+/// Fails if waiters are not woken for a new instant (edit `limiter-new-plan-wakes-nobody`), or if instants
+/// are compared in ticks, whose length depends on the rate (edit `limiter-compares-ticks`).
 #[test]
 fn a_new_rate_reaches_a_sleeper() {
     model::check(|| {
@@ -167,11 +169,10 @@ fn a_new_rate_reaches_a_sleeper() {
     });
 }
 
-/// A paused limiter with one token left: the waiter that stands in its way is refused while another is
-/// between its attempt and its reservation, and the other gets the token.
+/// A paused limiter has one token left, and a waiter for more reserves it. When that waiter is refused while
+/// another thread is between its attempt and its reservation, the other gets the token.
 ///
-/// Fails if a token that is there already comes never, because none comes any more (edit
-/// `limiter-paused-never-comes`).
+/// Fails if an available token never comes because no more tokens come (edit `limiter-paused-never-comes`).
 #[test]
 fn a_token_that_a_smaller_burst_frees_reaches_one_who_joins() {
     model::check(|| {
@@ -182,17 +183,17 @@ fn a_token_that_a_smaller_burst_frees_reaches_one_who_joins() {
             thread::spawn(move || limiter.acquire(count))
         });
         limiter.set_burst(2);
-        // Nobody uses the limiter from here on but the two.
+        // Only the two waiters use the limiter from here on.
         assert_eq!(waiter.join().unwrap(), Ok(()));
         assert_eq!(in_the_way.join().unwrap(), Err(WaitError::InsufficientCapacity));
         assert_eq!(limiter.available(), 0);
     });
 }
 
-/// A tick comes and a cancel comes: whoever waited has the one or the other, and a tick that it did not take
-/// is there for the next call.
+/// When a tick comes and a cancellation comes, the call returns one of them, and a tick that it did not take
+/// is left for the next call.
 ///
-/// Fails if a tick is taken before it is waited for (edit `ticker-takes-before-it-waits`).
+/// Fails if a tick is taken before the wait for it (edit `ticker-takes-before-it-waits`).
 #[test]
 fn a_tick_and_a_cancel_are_the_one_or_the_other() {
     model::check(|| {
@@ -219,10 +220,10 @@ fn a_tick_and_a_cancel_are_the_one_or_the_other() {
     });
 }
 
-/// A sweep of idle keys meets two who found the same key: there are never two buckets for it.
+/// When a sweep of idle keys meets two threads that use the same key, there are never two buckets for it.
 ///
-/// Fails if a sweep takes a key from under who found it (edit `keyed-forgets-what-is-held`), or if a key is
-/// entered without a second look (edit `keyed-enters-without-a-look`).
+/// Fails if a sweep forgets a key that a thread holds (edit `keyed-forgets-what-is-held`), or if a key is
+/// inserted without a second lookup (edit `keyed-enters-without-a-look`).
 #[test]
 fn a_key_is_not_forgotten_under_a_taker() {
     model::check(|| {

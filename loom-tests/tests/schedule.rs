@@ -1,6 +1,6 @@
-//! What a failing model shows: a table from which a reader who has not seen the code can name the mistake.
+//! The table that a failing model prints: a reader who has not seen the code can name the mistake from it.
 //!
-//! Each program has one planted fault. The assertions are on the rows that give it away.
+//! Each program has one planted fault. The assertions are on the rows that reveal it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use selvedge_loom::sync::atomic::{AtomicUsize, Ordering};
 use selvedge_loom::sync::model::{Failure, find_failure};
 use selvedge_loom::sync::{Arc, Condvar, Mutex, thread, time};
 
-/// The table of the failure that `body` must have.
+/// The failure that `body` must have, and its table.
 fn schedule_of(body: impl Fn() + Sync + Send + 'static) -> (Failure, String) {
     let failure = find_failure(body).expect("a planted fault is found");
     let schedule = failure.schedule().to_owned();
@@ -28,10 +28,10 @@ fn assert_rows(schedule: &str, texts: &[&str]) {
     }
 }
 
-/// Two locks in opposite orders: the table ends with each thread standing in the lock that the other has.
+/// Two locks in opposite orders: the table ends with each thread blocked on the lock that the other holds.
 ///
-/// Fails if the place where a thread waits is not kept (edit `trace-forgets-where-threads-stand`), or if a
-/// lock is a step before it is taken (edit `trace-steps-before-the-effect`).
+/// Fails if the place where a thread waits is not recorded (edit `trace-forgets-where-threads-stand`), or if
+/// a lock is a step before it is acquired (edit `trace-steps-before-the-effect`).
 #[test]
 fn opposite_lock_orders_end_with_each_thread_in_the_others_lock() {
     let (failure, schedule) = schedule_of(|| {
@@ -57,9 +57,9 @@ fn opposite_lock_orders_end_with_each_thread_in_the_others_lock() {
     assert!(standing.iter().all(|line| line.contains("schedule.rs")), "{schedule}");
 }
 
-/// A notify before the wait: the table shows the notify that nobody heard, and the waiter asleep.
+/// A notify before the wait: the table shows the notify that woke no thread, and the sleeping waiter.
 ///
-/// Fails if a notify does not say whom it wakes (edit `trace-hides-who-is-woken`).
+/// Fails if a notify does not name the thread that it wakes (edit `trace-hides-who-is-woken`).
 #[test]
 fn lost_wake_up_shows_the_notify_that_nobody_heard() {
     let (failure, schedule) = schedule_of(|| {
@@ -79,7 +79,7 @@ fn lost_wake_up_shows_the_notify_that_nobody_heard() {
 
 /// A check and an act on an atomic in two steps: both loads come before both stores.
 ///
-/// Fails if a step does not say what a load saw (edit `trace-hides-what-a-load-saw`).
+/// Fails if a step does not show the value of a load (edit `trace-hides-what-a-load-saw`).
 #[test]
 fn check_then_act_shows_both_loads_before_both_stores() {
     let (failure, schedule) = schedule_of(|| {
@@ -98,8 +98,8 @@ fn check_then_act_shows_both_loads_before_both_stores() {
     assert_eq!(schedule.matches("load Atomic 1 → 0").count(), 2, "{schedule}");
 }
 
-/// An item that is handed over in the moment in which its receiver times out: the table shows the wait that
-/// ended with its time before the notify.
+/// An item that is handed over while its receiver times out: the table shows that the wait timed out before
+/// the notify.
 ///
 /// Fails if a wait that timed out is shown as woken (edit `trace-hides-time-outs`).
 #[test]
@@ -111,7 +111,7 @@ fn deadline_tie_shows_the_time_out_before_the_notify() {
             move || {
                 let mut item = pair.0.lock();
                 let deadline = time::now() + Duration::from_secs(1);
-                // The mistake: a time-out is believed without a look at the item.
+                // The mistake: after a time-out, the item is not looked at.
                 match item.is_none() && pair.1.wait_until(&mut item, deadline).timed_out() {
                     true => None,
                     false => item.take(),
@@ -130,9 +130,9 @@ fn deadline_tie_shows_the_time_out_before_the_notify() {
     assert_rows(&schedule, &["wait Condvar 1 → times out", "notify_one Condvar 1 → nobody waits"]);
 }
 
-/// Only the last rows are shown of a long execution, with the number of those before them.
+/// Of a long execution only the last rows are shown, with the number of rows before them.
 ///
-/// Fails if all are shown (edit `trace-shows-every-step`).
+/// Fails if all rows are shown (edit `trace-shows-every-step`).
 #[test]
 fn long_execution_is_shown_by_its_end() {
     let (_, schedule) = schedule_of(|| {

@@ -11,28 +11,28 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A cell that only one thread at a time may touch; loom reports two that do.
+/// A cell that only one thread at a time may access; loom reports concurrent accesses.
 struct Guarded(UnsafeCell<u32>);
 
-// SAFETY: the models below touch it under the only permit of a semaphore; that this excludes is what loom
-// checks.
+// SAFETY: the models access it only while they hold the one permit of a semaphore. If that does not exclude
+// other threads, loom reports the access instead of performing it.
 unsafe impl Sync for Guarded {}
-// SAFETY: a number.
+// SAFETY: a number has no thread affinity.
 unsafe impl Send for Guarded {}
 
 impl Guarded {
     fn touch(&self) {
         self.0.with_mut(|value| {
-            // SAFETY: as above.
+            // SAFETY: loom has checked that no other thread accesses the cell now.
             unsafe { *value += 1 }
         });
     }
 }
 
-/// One permit excludes, and what its holder did is visible to the next.
+/// One permit excludes other holders, and what its holder did is visible to the next holder.
 ///
-/// Fails if giving back publishes nothing (edit `semaphore-release-relaxed`), or if taking does not look at
-/// what was published, at once (edit `semaphore-acquire-relaxed`) or in line (edit
+/// Fails if returning a permit publishes nothing (edit `semaphore-release-relaxed`), or if acquiring does not
+/// synchronise with it, on the fast path (edit `semaphore-acquire-relaxed`) or when a waiter is granted (edit
 /// `semaphore-serve-relaxed`).
 #[test]
 fn one_permit_excludes_and_publishes() {
@@ -54,10 +54,11 @@ fn one_permit_excludes_and_publishes() {
     });
 }
 
-/// What the holder of a permit did is visible to a holder who takes it at once, although it was given back
-/// the slow way: somebody waited when the one began to give back, and had left before the other took.
+/// What the holder of a permit did is visible to the next holder, if the permit returned on the slow path and
+/// is acquired on the fast path: a thread waited when the first began to return it, and had left before the
+/// second acquired it.
 ///
-/// Fails if giving back slowly publishes nothing (edit `semaphore-slow-release-relaxed`).
+/// Fails if the slow path of returning publishes nothing (edit `semaphore-slow-release-relaxed`).
 #[test]
 fn a_permit_given_back_slowly_publishes() {
     model::check(|| {
@@ -83,9 +84,10 @@ fn a_permit_given_back_slowly_publishes() {
     });
 }
 
-/// Two threads that try for one of two permits each both get one: a lost race for the word is not a refusal.
+/// Two threads that each try to acquire one of two permits both succeed: a lost race for the word is not a
+/// lack of permits.
 ///
-/// Fails if the exchange that fails is not tried again (edit `semaphore-tries-once`).
+/// Fails if a failed exchange is not repeated (edit `semaphore-tries-once`).
 #[test]
 fn a_try_that_loses_the_race_for_the_word_tries_again() {
     model::check(|| {
@@ -100,10 +102,10 @@ fn a_try_that_loses_the_race_for_the_word_tries_again() {
     });
 }
 
-/// A permit that comes back while a thread joins the line is not missed.
+/// A permit that returns while a thread joins the list of waiters is not missed.
 ///
-/// Fails if the line is not served when somebody joins it (edit `semaphore-join-without-serving`), or if
-/// joining does not stop the calls that do without the lock (edit `semaphore-join-sets-no-bit`).
+/// Fails if joining does not serve the list (edit `semaphore-join-without-serving`), or if it does not stop
+/// the fast path (edit `semaphore-join-sets-no-bit`).
 #[test]
 fn a_permit_given_back_reaches_a_sleeper() {
     model::check(|| {
@@ -119,10 +121,10 @@ fn a_permit_given_back_reaches_a_sleeper() {
     });
 }
 
-/// A large waiter at the front gives up by time: the small one behind it is served, though nobody gives
-/// anything back.
+/// When the first waiter, which wants many permits, times out, the waiter behind it, which wants few, is
+/// served, though no permit returns.
 ///
-/// Fails if who gives up does not serve those behind it (edit `semaphore-give-up-serves-nobody`).
+/// Fails if a waiter that gives up does not serve the list (edit `semaphore-give-up-serves-nobody`).
 #[test]
 fn a_front_waiter_that_gives_up_hands_its_turn_on() {
     model::check(|| {
@@ -146,10 +148,11 @@ fn a_front_waiter_that_gives_up_hands_its_turn_on() {
     });
 }
 
-/// A grant and a cancel meet: the permit is either with the waiter or free again, never lost or doubled.
+/// When a grant and a cancellation meet, the permit is either held by the waiter or free, never lost or
+/// doubled.
 ///
-/// Fails if a grant to somebody who has left is counted all the same (edit `semaphore-grants-the-gone`), or
-/// if a waiter can be ended twice (edit `slot-ends-twice`).
+/// Fails if a grant that came too late takes permits all the same (edit `semaphore-grants-the-gone`), or if a
+/// wait can be ended twice (edit `slot-ends-twice`).
 #[test]
 fn a_grant_that_meets_a_cancel_loses_no_permit() {
     model::check(|| {
@@ -170,9 +173,9 @@ fn a_grant_that_meets_a_cancel_loses_no_permit() {
     });
 }
 
-/// Who comes later does not overtake who waits, however little it wants.
+/// A newcomer does not overtake a waiter, however few permits it wants.
 ///
-/// Fails if newcomers take what is free past the line (edit `semaphore-newcomers-overtake`).
+/// Fails if newcomers take free permits while threads wait (edit `semaphore-newcomers-overtake`).
 #[test]
 fn a_small_newcomer_does_not_overtake_a_large_waiter() {
     model::check(|| {
@@ -189,7 +192,7 @@ fn a_small_newcomer_does_not_overtake_a_large_waiter() {
         while !format!("{semaphore:?}").contains("waiting: 1") {
             thread::yield_now();
         }
-        // The one free permit is not for newcomers while somebody waits for two.
+        // The one free permit is not for newcomers while a thread waits for two.
         assert_eq!(semaphore.try_acquire().unwrap_err(), TryError::WouldBlock);
         let small = thread::spawn({
             let (semaphore, order) = (Arc::clone(&semaphore), Arc::clone(&order));
@@ -204,9 +207,9 @@ fn a_small_newcomer_does_not_overtake_a_large_waiter() {
     });
 }
 
-/// `close` wakes everybody who waits, and nobody joins the line afterwards.
+/// `close` wakes all waiters, and no thread joins the list afterwards.
 ///
-/// Fails if closing leaves the line alone (edit `semaphore-close-forgets-the-line`).
+/// Fails if closing ignores the list (edit `semaphore-close-forgets-the-line`).
 #[test]
 fn closing_wakes_every_waiter() {
     model::check(|| {
@@ -224,10 +227,9 @@ fn closing_wakes_every_waiter() {
     });
 }
 
-/// Permits added and permits given back at the same time both count; those taken away do not come back.
+/// Permits that are added and permits that return at the same time all count; removed permits do not return.
 ///
-/// Fails if a resize does not stop the calls that do without the lock (edit
-/// `semaphore-resize-races-the-fast-path`).
+/// Fails if a resize does not stop the fast path (edit `semaphore-resize-races-the-fast-path`).
 #[test]
 fn resizing_while_permits_move_keeps_the_sum() {
     model::check(|| {
@@ -247,9 +249,9 @@ fn resizing_while_permits_move_keeps_the_sum() {
     });
 }
 
-/// A waiter for more than a shrunk semaphore has is told, instead of waiting for ever.
+/// A waiter for more permits than a resized semaphore has gets an error instead of waiting forever.
 ///
-/// Fails if a resize leaves the line alone (edit `semaphore-resize-refuses-nobody`).
+/// Fails if a resize ignores the list (edit `semaphore-resize-refuses-nobody`).
 #[test]
 fn shrinking_below_what_a_waiter_wants_ends_its_wait() {
     model::check(|| {
