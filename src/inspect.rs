@@ -76,11 +76,13 @@ pub fn blocked() -> Report {
     let mut sleeps: Vec<Sleep> = entries
         .into_iter()
         .map(|entry| {
+            // A provider that does not sleep is not named: it is at work, and may yet provide.
             let providers = edges.get(&entry.thread_number).into_iter().flatten();
             Sleep::new(entry, providers.filter_map(|thread| names.get(thread).cloned()).collect(), now)
         })
         .collect();
     sleeps.sort_by_key(|sleep| std::cmp::Reverse(sleep.asleep));
+    // No lock of the register is held while the objects are asked.
     Report { sleeps, objects: objects::all() }
 }
 
@@ -181,6 +183,7 @@ impl fmt::Display for Report {
         let mut alike: Vec<Vec<&Sleep>> = Vec::new();
         for sleep in &self.sleeps {
             let key = |other: &Sleep| (other.operation, other.object, other.location, other.limit());
+            // A linear search, since a program has few kinds of calls that sleep, and a page is for people.
             match alike.iter_mut().find(|group| key(group[0]) == key(sleep)) {
                 Some(group) => group.push(sleep),
                 None => alike.push(vec![sleep]),

@@ -50,6 +50,7 @@ pub(crate) fn list(object: impl FnOnce() -> Arc<dyn Inspect>) -> Option<Listed> 
         return None;
     }
     let mut objects = OBJECTS.lock();
+    // Numbered and inserted in one critical section, so that the numbers are in the order of the insertions.
     objects.last += 1;
     let number = objects.last;
     objects.all.push((number, object()));

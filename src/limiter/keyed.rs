@@ -1,19 +1,18 @@
 //! A limiter for each of many keys, kept only while it differs from a new one.
 //!
-//! A map of limiters is easy; forgetting is not. A timer for each key would need a thread and a second
-//! structure. Here a shard is swept when it has grown to twice what its last sweep left, so the cost of a
-//! sweep is paid by the insertions since the last one.
+//! This file finds and makes the entry of a key, and runs the caller's code (`Hash`, `Eq`, `ToOwned`, `Drop`)
+//! with no lock held. The locked part is in `shard.rs`.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::RateLimiter;
+use super::shard::{Entry, Shard, swept};
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
 use crate::panics;
@@ -85,25 +84,6 @@ pub struct KeyedLimiter<K, S = RandomState> {
 /// Enough shards that eight threads seldom contend.
 const SHARDS: usize = sized(16, 1);
 
-/// The number of keys up to which a shard is not swept. Making a forgotten key again costs four times as much
-/// as finding it (280 against 74 ns), so a thousand keys that are always idle should stay.
-const FEW: usize = sized(64, 1);
-
-/// Entries by the hash of their key. Comparing keys is the caller's code, so it must not happen under the
-/// lock: the entries of one hash form a list, are cloned one by one, and are compared after unlocking, as in
-/// [`SingleFlight`](crate::SingleFlight).
-struct Shard<K> {
-    by_hash: HashMap<u64, Vec<Arc<Entry<K>>>, BuildHasherDefault<AsItIs>>,
-    len: usize,
-    /// The length at which the next sweep is due, if it is at least [`FEW`].
-    sweep_at: usize,
-}
-
-struct Entry<K> {
-    key: K,
-    limiter: RateLimiter,
-}
-
 impl<K> KeyedLimiter<K> {
     /// Makes a limiter that gives out `tokens` a key each `period`, and as many in a burst, on
     /// [this thread's clock](Clock::current).
@@ -150,12 +130,14 @@ impl<K, S> KeyedLimiter<K, S> {
     }
 
     fn empty(mut self) -> Self {
+        // The limiters of the keys in memory have the former burst and clock.
         self.shards.iter_mut().for_each(|shard| **shard = Mutex::default());
         self
     }
 
     /// The number of keys in memory. Idle ones may be forgotten at any time.
     pub fn len(&self) -> usize {
+        // One shard at a time, so the sum is no snapshot of one instant.
         self.shards.iter().map(|shard| shard.lock().len).sum()
     }
 
@@ -193,6 +175,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
+        // The entry is held for the whole wait, so no sweep forgets it; the lock of its shard is not.
         self.entry(key).limiter.acquire(count)
     }
 
@@ -237,6 +220,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
+        // Makes no entry: a key that is not in memory behaves as a full bucket.
         match self.find(self.hasher.hash_one(key), |other| other.borrow() == key) {
             Some(entry) => entry.limiter.delay(count),
             None => (count <= self.burst).then_some(Duration::ZERO),
@@ -278,6 +262,7 @@ where
         }
         let limiter =
             RateLimiter::new(self.tokens, self.period).with_burst(self.burst).with_clock(&self.clock);
+        // Made before the lock is taken, since `to_owned` is the caller's code.
         let new = Arc::new(Entry { key: key.to_owned(), limiter });
         let mut strangers = Vec::new();
         loop {
@@ -294,6 +279,7 @@ where
                     return new;
                 }
                 Err(found) if found.key.borrow() == key => {
+                    // Another thread was faster. The drop of this copy of the key fails no call.
                     panics::discard(new);
                     return found;
                 }
@@ -305,81 +291,6 @@ where
     fn shard(&self, hash: u64) -> &Mutex<Shard<K>> {
         // Bits from the middle, since the shard's map uses the lowest and the highest ones.
         &self.shards[(hash >> 32) as usize % self.shards.len()]
-    }
-}
-
-/// Takes the idle keys out of a shard, for the caller to drop with no lock held.
-fn swept<K>(shard: &Mutex<Shard<K>>) -> Vec<Arc<Entry<K>>> {
-    shard.lock().sweep()
-}
-
-impl<K> Shard<K> {
-    /// An entry with that hash that is none of `strangers`.
-    fn next(&self, hash: u64, strangers: &[Arc<Entry<K>>]) -> Option<Arc<Entry<K>>> {
-        let known = |entry: &&Arc<Entry<K>>| strangers.iter().any(|other| Arc::ptr_eq(entry, other));
-        self.by_hash.get(&hash)?.iter().find(|entry| !known(entry)).cloned()
-    }
-
-    /// Inserts `new` if its hash has no entries but `strangers`, and returns whether a sweep is due.
-    ///
-    /// # Errors
-    /// Another entry with that hash, for the caller to compare.
-    fn enter(
-        &mut self,
-        hash: u64,
-        new: &Arc<Entry<K>>,
-        strangers: &[Arc<Entry<K>>],
-    ) -> Result<bool, Arc<Entry<K>>> {
-        if let Some(other) = self.next(hash, strangers) {
-            return Err(other);
-        }
-        self.by_hash.entry(hash).or_default().push(Arc::clone(new));
-        self.len += 1;
-        Ok(self.len >= self.sweep_at.max(FEW))
-    }
-
-    /// Removes the idle entries, and sets the length at which the next sweep is due.
-    fn sweep(&mut self) -> Vec<Arc<Entry<K>>> {
-        let mut idle = Vec::new();
-        // An entry that a caller holds stays, since that caller is about to take tokens from it. Entries are
-        // cloned only under this lock, so an entry with a count of 1 stays unheld until it is removed. What
-        // its last holder did is visible through the limiter's own lock.
-        self.by_hash.retain(|_, entries| {
-            let is_idle =
-                |entry: &mut Arc<Entry<K>>| Arc::strong_count(entry) == 1 && entry.limiter.is_idle();
-            idle.extend(entries.extract_if(.., is_idle));
-            !entries.is_empty()
-        });
-        self.len -= idle.len();
-        self.sweep_at = self.len * 2;
-        if self.by_hash.capacity() > 4 * self.len.max(FEW) {
-            self.by_hash.shrink_to(2 * self.len);
-        }
-        idle
-    }
-}
-
-impl<K> Default for Shard<K> {
-    fn default() -> Self {
-        Shard { by_hash: HashMap::default(), len: 0, sweep_at: 0 }
-    }
-}
-
-/// The identity, for keys that are hashes already.
-#[derive(Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn write(&mut self, bytes: &[u8]) {
-        unreachable!("a hash is a number, not {} bytes", bytes.len())
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

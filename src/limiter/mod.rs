@@ -3,6 +3,7 @@
 mod bucket;
 mod keyed;
 mod reservations;
+mod shard;
 mod ticker;
 
 use std::fmt;

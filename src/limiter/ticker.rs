@@ -134,6 +134,7 @@ impl Ticker {
     }
 
     fn starting(clock: Clock, period: Duration, missed: Missed) -> Self {
+        // This read of the clock fixes the instants of all ticks.
         Ticker { next: clock.after(period), clock, period, missed }
     }
 

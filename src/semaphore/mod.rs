@@ -94,7 +94,7 @@ pub struct Semaphore {
 
 impl Semaphore {
     /// The maximum number of permits of a semaphore.
-    pub const MAX: usize = usize::MAX >> 1;
+    pub const MAX: usize = usize::MAX >> 1; // the word of `raw.rs` holds twice the number, and a bit
 
     /// Makes a semaphore with `permits` free permits. With 0, [`resize`](Semaphore::resize) adds permits
     /// later.
@@ -154,6 +154,7 @@ impl Semaphore {
     /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_acquire_many(&self, count: usize) -> Result<Permit<'_>, TryError> {
+        // The guard is made after the permits are taken, so its drop returns exactly what was taken.
         self.raw.try_enter(count)?;
         Ok(Permit::new(self, count))
     }
@@ -170,6 +171,7 @@ impl Semaphore {
         count: usize,
         limit: impl Into<Until<'l>>,
     ) -> Result<Permit<'_>, WaitError> {
+        // As above: there is no guard before the permits are held.
         self.raw.enter(count, limit.into())?;
         Ok(Permit::new(self, count))
     }
@@ -218,6 +220,7 @@ impl Semaphore {
     /// # Errors
     /// As [`try_acquire_many`](Semaphore::try_acquire_many).
     pub fn try_acquire_many_owned(self: &Arc<Self>, count: usize) -> Result<OwnedPermit, TryError> {
+        // The reference is cloned only after success, so a failed attempt writes to no shared count.
         self.raw.try_enter(count)?;
         Ok(OwnedPermit::new(Arc::clone(self), count))
     }
@@ -232,6 +235,7 @@ impl Semaphore {
         count: usize,
         limit: impl Into<Until<'l>>,
     ) -> Result<OwnedPermit, WaitError> {
+        // The caller's reference keeps the semaphore alive during the wait.
         self.raw.enter(count, limit.into())?;
         Ok(OwnedPermit::new(Arc::clone(self), count))
     }

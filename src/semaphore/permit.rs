@@ -65,6 +65,7 @@ impl<'a> Permit<'a> {
 
     /// Moves `count` permits to a guard of their own; `None`, and no change, if this guard holds fewer.
     pub fn split(&mut self, count: usize) -> Option<Permit<'a>> {
+        // The semaphore is not touched: both guards together hold what this one held.
         self.count = self.count.checked_sub(count)?;
         Some(Permit { semaphore: self.semaphore, count })
     }
@@ -76,12 +77,16 @@ impl<'a> Permit<'a> {
     #[track_caller]
     pub fn merge(&mut self, mut other: Permit<'a>) {
         assert_same(self.semaphore, other.semaphore);
+        // Taken out, so that the drop of `other` returns nothing. The sum cannot overflow: at most `MAX`
+        // permits of one semaphore are held.
         self.count += mem::take(&mut other.count);
     }
 
     /// Drops the guard without returning its permits: the semaphore's total becomes so many fewer. After a
     /// resize to fewer, permits that are still to be removed count first.
     pub fn forget(mut self) {
+        // Taken out, so that the drop of this guard returns nothing. `mem::forget` would do for this guard,
+        // but would leak the reference of an owned one.
         self.semaphore.raw.forget(mem::take(&mut self.count));
     }
 }
@@ -114,6 +119,7 @@ impl OwnedPermit {
     #[track_caller]
     pub fn merge(&mut self, mut other: OwnedPermit) {
         assert_same(&self.semaphore, &other.semaphore);
+        // As for `Permit`. The drop of `other` drops its reference only.
         self.count += mem::take(&mut other.count);
     }
 

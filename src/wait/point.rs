@@ -77,6 +77,7 @@ impl<S, F: Fn(&S) -> bool> WaitPoint for Point<'_, S, F> {
     }
 
     fn describe(&self, subject: Subject) -> Subject {
+        // The address of the mutex, since the wait point itself is a temporary of one call.
         subject.on(self.mutex)
     }
 
@@ -171,6 +172,7 @@ impl<S, F: Fn(&S, Option<Turn>) -> bool> WaitPoint for TurnPoint<'_, S, F> {
 
 impl<S, F: Fn(&S, Option<Turn>) -> bool> Drop for TurnPoint<'_, S, F> {
     fn drop(&mut self) {
+        // However the wait ended, also if it unwinds: all other waiters keep off until the turn ends.
         self.end_turn();
     }
 }
