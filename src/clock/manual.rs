@@ -389,6 +389,6 @@ impl fmt::Debug for ManualClock {
     }
 }
 
-// As `Clock`.
+// As for `Clock`: callbacks run with the lock free.
 impl UnwindSafe for ManualClock {}
 impl RefUnwindSafe for ManualClock {}

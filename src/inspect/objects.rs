@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::sync::{Arc, Mutex, lazy_static, sized};
 
-/// An object with threads of its own, and the work that it has.
+/// A pool or batcher, as [`blocked`](super::blocked) found it: its figures and the work that it has.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Object {

@@ -62,6 +62,9 @@ use crate::until::Until;
 /// # Fairness
 /// First come, first served for each key.
 ///
+/// # Ordering
+/// None, as for [`RateLimiter`].
+///
 /// # Proof
 /// The model `a_key_is_not_forgotten_under_a_taker` in `loom-tests/tests/limiter.rs`.
 ///

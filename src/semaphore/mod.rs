@@ -59,7 +59,8 @@ use raw::RawSemaphore;
 /// # Blocking
 /// The `acquire` methods wait while too few permits are free or other waiters came before. A permit that
 /// returns wakes the first waiter, once there are enough for it. Returning permits never waits for another
-/// thread's permit; it takes a lock only while threads wait, after a resize to fewer, or once closed.
+/// thread's permit; it takes a lock only while threads wait, while a resize has permits left
+/// to remove, or once the semaphore is closed.
 ///
 /// # Cancellation
 /// A cancelled token never acquires. A waiter that gives up leaves the list; the waiters behind it are served

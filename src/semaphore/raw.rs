@@ -83,7 +83,7 @@ impl RawSemaphore {
                 Err(now) => word = now,
             }
         }
-        // With the bit set, free permits belong to the waiters: taking them here would overtake.
+        // With the bit set, free permits are for the waiters, if there are any: taking them would overtake.
         false
     }
 
@@ -105,6 +105,7 @@ impl RawSemaphore {
     #[inline]
     #[track_caller]
     pub(super) fn enter(&self, count: usize, limit: Until<'_>) -> Result<(), WaitError> {
+        // Tie: a token that was cancelled before the call wins, even if permits are free.
         limit.check_token()?;
         if self.take_free(count) { Ok(()) } else { self.enter_slowly(count, limit) }
     }
