@@ -267,3 +267,21 @@ fn shrinking_below_what_a_waiter_wants_ends_its_wait() {
         assert_eq!(semaphore.available(), 1);
     });
 }
+
+/// A try that races a resize takes a permit if one is free throughout.
+///
+/// Fails if the try believes the bit that the resize has set for a moment (edit
+/// `semaphore-try-believes-a-resize`).
+#[test]
+fn a_try_that_races_a_resize_takes_a_free_permit() {
+    model::check(|| {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let resizer = thread::spawn({
+            let semaphore = Arc::clone(&semaphore);
+            move || semaphore.resize(3)
+        });
+        assert!(semaphore.try_acquire().is_ok());
+        resizer.join().unwrap();
+        assert_eq!(semaphore.available(), 3);
+    });
+}

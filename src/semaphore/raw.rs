@@ -95,8 +95,9 @@ impl RawSemaphore {
             Some(_) => Err(TryError::InsufficientCapacity),
             // Takes nothing, so it overtakes no waiter.
             None if count == 0 => Ok(()),
-            // The attempt is not repeated under the lock: it failed when there were too few permits, or when
-            // another thread had set the bit.
+            // Repeated under the lock, where the bit means what the table says. The first attempt may have
+            // seen it set by a resize that was under way, with permits free and no waiter.
+            None if self.take_free(count) => Ok(()),
             None => Err(TryError::WouldBlock),
         }
     }

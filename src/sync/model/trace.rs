@@ -9,7 +9,7 @@
 //! The steps lie in a thread-local of std's, which loom does not see: all threads of a model run on one
 //! thread of the operating system.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::panic::Location;
 
@@ -21,6 +21,14 @@ const WIDTH: usize = 40;
 std::thread_local! {
     static TRACE: RefCell<Trace> = const { RefCell::new(Trace::new()) };
 }
+
+loom::thread_local! {
+    /// The number of a model's thread, once it has made a step.
+    static NUMBER: Cell<Option<usize>> = Cell::new(None);
+}
+
+/// The column of threads whose thread-locals are being dropped.
+const EXITING: &str = "an exiting thread";
 
 struct Trace {
     steps: Vec<Step>,
@@ -34,7 +42,6 @@ struct Trace {
 }
 
 struct Thread {
-    id: loom::thread::ThreadId,
     name: String,
     pending: Option<Pending>,
 }
@@ -86,9 +93,8 @@ pub(super) fn restart() {
 #[track_caller]
 pub(super) fn begin(operation: &'static str, kind: &'static str, object: usize) -> Begun {
     let (at, object) = (Location::caller(), (kind, object));
-    let current = loom::thread::current();
     TRACE.with_borrow_mut(|trace| {
-        let thread = trace.number_of(&current);
+        let thread = trace.number();
         let since = trace.steps.len();
         trace.threads[thread].pending = Some(Pending { operation, object, since, at });
         Begun { thread, operation, object, at }
@@ -169,19 +175,33 @@ impl Trace {
         }
     }
 
-    fn number_of(&mut self, current: &loom::thread::Thread) -> usize {
-        let id = current.id();
-        if let Some(known) = self.threads.iter().position(|thread| thread.id == id) {
-            return known;
+    /// The number of this thread, which is given at its first step.
+    fn number(&mut self) -> usize {
+        match NUMBER.try_with(Cell::get) {
+            Ok(Some(number)) => number,
+            Ok(None) => {
+                let number = self.threads.len();
+                let name = match (number, loom::thread::current().name()) {
+                    (0, _) => "main".to_owned(),
+                    (_, Some(name)) => name.to_owned(),
+                    (_, None) => format!("thread {number}"),
+                };
+                self.threads.push(Thread { name, pending: None });
+                NUMBER.with(|own| own.set(Some(number)));
+                number
+            }
+            // A destructor of a thread-local runs. loom no longer tells which thread that is.
+            Err(_) => self.exiting(),
         }
-        let number = self.threads.len();
-        let name = match (number, current.name()) {
-            (0, _) => "main".to_owned(),
-            (_, Some(name)) => name.to_owned(),
-            (_, None) => format!("thread {number}"),
-        };
-        self.threads.push(Thread { id, name, pending: None });
-        number
+    }
+
+    /// The number that stands for every thread that is exiting.
+    fn exiting(&mut self) -> usize {
+        let known = self.threads.iter().position(|thread| thread.name == EXITING);
+        known.unwrap_or_else(|| {
+            self.threads.push(Thread { name: EXITING.to_owned(), pending: None });
+            self.threads.len() - 1
+        })
     }
 
     /// `Mutex 2` for the second mutex that was used.
