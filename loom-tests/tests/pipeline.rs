@@ -121,12 +121,13 @@ fn a_cancel_wakes_consumer_and_stage() {
     });
 }
 
-/// A cancellation that drops an item is reported, even if it races the end: a success is complete.
+/// A cancellation that drops an item is reported, even if it races the end: a success is complete. At one
+/// preemption: two take 367,831 executions, and the edit needs one.
 ///
 /// Fails if a worker that drops an item does not mark the end (edit `pipeline-cancel-is-silent`).
 #[test]
 fn a_cancellation_that_drops_an_item_is_reported() {
-    model::check(|| {
+    model::check_within(1, || {
         let stop = CancelToken::new();
         let canceller = thread::spawn({
             let stop = stop.clone();
