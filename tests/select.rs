@@ -4,6 +4,7 @@ mod common;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -795,5 +796,30 @@ fn selections_that_time_out_all_the_time_lose_no_item() {
             }
         });
         assert_eq!(sum.into_inner(), ITEMS * (ITEMS + 1));
+    });
+}
+
+#[test]
+fn function_that_panics_takes_its_item_with_it_and_leaves_the_selection_whole() {
+    within_a_minute(|| {
+        let (first, second) = (BoundedQueue::new(2), BoundedQueue::new(2));
+        first.push(1).unwrap();
+        first.push(2).unwrap();
+        let mut select = Select::new();
+        select.add(select::pop(&first), |item: Result<i32, _>| {
+            let item = item.unwrap();
+            assert_ne!(item, 1, "on purpose");
+            item
+        });
+        select.add(select::pop(&second), |item: Result<i32, _>| item.unwrap());
+        let payload = catch_unwind(AssertUnwindSafe(|| select.wait())).unwrap_err();
+        assert!(payload.downcast_ref::<String>().is_some_and(|text| text.contains("on purpose")));
+        // Nothing of the other item was taken, and the selection goes on, also asleep.
+        assert_eq!(select.wait(), (0, 2));
+        std::thread::scope(|s| {
+            s.spawn(|| second.push(3).unwrap());
+            assert_eq!(select.wait(), (1, 3));
+        });
+        assert_eq!((first.len(), second.len()), (0, 0));
     });
 }
