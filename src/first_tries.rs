@@ -36,7 +36,10 @@
 //! }
 //! let stop = CancelToken::new();
 //! let paths = ["a", "b"];
-//! let total = group::scope(&stop, |g| { for p in &paths { g.spawn(|stop| check(p, stop)); } Ok(paths.len()) })?;
+//! let total = group::scope(&stop, |g| {
+//!     for p in &paths { g.spawn(|stop| check(p, stop)); }
+//!     Ok(paths.len())
+//! })?;
 //! assert_eq!(total, 2);
 //! let mixed = group::scope(&stop, |g| {
 //!     g.spawn(|_| println!("cannot fail"));

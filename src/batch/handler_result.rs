@@ -7,8 +7,8 @@ use std::error::Error;
 /// | the handler returns | each item's ticket gets | on an error |
 /// |---|---|---|
 /// | `()` | `()` | it cannot fail |
-/// | `Result<R, E>` | a clone of the `R` | the whole batch is retried, or has failed |
-/// | `Vec<Result<R, E>>` | its own, in the order of the items | the items with an error are retried, or have failed |
+/// | `Result<R, E>` | a clone of the `R` | the batch is retried, or has failed |
+/// | `Vec<Result<R, E>>` | its own, in order | the items with an error are retried, or have failed |
 ///
 /// The first two fit a transaction or an `fsync`: all or nothing. The third fits a bulk request to a server.
 /// `E` is any type that converts into a boxed error, such as `String` or `io::Error`. The tickets share it,

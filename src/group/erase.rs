@@ -36,15 +36,18 @@ impl Drop for NoUnwind {
 ///
 /// The failure of each of these arguments is noticed:
 ///
-/// Each of these is an argument that something fails without:
+/// Each of these is an argument that something fails without. The edits of `loom-tests/breaks` that take it
+/// away, and what notices them:
 ///
-/// | | edits of `loom-tests/breaks` | noticed by |
-/// |---|---|---|
-/// | 1 | `group-task-goes-past-the-task-set`, `group-hook-goes-past-the-task-set` | models |
-/// | 2 | `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`, `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer`, `group-late-closer-is-kept` | models |
-/// | 3 | `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns`, `group-unwinding-goes-on` | the tests below |
-/// | 4 | `group-end-leaves-closers`, and the programs of `lifetimes/` that must not compile | a model, doc-tests |
-/// | nursery | `nursery-does-not-close`, `nursery-does-not-wait`, `nursery-unwinds-past-its-tasks`, `nursery-unwinds-when-it-stops` | the tests in `nursery.rs` |
+/// - 1: `group-task-goes-past-the-task-set` and `group-hook-goes-past-the-task-set`, by models.
+/// - 2: `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`,
+///   `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer` and `group-late-closer-is-kept`, by
+///   models.
+/// - 3: `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns` and
+///   `group-unwinding-goes-on`, by the tests below.
+/// - 4: `group-end-leaves-closers`, by a model; and the programs of `lifetimes/` that must not compile.
+/// - The nursery: `nursery-does-not-close`, `nursery-does-not-wait`, `nursery-unwinds-past-its-tasks` and
+///   `nursery-unwinds-when-it-stops`, by the tests in `nursery.rs`.
 pub(super) fn lifetime<'a>(task: Box<dyn FnOnce() -> bool + Send + 'a>) -> Task {
     // SAFETY: the two types differ only in a lifetime, so layout and vtable are the same. What is borrowed
     // for `'a` is alive for as long as the box is, by 1 to 4.

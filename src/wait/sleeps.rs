@@ -108,8 +108,9 @@ pub(crate) fn enter(
     }
     let (thread, since, thread_number) = (thread::current(), time::now(), this_thread());
     // A thread's number is an address, whose low bits are equal for all threads. Fibonacci hashing spreads it
-    // over the top four bits, one value for each shard.
-    let shard = (thread_number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> (usize::BITS - 4);
+    // over the top bits, as many as number the shards.
+    let hash = (thread_number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let shard = (hash >> (u64::BITS - SHARDS.ilog2())) as usize;
     let entry = Entry { number: 0, thread, subject, at, since, deadline, is_cancellable, thread_number };
     let index = REGISTER[shard].lock().insert(shard, entry);
     Some(Entered { shard, index })

@@ -6,7 +6,7 @@
 //! # Waiters
 //! | list | waiter | waits for | woken by |
 //! |---|---|---|---|
-//! | `idle` | a thread without a batch | a batch to take | an add that opens or fills a batch, a flush (one thread); close (all) |
+//! | `idle` | a thread without a batch | a batch to take | an add or a flush (one thread); close (all) |
 //! | `adders` | a caller with an item | room | a thread that takes a batch |
 //! | `watchers` | a flush or a close | the end of batches, or of threads | a thread that ends one |
 //! | `pausing` | a thread before a retry | its time | abort |
@@ -118,7 +118,7 @@ impl<T, R> Shared<T, R> {
         Arc::as_ptr(self).addr()
     }
 
-    /// True on the batcher's threads, and on threads that work on their behalf.
+    /// True on the batcher's threads, and on threads that work for them.
     pub(super) fn is_inside(self: &Arc<Self>) -> bool {
         context::is_inside(self.address())
     }

@@ -142,7 +142,7 @@ impl TaskSet {
         std::ptr::from_ref(self).addr()
     }
 
-    /// True on threads that run the group's tasks, and on threads that work on their behalf.
+    /// True on threads that run the group's tasks, and on threads that work for them.
     pub(in crate::group) fn is_inside(&self) -> bool {
         context::is_inside(self.key())
     }

@@ -112,7 +112,9 @@ impl Begun {
     pub(super) fn done(self, outcome: Outcome) {
         let Begun { thread, operation, object, at } = self;
         TRACE.with_borrow_mut(|trace| {
-            trace.threads[thread].pending = None;
+            // None: a guard that outlived its execution is dropped in another, which has no such thread.
+            let Some(state) = trace.threads.get_mut(thread) else { return };
+            state.pending = None;
             trace.steps.push(Step { what: What::Done { thread, operation, object, outcome }, at });
         });
     }
@@ -130,9 +132,12 @@ impl Begun {
     /// The same thread does the opposite of it later, such as unlocking. It need not be in the model any
     /// more.
     pub(super) fn ended(self, operation: &'static str) {
-        let pending = TRACE.with_borrow_mut(|trace| trace.threads.get_mut(self.thread)?.pending.take());
+        let pending = TRACE.with_borrow_mut(|trace| trace.threads.get_mut(self.thread)?.pending);
         Begun { operation, ..self }.done(Outcome::Plain);
-        TRACE.with_borrow_mut(|trace| trace.threads[self.thread].pending = pending);
+        // Unlocking is part of an operation that goes on, such as a wait on a condvar.
+        TRACE.with_borrow_mut(|trace| {
+            trace.threads.get_mut(self.thread).into_iter().for_each(|state| state.pending = pending);
+        });
     }
 
     /// The number of its thread.
