@@ -3,11 +3,14 @@
 //! A type that gains or loses one of these changes what callers may write, so each is pinned here, also
 //! those that a type must not have.
 
+#[macro_use]
+#[path = "common/probe.rs"]
+mod probe;
+
 use std::cell::Cell;
-use std::marker::PhantomData;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
+use probe::{Otherwise, Probe};
 use selvedge::batch::{self, Batch, BatchError, Failed, Reason, Ticket};
 use selvedge::cancel::{CallbackGuard, Cause, DropGuard};
 use selvedge::error::{Cancelled, Closed, JoinError, Panic, Rejected, TryError, WaitError, WouldDeadlock};
@@ -26,67 +29,6 @@ use selvedge::{
     Batcher, BoundedQueue, CancelToken, Clock, Counter, Latch, ManualClock, Pipeline, Pool, RateLimiter,
     Semaphore, ShardedMap, StripedCounter, Task, Until, WaitGroup,
 };
-
-/// An inherent constant hides the trait's where its bound holds, and only there.
-struct Probe<T: ?Sized>(PhantomData<T>);
-
-trait Otherwise {
-    const SEND: bool = false;
-    const SYNC: bool = false;
-    const UNPIN: bool = false;
-    const UNWIND_SAFE: bool = false;
-    const REF_UNWIND_SAFE: bool = false;
-}
-
-impl<T: ?Sized> Otherwise for Probe<T> {}
-
-impl<T: ?Sized + Send> Probe<T> {
-    const SEND: bool = true;
-}
-
-impl<T: ?Sized + Sync> Probe<T> {
-    const SYNC: bool = true;
-}
-
-impl<T: ?Sized + Unpin> Probe<T> {
-    const UNPIN: bool = true;
-}
-
-impl<T: ?Sized + UnwindSafe> Probe<T> {
-    const UNWIND_SAFE: bool = true;
-}
-
-impl<T: ?Sized + RefUnwindSafe> Probe<T> {
-    const REF_UNWIND_SAFE: bool = true;
-}
-
-/// The names of the auto traits that a type has.
-macro_rules! traits {
-    ($type:ty) => {{
-        let has = [
-            ("Send", Probe::<$type>::SEND),
-            ("Sync", Probe::<$type>::SYNC),
-            ("Unpin", Probe::<$type>::UNPIN),
-            ("UnwindSafe", Probe::<$type>::UNWIND_SAFE),
-            ("RefUnwindSafe", Probe::<$type>::REF_UNWIND_SAFE),
-        ];
-        has.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
-    }};
-}
-
-/// Asserts a row a type, and names every row that is wrong.
-macro_rules! table {
-    ($($type:ty => $expected:literal),* $(,)?) => {{
-        let mut wrong = Vec::new();
-        $(
-            let found = traits!($type);
-            if found != $expected {
-                wrong.push(format!("{} => {found:?}, not {:?}", stringify!($type), $expected));
-            }
-        )*
-        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    }};
-}
 
 /// May be sent, but not shared.
 type SendOnly = Cell<u8>;

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+use super::watchdog::PATIENCE;
 
 /// Says to the child which case it is to run.
 const CASE: &str = "SELVEDGE_TEST_CASE";

@@ -11,10 +11,11 @@ use crate::until::Until;
 
 /// Pops items from a queue. Dropping the last receiver closes the queue and drops the items that are left.
 ///
-/// Made by [`bounded`](super::bounded) and [`rendezvous`](super::rendezvous). A clone is another receiver of the same queue, and each item goes
-/// to one of the receivers. The sections [Blocking](BoundedQueue#blocking),
-/// [Cancellation](BoundedQueue#cancellation), [Fairness](BoundedQueue#fairness) and
-/// [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply; for capacity 0, those of [`rendezvous`](super::rendezvous).
+/// Made by [`bounded`](super::bounded) and [`rendezvous`](super::rendezvous). A clone is another receiver of
+/// the same queue, and each item goes to one of the receivers. The sections
+/// [Blocking](BoundedQueue#blocking), [Cancellation](BoundedQueue#cancellation),
+/// [Fairness](BoundedQueue#fairness) and [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply; for
+/// capacity 0, those of [`rendezvous`](super::rendezvous).
 ///
 /// # Examples
 /// ```

@@ -10,8 +10,8 @@ use crate::until::Until;
 
 /// Pushes items into a queue. Dropping the last sender closes the queue.
 ///
-/// Made by [`bounded`](super::bounded) and [`rendezvous`](super::rendezvous). A clone is another sender of the same queue. The sections
-/// [Blocking](BoundedQueue#blocking), [Cancellation](BoundedQueue#cancellation),
+/// Made by [`bounded`](super::bounded) and [`rendezvous`](super::rendezvous). A clone is another sender of
+/// the same queue. The sections [Blocking](BoundedQueue#blocking), [Cancellation](BoundedQueue#cancellation),
 /// [Fairness](BoundedQueue#fairness) and [Ordering](BoundedQueue#ordering) of [`BoundedQueue`] apply; for
 /// capacity 0, those of [`rendezvous`](super::rendezvous).
 ///
