@@ -40,9 +40,9 @@
 //! register, that of the wait-for graph, and those of each pool and batcher.
 //!
 //! # Cost
-//! Nothing for a call that does not sleep. A call that sleeps pays 60 to 90 ns, compared with some 35,000 for
-//! the wake-up. Reading locks a sixteenth of the register at a time while it copies the entries: 0.1 ms in
-//! total for 10,000 sleepers.
+//! Nothing for a call that does not sleep. A call that sleeps pays 120 ns, compared with some 35,000 for the
+//! wake-up. A report of 10,000 sleepers takes 2.7 ms, and locks a sixteenth of the register at a time while
+//! it copies the entries: 0.6 ms in total (2-core virtual machine, medians of 21 rounds).
 //!
 //! # Instead
 //! A debugger or a core dump for threads that are blocked outside of this crate.
