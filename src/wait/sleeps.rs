@@ -12,7 +12,7 @@
 //! thread handle, and no code of the caller. So the lock comes after every other lock, and nests with none.
 //!
 //! # Cost
-//! some 120 ns for each sleep, of which reading the clock takes 30; waking a thread costs 30,000 to 45,000.
+//! 120 ns for each sleep, of which reading the clock takes 30; waking a thread costs 30,000 to 45,000.
 //! Nothing in models, which have no reader.
 
 use std::panic::Location;
