@@ -59,13 +59,14 @@ mod tests {
     use std::env;
     use std::panic::{self, AssertUnwindSafe};
     use std::process::Command;
+    use std::time::Duration;
 
     use super::NoUnwind;
     use crate::group::task_set::Nobody;
     use crate::group::{scope, scope_on};
     use crate::sync::Arc;
     use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    use crate::{CancelToken, Latch};
+    use crate::{CancelToken, Clock, Latch};
 
     /// Calls the closure when it is dropped.
     struct OnDrop<F: FnMut()>(F);
@@ -89,6 +90,30 @@ mod tests {
         });
         assert_eq!(result, Ok(()));
         assert!(ran.load(Relaxed));
+    }
+
+    /// Fails if a thread that waits runs the tasks on its own clock instead of the scope's (edit
+    /// `group-owner-keeps-its-clock`).
+    #[test]
+    fn task_that_the_waiting_thread_runs_reads_the_clock_of_the_scope() {
+        let clock = Clock::manual();
+        clock.advance(Duration::from_secs(3600));
+        let mut read = None;
+        clock
+            .scope(|| {
+                scope_on(Arc::new(Nobody), &CancelToken::new(), |g| {
+                    g.spawn(|_| {
+                        read = Some(Clock::current().now());
+                        Ok::<_, ()>(())
+                    });
+                    // As on another thread, which never heard of the manual clock.
+                    let _other = Clock::system().enter();
+                    g.wait().unwrap();
+                    Ok(())
+                })
+            })
+            .unwrap();
+        assert_eq!(read, Some(clock.now()));
     }
 
     /// Fails if the body's panic is not caught before the scope waits (edit `group-unwinds-past-its-tasks`):

@@ -7,7 +7,7 @@ use super::injector::Injector;
 use super::raw_job::{Job, RawJob};
 use super::slot::{PanicHook, Totals, WorkerSlot};
 use super::worker_counts::Notify;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::group::{HelperFn, Spawn};
 use crate::sync::{Arc, Mutex, thread};
 use crate::wait::cache;
@@ -57,9 +57,11 @@ impl Shared {
         context::is_inside(self.address())
     }
 
-    /// Marks the calling thread as inside the pool until the guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>) -> Entered {
-        Inside::of(self.address()).enter()
+    /// Makes the calling thread work for the pool until the guards are dropped: it is inside the pool, and
+    /// reads the clock of the thread that built it. For workers, and for threads that run tasks instead of
+    /// one.
+    pub(super) fn enter(self: &Arc<Self>) -> (Entered, Option<clock::Entered>) {
+        (Inside::of(self.address()).enter(), self.config.tasks_clock.enter())
     }
 
     /// Wakes or starts the worker that a [`Notify`] stands for. To be called without a lock: starting a
@@ -124,8 +126,8 @@ impl Shared {
     /// nothing else would ever run them. A task that blocks here is not replaced by a spare.
     fn run_inline(self: &Arc<Self>) {
         self.injector.run_inline();
-        // These tasks may join, submit and shut down as on a worker.
-        let _inside = self.enter();
+        // These tasks may join, submit and shut down as on a worker, and read the pool's clock.
+        let _working = self.enter();
         while let Some(job) = self.injector.take_inline() {
             self.run(job, &self.external);
         }

@@ -41,7 +41,7 @@ impl Unstarted {
     pub fn run(mut self) {
         if let Some(job) = self.job.take() {
             // It may join tasks that have not started, as on a worker.
-            let _inside = self.pool.enter();
+            let _working = self.pool.enter();
             self.pool.run(job, self.pool.external());
         }
     }

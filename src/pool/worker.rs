@@ -21,8 +21,7 @@ const ROUND: usize = sized(61, 4);
 impl Shared {
     /// Runs a worker from its first to its last moment.
     pub(super) fn work(self: &Arc<Self>, slot: &WorkerSlot) {
-        let _inside = self.enter();
-        let _clock = self.config.tasks_clock.enter();
+        let _working = self.enter();
         // In the wait-for graph, queued tasks are owed by the workers.
         let _owing = graph::owe();
         if let Some(hook) = &self.config.on_start {

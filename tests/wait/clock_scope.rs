@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{HOUR, within_a_minute};
+use crate::common::{HOUR, eventually, within_a_minute};
 use selvedge::error::WaitError;
+use selvedge::pool::Unstarted;
 use selvedge::{
     Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, ManualClock, Monitor, Pipeline, Pool,
     RateLimiter, Semaphore, group, timeout,
@@ -191,5 +192,29 @@ fn wait_for_sleepers_in_a_scope_of_its_own_clock_is_limited_by_the_systems() {
         let clock = Clock::manual();
         let late = clock.scope(|| clock.wait_for_sleepers_until(1, Duration::from_millis(1)));
         assert_eq!(late, Err(WaitError::TimedOut));
+    });
+}
+
+#[test]
+fn task_that_an_abort_gives_back_reads_the_clock_of_its_pool() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        clock.advance(HOUR);
+        let pool = clock.scope(|| Pool::builder().workers(1).build().unwrap());
+        let (begun, gate) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+        let (begins, waits) = (Arc::clone(&begun), Arc::clone(&gate));
+        pool.execute(move || (begins.count_down(), waits.wait()).1).unwrap();
+        begun.wait();
+        let read = pool.submit(|| Clock::current().now()).unwrap();
+        let unstarted = thread::scope(|s| {
+            s.spawn(|| {
+                // The abort waits for the worker. If the worker is faster than its drain, it runs the task.
+                eventually("the pool is closed", || pool.is_closed());
+                gate.count_down();
+            });
+            pool.abort().unstarted
+        });
+        unstarted.into_iter().for_each(Unstarted::run);
+        assert_eq!(read.join(), Ok(clock.now()));
     });
 }

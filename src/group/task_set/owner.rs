@@ -128,7 +128,11 @@ impl TaskSet {
 
     /// Takes tasks on this stack, or on another thread's if too many are nested here.
     fn work(self: &Arc<Self>) {
-        let work = |set: &Arc<Self>| TaskSet::as_worker(set, || TaskSet::take_all(set, set.state.lock()));
+        // On the group's clock: the thread that waits need not be the one that created the group.
+        let work = |set: &Arc<Self>| {
+            let _clock = set.inherited.enter_clock();
+            TaskSet::as_worker(set, || TaskSet::take_all(set, set.state.lock()));
+        };
         match context::enter_nested() {
             Some(_nested) => work(self),
             None => {

@@ -1,7 +1,7 @@
 //! What a helper takes over from the thread that waits for it.
 
 use super::{Inside, Observers, inherited, observed_by, observers, work_for};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 
 /// What a thread takes over from the one that waits for it: the pools and groups that it works for, the clock
 /// that it reads, and the observers that count its sleeps.
@@ -23,6 +23,12 @@ impl Inherited {
     /// [unobserved](super::unobserved).
     pub(crate) fn whole() -> Self {
         Inherited { inside: Inside::current(), clock: Clock::current(), observers: observers(), whole: true }
+    }
+
+    /// Makes this thread read the captured clock until the guard is dropped: for a thread that runs the work
+    /// although it is no helper.
+    pub(crate) fn enter_clock(&self) -> Option<clock::Entered> {
+        self.clock.enter()
     }
 
     /// Calls `f` in the captured context.
