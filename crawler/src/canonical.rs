@@ -148,8 +148,8 @@ fn name(part: &str) -> &str {
     part.split('=').next().unwrap_or_default()
 }
 
-/// The lane of a URL: what its host is known by. Scheme, name and port, as robots.txt counts.
-pub(super) fn lane(url: &Url) -> &str {
+/// The origin of a URL: scheme, host name and port. robots.txt, cookies and credentials belong to one.
+pub(super) fn origin(url: &Url) -> &str {
     &url[..Position::BeforePath]
 }
 

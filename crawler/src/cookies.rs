@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use selvedge::sync::Mutex;
 use url::Url;
 
-use super::canonical::lane;
+use super::canonical::origin;
 
 /// Cookies that are kept of one origin, and the longest that is.
 const COOKIES: usize = 50;
@@ -41,7 +41,7 @@ impl Cookies {
         for text in set.filter(|text| text.len() <= LONGEST) {
             let Some((cookie, lives)) = parse(text, url) else { continue };
             let mut origins = self.by_origin.lock();
-            let jar = origins.entry(lane(url).to_owned()).or_default();
+            let jar = origins.entry(origin(url).to_owned()).or_default();
             let same = |other: &Cookie| other.name == cookie.name && other.path == cookie.path;
             match jar.cookies.iter().position(same) {
                 Some(at) if lives && jar.cookies[at] == cookie => continue,
@@ -59,7 +59,7 @@ impl Cookies {
     /// The value of the header for a request, if there is anything to say.
     pub(super) fn header(&self, url: &Url) -> Option<String> {
         let origins = self.by_origin.lock();
-        let jar = origins.get(lane(url))?;
+        let jar = origins.get(origin(url))?;
         let cookies = jar.cookies.iter().filter(|cookie| is_below(url.path(), &cookie.path));
         let pairs: Vec<String> =
             cookies.map(|Cookie { name, value, .. }| format!("{name}={value}")).collect();
@@ -68,7 +68,7 @@ impl Cookies {
 
     /// How often the cookies of an origin have changed.
     pub(super) fn version(&self, url: &Url) -> u32 {
-        self.by_origin.lock().get(lane(url)).map_or(0, |jar| jar.version)
+        self.by_origin.lock().get(origin(url)).map_or(0, |jar| jar.version)
     }
 }
 

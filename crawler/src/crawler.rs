@@ -36,7 +36,7 @@ use crate::panics;
 ///
 /// let crawler = Crawler::builder().workers(16).build()?;
 /// for link in crawler.run("https://example.org/")?.dead_links() {
-///     println!("{} {}", link.death, link.url);
+///     println!("{} {}", link.problem, link.url);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use selvedge::sync::RwLock;
 use url::Url;
 
-use super::canonical::lane;
+use super::canonical::origin;
 
 /// A header of the user's.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub(super) struct Header {
 pub(super) enum To {
     /// The origins of the pages that the crawl begins at.
     Start,
-    /// This one, as [`lane`] spells it.
+    /// This one, as [`origin`] spells it.
     Origin(String),
     /// A text that is none, which the builder refuses.
     Nobody,
@@ -35,7 +35,7 @@ pub(super) enum To {
 impl To {
     pub(super) fn origin(text: &str) -> Self {
         match Url::parse(text) {
-            Ok(url) if super::canonical::is_http(&url) => To::Origin(lane(&stripped(url)).to_owned()),
+            Ok(url) if super::canonical::is_http(&url) => To::Origin(origin(&stripped(url)).to_owned()),
             _ => To::Nobody,
         }
     }
@@ -81,7 +81,7 @@ impl Credentials {
     /// Notes where the crawl begins.
     pub(super) fn begin_at(&self, start: &Url) {
         self.note(start);
-        self.home.write().insert(lane(&stripped(start.clone())).to_owned());
+        self.home.write().insert(origin(&stripped(start.clone())).to_owned());
     }
 
     /// Notes the user and the password of a URL, if it has any.
@@ -91,13 +91,13 @@ impl Credentials {
         }
         let bytes = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         let login = basic(&bytes(url.username()), &bytes(url.password().unwrap_or_default()));
-        let origin = lane(&stripped(url.clone())).to_owned();
+        let origin = origin(&stripped(url.clone())).to_owned();
         self.logins.write().entry(origin).or_insert(login);
     }
 
     /// The headers that a request to `url` is sent with.
     pub(super) fn headers_for(&self, given: &[Header], url: &Url) -> Vec<(String, String)> {
-        let origin = lane(url);
+        let origin = origin(url);
         let is_for = |header: &&Header| match &header.to {
             To::Everybody => true,
             To::Origin(theirs) => theirs == origin,

@@ -8,15 +8,15 @@ use selvedge::sync::{Arc, Mutex, RwLock, time};
 use selvedge::{BoundedQueue, CancelToken};
 use url::Url;
 
-use super::canonical::{is_http, lane};
+use super::canonical::{is_http, origin};
 use super::cookies::Cookies;
 use super::credentials::{Credentials, without_login};
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
-use super::following::{Turned, redirect};
-use super::frontier::{Frontier, LaneId, Lead, Limits, PageId, Skip, Step, Turn};
+use super::frontier::{Frontier, HostId, Lease, Limits, NewLink, PageId, Skip, Step};
 use super::html::{Found, Kind};
 use super::log::{Log, Visit};
 use super::record::{Progress, Record, Visited};
+use super::redirects::{Redirected, redirect};
 use super::retry::Again;
 use super::robots::{Robots, Rules};
 use super::scope::Scope;
@@ -73,11 +73,11 @@ pub(super) struct Engine {
     pub(super) credentials: Credentials,
     pub(super) cookies: Cookies,
     /// Pages that led elsewhere.
-    pub(super) turned: Mutex<HashMap<Arc<str>, Turned>>,
+    pub(super) redirected: Mutex<HashMap<Arc<str>, Redirected>>,
     /// How often in a row hosts have answered that it is too much.
-    pub(super) too_much: Mutex<HashMap<LaneId, u32>>,
+    pub(super) too_many_requests: Mutex<HashMap<HostId, u32>>,
     /// What is known of the hosts that a page was taken of.
-    pub(super) hosts: RwLock<HashMap<LaneId, Arc<Rules>>>,
+    pub(super) hosts: RwLock<HashMap<HostId, Arc<Rules>>>,
     /// The starts, and where their redirects have led so far.
     pub(super) front: Mutex<HashSet<PageId>>,
     /// The pages that the crawl begins at.
@@ -115,8 +115,8 @@ impl Engine {
             scope: Scope::new(settings.scope.clone()),
             credentials: Credentials::default(),
             cookies: Cookies::default(),
-            turned: Mutex::default(),
-            too_much: Mutex::default(),
+            redirected: Mutex::default(),
+            too_many_requests: Mutex::default(),
             hosts: RwLock::new(HashMap::new()),
             front: Mutex::default(),
             starts: Mutex::default(),
@@ -140,16 +140,16 @@ impl Engine {
         self.credentials.begin_at(&start);
         let start = &self.settings.canonical.of(start);
         self.scope.add_host(start);
-        let lead = Lead {
+        let link = NewLink {
             url: start.as_str(),
-            lane: lane(start),
+            host: origin(start),
             step: Step::Link,
             label: "",
             rank: PAGE,
             skip: None,
             again: false,
         };
-        if let Some(id) = self.frontier.seed(&lead) {
+        if let Some(id) = self.frontier.seed(&link) {
             self.front.lock().insert(id);
             let mut starts = self.starts.lock();
             if !starts.contains(&id) {
@@ -164,11 +164,11 @@ impl Engine {
 
     /// What a worker does until nothing is left or the crawl is stopped.
     pub(super) fn work(&self, worker: usize) {
-        while let Ok(turn) = self.frontier.take(&self.token) {
+        while let Ok(lease) = self.frontier.take(&self.token) {
             self.sample();
             // A page whose errand panics is put back by its turn; the panic is the callbacks', since a
             // fetcher's is caught where it is called, so the crawl ends and its owner gets it.
-            if let Err(payload) = panics::catch(|| self.errand(turn, worker)) {
+            if let Err(payload) = panics::catch(|| self.errand(lease, worker)) {
                 let mut first = self.panic.lock();
                 let later = if first.0.is_none() { first.0.replace(payload) } else { Some(payload) };
                 drop(first);
@@ -179,32 +179,32 @@ impl Engine {
         self.sample();
     }
 
-    fn errand(&self, turn: Turn<'_, Record>, worker: usize) {
-        let url = Url::parse(&turn.url).expect("only URLs are put in");
-        let rules = self.hosts.read().get(&turn.lane).cloned();
+    fn errand(&self, lease: Lease<'_, Record>, worker: usize) {
+        let url = Url::parse(&lease.url).expect("only URLs are put in");
+        let rules = self.hosts.read().get(&lease.host).cloned();
         match rules.as_deref() {
-            None => self.ask(turn, &url, worker),
+            None => self.ask(lease, &url, worker),
             // It would fail as its robots.txt did, after as long a wait.
             Some(Rules::Unreachable(error)) => {
-                let record = Record::failed(error, Duration::ZERO, turn.tries);
-                self.settle(turn, record, Vec::new());
+                let record = Record::failed(error, Duration::ZERO, lease.tries);
+                self.settle(lease, record, Vec::new());
             }
             Some(Rules::Unreadable(why)) => {
-                self.log.lock().unreadable(lane(&url), why);
-                turn.skip(Skip::RobotsUnreadable);
+                self.log.lock().unreadable(origin(&url), why);
+                lease.skip(Skip::RobotsUnreadable);
             }
-            Some(rules) if !rules.allow(&url) => turn.skip(Skip::Robots),
-            Some(_) if self.is_given_up(turn.lane) => self.give_up(turn),
-            Some(_) => self.visit(turn, &url, worker),
+            Some(rules) if !rules.allow(&url) => lease.skip(Skip::Robots),
+            Some(_) if self.is_given_up(lease.host) => self.give_up(lease),
+            Some(_) => self.visit(lease, &url, worker),
         }
     }
 
     /// Makes the request for a page, and decides what comes of it.
-    fn visit(&self, mut turn: Turn<'_, Record>, url: &Url, worker: usize) {
+    fn visit(&self, mut lease: Lease<'_, Record>, url: &Url, worker: usize) {
         let cookies = self.cookies.version(url);
         let headers = self.headers_for(url);
         let request = self.request(url, &headers);
-        let request = match turn.rank {
+        let request = match lease.rank {
             LEAF => Request { method: Method::Head, types: &self.nothing, ..request },
             LEAF_GET => Request { types: &self.nothing, ..request },
             SHEET => Request { types: &self.sheets, cap: self.settings.request.body_cap, ..request },
@@ -215,15 +215,15 @@ impl Engine {
             },
             _ => Request { cap: SITEMAP_CAP, ..request },
         };
-        turn.begin();
+        lease.begin();
         let started = self.now();
         let answer = self.fetch(&request);
         let ended = self.now();
-        let (page, taken) = (Some(turn.page), Arc::clone(&turn.url));
+        let (page, taken) = (Some(lease.page), Arc::clone(&lease.url));
         self.log.lock().visits.push(Visit { url: taken, page, worker, started, ended });
         if matches!(&answer, Err(error) if error.kind == ErrorKind::Stopped) {
             // It may have been cut short by the stop, which says nothing about the page.
-            return turn.put_back();
+            return lease.put_back();
         }
         if let Ok(response) = &answer {
             self.keep_cookies(url, response);
@@ -232,23 +232,23 @@ impl Engine {
             self.settings.request.accept.is_some() && self.settings.request.accepts(answer.status)
         };
         if answer.as_ref().is_ok_and(is_accepted) {
-            return self.read(turn, url, answer, Made { took: ended.saturating_sub(started), cookies });
+            return self.read(lease, url, answer, Made { took: ended.saturating_sub(started), cookies });
         }
-        if self.note_too_much(turn.lane, &answer) {
-            return self.give_up(turn);
+        if self.count_too_many(lease.host, &answer) {
+            return self.give_up(lease);
         }
         if request.method == Method::Head && is_no_word(&answer) {
-            return turn.put_back_for(LEAF_GET);
+            return lease.put_back_for(LEAF_GET);
         }
-        match self.settings.retry.decide(&turn.url, turn.tries, &answer) {
-            Again::After(wait) => return turn.retry_after(wait),
+        match self.settings.retry.decide(&lease.url, lease.tries, &answer) {
+            Again::After(wait) => return lease.retry_after(wait),
             Again::Pause(wait) => {
-                self.frontier.pause_lane(turn.lane, wait);
-                return turn.retry_after(wait);
+                self.frontier.pause_host(lease.host, wait);
+                return lease.retry_after(wait);
             }
             Again::No => {}
         }
-        self.read(turn, url, answer, Made { took: ended.saturating_sub(started), cookies });
+        self.read(lease, url, answer, Made { took: ended.saturating_sub(started), cookies });
     }
 
     pub(super) fn keep_cookies(&self, url: &Url, response: &Response) {
@@ -296,52 +296,52 @@ impl Engine {
     }
 
     /// Reads an answer that stands.
-    fn read(&self, turn: Turn<'_, Record>, url: &Url, answer: Result<Response, FetchError>, made: Made) {
+    fn read(&self, lease: Lease<'_, Record>, url: &Url, answer: Result<Response, FetchError>, made: Made) {
         let took = made.took;
         let response = match answer {
             Ok(response) => response,
             Err(error) => {
-                let record = Record::failed(&error, took, turn.tries);
-                return self.settle(turn, record, Vec::new());
+                let record = Record::failed(&error, took, lease.tries);
+                return self.settle(lease, record, Vec::new());
             }
         };
         if let Some(location) = redirect(&response) {
             return match self.resolve(url, location) {
-                Some(to) => self.follow(turn, &response, to, made),
+                Some(to) => self.follow(lease, &response, to, made),
                 None => {
                     let text = format!("its Location is {:?}", without_login(location));
                     let error = FetchError::new(ErrorKind::RedirectToNowhere, text);
                     let record =
-                        Record { status: Some(response.status), ..Record::failed(&error, took, turn.tries) };
-                    self.settle(turn, record, Vec::new());
+                        Record { status: Some(response.status), ..Record::failed(&error, took, lease.tries) };
+                    self.settle(lease, record, Vec::new());
                 }
             };
         }
-        let is_front = self.front.lock().contains(&turn.page);
-        if is_front && turn.rank == PAGE && is_sitemap(&response, url) {
-            return turn.put_back_for(SITEMAP);
+        let is_front = self.front.lock().contains(&lease.page);
+        if is_front && lease.rank == PAGE && is_sitemap(&response, url) {
+            return lease.put_back_for(SITEMAP);
         }
-        let links = match (&response.body, turn.rank) {
-            (Body::Read(body), PAGE) => self.links(turn.page, body, &response, url),
-            (Body::Read(body), SHEET) => self.sheet(turn.page, body, &response, url),
+        let links = match (&response.body, lease.rank) {
+            (Body::Read(body), PAGE) => self.links(lease.page, body, &response, url),
+            (Body::Read(body), SHEET) => self.sheet(lease.page, body, &response, url),
             (Body::Read(body), SITEMAP) => self.sitemap(body, &response, url),
             _ => Vec::new(),
         };
         let accepted = self.settings.request.accepts(response.status);
-        let record = Record::answered(&response, turn.rank, accepted, took, turn.tries);
-        self.settle(turn, record, links);
+        let record = Record::answered(&response, lease.rank, accepted, took, lease.tries);
+        self.settle(lease, record, links);
     }
 
     /// Settles a page with its links.
-    pub(super) fn settle(&self, turn: Turn<'_, Record>, record: Record, links: Vec<Found>) {
-        let (id, url, depth) = (turn.page, Arc::clone(&turn.url), turn.distance.depth);
-        let leads = links.iter().filter_map(|found| self.lead(found));
+    pub(super) fn settle(&self, lease: Lease<'_, Record>, record: Record, links: Vec<Found>) {
+        let (id, url, depth) = (lease.page, Arc::clone(&lease.url), lease.distance.depth);
+        let found = links.iter().filter_map(|found| self.new_link(found));
         // The place at the host is free from here on; what follows may take its time.
-        turn.finish(record.clone(), leads);
+        lease.finish(record.clone(), found);
         self.tell(Visited { id, url, depth, record, links: links.len() });
     }
 
-    fn lead<'a>(&self, found: &'a Found) -> Option<Lead<'a>> {
+    fn new_link<'a>(&self, found: &'a Found) -> Option<NewLink<'a>> {
         let Settings { external, assets, .. } = *self.settings;
         let in_scope = self.scope.allows(&found.url);
         let (rank, skip) = match (found.kind, in_scope) {
@@ -353,8 +353,8 @@ impl Engine {
             (Kind::Sheet, true) => (SHEET, None),
             (_, _) => (LEAF, None),
         };
-        let (url, lane) = (found.url.as_str(), lane(&found.url));
-        Some(Lead { url, lane, step: Step::Link, label: &found.text, rank, skip, again: false })
+        let (url, host) = (found.url.as_str(), origin(&found.url));
+        Some(NewLink { url, host, step: Step::Link, label: &found.text, rank, skip, again: false })
     }
 
     /// Tells callbacks and the iterator. Nothing is held here: not the page, no place at a host, no lock.

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use percent_encoding::percent_decode_str;
 
-use super::fate::{DeadLink, Death, Fate, LinkedFrom};
 use super::frontier::PageId;
 use super::record::Outcome;
 use super::report::Report;
+use super::resolution::{DeadLink, LinkedFrom, Problem, Resolution};
 
 /// Everything about parts that was found; nothing, unless it was asked for.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Fragments {
     /// Links to parts: from where, to which URL, and to which of its parts.
     pub(super) links: Vec<(PageId, Box<str>, Box<str>)>,
     /// Redirects that lead to a part of their own, whatever part was asked for.
-    pub(super) turned: HashSet<PageId>,
+    pub(super) redirected: HashSet<PageId>,
 }
 
 /// What a part is known by. The same everywhere and in every version, because a state is kept with it
@@ -58,7 +58,7 @@ impl Report {
         let dead = missing.into_iter().map(|((url, part), linked_from)| DeadLink {
             url: format!("{url}#{part}"),
             via: Vec::new(),
-            death: Death::NoSuchPart,
+            problem: Problem::NoSuchPart,
             linked_from,
         });
         dead.collect()
@@ -67,10 +67,10 @@ impl Report {
     /// True if what a URL leads to was read, and has no such part.
     fn lacks(&self, id: PageId, part: &str) -> bool {
         let fragments = &self.log.fragments;
-        let (via, fate) = self.fate(id);
+        let (via, resolution) = self.resolution(id);
         let last = via.last().copied().unwrap_or(id);
-        let turned = std::iter::once(&id).chain(&via).any(|id| fragments.turned.contains(id));
-        if turned || fate != Fate::Alive || self.page(last).outcome() != Some(Outcome::Page) {
+        let redirected = std::iter::once(&id).chain(&via).any(|id| fragments.redirected.contains(id));
+        if redirected || resolution != Resolution::Alive || self.page(last).outcome() != Some(Outcome::Page) {
             return false;
         }
         let Some(parts) = fragments.parts.get(&last) else { return false };

@@ -8,7 +8,7 @@
 //!     .page("http://loom.test/warp", "<a href=/>home</a>");
 //! let report = Crawler::builder().fetch(site).workers(16).build()?.run("http://loom.test/")?;
 //! for link in report.dead_links() {
-//!     println!("{} {}", link.death, link.url);     // 404 Not Found http://loom.test/lost
+//!     println!("{} {}", link.problem, link.url);     // 404 Not Found http://loom.test/lost
 //! }
 //! # assert_eq!(report.dead_count(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -19,10 +19,10 @@
 //! |---|---|
 //! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
-//! | `engine`, `asking`, `reading`, `following`, `too_much`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
+//! | `engine`, `host_setup`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
 //! | `fetch`, `http`, `resolver`, `memory`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, and who is told what |
 //! | `html`, `css`, `text`, `sitemap`, `robots` | what the answers say |
-//! | `record`, `log`, `report`, `fate`, `fragments` | what was found, and the questions one asks of it |
+//! | `record`, `log`, `report`, `resolution`, `fragments` | what was found, and the questions one asks of it |
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
 //!
@@ -34,7 +34,6 @@
 
 #![forbid(unsafe_code)]
 
-mod asking;
 mod builder;
 mod canonical;
 mod cookies;
@@ -42,11 +41,10 @@ mod crawler;
 mod credentials;
 mod css;
 mod engine;
-mod fate;
 mod fetch;
-mod following;
 mod fragments;
 mod frontier;
+mod host_setup;
 mod html;
 mod http;
 mod log;
@@ -54,7 +52,9 @@ mod memory;
 mod panics;
 mod reading;
 mod record;
+mod redirects;
 mod report;
+mod resolution;
 mod resolver;
 mod resume;
 mod retry;
@@ -64,12 +64,11 @@ mod settings;
 mod show;
 mod sitemap;
 mod text;
-mod too_much;
+mod too_many_requests;
 
 pub use builder::{BuildError, Builder};
 pub use canonical::{Canonical, TrailingSlash};
 pub use crawler::{Crawl, Crawler, StartError};
-pub use fate::{DeadLink, Death, Fate, LinkedFrom};
 pub use fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
 pub use frontier::{Counts, PageId, Skip, State, Step};
 pub use http::Http;
@@ -77,6 +76,7 @@ pub use log::{Sample, Visit};
 pub use memory::{Asked, MemorySite};
 pub use record::{Outcome, Progress, Record, Visited};
 pub use report::{Ended, Link, Page, Report};
+pub use resolution::{DeadLink, LinkedFrom, Problem, Resolution};
 pub use scope::{Pattern, PatternError};
 pub use show::ReportError;
 

@@ -122,7 +122,7 @@ impl MemorySite {
         if let Some(answer) = &self.otherwise {
             return answer(request);
         }
-        let host = super::canonical::lane(request.url);
+        let host = super::canonical::origin(request.url);
         let known = |url: &String| url.strip_prefix(host).is_some_and(|rest| rest.starts_with('/'));
         match self.pages.0.keys().any(known) {
             true => Ok(Response::status(404)),

@@ -7,10 +7,10 @@ use url::Url;
 
 use super::engine::{Engine, PAGE, SITEMAP, SITEMAP_CAP};
 use super::fetch::{Body, FetchError, Response};
-use super::following::redirect;
 use super::frontier::PageId;
 use super::html::{Found, Kind, Links, Reading, refresh_target};
 use super::record::{Outcome, Record};
+use super::redirects::redirect;
 use super::sitemap::{self, Sitemap};
 use super::text;
 

@@ -7,7 +7,7 @@ use selvedge::sync::{Arc, OnceLock};
 
 use super::crawler::ended;
 use super::engine::Engine;
-use super::frontier::{Edge, Entry, Ledger};
+use super::frontier::{Edge, Entry, PageTable};
 use super::frontier::{PageId, Skip, State, Step};
 use super::log::{Log, Sample, Visit};
 use super::record::{Outcome, Record};
@@ -33,7 +33,7 @@ use crate::panics;
 /// The first question about who links to a page turns all links round, once.
 pub struct Report {
     pub(super) pages: Vec<Page>,
-    pub(super) labels: Vec<Arc<str>>,
+    pub(super) texts: Vec<Arc<str>>,
     pub(super) log: Log,
     pub(super) hosts: Vec<String>,
     pub(super) unmatched: Vec<String>,
@@ -111,21 +111,21 @@ impl Report {
         let log = std::mem::take(&mut *engine.log.lock());
         let earlier = log.earlier;
         let (workers, per_host) = (engine.settings.workers, engine.settings.per_host);
-        let counts = |ledger: &Ledger<Record>| (ledger.refused(), ledger.unrecorded());
-        let ((refused, unrecorded), entries, labels) = match Arc::try_unwrap(engine) {
+        let counts = |table: &PageTable<Record>| (table.refused(), table.unrecorded());
+        let ((refused, unrecorded), entries, texts) = match Arc::try_unwrap(engine) {
             Ok(engine) => {
                 let Engine { frontier, fetch, on_page, .. } = engine;
                 // The caller's, and these may be the last references: their drops take nobody's report away.
                 panics::discard(fetch);
                 panics::discard(on_page);
-                let ledger = frontier.into_ledger();
-                let counts = counts(&ledger);
-                let (entries, labels) = ledger.into_parts();
-                (counts, entries, labels)
+                let table = frontier.into_table();
+                let counts = counts(&table);
+                let (entries, texts) = table.into_parts();
+                (counts, entries, texts)
             }
             Err(shared) => {
-                let copy = |ledger: &Ledger<Record>| {
-                    (counts(ledger), ledger.entries().to_vec(), ledger.labels().to_vec())
+                let copy = |table: &PageTable<Record>| {
+                    (counts(table), table.entries().to_vec(), table.texts().to_vec())
                 };
                 let copied = shared.frontier.with(copy);
                 panics::discard(shared);
@@ -134,7 +134,7 @@ impl Report {
         };
         Report {
             pages: entries.into_iter().map(Page::from).collect(),
-            labels,
+            texts,
             log,
             hosts,
             unmatched,
@@ -192,14 +192,14 @@ impl Report {
     }
 
     fn link(&self, page: PageId, edge: Edge) -> Link<'_> {
-        let text = edge.label().and_then(|label| self.labels.get(label)).map_or("", |text| text);
+        let text = edge.label().and_then(|label| self.texts.get(label)).map_or("", |text| text);
         Link { page, step: edge.step(), text }
     }
 
     /// Where a page redirects to.
     pub fn redirect(&self, id: PageId) -> Option<PageId> {
-        let mut leads = self.page(id).leads_to.iter();
-        leads.find(|edge| edge.step() == Step::Redirect).map(|edge| edge.to)
+        let mut links = self.page(id).leads_to.iter();
+        links.find(|edge| edge.step() == Step::Redirect).map(|edge| edge.to)
     }
 
     /// Every request, in the order in which they ended, robots.txt included.

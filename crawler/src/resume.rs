@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::canonical::lane;
+use super::canonical::origin;
 use super::engine::Engine;
 use super::frontier::{Distance, PageId, Restored, Skip, State};
 use super::record::Outcome;
@@ -19,16 +19,16 @@ impl Engine {
         }
         self.front.lock().extend(&report.front);
         self.starts.lock().extend(&report.starts);
-        let lanes: Vec<String> = report
+        let queues: Vec<String> = report
             .pages
             .iter()
-            .map(|page| parsed(page).map_or(String::new(), |url| lane(&url).to_owned()))
+            .map(|page| parsed(page).map_or(String::new(), |url| origin(&url).to_owned()))
             .collect();
-        let pages = report.pages.iter().zip(&lanes).map(|(page, lane)| {
+        let pages = report.pages.iter().zip(&queues).map(|(page, host)| {
             let again = page.is_passing() || page.state == State::Skipped(Skip::RobotsUnreadable);
             Restored {
                 url: &page.url,
-                lane,
+                host,
                 distance: Distance { depth: page.depth, hops: page.hops },
                 state: if again { State::Waiting } else { page.state },
                 rank: page.rank,

@@ -8,8 +8,8 @@ use selvedge::{CancelToken, SingleFlight};
 use texting_robots::Robot;
 use url::Url;
 
-use super::fate::Death;
 use super::fetch::{Body, FetchError, Response};
+use super::resolution::Problem;
 use super::retry::Again;
 
 /// What is read of a robots.txt: RFC 9309 asks for at least this.
@@ -38,7 +38,7 @@ impl Rules {
         match answer {
             Err(error) => Rules::Unreachable(error),
             Ok(Response { status, .. }) if status >= 500 || status == 429 => {
-                Rules::Unreadable(Death::Status(status).to_string())
+                Rules::Unreadable(Problem::Status(status).to_string())
             }
             Ok(response) if !(200..300).contains(&response.status) => Rules::All,
             Ok(Response { body: Body::Read(body), .. }) => match Robot::new(agent, whole_lines(&body)) {

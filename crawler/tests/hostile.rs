@@ -14,7 +14,9 @@ use common::within_a_minute;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use selvedge::CancelToken;
-use selvedge_crawl::{Builder, Crawler, Death, ErrorKind, Fate, Outcome, Record, Report, Skip, State};
+use selvedge_crawl::{
+    Builder, Crawler, ErrorKind, Outcome, Problem, Record, Report, Resolution, Skip, State,
+};
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Long enough for a page that answers at once on a machine that is busy.
@@ -173,9 +175,9 @@ fn every_hostile_page_has_its_stated_result() {
         assert!(report.find(&server.url("/caf%EF%BF%BD")).is_some());
         // A page that sets a cookie and leads back to itself is asked once more, with it.
         let cookie = report.find(&server.url("/cookie")).unwrap();
-        assert_eq!(report.fate(cookie), (Vec::new(), Fate::Alive));
+        assert_eq!(report.resolution(cookie), (Vec::new(), Resolution::Alive));
         let round = report.find(&server.url("/round")).unwrap();
-        assert_eq!(report.fate(round).1, Fate::Dead(Death::Loop));
+        assert_eq!(report.resolution(round).1, Resolution::Dead(Problem::Loop));
         // The packed page was never unpacked beyond the cap.
         assert_eq!(record(&report, &server, "/bomb").bytes, CAP);
         assert_eq!(record(&report, &server, "/huge").bytes, 99_999_999_999);
@@ -215,7 +217,10 @@ fn redirects_without_end_end() {
             Err(_) => reply(stream, "404 -", "", b""),
         });
         let report = run(builder(), &server, "/0");
-        assert_eq!((report.fate(0).1, report.fetched()), (Fate::Dead(Death::TooManyRedirects), 11));
+        assert_eq!(
+            (report.resolution(0).1, report.fetched()),
+            (Resolution::Dead(Problem::TooManyRedirects), 11)
+        );
     });
 }
 
@@ -238,7 +243,7 @@ fn broken_html_and_links_that_are_none_are_read_as_a_browser_reads_them() {
         assert_eq!(not_http, ["data", "javascript", "mailto"]);
         assert_eq!(report.broken().collect::<Vec<_>>(), [(0, "http://[")]);
         let dead = report.dead_links();
-        assert_eq!((dead.len(), &dead[0].death), (1, &Death::NotAUrl));
+        assert_eq!((dead.len(), &dead[0].problem), (1, &Problem::NotAUrl));
     });
 }
 

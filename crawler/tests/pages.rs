@@ -13,8 +13,8 @@ use common::{HOUR, eventually, message, until_figure, within_a_minute};
 use selvedge::error::WaitError;
 use selvedge::{CancelToken, Latch, Until};
 use selvedge_crawl::{
-    BuildError, Builder, Crawler, Death, Ended, ErrorKind, Fate, FetchError, MemorySite, Outcome, Report,
-    Response, Skip, StartError, State, Step,
+    BuildError, Builder, Crawler, Ended, ErrorKind, FetchError, MemorySite, Outcome, Problem, Report,
+    Resolution, Response, Skip, StartError, State, Step,
 };
 
 const START: &str = "http://loom.test/0";
@@ -122,7 +122,7 @@ fn a_host_that_is_not_there_is_a_dead_link_and_not_a_skip() {
         assert_eq!(report.ended(), &Ended::Complete);
         let dead = report.dead_links();
         assert!(
-            matches!(dead[..], [ref link] if matches!(link.death, Death::Failed { kind: ErrorKind::NoSuchHost, .. }))
+            matches!(dead[..], [ref link] if matches!(link.problem, Problem::Failed { kind: ErrorKind::NoSuchHost, .. }))
         );
         assert_eq!(report.dead_count(), 1);
     });
@@ -137,7 +137,7 @@ fn a_failed_page_is_reported_with_who_links_to_it_and_what_is_written_there() {
             .response("http://loom.test/lost", Response::status(410));
         let report = run(Crawler::builder(), &site);
         let dead = report.dead_links();
-        assert_eq!((dead.len(), &dead[0].death), (1, &Death::Status(410)));
+        assert_eq!((dead.len(), &dead[0].problem), (1, &Problem::Status(410)));
         let from: Vec<_> = dead[0].linked_from.iter().map(|from| (&*from.page, &*from.text)).collect();
         assert_eq!(from, [(START, "the lost page"), (&*url(1), "once more")]);
         let lost = report.page(report.find("http://loom.test/lost").unwrap());
@@ -159,17 +159,21 @@ fn redirects_are_pages_of_their_own_and_loops_are_dead() {
             .redirect("http://loom.test/away", 307, "http://other.test/")
             .page(&url(1), "");
         let report = run(Crawler::builder(), &site);
-        let fate = |path: &str| report.fate(report.find(&format!("http://loom.test/{path}")).unwrap());
+        let resolution =
+            |path: &str| report.resolution(report.find(&format!("http://loom.test/{path}")).unwrap());
         let one = report.find(&url(1)).unwrap();
-        assert_eq!(fate("old"), (vec![report.find("http://loom.test/older").unwrap(), one], Fate::Alive));
+        assert_eq!(
+            resolution("old"),
+            (vec![report.find("http://loom.test/older").unwrap(), one], Resolution::Alive)
+        );
         assert_eq!((report.page(one).depth, report.page(one).hops), (1, 2));
-        assert_eq!(fate("round").1, Fate::Dead(Death::Loop));
-        assert_eq!(fate("self").1, Fate::Dead(Death::Loop));
+        assert_eq!(resolution("round").1, Resolution::Dead(Problem::Loop));
+        assert_eq!(resolution("self").1, Resolution::Dead(Problem::Loop));
         assert!(matches!(
-            fate("nowhere").1,
-            Fate::Dead(Death::Failed { kind: ErrorKind::RedirectToNowhere, .. })
+            resolution("nowhere").1,
+            Resolution::Dead(Problem::Failed { kind: ErrorKind::RedirectToNowhere, .. })
         ));
-        assert_eq!(fate("away").1, Fate::Unknown);
+        assert_eq!(resolution("away").1, Resolution::Unknown);
         let away = report.page(report.find("http://other.test/").unwrap());
         assert_eq!(away.state, State::Skipped(Skip::OutOfScope));
         assert!(!asked(&site).iter().any(|url| url.starts_with("http://other.test")));
@@ -182,7 +186,7 @@ fn more_redirects_than_are_followed_are_dead() {
         let site = (0..9)
             .fold(MemorySite::new(), |site, page| site.redirect(&url(page), 302, &format!("/{}", page + 1)));
         let report = run(Crawler::builder().redirects(4), &site);
-        assert_eq!(report.fate(0).1, Fate::Dead(Death::TooManyRedirects));
+        assert_eq!(report.resolution(0).1, Resolution::Dead(Problem::TooManyRedirects));
         assert_eq!(report.fetched(), 5);
     });
 }

@@ -204,7 +204,7 @@ fn answers_whose_drops_panic_are_all_dropped() {
 fn page_that_a_report_does_not_have_is_refused_with_both_numbers() {
     row(|| {
         let report = crawler(Crawler::builder().fetch(star(0))).run(START).unwrap();
-        for told in [panic_of(|| report.page(7).depth), panic_of(|| report.fate(7))] {
+        for told in [panic_of(|| report.page(7).depth), panic_of(|| report.resolution(7))] {
             assert!(told.contains('7') && told.contains('1'), "{told}");
         }
     });

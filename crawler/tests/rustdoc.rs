@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 
 use common::server::{Asked, Server, reply};
-use selvedge_crawl::{Builder, Crawler, Death, Outcome, Report};
+use selvedge_crawl::{Builder, Crawler, Outcome, Problem, Report};
 
 /// Serves a directory.
 fn serve(root: PathBuf) -> Server {
@@ -73,7 +73,7 @@ fn a_tree_with_a_page_missing_has_a_dead_link() {
     let server = serve(root);
     let report = run(Crawler::builder(), &server);
     let dead = report.dead_links();
-    assert_eq!((dead.len(), &dead[0].death), (1, &Death::Status(404)), "{}", told(&report));
+    assert_eq!((dead.len(), &dead[0].problem), (1, &Problem::Status(404)), "{}", told(&report));
     assert_eq!(dead[0].url, server.url("/selvedge/struct.Gone.html"));
     assert_eq!(report.fetched(), 4);
 }

@@ -12,7 +12,7 @@ mod frontier;
 
 use std::time::Duration;
 
-use frontier::{Frontier, Lead, Limits, Step, Turn};
+use frontier::{Frontier, Lease, Limits, NewLink, Step};
 use selvedge::error::WaitError;
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, model, thread};
@@ -21,16 +21,16 @@ use selvedge::{CancelToken, Clock};
 const HOUR: Duration = Duration::from_secs(3600);
 const LIMITS: Limits = Limits { depth: 9, hops: 9, pages: 9, urls: 9, links: 99 };
 
-fn lead(url: &'static str) -> Lead<'static> {
+fn new_link(url: &'static str) -> NewLink<'static> {
     // The host is what stands before the slash.
-    let lane = url.split('/').next().unwrap_or_default();
-    Lead { url, lane, step: Step::Link, label: "", rank: 0, skip: None, again: false }
+    let host = url.split('/').next().unwrap_or_default();
+    NewLink { url, host, step: Step::Link, label: "", rank: 0, skip: None, again: false }
 }
 
 fn frontier(clock: &Clock, pages: &[&'static str]) -> Arc<Frontier<()>> {
     let frontier = Frontier::new(LIMITS, clock);
     for page in pages {
-        frontier.seed(&lead(page)).unwrap();
+        frontier.seed(&new_link(page)).unwrap();
     }
     Arc::new(frontier)
 }
@@ -39,11 +39,11 @@ fn frontier(clock: &Clock, pages: &[&'static str]) -> Arc<Frontier<()>> {
 fn work(frontier: &Frontier<()>, token: &CancelToken, finished: &AtomicUsize) -> WaitError {
     loop {
         match frontier.take(token) {
-            Ok(turn) => {
+            Ok(lease) => {
                 // Before the page is settled: at the end, nobody may have more to count.
                 finished.fetch_add(1, Ordering::AcqRel);
-                let found = (&*turn.url == "a/0").then(|| lead("a/1"));
-                turn.finish((), found);
+                let found = (&*lease.url == "a/0").then(|| new_link("a/1"));
+                lease.finish((), found);
             }
             Err(ended) => return ended,
         }
@@ -82,13 +82,13 @@ fn the_end_is_told_to_all_and_not_before_the_last_page() {
 fn a_page_that_a_cancel_brought_back_goes_to_nobody() {
     model::check(|| {
         let (frontier, token) = (frontier(&Clock::system(), &["a/0"]), CancelToken::new());
-        let turn = frontier.take(&token).unwrap();
+        let lease = frontier.take(&token).unwrap();
         let other = thread::spawn({
             let (frontier, token) = (Arc::clone(&frontier), token.clone());
             move || assert_eq!(frontier.take(&token).err(), Some(WaitError::Cancelled))
         });
         token.cancel();
-        turn.put_back();
+        lease.put_back();
         other.join().unwrap();
     });
 }
@@ -104,19 +104,19 @@ fn a_cancelled_worker_leaves_its_page_to_another() {
         let frontier = frontier(&Clock::system(), &["a/1", "a/2"]);
         let (cancelled, stays) = (CancelToken::new(), CancelToken::new());
         let inside = Arc::new(AtomicUsize::new(1));
-        let turn = frontier.take(&stays).unwrap();
+        let lease = frontier.take(&stays).unwrap();
         let workers = [cancelled.clone(), stays].map(|token| {
             let (frontier, inside) = (Arc::clone(&frontier), Arc::clone(&inside));
             thread::spawn(move || {
-                let turn = frontier.take(&token)?;
+                let lease = frontier.take(&token)?;
                 assert_eq!(inside.fetch_add(1, Ordering::AcqRel), 0, "two at one host");
                 inside.fetch_sub(1, Ordering::AcqRel);
-                turn.finish((), []);
+                lease.finish((), []);
                 Ok(())
             })
         });
         inside.fetch_sub(1, Ordering::AcqRel);
-        turn.finish((), []);
+        lease.finish((), []);
         cancelled.cancel();
         let [first, second] = workers.map(|worker| worker.join().unwrap());
         match (first, second) {
@@ -135,12 +135,12 @@ fn a_cancelled_worker_leaves_its_page_to_another() {
 fn a_turn_that_is_dropped_gives_page_and_place_to_another() {
     model::check(|| {
         let (frontier, token) = (frontier(&Clock::system(), &["a/1"]), CancelToken::new());
-        let turn = frontier.take(&token).unwrap();
+        let lease = frontier.take(&token).unwrap();
         let other = thread::spawn({
             let (frontier, token) = (Arc::clone(&frontier), token.clone());
-            move || frontier.take(&token).map(|turn| drop(turn.finish((), [])))
+            move || frontier.take(&token).map(|lease| drop(lease.finish((), [])))
         });
-        drop(turn);
+        drop(lease);
         assert_eq!(other.join().unwrap(), Ok(()));
         assert!(frontier.is_over());
     });
@@ -183,7 +183,7 @@ fn an_earlier_moment_is_watched_for_instead() {
         let soon = frontier.take(&token).unwrap();
         let worker = thread::spawn({
             let (frontier, token) = (Arc::clone(&frontier), token.clone());
-            move || frontier.take(&token).map(|turn| turn.url.to_string())
+            move || frontier.take(&token).map(|lease| lease.url.to_string())
         });
         soon.retry_after(HOUR);
         clock.advance(HOUR);
@@ -191,6 +191,6 @@ fn an_earlier_moment_is_watched_for_instead() {
     });
 }
 
-fn finish(turn: Turn<'_, ()>) {
-    turn.finish((), []);
+fn finish(lease: Lease<'_, ()>) {
+    lease.finish((), []);
 }

@@ -73,7 +73,7 @@ enum By {
 }
 
 /// What became of a mutant.
-enum Fate {
+enum Outcome {
     /// By what, and its name.
     Killed(By, String),
     /// So many tests, of so many that reach it.
@@ -82,17 +82,17 @@ enum Fate {
     Open,
 }
 
-impl Fate {
+impl Outcome {
     /// What comes of two suites, one after the other.
-    fn after(self, before: Option<Fate>) -> Self {
+    fn after(self, before: Option<Outcome>) -> Self {
         match (before, self) {
-            (Some(Fate::Survived(tried, all)), Fate::Survived(more, of)) => {
-                Fate::Survived(tried + more, all + of)
+            (Some(Outcome::Survived(tried, all)), Outcome::Survived(more, of)) => {
+                Outcome::Survived(tried + more, all + of)
             }
             // No model was asked: it has survived up to here, or the score would be better the less time
             // there is.
-            (Some(before), Fate::Open) => before,
-            (_, fate) => fate,
+            (Some(before), Outcome::Open) => before,
+            (_, outcome) => outcome,
         }
     }
 }
@@ -121,10 +121,10 @@ fn main() -> ExitCode {
     let chosen: Vec<usize> = chosen.into_iter().enumerate().filter(tried).map(|(_, id)| id).collect();
     let budget = if argument.is_some() { u64::MAX } else { number("SELVEDGE_MUTANT_BUDGET", BUDGET) };
     let minutes = number("SELVEDGE_MUTANT_MINUTES", FOREVER).min(FOREVER);
-    let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
+    let mut fates: BTreeMap<usize, Outcome> = BTreeMap::new();
     // The models get the last third.
     for (suite, seconds) in [(Suite::Tests, 40 * minutes), (Suite::Models, 60 * minutes)] {
-        let left = |id: &usize| !matches!(fates.get(id), Some(Fate::Killed(..) | Fate::Open));
+        let left = |id: &usize| !matches!(fates.get(id), Some(Outcome::Killed(..) | Outcome::Open));
         let left: Vec<usize> = chosen.iter().copied().filter(left).collect();
         if left.is_empty() {
             break;
@@ -133,9 +133,9 @@ fn main() -> ExitCode {
         let tests = suite::measure(&programs, &root.join("target/mutants/reached"));
         let until = begun + Duration::from_secs(seconds);
         let trial = Trial { mutants: &mutants, programs: &programs, tests: &tests, budget, until };
-        for (id, fate) in left.iter().zip(trial.of_all(&left)) {
+        for (id, outcome) in left.iter().zip(trial.of_all(&left)) {
             let before = fates.remove(id);
-            fates.insert(*id, fate.after(before));
+            fates.insert(*id, outcome.after(before));
         }
     }
     let stale = if argument.is_none() { known.stale(&mutants) } else { Vec::new() };
@@ -190,16 +190,16 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn of_all(&self, chosen: &[usize]) -> Vec<Fate> {
+    fn of_all(&self, chosen: &[usize]) -> Vec<Outcome> {
         let (done, begun) = (AtomicUsize::new(0), Instant::now());
         suite::in_parallel(chosen, |_, id| {
-            let fate = if Instant::now() < self.until { self.of(*id) } else { Fate::Open };
+            let outcome = if Instant::now() < self.until { self.of(*id) } else { Outcome::Open };
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            let what = match &fate {
-                Fate::Killed(By::Time, name) => format!("killed by {name}, which does not end"),
-                Fate::Killed(_, name) => format!("killed by {name}"),
-                Fate::Survived(tried, all) => format!("LEFT by {tried} of {all}"),
-                Fate::Open => return fate,
+            let what = match &outcome {
+                Outcome::Killed(By::Time, name) => format!("killed by {name}, which does not end"),
+                Outcome::Killed(_, name) => format!("killed by {name}"),
+                Outcome::Survived(tried, all) => format!("LEFT by {tried} of {all}"),
+                Outcome::Open => return outcome,
             };
             eprintln!(
                 "{done}/{} {} s {what}: {}",
@@ -207,11 +207,11 @@ impl Trial<'_> {
                 begun.elapsed().as_secs(),
                 show(&self.mutants[*id])
             );
-            fate
+            outcome
         })
     }
 
-    fn of(&self, id: usize) -> Fate {
+    fn of(&self, id: usize) -> Outcome {
         let mut reaching: Vec<&Test> =
             self.tests.iter().filter(|test| test.reached.binary_search(&id).is_ok()).collect();
         reaching.sort_by_key(|test| self.cost(test, id));
@@ -235,11 +235,11 @@ impl Trial<'_> {
             for (program, (time, names)) in batches {
                 let program = &self.programs[program];
                 if let Some((by, test)) = killed(program, &names, id, time) {
-                    return Fate::Killed(by, format!("{} {test}", program.name));
+                    return Outcome::Killed(by, format!("{} {test}", program.name));
                 }
             }
         }
-        Fate::Survived(tried, all)
+        Outcome::Survived(tried, all)
     }
 
     /// What a test counts as: its time, but less if it is named after the mutant's module.
@@ -290,27 +290,27 @@ fn killed(program: &Program, names: &[String], id: usize, time: Duration) -> Opt
     Some((by, test))
 }
 
-fn report(mutants: &[Mutant], known: &Known, fates: &BTreeMap<usize, Fate>, stale: &[String]) -> ExitCode {
+fn report(mutants: &[Mutant], known: &Known, fates: &BTreeMap<usize, Outcome>, stale: &[String]) -> ExitCode {
     let (mut lines, mut argued) = (Vec::new(), 0);
-    for (id, fate) in fates {
+    for (id, outcome) in fates {
         let mutant = &mutants[*id];
-        match fate {
-            Fate::Killed(..) if known.argues(mutant) => {
+        match outcome {
+            Outcome::Killed(..) if known.argues(mutant) => {
                 lines.push(format!("argued equivalent, but killed\n{}\n", show(mutant)));
             }
-            Fate::Killed(..) | Fate::Open => {}
-            Fate::Survived(..) if known.argues(mutant) => argued += 1,
-            Fate::Survived(_, 0) => lines.push(format!("reached by no test\n{}\n", show(mutant))),
-            Fate::Survived(tried, all) => {
+            Outcome::Killed(..) | Outcome::Open => {}
+            Outcome::Survived(..) if known.argues(mutant) => argued += 1,
+            Outcome::Survived(_, 0) => lines.push(format!("reached by no test\n{}\n", show(mutant))),
+            Outcome::Survived(tried, all) => {
                 lines.push(format!("passed by {tried} tests of {all} that reach it\n{}\n", show(mutant)));
             }
         }
     }
-    let count = |is: &dyn Fn(&Fate) -> bool| fates.values().filter(|fate| is(fate)).count();
-    let by = |what: By| count(&|fate| matches!(fate, Fate::Killed(by, _) if *by == what));
+    let count = |is: &dyn Fn(&Outcome) -> bool| fates.values().filter(|outcome| is(outcome)).count();
+    let by = |what: By| count(&|outcome| matches!(outcome, Outcome::Killed(by, _) if *by == what));
     let [tests, models, time] = [By::Test, By::Model, By::Time].map(by);
     let killed = tests + models + time;
-    let open = count(&|fate| matches!(fate, Fate::Open));
+    let open = count(&|outcome| matches!(outcome, Outcome::Open));
     let survived = fates.len() - open - killed - argued;
     let score = 100.0 * killed as f64 / (killed + survived).max(1) as f64;
     lines.push(format!(

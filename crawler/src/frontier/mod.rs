@@ -21,22 +21,22 @@
 //!    sleep on: with 16 workers and one slow host, a page wakes one thread, not 16. If an earlier moment
 //!    turns up, it waits for that.
 //!
-//! The monitor's lock orders everything. The pages are in `ledger`, the hosts in `lanes`; both are pure.
+//! The monitor's lock orders everything. The pages are in `table`, the hosts in `queues`; both are pure.
 //! Nothing here knows of HTTP, so the repository's models (`loom-tests/tests/crawl.rs`) build this folder as
 //! it is.
 
-mod labels;
-mod lanes;
-mod ledger;
+mod host_queues;
+mod interner;
 mod page;
+mod page_table;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-pub(crate) use lanes::LaneId;
-pub(crate) use ledger::Ledger;
+pub(crate) use host_queues::HostId;
 pub use page::{Counts, PageId, Skip, State, Step};
-pub(crate) use page::{Distance, Edge, Entry, Lead, Limits, Restored};
+pub(crate) use page::{Distance, Edge, Entry, Limits, NewLink, Restored};
+pub(crate) use page_table::PageTable;
 
 use selvedge::error::WaitError;
 use selvedge::sync::Arc;
@@ -49,7 +49,7 @@ pub(crate) struct Frontier<R> {
 }
 
 struct Inner<R> {
-    ledger: Ledger<R>,
+    table: PageTable<R>,
     /// A sleeper watches the time.
     is_watched: bool,
 }
@@ -67,14 +67,14 @@ enum Found<T> {
 
 /// A page that was taken, with its place at its host. Dropped without having been settled, it waits again.
 #[must_use = "a turn that is dropped puts its page back"]
-pub(crate) struct Turn<'f, R> {
+pub(crate) struct Lease<'f, R> {
     frontier: &'f Frontier<R>,
     /// Which page.
     pub page: PageId,
     /// Its URL.
     pub url: Arc<str>,
     /// Its host.
-    pub lane: LaneId,
+    pub host: HostId,
     /// How far it is from the start, as far as was known when it was taken.
     pub distance: Distance,
     /// How much is wanted of it.
@@ -88,56 +88,56 @@ pub(crate) struct Turn<'f, R> {
 impl<R> Frontier<R> {
     /// Makes a frontier with no pages.
     pub(crate) fn new(limits: Limits, clock: &Clock) -> Self {
-        let inner = Inner { ledger: Ledger::new(limits), is_watched: false };
+        let inner = Inner { table: PageTable::new(limits), is_watched: false };
         Frontier { state: Monitor::new(inner), clock: clock.clone() }
     }
 
     /// Adds a page that the crawl begins at. `None` if there is no room for a page.
-    pub(crate) fn seed(&self, lead: &Lead<'_>) -> Option<PageId> {
-        self.change(|ledger, now| ledger.seed(lead, now))
+    pub(crate) fn seed(&self, link: &NewLink<'_>) -> Option<PageId> {
+        self.change(|table, now| table.seed(link, now))
     }
 
     /// Takes the nearest page of all hosts that would let a request begin; waits until there is one.
     ///
     /// # Errors
     /// [`WaitError::Closed`] when the crawl is over: no page is out and none waits. [`WaitError::Cancelled`].
-    pub(crate) fn take(&self, token: &CancelToken) -> Result<Turn<'_, R>, WaitError>
+    pub(crate) fn take(&self, token: &CancelToken) -> Result<Lease<'_, R>, WaitError>
     where
         R: Send,
     {
         loop {
-            let turn = match self.state.wait_until(token, |inner| self.look(inner))? {
-                Found::Page(turn) => turn,
+            let lease = match self.state.wait_until(token, |inner| self.look(inner))? {
+                Found::Page(lease) => lease,
                 Found::Over => return Err(WaitError::Closed),
                 Found::Again => continue,
                 Found::Watch(at) => match self.watch(at, token)? {
-                    Some(turn) => turn,
+                    Some(lease) => lease,
                     None => continue,
                 },
             };
             // A page and a cancel may tie, and the page may be one that another worker put back because of
             // the cancel. If this thread's token is cancelled, so that it would begin nothing, the page waits
             // again.
-            return if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(turn) };
+            return if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(lease) };
         }
     }
 
     /// What there is for a worker, under the lock.
-    fn look(&self, inner: &mut Inner<R>) -> Option<Found<Turn<'_, R>>> {
+    fn look(&self, inner: &mut Inner<R>) -> Option<Found<Lease<'_, R>>> {
         let now = self.clock.now();
-        if let Some(page) = inner.ledger.take(now) {
-            return Some(Found::Page(self.turn(&inner.ledger, page)));
+        if let Some(page) = inner.table.take(now) {
+            return Some(Found::Page(self.lease(&inner.table, page)));
         }
-        if inner.ledger.is_over() {
+        if inner.table.is_over() {
             return Some(Found::Over);
         }
-        let at = inner.ledger.next_timer().filter(|_| !inner.is_watched)?;
+        let at = inner.table.next_timer().filter(|_| !inner.is_watched)?;
         inner.is_watched = true;
         Some(Found::Watch(at))
     }
 
     /// Waits until `at`, or until there is something else to do. `None` if another look is worth while.
-    fn watch(&self, at: Instant, token: &CancelToken) -> Result<Option<Turn<'_, R>>, WaitError>
+    fn watch(&self, at: Instant, token: &CancelToken) -> Result<Option<Lease<'_, R>>, WaitError>
     where
         R: Send,
     {
@@ -155,7 +155,7 @@ impl<R> Frontier<R> {
             }
         });
         match found {
-            Ok(Found::Page(turn)) => Ok(Some(turn)),
+            Ok(Found::Page(lease)) => Ok(Some(lease)),
             Ok(_) => Ok(None),
             // The time has come, or this thread leaves: somebody else is to watch. Unlocking sees to that.
             Err(ended) => {
@@ -165,31 +165,31 @@ impl<R> Frontier<R> {
         }
     }
 
-    fn turn(&self, ledger: &Ledger<R>, page: PageId) -> Turn<'_, R> {
-        let Entry { url, lane, distance, rank, tries, .. } = ledger.entry(page);
-        Turn {
+    fn lease(&self, table: &PageTable<R>, page: PageId) -> Lease<'_, R> {
+        let Entry { url, host, distance, rank, tries, .. } = table.entry(page);
+        Lease {
             frontier: self,
             page,
             url: Arc::clone(url),
-            lane: *lane,
+            host: *host,
             distance: *distance,
             rank: *rank,
             tries: *tries,
             // Where there is no delay, nobody waits to hear of it.
-            begun: !ledger.lanes.is_paced(*lane),
+            begun: !table.queues.is_paced(*host),
             settled: false,
         }
     }
 
     /// Lets the pages of a host out `width` at a time and `delay` apart; the first a delay from now if
     /// `was_asked`, because somebody has just asked it for something else.
-    pub(crate) fn set_lane(&self, lane: LaneId, width: usize, delay: Duration, was_asked: bool) {
-        self.change(|ledger, now| ledger.lanes.set(lane, width, delay, was_asked, now));
+    pub(crate) fn set_host(&self, host: HostId, width: usize, delay: Duration, was_asked: bool) {
+        self.change(|table, now| table.queues.set(host, width, delay, was_asked, now));
     }
 
     /// Lets no request to a host begin for `time`.
-    pub(crate) fn pause_lane(&self, lane: LaneId, time: Duration) {
-        self.change(|ledger, now| ledger.lanes.pause(lane, ledger::later(now, time), now));
+    pub(crate) fn pause_host(&self, host: HostId, time: Duration) {
+        self.change(|table, now| table.queues.pause(host, page_table::later(now, time), now));
     }
 
     /// Puts in the pages of an earlier crawl, as they were, by their numbers, and then the links between
@@ -199,50 +199,50 @@ impl<R> Frontier<R> {
         pages: impl Iterator<Item = Restored<'a, R>>,
         links: impl Iterator<Item = (PageId, PageId, Step, &'a str)>,
     ) {
-        self.change(|ledger, now| {
+        self.change(|table, now| {
             for page in pages {
-                ledger.restore(page, now);
+                table.restore(page, now);
             }
             for (from, to, step, label) in links {
-                ledger.restore_link(from, to, step, label);
+                table.restore_link(from, to, step, label);
             }
         });
     }
 
     /// How far the crawl is.
     pub(crate) fn counts(&self) -> Counts {
-        self.state.lock().ledger.counts()
+        self.state.lock().table.counts()
     }
 
     /// True if no page is out and none can be taken, now or later.
     pub(crate) fn is_over(&self) -> bool {
-        self.state.lock().ledger.is_over()
+        self.state.lock().table.is_over()
     }
 
     /// All pages, when nobody works on them any more.
-    pub(crate) fn into_ledger(self) -> Ledger<R> {
-        self.state.into_inner().ledger
+    pub(crate) fn into_table(self) -> PageTable<R> {
+        self.state.into_inner().table
     }
 
     /// Shows the pages to `f`, which runs under the frontier's lock.
-    pub(crate) fn with<T>(&self, f: impl FnOnce(&Ledger<R>) -> T) -> T {
-        f(&self.state.lock().ledger)
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&PageTable<R>) -> T) -> T {
+        f(&self.state.lock().table)
     }
 
     /// Makes a change under the lock. Unlocking sees to whoever it concerns.
-    fn change<T>(&self, f: impl FnOnce(&mut Ledger<R>, Instant) -> T) -> T {
+    fn change<T>(&self, f: impl FnOnce(&mut PageTable<R>, Instant) -> T) -> T {
         let mut state = self.state.lock();
         let now = self.clock.now();
-        f(&mut state.ledger, now)
+        f(&mut state.table, now)
     }
 }
 
-impl<R> Turn<'_, R> {
+impl<R> Lease<'_, R> {
     /// Says that the request begins now: the delay to the host's next one counts from here.
     pub(crate) fn begin(&mut self) {
         if !self.begun {
             self.begun = true;
-            self.frontier.change(|ledger, now| ledger.lanes.begin(self.lane, now));
+            self.frontier.change(|table, now| table.queues.begin(self.host, now));
         }
     }
 
@@ -251,14 +251,14 @@ impl<R> Turn<'_, R> {
     pub(crate) fn finish<'a>(
         mut self,
         record: R,
-        leads: impl IntoIterator<Item = Lead<'a>>,
+        links: impl IntoIterator<Item = NewLink<'a>>,
     ) -> Vec<Option<PageId>> {
         let (page, rank) = (self.page, self.rank);
-        let (before, found) = self.settle(|ledger, now| {
-            ledger.forget_leads(page);
-            let found = leads.into_iter().map(|lead| ledger.lead(page, &lead, now)).collect();
-            ledger.trim(page);
-            (ledger.finish(page, rank, record, now), found)
+        let (before, found) = self.settle(|table, now| {
+            table.forget_links(page);
+            let found = links.into_iter().map(|link| table.add_link(page, &link, now)).collect();
+            table.trim(page);
+            (table.finish(page, rank, record, now), found)
         });
         // Outside the lock.
         drop(before);
@@ -268,7 +268,7 @@ impl<R> Turn<'_, R> {
     /// Settles the page as one that may not be fetched.
     pub(crate) fn skip(mut self, why: Skip) {
         let page = self.page;
-        self.settle(|ledger, _| ledger.skip(page, why));
+        self.settle(|table, _| table.skip(page, why));
     }
 
     /// Puts the page back, to be taken again by anybody at once.
@@ -279,37 +279,37 @@ impl<R> Turn<'_, R> {
     /// Puts the page back, to be taken again at once and for more.
     pub(crate) fn put_back_for(mut self, rank: u8) {
         let page = self.page;
-        self.settle(|ledger, now| {
-            ledger.raise(page, rank);
-            ledger.put_back(page, None, now);
+        self.settle(|table, now| {
+            table.raise(page, rank);
+            table.put_back(page, None, now);
         });
     }
 
     /// Puts the page back, to be taken again after `time`.
     pub(crate) fn retry_after(mut self, time: Duration) {
         let page = self.page;
-        self.settle(|ledger, now| {
-            let due = ledger::later(now, time.max(Duration::from_nanos(1)));
-            ledger.put_back(page, Some(due), now);
+        self.settle(|table, now| {
+            let due = page_table::later(now, time.max(Duration::from_nanos(1)));
+            table.put_back(page, Some(due), now);
         });
     }
 
-    fn settle<T>(&mut self, f: impl FnOnce(&mut Ledger<R>, Instant) -> T) -> T {
-        let (lane, begun) = (self.lane, self.begun);
+    fn settle<T>(&mut self, f: impl FnOnce(&mut PageTable<R>, Instant) -> T) -> T {
+        let (host, begun) = (self.host, self.begun);
         self.settled = true;
-        self.frontier.change(|ledger, now| {
-            let result = f(ledger, now);
-            ledger.lanes.release(lane, begun, now);
+        self.frontier.change(|table, now| {
+            let result = f(table, now);
+            table.queues.release(host, begun, now);
             result
         })
     }
 }
 
-impl<R> Drop for Turn<'_, R> {
+impl<R> Drop for Lease<'_, R> {
     fn drop(&mut self) {
         if !self.settled {
             let page = self.page;
-            self.settle(|ledger, now| ledger.put_back(page, None, now));
+            self.settle(|table, now| table.put_back(page, None, now));
         }
     }
 }
@@ -319,16 +319,16 @@ impl<R> fmt::Debug for Frontier<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Frontier");
         if let Some(state) = self.state.try_lock() {
-            out.field("counts", &state.ledger.counts()).field("watched", &state.is_watched);
+            out.field("counts", &state.table.counts()).field("watched", &state.is_watched);
             out.field("sleeping", &MonitorGuard::waiting(&state));
         }
         out.finish_non_exhaustive()
     }
 }
 
-impl<R> fmt::Debug for Turn<'_, R> {
+impl<R> fmt::Debug for Lease<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("url", &self.url).field("tries", &self.tries).finish_non_exhaustive()
+        f.debug_struct("Lease").field("url", &self.url).field("tries", &self.tries).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use selvedge::sync::Arc;
 
-use super::lanes::LaneId;
+use super::host_queues::HostId;
 
 /// A page's place in the table; given out once per URL, in the order in which they are found.
 pub type PageId = u32;
@@ -72,11 +72,11 @@ pub(crate) struct Limits {
 
 /// What a page leads to.
 #[derive(Clone, Debug)]
-pub(crate) struct Lead<'a> {
+pub(crate) struct NewLink<'a> {
     /// The URL in its one spelling.
     pub url: &'a str,
-    /// The lane of its host.
-    pub lane: &'a str,
+    /// Its host, as [`origin`](crate::canonical::origin) spells it.
+    pub host: &'a str,
     /// How.
     pub step: Step,
     /// What is written on the link.
@@ -94,7 +94,7 @@ pub(crate) struct Lead<'a> {
 pub struct Edge {
     /// Where it leads.
     pub to: PageId,
-    /// What is written on it, as an index into the labels, or one of the two marks below.
+    /// What is written on it, as an index into the texts, or one of the two marks below.
     pub(super) label: u32,
 }
 
@@ -104,7 +104,7 @@ pub struct Entry<R> {
     /// The URL in its one spelling.
     pub url: Arc<str>,
     /// Its host.
-    pub lane: LaneId,
+    pub host: HostId,
     /// How far it is from the start.
     pub distance: Distance,
     /// Where it stands.
@@ -128,8 +128,8 @@ pub struct Entry<R> {
 pub(crate) struct Restored<'a, R> {
     /// The URL in its one spelling.
     pub url: &'a str,
-    /// The lane of its host.
-    pub lane: &'a str,
+    /// Its host, as [`origin`](crate::canonical::origin) spells it.
+    pub host: &'a str,
     /// How far it was.
     pub distance: Distance,
     /// Where it stood.

@@ -9,50 +9,50 @@ use super::*;
 const WIDE: Limits = Limits { depth: 100, hops: 10, pages: 1_000, urls: 1_000, links: 10_000 };
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A ledger of small pages with the time in hand.
+/// A table of small pages with the time in hand.
 struct Book {
-    ledger: Ledger<()>,
+    table: PageTable<()>,
     now: Instant,
 }
 
-fn lead(url: &str, step: Step, rank: u8, skip: Option<Skip>) -> Lead<'_> {
-    let lane = if url.starts_with("http://") { "other" } else { "loom" };
-    Lead { url, lane, step, label: url, rank, skip, again: false }
+fn new_link(url: &str, step: Step, rank: u8, skip: Option<Skip>) -> NewLink<'_> {
+    let host = if url.starts_with("http://") { "other" } else { "loom" };
+    NewLink { url, host, step, label: url, rank, skip, again: false }
 }
 
 impl Book {
     fn new(start: &str, limits: Limits) -> Self {
-        let mut book = Book { ledger: Ledger::new(limits), now: Instant::now() };
-        book.ledger.seed(&lead(start, Step::Link, 0, None), book.now).unwrap();
-        let lane = book.ledger.entry(0).lane;
-        book.ledger.lanes.set(lane, 100, Duration::ZERO, false, book.now);
+        let mut book = Book { table: PageTable::new(limits), now: Instant::now() };
+        book.table.seed(&new_link(start, Step::Link, 0, None), book.now).unwrap();
+        let host = book.table.entry(0).host;
+        book.table.queues.set(host, 100, Duration::ZERO, false, book.now);
         book
     }
 
     fn take(&mut self) -> Option<PageId> {
-        self.ledger.take(self.now)
+        self.table.take(self.now)
     }
 
     fn take_all(&mut self) -> Vec<PageId> {
         std::iter::from_fn(|| self.take()).collect()
     }
 
-    fn link(&mut self, from: PageId, url: &str) -> PageId {
-        self.ledger.lead(from, &lead(url, Step::Link, 0, None), self.now).unwrap()
+    fn add_link(&mut self, from: PageId, url: &str) -> PageId {
+        self.table.add_link(from, &new_link(url, Step::Link, 0, None), self.now).unwrap()
     }
 
     fn finish(&mut self, page: PageId) {
-        let (lane, rank) = (self.ledger.entry(page).lane, self.ledger.entry(page).rank);
-        self.ledger.finish(page, rank, (), self.now);
-        self.ledger.lanes.release(lane, true, self.now);
+        let (host, rank) = (self.table.entry(page).host, self.table.entry(page).rank);
+        self.table.finish(page, rank, (), self.now);
+        self.table.queues.release(host, true, self.now);
     }
 
     fn depth(&self, page: PageId) -> u32 {
-        self.ledger.entry(page).distance.depth
+        self.table.entry(page).distance.depth
     }
 
     fn state(&self, page: PageId) -> State {
-        self.ledger.entry(page).state
+        self.table.entry(page).state
     }
 }
 
@@ -60,13 +60,13 @@ impl Book {
 fn a_page_found_twice_is_taken_once() {
     let mut book = Book::new("", WIDE);
     let start = book.take().unwrap();
-    let a = book.link(start, "a");
-    assert_eq!(book.link(start, "a"), a);
-    book.link(start, "");
+    let a = book.add_link(start, "a");
+    assert_eq!(book.add_link(start, "a"), a);
+    book.add_link(start, "");
     book.finish(start);
     assert_eq!(book.take_all(), [a]);
     book.finish(a);
-    assert!(book.ledger.is_over());
+    assert!(book.table.is_over());
 }
 
 #[test]
@@ -74,13 +74,13 @@ fn nothing_to_take_is_not_the_end_while_a_page_is_out() {
     let mut book = Book::new("", WIDE);
     let start = book.take().unwrap();
     assert_eq!(book.take(), None);
-    assert!(!book.ledger.is_over());
-    let late = book.link(start, "late");
+    assert!(!book.table.is_over());
+    let late = book.add_link(start, "late");
     book.finish(start);
-    assert!(!book.ledger.is_over());
+    assert!(!book.table.is_over());
     assert_eq!(book.take(), Some(late));
     book.finish(late);
-    assert!(book.ledger.is_over());
+    assert!(book.table.is_over());
 }
 
 #[test]
@@ -88,20 +88,20 @@ fn a_slow_page_near_the_start_corrects_what_was_found_by_a_longer_way() {
     // start -> slow -> target, and start -> fast -> detour -> target, where `slow` answers last.
     let mut book = Book::new("", WIDE);
     let start = book.take().unwrap();
-    let (slow, fast) = (book.link(start, "slow"), book.link(start, "fast"));
+    let (slow, fast) = (book.add_link(start, "slow"), book.add_link(start, "fast"));
     book.finish(start);
     assert_eq!(book.take_all(), [slow, fast]);
-    let detour = book.link(fast, "detour");
+    let detour = book.add_link(fast, "detour");
     book.finish(fast);
     assert_eq!(book.take(), Some(detour));
-    let target = book.link(detour, "target");
+    let target = book.add_link(detour, "target");
     book.finish(detour);
     assert_eq!(book.take(), Some(target));
-    let behind = book.link(target, "behind");
+    let behind = book.add_link(target, "behind");
     book.finish(target);
     assert_eq!(book.depth(behind), 4);
 
-    book.link(slow, "target");
+    book.add_link(slow, "target");
     assert_eq!((book.depth(target), book.depth(behind)), (2, 3));
 }
 
@@ -109,10 +109,10 @@ fn a_slow_page_near_the_start_corrects_what_was_found_by_a_longer_way() {
 fn a_page_beyond_the_depth_is_fetched_once_a_shorter_way_turns_up() {
     let mut book = Book::new("", Limits { depth: 1, ..WIDE });
     let start = book.take().unwrap();
-    let a = book.link(start, "a");
-    let deep = book.link(a, "deep");
+    let a = book.add_link(start, "a");
+    let deep = book.add_link(a, "deep");
     assert_eq!(book.state(deep), State::TooFar);
-    book.link(start, "deep");
+    book.add_link(start, "deep");
     assert_eq!(book.take_all(), [a, deep]);
 }
 
@@ -123,12 +123,12 @@ fn a_redirect_keeps_the_depth_and_an_endless_one_ends() {
     while let Some(id) = book.take() {
         taken += 1;
         let url = taken.to_string();
-        let next = book.ledger.lead(id, &lead(&url, Step::Redirect, 0, None), book.now).unwrap();
+        let next = book.table.add_link(id, &new_link(&url, Step::Redirect, 0, None), book.now).unwrap();
         assert_eq!(book.depth(next), 0);
         book.finish(id);
     }
     assert_eq!(taken, 4); // the start and three redirects after it
-    assert!(book.ledger.is_over());
+    assert!(book.table.is_over());
 }
 
 #[test]
@@ -136,26 +136,26 @@ fn the_page_limit_counts_what_is_out_and_not_what_is_skipped() {
     let mut book = Book::new("", Limits { pages: 2, ..WIDE });
     let start = book.take().unwrap();
     for path in ["a", "b", "c"] {
-        book.link(start, path);
+        book.add_link(start, path);
     }
     let a = book.take().unwrap();
     assert_eq!(book.take(), None);
     book.finish(start);
-    book.ledger.skip(a, Skip::Robots);
+    book.table.skip(a, Skip::Robots);
     let b = book.take().unwrap();
     book.finish(b);
     assert_eq!(book.take(), None);
-    assert!(book.ledger.is_over());
+    assert!(book.table.is_over());
 }
 
 #[test]
 fn what_is_out_of_scope_is_known_and_taken_only_if_somebody_wants_it() {
     let mut book = Book::new("", WIDE);
     let start = book.take().unwrap();
-    let outside = lead("out", Step::Link, 0, Some(Skip::OutOfScope));
-    let outside = book.ledger.lead(start, &outside, book.now).unwrap();
+    let outside = new_link("out", Step::Link, 0, Some(Skip::OutOfScope));
+    let outside = book.table.add_link(start, &outside, book.now).unwrap();
     assert_eq!(book.take(), None);
-    book.link(start, "out");
+    book.add_link(start, "out");
     assert_eq!(book.take(), Some(outside));
 }
 
@@ -163,51 +163,51 @@ fn what_is_out_of_scope_is_known_and_taken_only_if_somebody_wants_it() {
 fn a_page_that_was_looked_at_is_read_when_somebody_links_to_it() {
     let mut book = Book::new("", WIDE);
     let start = book.take().unwrap();
-    let picture = book.link(start, "picture");
+    let picture = book.add_link(start, "picture");
     assert_eq!(book.take(), Some(picture));
     // Wanted for more while it is out, and for more still when it is back.
-    book.ledger.lead(start, &lead("picture", Step::Link, 1, None), book.now);
-    book.ledger.finish(picture, 0, (), book.now);
-    let lane = book.ledger.entry(picture).lane;
-    book.ledger.lanes.release(lane, true, book.now);
+    book.table.add_link(start, &new_link("picture", Step::Link, 1, None), book.now);
+    book.table.finish(picture, 0, (), book.now);
+    let host = book.table.entry(picture).host;
+    book.table.queues.release(host, true, book.now);
     assert_eq!(book.take(), Some(picture));
     book.finish(picture);
     assert_eq!(book.take(), None);
-    book.ledger.lead(start, &lead("picture", Step::Link, 2, None), book.now);
+    book.table.add_link(start, &new_link("picture", Step::Link, 2, None), book.now);
     assert_eq!(book.take(), Some(picture));
     book.finish(picture);
     book.finish(start);
-    assert!(book.ledger.is_over());
-    assert_eq!(book.ledger.counts().fetched, 2);
+    assert!(book.table.is_over());
+    assert_eq!(book.table.counts().fetched, 2);
 }
 
 #[test]
 fn a_page_that_is_wanted_once_more_is_fetched_once_more_also_while_it_is_out() {
     let mut book = Book::new("", WIDE);
     let start = book.take().unwrap();
-    let again = |url| Lead { again: true, ..lead(url, Step::Redirect, 0, None) };
-    book.ledger.lead(start, &again(""), book.now);
+    let again = |url| NewLink { again: true, ..new_link(url, Step::Redirect, 0, None) };
+    book.table.add_link(start, &again(""), book.now);
     book.finish(start);
     assert_eq!(book.take(), Some(start));
-    let a = book.link(start, "a");
+    let a = book.add_link(start, "a");
     book.finish(start);
     assert_eq!(book.take(), Some(a));
-    book.ledger.lead(a, &again(""), book.now);
+    book.table.add_link(a, &again(""), book.now);
     book.finish(a);
     assert_eq!(book.take(), Some(start));
     book.finish(start);
-    assert!(book.ledger.is_over());
+    assert!(book.table.is_over());
 }
 
 #[test]
 fn urls_beyond_the_limit_are_refused_and_links_beyond_theirs_are_followed() {
     let mut book = Book::new("", Limits { urls: 2, links: 1, ..WIDE });
     let start = book.take().unwrap();
-    let a = book.link(start, "a");
-    assert_eq!(book.ledger.lead(start, &lead("b", Step::Link, 0, None), book.now), None);
-    assert_eq!(book.link(start, "a"), a);
-    assert_eq!((book.ledger.refused(), book.ledger.unrecorded()), (1, 1));
-    assert_eq!(book.ledger.entry(start).leads_to.len(), 1);
+    let a = book.add_link(start, "a");
+    assert_eq!(book.table.add_link(start, &new_link("b", Step::Link, 0, None), book.now), None);
+    assert_eq!(book.add_link(start, "a"), a);
+    assert_eq!((book.table.refused(), book.table.unrecorded()), (1, 1));
+    assert_eq!(book.table.entry(start).leads_to.len(), 1);
     assert_eq!(book.take(), Some(a));
 }
 
@@ -215,9 +215,9 @@ fn urls_beyond_the_limit_are_refused_and_links_beyond_theirs_are_followed() {
 fn a_new_host_lets_one_in_and_a_busy_one_does_not_stand_in_the_way_of_others() {
     let mut book = Book::new("", WIDE);
     let start = book.take().unwrap();
-    let first = book.link(start, "http://other.test/1");
-    let second = book.link(start, "http://other.test/2");
-    let near = book.link(start, "near");
+    let first = book.add_link(start, "http://other.test/1");
+    let second = book.add_link(start, "http://other.test/2");
+    let near = book.add_link(start, "near");
     assert_eq!(book.take_all(), [first, near]);
     book.finish(first);
     assert_eq!(book.take_all(), [second]);
@@ -226,15 +226,15 @@ fn a_new_host_lets_one_in_and_a_busy_one_does_not_stand_in_the_way_of_others() {
 #[test]
 fn a_delay_counts_from_when_a_request_begins_and_not_from_when_its_page_was_taken() {
     let mut book = Book::new("0", WIDE);
-    let lane = book.ledger.entry(0).lane;
-    book.ledger.lanes.set(lane, 2, SECOND, false, book.now);
+    let host = book.table.entry(0).host;
+    book.table.queues.set(host, 2, SECOND, false, book.now);
     let first = book.take().unwrap();
-    let second = book.link(first, "1");
+    let second = book.add_link(first, "1");
     // Until the first has begun nobody knows when the second may.
     book.now += 5 * SECOND;
-    assert_eq!((book.take(), book.ledger.next_timer()), (None, None));
-    book.ledger.lanes.begin(lane, book.now);
-    assert_eq!((book.take(), book.ledger.next_timer()), (None, Some(book.now + SECOND)));
+    assert_eq!((book.take(), book.table.next_timer()), (None, None));
+    book.table.queues.begin(host, book.now);
+    assert_eq!((book.take(), book.table.next_timer()), (None, Some(book.now + SECOND)));
     book.now += SECOND - Duration::from_nanos(1);
     assert_eq!(book.take(), None);
     book.now += Duration::from_nanos(1);
@@ -245,24 +245,24 @@ fn a_delay_counts_from_when_a_request_begins_and_not_from_when_its_page_was_take
 fn a_page_that_is_put_off_comes_back_in_its_time_and_others_go_first() {
     let mut book = Book::new("0", WIDE);
     let start = book.take().unwrap();
-    let (a, b) = (book.link(start, "a"), book.link(start, "b"));
+    let (a, b) = (book.add_link(start, "a"), book.add_link(start, "b"));
     assert_eq!(book.take(), Some(a));
-    let lane = book.ledger.entry(a).lane;
-    book.ledger.put_back(a, Some(book.now + SECOND), book.now);
-    book.ledger.lanes.release(lane, true, book.now);
+    let host = book.table.entry(a).host;
+    book.table.put_back(a, Some(book.now + SECOND), book.now);
+    book.table.queues.release(host, true, book.now);
     assert_eq!(book.take_all(), [b]);
-    assert!(!book.ledger.is_over());
-    assert_eq!(book.ledger.next_timer(), Some(book.now + SECOND));
+    assert!(!book.table.is_over());
+    assert_eq!(book.table.next_timer(), Some(book.now + SECOND));
     book.now += SECOND;
     assert_eq!(book.take(), Some(a));
-    assert_eq!(book.ledger.entry(a).tries, 1);
+    assert_eq!(book.table.entry(a).tries, 1);
 }
 
 #[test]
 fn a_host_that_is_paused_lets_nobody_in_until_then() {
     let mut book = Book::new("0", WIDE);
-    let lane = book.ledger.entry(0).lane;
-    book.ledger.lanes.pause(lane, book.now + SECOND, book.now);
+    let host = book.table.entry(0).host;
+    book.table.queues.pause(host, book.now + SECOND, book.now);
     assert_eq!(book.take(), None);
     book.now += SECOND;
     assert_eq!(book.take(), Some(0));
@@ -294,21 +294,21 @@ proptest! {
         let mut book = Book::new("0", WIDE);
         let (mut out, mut fetched) = (Vec::new(), Vec::new());
         let mut answers = answers.iter().cycle();
-        while !book.ledger.is_over() {
+        while !book.table.is_over() {
             while out.len() < workers && let Some(id) = book.take() {
                 out.push(id);
             }
             let id = out.swap_remove(answers.next().unwrap().index(out.len()));
-            let name = book.ledger.entry(id).url.parse::<usize>().unwrap();
+            let name = book.table.entry(id).url.parse::<usize>().unwrap();
             for to in &links[name] {
-                book.link(id, &to.to_string());
+                book.add_link(id, &to.to_string());
             }
             book.finish(id);
             fetched.push(id);
         }
         prop_assert!(out.is_empty());
         let depths: HashMap<_, _> = book
-            .ledger
+            .table
             .entries()
             .iter()
             .map(|entry| (entry.url.to_string(), entry.distance.depth))

@@ -68,8 +68,11 @@ impl Report {
         }
         for link in dead.iter().chain(&uncertain) {
             let (kind, url) = (problems[&*link.url].0, escaped(&link.url));
-            let (death, text) = (escaped(&link.death.to_string()), escaped(&sentence(link)));
-            writeln!(to, "<testcase name=\"{url}\"><{kind} message=\"{death}\">{text}</{kind}></testcase>")?;
+            let (problem, text) = (escaped(&link.problem.to_string()), escaped(&sentence(link)));
+            writeln!(
+                to,
+                "<testcase name=\"{url}\"><{kind} message=\"{problem}\">{text}</{kind}></testcase>"
+            )?;
         }
         for page in alive {
             let took = page.record.as_ref().map_or(0.0, |record| record.took.as_secs_f64());
@@ -122,7 +125,7 @@ fn results(rule: &str, level: &str, link: &DeadLink) -> Vec<Value> {
         json!({
             "ruleId": rule,
             "level": level,
-            "message": { "text": visible(&format!("{}: {}", link.death, link.url)) },
+            "message": { "text": visible(&format!("{}: {}", link.problem, link.url)) },
             "locations": [{ "physicalLocation": { "artifactLocation": { "uri": visible(page) } } }],
             "partialFingerprints": { "link/v1": link.id() },
         })
@@ -143,5 +146,5 @@ fn sentence(link: &DeadLink) -> String {
     } else {
         format!("on {}", pages.join(", "))
     };
-    format!("{}: {} {on}{more}", link.death, link.url)
+    format!("{}: {} {on}{more}", link.problem, link.url)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::visible::visible;
 use crate::frontier::{PageId, State};
-use crate::{DeadLink, Death, Fate, Outcome, Page, Report, Skip};
+use crate::{DeadLink, Outcome, Page, Problem, Report, Resolution, Skip};
 
 /// The columns.
 const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,redirects_to,linked_from,text";
@@ -32,9 +32,9 @@ impl Report {
                 line(&mut to, cells.iter().map(String::as_str).chain([page, text]))?;
             }
         }
-        for DeadLink { url, death, linked_from, .. } in self.not_urls().chain(self.missing_parts()) {
-            let reason = death.to_string();
-            let state = if death == Death::NotAUrl { "not_a_url" } else { "no_such_part" };
+        for DeadLink { url, problem, linked_from, .. } in self.not_urls().chain(self.missing_parts()) {
+            let reason = problem.to_string();
+            let state = if problem == Problem::NotAUrl { "not_a_url" } else { "no_such_part" };
             for from in linked_from {
                 let cells = [&*url, state, "", &*reason, "", "", "", "", "", ""];
                 line(&mut to, cells.into_iter().chain([&*from.page, &*from.text]))?;
@@ -46,8 +46,8 @@ impl Report {
     /// What there is to say of a page, whoever links to it.
     fn cells(&self, id: PageId) -> [String; 10] {
         let page = self.page(id);
-        let reason = match self.fate(id).1 {
-            Fate::Dead(death) | Fate::Uncertain(death) => death.to_string(),
+        let reason = match self.resolution(id).1 {
+            Resolution::Dead(problem) | Resolution::Uncertain(problem) => problem.to_string(),
             _ => String::new(),
         };
         let record = page.record.as_ref();

@@ -5,7 +5,7 @@ use svg::node::element::{Circle, Group, Line, Title};
 
 use super::shapes::{label, round};
 use crate::frontier::PageId;
-use crate::{Fate, Outcome, Page, Report};
+use crate::{Outcome, Page, Report, Resolution};
 
 /// Pages that are drawn; more is a felt.
 const PAGES: usize = 400;
@@ -89,8 +89,8 @@ impl<'a> Graph<'a> {
 }
 
 fn colour(report: &Report, id: PageId) -> &'static str {
-    match (report.fate(id).1, report.page(id).outcome()) {
-        (Fate::Dead(_), _) => DEAD,
+    match (report.resolution(id).1, report.page(id).outcome()) {
+        (Resolution::Dead(_), _) => DEAD,
         (_, Some(Outcome::Redirect)) => REDIRECT,
         (_, Some(Outcome::Page | Outcome::Sitemap)) => ALIVE,
         _ => UNREAD,

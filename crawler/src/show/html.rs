@@ -63,12 +63,12 @@ fn problems(to: &mut impl Write, what: &str, dead: &[DeadLink]) -> io::Result<()
     }
     write!(to, "<h2>Links that are {what}</h2><table><tr><th>What</th><th>URL</th><th>On</th></tr>")?;
     for link in dead {
-        let death = escaped(&link.death.to_string());
-        write!(to, "<tr><td class=\"dead\">{death}</td><td>{}", escaped(&link.url))?;
+        let problem = escaped(&link.problem.to_string());
+        write!(to, "<tr><td class=\"dead\">{problem}</td><td>{}", escaped(&link.url))?;
         for url in &link.via {
             write!(to, "<br>→ {}", escaped(url))?;
         }
-        if let Some(detail) = link.death.detail() {
+        if let Some(detail) = link.problem.detail() {
             write!(to, "<br><span class=\"faint\">{}</span>", escaped(detail))?;
         }
         write!(to, "</td><td>")?;

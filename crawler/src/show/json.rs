@@ -222,7 +222,7 @@ impl Report {
             sitemaps: &self.log.sitemaps,
             parts: self.log.fragments.parts.iter().map(|(page, parts)| (*page, &**parts)).collect(),
             part_links: &self.log.fragments.links,
-            part_redirects: self.log.fragments.turned.iter().copied().collect(),
+            part_redirects: self.log.fragments.redirected.iter().copied().collect(),
             not_http: self.not_http().collect(),
             broken: self.broken().collect(),
             pages: Pages(self),
@@ -242,7 +242,7 @@ impl Report {
         if read.format != FORMAT {
             return Err(ReportError(Reason::Format(read.format)));
         }
-        let (pages, labels) = pages(read.pages)?;
+        let (pages, texts) = pages(read.pages)?;
         let known = |&id: &PageId| (id as usize) < pages.len();
         let mut named = read
             .front
@@ -269,14 +269,14 @@ impl Report {
                 fragments: Fragments {
                     parts: read.parts,
                     links: read.part_links,
-                    turned: read.part_redirects,
+                    redirected: read.part_redirects,
                 },
                 ..Log::default()
             },
             front: read.front,
             starts: read.starts,
             pages,
-            labels,
+            texts,
             hosts: read.hosts,
             unmatched: Vec::new(),
             took: read.took,
@@ -295,7 +295,7 @@ impl Report {
 /// The pages of a report, with the texts of their links in a table.
 fn pages(read: Vec<ReadPage>) -> Result<(Vec<Page>, Vec<Arc<str>>), ReportError> {
     let count = read.len();
-    let (mut labels, mut known) = (Vec::new(), HashMap::<Arc<str>, usize>::new());
+    let (mut texts, mut known) = (Vec::new(), HashMap::<Arc<str>, usize>::new());
     let mut pages = Vec::with_capacity(count);
     for page in read {
         let mut leads_to = Vec::with_capacity(page.links.len() + 1);
@@ -303,8 +303,8 @@ fn pages(read: Vec<ReadPage>) -> Result<(Vec<Page>, Vec<Arc<str>>), ReportError>
         for (to, text) in page.links {
             let text: Arc<str> = text.into();
             let label = *known.entry(Arc::clone(&text)).or_insert_with(|| {
-                labels.push(text);
-                labels.len() - 1
+                texts.push(text);
+                texts.len() - 1
             });
             leads_to.push(Edge::new(to, Some(label)));
         }
@@ -314,7 +314,7 @@ fn pages(read: Vec<ReadPage>) -> Result<(Vec<Page>, Vec<Arc<str>>), ReportError>
         let ReadPage { url, depth, hops, state, wanted, record, .. } = page;
         pages.push(Page { url, depth, hops, state, record, rank: wanted, leads_to });
     }
-    Ok((pages, labels))
+    Ok((pages, texts))
 }
 
 /// Writes also those characters as escapes that JSON could do without, and that a terminal would obey.
@@ -359,8 +359,8 @@ impl Serialize for Dead {
                 id: link.id(),
                 url: &link.url,
                 via: &link.via,
-                reason: link.death.to_string(),
-                detail: link.death.detail(),
+                reason: link.problem.to_string(),
+                detail: link.problem.detail(),
                 linked_from: link
                     .linked_from
                     .iter()

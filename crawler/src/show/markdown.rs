@@ -42,8 +42,8 @@ fn table(to: &mut impl Write, heading: &str, links: &[DeadLink]) -> io::Result<(
         if link.linked_from.len() > PAGES {
             pages.push(format!("and {} more", link.linked_from.len() - PAGES));
         }
-        let death = text(&link.death.to_string());
-        writeln!(to, "| {death} | {} | {} |", text(&link.url), pages.join("<br>"))?;
+        let problem = text(&link.problem.to_string());
+        writeln!(to, "| {problem} | {} | {} |", text(&link.url), pages.join("<br>"))?;
     }
     writeln!(to)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::visible::visible;
 use crate::frontier::{PageId, Skip, State};
-use crate::{DeadLink, Ended, Fate, Outcome, Page, Report};
+use crate::{DeadLink, Ended, Outcome, Page, Report, Resolution};
 
 /// Rows of a list before the rest is only counted. Dead links are listed in full: they are what one came for.
 const ROWS: usize = 8;
@@ -109,7 +109,7 @@ impl Summary<'_> {
 
     fn verdict(&mut self) {
         let mut dead = self.report.dead_links();
-        dead.sort_by_key(|link| link.death.to_string());
+        dead.sort_by_key(|link| link.problem.to_string());
         match dead.len() {
             0 => match self.report.not_looked_at() {
                 Some(why) => self.heading(&format!("NOT LOOKED AT: {why}")),
@@ -139,11 +139,11 @@ impl Summary<'_> {
     fn dead_link(&mut self, link: &DeadLink) {
         let url = self.short(&link.url);
         let chain: String = link.via.iter().map(|url| format!(" → {}", self.short(url))).collect();
-        self.line(&format!("  {:<26} {url}{chain}", link.death.to_string()));
+        self.line(&format!("  {:<26} {url}{chain}", link.problem.to_string()));
         let named: Vec<_> = link.linked_from.iter().take(PAGES).map(|link| self.short(&link.page)).collect();
         let more = link.linked_from.len() - named.len();
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        if let Some(detail) = link.death.detail() {
+        if let Some(detail) = link.problem.detail() {
             self.line(&format!("  {:<26} {detail}", ""));
         }
         match named.is_empty() {
@@ -158,13 +158,13 @@ impl Summary<'_> {
             return;
         }
         self.heading(&format!("Redirects: {}", redirects.len()));
-        for (id, via, fate) in redirects.iter().take(ROWS) {
+        for (id, via, resolution) in redirects.iter().take(ROWS) {
             let status = self.report.page(*id).status().unwrap_or_default();
             let chain: String = via.iter().map(|id| format!(" → {}", self.name(*id))).collect();
-            let end = match fate {
-                Fate::Alive => String::new(),
-                Fate::Dead(death) | Fate::Uncertain(death) => format!(" ({death})"),
-                Fate::Unknown => " (not followed)".to_owned(),
+            let end = match resolution {
+                Resolution::Alive => String::new(),
+                Resolution::Dead(problem) | Resolution::Uncertain(problem) => format!(" ({problem})"),
+                Resolution::Unknown => " (not followed)".to_owned(),
             };
             self.line(&format!("  {status}  {}{chain}{end}", self.name(*id)));
         }

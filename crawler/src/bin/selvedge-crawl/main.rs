@@ -138,7 +138,7 @@ fn since_baseline(dead: usize, new: &[DeadLink]) -> String {
     let mut text = format!("\nSince the baseline: {} new, {} known\n", new.len(), dead - new.len());
     for link in new {
         // As visible as in the report: a URL of a stranger's.
-        text += &format!("  {} {}\n", link.death, link.url.escape_debug());
+        text += &format!("  {} {}\n", link.problem, link.url.escape_debug());
     }
     text
 }

@@ -8,7 +8,7 @@ use super::page::Edge;
 
 /// What is written on links: each text once, since a menu is on every page.
 #[derive(Debug, Default)]
-pub(super) struct Labels {
+pub(super) struct Interner {
     pub(super) texts: Vec<Arc<str>>,
     by_text: HashMap<Arc<str>, u32>,
     bytes: usize,
@@ -17,7 +17,7 @@ pub(super) struct Labels {
 /// Bytes of texts on links that are kept; beyond them a new text is left out.
 const LABEL_BYTES: usize = 16 << 20;
 
-impl Labels {
+impl Interner {
     pub(super) fn of(&mut self, text: &str) -> u32 {
         if let Some(&known) = self.by_text.get(text) {
             return known;

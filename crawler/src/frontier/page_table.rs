@@ -25,18 +25,18 @@ use std::time::{Duration, Instant};
 
 use selvedge::sync::Arc;
 
-use super::labels::Labels;
-use super::lanes::Lanes;
-use super::page::{Counts, Distance, Edge, Entry, Lead, Limits, PageId, Restored, Skip, State, Step};
+use super::host_queues::HostQueues;
+use super::interner::Interner;
+use super::page::{Counts, Distance, Edge, Entry, Limits, NewLink, PageId, Restored, Skip, State, Step};
 
 /// The table of all pages. See the module.
 #[derive(Debug)]
-pub(crate) struct Ledger<R> {
+pub(crate) struct PageTable<R> {
     limits: Limits,
     entries: Vec<Entry<R>>,
     by_url: HashMap<Arc<str>, PageId>,
-    pub(super) lanes: Lanes,
-    labels: Labels,
+    pub(super) queues: HostQueues,
+    texts: Interner,
     out: usize,
     fetched: usize,
     links: usize,
@@ -44,14 +44,14 @@ pub(crate) struct Ledger<R> {
     unrecorded: u64,
 }
 
-impl<R> Ledger<R> {
+impl<R> PageTable<R> {
     pub(super) fn new(limits: Limits) -> Self {
-        Ledger {
+        PageTable {
             limits,
             entries: Vec::new(),
             by_url: HashMap::new(),
-            lanes: Lanes::default(),
-            labels: Labels::default(),
+            queues: HostQueues::default(),
+            texts: Interner::default(),
             out: 0,
             fetched: 0,
             links: 0,
@@ -61,19 +61,19 @@ impl<R> Ledger<R> {
     }
 
     /// Notes a page that the crawl begins at. `None` if the table is full.
-    pub(super) fn seed(&mut self, lead: &Lead<'_>, now: Instant) -> Option<PageId> {
-        self.arrive(lead, Distance::default(), now)
+    pub(super) fn seed(&mut self, link: &NewLink<'_>, now: Instant) -> Option<PageId> {
+        self.arrive(link, Distance::default(), now)
     }
 
     /// Notes that `from` leads somewhere. A page that is new and to be fetched will be; one that is known may
     /// turn out to be nearer, or to be wanted for more. `None` if it is new and the table is full.
-    pub(super) fn lead(&mut self, from: PageId, lead: &Lead<'_>, now: Instant) -> Option<PageId> {
-        let distance = self.entries[from as usize].distance.after(lead.step);
-        let to = self.arrive(lead, distance, now)?;
+    pub(super) fn add_link(&mut self, from: PageId, link: &NewLink<'_>, now: Instant) -> Option<PageId> {
+        let distance = self.entries[from as usize].distance.after(link.step);
+        let to = self.arrive(link, distance, now)?;
         if self.links < self.limits.links {
             self.links += 1;
-            let label = match lead.step {
-                Step::Link => self.labels.of(lead.label),
+            let label = match link.step {
+                Step::Link => self.texts.of(link.label),
                 Step::Redirect => Edge::REDIRECT,
             };
             self.entries[from as usize].leads_to.push(Edge { to, label });
@@ -83,32 +83,32 @@ impl<R> Ledger<R> {
         Some(to)
     }
 
-    fn arrive(&mut self, lead: &Lead<'_>, distance: Distance, now: Instant) -> Option<PageId> {
-        let Some(&known) = self.by_url.get(lead.url) else { return self.add(lead, distance, now) };
-        self.want(known, lead, now);
+    fn arrive(&mut self, link: &NewLink<'_>, distance: Distance, now: Instant) -> Option<PageId> {
+        let Some(&known) = self.by_url.get(link.url) else { return self.add(link, distance, now) };
+        self.want(known, link, now);
         self.come_nearer(known, distance, now);
         Some(known)
     }
 
-    fn add(&mut self, lead: &Lead<'_>, distance: Distance, now: Instant) -> Option<PageId> {
+    fn add(&mut self, link: &NewLink<'_>, distance: Distance, now: Instant) -> Option<PageId> {
         if self.entries.len() >= self.limits.urls {
             self.refused += 1;
             return None;
         }
         let id = self.entries.len() as PageId;
-        let state = match lead.skip {
+        let state = match link.skip {
             Some(why) => State::Skipped(why),
             None if self.limits.allow(distance) => State::Waiting,
             None => State::TooFar,
         };
-        let (url, lane) = (Arc::<str>::from(lead.url), self.lanes.named(lead.lane));
+        let (url, host) = (Arc::<str>::from(link.url), self.queues.named(link.host));
         self.by_url.insert(Arc::clone(&url), id);
         self.entries.push(Entry {
             url,
-            lane,
+            host,
             distance,
             state,
-            rank: lead.rank,
+            rank: link.rank,
             tries: 0,
             leads_to: Vec::new(),
             record: None,
@@ -116,29 +116,29 @@ impl<R> Ledger<R> {
             again: false,
         });
         if state == State::Waiting {
-            self.lanes.insert(lane, id, distance, now);
+            self.queues.insert(host, id, distance, now);
         }
         Some(id)
     }
 
     /// A known page is linked once more: perhaps by somebody who wants more of it, or wants it at all.
-    fn want(&mut self, id: PageId, lead: &Lead<'_>, now: Instant) {
+    fn want(&mut self, id: PageId, link: &NewLink<'_>, now: Instant) {
         let entry = &mut self.entries[id as usize];
-        let more = lead.rank > entry.rank;
-        entry.rank = entry.rank.max(lead.rank);
-        let (lane, distance) = (entry.lane, entry.distance);
+        let more = link.rank > entry.rank;
+        entry.rank = entry.rank.max(link.rank);
+        let (host, distance) = (entry.host, entry.distance);
         match entry.state {
-            State::Skipped(Skip::OutOfScope) if lead.skip.is_none() => {}
-            State::Fetched if (more || lead.again) && lead.skip.is_none() => self.fetched -= 1,
+            State::Skipped(Skip::OutOfScope) if link.skip.is_none() => {}
+            State::Fetched if (more || link.again) && link.skip.is_none() => self.fetched -= 1,
             State::Out => {
-                entry.again |= lead.again;
+                entry.again |= link.again;
                 return;
             }
             _ => return,
         }
         entry.state = if self.limits.allow(distance) { State::Waiting } else { State::TooFar };
         if entry.state == State::Waiting {
-            self.lanes.insert(lane, id, distance, now);
+            self.queues.insert(host, id, distance, now);
         }
     }
 
@@ -155,10 +155,10 @@ impl<R> Ledger<R> {
                 continue;
             }
             if entry.state == State::Waiting {
-                self.lanes.come_nearer(entry.lane, id, (entry.distance, distance), entry.due, now);
+                self.queues.come_nearer(entry.host, id, (entry.distance, distance), entry.due, now);
             } else if entry.state == State::TooFar && self.limits.allow(distance) {
                 entry.state = State::Waiting;
-                self.lanes.insert(entry.lane, id, distance, now);
+                self.queues.insert(entry.host, id, distance, now);
             }
             entry.distance = distance;
             news.extend(entry.leads_to.iter().map(|edge| (edge.to, distance.after(edge.step()))));
@@ -170,7 +170,7 @@ impl<R> Ledger<R> {
         if self.is_full() {
             return None;
         }
-        let (id, _) = self.lanes.take(now)?;
+        let (id, _) = self.queues.take(now)?;
         let entry = &mut self.entries[id as usize];
         entry.state = State::Out;
         self.out += 1;
@@ -179,7 +179,7 @@ impl<R> Ledger<R> {
 
     /// When the time alone lets a page out.
     pub(super) fn next_timer(&self) -> Option<Instant> {
-        if self.is_full() { None } else { self.lanes.next_timer() }
+        if self.is_full() { None } else { self.queues.next_timer() }
     }
 
     fn is_full(&self) -> bool {
@@ -188,7 +188,7 @@ impl<R> Ledger<R> {
 
     /// True if nobody has a page and there is none to take, now or later: the second invariant.
     pub(super) fn is_over(&self) -> bool {
-        self.out == 0 && (self.lanes.waiting() == 0 || self.fetched >= self.limits.pages)
+        self.out == 0 && (self.queues.waiting() == 0 || self.fetched >= self.limits.pages)
     }
 
     /// Gives back a page that was taken and not fetched after all; until `due`, nobody gets it.
@@ -196,13 +196,13 @@ impl<R> Ledger<R> {
         self.leave(id, State::Waiting);
         let entry = &mut self.entries[id as usize];
         entry.due = due;
-        let (lane, distance) = (entry.lane, entry.distance);
+        let (host, distance) = (entry.host, entry.distance);
         match due.filter(|&due| due > now) {
             Some(due) => {
                 entry.tries += 1;
-                self.lanes.insert_later(lane, id, distance, due, now);
+                self.queues.insert_later(host, id, distance, due, now);
             }
-            None => self.lanes.insert(lane, id, distance, now),
+            None => self.queues.insert(host, id, distance, now),
         }
     }
 
@@ -222,8 +222,8 @@ impl<R> Ledger<R> {
         if std::mem::take(&mut entry.again) || entry.rank > rank {
             self.fetched -= 1;
             entry.state = State::Waiting;
-            let (lane, distance) = (entry.lane, entry.distance);
-            self.lanes.insert(lane, id, distance, now);
+            let (host, distance) = (entry.host, entry.distance);
+            self.queues.insert(host, id, distance, now);
         }
         before
     }
@@ -241,7 +241,7 @@ impl<R> Ledger<R> {
     }
 
     /// Drops the links of a page that is fetched once more.
-    pub(super) fn forget_leads(&mut self, id: PageId) {
+    pub(super) fn forget_links(&mut self, id: PageId) {
         self.links -= self.entries[id as usize].leads_to.len();
         self.entries[id as usize].leads_to.clear();
     }
@@ -261,13 +261,13 @@ impl<R> Ledger<R> {
     }
 
     /// What is written on links: what [`Edge::label`] counts.
-    pub(crate) fn labels(&self) -> &[Arc<str>] {
-        &self.labels.texts
+    pub(crate) fn texts(&self) -> &[Arc<str>] {
+        &self.texts.texts
     }
 
     /// All pages and what is written on links, for keeps.
     pub(crate) fn into_parts(self) -> (Vec<Entry<R>>, Vec<Arc<str>>) {
-        (self.entries, self.labels.texts)
+        (self.entries, self.texts.texts)
     }
 
     /// How many URLs there was no room for, counted once for each link to them.
@@ -283,7 +283,7 @@ impl<R> Ledger<R> {
     pub(super) fn counts(&self) -> Counts {
         Counts {
             found: self.entries.len(),
-            waiting: self.lanes.waiting(),
+            waiting: self.queues.waiting(),
             out: self.out,
             fetched: self.fetched,
         }
@@ -292,21 +292,21 @@ impl<R> Ledger<R> {
     /// Puts a page into the table as an earlier crawl left it. A page that was out waits.
     pub(super) fn restore(&mut self, page: Restored<'_, R>, now: Instant) -> PageId {
         let id = self.entries.len() as PageId;
-        let (url, lane) = (Arc::<str>::from(page.url), self.lanes.named(page.lane));
+        let (url, host) = (Arc::<str>::from(page.url), self.queues.named(page.host));
         let state = match page.state {
             State::Out | State::Waiting | State::TooFar if self.limits.allow(page.distance) => State::Waiting,
             State::Out | State::Waiting => State::TooFar,
             other => other,
         };
         match state {
-            State::Waiting => self.lanes.insert(lane, id, page.distance, now),
+            State::Waiting => self.queues.insert(host, id, page.distance, now),
             State::Fetched => self.fetched += 1,
             _ => {}
         }
         self.by_url.insert(Arc::clone(&url), id);
         self.entries.push(Entry {
             url,
-            lane,
+            host,
             distance: page.distance,
             state,
             rank: page.rank,
@@ -320,7 +320,7 @@ impl<R> Ledger<R> {
     }
 
     pub(super) fn restore_link(&mut self, from: PageId, to: PageId, step: Step, label: &str) {
-        let label = if step == Step::Redirect { Edge::REDIRECT } else { self.labels.of(label) };
+        let label = if step == Step::Redirect { Edge::REDIRECT } else { self.texts.of(label) };
         self.links += 1;
         self.entries[from as usize].leads_to.push(Edge { to, label });
     }

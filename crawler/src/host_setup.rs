@@ -3,42 +3,42 @@
 use selvedge::sync::Arc;
 use url::Url;
 
-use super::canonical::lane;
+use super::canonical::origin;
 use super::engine::{Engine, SITEMAP};
 use super::fetch::{ErrorKind, FetchError, Request, Response};
-use super::following::redirect;
-use super::frontier::{LaneId, Lead, PageId, Step, Turn};
+use super::frontier::{HostId, Lease, NewLink, PageId, Step};
 use super::log::Visit;
 use super::record::Record;
+use super::redirects::redirect;
 use super::retry::Again;
 use super::robots::{self, Rules};
 
 impl Engine {
     /// Asks the host of a page for its rules, in the page's place. The host lets nobody else in until they
     /// are known.
-    pub(super) fn ask(&self, mut turn: Turn<'_, Record>, url: &Url, worker: usize) {
-        turn.begin();
+    pub(super) fn ask(&self, mut lease: Lease<'_, Record>, url: &Url, worker: usize) {
+        lease.begin();
         let mut was_asked = false;
         let rules = match self.settings.obey_robots {
-            true => self.robots.of(lane(url), &self.token, || {
+            true => self.robots.of(origin(url), &self.token, || {
                 was_asked = true;
-                self.rules(&turn, url, worker)
+                self.rules(&lease, url, worker)
             }),
             false => Ok(Arc::new(Rules::All)),
         };
         match rules {
             Ok(rules) => {
-                self.admit(turn.lane, url, rules, was_asked);
-                turn.put_back();
+                self.admit(lease.host, url, rules, was_asked);
+                lease.put_back();
             }
             // Nothing was learned, and that is not a no.
-            Err(Again::No) => turn.put_back(),
-            Err(Again::After(wait) | Again::Pause(wait)) => turn.retry_after(wait),
+            Err(Again::No) => lease.put_back(),
+            Err(Again::After(wait) | Again::Pause(wait)) => lease.retry_after(wait),
         }
     }
 
     /// Asks a host for its rules; `Err` says when to ask again.
-    fn rules(&self, turn: &Turn<'_, Record>, url: &Url, worker: usize) -> Result<Rules, Again> {
+    fn rules(&self, lease: &Lease<'_, Record>, url: &Url, worker: usize) -> Result<Rules, Again> {
         let started = self.now();
         let answer = self.robots_txt(url);
         let url = robots_url(url);
@@ -47,22 +47,22 @@ impl Engine {
         if matches!(&answer, Err(error) if error.kind == ErrorKind::Stopped) {
             return Err(Again::No);
         }
-        match self.settings.retry.decide(url.as_str(), turn.tries, &answer) {
+        match self.settings.retry.decide(url.as_str(), lease.tries, &answer) {
             Again::No => Ok(Rules::of(answer, self.settings.request.name())),
             again => Err(again),
         }
     }
 
     /// Opens a host whose rules are known.
-    fn admit(&self, lane: LaneId, url: &Url, rules: Arc<Rules>, was_asked: bool) {
+    fn admit(&self, host: HostId, url: &Url, rules: Arc<Rules>, was_asked: bool) {
         let (own, theirs) = (self.settings.delay, rules.delay());
         // A host that wants a pause between requests does not want two at a time.
         let width = if theirs.is_zero() { self.settings.per_host } else { 1 };
         if self.settings.sitemaps && self.scope.has_host_of(url) {
             self.add_sitemaps(url, &rules);
         }
-        self.hosts.write().insert(lane, rules);
-        self.frontier.set_lane(lane, width, own.max(theirs), was_asked);
+        self.hosts.write().insert(host, rules);
+        self.frontier.set_host(host, width, own.max(theirs), was_asked);
     }
 
     fn add_sitemaps(&self, url: &Url, rules: &Rules) {
@@ -85,9 +85,9 @@ impl Engine {
 
     /// Adds a sitemap, as near as the start: what it lists is a link away.
     fn seed_sitemap(&self, map: &Url) -> Option<PageId> {
-        let (url, lane) = (map.as_str(), lane(map));
+        let (url, host) = (map.as_str(), origin(map));
         let step = Step::Link;
-        self.frontier.seed(&Lead { url, lane, step, label: "", rank: SITEMAP, skip: None, again: false })
+        self.frontier.seed(&NewLink { url, host, step, label: "", rank: SITEMAP, skip: None, again: false })
     }
 
     fn robots_txt(&self, url: &Url) -> Result<Response, FetchError> {

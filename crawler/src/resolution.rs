@@ -14,15 +14,15 @@ use super::report::{Ended, Report};
 /// Where a link gets you in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fate {
+pub enum Resolution {
     /// There is something.
     Alive,
     /// There is nothing.
-    Dead(Death),
+    Dead(Problem),
     /// There is a server, and what it says leaves open whether a person would find something: an answer that
     /// this crawler does not understand, or that it is asked too much, or that it wants no programs (429,
     /// 999).
-    Uncertain(Death),
+    Uncertain(Problem),
     /// Nobody looked: skipped, out of scope, or the crawl was cut short.
     Unknown,
 }
@@ -30,7 +30,7 @@ pub enum Fate {
 /// Why there is nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Death {
+pub enum Problem {
     /// It was refused.
     Status(u16),
     /// There was no answer.
@@ -59,7 +59,7 @@ pub struct DeadLink {
     /// The redirects in between.
     pub via: Vec<String>,
     /// What is wrong.
-    pub death: Death,
+    pub problem: Problem,
     /// The pages with the link, and what is written on it. Empty for the page that the crawl began at.
     pub linked_from: Vec<LinkedFrom>,
 }
@@ -80,11 +80,11 @@ impl Report {
     /// # Panics
     /// If there are fewer pages.
     #[track_caller]
-    pub fn fate(&self, id: PageId) -> (Vec<PageId>, Fate) {
+    pub fn resolution(&self, id: PageId) -> (Vec<PageId>, Resolution) {
         let (mut here, mut seen, mut via) = (id, HashSet::from([id]), Vec::new());
         loop {
             let page = self.page(here);
-            let fate = match page.outcome() {
+            let resolution = match page.outcome() {
                 Some(Outcome::Redirect) => match self.redirect(here) {
                     Some(next) => {
                         via.push(next);
@@ -92,43 +92,45 @@ impl Report {
                         if seen.insert(next) {
                             continue;
                         }
-                        Fate::Dead(Death::Loop)
+                        Resolution::Dead(Problem::Loop)
                     }
-                    None => Fate::Unknown,
+                    None => Resolution::Unknown,
                 },
-                None if here != id && page.state == State::TooFar => Fate::Dead(Death::TooManyRedirects),
+                None if here != id && page.state == State::TooFar => {
+                    Resolution::Dead(Problem::TooManyRedirects)
+                }
                 Some(outcome) => self.end(here, outcome),
-                None => Fate::Unknown,
+                None => Resolution::Unknown,
             };
-            return (via, fate);
+            return (via, resolution);
         }
     }
 
     /// What a page that leads nowhere else comes to.
-    fn end(&self, id: PageId, outcome: Outcome) -> Fate {
-        let Some(record) = &self.page(id).record else { return Fate::Unknown };
+    fn end(&self, id: PageId, outcome: Outcome) -> Resolution {
+        let Some(record) = &self.page(id).record else { return Resolution::Unknown };
         match outcome {
             Outcome::Refused => match record.status.unwrap_or_default() {
-                status @ (429 | 999) => Fate::Uncertain(Death::Status(status)),
-                status => Fate::Dead(Death::Status(status)),
+                status @ (429 | 999) => Resolution::Uncertain(Problem::Status(status)),
+                status => Resolution::Dead(Problem::Status(status)),
             },
             Outcome::Failed(kind) => {
                 let detail = record.detail.as_deref().unwrap_or_default().to_owned();
-                let death = Death::Failed { kind, detail };
+                let problem = Problem::Failed { kind, detail };
                 match kind {
-                    ErrorKind::NotUnderstood | ErrorKind::GivenUp => Fate::Uncertain(death),
-                    _ => Fate::Dead(death),
+                    ErrorKind::NotUnderstood | ErrorKind::GivenUp => Resolution::Uncertain(problem),
+                    _ => Resolution::Dead(problem),
                 }
             }
-            _ => Fate::Alive,
+            _ => Resolution::Alive,
         }
     }
 
     /// Every link that is dead: as written on a page, so that its owner can find and mend it. The page at the
     /// end of a redirect is not listed for itself unless something links to it.
     pub fn dead_links(&self) -> Vec<DeadLink> {
-        let mut dead = self.links_that(|fate| match fate {
-            Fate::Dead(death) => Some(death),
+        let mut dead = self.links_that(|resolution| match resolution {
+            Resolution::Dead(problem) => Some(problem),
             _ => None,
         });
         dead.extend(self.not_urls());
@@ -144,10 +146,11 @@ impl Report {
         dead
     }
 
-    /// Every link of which it is [uncertain](Fate::Uncertain) whether it is dead; told as the dead ones are.
+    /// Every link whose target is [uncertain](Resolution::Uncertain), in the form of
+    /// [`dead_links`](Report::dead_links).
     pub fn uncertain_links(&self) -> Vec<DeadLink> {
-        self.links_that(|fate| match fate {
-            Fate::Uncertain(death) => Some(death),
+        self.links_that(|resolution| match resolution {
+            Resolution::Uncertain(problem) => Some(problem),
             _ => None,
         })
     }
@@ -162,20 +165,20 @@ impl Report {
         broken.into_iter().map(|(url, linked_from)| DeadLink {
             url: url.to_owned(),
             via: Vec::new(),
-            death: Death::NotAUrl,
+            problem: Problem::NotAUrl,
             linked_from,
         })
     }
 
-    fn links_that(&self, are: impl Fn(Fate) -> Option<Death>) -> Vec<DeadLink> {
+    fn links_that(&self, are: impl Fn(Resolution) -> Option<Problem>) -> Vec<DeadLink> {
         let mut links = Vec::new();
         for id in 0..self.pages.len() as PageId {
-            let (via, fate) = self.fate(id);
-            let Some(death) = are(fate) else { continue };
+            let (via, resolution) = self.resolution(id);
+            let Some(problem) = are(resolution) else { continue };
             let linked_from = self.linkers(id);
             if self.starts.contains(&id) || !linked_from.is_empty() {
                 let via = via.iter().map(|&id| self.page(id).url.to_string()).collect();
-                links.push(DeadLink { url: self.page(id).url.to_string(), via, death, linked_from });
+                links.push(DeadLink { url: self.page(id).url.to_string(), via, problem, linked_from });
             }
         }
         links
@@ -191,15 +194,15 @@ impl Report {
     }
 
     fn why_not_looked_at(&self, start: PageId) -> Option<String> {
-        let (via, fate) = self.fate(start);
+        let (via, resolution) = self.resolution(start);
         let page = self.page(via.last().copied().unwrap_or(start));
         let url = &page.url;
         let mime = || page.record.as_ref()?.mime.as_deref();
-        match (&fate, page.state, page.outcome()) {
-            (Fate::Dead(_), ..) => None,
-            (Fate::Uncertain(death), ..) => {
-                let detail = death.detail().map_or(String::new(), |detail| format!(" ({detail})"));
-                Some(format!("{url}: {death}{detail}"))
+        match (&resolution, page.state, page.outcome()) {
+            (Resolution::Dead(_), ..) => None,
+            (Resolution::Uncertain(problem), ..) => {
+                let detail = problem.detail().map_or(String::new(), |detail| format!(" ({detail})"));
+                Some(format!("{url}: {problem}{detail}"))
             }
             (_, State::Skipped(Skip::Robots), _) => Some(format!("robots.txt says no to {url}")),
             (_, State::Skipped(Skip::RobotsUnreadable), _) => {
@@ -233,21 +236,24 @@ impl Report {
     }
 
     /// The redirects that start a chain, with the pages they go through and what they come to.
-    pub fn redirects(&self) -> Vec<(PageId, Vec<PageId>, Fate)> {
+    pub fn redirects(&self) -> Vec<(PageId, Vec<PageId>, Resolution)> {
         let ids = 0..self.pages.len() as PageId;
         let redirects = ids.filter(|&id| self.page(id).outcome() == Some(Outcome::Redirect));
         let starts = redirects.filter(|&id| self.starts.contains(&id) || self.is_linked(id));
-        starts.map(|id| (id, self.fate(id))).map(|(id, (via, fate))| (id, via, fate)).collect()
+        starts
+            .map(|id| (id, self.resolution(id)))
+            .map(|(id, (via, resolution))| (id, via, resolution))
+            .collect()
     }
 
     /// Links that could be changed: pages that are linked and lead elsewhere for good (301, 308), step by
     /// step, and the page that is there instead.
     pub fn moved_for_good(&self) -> Vec<(PageId, PageId)> {
         let is_for_good = |id: PageId| matches!(self.page(id).status(), Some(301 | 308));
-        let moved = self.redirects().into_iter().filter_map(|(id, via, fate)| {
+        let moved = self.redirects().into_iter().filter_map(|(id, via, resolution)| {
             let (&last, steps) = via.split_last()?;
             let all = is_for_good(id) && steps.iter().all(|&step| is_for_good(step));
-            (fate == Fate::Alive && all && self.is_linked(id)).then_some((id, last))
+            (resolution == Resolution::Alive && all && self.is_linked(id)).then_some((id, last))
         });
         moved.collect()
     }
@@ -267,7 +273,7 @@ impl Report {
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         for record in self.records() {
             let kind = match record.outcome {
-                Outcome::Refused => Death::Status(record.status.unwrap_or_default()).to_string(),
+                Outcome::Refused => Problem::Status(record.status.unwrap_or_default()).to_string(),
                 Outcome::Failed(kind) => kind.to_string(),
                 _ => continue,
             };
@@ -282,43 +288,43 @@ impl Report {
 impl DeadLink {
     /// What the problem is known by, in each run and in every version: the URL, and what is wrong with it.
     pub fn id(&self) -> String {
-        let what = match &self.death {
-            Death::Failed { kind, .. } => kind.to_string(),
-            death => death.to_string(),
+        let what = match &self.problem {
+            Problem::Failed { kind, .. } => kind.to_string(),
+            problem => problem.to_string(),
         };
         format!("{:016x}", hash(format!("{what} {}", self.url).as_bytes()))
     }
 }
 
-impl Death {
+impl Problem {
     /// What the system said, where the kind of failure does not say it all.
     pub fn detail(&self) -> Option<&str> {
         match self {
             // Unless it was somebody on the way.
-            Death::Failed { kind: ErrorKind::TimedOut | ErrorKind::ConnectionRefused, detail }
+            Problem::Failed { kind: ErrorKind::TimedOut | ErrorKind::ConnectionRefused, detail }
                 if !detail.contains("through the proxy") =>
             {
                 None
             }
-            Death::Failed { detail, .. } => Some(detail),
+            Problem::Failed { detail, .. } => Some(detail),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Death {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Death::Status(status) => {
+            Problem::Status(status) => {
                 let reason =
                     ureq::http::StatusCode::from_u16(*status).ok().and_then(|code| code.canonical_reason());
                 write!(f, "{status} {}", reason.unwrap_or("unheard of"))
             }
-            Death::Failed { kind, .. } => kind.fmt(f),
-            Death::Loop => f.write_str("redirect loop"),
-            Death::TooManyRedirects => f.write_str("too many redirects"),
-            Death::NotAUrl => f.write_str("not a URL"),
-            Death::NoSuchPart => f.write_str("no such part of the page"),
+            Problem::Failed { kind, .. } => kind.fmt(f),
+            Problem::Loop => f.write_str("redirect loop"),
+            Problem::TooManyRedirects => f.write_str("too many redirects"),
+            Problem::NotAUrl => f.write_str("not a URL"),
+            Problem::NoSuchPart => f.write_str("no such part of the page"),
         }
     }
 }
