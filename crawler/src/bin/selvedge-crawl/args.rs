@@ -34,7 +34,7 @@ What is crawled:
   --include PATTERN    only URLs that match; repeatable
   --exclude PATTERN    no URLs that match; repeatable
                        a pattern is a glob over the whole URL, or re: and a regular expression
-  --external           look at links that link out, without reading what is there
+  --external           look at links that lead out, without reading what is there
   --assets             look at pictures, scripts, style sheets and what these name, too
   --fragments          look for the part of a page that a link means (#part)
   --sitemaps           read the sitemaps
@@ -77,7 +77,7 @@ Exit status:
     2  bad use, or a file that cannot be read or written
     3  its own site was not found as it was planted
     4  the time ran out
-    5  a start was not looked at (robots.txt, a start that is no page or links out of scope),
+    5  a start was not looked at (robots.txt, a start that is no page or leads out of scope),
        or more URLs were found than are remembered
   130  interrupted
 ";
