@@ -61,7 +61,7 @@ fn borrowed_key_is_enough() {
 }
 
 #[test]
-fn those_who_ask_meanwhile_share_one_call() {
+fn concurrent_callers_share_one_call() {
     within_a_minute(|| {
         let (flight, end) = (Arc::new(Flight::new()), Arc::new(Latch::new(1)));
         let leader = under_way(&flight, 1, &end);
@@ -345,7 +345,7 @@ fn forgotten_call_goes_on_for_those_who_wait_and_a_new_one_starts() {
 }
 
 #[test]
-fn call_for_its_own_key_from_inside_is_told_so() {
+fn call_for_its_own_key_from_inside_is_refused() {
     within_a_minute(|| {
         let flight = Flight::new();
         let inner = || flight.call(&1, || unreachable!()).unwrap_err();
@@ -360,7 +360,7 @@ fn call_for_its_own_key_from_inside_is_told_so() {
 }
 
 #[test]
-fn calls_that_wait_for_each_other_in_a_circle_are_told_so() {
+fn calls_that_wait_for_each_other_in_a_cycle_are_refused() {
     within_a_minute(|| {
         const THREADS: usize = 5;
         let flight = Arc::new(SingleFlight::<usize, Vec<JoinError>>::new());
@@ -389,7 +389,7 @@ fn calls_that_wait_for_each_other_in_a_circle_are_told_so() {
 }
 
 #[test]
-fn those_who_waited_keep_nothing_of_the_call() {
+fn past_waiters_keep_nothing_of_the_call() {
     within_a_minute(|| {
         let (flight, end) = (Arc::new(SingleFlight::<u32, Arc<()>>::new()), Arc::new(Latch::new(1)));
         let (value, started) = (Arc::new(()), Arc::new(Latch::new(1)));
@@ -419,7 +419,7 @@ fn those_who_waited_keep_nothing_of_the_call() {
 }
 
 #[test]
-fn circle_with_a_limit_ends_by_it() {
+fn cycle_with_a_limit_ends_by_it() {
     within_a_minute(|| {
         let (flight, clock) = (Arc::new(SingleFlight::<u8, Option<WaitError>>::new()), Clock::manual());
         let both_lead = Arc::new(Latch::new(2));

@@ -148,7 +148,7 @@ fn joins_are_named_with_the_line_that_made_them() {
 }
 
 #[test]
-fn report_says_what_the_object_was_like_and_who_could_help() {
+fn report_shows_the_object_and_the_threads_that_could_help() {
     within_a_minute(|| {
         let queue = BoundedQueue::<u32>::new(4);
         let report = thread::scope(|s| {

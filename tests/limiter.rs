@@ -136,7 +136,7 @@ fn more_than_the_burst_is_impossible_at_once() {
 }
 
 #[test]
-fn acquiring_none_succeeds_whoever_waits_until_closed() {
+fn acquiring_none_succeeds_despite_waiters_until_closed() {
     within_a_minute(|| {
         let (_clock, limiter) = manual(1, SECOND, 1);
         limiter.acquire(1).unwrap();
@@ -237,7 +237,7 @@ fn waiters_are_served_in_order_each_at_its_instant() {
 }
 
 #[test]
-fn newcomer_does_not_overtake_who_waits_for_many() {
+fn newcomer_does_not_overtake_a_waiter_for_many() {
     within_a_minute(|| {
         let (clock, limiter) = manual(1, SECOND, 4);
         limiter.acquire(2).unwrap();
@@ -273,7 +273,7 @@ fn cancelled_front_waiter_hands_its_turn_on() {
 }
 
 #[test]
-fn tokens_of_one_who_gave_up_before_they_came_are_not_taken_however_late_that_is_seen() {
+fn tokens_of_a_waiter_that_gave_up_before_they_came_are_not_taken() {
     within_a_minute(|| {
         let (clock, limiter) = manual(1, SECOND, 1);
         limiter.acquire(1).unwrap();
@@ -293,7 +293,7 @@ fn tokens_of_one_who_gave_up_before_they_came_are_not_taken_however_late_that_is
 }
 
 #[test]
-fn faster_rate_serves_who_waits_sooner() {
+fn faster_rate_serves_waiters_sooner() {
     within_a_minute(|| {
         let (clock, limiter) = manual(1, HOUR, 2);
         limiter.acquire(2).unwrap();
@@ -340,7 +340,7 @@ fn rate_of_none_pauses_until_it_is_changed() {
 }
 
 #[test]
-fn smaller_burst_refuses_who_waits_for_more_and_serves_the_next() {
+fn smaller_burst_refuses_a_waiter_for_more_and_serves_the_next() {
     within_a_minute(|| {
         let (clock, limiter) = manual(1, SECOND, 4);
         limiter.acquire(1).unwrap();
@@ -659,7 +659,7 @@ fn tick_that_nobody_waited_for_to_the_end_is_not_lost() {
 }
 
 #[test]
-fn tick_wakes_who_waits_for_it_and_wins_a_tie() {
+fn tick_wakes_its_waiter_and_wins_a_tie() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let mut ticks = Ticker::new(SECOND).with_clock(&clock);

@@ -248,7 +248,7 @@ fn longest_duration_waits_forever_and_does_not_overflow() {
 }
 
 #[test]
-fn time_out_leaves_the_line() {
+fn timed_out_waiter_leaves_the_list() {
     within_a_minute(|| {
         let queue = BoundedQueue::<u8>::new(1);
         assert_eq!(queue.pop_until(Duration::from_millis(1)), Err(WaitError::TimedOut));
@@ -467,7 +467,7 @@ fn queue_of_items_without_size_counts_them() {
 }
 
 #[test]
-fn debug_shows_who_waits_and_needs_no_debug_of_the_item() {
+fn debug_shows_the_waiters_and_needs_no_debug_of_the_item() {
     struct Plain;
     let queue = BoundedQueue::new(2);
     queue.push(Plain).unwrap_or_else(|_| unreachable!());

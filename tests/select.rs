@@ -375,7 +375,7 @@ fn selection_in_a_task_lets_a_spare_worker_run() {
 }
 
 #[test]
-fn task_that_selects_itself_is_told() {
+fn task_that_selects_itself_is_refused() {
     within_a_minute(|| {
         let pool = Pool::builder().workers(2).build().unwrap();
         let (sender, receiver) = bounded::<Task<Result<(), JoinError>>>(1);
@@ -399,7 +399,7 @@ fn task_that_selects_itself_is_told() {
 }
 
 #[test]
-fn selections_that_wait_for_each_other_are_told() {
+fn selections_that_wait_for_each_other_are_refused() {
     within_a_minute(|| {
         let pool = Pool::builder().workers(2).build().unwrap();
         type Told = Task<Result<(), JoinError>>;

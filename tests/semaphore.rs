@@ -35,7 +35,7 @@ fn more_than_the_total_is_impossible_at_once() {
 }
 
 #[test]
-fn acquiring_none_succeeds_whoever_waits_until_closed() {
+fn acquiring_none_succeeds_despite_waiters_until_closed() {
     within_a_minute(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let held = semaphore.acquire().unwrap();
@@ -255,7 +255,7 @@ fn forgetting_tells_a_waiter_that_can_no_longer_be_served() {
 }
 
 #[test]
-fn resizing_up_serves_who_waits() {
+fn resizing_up_serves_the_waiters() {
     within_a_minute(|| {
         let semaphore = Arc::new(Semaphore::new(2));
         let held = semaphore.acquire_many(2).unwrap();

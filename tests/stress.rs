@@ -142,7 +142,7 @@ fn queue_closed_in_the_middle_loses_nothing() {
 }
 
 #[test]
-fn queue_without_limits_wakes_everybody_who_must_be_woken() {
+fn queue_without_limits_wakes_every_thread_that_must_be_woken() {
     // No time-out mends a lost wake-up here: a hang is a hang.
     rounds(6, |mut dice| {
         let (sender, receiver) = bounded(1 + dice.roll(3));
@@ -268,7 +268,7 @@ fn scopes_tasks_have_all_ended_whatever_failed() {
 }
 
 #[test]
-fn latch_opened_while_others_give_up_is_seen_by_all_who_stay() {
+fn latch_opened_while_others_give_up_is_seen_by_all_remaining_waiters() {
     rounds(40, |mut dice| {
         let (latch, tokens) = (Arc::new(Latch::new(3)), tokens(4));
         let stay: Vec<_> = (0..2)

@@ -364,7 +364,7 @@ fn time_that_passes_while_the_function_returns_loses_nothing() {
 }
 
 #[test]
-fn function_that_joins_itself_is_told() {
+fn function_that_joins_itself_is_refused() {
     within_a_minute(|| {
         let (sends, own) = mpsc::channel::<Running<()>>();
         let (tells, hears) = mpsc::channel();

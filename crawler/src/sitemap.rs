@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_maps_and_lines_are_told_apart() {
+    fn pages_maps_and_lines_are_distinguished() {
         let xml = "<?xml version='1.0'?><urlset><url><loc> http://a.test/?x=1&amp;y=2 </loc></url>
             <url><loc><![CDATA[http://a.test/&]]></loc></url><url><loc>unclosed";
         assert_eq!(Sitemap::of(xml).pages, ["http://a.test/?x=1&y=2", "http://a.test/&"]);

@@ -135,7 +135,7 @@ fn advancing_between_check_and_sleep_is_not_missed() {
 /// A grant, a cancellation and a deadline race: exactly one of them ends the wait, and a permit that was not
 /// received is free.
 ///
-/// Fails if a waiter can be ended twice (edit `slot-ends-twice`).
+/// Fails if a waiter can be ended twice (edit `waiter-ends-twice`).
 #[test]
 fn a_grant_a_cancel_and_a_deadline_end_one_wait() {
     model::check(|| {

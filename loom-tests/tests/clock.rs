@@ -106,7 +106,7 @@ fn a_bare_time_in_a_scope_passes_with_its_clock() {
 ///
 /// Fails if it reads the system's clock (edit `helper-ignores-the-scope`).
 #[test]
-fn a_helper_reads_the_clock_of_whom_it_works_for() {
+fn a_helper_reads_the_clock_of_the_owner_it_works_for() {
     model::check(|| {
         let clock = Clock::manual();
         let now = clock.now();

@@ -79,7 +79,7 @@ fn the_end_is_told_to_all_and_not_before_the_last_page() {
 ///
 /// Fails if a worker does not look at its token once it has a page (edit `crawl-cancelled-worker-begins`).
 #[test]
-fn a_page_that_a_cancel_brought_back_goes_to_nobody() {
+fn a_page_that_a_cancel_brought_back_is_not_taken() {
     model::check(|| {
         let (frontier, token) = (frontier(&Clock::system(), &["a/0"]), CancelToken::new());
         let lease = frontier.take(&token).unwrap();
@@ -97,7 +97,7 @@ fn a_page_that_a_cancel_brought_back_goes_to_nobody() {
 /// lets in one at a time all along.
 ///
 /// Fails if a worker that leaves keeps its page (edit `crawl-leaves-with-the-page`), or if a place at a host
-/// does not come back (edit `crawl-place-is-lost`).
+/// does not come back (edit `crawl-permit-is-lost`).
 #[test]
 fn a_cancelled_worker_leaves_its_page_to_another() {
     model::check(|| {
@@ -130,9 +130,9 @@ fn a_cancelled_worker_leaves_its_page_to_another() {
 /// A turn that is dropped because its request was cut short puts its page back and gives up its place:
 /// another worker gets both.
 ///
-/// Fails if a dropped turn keeps its place (edit `crawl-place-is-lost`).
+/// Fails if a dropped turn keeps its place (edit `crawl-permit-is-lost`).
 #[test]
-fn a_turn_that_is_dropped_gives_page_and_place_to_another() {
+fn a_lease_that_is_dropped_gives_page_and_permit_to_another() {
     model::check(|| {
         let (frontier, token) = (frontier(&Clock::system(), &["a/1"]), CancelToken::new());
         let lease = frontier.take(&token).unwrap();

@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Fails if the look and the entry are not one step (edit `flight-enters-without-a-look`), or if a call stays
 /// in the table after its end (edit `flight-end-takes-nothing-out`).
 #[test]
-fn two_who_race_to_lead_never_overlap() {
+fn two_callers_that_race_to_lead_never_overlap() {
     model::check(|| {
         let flight = Arc::new(SingleFlight::<u8, usize>::new());
         let (inside, calls) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -175,7 +175,7 @@ fn a_forgotten_call_and_a_new_one_end_each_by_itself() {
 ///
 /// Fails if a wait is not written down (edit `graph-writes-no-edge`).
 #[test]
-fn two_leaders_that_wait_for_each_other_are_told() {
+fn two_leaders_that_wait_for_each_other_are_refused() {
     model::check(|| {
         let flight = Arc::new(SingleFlight::<u8, Option<JoinError>>::new());
         let lead = |flight: Arc<SingleFlight<u8, Option<JoinError>>>, key: u8| {
@@ -197,7 +197,7 @@ fn two_leaders_that_wait_for_each_other_are_told() {
 ///
 /// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]
-fn a_wait_for_a_call_that_has_ended_closes_no_circle() {
+fn a_wait_for_a_call_that_has_ended_closes_no_cycle() {
     model::check(|| {
         let flight = Arc::new(SingleFlight::<u8, u8>::new());
         let outer = thread::spawn({

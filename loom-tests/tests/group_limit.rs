@@ -338,7 +338,7 @@ fn a_limited_wait_ends_with_the_last_task_or_names_it() {
 
 /// A task that another spawns while the owner waits is waited for too.
 ///
-/// Fails if a wait overlooks what is posted (edit `group-wait-overlooks-the-posted`).
+/// Fails if a wait overlooks what is posted (edit `group-wait-overlooks-the-submitted`).
 #[test]
 fn a_wait_misses_no_spawn_that_races_it() {
     model::check(|| {

@@ -45,7 +45,7 @@ fn two_takers_never_get_more_than_burst_and_rate_allow() {
 ///
 /// Fails if a waiter sets no alarm (edit `limiter-sets-no-alarm`).
 #[test]
-fn a_token_that_comes_while_somebody_joins_reaches_it() {
+fn a_token_that_comes_while_a_waiter_joins_reaches_it() {
     model::check(|| {
         let (clock, limiter) = hourly(1);
         limiter.acquire(1).unwrap();
@@ -129,7 +129,7 @@ fn a_token_that_meets_a_cancel_is_not_lost() {
 /// Closing ends all waits, also that of a waiter that was just woken for a new instant.
 ///
 /// Fails if a waiter that was woken before is forgotten (edit `limiter-close-forgets-the-woken`), or if
-/// closing ignores the list (edit `limiter-close-forgets-the-line`).
+/// closing ignores the list (edit `limiter-close-forgets-the-waiters`).
 #[test]
 fn closing_wakes_every_waiter() {
     model::check(|| {
@@ -174,7 +174,7 @@ fn a_new_rate_reaches_a_sleeper() {
 ///
 /// Fails if an available token never comes because no more tokens come (edit `limiter-paused-never-comes`).
 #[test]
-fn a_token_that_a_smaller_burst_frees_reaches_one_who_joins() {
+fn a_token_that_a_smaller_burst_frees_reaches_a_joining_waiter() {
     model::check(|| {
         let limiter = Arc::new(RateLimiter::new(0, HOUR).with_burst(3).with_clock(Clock::manual()));
         limiter.acquire(2).unwrap();

@@ -64,7 +64,7 @@ fn a_value_that_two_threads_want_is_made_once() {
 ///
 /// Fails if only the first is (edit `map-made-tells-one`).
 #[test]
-fn a_value_that_is_made_reaches_all_who_wait() {
+fn a_value_that_is_made_reaches_all_waiters() {
     model::check(|| {
         let map = map();
         let others = [(); 2].map(|()| {
@@ -101,7 +101,7 @@ fn a_closure_that_panics_hands_its_turn_on() {
 ///
 /// Fails if a turn is handed to who has given up (edit `one-shot-passes-on-to-the-gone`).
 #[test]
-fn a_turn_passes_over_who_has_given_up() {
+fn a_turn_passes_over_a_waiter_that_has_given_up() {
     model::check(|| {
         let (map, clock) = (map(), Clock::manual());
         let at = clock.now() + HOUR;
@@ -195,7 +195,7 @@ fn a_value_that_is_inserted_while_one_is_made_stays() {
 /// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through
 /// before the own edge is there and not together with it (edit `graph-looks-too-early`).
 #[test]
-fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
+fn two_closures_that_want_each_others_value_do_not_hang() {
     model::check(|| {
         // In two shards, so that no shard's lock orders the two.
         let map = Arc::new(Map::with_shards_and_hasher(2, Default::default()));
@@ -220,7 +220,7 @@ fn two_closures_that_want_each_others_value_do_not_wait_for_ever() {
 ///
 /// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]
-fn a_wait_for_a_value_that_is_made_closes_no_circle() {
+fn a_wait_for_a_value_that_is_made_closes_no_cycle() {
     model::check(|| {
         let map = Arc::new(Map::with_shards_and_hasher(2, Default::default()));
         let outer = thread::spawn({

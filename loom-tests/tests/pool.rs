@@ -271,7 +271,7 @@ fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
 ///
 /// Fails if the circle is not seen (edit `graph-writes-no-edge`).
 #[test]
-fn of_two_tasks_that_join_each_other_one_is_told() {
+fn of_two_tasks_that_join_each_other_one_is_refused() {
     model::check(|| {
         // Its workers come when they are needed, which leaves fewer schedules than two that were there
         // before.

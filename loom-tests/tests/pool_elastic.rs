@@ -17,7 +17,7 @@ fn pool(workers: impl Into<Workers>, spares: usize) -> Pool {
 
 /// Two submitters at once, and no more threads than there may be.
 ///
-/// Fails if a worker is started although the most are there (edit `staff-above-the-maximum`).
+/// Fails if a worker is started although the most are there (edit `workers-above-the-maximum`).
 #[test]
 fn two_submitters_never_start_more_than_the_maximum() {
     model::check(|| {
@@ -35,8 +35,8 @@ fn two_submitters_never_start_more_than_the_maximum() {
 
 /// A running task waits for a queued one: there may be another worker, so there is.
 ///
-/// Fails if the pool does not grow beyond its minimum (edit `staff-grows-late`), or if a worker that comes
-/// for one of two tasks does not call the next (edit `staff-nobody-calls-the-next`).
+/// Fails if the pool does not grow beyond its minimum (edit `workers-grow-late`), or if a worker that comes
+/// for one of two tasks does not call the next (edit `workers-nobody-calls-the-next`).
 #[test]
 fn a_queued_task_that_a_running_one_waits_for_gets_a_thread() {
     model::check(|| {
@@ -51,7 +51,7 @@ fn a_queued_task_that_a_running_one_waits_for_gets_a_thread() {
 
 /// Two workers whose time is up at the same moment: one leaves, and one is there for the next task.
 ///
-/// Fails if the late one does not look how many are left (edit `staff-below-the-minimum`). The reference's
+/// Fails if the late one does not look how many are left (edit `workers-below-the-minimum`). The reference's
 /// way is a negative control in `reference.rs`.
 #[test]
 fn two_workers_whose_time_is_up_together_leave_one() {
@@ -71,9 +71,9 @@ fn two_workers_whose_time_is_up_together_leave_one() {
 
 /// A worker's time is up while a task is submitted: it runs, and so does the next.
 ///
-/// Fails if a late worker that was called meanwhile does not count as the one that comes (edit
-/// `staff-late-worker-is-not-the-one-that-was-called`), or if one that has come counts as coming still (edit
-/// `staff-never-arrives`).
+/// Fails if a late worker that was notified meanwhile does not count as the waking one (edit
+/// `workers-late-worker-is-not-the-one-that-was-called`), or if a worker that is awake still counts as waking
+/// (edit `workers-never-arrive`).
 #[test]
 fn a_submit_that_races_the_end_of_a_workers_time_is_run() {
     model::check(|| {
@@ -88,8 +88,8 @@ fn a_submit_that_races_the_end_of_a_workers_time_is_run() {
 
 /// One worker, one spare, and a task that sleeps until a queued one wakes it.
 ///
-/// Fails if a sleeper keeps its place (edit `staff-sleepers-are-not-replaced`), or if nobody hears that it
-/// sleeps (edit `staff-sleep-is-not-told`).
+/// Fails if a sleeper keeps its place (edit `workers-sleepers-are-not-replaced`), or if nobody hears that it
+/// sleeps (edit `workers-sleep-is-not-told`).
 #[test]
 fn a_spare_runs_what_a_sleeping_task_waits_for() {
     model::check(|| {
@@ -104,7 +104,7 @@ fn a_spare_runs_what_a_sleeping_task_waits_for() {
 
 /// Two tasks sleep and there is one spare: a third task waits.
 ///
-/// Fails if every sleeper is replaced (edit `staff-more-spares-than-there-are`).
+/// Fails if every sleeper is replaced (edit `workers-more-spares-than-there-are`).
 #[test]
 fn no_more_sleepers_are_replaced_than_there_are_spares() {
     model::check(|| {
@@ -123,7 +123,7 @@ fn no_more_sleepers_are_replaced_than_there_are_spares() {
 
 /// A pool that is made smaller while its workers are idle, or about to be, loses one at once.
 ///
-/// Fails if the idle ones are not woken (edit `staff-resize-wakes-nobody`).
+/// Fails if the idle ones are not woken (edit `workers-resize-wakes-nobody`).
 #[test]
 fn an_idle_worker_leaves_when_the_pool_is_made_smaller() {
     model::check(|| {
@@ -143,7 +143,7 @@ fn an_idle_worker_leaves_when_the_pool_is_made_smaller() {
 
 /// A shutdown while the workers are idle, or about to be, ends.
 ///
-/// Fails if the idle ones are not woken (edit `staff-close-wakes-nobody`).
+/// Fails if the idle ones are not woken (edit `workers-close-wakes-nobody`).
 #[test]
 fn an_idle_worker_leaves_when_the_pool_is_shut_down() {
     model::check(|| {
@@ -156,7 +156,7 @@ fn an_idle_worker_leaves_when_the_pool_is_shut_down() {
 /// The system refuses the second thread, while the first goes idle and a task comes.
 ///
 /// Fails if who was to start the thread leaves without calling the idle one (edit
-/// `staff-refused-calls-nobody`).
+/// `workers-refused-calls-nobody`).
 #[test]
 fn a_refused_thread_leaves_no_task_behind() {
     model::check(|| {
@@ -190,7 +190,7 @@ fn a_refused_thread_leaves_no_task_behind() {
 /// The system refuses every thread: two submitters run the tasks, each once, and a task of theirs that
 /// submits and joins does not wait for itself.
 ///
-/// Fails if such a task does not count as inside the pool (edit `staff-stand-in-is-outside`).
+/// Fails if such a task does not count as inside the pool (edit `workers-inline-run-is-outside`).
 #[test]
 fn without_any_thread_the_submitters_run_the_tasks() {
     model::check(|| {

@@ -163,7 +163,7 @@ fn closing_wakes_every_consumer() {
 ///
 /// Fails if the two sides are closed in two steps (edit `queue-closes-its-sides-one-after-the-other`).
 #[test]
-fn whoever_sees_the_queue_closed_finds_it_closed_from_the_other_side() {
+fn thread_that_sees_the_queue_closed_finds_it_closed_from_the_other_side() {
     model::check(|| {
         let queue = queue(1);
         let closer = thread::spawn({
@@ -246,7 +246,7 @@ fn draining_and_popping_share_what_is_left() {
 ///
 /// Fails if a granted waiter checks its limit before it tries (edit `retry-looks-at-the-limit-first`), or if
 /// a push grants only the first waiter of the list even if that one has given up (edit
-/// `line-stops-at-the-gone`).
+/// `list-stops-at-the-gone`).
 #[test]
 fn a_cancelled_consumer_hands_its_wake_up_on() {
     model::check(|| {
@@ -299,7 +299,7 @@ fn an_item_that_meets_a_deadline_is_popped_once() {
 /// A pop with a limit on the system clock does not hang in a model: it may time out at any point.
 ///
 /// Fails if a sleep ignores the limit's deadline (edit `sleep-forgets-the-deadline`), or if a waiter that
-/// gives up stays in the list (edit `retry-stays-in-line`).
+/// gives up stays in the list (edit `retry-stays-in-the-list`).
 #[test]
 fn a_system_deadline_ends_a_pop_that_nobody_serves() {
     model::check(|| {

@@ -176,7 +176,7 @@ fn workers_that_look_and_then_leave_go_below_the_minimum() {
         leaves
     }));
     assert!(failure.expect("both leave").message().contains("2 of 2 workers"));
-    // One step instead of two repairs it. Ours decides under the lock that the staff is under.
+    // One step instead of two repairs it. The pool here decides under the lock of its worker counts.
     check(workers_left(|workers| {
         workers
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| (count > MIN).then(|| count - 1))
@@ -453,7 +453,7 @@ fn page_that_waits_for_its_links(permits: &Arc<Semaphore>, links: usize) {
 
 /// The crawler with permits: with one worker, two pages are enough; with two, they are not.
 #[test]
-fn a_crawler_that_holds_its_permit_for_its_links_stops_for_ever() {
+fn a_crawler_that_holds_its_permit_for_its_links_hangs() {
     let crawl = |permits, links| {
         find_failure(move || page_that_waits_for_its_links(&Arc::new(Semaphore::new(permits)), links))
     };

@@ -152,7 +152,7 @@ fn a_front_waiter_that_gives_up_hands_its_turn_on() {
 /// doubled.
 ///
 /// Fails if a grant that came too late takes permits all the same (edit `semaphore-grants-the-gone`), or if a
-/// wait can be ended twice (edit `slot-ends-twice`).
+/// wait can be ended twice (edit `waiter-ends-twice`).
 #[test]
 fn a_grant_that_meets_a_cancel_loses_no_permit() {
     model::check(|| {
@@ -209,7 +209,7 @@ fn a_small_newcomer_does_not_overtake_a_large_waiter() {
 
 /// `close` wakes all waiters, and no thread joins the list afterwards.
 ///
-/// Fails if closing ignores the list (edit `semaphore-close-forgets-the-line`).
+/// Fails if closing ignores the list (edit `semaphore-close-forgets-the-waiters`).
 #[test]
 fn closing_wakes_every_waiter() {
     model::check(|| {

@@ -244,7 +244,7 @@ fn a_wait_without_a_condition_is_found() {
 
 /// `notify_all` wakes all waiters, and returns their number.
 #[test]
-fn notify_all_counts_whom_it_woke() {
+fn notify_all_counts_the_woken_waiters() {
     let outcomes = Outcomes::default();
     check({
         let outcomes = outcomes.clone();
@@ -542,7 +542,7 @@ fn an_upgrade_races_the_last_drop() {
 ///
 /// Fails if leaks are not detected (edit `model-weak-leaks-unseen`).
 #[test]
-fn a_circle_of_handles_is_a_leak() {
+fn a_cycle_of_handles_is_a_leak() {
     struct Linked(Mutex<Option<weak::Arc<Linked>>>);
     let circle = |closed: bool| {
         let value = weak::Arc::new(Linked(Mutex::new(None)));

@@ -88,9 +88,10 @@ const UNSHARED: &str = "the result could not be cloned";
 /// What the leader did in its closure is visible to all callers that get its result.
 ///
 /// # Proof
-/// Models in `loom-tests/tests/flight.rs`: `two_who_race_to_lead_never_overlap`,
+/// Models in `loom-tests/tests/flight.rs`: `two_callers_that_race_to_lead_never_overlap`,
 /// `a_leaders_panic_reaches_the_leader_and_the_waiters`, `a_waiter_gives_up_while_the_call_goes_on`,
-/// `a_result_that_meets_a_cancel_is_the_one_or_the_other`, `two_leaders_that_wait_for_each_other_are_told`.
+/// `a_result_that_meets_a_cancel_is_the_one_or_the_other`,
+/// `two_leaders_that_wait_for_each_other_are_refused`.
 ///
 /// # Cost
 /// Without followers: two short locks and one allocation, and the result is moved, not cloned. Bench

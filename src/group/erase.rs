@@ -40,7 +40,7 @@ impl Drop for NoUnwind {
 /// away, and what notices them:
 ///
 /// - 1: `group-task-goes-past-the-task-set` and `group-hook-goes-past-the-task-set`, by models.
-/// - 2: `group-wait-overlooks-the-posted`, `group-joined-task-is-absent`, `group-finishes-while-running`,
+/// - 2: `group-wait-overlooks-the-submitted`, `group-joined-task-is-absent`, `group-finishes-while-running`,
 ///   `group-ends-a-task-before-it-ran`, `group-end-overlooks-a-closer` and `group-late-closer-is-kept`, by
 ///   models.
 /// - 3: `group-unwinds-past-its-tasks`, `group-does-not-finish`, `group-overlooks-what-a-closer-spawns` and

@@ -120,7 +120,7 @@ use shard::{Shard, TooMany};
 /// # Proof
 /// Models in `loom-tests/tests/map.rs`, among them `a_value_that_two_threads_want_is_made_once`,
 /// `a_closure_that_panics_hands_its_turn_on` and
-/// `two_closures_that_want_each_others_value_do_not_wait_for_ever`. `tests/map/history.rs` compares random
+/// `two_closures_that_want_each_others_value_do_not_hang`. `tests/map/history.rs` compares random
 /// sequences of calls with std's `HashMap`, and checks histories of several threads for linearizability.
 /// Assumed: hashbrown's table, which runs unchanged in the models, is correct in one thread.
 ///

@@ -151,9 +151,9 @@ use shared::Shared;
 /// # Proof
 /// Models `loom-tests/tests/pool.rs` (among them `a_submit_that_races_a_shutdown_is_run_or_refused` and
 /// `the_end_of_a_task_wakes_its_joiner`), `pool_elastic.rs`
-/// (`two_submitters_never_start_more_than_the_maximum`) and `pool_desk.rs`. Most of them assume that the
-/// operating system starts every thread. If it refuses, the pool goes on with the workers it has; if it has
-/// none, the calling thread runs the tasks.
+/// (`two_submitters_never_start_more_than_the_maximum`) and `pool_local_queue.rs`. Most of them assume that
+/// the operating system starts every thread. If it refuses, the pool goes on with the workers it has; if it
+/// has none, the calling thread runs the tasks.
 ///
 /// # Cost
 /// `execute` does not allocate for a closure of at most 48 bytes; a task with a handle allocates once. In

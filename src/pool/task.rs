@@ -61,7 +61,7 @@ use crate::wait::{self, WaitPoint, Waiter};
 /// # Proof
 /// Models in `loom-tests/tests/pool.rs`: `the_end_of_a_task_wakes_its_joiner`,
 /// `a_cancel_that_races_the_start_decides_once`, `a_cancelled_join_gives_the_handle_back`,
-/// `of_two_tasks_that_join_each_other_one_is_told`, `a_join_too_deep_for_one_stack_ends_on_another`.
+/// `of_two_tasks_that_join_each_other_one_is_refused`, `a_join_too_deep_for_one_stack_ends_on_another`.
 ///
 /// # Cost
 /// One allocation for the closure, the result and the handle. Bench `ratios`: submit and join in turn, p50

@@ -59,7 +59,7 @@ fn cancelled_token_adds_nothing_although_there_is_room() {
 }
 
 #[test]
-fn closing_refuses_who_waits_for_room() {
+fn closing_refuses_callers_that_wait_for_room() {
     within_a_minute(|| {
         let (batcher, gate, inside) = gated(1);
         batcher.add(0).unwrap();

@@ -68,7 +68,7 @@ fn dropping_processes_the_rest_and_joins() {
 }
 
 #[test]
-fn close_that_gives_up_names_who_still_works() {
+fn close_that_gives_up_names_what_still_runs() {
     within_a_minute(|| {
         let (batcher, gate, inside) = gated(2);
         batcher.add(0).unwrap();

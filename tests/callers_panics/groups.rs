@@ -170,7 +170,7 @@ fn result_whose_handle_is_dropped_panics_to_nobody() {
 }
 
 #[test]
-fn joiner_of_a_panicked_task_is_told_and_the_owner_gets_the_payload() {
+fn joiner_of_a_panicked_task_gets_an_error_and_the_owner_the_payload() {
     row(|| {
         let told = panic_of(|| {
             group::scope(&CancelToken::new(), |g| {
@@ -252,7 +252,7 @@ fn panics_on_a_pools_scope_cost_no_worker() {
 }
 
 #[test]
-fn function_with_a_time_limit_panics_to_who_waits_or_to_the_handle() {
+fn function_with_a_time_limit_panics_to_its_waiter_or_to_the_handle() {
     row(|| {
         assert_eq!(panic_of(|| timeout::run(HOUR, |_| blow("in time"))), "in time");
         let clock = Clock::manual();

@@ -236,7 +236,7 @@ fn result_that_cannot_be_cloned_leaves_nobody_waiting() {
 }
 
 #[test]
-fn forgotten_keys_panic_to_nobody_who_asks_for_another() {
+fn forgotten_keys_panic_to_no_caller_of_another_key() {
     row(|| {
         let (clock, touchies) = (Clock::manual(), Touchies::default());
         let limiter = KeyedLimiter::<Key>::new(1, HOUR).with_clock(&clock);

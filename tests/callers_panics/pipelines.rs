@@ -370,7 +370,7 @@ fn cancelled_pipeline_drops_what_it_has_and_says_so() {
 }
 
 #[test]
-fn panic_of_an_item_that_an_output_has_not_read_reaches_whoever_drops_it() {
+fn panic_of_an_item_that_an_output_has_not_read_reaches_the_thread_that_drops_it() {
     row(|| {
         let touchies = Touchies::default();
         let source = Pipeline::source((0..32_u32).map(|n| (n, touchies.make())));

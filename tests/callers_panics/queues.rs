@@ -33,7 +33,7 @@ fn queue_that_is_dropped_while_a_panic_unwinds_ends_nothing() {
 }
 
 #[test]
-fn last_receiver_drops_every_item_and_senders_are_told() {
+fn last_receiver_drops_every_item_and_senders_get_closed() {
     row(|| {
         let (sender, receiver) = bounded(1);
         let touchies = Touchies::default();

@@ -39,7 +39,7 @@ fn two_panicking_callbacks_keep_nobody_from_hearing() {
 }
 
 #[test]
-fn callback_on_a_cancelled_token_panics_to_whoever_registers_it() {
+fn callback_on_a_cancelled_token_panics_to_the_thread_that_registers_it() {
     row(|| {
         let token = CancelToken::new();
         token.cancel();
@@ -62,7 +62,7 @@ fn callback_at_a_deadline_leaves_the_alarms_of_others() {
 }
 
 #[test]
-fn whoever_finds_the_deadline_passed_is_not_told_of_a_callback() {
+fn thread_that_finds_the_deadline_passed_sees_no_callback_panic() {
     row(|| {
         let clock = Clock::manual();
         let token = CancelToken::with_clock(&clock).child_until(HOUR);
@@ -118,7 +118,7 @@ fn drop_guard_cancels_while_a_panic_unwinds_and_callbacks_panic_too() {
 }
 
 #[test]
-fn callback_that_is_taken_back_panics_to_whoever_drops_its_guard() {
+fn callback_that_is_taken_back_panics_to_the_thread_that_drops_its_guard() {
     row(|| {
         let (token, touchies) = (CancelToken::new(), Touchies::default());
         let touchy = touchies.make();

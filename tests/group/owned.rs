@@ -210,7 +210,7 @@ fn wait_misses_no_task_that_was_spawned_before_it() {
 }
 
 #[test]
-fn wait_that_times_out_names_who_runs_and_can_be_repeated() {
+fn wait_that_times_out_names_the_running_tasks_and_can_be_repeated() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let group = Group::<()>::new(&CancelToken::with_clock(&clock));
@@ -347,7 +347,7 @@ fn group_that_is_dropped_by_its_own_task_does_not_wait_for_itself() {
 }
 
 #[test]
-fn task_that_waits_for_its_own_group_is_told_at_once() {
+fn task_that_waits_for_its_own_group_is_refused_at_once() {
     within_a_minute(|| {
         let shared = Arc::new(OnceLock::<Group<WaitError>>::new());
         let group = shared.get_or_init(group);

@@ -454,7 +454,7 @@ mod results {
     }
 
     #[test]
-    fn joiner_of_a_task_that_panics_or_never_starts_is_told() {
+    fn joiner_of_a_task_that_panics_or_never_starts_gets_an_error() {
         within_a_minute(|| {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 run::<_, &str, _>(|g| {
@@ -513,7 +513,7 @@ mod results {
     }
 
     #[test]
-    fn task_that_joins_itself_is_told() {
+    fn task_that_joins_itself_is_refused() {
         within_a_minute(|| {
             let own: Mutex<Option<Handle<()>>> = Mutex::new(None);
             let placed = Latch::new(1);
@@ -536,7 +536,7 @@ mod waits {
     use super::*;
 
     #[test]
-    fn wait_that_times_out_tells_who_runs_by_name() {
+    fn wait_that_times_out_names_the_running_tasks() {
         within_a_minute(|| {
             let (gate, ready) = (Latch::new(1), Latch::new(2));
             let result = run::<_, &str, _>(|g| {
@@ -616,7 +616,7 @@ mod waits {
     }
 
     #[test]
-    fn task_that_waits_for_its_own_scope_is_told_at_once() {
+    fn task_that_waits_for_its_own_scope_is_refused_at_once() {
         within_a_minute(|| {
             let result = run::<_, WaitError, _>(|g| {
                 g.spawn(move |_| g.wait_until(HOUR).map_err(|refused| refused.error));

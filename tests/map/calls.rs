@@ -187,7 +187,7 @@ mod sizes {
     }
 
     #[test]
-    fn map_of_the_most_shards_can_be_made_and_used() {
+    fn map_of_the_maximum_of_shards_can_be_made_and_used() {
         let map = ShardedMap::<u64, u8>::with_shards(ShardedMap::<u64, u8>::MAX_SHARDS);
         (0..1_000).for_each(|n| _ = map.insert(n, 1));
         assert_eq!((map.len(), map.values().count()), (1_000, 1_000));

@@ -227,7 +227,7 @@ mod circles {
     }
 
     #[test]
-    fn circle_through_two_maps_is_seen_too() {
+    fn cycle_through_two_maps_is_found_too() {
         within_a_minute(|| {
             let (a, b) = (Map::default(), Map::default());
             one_is_told(crossed(&a, &b, |map, key| Ok(map.get_or_insert_with(key, || 100)?)));
@@ -235,7 +235,7 @@ mod circles {
     }
 
     #[test]
-    fn circle_with_a_limit_in_it_opens_by_itself() {
+    fn cycle_with_a_limit_in_it_ends_by_itself() {
         within_a_minute(|| {
             let map = Map::default();
             let ask = |map: &Map, key| {
@@ -274,7 +274,7 @@ mod limits {
     }
 
     #[test]
-    fn front_waiter_that_is_cancelled_leaves_its_place_to_the_next() {
+    fn front_waiter_that_is_cancelled_leaves_its_turn_to_the_next() {
         within_a_minute(|| {
             let (map, token) = (Map::default(), CancelToken::new());
             let (tell, maker) = maker(&map, "k");
@@ -352,7 +352,7 @@ mod reentry {
     }
 
     #[test]
-    fn every_call_from_a_closure_into_its_own_map_is_told_whatever_the_key() {
+    fn every_call_from_a_closure_into_its_own_map_is_refused_for_every_key() {
         within_a_minute(|| {
             let map = ShardedMap::from([(1, 1), (2, 2)]);
             let calls: [&dyn Fn(&Bytes); 17] = [
@@ -424,7 +424,7 @@ mod reentry {
     }
 
     #[test]
-    fn call_back_through_another_map_is_told_too() {
+    fn call_back_through_another_map_is_refused_too() {
         within_a_minute(|| {
             let [a, b, c] = [1, 2, 3].map(|n| ShardedMap::from([(1, n)]));
             let payload = catch_unwind(AssertUnwindSafe(|| {
@@ -436,7 +436,7 @@ mod reentry {
     }
 
     #[test]
-    fn closure_that_asks_for_the_value_it_is_making_is_told() {
+    fn closure_that_asks_for_the_value_it_is_making_is_refused() {
         within_a_minute(|| {
             let map = ShardedMap::<u8, u8>::new();
             let told = map.get_or_try_insert_with(1, || map.get_or_insert_with(1, || 1));

@@ -54,7 +54,7 @@ fn waiter_never_runs_a_strangers_task() {
 }
 
 #[test]
-fn task_that_joins_itself_is_told() {
+fn task_that_joins_itself_is_refused() {
     within_a_minute(|| {
         let pool = pool(1, 4);
         let (gives, takes) = channel::<Task<bool>>();
@@ -72,7 +72,7 @@ fn task_that_joins_itself_is_told() {
 }
 
 #[test]
-fn task_joined_from_a_task_below_it_on_the_same_stack_is_told() {
+fn task_joined_from_a_task_below_it_on_the_same_stack_is_refused() {
     within_a_minute(|| {
         let pool = pool(1, 4);
         let inner = Arc::clone(&pool);
@@ -212,7 +212,7 @@ fn scopes_that_nest_two_thousand_deep_on_one_worker_do_not_overflow_the_stack() 
 }
 
 #[test]
-fn join_deep_in_a_nest_of_joins_that_closes_a_circle_is_told() {
+fn join_deep_in_a_nest_of_joins_that_closes_a_cycle_is_refused() {
     within_a_minute(|| {
         let pool = Arc::new(Pool::builder().workers(1).queue(1_000).build().unwrap());
         let (give, given) = channel::<Task<()>>();
@@ -324,7 +324,7 @@ fn join_with_a_limit_that_has_passed_does_not_begin_the_task() {
 }
 
 #[test]
-fn tasks_that_join_each_other_in_a_ring_end_and_one_of_them_is_told() {
+fn tasks_that_join_each_other_in_a_cycle_end_and_one_of_them_is_refused() {
     within_a_minute(|| {
         for size in 2..=4 {
             let pool = pool(size, size);
@@ -350,7 +350,7 @@ fn tasks_that_join_each_other_in_a_ring_end_and_one_of_them_is_told() {
 }
 
 #[test]
-fn circle_of_joins_with_limits_ends_by_them() {
+fn cycle_of_joins_with_limits_ends_by_them() {
     within_a_minute(|| {
         let pool = pool(2, 2);
         let places: Arc<Mutex<[Option<Task<bool>>; 2]>> = Arc::default();

@@ -70,7 +70,7 @@ fn pool_grows_to_its_maximum_and_no_further() {
 }
 
 #[test]
-fn there_are_never_more_threads_than_the_maximum_whoever_submits() {
+fn there_are_never_more_threads_than_the_maximum() {
     within_a_minute(|| {
         let (threads, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (starts, ends, highest) = (Arc::clone(&threads), Arc::clone(&threads), Arc::clone(&most));

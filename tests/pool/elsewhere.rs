@@ -108,7 +108,7 @@ mod pond_and_ants {
     }
 
     #[test]
-    fn full_pool_refuses_who_will_not_wait_and_takes_them_when_there_is_room() {
+    fn full_pool_refuses_tries_and_takes_them_when_there_is_room() {
         within_a_minute(|| {
             let (pool, gate) = busy(2);
             let offers = (0..5).map(|_| pool.try_execute(|| ()).is_ok());

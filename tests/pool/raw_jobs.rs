@@ -130,8 +130,9 @@ impl<A: Send + 'static, const SIZE: usize> Fates<A, SIZE> {
 }
 
 /// Fails if a raw job takes what is larger or more aligned than its store (edits
-/// `parcel-takes-what-does-not-fit` and `parcel-takes-what-is-not-aligned`), if it drops what it has run
-/// (edit `parcel-is-dropped-though-it-ran`), or does not drop what it has not (edit `parcel-is-not-dropped`).
+/// `raw-job-takes-what-does-not-fit` and `raw-job-takes-what-is-not-aligned`), if it drops one that
+/// has run (edit `raw-job-is-dropped-though-it-ran`), or does not drop one that has not (edit
+/// `raw-job-is-not-dropped`).
 #[test]
 fn closures_of_every_size_and_alignment_are_dropped_once_whatever_becomes_of_them() {
     within_a_minute(|| {

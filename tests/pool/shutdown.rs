@@ -52,7 +52,7 @@ fn shutdown_twice_and_from_many_threads_returns_to_each_when_the_workers_have_go
 }
 
 #[test]
-fn shutdown_that_times_out_names_who_still_runs() {
+fn shutdown_that_times_out_names_the_running_tasks() {
     within_a_minute(|| {
         let (pool, gate) = busy(4);
         let token = CancelToken::new();

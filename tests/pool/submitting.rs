@@ -125,7 +125,7 @@ fn closed_pool_gives_every_closure_back() {
 }
 
 #[test]
-fn stats_show_who_is_busy_and_what_is_queued() {
+fn stats_show_busy_workers_and_queued_tasks() {
     within_a_minute(|| {
         let (pool, gate) = busy(4);
         pool.execute(|| ()).unwrap();
@@ -158,7 +158,7 @@ fn builder_says_what_is_wrong_with_the_numbers() {
 }
 
 #[test]
-fn workers_are_a_number_or_a_range_or_the_most() {
+fn workers_are_a_number_or_a_range_or_a_maximum() {
     within_a_minute(|| {
         assert_eq!(pool(4, 1).stats().workers, 4);
         assert_eq!(pool(2..=16, 1).stats().workers, 2);

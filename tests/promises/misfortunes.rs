@@ -67,7 +67,7 @@ fn child_until_a_deadline_on_another_clock_panics() {
 }
 
 #[test]
-fn body_that_fails_first_is_not_overtaken_by_whom_it_woke() {
+fn body_that_fails_first_is_not_overtaken_by_the_task_it_woke() {
     within_a_minute(|| {
         let started = Latch::new(1);
         let result = group::scope(&CancelToken::new(), |g| {
@@ -133,7 +133,7 @@ fn callback_that_panics_at_a_deadline_leaves_the_scope_cancelled() {
 }
 
 #[test]
-fn task_that_joins_itself_on_another_thread_is_told() {
+fn task_that_joins_itself_on_another_thread_is_refused() {
     within_a_minute(|| {
         let pool = Pool::builder().workers(1).build().unwrap();
         let gate = Arc::new(Latch::new(1));
@@ -204,7 +204,7 @@ fn cancelled_token_refuses_an_empty_batch_too() {
 }
 
 #[test]
-fn callback_that_panics_at_a_deadline_leaves_nobody_in_line() {
+fn callback_that_panics_at_a_deadline_leaves_no_waiter_listed() {
     within_a_minute(|| {
         // The alarm thread is kept busy, so that the sleeper itself finds its token's deadline passed.
         let (gate, blocked) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));

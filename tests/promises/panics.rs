@@ -191,7 +191,7 @@ fn waits_of_tasks_for_themselves_are_refused() {
 }
 
 #[test]
-fn task_that_joins_itself_is_told() {
+fn task_that_joins_itself_is_refused() {
     within_a_minute(|| {
         let group = Group::<()>::new(&CancelToken::new());
         let (sends, own) = channel::<group::Handle<()>>();
@@ -214,7 +214,7 @@ fn panic_of_a_function_under_a_time_out_comes_to_the_caller() {
 }
 
 #[test]
-fn late_function_that_joins_itself_is_told_and_its_panic_comes_at_the_join() {
+fn late_function_that_joins_itself_is_refused_and_its_panic_comes_at_the_join() {
     within_a_minute(|| {
         let stop = CancelToken::new();
         let (sends, own) = channel::<timeout::Running<()>>();
@@ -283,7 +283,7 @@ fn callback_that_panics_in_advance_is_passed_on_when_all_that_are_due_were_calle
 }
 
 #[test]
-fn callback_that_panics_is_passed_on_to_who_cancelled_by_a_guard_too() {
+fn callback_that_panics_is_passed_on_to_the_canceller_by_a_guard_too() {
     let token = CancelToken::new();
     token.on_cancel(|| panic!("in the callback")).keep();
     let payload = catch_unwind(AssertUnwindSafe(|| drop(token.drop_guard()))).unwrap_err();

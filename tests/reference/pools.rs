@@ -162,7 +162,7 @@ mod dynamic_pool {
     }
 
     #[test]
-    fn error_of_a_task_reaches_who_joins_it() {
+    fn error_of_a_task_reaches_its_joiner() {
         within_a_minute(|| {
             let pool = pool(1..=2, 4);
             let task = pool.submit(|| "x".parse::<u8>()).unwrap();

@@ -20,7 +20,7 @@ mod semaphore {
     use super::*;
 
     #[test]
-    fn permit_can_only_be_given_back_by_who_holds_it_and_only_once() {
+    fn permit_can_only_be_given_back_by_its_holder_and_only_once() {
         let (mine, foreign) = (Semaphore::new(1), Semaphore::new(1));
         let mut permit = mine.acquire().unwrap();
         let stranger = foreign.acquire().unwrap();

@@ -68,7 +68,7 @@ fn sleeper_wakes_at_its_deadline_and_not_a_nanosecond_earlier() {
 }
 
 #[test]
-fn one_advance_wakes_everybody_who_is_due_and_nobody_else() {
+fn one_advance_wakes_exactly_the_sleepers_that_are_due() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let latch = Arc::new(Latch::new(1));
@@ -328,7 +328,7 @@ fn sleeper_whose_wait_has_ended_is_not_counted() {
 }
 
 #[test]
-fn those_who_count_sleepers_are_told_each_at_its_own_number() {
+fn those_who_count_sleepers_are_woken_each_at_its_own_number() {
     within_a_minute(|| {
         let (clock, stop) = (Clock::manual(), CancelToken::new());
         let token = CancelToken::with_clock(&clock);
@@ -357,7 +357,7 @@ fn those_who_count_sleepers_are_told_each_at_its_own_number() {
 }
 
 #[test]
-fn who_counts_sleepers_within_a_limit_is_told_of_its_end_and_counts_not_itself() {
+fn counting_sleepers_within_a_limit_ends_by_it_and_does_not_count_itself() {
     within_a_minute(|| {
         let (clock, stop) = (Clock::manual(), CancelToken::new());
         assert_eq!(clock.wait_for_sleepers_until(0, Duration::ZERO), Ok(()));

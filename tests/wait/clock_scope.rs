@@ -86,7 +86,7 @@ fn tasks_of_a_scope_and_of_a_group_read_the_callers_clock() {
 }
 
 #[test]
-fn group_that_is_made_in_a_scope_keeps_its_clock_whoever_spawns() {
+fn group_that_is_made_in_a_scope_keeps_its_clock_on_every_spawning_thread() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let group = clock.scope(|| Group::<WaitError>::new(&CancelToken::new()));
@@ -118,7 +118,7 @@ fn function_with_a_time_out_reads_the_callers_clock() {
 }
 
 #[test]
-fn threads_of_a_pipeline_read_the_clock_of_whoever_runs_it() {
+fn threads_of_a_pipeline_read_the_clock_of_the_thread_that_runs_it() {
     let late = after_an_hour(2, || {
         Pipeline::source(0..2).par_map(2, |_| wait_in_vain().is_err()).collect::<Vec<_>>()
     });
@@ -126,7 +126,7 @@ fn threads_of_a_pipeline_read_the_clock_of_whoever_runs_it() {
 }
 
 #[test]
-fn tasks_of_a_pool_that_was_built_in_a_scope_read_its_clock_whoever_submits() {
+fn tasks_of_a_pool_that_was_built_in_a_scope_read_its_clock_on_every_submitting_thread() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let pool = clock.scope(|| Pool::builder().workers(1).build().unwrap());

@@ -1,7 +1,7 @@
-//! Models of what a pool's workers keep for themselves, with the edit that breaks each.
+//! Models of the workers' local queues, each with the edit that breaks it.
 //!
-//! In a model a local queue is lent two places of a queue of eight, and a worker looks round at every fourth
-//! task.
+//! In a model a local queue borrows two of the injector's eight places, and a worker looks at the others'
+//! queues after every fourth task.
 
 use selvedge_loom as selvedge;
 
@@ -17,11 +17,11 @@ fn pool(workers: impl Into<Workers>) -> Arc<Pool> {
     Arc::new(builder.build().unwrap())
 }
 
-/// A task waits for one that it has submitted, and which lies on its own worker's desk: the other worker
-/// takes it.
+/// A task waits for one that it has submitted to its own worker's local queue: the other worker takes it.
 ///
-/// Fails if nobody looks at the local queues when somebody could be called (edit `desk-is-not-looked-at`), or
-/// if who is called does not (edit `desk-is-passed-by`).
+/// Fails if local queues are not considered when a worker could be notified (edit
+/// `local-queue-is-not-looked-at`), or if the notified worker does not search them (edit
+/// `local-queue-is-passed-by`).
 #[test]
 fn a_task_that_waits_for_what_its_worker_keeps_goes_on() {
     model::check(|| {
@@ -39,12 +39,13 @@ fn a_task_that_waits_for_what_its_worker_keeps_goes_on() {
     });
 }
 
-/// The same for the second of two, while the other worker runs the first, finds nothing and goes to bed; and
-/// the task looks all the time instead of sleeping, so the pool does not hear that it waits.
+/// The same for the second of two tasks, while the other worker runs the first, finds nothing and goes to
+/// sleep. The waiting task polls instead of sleeping, so the pool does not learn that it waits.
 ///
-/// Fails if a worker that goes to bed does not ask to be told (edit `desk-tells-nobody`).
+/// Fails if a worker that goes to sleep is not notified of a local queue's tasks (edit
+/// `local-queue-tells-nobody`).
 #[test]
-fn a_task_that_is_kept_while_the_other_worker_goes_to_bed_is_run() {
+fn a_task_that_is_kept_while_the_other_worker_goes_to_sleep_is_run() {
     model::check(|| {
         let pool = pool(1..=2);
         let inner = Arc::clone(&pool);
@@ -63,9 +64,9 @@ fn a_task_that_is_kept_while_the_other_worker_goes_to_bed_is_run() {
     });
 }
 
-/// A worker that is one too many has something on its desk: it is run all the same.
+/// A worker that leaves because the pool was resized has a task in its local queue: the task is run.
 ///
-/// Fails if it is dropped with the local queue (edit `desk-is-cleared-onto-the-floor`).
+/// Fails if it is dropped with the local queue (edit `local-queue-drops-what-it-clears`).
 #[test]
 fn what_a_dismissed_worker_kept_is_run() {
     model::check(|| {
@@ -86,9 +87,9 @@ fn what_a_dismissed_worker_kept_is_run() {
     });
 }
 
-/// A task submits while the pool is shut down: what is accepted is run before the shutdown returns.
+/// A task submits while the pool is shut down: an accepted task has run when the shutdown returns.
 ///
-/// Fails if a local queue takes tasks after the close (edit `desk-stays-open`).
+/// Fails if a local queue takes tasks after the close (edit `local-queue-stays-open`).
 #[test]
 fn a_task_that_submits_during_a_shutdown_is_told_or_served() {
     model::check(|| {
@@ -99,7 +100,7 @@ fn a_task_that_submits_during_a_shutdown_is_told_or_served() {
             let Some(inner) = inner.upgrade() else { return };
             let taken = inner.execute(|| ()).is_ok();
             counted.store(usize::from(taken), Ordering::Relaxed);
-            // Whoever has seen the pool closed finds it closed.
+            // A thread that has seen the pool closed finds it closed.
             if inner.is_closed() {
                 assert!(inner.execute(|| ()).is_err());
             }
