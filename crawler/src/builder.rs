@@ -13,6 +13,7 @@ use super::crawler::Crawler;
 use super::credentials::{Header, To};
 use super::engine::OnPage;
 use super::fetch::Fetch;
+use super::files::{Files, Folder};
 use super::http::Http;
 use super::record::Visited;
 use super::scope::Pattern;
@@ -163,6 +164,16 @@ impl Builder {
         self
     }
 
+    /// Reads a folder from the disk and takes it into the scope. Repeatable; see [`Folder`].
+    ///
+    /// Begin at its [URL](Folder::url), or that of a [file](Folder::url_of) in it. With
+    /// [`also_start`](Builder::also_start) for each of its [pages](Folder::pages), those that nothing links to are
+    /// read as well.
+    pub fn folder(mut self, folder: Folder) -> Self {
+        self.settings.folders.push(folder);
+        self
+    }
+
     /// Takes a host into the scope, by name, in addition to the one where the crawl begins.
     pub fn host(mut self, name: impl Into<String>) -> Self {
         self.settings.scope.hosts.push(name.into());
@@ -176,7 +187,8 @@ impl Builder {
         self
     }
 
-    /// Leaves out paths that do not begin so; with several, those that begin with none of them.
+    /// Leaves out paths that do not begin so; with several, those that begin with none of them. The path of a
+    /// file counts from its [`Folder`].
     pub fn path_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.scope.prefixes.push(prefix.into());
         self
@@ -259,8 +271,8 @@ impl Builder {
         self
     }
 
-    /// The media types that are read for links, instead of HTML and XHTML. A type that is read is read as
-    /// HTML.
+    /// The media types that are read for links, instead of HTML, XHTML and Markdown. All but `text/markdown` are
+    /// read as HTML.
     pub fn content_types<S: Into<String>>(mut self, types: impl IntoIterator<Item = S>) -> Self {
         self.settings.request.types = types.into_iter().map(Into::into).collect();
         self
@@ -352,6 +364,10 @@ impl Builder {
             () if headers.iter().any(|header| header.to == To::Nobody) => Err(BuildError::BadOrigin),
             () => {
                 let fetch = fetch.unwrap_or_else(|| Arc::new(Http::new(settings.workers)));
+                let fetch = match settings.folders.is_empty() {
+                    true => fetch,
+                    false => Arc::new(Files::around(settings.folders.clone(), fetch)),
+                };
                 Ok(Crawler::new(settings, fetch, on_page.into()))
             }
         }

@@ -153,9 +153,17 @@ pub(super) fn origin(url: &Url) -> &str {
     &url[..Position::BeforePath]
 }
 
-/// Whether it is crawled at all.
+/// The origin of everything that is read from the disk.
+pub(super) const LOCAL: &str = "file://";
+
+/// Whether a server is asked for it.
 pub(super) fn is_http(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
+}
+
+/// Whether it is a file on this machine.
+pub(super) fn is_file(url: &Url) -> bool {
+    url.scheme() == "file"
 }
 
 #[cfg(test)]

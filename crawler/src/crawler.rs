@@ -12,7 +12,7 @@ use selvedge::{BoundedQueue, CancelToken, Clock, Until, WaitGroup};
 use url::Url;
 
 use super::builder::Builder;
-use super::canonical::is_http;
+use super::canonical::{is_file, is_http};
 use super::credentials::without_login;
 use super::engine::{Engine, OnPage};
 use super::fetch::Fetch;
@@ -124,6 +124,11 @@ pub enum StartError {
         /// What it is.
         text: String,
     },
+    /// It is a file, and the crawler was [given](Builder::folder) no folder that it is in.
+    NotInAFolder {
+        /// What it is.
+        text: String,
+    },
     /// No thread could be had.
     Workers(pool::BuildError),
 }
@@ -170,20 +175,23 @@ impl Crawler {
     /// # Errors
     /// [`StartError`] if the report has no page to have begun at, or no thread could be had.
     pub fn resume<'l>(&self, report: Report, limit: impl Into<Until<'l>>) -> Result<Crawl, StartError> {
-        Crawler::start(report.pages().first().map_or("", |page| &page.url))?;
+        self.start(report.pages().first().map_or("", |page| &page.url))?;
         self.go(limit.into(), Some(self.settings.workers), |engine| engine.go_on(report))
     }
 
     fn starts(&self, first: &str) -> Result<Vec<Url>, StartError> {
         std::iter::once(first)
             .chain(self.settings.starts.iter().map(String::as_str))
-            .map(Crawler::start)
+            .map(|start| self.start(start))
             .collect()
     }
 
-    fn start(text: &str) -> Result<Url, StartError> {
+    fn start(&self, text: &str) -> Result<Url, StartError> {
         match Url::parse(text) {
-            Ok(url) if is_http(&url) => Ok(url),
+            Ok(url) if is_http(&url) || self.settings.folders.iter().any(|folder| folder.holds(&url)) => {
+                Ok(url)
+            }
+            Ok(url) if is_file(&url) => Err(StartError::NotInAFolder { text: text.to_owned() }),
             Ok(_) => Err(StartError::NotHttp { text: without_login(text) }),
             Err(reason) => Err(StartError::NotAUrl { text: without_login(text), reason }),
         }
@@ -367,6 +375,9 @@ impl fmt::Display for StartError {
                 write!(f, "{text:?} has no scheme; did you mean http://{text}?")
             }
             StartError::NotHttp { text } => write!(f, "{text:?} is not crawled, only http and https are."),
+            StartError::NotInAFolder { text } => {
+                write!(f, "{text} is a file, and in none of the folders that the crawler was given.")
+            }
             StartError::Workers(error) => write!(f, "the crawl has no workers: {error}"),
         }
     }
@@ -376,7 +387,7 @@ impl error::Error for StartError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             StartError::NotAUrl { reason, .. } => Some(reason),
-            StartError::NotHttp { .. } => None,
+            StartError::NotHttp { .. } | StartError::NotInAFolder { .. } => None,
             StartError::Workers(error) => Some(error),
         }
     }

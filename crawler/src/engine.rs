@@ -8,7 +8,7 @@ use selvedge::sync::{Arc, Mutex, RwLock, time};
 use selvedge::{BoundedQueue, CancelToken};
 use url::Url;
 
-use super::canonical::{is_http, origin};
+use super::canonical::{LOCAL, is_file, is_http, origin};
 use super::cookies::Cookies;
 use super::credentials::{Credentials, without_login};
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
@@ -112,7 +112,7 @@ impl Engine {
         };
         Engine {
             frontier: Frontier::new(limits, token.clock()),
-            scope: Scope::new(settings.scope.clone()),
+            scope: Scope::new(settings.scope.clone(), &settings.folders),
             credentials: Credentials::default(),
             cookies: Cookies::default(),
             redirected: Mutex::default(),
@@ -142,7 +142,7 @@ impl Engine {
         self.scope.add_host(start);
         let link = NewLink {
             url: start.as_str(),
-            host: origin(start),
+            host: self.queue_of(start),
             step: Step::Link,
             label: "",
             rank: PAGE,
@@ -346,14 +346,14 @@ impl Engine {
         let in_scope = self.scope.allows(&found.url);
         let (rank, skip) = match (found.kind, in_scope) {
             (Kind::Page, true) => (PAGE, None),
-            (Kind::Page, false) if external => (LEAF, None),
+            (Kind::Page, false) if external || is_file(&found.url) => (LEAF, None),
             (Kind::Page, false) => (LEAF, Some(Skip::OutOfScope)),
             (_, _) if !assets => return None,
-            (_, false) if !external => return None,
+            (_, false) if !external && !is_file(&found.url) => return None,
             (Kind::Sheet, true) => (SHEET, None),
             (_, _) => (LEAF, None),
         };
-        let (url, host) = (found.url.as_str(), origin(&found.url));
+        let (url, host) = (found.url.as_str(), self.queue_of(&found.url));
         Some(NewLink { url, host, step: Step::Link, label: &found.text, rank, skip, again: false })
     }
 
@@ -376,9 +376,15 @@ impl Engine {
 
     /// The URL that a text means on this page, if it is crawled at all.
     pub(super) fn resolve(&self, base: &Url, text: &str) -> Option<Url> {
-        let url = base.join(text.trim()).ok().filter(is_http)?;
+        let is_crawled = |url: &Url| is_http(url) || (is_file(url) && is_file(base));
+        let url = base.join(text.trim()).ok().filter(is_crawled)?;
         self.credentials.note(&url);
         Some(self.settings.canonical.of(url))
+    }
+
+    /// The queue that a page waits in: its origin's, or the one of all files on this machine.
+    pub(super) fn queue_of<'u>(&self, url: &'u Url) -> &'u str {
+        if self.scope.is_local(url) { LOCAL } else { origin(url) }
     }
 
     /// Since the beginning, on the crawl's clock.

@@ -9,8 +9,8 @@ use url::Url;
 
 use crate::panics::Held;
 
-/// Makes requests: over HTTP ([`Http`](super::Http)), out of memory ([`MemorySite`](super::MemorySite)), or
-/// however you like.
+/// Makes requests: over HTTP ([`Http`](super::Http)), from the disk ([`Files`](super::Files)), out of memory
+/// ([`MemorySite`](super::MemorySite)), or however you like.
 ///
 /// Called by several workers at once, with no lock held. One request, one answer: redirects are not followed,
 /// nothing is tried again, no cookie is kept; the crawler sees to all that. A panic in it is a failed page of
@@ -134,6 +134,8 @@ pub enum ErrorKind {
     ConnectionLost,
     /// The name means no machine.
     NoSuchHost,
+    /// The file is there and cannot be read.
+    Unreadable,
     /// No secure connection.
     Tls,
     /// The answer is no HTTP.
@@ -259,6 +261,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::ConnectionRefused => "connection refused",
             ErrorKind::ConnectionLost => "connection lost",
             ErrorKind::NoSuchHost => "no such host",
+            ErrorKind::Unreadable => "cannot be read",
             ErrorKind::Tls => "TLS",
             ErrorKind::NotUnderstood => "not understood",
             ErrorKind::RedirectToNowhere => "redirect to nowhere",

@@ -1,5 +1,7 @@
 //! Asking a host for its rules, and opening it.
 
+use std::time::Duration;
+
 use selvedge::sync::Arc;
 use url::Url;
 
@@ -19,6 +21,11 @@ impl Engine {
     pub(super) fn ask(&self, mut lease: Lease<'_, Record>, url: &Url, worker: usize) {
         lease.begin();
         let mut was_asked = false;
+        if self.scope.is_local(url) {
+            self.hosts.write().insert(lease.host, Arc::new(Rules::All));
+            self.frontier.set_host(lease.host, self.settings.workers, Duration::ZERO, false);
+            return lease.put_back();
+        }
         let rules = match self.settings.obey_robots {
             true => self.robots.of(origin(url), &self.token, || {
                 was_asked = true;
@@ -85,7 +92,7 @@ impl Engine {
 
     /// Adds a sitemap, as near as the start: what it lists is a link away.
     fn seed_sitemap(&self, map: &Url) -> Option<PageId> {
-        let (url, host) = (map.as_str(), origin(map));
+        let (url, host) = (map.as_str(), self.queue_of(map));
         let step = Step::Link;
         self.frontier.seed(&NewLink { url, host, step, label: "", rank: SITEMAP, skip: None, again: false })
     }

@@ -13,7 +13,7 @@ use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer};
 use url::Url;
 
-use super::canonical::{Canonical, is_http};
+use super::canonical::{Canonical, is_file, is_http};
 use super::credentials::without_login;
 use super::css::{self, Named};
 use super::fragments::{hash, part_of};
@@ -71,7 +71,10 @@ impl Links {
         }
         tokenizer.end();
         let state = tokenizer.sink.state.into_inner();
-        let base = state.base.as_deref().and_then(|href| page.join(href.trim()).ok());
+        let base = state.base.as_deref().map(str::trim).and_then(|href| match rules.root.zip(rooted(href)) {
+            Some((root, path)) => root.join(&format!("./{path}")).ok(),
+            None => page.join(href).ok(),
+        });
         // As the standard has it: nothing can be said relative to those.
         let base = base.filter(|base| !matches!(base.scheme(), "data" | "javascript"));
         let resolver = Resolver { base: base.as_ref().unwrap_or(page), encoding, rules };
@@ -95,6 +98,10 @@ pub(super) struct Reading<'a> {
     pub(super) canonical: &'a Canonical,
     /// Whether its parts, and links to parts, are wanted.
     pub(super) fragments: bool,
+    /// Whether the page is a file, so that others may be linked. A page from elsewhere has no business with them.
+    pub(super) files: bool,
+    /// Where a link that begins with a slash starts, if not at the host.
+    pub(super) root: Option<&'a Url>,
 }
 
 struct Resolver<'a> {
@@ -110,7 +117,7 @@ impl Resolver<'_> {
         for Raw { href, text, kind } in raw {
             match self.resolve(href.trim(), &mut links) {
                 Ok(url) if !seen.insert((url.to_string(), kind)) => {}
-                Ok(url) if is_http(&url) => {
+                Ok(url) if is_http(&url) || (self.rules.files && is_file(&url)) => {
                     links.found.push(Found { url, text: clipped(&text), kind });
                 }
                 Ok(url) if is_typo(url.scheme()) => links.broken.push(without_login(&href)),
@@ -129,7 +136,11 @@ impl Resolver<'_> {
         let encode: &dyn Fn(&str) -> Cow<'_, [u8]> = &|text| self.encoding.encode(text).0;
         let options = Url::options().base_url(Some(self.base));
         let options = if self.encoding == UTF_8 { options } else { options.encoding_override(Some(encode)) };
-        let url = options.parse(href)?;
+        let url = match self.rules.root.filter(|_| is_file(self.base)).zip(rooted(href)) {
+            // With a dot, since a colon in a path is none behind a scheme.
+            Some((root, path)) => options.base_url(Some(root)).parse(&format!("./{path}"))?,
+            None => options.parse(href)?,
+        };
         if is_http(&url) && !(url.username().is_empty() && url.password().is_none()) {
             links.logins.push(url.clone());
         }
@@ -140,6 +151,11 @@ impl Resolver<'_> {
         }
         Ok(url)
     }
+}
+
+/// The path of a link that begins with one slash.
+fn rooted(href: &str) -> Option<&str> {
+    href.strip_prefix('/').filter(|path| !path.starts_with('/'))
 }
 
 /// True if a scheme is one slip of the hand from `http` or `https`.

@@ -4,7 +4,12 @@ use super::*;
 
 fn links(html: &str) -> Links {
     let page = Url::parse("http://loom.test/warp/1").unwrap();
-    Links::of(html, &page, UTF_8, &Reading { canonical: &Canonical::default(), fragments: false })
+    Links::of(
+        html,
+        &page,
+        UTF_8,
+        &Reading { canonical: &Canonical::default(), fragments: false, files: false, root: None },
+    )
 }
 
 fn urls(html: &str) -> Vec<String> {
@@ -109,7 +114,7 @@ fn a_query_is_encoded_as_its_page_is() {
         "<a href='/é?é'>",
         &page,
         encoding_rs::WINDOWS_1252,
-        &Reading { canonical: &Canonical::default(), fragments: false },
+        &Reading { canonical: &Canonical::default(), fragments: false, files: false, root: None },
     );
     assert_eq!(links.found[0].url.as_str(), "http://loom.test/%C3%A9?%E9");
 }

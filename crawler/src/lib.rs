@@ -20,8 +20,8 @@
 //! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
 //! | `engine`, `host_setup`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
-//! | `fetch`, `http`, `resolver`, `memory`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, and who is told what |
-//! | `html`, `css`, `text`, `sitemap`, `robots` | what the answers say |
+//! | `fetch`, `http`, `resolver`, `memory`, `files`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
+//! | `html`, `markdown`, `css`, `text`, `sitemap`, `robots` | what the answers say |
 //! | `record`, `log`, `report`, `resolution`, `fragments` | what was found, and the questions one asks of it |
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
@@ -42,12 +42,14 @@ mod credentials;
 mod css;
 mod engine;
 mod fetch;
+mod files;
 mod fragments;
 mod frontier;
 mod host_setup;
 mod html;
 mod http;
 mod log;
+mod markdown;
 mod memory;
 mod panics;
 mod reading;
@@ -70,6 +72,7 @@ pub use builder::{BuildError, Builder};
 pub use canonical::{Canonical, TrailingSlash};
 pub use crawler::{Crawl, Crawler, StartError};
 pub use fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
+pub use files::{Files, Folder, FolderError};
 pub use frontier::{Counts, PageId, Skip, State, Step};
 pub use http::Http;
 pub use log::{Sample, Visit};

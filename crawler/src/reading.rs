@@ -5,10 +5,13 @@ use std::time::Duration;
 use selvedge::sync::{Arc, lazy_static};
 use url::Url;
 
+use super::canonical::is_file;
 use super::engine::{Engine, PAGE, SITEMAP, SITEMAP_CAP};
 use super::fetch::{Body, FetchError, Response};
+use super::files::Folder;
 use super::frontier::PageId;
 use super::html::{Found, Kind, Links, Reading, refresh_target};
+use super::markdown::{is_markdown, to_html};
 use super::record::{Outcome, Record};
 use super::redirects::redirect;
 use super::sitemap::{self, Sitemap};
@@ -18,7 +21,8 @@ impl Engine {
     /// The links of a page; those that are none are noted.
     pub(super) fn links(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
         let (html, encoding) = text::decode(body, response.get("content-type"));
-        let mut links = Links::of(&html, url, encoding, &self.reading());
+        let html = if response.mime().is_some_and(is_markdown) { to_html(&html) } else { html };
+        let mut links = Links::of(&html, url, encoding, &self.reading(url));
         let refresh = response.get("refresh").and_then(refresh_target);
         if let Some(url) = refresh.and_then(|text| self.resolve(url, &text)) {
             links.found.push(Found { url, text: "(refresh)".to_owned(), kind: Kind::Page });
@@ -29,11 +33,16 @@ impl Engine {
     /// What a style sheet names.
     pub(super) fn sheet(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
         let (css, _) = text::decode(body, response.get("content-type"));
-        self.noted(page, Links::of_sheet(&css, url, &self.reading()))
+        self.noted(page, Links::of_sheet(&css, url, &self.reading(url)))
     }
 
-    fn reading(&self) -> Reading<'_> {
-        Reading { canonical: &self.settings.canonical, fragments: self.settings.fragments }
+    fn reading(&self, page: &Url) -> Reading<'_> {
+        Reading {
+            canonical: &self.settings.canonical,
+            fragments: self.settings.fragments,
+            files: is_file(page),
+            root: self.scope.folder_of(page).and_then(Folder::root),
+        }
     }
 
     fn noted(&self, page: PageId, links: Links) -> Vec<Found> {

@@ -3,7 +3,7 @@
 use selvedge::sync::Arc;
 use url::Url;
 
-use super::canonical::origin;
+use super::canonical::is_file;
 use super::engine::{Engine, LEAF, Made};
 use super::fetch::Response;
 use super::frontier::{Lease, NewLink, Skip, Step};
@@ -31,7 +31,10 @@ impl Engine {
         // does.
         let (rank, skip) = match self.scope.allows(&to) {
             true => (lease.rank, None),
-            false => (LEAF, (!self.settings.external).then_some(Skip::OutOfScope)),
+            false => {
+                let is_looked_at = self.settings.external || is_file(&to);
+                (LEAF, (!is_looked_at).then_some(Skip::OutOfScope))
+            }
         };
         let (id, url, depth) = (lease.page, Arc::clone(&lease.url), lease.distance.depth);
         if self.settings.fragments && redirect(response).is_some_and(|to| to.contains('#')) {
@@ -40,7 +43,7 @@ impl Engine {
         let again = self.turns_again(&url, &to, made.cookies);
         let link = NewLink {
             url: to.as_str(),
-            host: origin(&to),
+            host: self.queue_of(&to),
             step: Step::Redirect,
             label: "",
             rank,

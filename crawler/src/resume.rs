@@ -2,7 +2,6 @@
 
 use url::Url;
 
-use super::canonical::origin;
 use super::engine::Engine;
 use super::frontier::{Distance, PageId, Restored, Skip, State};
 use super::record::Outcome;
@@ -22,7 +21,7 @@ impl Engine {
         let queues: Vec<String> = report
             .pages
             .iter()
-            .map(|page| parsed(page).map_or(String::new(), |url| origin(&url).to_owned()))
+            .map(|page| parsed(page).map_or(String::new(), |url| self.queue_of(&url).to_owned()))
             .collect();
         let pages = report.pages.iter().zip(&queues).map(|(page, host)| {
             let again = page.is_passing() || page.state == State::Skipped(Skip::RobotsUnreadable);

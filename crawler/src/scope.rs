@@ -9,6 +9,9 @@ use selvedge::sync::RwLock;
 use selvedge::sync::atomic::{AtomicBool, Ordering};
 use url::Url;
 
+use super::canonical::is_file;
+use super::files::{Folder, innermost};
+
 /// A pattern that whole URLs are held against: a glob, or a regular expression.
 ///
 /// ```
@@ -104,6 +107,8 @@ pub(super) struct ScopeRules {
 #[derive(Debug)]
 pub(super) struct Scope {
     rules: ScopeRules,
+    /// Read from the disk, and in the scope whatever its hosts are.
+    folders: Vec<Folder>,
     /// By name, whatever the port.
     hosts: RwLock<BTreeSet<String>>,
     /// Which of the patterns to include, and then of those to exclude, have matched a URL of the hosts.
@@ -111,19 +116,32 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    pub(super) fn new(rules: ScopeRules) -> Self {
+    pub(super) fn new(rules: ScopeRules, folders: &[Folder]) -> Self {
         let hosts = rules.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         let matched = rules.patterns().map(|_| AtomicBool::new(false)).collect();
-        Scope { rules, hosts: RwLock::new(hosts), matched }
+        Scope { rules, folders: folders.to_vec(), hosts: RwLock::new(hosts), matched }
     }
 
-    /// Takes the host of `url` into the scope.
+    /// Takes the host of `url` into the scope, unless it is read from the disk.
     pub(super) fn add_host(&self, url: &Url) {
+        if self.is_local(url) {
+            return;
+        }
         self.hosts.write().insert(name(url).to_owned());
     }
 
     pub(super) fn hosts(&self) -> Vec<String> {
         self.hosts.read().iter().cloned().collect()
+    }
+
+    /// Whether `url` is read from the disk.
+    pub(super) fn is_local(&self, url: &Url) -> bool {
+        is_file(url) || self.folder_of(url).is_some()
+    }
+
+    /// The folder that a page is in.
+    pub(super) fn folder_of(&self, url: &Url) -> Option<&Folder> {
+        innermost(&self.folders, url)
     }
 
     /// Whether the host of `url` is in the scope.
@@ -134,8 +152,10 @@ impl Scope {
     /// Whether `url` is to be crawled: its host, its path, and the patterns all say so.
     pub(super) fn allows(&self, url: &Url) -> bool {
         let rules = &self.rules;
-        let (path, text) = (url.path(), url.as_str());
-        if !self.has_host(name(url)) {
+        let folder = self.folder_of(url);
+        let path = folder.and_then(|folder| folder.path_of(url)).unwrap_or_else(|| url.path());
+        let text = url.as_str();
+        if folder.is_none() && !self.has_host(name(url)) {
             return false;
         }
         let (include, exclude) = self.matched.split_at(rules.include.len());
@@ -188,7 +208,7 @@ mod tests {
     use super::*;
 
     fn allows(rules: ScopeRules, url: &str) -> bool {
-        let scope = Scope::new(rules);
+        let scope = Scope::new(rules, &[]);
         scope.add_host(&Url::parse("http://loom.test/").unwrap());
         scope.allows(&Url::parse(url).unwrap())
     }

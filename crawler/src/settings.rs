@@ -7,6 +7,7 @@ use selvedge::Clock;
 
 use super::canonical::Canonical;
 use super::credentials::Header;
+use super::files::Folder;
 use super::scope::ScopeRules;
 
 /// Everything that the builder was told.
@@ -29,6 +30,8 @@ pub(super) struct Settings {
     pub(super) canonical: Canonical,
     /// In addition to the one that each crawl is given.
     pub(super) starts: Vec<String>,
+    /// Read from the disk.
+    pub(super) folders: Vec<Folder>,
     pub(super) scope: ScopeRules,
     pub(super) request: RequestSettings,
     pub(super) retry: RetrySettings,
@@ -82,6 +85,7 @@ impl Default for Settings {
             fragments: false,
             canonical: Canonical::default(),
             starts: Vec::new(),
+            folders: Vec::new(),
             scope: ScopeRules::default(),
             request: RequestSettings::default(),
             retry: RetrySettings::default(),
@@ -101,7 +105,7 @@ impl Default for RequestSettings {
             total: Duration::from_secs(30),
             body_cap: 4 << 20,
             accept: None,
-            types: vec!["text/html".to_owned(), "application/xhtml+xml".to_owned()],
+            types: ["text/html", "application/xhtml+xml", "text/markdown"].map(str::to_owned).to_vec(),
         }
     }
 }

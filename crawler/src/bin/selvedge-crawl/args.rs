@@ -1,86 +1,16 @@
-//! What the user asked for.
+//! What the user asked for, on the command line.
 
-use std::fmt::Display;
 use std::io;
-use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use lexopt::prelude::*;
-use selvedge_crawl::{Builder, Pattern};
+use selvedge_crawl::Builder;
 
-use crate::outputs::{Format, Outputs};
-
-pub(crate) const HELP: &str = "\
-Crawls a web site and reports its dead links.
-
-Usage: selvedge-crawl [OPTIONS] URL...      (`-` reads URLs from standard input)
-       selvedge-crawl [OPTIONS] --resume FILE
-       selvedge-crawl [OPTIONS]
-
-Without a URL it crawls a small site of its own, served on the loopback address, in
-which every kind of trouble is planted, draws the run in crawl.svg, and checks that it
-found exactly what was planted.
-
-What is crawled:
-  --depth N            links followed away from the start           [all]
-  --pages N            pages fetched in all                         [all]
-  --time SECONDS       time for the whole crawl                     [no limit]
-  --host NAME          a host in addition to the URL's; repeatable
-  --subdomains         hosts below these, too
-  --prefix PATH        only paths that begin so; repeatable
-  --include PATTERN    only URLs that match; repeatable
-  --exclude PATTERN    no URLs that match; repeatable
-                       a pattern is a glob over the whole URL, or re: and a regular expression
-  --external           look at links that lead out, without reading what is there
-  --assets             look at pictures, scripts, style sheets and what these name, too
-  --fragments          look for the part of a page that a link means (#part)
-  --sitemaps           read the sitemaps
-  --no-robots          do not ask for robots.txt
-
-How:
-  --workers N          pages fetched at the same time               [8]
-  --per-host N         of these, at the same host and port          [6]
-  --delay SECONDS      between two requests to one host             [0]
-  --timeout SECONDS    for one request                              [30]
-  --retries N          for what fails for the moment                [2]
-  --max-size BYTES     a larger page is not read                    [4194304]
-  --accept STATUSES    that say that a page is there                [200..=299,300,304]
-  --user-agent TEXT    what servers are told                        [selvedge-crawl/version]
-
-Who is told what (repeatable; a VALUE may be env:NAME or file:PATH, to keep it out of sight):
-  --header 'NAME: VALUE'              to the URL's own origin: its scheme, host and port
-  --header-for 'ORIGIN NAME: VALUE'   to another, such as https://docs.example.org
-  --header-everywhere 'NAME: VALUE'   to everybody, so nothing secret
-  --basic-auth ORIGIN=VALUE           user:password; in a URL they are used as well
-
-What comes out:
-  --format FORMAT      text, json, csv, html, markdown, github (annotations), junit or sarif
-  --also FORMAT=FILE   another format, in addition; repeatable
-  --output FILE        where to write it                            [standard output]
-  --html FILE          a report with pictures, in addition
-  --svg FILE           the picture of the run, in addition
-  --state FILE         where to keep the state of a crawl that was stopped
-  --resume FILE        go on with a crawl: its state, or its JSON report
-  --baseline FILE      an earlier JSON report, whose dead links are known: only new ones count
-  --quiet              no progress, and only the dead links
-  --help, --version
-
-robots.txt is obeyed. Ctrl-C stops the crawl and still reports what was found; a second one
-ends the program.
-
-Exit status:
-    0  no dead links; on its own site, exactly what was planted
-    1  dead links; with --baseline, new ones
-    2  bad use, or a file that cannot be read or written
-    3  its own site was not found as it was planted
-    4  the time ran out
-    5  a start was not looked at (robots.txt, a start that is no page or leads out of scope),
-       or more URLs were found than are remembered
-  130  interrupted
-";
+use crate::help;
+use crate::options::{Opt, lettered, meant, named};
+use crate::outputs::Outputs;
+use crate::starts::{self, Local};
+use crate::values::{flag, format, header, number, pattern, seconds, secret, statuses};
 
 /// The command line, checked.
 #[derive(Debug)]
@@ -91,6 +21,7 @@ pub(crate) struct Options {
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) builder: Builder,
     pub(crate) outputs: Outputs,
+    local: Local,
 }
 
 /// What a command line asks for.
@@ -99,248 +30,217 @@ pub(crate) enum Asked {
     Crawl(Box<Options>),
     /// A crawl of the embedded site.
     Demo,
-    Help,
-    Version,
+    /// A text: the help, the version, and what else is made from the table of options.
+    Text(String),
+}
+
+/// A command line as it was typed.
+#[derive(Debug, Default)]
+struct Line {
+    starts: Vec<String>,
+    options: Vec<(&'static Opt, String)>,
 }
 
 impl Options {
     /// Reads a command line. The error is a sentence for the user.
     pub(crate) fn parse(parser: lexopt::Parser, builder: Builder) -> Result<Asked, String> {
-        let mut asks = None;
-        let options = Options::read_until(parser, builder, &mut asks)?;
-        match (asks, &options.start, &options.resume) {
-            (Some(asked), ..) => Ok(asked),
-            (None, Some(_), Some(_)) => {
-                Err("--resume knows where the crawl began; leave the URL out.".to_owned())
-            }
-            (None, None, None) => Ok(Asked::Demo),
-            (None, ..) => Ok(Asked::Crawl(Box::new(options))),
+        let line = Line::of(parser)?;
+        if let Some(text) = line.text()? {
+            return Ok(Asked::Text(text));
+        }
+        let mut options = Options::new(builder);
+        for (option, value) in &line.options {
+            options = options.set(option.long, value)?;
+        }
+        let starts = with_standard_input(line.starts)?;
+        if options.resume.is_some() && !starts.is_empty() {
+            return Err("--resume knows where the crawl began; leave the URL out.".to_owned());
+        }
+        if options.resume.is_none() && starts.is_empty() {
+            return Ok(Asked::Demo);
+        }
+        let (builder, start) = starts::begin(options.builder, &starts, &options.local)?;
+        (options.builder, options.start) = (builder, start);
+        Ok(Asked::Crawl(Box::new(options)))
+    }
+
+    /// Reads a command line for the embedded site, which has been read before.
+    pub(crate) fn of_demo(parser: lexopt::Parser, builder: Builder) -> Result<Self, String> {
+        let options = Line::of(parser)?.options;
+        options
+            .iter()
+            .try_fold(Options::new(builder), |options, (option, value)| options.set(option.long, value))
+    }
+
+    fn new(builder: Builder) -> Self {
+        Options {
+            start: None,
+            resume: None,
+            baseline: None,
+            builder,
+            outputs: Outputs::default(),
+            local: Local::default(),
         }
     }
 
-    /// Reads a command line that has been read before.
-    pub(crate) fn read(parser: lexopt::Parser, builder: Builder) -> Result<Self, String> {
-        Options::read_until(parser, builder, &mut None)
-    }
-
-    /// Reads a command line, as far as something that asks for no crawl.
-    fn read_until(
-        mut parser: lexopt::Parser,
-        builder: Builder,
-        asks: &mut Option<Asked>,
-    ) -> Result<Self, String> {
-        let mut options =
-            Options { start: None, resume: None, baseline: None, builder, outputs: Outputs::default() };
-        while let Some(arg) = parser.next().map_err(sentence)? {
-            match arg {
-                Short('h') | Long("help") => *asks = Some(Asked::Help),
-                Short('V') | Long("version") => *asks = Some(Asked::Version),
-                Value(text) if text == "-" => {
-                    let lines = io::read_to_string(io::stdin());
-                    let lines = lines.map_err(|error| format!("The URLs cannot be read: {error}."))?;
-                    let urls = lines
-                        .lines()
-                        .map(str::trim)
-                        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-                    options = urls.fold(options, |options, url| options.start_at(url.to_owned()));
-                    if options.start.is_none() {
-                        return Err("There is no URL on standard input.".to_owned());
-                    }
-                }
-                Value(text) => options = options.start_at(text.string().map_err(sentence)?),
-                Long(name) => {
-                    let name = name.to_owned();
-                    options = options.set(&name, &mut parser)?;
-                }
-                other => return Err(sentence(other.unexpected())),
-            }
-            if asks.is_some() {
-                break;
-            }
-        }
-        Ok(options)
-    }
-
-    fn start_at(mut self, text: String) -> Self {
-        let url = address(text);
-        match self.start {
-            None => self.start = Some(url),
-            Some(_) => self.builder = self.builder.also_start(url),
-        }
-        self
-    }
-
-    fn set(mut self, name: &str, parser: &mut lexopt::Parser) -> Result<Self, String> {
-        let outputs = &mut self.outputs;
+    /// Sets an option, of this long name.
+    fn set(mut self, name: &str, value: &str) -> Result<Self, String> {
+        let (outputs, local) = (&mut self.outputs, &mut self.local);
         match name {
-            "format" => outputs.format = format(&text(parser)?)?,
-            "output" => outputs.output = Some(path(parser)?),
-            "html" => outputs.html = Some(path(parser)?),
-            "svg" => outputs.svg = Some(path(parser)?),
+            "format" => outputs.format = format(value)?,
+            "output" => outputs.output = Some(value.into()),
+            "html" => outputs.html = Some(value.into()),
+            "svg" => outputs.svg = Some(value.into()),
             "also" => {
                 let usage = "--also takes FORMAT=FILE, such as junit=links.xml.";
-                let text = text(parser)?;
-                let (name, file) = text.split_once('=').ok_or(usage)?;
+                let (name, file) = value.split_once('=').ok_or(usage)?;
                 outputs.also.push((format(name)?, file.into()));
             }
-            "state" => outputs.state = Some(path(parser)?),
-            "quiet" => outputs.quiet = true,
-            "baseline" => self.baseline = Some(path(parser)?),
-            "resume" => self.resume = Some(path(parser)?),
-            _ => self.builder = build(self.builder, name, parser)?,
+            "state" => outputs.state = Some(value.into()),
+            "quiet" => outputs.quiet = flag(value, name)?,
+            "baseline" => self.baseline = Some(value.into()),
+            "resume" => self.resume = Some(value.into()),
+            "base-url" => local.base = Some(value.to_owned()),
+            "root" => local.root = Some(value.into()),
+            "fallback-extension" => local.fall_back = Some(value.to_owned()),
+            _ => self.builder = build(self.builder, name, value)?,
         }
         Ok(self)
     }
 }
 
 /// Sets what is the crawler's own business.
-fn build(builder: Builder, name: &str, parser: &mut lexopt::Parser) -> Result<Builder, String> {
+fn build(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
     Ok(match name {
-        "depth" => builder.depth(number(parser, name, 0..=u32::MAX)?),
-        "pages" => builder.pages(number(parser, name, 1..=usize::MAX)?),
-        "time" => builder.time(seconds(parser, name)?),
-        "host" => builder.host(text(parser)?),
-        "subdomains" => builder.subdomains(true),
-        "prefix" => builder.path_prefix(text(parser)?),
-        "include" => builder.include(pattern(&text(parser)?)?),
-        "exclude" => builder.exclude(pattern(&text(parser)?)?),
-        "external" => builder.external(true),
-        "assets" => builder.assets(true),
-        "fragments" => builder.fragments(true),
-        "sitemaps" => builder.sitemaps(true),
-        "no-robots" => builder.obey_robots(false),
-        "workers" => builder.workers(number(parser, name, 1..=1024)?),
-        "per-host" => builder.per_host(number(parser, name, 1..=1024)?),
-        "delay" => builder.delay(seconds(parser, name)?),
+        "depth" => builder.depth(number(value, name, 0..=u32::MAX)?),
+        "pages" => builder.pages(number(value, name, 1..=usize::MAX)?),
+        "time" => builder.time(seconds(value, name)?),
+        "host" => builder.host(value),
+        "subdomains" => builder.subdomains(flag(value, name)?),
+        "prefix" => builder.path_prefix(value),
+        "include" => builder.include(pattern(value)?),
+        "exclude" => builder.exclude(pattern(value)?),
+        "external" => builder.external(flag(value, name)?),
+        "assets" => builder.assets(flag(value, name)?),
+        "fragments" => builder.fragments(flag(value, name)?),
+        "sitemaps" => builder.sitemaps(flag(value, name)?),
+        "no-robots" => builder.obey_robots(!flag(value, name)?),
+        "workers" => builder.workers(number(value, name, 1..=1024)?),
+        "per-host" => builder.per_host(number(value, name, 1..=1024)?),
+        "delay" => builder.delay(seconds(value, name)?),
         "timeout" => {
-            let time = seconds(parser, name)?;
+            let time = seconds(value, name)?;
             builder.timeout(time).read_timeout(time).connect_timeout(time)
         }
-        "retries" => builder.retries(number(parser, name, 0..=100)?),
-        "max-size" => builder.body_cap(number(parser, name, 0..=1 << 40)?),
-        "accept" => builder.accept(statuses(&text(parser)?)?),
-        "user-agent" => builder.user_agent(text(parser)?),
+        "retries" => builder.retries(number(value, name, 0..=100)?),
+        "max-size" => builder.body_cap(number(value, name, 0..=1 << 40)?),
+        "accept" => builder.accept(statuses(value)?),
+        "user-agent" => builder.user_agent(value),
+        _ => credentials(builder, name, value)?,
+    })
+}
+
+/// Sets who is told what.
+fn credentials(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
+    Ok(match name {
         "header" => {
-            let (name, value) = header(&text(parser)?, "--header takes 'NAME: VALUE'.")?;
+            let (name, value) = header(value, "--header takes 'NAME: VALUE'.")?;
             builder.header(name, value)
         }
         "header-everywhere" => {
-            let (name, value) = header(&text(parser)?, "--header-everywhere takes 'NAME: VALUE'.")?;
+            let (name, value) = header(value, "--header-everywhere takes 'NAME: VALUE'.")?;
             builder.header_everywhere(name, value)
         }
         "header-for" => {
             let usage = "--header-for takes 'ORIGIN NAME: VALUE', such as 'https://a.test X-Key: 1'.";
-            let text = text(parser)?;
-            let (origin, rest) = text.trim().split_once(char::is_whitespace).ok_or(usage)?;
+            let (origin, rest) = value.trim().split_once(char::is_whitespace).ok_or(usage)?;
             let (name, value) = header(rest, usage)?;
             builder.header_for(origin, name, value)
         }
         "basic-auth" => {
             let usage = "--basic-auth takes ORIGIN=USER:PASSWORD, such as https://a.test=me:secret.";
-            let text = text(parser)?;
-            let (origin, login) = text.split_once('=').ok_or(usage)?;
+            let (origin, login) = value.split_once('=').ok_or(usage)?;
             let login = secret(login)?;
             let (user, password) = login.split_once(':').ok_or(usage)?;
             builder.basic_auth(origin, user, password)
         }
-        _ => return Err(sentence(Long(name).unexpected())),
+        _ => return Err(unknown(&format!("--{name}"), name)),
     })
 }
 
-/// A header's name and value. What is said of a bad one does not repeat it.
-fn header(text: &str, usage: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or(usage)?;
-    Ok((name.trim().to_owned(), secret(value.trim())?))
+impl Line {
+    fn of(mut parser: lexopt::Parser) -> Result<Self, String> {
+        let mut line = Line::default();
+        while let Some(arg) = parser.next().map_err(sentence)? {
+            let option = match arg {
+                Value(text) => {
+                    line.starts.push(text.string().map_err(sentence)?);
+                    continue;
+                }
+                Short(letter) => lettered(letter).ok_or_else(|| unknown(&format!("-{letter}"), ""))?,
+                Long(name) => named(name).ok_or_else(|| unknown(&format!("--{name}"), name))?,
+            };
+            let value = match option.is_flag() {
+                true => parser.optional_value().unwrap_or_else(|| "true".into()),
+                false => parser.value().map_err(sentence)?,
+            };
+            let value = value.into_string();
+            let value = value.map_err(|_| format!("What stands behind --{} is no text.", option.long))?;
+            line.options.push((option, value));
+        }
+        Ok(line)
+    }
+
+    /// What is only to be shown.
+    fn text(&self) -> Result<Option<String>, String> {
+        for (option, value) in &self.options {
+            let text = match option.long {
+                "help" => help::short(),
+                "help-all" => help::long(),
+                "man" => help::manual(),
+                "version" => concat!("selvedge-crawl ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+                "completions" if matches!(value.as_str(), "bash" | "zsh" | "fish") => {
+                    help::completions(value)
+                }
+                "completions" => return Err("There are completions for bash, zsh and fish.".to_owned()),
+                _ => continue,
+            };
+            return Ok(Some(text));
+        }
+        Ok(None)
+    }
 }
 
-/// A value that may stand in the environment or in a file instead.
-fn secret(text: &str) -> Result<String, String> {
-    if let Some(name) = text.strip_prefix("env:") {
-        return std::env::var(name).map_err(|_| format!("{name} is not in the environment."));
+/// The starts, with those from standard input in the place of `-`.
+fn with_standard_input(starts: Vec<String>) -> Result<Vec<String>, String> {
+    let mut all = Vec::with_capacity(starts.len());
+    for start in starts {
+        if start != "-" {
+            all.push(start);
+            continue;
+        }
+        let lines = io::read_to_string(io::stdin());
+        let lines = lines.map_err(|error| format!("The URLs cannot be read: {error}."))?;
+        let before = all.len();
+        let urls = lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        all.extend(urls.map(str::to_owned));
+        if all.len() == before {
+            return Err("There is no URL on standard input.".to_owned());
+        }
     }
-    let Some(path) = text.strip_prefix("file:") else { return Ok(text.to_owned()) };
-    let read = std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}."))?;
-    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
+    Ok(all)
 }
 
 fn sentence(error: lexopt::Error) -> String {
-    format!("{error}; --help lists what there is.")
+    format!("{error}; --help-all lists what there is.")
 }
 
-fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
-    parser.value().and_then(ValueExt::string).map_err(sentence)
-}
-
-fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
-    parser.value().map(PathBuf::from).map_err(sentence)
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    match text {
-        "text" => Ok(Format::Text),
-        "json" => Ok(Format::Json),
-        "csv" => Ok(Format::Csv),
-        "html" => Ok(Format::Html),
-        "markdown" => Ok(Format::Markdown),
-        "github" => Ok(Format::GitHub),
-        "junit" => Ok(Format::JUnit),
-        "sarif" => Ok(Format::Sarif),
-        _ => Err(format!(
-            "A format is text, json, csv, html, markdown, github, junit or sarif, and not {text:?}."
-        )),
+/// What is said of an option that does not exist.
+fn unknown(written: &str, name: &str) -> String {
+    match meant(name) {
+        Some(meant) => format!("There is no option {written}; did you mean --{meant}? --help-all lists all."),
+        None => format!("There is no option {written}; --help-all lists what there is."),
     }
-}
-
-/// Statuses, one by one or from here to there.
-fn statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
-    let one = |text: &str| text.trim().parse().ok().filter(|status| (100..=999).contains(status));
-    let range = |part: &str| match part.split_once("..=") {
-        Some((from, to)) => Some(one(from)?..=one(to)?).filter(|range| !range.is_empty()),
-        None => one(part).map(|status| status..=status),
-    };
-    let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
-    ranges.ok_or_else(|| format!("--accept takes statuses, such as 200..=204,403, not {text:?}."))
-}
-
-/// A URL, or a host and a path without a scheme: on this machine and with a port http, and https elsewhere.
-fn address(text: String) -> String {
-    let host = text.split(['/', '?', '#']).next().unwrap_or_default();
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    let is_port =
-        host.len() == name.len() || (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
-    let is_local = name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    let is_host = is_local || (name.contains('.') && !name.contains(['@', ' ', ':', '\\']));
-    match text.contains("://") || !is_host || !is_port {
-        true => text,
-        false if is_local || !port.is_empty() => format!("http://{text}"),
-        false => format!("https://{text}"),
-    }
-}
-
-fn pattern(text: &str) -> Result<Pattern, String> {
-    let pattern = match text.strip_prefix("re:") {
-        Some(regex) => Pattern::regex(regex),
-        None => Pattern::glob(text),
-    };
-    pattern.map_err(|error| format!("{error}."))
-}
-
-fn number<N>(parser: &mut lexopt::Parser, name: &str, range: std::ops::RangeInclusive<N>) -> Result<N, String>
-where
-    N: FromStr + PartialOrd + Display,
-{
-    let text = parser.value().map_err(sentence)?;
-    let number = text.to_str().and_then(|text| text.parse().ok()).filter(|number| range.contains(number));
-    let (least, most) = range.into_inner();
-    number.ok_or_else(|| format!("--{name} takes a whole number from {least} to {most}, not {text:?}."))
-}
-
-fn seconds(parser: &mut lexopt::Parser, name: &str) -> Result<Duration, String> {
-    let text = parser.value().map_err(sentence)?;
-    let seconds = text.to_str().and_then(|text| text.parse().ok()).filter(|&seconds: &f64| seconds >= 0.0);
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("--{name} takes a number of seconds, such as 2.5, not {text:?}."))
 }
 
 #[cfg(test)]
@@ -348,6 +248,8 @@ mod tests {
     use selvedge_crawl::Crawler;
 
     use super::*;
+    use crate::options::all;
+    use crate::outputs::Format;
 
     fn parse(args: &[&str]) -> Result<Asked, String> {
         Options::parse(lexopt::Parser::from_args(args), Crawler::builder())
@@ -356,29 +258,37 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let args = "http://loom.test --depth 1 --pages 9 --time 60 --host a.test --subdomains --prefix /a \
-            --include */a/* --exclude re:b$ --external --assets --fragments --sitemaps --no-robots --workers 3 --per-host=2 \
+            --include */a/* --exclude re:b$ --external --assets --fragments --sitemaps --no-robots -j 3 --per-host=2 \
             --delay 0.5 --timeout 2.5 --retries 0 --accept 200,204 --max-size 100 --user-agent me/1 --format csv --output o \
-            --html h --svg s --state t --quiet --header X-A:1";
+            --html h --svg s --state t -q --header X-A:1 --assets=false";
         let Ok(Asked::Crawl(options)) = parse(&args.split_whitespace().collect::<Vec<_>>()) else {
             panic!("{:?}", parse(&args.split_whitespace().collect::<Vec<_>>()));
         };
         assert_eq!(options.start.as_deref(), Some("http://loom.test"));
         assert_eq!((options.outputs.format, options.outputs.quiet), (Format::Csv, true));
         let told = format!("{:?}", options.builder);
-        for setting in
-            ["depth: 1,", "pages: 9,", "workers: 3,", "per_host: 2,", "2.5s", "500ms", "me/1", "X-A"]
-        {
+        for setting in [
+            "depth: 1,",
+            "pages: 9,",
+            "workers: 3,",
+            "per_host: 2,",
+            "2.5s",
+            "500ms",
+            "me/1",
+            "X-A",
+            "external: true",
+            "assets: false",
+        ] {
             assert!(told.contains(setting), "{setting} is not in {told}");
         }
     }
 
     #[test]
-    fn every_option_that_help_names_exists() {
-        for word in HELP.split_whitespace().filter_map(|word| word.strip_prefix("--")) {
-            let name = word.trim_end_matches([',', ';', '.', '\'']);
-            // With a value that none of them takes, so each fails, but none as unknown.
-            let error = parse(&[&format!("--{name}=?")]).err().unwrap_or_default();
-            assert!(!error.contains("invalid option"), "{name}: {error}");
+    fn every_option_of_the_table_is_known_to_the_command_line() {
+        for option in all() {
+            // With a value that none of them takes, so each fails or is set, but none is unknown.
+            let error = parse(&["http://a.test", &format!("--{}=?", option.long)]).err().unwrap_or_default();
+            assert!(!error.contains("There is no option"), "{}: {error}", option.long);
         }
     }
 
@@ -389,8 +299,11 @@ mod tests {
             (vec!["--workers", "0"], "whole number from 1 to 1024"),
             (vec!["--timeout", "-1"], "such as 2.5"),
             (vec!["--timeout", "1e40"], "such as 2.5"),
-            (vec!["--colour"], "--help"),
-            (vec!["--svg"], "--help"),
+            (vec!["--zzz"], "--help-all"),
+            (vec!["--fragment"], "did you mean --fragments"),
+            (vec!["-Z"], "--help-all"),
+            (vec!["--svg"], "--help-all"),
+            (vec!["--external=perhaps"], "=true or =false"),
             (vec!["--format", "xml"], "text, json, csv, html"),
             (vec!["--accept", "200..=100"], "such as 200..=204,403"),
             (vec!["--also", "junit"], "FORMAT=FILE"),
@@ -402,6 +315,9 @@ mod tests {
             (vec!["--header", "X-A: env:SELVEDGE_NO_SUCH_VARIABLE"], "not in the environment"),
             (vec!["--header", "X-A: file:/nonexistent/x"], "cannot be read"),
             (vec!["http://a.test", "--resume", "x"], "leave the URL out"),
+            (vec!["/nonexistent/x"], "cannot be read"),
+            (vec!["http://a.test", "--base-url", "https://a.test/"], "give a folder"),
+            (vec!["--completions", "csh"], "bash, zsh and fish"),
         ] {
             let error = parse(&args).unwrap_err();
             assert!(error.contains(hint), "{args:?}: {error}");

@@ -2,8 +2,12 @@
 
 mod args;
 mod demo;
+mod help;
+mod options;
 mod outputs;
 mod progress;
+mod starts;
+mod values;
 
 use std::error::Error;
 use std::fs::File;
@@ -13,7 +17,7 @@ use std::time::Duration;
 
 use selvedge::CancelToken;
 use selvedge::error::WaitError;
-use selvedge_crawl::{Crawl, Crawler, DeadLink, Ended, Report};
+use selvedge_crawl::{Crawl, Crawler, DeadLink, Ended, Report, StartError};
 
 use args::{Asked, Options};
 use demo::Site;
@@ -37,8 +41,7 @@ const NOT_AS_PLANTED: u8 = 3;
 
 fn main() -> ExitCode {
     let ended = match Options::parse(lexopt::Parser::from_env(), Crawler::builder()) {
-        Ok(Asked::Help) => tell(args::HELP),
-        Ok(Asked::Version) => tell(concat!("selvedge-crawl ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Asked::Text(text)) => tell(&text),
         Ok(Asked::Crawl(options)) => run(*options),
         Ok(Asked::Demo) => demonstrate(),
         Err(sentence) => Err(sentence.into()),
@@ -57,12 +60,15 @@ fn tell(text: &str) -> Result<ExitCode, Box<dyn Error>> {
 /// Crawls what was asked for.
 fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let token = cancelled_by_interrupt()?;
-    let Options { start, resume, baseline, builder, outputs } = options;
+    let Options { start, resume, baseline, builder, outputs, .. } = options;
     let crawler = builder.build()?;
     let baseline = baseline.as_deref().map(read).transpose()?;
     let outputs = outputs.open()?;
     let crawl = match &resume {
-        Some(file) => crawler.resume(read(file)?, &token)?,
+        Some(file) => crawler.resume(read(file)?, &token).map_err(|error| match error {
+            StartError::NotInAFolder { .. } => format!("{error} Say which with --root FOLDER."),
+            error => error.to_string(),
+        })?,
         None => crawler.spawn(&start.unwrap_or_default(), &token)?,
     };
     let report = watch(crawl, Progress::new(outputs.asked.quiet));
@@ -83,7 +89,7 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
 /// Crawls the embedded site, and says whether it found what was planted.
 fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
     // Once more, because that site wants other defaults.
-    let Options { builder, mut outputs, .. } = Options::read(lexopt::Parser::from_env(), demo::builder())?;
+    let Options { builder, mut outputs, .. } = Options::of_demo(lexopt::Parser::from_env(), demo::builder())?;
     let picture = outputs.svg.get_or_insert_with(|| "crawl.svg".into()).clone();
     let is_for_people = outputs.is_for_people();
     let outputs = outputs.open()?;

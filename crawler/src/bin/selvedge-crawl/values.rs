@@ -1,0 +1,105 @@
+//! What stands behind an option, as a value.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use selvedge_crawl::Pattern;
+
+use crate::options::FORMATS;
+use crate::outputs::Format;
+
+/// A header's name and value. What is said of a bad one does not repeat it.
+pub(crate) fn header(text: &str, usage: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or(usage)?;
+    Ok((name.trim().to_owned(), secret(value.trim())?))
+}
+
+/// A value that may stand in the environment or in a file instead.
+pub(crate) fn secret(text: &str) -> Result<String, String> {
+    if let Some(name) = text.strip_prefix("env:") {
+        return std::env::var(name).map_err(|_| format!("{name} is not in the environment."));
+    }
+    let Some(path) = text.strip_prefix("file:") else { return Ok(text.to_owned()) };
+    let read = std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}."))?;
+    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+pub(crate) fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        "csv" => Ok(Format::Csv),
+        "html" => Ok(Format::Html),
+        "markdown" => Ok(Format::Markdown),
+        "github" => Ok(Format::GitHub),
+        "junit" => Ok(Format::JUnit),
+        "sarif" => Ok(Format::Sarif),
+        _ => Err(format!("A format is {}, and not {text:?}.", words(FORMATS))),
+    }
+}
+
+/// Words as they stand in a sentence.
+pub(crate) fn words(words: &[&str]) -> String {
+    match words {
+        [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// Statuses, one by one or from here to there.
+pub(crate) fn statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
+    let one = |text: &str| text.trim().parse().ok().filter(|status| (100..=999).contains(status));
+    let range = |part: &str| match part.split_once("..=") {
+        Some((from, to)) => Some(one(from)?..=one(to)?).filter(|range| !range.is_empty()),
+        None => one(part).map(|status| status..=status),
+    };
+    let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
+    ranges.ok_or_else(|| format!("--accept takes statuses, such as 200..=204,403, not {text:?}."))
+}
+
+/// A URL, or a host and a path without a scheme: on this machine and with a port http, and https elsewhere.
+pub(crate) fn address(text: &str) -> String {
+    let host = text.split(['/', '?', '#']).next().unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    let is_port =
+        host.len() == name.len() || (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_local = name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let is_host = is_local || (name.contains('.') && !name.contains(['@', ' ', ':', '\\']));
+    match text.contains("://") || !is_host || !is_port {
+        true => text.to_owned(),
+        false if is_local || !port.is_empty() => format!("http://{text}"),
+        false => format!("https://{text}"),
+    }
+}
+
+pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
+    let pattern = match text.strip_prefix("re:") {
+        Some(regex) => Pattern::regex(regex),
+        None => Pattern::glob(text),
+    };
+    pattern.map_err(|error| format!("{error}."))
+}
+
+/// Whether a flag is set.
+pub(crate) fn flag(text: &str, name: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("--{name} takes nothing, =true or =false, not {text:?}."))
+}
+
+pub(crate) fn number<N>(text: &str, name: &str, range: RangeInclusive<N>) -> Result<N, String>
+where
+    N: FromStr + PartialOrd + Display,
+{
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    let (least, most) = range.into_inner();
+    number.ok_or_else(|| format!("--{name} takes a whole number from {least} to {most}, not {text:?}."))
+}
+
+pub(crate) fn seconds(text: &str, name: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|&seconds: &f64| seconds >= 0.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("--{name} takes a number of seconds, such as 2.5, not {text:?}."))
+}
