@@ -1,4 +1,4 @@
-//! Models of the batcher, with the edit that breaks each.
+//! Models of the batcher, each with the edits that break it.
 
 use selvedge_loom as selvedge;
 
@@ -12,7 +12,7 @@ use selvedge::{Batcher, CancelToken, Clock};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Batches as the handler saw them.
+/// The batches, as the handler got them.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -22,7 +22,7 @@ impl Seen {
         move |batch: &mut Batch<u8>| seen.lock().push(batch.to_vec())
     }
 
-    /// All items in the order in which they were seen. No batch may be empty.
+    /// All items, in the order in which the handler got them. No batch may be empty.
     fn items(&self) -> Vec<u8> {
         let batches = self.0.lock();
         assert!(batches.iter().all(|batch| !batch.is_empty()), "an empty batch");
@@ -60,10 +60,10 @@ fn size_age_and_close_put_each_item_into_one_batch() {
     });
 }
 
-/// The first item reaches a thread that sleeps without a deadline: it sets one, and the age hands the batch
-/// over.
+/// The first item wakes a thread that sleeps without a deadline; the thread sleeps until the batch's age
+/// limit and hands the batch over.
 ///
-/// Fails if the add that opens a batch calls nobody (edit `batch-opened-quietly`), or if a thread sleeps
+/// Fails if the add that opens a batch wakes no thread (edit `batch-opened-quietly`), or if a thread sleeps
 /// without the open batch's deadline (edit `batch-sleeps-without-deadline`).
 #[test]
 fn the_age_of_the_first_item_wakes_a_sleeping_thread() {
@@ -77,8 +77,8 @@ fn the_age_of_the_first_item_wakes_a_sleeping_thread() {
     });
 }
 
-/// An item that comes later, at whatever moment, does not make the batch younger: the first is processed when
-/// its own age has passed.
+/// A later item does not make the batch younger, at any moment: the first item is processed at its own age
+/// limit.
 ///
 /// Fails if each item resets the age (edit `batch-age-of-the-newest`).
 #[test]
@@ -104,9 +104,9 @@ fn weighing() -> Builder<u8> {
     Batcher::builder().max_weight(2).weigh(|n: &u8| usize::from(*n))
 }
 
-/// Two threads: one of them takes a full batch, and the age of the next is watched all the same.
+/// Of two threads, one takes a full batch, and the other still observes the age of the next batch.
 ///
-/// Fails if the add that opens a batch calls nobody (edit `batch-opened-quietly`).
+/// Fails if the add that opens a batch wakes no thread (edit `batch-opened-quietly`).
 #[test]
 fn the_age_is_watched_while_another_batch_is_taken() {
     model::check(|| {
@@ -120,9 +120,9 @@ fn the_age_is_watched_while_another_batch_is_taken() {
     });
 }
 
-/// Two batches in flight: with one thread busy, the other is called for a full batch.
+/// Two batches in flight: while one thread is busy, a full batch wakes the other.
 ///
-/// Fails if filling a batch calls nobody (edit `batch-filled-quietly`).
+/// Fails if filling a batch wakes no thread (edit `batch-filled-quietly`).
 #[test]
 fn each_full_batch_reaches_a_thread_of_its_own() {
     model::check(|| {
@@ -142,9 +142,9 @@ fn each_full_batch_reaches_a_thread_of_its_own() {
     });
 }
 
-/// Who waits for room is called when a batch is taken, and gets in.
+/// An adder that waits for room is woken when a batch is taken, and gets in.
 ///
-/// Fails if taking a batch calls no adder (edit `batch-room-is-not-told`).
+/// Fails if taking a batch wakes no adder (edit `batch-room-is-not-told`).
 #[test]
 fn a_taken_batch_lets_a_waiting_adder_in() {
     model::check(|| {
@@ -162,9 +162,9 @@ fn a_taken_batch_lets_a_waiting_adder_in() {
     });
 }
 
-/// An adder that waits for room is refused by a close, and its item comes back; one that got in is processed.
+/// A close refuses an adder that waits for room, and the item comes back; an item that got in is processed.
 ///
-/// Fails if closing does not call the adders (edit `batch-close-forgets-adders`).
+/// Fails if closing does not wake the adders (edit `batch-close-forgets-adders`).
 #[test]
 fn closing_refuses_a_waiting_adder_or_processes_its_item() {
     model::check(|| {
@@ -182,9 +182,10 @@ fn closing_refuses_a_waiting_adder_or_processes_its_item() {
             let batcher = Arc::clone(&batcher);
             move || (0..3).find_map(|n| batcher.add(n).err())
         });
-        // The gate is shut, so the close gives up; the batcher stays closed.
+        // The handler is held up, so the close times out; the batcher stays closed.
         let _late = batcher.close_until(Duration::ZERO);
-        // One at work and one in the backlog: there is no room for a third, so the adder ends by the close.
+        // One batch in the handler and one in the backlog leave no room for a third, so the close ends the
+        // adder.
         let refused = adder.join().unwrap().expect("the last one is refused");
         assert_eq!(refused.error, WaitError::Closed);
         gate.count_down();
@@ -197,8 +198,8 @@ fn closing_refuses_a_waiting_adder_or_processes_its_item() {
 /// Group commit: two submitters each get the result of their own item's batch, and what the handler did
 /// before is visible to them.
 ///
-/// Fails if an answer wakes nobody (edit `batch-answer-wakes-nobody`), or if a ticket joins the line without
-/// a look (edit `batch-ticket-joins-without-looking`).
+/// Fails if an outcome wakes no waiter (edit `batch-answer-wakes-nobody`), or if a ticket joins the wait list
+/// without checking (edit `batch-ticket-joins-without-looking`).
 #[test]
 fn each_ticket_gets_the_result_of_its_own_batch() {
     model::check(|| {
@@ -222,9 +223,9 @@ fn each_ticket_gets_the_result_of_its_own_batch() {
     });
 }
 
-/// A handler that panics: the tickets of its batch are told, the next batch is processed.
+/// The handler panics: the tickets of its batch get the panic, and the next batch is processed.
 ///
-/// Fails if a batch whose handler panicked is not answered (edit `batch-panic-tells-nobody`).
+/// Fails if a batch whose handler panicked gets no outcome (edit `batch-panic-tells-nobody`).
 #[test]
 fn a_panicking_handler_tells_its_tickets_and_goes_on() {
     model::check(|| {
@@ -248,10 +249,10 @@ fn a_panicking_handler_tells_its_tickets_and_goes_on() {
     });
 }
 
-/// A waiter gives up while its batch is answered: it has the answer, or the ticket, which still gets the
-/// answer.
+/// A waiter gives up as its batch ends: it gets the outcome, or keeps the ticket, which still gets it.
 ///
-/// Fails if an answer is lost when nobody waits for it at that moment (edit `batch-answer-only-for-waiters`).
+/// Fails if an outcome is lost when no thread waits for it at that moment (edit
+/// `batch-answer-only-for-waiters`).
 #[test]
 fn a_waiter_that_gives_up_keeps_the_answer_for_later() {
     model::check(|| {
@@ -275,10 +276,10 @@ fn a_waiter_that_gives_up_keeps_the_answer_for_later() {
     });
 }
 
-/// A ticket that is dropped while its batch fails: the item goes to the hook, once, whoever was first.
+/// A ticket is dropped as its batch fails: the item goes to the hook once, whichever comes first.
 ///
-/// Fails if a dropped ticket does not look whether it was answered (edit `batch-dropped-ticket-swallows`), or
-/// if the batch does not look whether a ticket was dropped (edit `batch-answers-the-dropped`).
+/// Fails if a dropped ticket does not check for an outcome (edit `batch-dropped-ticket-swallows`), or if the
+/// batch does not check whether a ticket was dropped (edit `batch-answers-the-dropped`).
 #[test]
 fn a_failure_reaches_the_hook_when_its_ticket_is_dropped() {
     model::check(|| {
@@ -296,11 +297,11 @@ fn a_failure_reaches_the_hook_when_its_ticket_is_dropped() {
     });
 }
 
-/// Flush waits for what was added before it, by whomever it is processed.
+/// A flush waits for the items that were added before it, whichever thread processes them.
 ///
-/// Fails if a flush looks at what waits only, and not at what is in flight (edit
-/// `batch-flush-forgets-in-flight`), if it calls nobody (edit `batch-flush-calls-nobody`), or if the end of a
-/// batch wakes nobody (edit `batch-end-wakes-nobody`).
+/// Fails if a flush ignores the batches in flight (edit `batch-flush-forgets-in-flight`), if it wakes no
+/// thread (edit `batch-flush-calls-nobody`), or if the end of a batch wakes no flush (edit
+/// `batch-end-wakes-nobody`).
 #[test]
 fn a_flush_returns_after_the_end_of_what_was_added_before() {
     model::check(|| {
@@ -319,10 +320,10 @@ fn a_flush_returns_after_the_end_of_what_was_added_before() {
     });
 }
 
-/// An abort meets a retry: the item is processed, or comes back; its ticket is told the same.
+/// An abort races a retry: the item is processed or comes back, and its ticket says the same.
 ///
 /// Fails if an abort does not wake a thread that waits for a retry (edit `batch-abort-forgets-pausing`), or
-/// if what such a thread takes back is not in the report (edit `batch-abort-loses-retried`).
+/// if the batch that such a thread gives back is not in the report (edit `batch-abort-loses-retried`).
 #[test]
 fn an_abort_takes_back_what_waits_for_a_retry() {
     model::check(|| {
@@ -337,7 +338,7 @@ fn an_abort_takes_back_what_waits_for_a_retry() {
     });
 }
 
-/// The last handle is dropped by the handler: nobody waits for itself, and the thread ends.
+/// The handler drops the last handle of the batcher: no thread waits for itself, and the thread ends.
 ///
 /// Fails if a close from inside waits for its own thread (edit `batch-close-waits-for-itself`).
 #[test]
@@ -362,11 +363,12 @@ fn the_handler_may_close_its_own_batcher() {
     });
 }
 
-/// Three adders' worth of items for one place: whoever was woken for room and found it taken has the next
-/// turn, is the one who is called, and gets in.
+/// Three adders compete for one place. An adder that was woken for room and found it taken gets the next
+/// turn, is the next to be woken, and gets in.
 ///
-/// Fails if a turn admits nobody (edit `turns-admit-nobody`), if whose turn it is waits behind the others
-/// (edit `turn-point-waits-behind`), or if its turn lasts when it is in (edit `turns-never-end`).
+/// Fails if a turn admits no thread (edit `turns-admit-nobody`), if the turn's owner waits behind the others
+/// (edit `turn-point-waits-behind`), or if the turn does not end once its owner is in (edit
+/// `turns-never-end`).
 #[test]
 fn an_adder_that_has_lost_too_often_gets_in() {
     model::check(|| {
@@ -384,10 +386,10 @@ fn an_adder_that_has_lost_too_often_gets_in() {
     });
 }
 
-/// Whose turn it is gives up, while another keeps off because of it: that one gets in.
+/// The owner of a turn gives up while the turn holds another adder back: that adder gets in.
 ///
-/// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`), or if a turn lasts when its
-/// owner has given up (edit `turns-never-end`).
+/// Fails if the end of a turn wakes no waiter (edit `turn-point-ends-unheard`), or if a turn does not end
+/// when its owner gives up (edit `turns-never-end`).
 #[test]
 fn an_adder_that_gives_its_turn_up_lets_the_others_in() {
     model::check(|| {

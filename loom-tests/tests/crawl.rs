@@ -1,9 +1,9 @@
-//! Models of the crawler's frontier: the end, and the place at a host, under every schedule of a few workers.
+//! Models of the crawler's frontier: the end of a crawl and the permits of its hosts, under every schedule of
+//! a few workers.
 //!
-//! They build the protocol as it is, from the crawler's own source and without HTTP: a page is a URL, and its
-//! links are handed in.
+//! They compile the crawler's own source, without HTTP: a page is a URL, and the model provides its links.
 
-// By the name that the source has for the library.
+// The name by which that source imports the library.
 extern crate selvedge_loom as selvedge;
 
 #[path = "../../crawler/src/frontier/mod.rs"]
@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const LIMITS: Limits = Limits { depth: 9, hops: 9, pages: 9, urls: 9, links: 99 };
 
 fn new_link(url: &'static str) -> NewLink<'static> {
-    // The host is what stands before the slash.
+    // The host is the part before the slash.
     let host = url.split('/').next().unwrap_or_default();
     NewLink { url, host, step: Step::Link, label: "", rank: 0, skip: None, again: false }
 }
@@ -35,12 +35,12 @@ fn frontier(clock: &Clock, pages: &[&'static str]) -> Arc<Frontier<()>> {
     Arc::new(frontier)
 }
 
-/// A worker: takes pages until there are none, and counts them; the page `a/0` leads to `a/1`.
+/// A worker: takes pages until there are none, and counts them. Page `a/0` links to `a/1`.
 fn work(frontier: &Frontier<()>, token: &CancelToken, finished: &AtomicUsize) -> WaitError {
     loop {
         match frontier.take(token) {
             Ok(lease) => {
-                // Before the page is settled: at the end, nobody may have more to count.
+                // Before the page is settled: no worker may have more to count at the end.
                 finished.fetch_add(1, Ordering::AcqRel);
                 let found = (&*lease.url == "a/0").then(|| new_link("a/1"));
                 lease.finish((), found);
@@ -50,11 +50,11 @@ fn work(frontier: &Frontier<()>, token: &CancelToken, finished: &AtomicUsize) ->
     }
 }
 
-/// Two workers and a page that leads to another: both hear of the end, and when they do, both pages are
-/// settled.
+/// Two workers and a page that links to another: both workers find the end, and both pages are settled by
+/// then.
 ///
-/// Fails if a worker does not look for the end (edit `crawl-end-is-not-found`), or if an empty line is taken
-/// for the end while a page is out (edit `crawl-end-forgets-who-is-out`).
+/// Fails if a worker does not check for the end (edit `crawl-end-is-not-found`), or if an empty queue counts
+/// as the end while a page is leased (edit `crawl-end-forgets-who-is-out`).
 #[test]
 fn the_end_is_told_to_all_and_not_before_the_last_page() {
     model::check(|| {
@@ -74,10 +74,10 @@ fn the_end_is_told_to_all_and_not_before_the_last_page() {
     });
 }
 
-/// A page that is put back because of a cancel goes to nobody, also not to a worker that had asked before the
-/// cancel whether there was one.
+/// A page that is put back because of a cancellation is not fetched, even by a worker that asked for one
+/// before the cancellation.
 ///
-/// Fails if a worker does not look at its token once it has a page (edit `crawl-cancelled-worker-begins`).
+/// Fails if a worker does not check its token once it has a page (edit `crawl-cancelled-worker-begins`).
 #[test]
 fn a_page_that_a_cancel_brought_back_is_not_taken() {
     model::check(|| {
@@ -93,11 +93,11 @@ fn a_page_that_a_cancel_brought_back_is_not_taken() {
     });
 }
 
-/// A worker that is handed a page and cancelled before it begins: the page reaches the other, and the host
-/// lets in one at a time all along.
+/// A worker gets a page and is cancelled before it begins: the page goes to the other worker, and the host
+/// admits one request at a time throughout.
 ///
-/// Fails if a worker that leaves keeps its page (edit `crawl-leaves-with-the-page`), or if a place at a host
-/// does not come back (edit `crawl-permit-is-lost`).
+/// Fails if a worker that leaves keeps its page (edit `crawl-leaves-with-the-page`), or if a host's permit is
+/// not returned (edit `crawl-permit-is-lost`).
 #[test]
 fn a_cancelled_worker_leaves_its_page_to_another() {
     model::check(|| {
@@ -127,10 +127,10 @@ fn a_cancelled_worker_leaves_its_page_to_another() {
     });
 }
 
-/// A turn that is dropped because its request was cut short puts its page back and gives up its place:
-/// another worker gets both.
+/// A lease that is dropped because its request was cut short returns its page and the host's permit: another
+/// worker gets both.
 ///
-/// Fails if a dropped turn keeps its place (edit `crawl-permit-is-lost`).
+/// Fails if a dropped lease keeps its permit (edit `crawl-permit-is-lost`).
 #[test]
 fn a_lease_that_is_dropped_gives_page_and_permit_to_another() {
     model::check(|| {
@@ -146,9 +146,9 @@ fn a_lease_that_is_dropped_gives_page_and_permit_to_another() {
     });
 }
 
-/// The worker that watches the time is cancelled: another watches, and gets the page when its time comes.
+/// The worker that waits for a host's delay is cancelled: another waits in its place, and gets the page.
 ///
-/// Fails if nobody may watch after it (edit `crawl-watch-dies-with-its-owner`).
+/// Fails if no worker may take its place (edit `crawl-watch-dies-with-its-owner`).
 #[test]
 fn the_time_is_watched_by_another_when_its_watcher_leaves() {
     model::check(|| {
@@ -170,9 +170,9 @@ fn the_time_is_watched_by_another_when_its_watcher_leaves() {
     });
 }
 
-/// A page whose time comes before the one that is watched for is not missed.
+/// A page that becomes available before the one that a worker waits for is not missed.
 ///
-/// Fails if the watcher goes on watching for the later one (edit `crawl-watches-for-the-later-moment`).
+/// Fails if that worker goes on waiting for the later one (edit `crawl-watches-for-the-later-moment`).
 #[test]
 fn an_earlier_moment_is_watched_for_instead() {
     model::check(|| {

@@ -1,4 +1,4 @@
-//! Models of `SingleFlight`: every schedule of a few threads, with the edit that breaks each.
+//! Models of `SingleFlight`: every schedule of a few threads, each with the edits that break it.
 
 use selvedge_loom as selvedge;
 
@@ -12,11 +12,11 @@ use selvedge::{CancelToken, Clock, Latch, SingleFlight};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Two that ask for one key at the same time: their closures never overlap, and each gets the result of a
-/// call that ended after it asked.
+/// Two callers of one key at the same time: their closures never overlap, and each gets the result of a call
+/// that ended after it asked.
 ///
-/// Fails if the look and the entry are not one step (edit `flight-enters-without-a-look`), or if a call stays
-/// in the table after its end (edit `flight-end-takes-nothing-out`).
+/// Fails if the check and the entry are not one step (edit `flight-enters-without-a-look`), or if a call
+/// stays in the table after its end (edit `flight-end-takes-nothing-out`).
 #[test]
 fn two_callers_that_race_to_lead_never_overlap() {
     model::check(|| {
@@ -41,9 +41,9 @@ fn two_callers_that_race_to_lead_never_overlap() {
     });
 }
 
-/// A leader that panics gets its payload; who waited is told, and who came later leads.
+/// A leader that panics gets its payload, its waiters get an error, and a later caller leads.
 ///
-/// Fails if a panic is not published to those who wait (edit `flight-panic-wakes-nobody`).
+/// Fails if a panic is not published to the waiters (edit `flight-panic-wakes-nobody`).
 #[test]
 fn a_leaders_panic_reaches_the_leader_and_the_waiters() {
     model::check(|| {
@@ -54,7 +54,7 @@ fn a_leaders_panic_reaches_the_leader_and_the_waiters() {
         });
         let panics = || resume_unwind(Box::new("on purpose"));
         match catch_unwind(AssertUnwindSafe(|| flight.call(&1, panics))) {
-            // The other one led.
+            // The other caller led.
             Ok(result) => assert_eq!(result, Ok(7)),
             Err(payload) => assert_eq!(payload.downcast_ref(), Some(&"on purpose")),
         }
@@ -68,9 +68,9 @@ fn a_leaders_panic_reaches_the_leader_and_the_waiters() {
     });
 }
 
-/// A waiter gives up while the call goes on, and the call does not wait for it; another gets the result.
+/// A waiter gives up while the call goes on without it; another waiter gets the result.
 ///
-/// Fails if a waiter does not heed its limit (edit `flight-waiter-heeds-no-limit`).
+/// Fails if a waiter ignores its limit (edit `flight-waiter-heeds-no-limit`).
 #[test]
 fn a_waiter_gives_up_while_the_call_goes_on() {
     model::check(|| {
@@ -101,18 +101,18 @@ fn a_waiter_gives_up_while_the_call_goes_on() {
         let patient = PATIENT.with(|place| place.borrow_mut().take());
         let others = patient.unwrap().join().unwrap();
         assert_eq!(led, Ok(7));
-        // It came while the call was under way, or after it.
+        // It asked during the call, or after it.
         assert!(others == Ok(7) || others == Ok(8), "{others:?}");
     });
 }
 
 std::thread_local! {
-    /// Carries a handle out of the closure; a model runs on one thread of the system.
+    /// Carries a handle out of the closure. A model runs on one thread of the system.
     static PATIENT: std::cell::RefCell<Option<Patient>> = const { std::cell::RefCell::new(None) };
 }
 type Patient = thread::JoinHandle<Result<usize, JoinError>>;
 
-/// A result and a cancel meet: the waiter has the one or the other, and leaves nothing behind.
+/// A result and a cancellation race: the waiter gets one or the other, and leaves nothing behind.
 ///
 /// Fails if a call stays in the table after its end (edit `flight-end-takes-nothing-out`).
 #[test]
@@ -134,8 +134,8 @@ fn a_result_that_meets_a_cancel_is_the_one_or_the_other() {
     });
 }
 
-/// A call that is forgotten in flight and the new one beside it: each ends by itself, and who waits for one
-/// gets that one's result.
+/// A call is forgotten in flight, and a new one runs beside it: each ends by itself, and a waiter gets the
+/// result of the call that it waits for.
 ///
 /// Fails if a call takes another's entry out of the table (edit `flight-end-takes-the-other`), or if a
 /// forgotten call may still be joined (edit `flight-forgotten-is-found`).
@@ -171,9 +171,9 @@ fn a_forgotten_call_and_a_new_one_end_each_by_itself() {
     });
 }
 
-/// Two leaders that wait for each other: one of them is told, and nobody hangs.
+/// Of two leaders that wait for each other, one gets `WouldDeadlock`, and neither hangs.
 ///
-/// Fails if a wait is not written down (edit `graph-writes-no-edge`).
+/// Fails if a wait writes no edge (edit `graph-writes-no-edge`).
 #[test]
 fn two_leaders_that_wait_for_each_other_are_refused() {
     model::check(|| {
@@ -191,9 +191,9 @@ fn two_leaders_that_wait_for_each_other_are_refused() {
     });
 }
 
-/// A thread that leads one call waits in it for another's; whose leader, in a third call, then waits for the
-/// first. That call has ended by then, so there is no circle, whether or not the thread that waited for it is
-/// awake already.
+/// While it leads a call, a thread waits for a second call. The leader of the second then waits, while it
+/// leads a third, for the first. The second call has ended by then, so there is no cycle, whether or not the
+/// waiting thread is awake yet.
 ///
 /// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]
@@ -204,7 +204,7 @@ fn a_wait_for_a_call_that_has_ended_closes_no_cycle() {
             let flight = Arc::clone(&flight);
             move || flight.call(&1, || flight.call(&2, || 20).unwrap()).unwrap()
         });
-        // This thread leads a call all the while, so that it is one that others may wait for.
+        // This thread leads a call all the while, so other threads may wait for it.
         let mut second = 0;
         let first = flight.call(&3, || {
             second = flight.call(&2, || 21).unwrap();

@@ -1,4 +1,4 @@
-//! Models of `group::scope`, with the edit that breaks each.
+//! Models of `group::scope`, each with the edits that break it.
 
 use selvedge_loom as selvedge;
 
@@ -7,10 +7,10 @@ use selvedge::sync::{Mutex, model};
 use selvedge::{CancelToken, Latch, group};
 use std::panic::{self, AssertUnwindSafe};
 
-/// Every task has ended, with all that it borrows, when the scope returns.
+/// When the scope returns, every task has ended, and with it all that it borrows.
 ///
-/// Fails if the owner stops waiting when nothing is posted (edit `group-finishes-while-running`), if a task
-/// counts as ended before it has run (edit `group-ends-a-task-before-it-ran`), or if one goes to a helper
+/// Fails if the owner stops waiting when no task is queued (edit `group-finishes-while-running`), if a task
+/// counts as ended before it has run (edit `group-ends-a-task-before-it-ran`), or if a task goes to a helper
 /// uncounted (edit `group-task-goes-past-the-task-set`).
 #[test]
 fn every_task_has_ended_when_the_scope_returns() {
@@ -53,9 +53,9 @@ fn the_last_task_wakes_the_owner() {
     });
 }
 
-/// Two tasks that wait for each other both get a thread, also while the owner is busy in the body.
+/// Two tasks that wait for each other both get a thread, even while the owner is busy in the body.
 ///
-/// Fails if a helper that arrives does not call the next one (edit `group-helper-calls-nobody`).
+/// Fails if a helper that arrives does not notify the next one (edit `group-helper-calls-nobody`).
 #[test]
 fn tasks_that_wait_for_each_other_all_run() {
     model::check(|| {
@@ -138,9 +138,9 @@ fn a_panic_resumes_at_the_owner_when_all_have_ended() {
     });
 }
 
-/// With a limit of one, tasks run one at a time, whoever runs them.
+/// With a limit of one, tasks run one at a time, on whichever thread.
 ///
-/// Fails if the limit is not looked at when a task is taken (edit `group-limit-ignored`).
+/// Fails if the limit is not checked when a task is taken (edit `group-limit-ignored`).
 #[test]
 fn a_limit_of_one_runs_one_at_a_time() {
     model::check(|| {
@@ -160,7 +160,7 @@ fn a_limit_of_one_runs_one_at_a_time() {
     });
 }
 
-/// A task that was not started because the caller's token was cancelled is not passed over in silence.
+/// A task that did not start because the caller's token was cancelled is reported.
 ///
 /// Fails if a skipped task counts as run (edit `group-skip-is-silent`).
 #[test]
@@ -185,7 +185,7 @@ fn a_cancel_from_outside_is_an_error_if_a_task_was_skipped() {
 
 /// A task that a task spawns is waited for too.
 ///
-/// Fails if the owner stops waiting when nothing is posted (edit `group-finishes-while-running`).
+/// Fails if the owner stops waiting when no task is queued (edit `group-finishes-while-running`).
 #[test]
 fn a_nested_spawn_is_waited_for() {
     model::check(|| {
@@ -205,15 +205,15 @@ fn a_nested_spawn_is_waited_for() {
     });
 }
 
-/// A task that the body waits for runs, though the helper that came for the task of an earlier scope in vain
-/// naps.
+/// The body waits for a task, which runs although the helper is parked briefly, after it found the task of an
+/// earlier scope taken.
 ///
-/// Fails if a nap has no end of its own (edit `cache-brief-parking-has-no-end`).
+/// Fails if a brief parking has no limit (edit `cache-brief-parking-has-no-end`).
 #[test]
 fn a_task_that_the_body_waits_for_runs_though_the_helper_naps() {
     model::check(|| {
         let token = CancelToken::new();
-        // Taken back more often than not, before the helper has come.
+        // Usually taken back before the helper arrives.
         assert_eq!(group::scope(&token, |g| g.spawn(|_| ())), Ok(()));
         let latch = Latch::new(1);
         let result = group::scope(&token, |g| {

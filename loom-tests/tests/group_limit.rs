@@ -1,5 +1,4 @@
-//! Models of what a scope or a group does beyond spawning: the limit that does not hang, closers, results,
-//! waits.
+//! Models of scopes and groups beyond spawning: limits that cannot hang, stop hooks, results and waits.
 
 use selvedge_loom as selvedge;
 
@@ -12,10 +11,11 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// At a limit of one, a task that waits for what only a queued one brings gets it, while the owner is busy.
+/// With a limit of one, a running task waits for something that only a queued task provides, and gets it even
+/// while the owner is busy.
 ///
-/// Fails if a task that falls asleep calls nobody (edit `group-sleeper-calls-nobody`), or if the rule looks
-/// only at the number of tasks (edit `group-sleepers-count`).
+/// Fails if a task that goes to sleep requests no helper (edit `group-sleeper-calls-nobody`), or if sleeping
+/// tasks count towards the limit (edit `group-sleepers-count`).
 #[test]
 fn a_task_that_waits_for_a_queued_one_lets_it_start() {
     model::check(|| {
@@ -31,7 +31,7 @@ fn a_task_that_waits_for_a_queued_one_lets_it_start() {
                 brings.count_down();
                 Ok(())
             });
-            // The owner takes no task: helpers alone must end both.
+            // The owner takes no task: only helpers run the two.
             done.wait();
             Ok::<_, ()>(())
         });
@@ -39,9 +39,9 @@ fn a_task_that_waits_for_a_queued_one_lets_it_start() {
     });
 }
 
-/// A failure calls the closers before anybody is joined: who waits without the token ends.
+/// A failure calls the stop hooks before any task is joined, so a task that waits without the token ends.
 ///
-/// Fails if the closers are not called (edit `group-closers-are-not-called`).
+/// Fails if the hooks are not called (edit `group-closers-are-not-called`).
 #[test]
 fn a_failure_closes_what_another_task_waits_on() {
     model::check(|| {
@@ -59,9 +59,9 @@ fn a_failure_closes_what_another_task_waits_on() {
     });
 }
 
-/// A closer that is brought while the scope stops is called all the same.
+/// A stop hook that is added while the scope stops is still called.
 ///
-/// Fails if it is only put on the list (edit `group-late-closer-is-kept`).
+/// Fails if it is only added to the list (edit `group-late-closer-is-kept`).
 #[test]
 fn a_closer_that_races_the_stop_is_called() {
     model::check(|| {
@@ -77,12 +77,12 @@ fn a_closer_that_races_the_stop_is_called() {
     });
 }
 
-/// When the scope returns no closer runs, though a cancel from outside is just calling it; one that was not
-/// called by then never is.
+/// When the scope returns, no stop hook is running, even if a cancellation from outside was calling one; a
+/// hook that was not called by then never is.
 ///
-/// Fails if the end of the scope does not wait for who calls closers (edit `group-end-overlooks-a-closer`),
-/// leaves the uncalled ones (edit `group-end-leaves-closers`), or does not know of them because the token
-/// calls them itself (edit `group-hook-goes-past-the-task-set`).
+/// Fails if the end of the scope does not wait for a running hook (edit `group-end-overlooks-a-closer`),
+/// leaves the uncalled hooks behind (edit `group-end-leaves-closers`), or does not know of them because the
+/// token calls them itself (edit `group-hook-goes-past-the-task-set`).
 #[test]
 fn no_closer_runs_after_the_scope_has_returned() {
     model::check(|| {
@@ -110,7 +110,7 @@ fn no_closer_runs_after_the_scope_has_returned() {
 
 /// The joiner of a task gets its result.
 ///
-/// Fails if a result wakes nobody (edit `one-shot-keeps-without-waking`).
+/// Fails if a result wakes no joiner (edit `one-shot-keeps-without-waking`).
 #[test]
 fn a_result_wakes_its_joiner() {
     model::check(|| {
@@ -122,10 +122,10 @@ fn a_result_wakes_its_joiner() {
     });
 }
 
-/// A body joins a task, and the system has no thread for it: its one thread waits for that very task. The
-/// body runs it.
+/// The body joins a task for which the system has no thread, since its only thread waits for that very task:
+/// the body runs the task.
 ///
-/// Fails if a joiner leaves its task to others (edit `group-joiner-runs-nothing`).
+/// Fails if a joiner leaves its task to other threads (edit `group-joiner-runs-nothing`).
 #[test]
 fn a_join_runs_the_task_if_no_thread_is_to_be_had() {
     model::check(|| {
@@ -146,11 +146,11 @@ fn a_join_runs_the_task_if_no_thread_is_to_be_had() {
     });
 }
 
-/// As before, but a limit holds the joined task up until the other one sleeps: the joiner is told then that
-/// no thread is to be had.
+/// As before, but a limit holds the joined task back until the other one sleeps. The joiner learns then that
+/// no thread is available.
 ///
-/// Fails if it does not ask to be told (edit `group-joiner-is-not-told`), or does not look again after it has
-/// asked (edit `group-joiner-looks-once`).
+/// Fails if the joiner does not register for that (edit `group-joiner-is-not-told`), or does not check again
+/// after registering (edit `group-joiner-looks-once`).
 #[test]
 fn a_join_under_a_limit_runs_the_task_once_no_thread_is_to_be_had() {
     model::check(|| {
@@ -167,7 +167,7 @@ fn a_join_under_a_limit_runs_the_task_once_no_thread_is_to_be_had() {
                 brought.count_down();
                 Ok(7)
             });
-            // Now it is the other one that the limit allows.
+            // From here on the limit admits the other task.
             started.wait();
             Ok::<_, ()>(brings.join())
         });
@@ -175,10 +175,10 @@ fn a_join_under_a_limit_runs_the_task_once_no_thread_is_to_be_had() {
     });
 }
 
-/// A thread that is no part of the scope joins a task of it, and runs it: the scope does not return before.
+/// A thread outside the scope joins a task and runs it: the scope does not return before the task has ended.
 ///
-/// Fails if a task that its joiner runs does not count as present (edit `group-joined-task-is-absent`): it
-/// would use what the scope's caller has freed.
+/// Fails if a task that its joiner runs does not count as running (edit `group-joined-task-is-absent`): it
+/// would use memory that the scope's caller has freed.
 #[test]
 fn a_scope_waits_for_the_joiner_that_runs_its_task() {
     model::check(|| {
@@ -203,10 +203,10 @@ fn a_scope_waits_for_the_joiner_that_runs_its_task() {
     });
 }
 
-/// The system refuses the thread for one scope's task, which its owner does, and has threads again: another
-/// scope gets one for its task.
+/// The system refuses a thread for one scope's task, so its owner runs it; then threads are available again,
+/// and another scope gets one for its task.
 ///
-/// Fails if the refused thread counts as coming (edit `cache-refused-counts-as-waking`).
+/// Fails if the refused thread counts as waking (edit `cache-refused-counts-as-waking`).
 #[test]
 fn a_thread_that_was_refused_is_not_waited_for() {
     model::check(|| {
@@ -224,7 +224,7 @@ fn a_thread_that_was_refused_is_not_waited_for() {
                 })
             }
         });
-        // The other comes here, or before it, or after it.
+        // The other task arrives before, during or after this.
         ran.fetch_add(0, Ordering::AcqRel);
         model::refuse_threads_after(usize::MAX);
         let done = Latch::new(1);
@@ -242,11 +242,11 @@ fn a_thread_that_was_refused_is_not_waited_for() {
     });
 }
 
-/// An owner does a task before the helper comes that it called, and takes the call back; the next task, which
-/// the owner does not do, gets a helper all the same: the one that is on its way.
+/// An owner runs a task before the helper that it requested arrives, and takes the request back. The next
+/// task, which the owner does not run, still gets a helper: the one that is on its way.
 ///
-/// Fails if the scope takes the helper for coming to it still (edit `group-taken-back-helper-is-awaited`), or
-/// the helper is forgotten (edit `cache-withdrawal-forgets-the-helper`).
+/// Fails if the scope still expects that helper (edit `group-taken-back-helper-is-awaited`), or if the helper
+/// is forgotten (edit `cache-withdrawal-forgets-the-helper`).
 #[test]
 fn a_helper_whose_call_was_taken_back_comes_for_the_next_task() {
     model::check(|| {
@@ -265,7 +265,7 @@ fn a_helper_whose_call_was_taken_back_comes_for_the_next_task() {
     });
 }
 
-/// A group whose tasks get no thread: whoever waits runs them, each once.
+/// A group whose tasks get no thread: the waiting thread runs them, each once.
 ///
 /// Fails if a wait without a limit leaves them to helpers (edit `group-wait-runs-nothing`).
 #[test]
@@ -291,10 +291,10 @@ fn a_group_without_threads_runs_its_tasks_where_it_is_waited_for() {
     });
 }
 
-/// The joiner of a task that fails is told, and finds the failure written down.
+/// The joiner of a task that fails gets an error, and finds the failure recorded by then.
 ///
-/// Fails if it is not told (edit `group-failed-task-tells-nobody`), or told before (edit
-/// `group-tells-before-it-fails`).
+/// Fails if the joiner is not woken (edit `group-failed-task-tells-nobody`), or is woken before the failure
+/// is recorded (edit `group-tells-before-it-fails`).
 #[test]
 fn the_joiner_of_a_failed_task_is_told_after_the_failure() {
     model::check(|| {
@@ -307,10 +307,10 @@ fn the_joiner_of_a_failed_task_is_told_after_the_failure() {
     });
 }
 
-/// A wait with a limit, which takes no task itself, ends when the last task does, unless its time passes
-/// first; then it names who has not ended, and can be repeated.
+/// A wait with a limit runs no tasks itself. It ends with the last task, or at its limit; then it names the
+/// tasks that have not ended, and can be repeated.
 ///
-/// Fails if it takes the look of one who takes tasks for the end (edit `group-limited-wait-ends-early`).
+/// Fails if it ends when no task is left to take (edit `group-limited-wait-ends-early`).
 #[test]
 fn a_limited_wait_ends_with_the_last_task_or_names_it() {
     model::check(|| {
@@ -338,7 +338,7 @@ fn a_limited_wait_ends_with_the_last_task_or_names_it() {
 
 /// A task that another spawns while the owner waits is waited for too.
 ///
-/// Fails if a wait overlooks what is posted (edit `group-wait-overlooks-the-submitted`).
+/// Fails if a wait overlooks submitted tasks (edit `group-wait-overlooks-the-submitted`).
 #[test]
 fn a_wait_misses_no_spawn_that_races_it() {
     model::check(|| {
@@ -357,8 +357,8 @@ fn a_wait_misses_no_spawn_that_races_it() {
     });
 }
 
-/// A spawn that races the cancel is refused, or accepted; what was accepted and did not run is told by the
-/// wait.
+/// A spawn that races the cancellation is refused or accepted; the wait reports a task that was accepted and
+/// did not run.
 ///
 /// Fails if a group that skipped a task counts as complete (edit `group-cancelled-task-is-silent`).
 #[test]
@@ -385,10 +385,10 @@ fn a_spawn_that_races_the_cancel_runs_or_comes_back_or_is_told() {
     });
 }
 
-/// Once a cancel and a wait have returned no child runs, though another thread spawned one meanwhile.
+/// Once a cancel and a wait have returned, no task runs, even if another thread spawned one meanwhile.
 ///
-/// Fails if a task does not look at the token before it starts (edit `group-runs-after-the-cancel`). The way
-/// in which it is usually written fails too: `reference::a_wait_that_misses_a_concurrent_run_is_found`.
+/// Fails if a task does not check the token before it starts (edit `group-runs-after-the-cancel`). The usual
+/// way to write it fails too: `reference::a_wait_that_misses_a_concurrent_run_is_found`.
 #[test]
 fn no_child_runs_after_the_cancel_and_the_wait() {
     model::check(|| {
@@ -410,7 +410,7 @@ fn no_child_runs_after_the_cancel_and_the_wait() {
     });
 }
 
-/// A dropped group has ended: what its tasks hold is gone.
+/// A dropped group has ended: everything that its tasks held has been dropped.
 ///
 /// Fails if the drop does not wait (edit `group-drop-does-not-wait`).
 #[test]
@@ -430,10 +430,10 @@ fn a_dropped_group_has_ended() {
     });
 }
 
-/// Who joins the reused threads returns when the last has left.
+/// Joining the cached threads returns once the last of them has left.
 ///
-/// Fails if the last one tells nobody (edit `cache-last-one-tells-nobody`), or if a helper counts as gone
-/// while it is at work (edit `cache-overlooks-those-at-work`).
+/// Fails if the last one wakes no joiner (edit `cache-last-one-tells-nobody`), or if a helper does not count
+/// while it runs a task (edit `cache-overlooks-those-at-work`).
 #[test]
 fn joining_the_threads_waits_for_the_last_of_them() {
     model::check(|| {

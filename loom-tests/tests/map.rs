@@ -1,4 +1,4 @@
-//! Models of `ShardedMap`: every schedule of a few threads, with the edit that breaks each.
+//! Models of `ShardedMap`: every schedule of a few threads, each with the edits that break it.
 
 use selvedge_loom as selvedge;
 
@@ -13,7 +13,8 @@ use selvedge::{CancelToken, Clock, ShardedMap};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// One hash for one key, in every execution: std's differs from map to map, and schedules must not.
+/// The same hash in every execution. std's hasher differs from map to map, and schedules must be
+/// reproducible.
 #[derive(Default)]
 struct AsItIs(u64);
 
@@ -29,21 +30,21 @@ impl Hasher for AsItIs {
 
 type Map = ShardedMap<u8, usize, BuildHasherDefault<AsItIs>>;
 
-/// One shard, so that all keys meet.
+/// One shard, so that all keys share a lock.
 fn map() -> Arc<Map> {
     Arc::new(Map::with_shards_and_hasher(1, Default::default()))
 }
 
 fn figures(map: &Map) -> String {
-    // `try_read` may fail once without cause.
+    // `try_read` may fail spuriously, once.
     let text = format!("{map:?}");
     if text.contains("len") { text } else { format!("{map:?}") }
 }
 
-/// Two threads want a value that is not there: one closure runs, and both get what it made.
+/// Two threads ask for a missing value: one closure runs, and both get its value.
 ///
-/// Fails if the second does not find the first at work (edit `map-sees-no-initialiser`), or if who joins the
-/// line is not told that the value is made (edit `map-made-tells-nobody`).
+/// Fails if the second thread does not find the first one's initialiser (edit `map-sees-no-initialiser`), or
+/// if a waiter that joins the list does not learn that the value exists (edit `map-made-tells-nobody`).
 #[test]
 fn a_value_that_two_threads_want_is_made_once() {
     model::check(|| {
@@ -60,9 +61,9 @@ fn a_value_that_two_threads_want_is_made_once() {
     });
 }
 
-/// Everybody in line is told when the value is made.
+/// All waiters are woken when the value exists.
 ///
-/// Fails if only the first is (edit `map-made-tells-one`).
+/// Fails if only the first one is (edit `map-made-tells-one`).
 #[test]
 fn a_value_that_is_made_reaches_all_waiters() {
     model::check(|| {
@@ -76,9 +77,10 @@ fn a_value_that_is_made_reaches_all_waiters() {
     });
 }
 
-/// A closure panics: who waits for it makes the value instead.
+/// A closure panics: a waiter makes the value instead.
 ///
-/// Fails if a turn that ends without a value is not handed on (edit `map-failure-tells-nobody`).
+/// Fails if an initialiser that ends without a value does not pass its turn on (edit
+/// `map-failure-tells-nobody`).
 #[test]
 fn a_closure_that_panics_hands_its_turn_on() {
     model::check(|| {
@@ -97,9 +99,9 @@ fn a_closure_that_panics_hands_its_turn_on() {
     });
 }
 
-/// The first in line gives up while the closure fails: the turn goes past it, to the next.
+/// The first waiter gives up as the closure fails: the turn goes to the next waiter.
 ///
-/// Fails if a turn is handed to who has given up (edit `one-shot-passes-on-to-the-gone`).
+/// Fails if a turn is passed to a waiter that has given up (edit `one-shot-passes-on-to-the-gone`).
 #[test]
 fn a_turn_passes_over_a_waiter_that_has_given_up() {
     model::check(|| {
@@ -126,10 +128,10 @@ fn a_turn_passes_over_a_waiter_that_has_given_up() {
     });
 }
 
-/// A turn is handed to a waiter whose limit passes before it wakes: it takes the turn all the same, so nobody
-/// behind it is left alone.
+/// A turn is passed to a waiter whose limit passes before it wakes. The waiter takes the turn nevertheless,
+/// so the waiters behind it are not abandoned.
 ///
-/// Fails if the limit is asked once more after the wait (edit `map-turn-is-let-go`).
+/// Fails if the limit is checked again after the wait (edit `map-turn-is-let-go`).
 #[test]
 fn a_turn_that_was_handed_over_is_taken_though_the_limit_has_passed() {
     model::check(|| {
@@ -150,10 +152,9 @@ fn a_turn_that_was_handed_over_is_taken_though_the_limit_has_passed() {
     });
 }
 
-/// A value is made while another thread takes it out: each value that was made was taken out once, or is
-/// there.
+/// A value is made while another thread removes it: each value that was made is removed once, or is present.
 ///
-/// Fails if the value is put in one step after the initialiser is taken out (edit `map-made-in-two-steps`).
+/// Fails if removing the initialiser and inserting the value are two steps (edit `map-made-in-two-steps`).
 #[test]
 fn a_value_that_is_removed_while_it_is_made_is_there_or_was_taken() {
     model::check(|| {
@@ -172,9 +173,10 @@ fn a_value_that_is_removed_while_it_is_made_is_there_or_was_taken() {
     });
 }
 
-/// A value is put in while a closure makes another: the one that was put in stays, and the maker gets it.
+/// A value is inserted while a closure makes another: the inserted one stays, and the closure's caller gets
+/// it.
 ///
-/// Fails if the closure's value is put in without a look (edit `map-made-without-a-look`).
+/// Fails if the closure's value is inserted without checking (edit `map-made-without-a-look`).
 #[test]
 fn a_value_that_is_inserted_while_one_is_made_stays() {
     model::check(|| {
@@ -190,14 +192,15 @@ fn a_value_that_is_inserted_while_one_is_made_stays() {
     });
 }
 
-/// Two closures want the value that the other makes: one of them is told, and the other gets its value.
+/// Two closures each ask for the value that the other makes: one of them gets `WouldDeadlock`, and the other
+/// its value.
 ///
-/// Fails if a wait is not written down (edit `graph-writes-no-edge`), or if the graph is looked through
-/// before the own edge is there and not together with it (edit `graph-looks-too-early`).
+/// Fails if a wait writes no edge (edit `graph-writes-no-edge`), or if the search and the writing of the edge
+/// are not one step (edit `graph-looks-too-early`).
 #[test]
 fn two_closures_that_want_each_others_value_do_not_hang() {
     model::check(|| {
-        // In two shards, so that no shard's lock orders the two.
+        // In two shards, so that no shard's lock orders the two closures.
         let map = Arc::new(Map::with_shards_and_hasher(2, Default::default()));
         let crossed = |map: &Map, mine: u8, other: u8| {
             let made = map.get_or_try_insert_with(mine, || Ok(1 + map.get_or_insert_with(other, || 1)?));
@@ -214,9 +217,9 @@ fn two_closures_that_want_each_others_value_do_not_hang() {
     });
 }
 
-/// A thread makes a value and in that waits for another's; whose maker, for a third value, then wants the
-/// first. What was waited for is made by then, so there is no circle, whether or not the thread that waited
-/// for it is awake already.
+/// While it makes a value, a thread waits for a second one. The maker of the second one then asks, while it
+/// makes a third, for the first. The second value exists by then, so there is no cycle, whether or not the
+/// waiting thread is awake yet.
 ///
 /// Fails if a thread whose wait has ended still counts as waiting (edit `graph-granted-counts-as-waiting`).
 #[test]
@@ -227,7 +230,7 @@ fn a_wait_for_a_value_that_is_made_closes_no_cycle() {
             let map = Arc::clone(&map);
             move || map.get_or_insert_with(1, || 1 + map.get_or_insert_with(4, || 10).unwrap()).unwrap()
         });
-        // This thread makes a value all the while, so that it is one that others may wait for.
+        // This thread makes a value all the while, so other threads may wait for it.
         let sum = map.get_or_insert_with(2, || {
             let inner = map.get_or_insert_with(4, || 10).unwrap();
             inner + map.get_or_insert_with(1, || 11).unwrap()

@@ -1,4 +1,4 @@
-//! Models of `Pool` and `Task`, with the edit that breaks each.
+//! Models of `Pool` and `Task`, each with the edits that break it.
 
 use selvedge_loom as selvedge;
 
@@ -32,17 +32,17 @@ fn a_submit_that_races_a_shutdown_is_run_or_refused() {
         let report = pool.shutdown();
         let seen = runs.load(Ordering::Relaxed);
         let accepted = submitter.join().unwrap();
-        // Accepted before the close: done when `shutdown` returns. The count may lag only if the submit
-        // came after, and then it was refused.
+        // A task accepted before the close is done when `shutdown` returns. The count lags only if the
+        // submit came after the close, and then it was refused.
         assert_eq!(seen, usize::from(accepted));
         assert_eq!(report.completed, seen);
     });
 }
 
-/// The last task races the last worker's going: who joins is woken.
+/// The last task ends as the last worker leaves: its joiner is woken.
 ///
-/// Fails if the end of a task wakes nobody (edit `one-shot-keeps-without-waking`), or wakes before the result
-/// is there (edit `one-shot-wakes-before-it-keeps`).
+/// Fails if the end of a task wakes no joiner (edit `one-shot-keeps-without-waking`), or wakes it before the
+/// result is stored (edit `one-shot-wakes-before-it-keeps`).
 #[test]
 fn the_end_of_a_task_wakes_its_joiner() {
     model::check(|| {
@@ -57,7 +57,7 @@ fn the_end_of_a_task_wakes_its_joiner() {
 /// Two threads shut the pool down together: both return, and the workers are joined once.
 ///
 /// Fails if a worker that leaves is still counted (edit `pool-worker-never-leaves`), or if the last one wakes
-/// nobody (edit `pool-last-worker-tells-nobody`).
+/// no caller of `shutdown` (edit `pool-last-worker-tells-nobody`).
 #[test]
 fn two_shutdowns_at_once_both_return() {
     model::check(|| {
@@ -75,7 +75,7 @@ fn two_shutdowns_at_once_both_return() {
 
 /// A cancel races the worker for a task: it runs once and has a result, or never and is cancelled.
 ///
-/// Fails if a cancel says that it came in time whatever happened (edit `pool-cancel-claims-too-much`).
+/// Fails if a cancel always claims to have come in time (edit `pool-cancel-claims-too-much`).
 #[test]
 fn a_cancel_that_races_the_start_decides_once() {
     model::check(|| {
@@ -98,7 +98,7 @@ fn a_cancel_that_races_the_start_decides_once() {
     });
 }
 
-/// An abort races the worker: what is handed back was not run, what was run is not handed back.
+/// An abort races the worker: a task either runs or is handed back, never both.
 ///
 /// Fails if dropping a task that was handed back leaves its handle waiting (edit
 /// `pool-unstarted-keeps-its-handle-waiting`).
@@ -116,11 +116,11 @@ fn an_abort_hands_back_what_nobody_started() {
     });
 }
 
-/// At one worker and a queue of one: a task that submits two more to its own pool and joins them does not
-/// wait for itself. The submits are under a token, so the wait-for graph leaves them alone.
+/// With one worker and a queue of one, a task that submits two more to its own pool and joins them does not
+/// wait for itself. The submits have a token, so the wait-for graph ignores them.
 ///
 /// Fails if a worker waits for room in its own queue (edit `pool-worker-waits-for-room`), or for a task that
-/// nobody has started (edit `pool-worker-waits-for-a-task`).
+/// has not started (edit `pool-worker-waits-for-a-task`).
 #[test]
 fn a_task_that_submits_and_joins_on_its_own_pool_ends() {
     model::check(|| {
@@ -142,9 +142,9 @@ fn a_task_that_submits_and_joins_on_its_own_pool_ends() {
     });
 }
 
-/// A task that panics does so to its handle; the worker runs the next one.
+/// A panic of a task reaches its handle, and the worker runs the next task.
 ///
-/// Fails if it is not caught around the closure (edit `pool-panic-is-not-caught`).
+/// Fails if the panic is not caught around the closure (edit `pool-panic-is-not-caught`).
 #[test]
 fn a_panic_goes_to_the_handle_and_the_worker_lives_on() {
     model::check(|| {
@@ -160,7 +160,7 @@ fn a_panic_goes_to_the_handle_and_the_worker_lives_on() {
     });
 }
 
-/// Two workers share what is in the queue; shutting down from inside a task hangs nobody.
+/// Two workers share the queued tasks, and one of the tasks shuts the pool down: no thread hangs.
 ///
 /// Fails if a worker that shuts its own pool down waits for itself (edit `pool-worker-joins-itself`).
 #[test]
@@ -180,7 +180,7 @@ fn shutting_down_from_inside_a_task_returns() {
 
 /// A join that is cancelled gives the handle back, and the task goes on to its result.
 ///
-/// Fails if a sleep does not tell its token (edit `sleep-forgets-the-token`).
+/// Fails if a sleep does not register with its token (edit `sleep-forgets-the-token`).
 #[test]
 fn a_cancelled_join_gives_the_handle_back() {
     model::check(|| {
@@ -202,10 +202,10 @@ fn a_cancelled_join_gives_the_handle_back() {
     });
 }
 
-/// A worker that takes a task lets in who sleeps for want of room.
+/// A worker that takes a task wakes the submitter that waits for room.
 ///
-/// Fails if it wakes nobody (edit `pool-room-is-told-to-nobody`), or if the submitter does not look again
-/// before it sleeps (edit `pool-room-join-without-looking`).
+/// Fails if it wakes no submitter (edit `pool-room-is-told-to-nobody`), or if the submitter does not check
+/// again before it sleeps (edit `pool-room-join-without-looking`).
 #[test]
 fn a_task_that_is_taken_lets_a_sleeping_submitter_in() {
     model::check(|| {
@@ -217,7 +217,7 @@ fn a_task_that_is_taken_lets_a_sleeping_submitter_in() {
     });
 }
 
-/// A shutdown wakes who sleeps for want of room, and the closure comes back.
+/// A shutdown wakes the submitter that waits for room, and its closure comes back.
 ///
 /// Fails if it does not (edit `pool-close-forgets-submitters`).
 #[test]
@@ -250,7 +250,7 @@ fn a_shutdown_wakes_a_sleeping_submitter() {
 
 /// A panic that races the drop of its handle reaches the hook, and only once.
 ///
-/// Fails if the end of a task nobody has a handle of is kept for one (edit
+/// Fails if the result of a task without a handle is kept for one (edit
 /// `one-shot-detached-result-is-kept`).
 #[test]
 fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
@@ -267,14 +267,14 @@ fn a_panic_that_races_the_drop_of_its_handle_reaches_the_hook_once() {
     });
 }
 
-/// Of two running tasks that join each other one is told that it would wait for ever, and then both end.
+/// Of two running tasks that join each other, one gets `WouldDeadlock`, and then both end.
 ///
-/// Fails if the circle is not seen (edit `graph-writes-no-edge`).
+/// Fails if the cycle is not found (edit `graph-writes-no-edge`).
 #[test]
 fn of_two_tasks_that_join_each_other_one_is_refused() {
     model::check(|| {
-        // Its workers come when they are needed, which leaves fewer schedules than two that were there
-        // before.
+        // The workers start on demand, which leaves fewer schedules than two that exist from the
+        // beginning.
         let builder = Pool::builder().workers(0..=2).queue(2).keep_alive(std::time::Duration::MAX);
         let pool = builder.build().unwrap();
         let handles: Arc<Mutex<[Option<Task<bool>>; 2]>> = Arc::default();
@@ -294,11 +294,11 @@ fn of_two_tasks_that_join_each_other_one_is_refused() {
 }
 
 /// A task of a pool of one worker with a full queue opens a scope, and a helper of that scope submits to the
-/// pool: it does not wait for room that only the task could make, which waits for it. Under a token, as
-/// above.
+/// pool. The helper does not wait for room that only the task could make, since the task waits for the
+/// helper. The submit has a token, as above.
 ///
-/// Fails if the helper does not count as inside the pool (edit `pool-helper-is-outside`), or if who is inside
-/// waits for room (edit `pool-worker-waits-for-room`).
+/// Fails if the helper does not count as inside the pool (edit `pool-helper-is-outside`), or if a thread
+/// inside the pool waits for room (edit `pool-worker-waits-for-room`).
 #[test]
 fn a_helper_of_a_tasks_scope_submits_like_the_task() {
     model::check(|| {
@@ -326,9 +326,9 @@ fn a_helper_of_a_tasks_scope_submits_like_the_task() {
     });
 }
 
-/// A result that comes in wakes who waits for one; after the last the stream ends.
+/// A new result wakes a reader, and the stream ends after the last result.
 ///
-/// Fails if nobody is woken (edit `pool-result-wakes-nobody`).
+/// Fails if no reader is woken (edit `pool-result-wakes-nobody`).
 #[test]
 fn a_result_wakes_a_reader() {
     model::check(|| {
@@ -342,7 +342,7 @@ fn a_result_wakes_a_reader() {
     });
 }
 
-/// Two wait for one result: one gets it, the other is told that none comes.
+/// Two readers wait for one result: one gets it, and the other gets the end of the stream.
 ///
 /// Fails if the last result wakes its reader alone (edit `pool-last-result-wakes-one`).
 #[test]
@@ -360,10 +360,10 @@ fn the_last_result_tells_every_reader() {
     });
 }
 
-/// Readers that take turns: each result is read once, and both readers are told of the end, also one that
-/// kept off because of the other's turn.
+/// Two readers take turns: each result is read once, and both find the end of the stream, even a reader that
+/// was held back by the other's turn.
 ///
-/// Fails if the end of a turn calls nobody (edit `turn-point-ends-unheard`).
+/// Fails if the end of a turn wakes no waiter (edit `turn-point-ends-unheard`).
 #[test]
 fn readers_that_take_turns_both_hear_of_the_end() {
     model::check(|| {
@@ -380,9 +380,9 @@ fn readers_that_take_turns_both_hear_of_the_end() {
     });
 }
 
-/// An abort races a task of a stream: it is in the results once, done or cancelled.
+/// An abort races a task of a stream: the task is in the results once, done or cancelled.
 ///
-/// Fails if one that was taken back is not (edit `pool-aborted-result-is-missing`).
+/// Fails if a task that was taken back is not in them (edit `pool-aborted-result-is-missing`).
 #[test]
 fn an_aborted_task_is_in_the_results_as_cancelled() {
     model::check(|| {
@@ -401,10 +401,10 @@ fn an_aborted_task_is_in_the_results_as_cancelled() {
     });
 }
 
-/// A join below a join, deeper than one stack may be, goes on on a thread of its own; who waits for it goes
-/// on after it. (In a model one task inside another is as deep as a stack may be.)
+/// A join inside a join, nested deeper than one stack allows, continues on a thread of its own, and its
+/// caller continues afterwards. (In a model, the limit is one task inside another.)
 ///
-/// Fails if the thread that took the join over does not tell who waits for it (edit
+/// Fails if the thread that took over the join does not wake its caller (edit
 /// `pool-nest-ends-unheard`).
 #[test]
 fn a_join_too_deep_for_one_stack_ends_on_another() {
@@ -421,13 +421,12 @@ fn a_join_too_deep_for_one_stack_ends_on_another() {
     });
 }
 
-/// A submitter that gives its turn up lets in those that have kept off because of it, though there is room
-/// already.
+/// A submitter that gives up its turn lets in the submitters that the turn held back although there is room.
 ///
-/// At one preemption, because the schedule is long: the submitter loses the room that the first task leaves,
-/// takes a turn, and is cancelled while the queue has room that only its turn keeps others from.
+/// Bounded to one preemption, because the schedule is long: the submitter loses the room that the first task
+/// leaves, takes a turn, and is cancelled while the queue has room that only its turn reserves.
 ///
-/// Fails if the end of a turn wakes nobody (edit `pool-end-of-a-turn-wakes-nobody`).
+/// Fails if the end of a turn wakes no waiter (edit `pool-end-of-a-turn-wakes-nobody`).
 #[test]
 fn a_submitter_that_gives_its_turn_up_lets_the_others_in() {
     model::check_within(1, || {

@@ -1,6 +1,6 @@
-//! Models of a pool that grows and shrinks, with the edit that breaks each.
+//! Models of a pool that grows and shrinks, each with the edits that break it.
 //!
-//! The clock is the system's, so a worker's time may be up at any point.
+//! The clock is the system's, so a worker's keep-alive may expire at any point.
 
 use selvedge_loom as selvedge;
 
@@ -15,9 +15,9 @@ fn pool(workers: impl Into<Workers>, spares: usize) -> Pool {
     builder.keep_alive(Duration::from_secs(1)).build().unwrap()
 }
 
-/// Two submitters at once, and no more threads than there may be.
+/// Two submitters at once start no more threads than the maximum.
 ///
-/// Fails if a worker is started although the most are there (edit `workers-above-the-maximum`).
+/// Fails if a worker is started although the maximum is reached (edit `workers-above-the-maximum`).
 #[test]
 fn two_submitters_never_start_more_than_the_maximum() {
     model::check(|| {
@@ -33,10 +33,10 @@ fn two_submitters_never_start_more_than_the_maximum() {
     });
 }
 
-/// A running task waits for a queued one: there may be another worker, so there is.
+/// A running task waits for a queued one: the pool is below its maximum, so it starts another worker.
 ///
-/// Fails if the pool does not grow beyond its minimum (edit `workers-grow-late`), or if a worker that comes
-/// for one of two tasks does not call the next (edit `workers-nobody-calls-the-next`).
+/// Fails if the pool does not grow beyond its minimum (edit `workers-grow-late`), or if a worker that wakes
+/// for one of two tasks does not notify the next (edit `workers-nobody-calls-the-next`).
 #[test]
 fn a_queued_task_that_a_running_one_waits_for_gets_a_thread() {
     model::check(|| {
@@ -49,10 +49,10 @@ fn a_queued_task_that_a_running_one_waits_for_gets_a_thread() {
     });
 }
 
-/// Two workers whose time is up at the same moment: one leaves, and one is there for the next task.
+/// The keep-alives of two workers expire at the same moment: one leaves, and one stays for the next task.
 ///
-/// Fails if the late one does not look how many are left (edit `workers-below-the-minimum`). The reference's
-/// way is a negative control in `reference.rs`.
+/// Fails if the later one does not check how many are left (edit `workers-below-the-minimum`). The
+/// reference's way is a negative control in `reference.rs`.
 #[test]
 fn two_workers_whose_time_is_up_together_leave_one() {
     model::check(|| {
@@ -69,7 +69,7 @@ fn two_workers_whose_time_is_up_together_leave_one() {
     });
 }
 
-/// A worker's time is up while a task is submitted: it runs, and so does the next.
+/// A worker's keep-alive expires as a task is submitted: the task runs, and so does the next.
 ///
 /// Fails if a late worker that was notified meanwhile does not count as the waking one (edit
 /// `workers-late-worker-is-not-the-one-that-was-called`), or if a worker that is awake still counts as waking
@@ -88,8 +88,8 @@ fn a_submit_that_races_the_end_of_a_workers_time_is_run() {
 
 /// One worker, one spare, and a task that sleeps until a queued one wakes it.
 ///
-/// Fails if a sleeper keeps its place (edit `workers-sleepers-are-not-replaced`), or if nobody hears that it
-/// sleeps (edit `workers-sleep-is-not-told`).
+/// Fails if a sleeping worker still counts (edit `workers-sleepers-are-not-replaced`), or if the pool does
+/// not learn that it sleeps (edit `workers-sleep-is-not-told`).
 #[test]
 fn a_spare_runs_what_a_sleeping_task_waits_for() {
     model::check(|| {
@@ -121,7 +121,7 @@ fn no_more_sleepers_are_replaced_than_there_are_spares() {
     });
 }
 
-/// A pool that is made smaller while its workers are idle, or about to be, loses one at once.
+/// A pool that is resized down while its workers are idle, or about to be, loses one at once.
 ///
 /// Fails if the idle ones are not woken (edit `workers-resize-wakes-nobody`).
 #[test]
@@ -153,15 +153,15 @@ fn an_idle_worker_leaves_when_the_pool_is_shut_down() {
     });
 }
 
-/// The system refuses the second thread, while the first goes idle and a task comes.
+/// The system refuses the second thread as the first goes idle and a task arrives.
 ///
-/// Fails if who was to start the thread leaves without calling the idle one (edit
+/// Fails if the thread that was refused leaves without notifying the idle worker (edit
 /// `workers-refused-calls-nobody`).
 #[test]
 fn a_refused_thread_leaves_no_task_behind() {
     model::check(|| {
         model::refuse_threads_after(1);
-        // Without an end to its time, which would call the idle one too.
+        // Without a keep-alive, whose end would wake the idle worker too.
         let pool = Arc::new(Pool::builder().workers(1..=2).keep_alive(Duration::MAX).build().unwrap());
         let (started, gate) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
         let first = pool.submit({
@@ -187,10 +187,10 @@ fn a_refused_thread_leaves_no_task_behind() {
     });
 }
 
-/// The system refuses every thread: two submitters run the tasks, each once, and a task of theirs that
-/// submits and joins does not wait for itself.
+/// The system refuses every thread: two submitters run the tasks inline, each once, and such a task that
+/// submits and joins another does not wait for itself.
 ///
-/// Fails if such a task does not count as inside the pool (edit `workers-inline-run-is-outside`).
+/// Fails if an inline run does not count as inside the pool (edit `workers-inline-run-is-outside`).
 #[test]
 fn without_any_thread_the_submitters_run_the_tasks() {
     model::check(|| {

@@ -1,5 +1,5 @@
-//! The reference's designs, built on the facade: each must fail in the way that was seen, under the same
-//! harness that passes ours. If one of these stops failing, the harness has gone blind.
+//! The reference's designs, built on the facade. Each must fail as it was seen to, under the same harness
+//! that passes ours. If one of them stops failing, the harness has gone blind.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
@@ -68,23 +68,23 @@ fn one_by_two(capacity: usize, wake_all: bool) -> impl Fn() + Send + Sync + 'sta
     }
 }
 
-/// Capacity 1 is too small for three threads: 2 · 1 < 1 + 2. A signal meant for the other side wakes one's
-/// own, and everybody sleeps.
+/// Capacity 1 is too small for three threads: 2 · 1 < 1 + 2. A signal meant for the other side wakes a thread
+/// of the same side, and all threads sleep.
 #[test]
 fn the_one_condvar_queue_loses_a_wake_up_at_capacity_one() {
     let failure = find_failure(one_by_two(1, false)).expect("the reference's queue deadlocks");
     assert!(failure.message().contains("deadlock"), "{failure:?}");
 }
 
-/// The rule's other side: capacity 2 is enough for them, 2 · 2 ≥ 1 + 2. And waking everybody repairs
-/// capacity 1, at the price of waking everybody.
+/// The rule's other side: capacity 2 is enough for them, 2 · 2 ≥ 1 + 2. Waking all threads repairs capacity
+/// 1, at the price of waking all threads.
 #[test]
 fn the_one_condvar_queue_holds_within_the_rule_and_with_notify_all() {
     check(one_by_two(2, false));
     check(one_by_two(1, true));
 }
 
-/// The reference's cancel: a look at the token before each wait, and nobody who wakes the sleeper.
+/// The reference's cancellation: a check of the token before each wait, and no wake-up for the sleeper.
 #[test]
 fn a_cancel_that_is_only_looked_at_reaches_no_sleeper() {
     let failure = find_failure(|| {
@@ -116,8 +116,8 @@ fn a_cancel_that_is_only_looked_at_reaches_no_sleeper() {
     });
 }
 
-/// A repair that does not go far enough: the cancel wakes the sleepers, but one that leaves takes a signal
-/// with it that was meant for another.
+/// A repair that does not go far enough: the cancellation wakes the sleepers, but a thread that leaves
+/// swallows a signal that was meant for another.
 #[test]
 fn a_cancelled_waiter_that_eats_a_signal_is_found() {
     let failure = find_failure(|| {
@@ -132,7 +132,7 @@ fn a_cancelled_waiter_that_eats_a_signal_is_found() {
                         return;
                     }
                     queue.changed.wait(&mut items);
-                    // Woken, by whomever: if it was the push's signal, it ends here.
+                    // Woken by either: if it was the push's signal, it is swallowed here.
                     if *cancelled.lock() {
                         return;
                     }
@@ -154,8 +154,8 @@ fn a_cancelled_waiter_that_eats_a_signal_is_found() {
     assert!(failure.expect("the other sleeper is not woken").message().contains("deadlock"));
 }
 
-/// The reference's pool that shrinks: a worker whose time is up looks how many there are, and then leaves.
-/// Two whose time is up together both find one more than the minimum, and nobody is left.
+/// The reference's shrinking pool: a worker whose keep-alive has expired checks how many workers there are,
+/// and then leaves. Two workers that expire together both find one more than the minimum, and none is left.
 #[test]
 fn workers_that_look_and_then_leave_go_below_the_minimum() {
     fn workers_left(leave: fn(&AtomicUsize) -> bool) -> impl Fn() + Send + Sync + 'static {
@@ -184,8 +184,8 @@ fn workers_that_look_and_then_leave_go_below_the_minimum() {
     }));
 }
 
-/// The reference's map: a lock around each call, and two calls where one is meant. An update is lost, and a
-/// page that is fetched because it is not there is fetched twice.
+/// The reference's map: a lock around each call, and two calls where one step is meant. An update is lost,
+/// and a missing page is fetched twice.
 #[test]
 fn a_map_that_is_asked_and_then_told_loses_updates_and_makes_twice() {
     type Locked = RwLock<HashMap<u8, u32>>;
@@ -248,7 +248,7 @@ impl OneCondvarQueue {
         self.signal();
     }
 
-    /// Puts an item in without a signal if there is none, for the consumer that still waits.
+    /// Pushes an item without a signal if there is none, for the consumer that still waits.
     fn refill(&self) {
         let mut items = self.items.lock();
         if items.is_empty() {
@@ -259,11 +259,11 @@ impl OneCondvarQueue {
     }
 }
 
-/// The reference's batcher: a list, a size, and a timer that each add sets anew.
+/// The reference's batcher: a list, a size, and a timer that each add resets.
 struct TimerBatcher {
     state: Mutex<TimerState>,
     clock: ManualClock,
-    /// The reference's way; without it, the first item of a batch sets the timer.
+    /// True for the reference's way; false if only the first item of a batch sets the timer.
     each_add_resets: bool,
 }
 
@@ -289,7 +289,7 @@ impl TimerBatcher {
         state.items.push(item);
     }
 
-    /// What the timer's thread does when time has passed.
+    /// What the timer's thread does after the interval.
     fn tick(&self) {
         let mut state = self.state.lock();
         if state.rings_at.is_some_and(|at| self.clock.now() >= at) {
@@ -299,8 +299,7 @@ impl TimerBatcher {
     }
 }
 
-/// An item that comes while the first one's time passes keeps it waiting for another interval, and so may the
-/// next.
+/// An item that arrives during the first one's interval delays it by another interval, and so may the next.
 #[test]
 fn a_timer_that_each_add_resets_keeps_the_first_item_waiting() {
     fn first_item_is_flushed_in_time(each_add_resets: bool) -> impl Fn() + Send + Sync + 'static {
@@ -323,7 +322,7 @@ fn a_timer_that_each_add_resets_keeps_the_first_item_waiting() {
     check(first_item_is_flushed_in_time(false));
 }
 
-/// The reference's other half: the batch is processed under the lock, and nobody flushes the rest.
+/// The reference's other half: the batch is processed under the lock, and the rest is never flushed.
 struct LockedBatcher {
     items: Mutex<Vec<u32>>,
     processed: Mutex<Vec<u32>>,
@@ -348,7 +347,7 @@ impl LockedBatcher {
     }
 }
 
-/// A handler that adds waits for the lock that it runs under.
+/// A handler that adds an item waits for the lock that it runs under.
 #[test]
 fn a_handler_under_the_lock_cannot_add() {
     let failure = find_failure(|| {
@@ -365,7 +364,7 @@ fn a_handler_under_the_lock_cannot_add() {
     assert!(failure.is_some(), "the handler's add went through its own lock");
 }
 
-/// Whoever stops adding leaves what does not fill a batch behind.
+/// Once the adders stop, the items that do not fill a batch are left behind.
 #[test]
 fn a_batcher_without_a_close_loses_the_rest() {
     let failure = find_failure(|| {
@@ -383,8 +382,8 @@ fn a_batcher_without_a_close_loses_the_rest() {
     assert!(failure.expect("two of three are processed").message().contains("items are lost"));
 }
 
-/// The reference's run, cancel, wait: a count of children, and a wait until it is nothing. A child that is
-/// run while somebody waits is missed if the wait looks first, and runs after the wait has returned.
+/// The reference's run, cancel and wait: a count of children, and a wait until it is zero. A child that is
+/// started during a wait is missed if the wait checks first, and runs after the wait has returned.
 #[test]
 fn a_wait_that_misses_a_concurrent_run_is_found() {
     let failure = find_failure(|| {
@@ -395,7 +394,7 @@ fn a_wait_that_misses_a_concurrent_run_is_found() {
             let (_stop, waited) = (stop.clone(), Arc::clone(&waited));
             move || {
                 *children.lock() += 1;
-                // The child; the token is its own affair.
+                // The child. Checking the token is up to it.
                 assert_eq!(waited.load(Ordering::Acquire), 0, "it runs after the wait");
                 *children.lock() -= 1;
                 ended.notify_all();
@@ -413,7 +412,7 @@ fn a_wait_that_misses_a_concurrent_run_is_found() {
     assert!(failure.expect("the child is missed").message().contains("after the wait"));
 }
 
-/// The usual reset of a counter: a look, and a store of 0. What is added in between is in no take.
+/// The usual reset of a counter: a load, and a store of 0. An addition in between is lost.
 #[test]
 fn a_counter_that_is_read_and_then_emptied_loses_additions() {
     let failure = find_failure(|| {
@@ -451,7 +450,7 @@ fn page_that_waits_for_its_links(permits: &Arc<Semaphore>, links: usize) {
     }
 }
 
-/// The crawler with permits: with one worker, two pages are enough; with two, they are not.
+/// The crawler with permits: with one worker, two pages suffice to hang it; with two, they do not.
 #[test]
 fn a_crawler_that_holds_its_permit_for_its_links_hangs() {
     let crawl = |permits, links| {

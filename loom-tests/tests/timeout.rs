@@ -1,4 +1,4 @@
-//! Models of `timeout::run`, with the edit that breaks each.
+//! Models of `timeout::run`, each with the edits that break it.
 
 use selvedge_loom as selvedge;
 
@@ -11,16 +11,16 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Lets an hour of `clock` pass at some point from now on.
+/// Advances `clock` by an hour at some point from now on.
 fn advance(clock: &selvedge::ManualClock) -> thread::JoinHandle<()> {
     let clock = clock.clone();
     thread::spawn(move || clock.advance(HOUR))
 }
 
-/// The result is returned, or is in the handle of what was late, or the function has not started and comes
-/// back: exactly one of them, whenever the limit passes.
+/// The result is returned, or is in the handle of the late function, or the function has not started and
+/// comes back: exactly one of the three, whenever the limit passes.
 ///
-/// Fails if a result wakes nobody (edit `one-shot-keeps-without-waking`).
+/// Fails if a result wakes no waiter (edit `one-shot-keeps-without-waking`).
 #[test]
 fn a_result_is_returned_or_in_the_handle_or_the_function_comes_back() {
     model::check(|| {
@@ -48,9 +48,9 @@ fn a_result_is_returned_or_in_the_handle_or_the_function_comes_back() {
     });
 }
 
-/// The limit cancels the function's token, also where its time is on another clock than the token's.
+/// The limit cancels the function's token, even if its deadline is on another clock than the token's.
 ///
-/// Fails if only a deadline of the token's own clock does (edit `timeout-foreign-clock-cancels-nobody`).
+/// Fails if only a deadline on the token's own clock does (edit `timeout-foreign-clock-cancels-nobody`).
 #[test]
 fn the_limit_wakes_the_function() {
     model::check(|| {
@@ -70,15 +70,15 @@ fn the_limit_wakes_the_function() {
     });
 }
 
-/// A function that ends because its limit passed is late, never a success, whoever of the function and its
-/// caller hears of the limit first.
+/// A function that ends because its limit passed is late, never a success, whichever of the function and its
+/// caller learns of the limit first.
 ///
 /// Fails if the function's end is not compared with the limit (edit `timeout-late-is-success`).
 #[test]
 fn what_heeds_the_limit_is_late() {
     model::check(|| {
         let clock = Clock::manual();
-        // Before the clock goes on: an hour from a later now would not come.
+        // Before the clock advances: an hour from a later moment would never come.
         let deadline = clock.now() + HOUR;
         let advancer = advance(&clock);
         match timeout::run((clock.clock(), deadline), |token| token.wait()) {
@@ -94,9 +94,9 @@ fn what_heeds_the_limit_is_late() {
     });
 }
 
-/// A panic of the function comes at the call or at the join, with its payload.
+/// A panic of the function resumes at the call or at the join, with its payload.
 ///
-/// Fails if what panicked hands nothing over (edit `timeout-panic-is-kept`).
+/// Fails if a function that panicked hands over no payload (edit `timeout-panic-is-kept`).
 #[test]
 fn a_panic_comes_at_the_call_or_at_the_join() {
     model::check(|| {
@@ -121,14 +121,14 @@ fn a_panic_comes_at_the_call_or_at_the_join() {
     });
 }
 
-/// The system refuses the thread: the function runs once, on its caller, or on a helper that became free just
-/// then.
+/// The system refuses the thread: the function runs once, on its caller or on a helper that has just become
+/// free.
 ///
 /// Fails if the caller does not run it (edit `timeout-refused-is-left`).
 #[test]
 fn a_function_without_a_thread_runs_on_its_caller() {
     model::check(|| {
-        // One for both.
+        // One thread for both.
         model::refuse_threads_after(1);
         let runs = Arc::new(AtomicUsize::new(0));
         let call = |runs: &Arc<AtomicUsize>| {
