@@ -214,6 +214,17 @@ where
     // Dropped before a panic is resumed or an error returned, with panics contained: two panics at once would
     // abort.
     let failure = scope.core.take_first_and_discard();
+    conclude(panicked, failure, value, skipped)
+}
+
+/// Returns what the owner of a scope gets, once every task has ended. The owner's own panic comes before the
+/// first failure of a task, and a failure before the value; what is not returned is dropped here.
+fn conclude<T, E>(
+    panicked: Option<panics::Payload>,
+    failure: Option<Failure<E>>,
+    value: Option<T>,
+    skipped: bool,
+) -> Result<T, Error<E>> {
     match (panicked, failure, value) {
         (Some(payload), failure, value) => {
             panics::discard(failure);

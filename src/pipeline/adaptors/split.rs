@@ -232,6 +232,19 @@ where
         self.mode.token().map_or_else(Until::forever, Until::from)
     }
 
+    /// Drops the input, which has ended, and tells the other outputs, even if the drop panics.
+    fn end(&self, input: Box<I>) {
+        let truncated = input.is_truncated();
+        if truncated {
+            self.mode.mark_truncated();
+        }
+        let dropped = panics::catch(|| drop(input));
+        self.endpoint.splitter.put_back(None, Some(truncated));
+        if let Err(payload) = dropped {
+            panics::resume(payload);
+        }
+    }
+
     /// Advances the input and routes its items, until one is for this output.
     fn route(&self, input: Box<I>) -> Option<I::Item> {
         let Endpoint { splitter, index } = &self.endpoint;
@@ -240,17 +253,7 @@ where
         loop {
             let input = guard.input.as_mut()?;
             let Some(item) = input.next() else {
-                let truncated = input.is_truncated();
-                if truncated {
-                    self.mode.mark_truncated();
-                }
-                // The other outputs are woken even if the drop panics.
-                let input = guard.input.take();
-                let dropped = panics::catch(|| drop(input));
-                splitter.put_back(None, Some(truncated));
-                if let Err(payload) = dropped {
-                    panics::resume(payload);
-                }
+                self.end(guard.input.take()?);
                 return None;
             };
             let outputs = splitter.state.lock().outputs.len();

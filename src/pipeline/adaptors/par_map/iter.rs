@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::chunk::Out;
+use super::chunk::{Chunk, Out};
 use super::shared::{Role, Shared};
 use crate::cancel::CancelToken;
 use crate::error::{TryError, WaitError};
@@ -146,24 +146,7 @@ where
 {
     loop {
         let mut state = shared.state.lock();
-        if shared.rules.ordered {
-            while let Some(head) = state.chunks.front() {
-                let mut contents = head.lock();
-                // All at once: the lock is taken once for many cheap outputs.
-                ready.append(&mut contents.outputs);
-                if !contents.is_done() {
-                    break;
-                }
-                drop(contents);
-                state.chunks.pop_front();
-            }
-        } else {
-            state.chunks.retain(|chunk| {
-                let mut contents = chunk.lock();
-                ready.append(&mut contents.outputs);
-                !contents.is_done()
-            });
-        }
+        take_outputs(&mut state.chunks, shared.rules.ordered, ready);
         if !ready.is_empty() {
             // A worker that is not woken now is woken when an item is delivered, or when the consumer waits.
             shared.wake_worker(state);
@@ -183,6 +166,27 @@ where
                 return Err(TryError::WouldBlock);
             }
         }
+    }
+}
+
+/// Moves the outputs that may be delivered now into `ready`, and drops the chunks that are done. The outputs
+/// of a chunk are moved all at once: its lock is taken once for many cheap items.
+fn take_outputs<T, U>(chunks: &mut VecDeque<Arc<Chunk<T, U>>>, ordered: bool, ready: &mut VecDeque<Out<U>>) {
+    if !ordered {
+        return chunks.retain(|chunk| {
+            let mut contents = chunk.lock();
+            ready.append(&mut contents.outputs);
+            !contents.is_done()
+        });
+    }
+    while let Some(head) = chunks.front() {
+        let mut contents = head.lock();
+        ready.append(&mut contents.outputs);
+        if !contents.is_done() {
+            return;
+        }
+        drop(contents);
+        chunks.pop_front();
     }
 }
 

@@ -137,21 +137,18 @@ where
                 }
             }
         }
-        let input = match end {
-            InputState::Open => Some(input),
-            // The input is dropped, and its threads joined, before any other thread learns of the end.
-            InputState::Ended | InputState::Panicked(_) => {
+        if matches!(end, InputState::Open) {
+            return self.put_back(Some(input), end, chunk, count);
+        }
+        // The input is dropped, and its threads joined, before any other thread learns of the end.
+        if let Err(payload) = panics::catch(|| drop(input)) {
+            match end {
                 // Tie: of a panic in `next` and one in the drop, the consumer gets the first.
-                if let Err(payload) = panics::catch(|| drop(input)) {
-                    match end {
-                        InputState::Panicked(_) => panics::discard(payload),
-                        InputState::Ended | InputState::Open => end = InputState::Panicked(payload),
-                    }
-                }
-                None
+                InputState::Panicked(_) => panics::discard(payload),
+                InputState::Ended | InputState::Open => end = InputState::Panicked(payload),
             }
-        };
-        self.put_back(input, end, chunk, count)
+        }
+        self.put_back(None, end, chunk, count)
     }
 
     /// Wakes the consumer and another worker, because there is an item that no thread computes.
