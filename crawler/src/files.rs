@@ -25,8 +25,8 @@ const BYTES: &str = "application/octet-stream";
 /// A folder on this machine whose files are crawled like the pages of a site.
 ///
 /// Its pages have `file:` URLs, or those that they will have where the folder is
-/// [published](Folder::published_at). Reading them takes no network. Links that lead out of the folder to other
-/// files are only looked at; links to servers need [`external`](super::Builder::external).
+/// [published](Folder::published_at). Reading them takes no network. Links that lead out of the folder to
+/// other files are only looked at; links to servers need [`external`](super::Builder::external).
 ///
 /// A link that begins with `/` starts at the folder. A folder inside it is its `index.html`, `index.md` or
 /// `README.md`; one without any of them is there, but where the folder is published it is missing, since a
@@ -88,8 +88,8 @@ impl Folder {
         Ok(Folder { path: whole, at, is_published: false, fall_back: None })
     }
 
-    /// The same folder, with the URLs that its pages have once it is published there: a link to one of them is a
-    /// link to a file, whether it is written in full or not.
+    /// The same folder, with the URLs that its pages have once it is published there: a link to one of them
+    /// is a link to a file, whether it is written in full or not.
     ///
     /// # Errors
     /// [`FolderError::BadBase`] if `base` is no http or https URL.
@@ -139,8 +139,8 @@ impl Folder {
         Some(url.into())
     }
 
-    /// The URLs of all pages in it, HTML and Markdown, in the order of their names. Hidden files and those that
-    /// git ignores are left out.
+    /// The URLs of all pages in it, HTML and Markdown, in the order of their names. Hidden files and those
+    /// that git ignores are left out.
     ///
     /// # Errors
     /// Those of reading a folder.
@@ -204,8 +204,8 @@ impl Folder {
     }
 }
 
-/// Answers requests for pages in folders from the disk, and hands all others on. A `file:` URL outside them is
-/// answered too.
+/// Answers requests for pages in folders from the disk, and hands all others on. A `file:` URL outside them
+/// is answered too.
 ///
 /// A builder that is [given a folder](super::Builder::folder) sets this up by itself; on its own it serves a
 /// fetcher that is put together by hand.

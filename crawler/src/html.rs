@@ -98,7 +98,8 @@ pub(super) struct Reading<'a> {
     pub(super) canonical: &'a Canonical,
     /// Whether its parts, and links to parts, are wanted.
     pub(super) fragments: bool,
-    /// Whether the page is a file, so that others may be linked. A page from elsewhere has no business with them.
+    /// Whether the page is a file, so that it may link to others. A page from a server has no business with
+    /// them.
     pub(super) files: bool,
     /// Where a link that begins with a slash starts, if not at the host.
     pub(super) root: Option<&'a Url>,

@@ -8,12 +8,16 @@ use flate2::read::{DeflateDecoder, ZlibDecoder};
 use percent_encoding::{CONTROLS, percent_encode};
 use ureq::http::Response as Answer;
 use ureq::http::header::HeaderMap;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body as Stream, Proxy};
 use url::{Host, Url};
+use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
+use super::builder::BuildError;
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
 use super::resolver::Remembering;
+use super::settings::{ProxyRule, TlsSettings};
 
 /// How often a body's reader looks at the token.
 const CHUNK: usize = 16 << 10;
@@ -29,7 +33,8 @@ const CHUNK: usize = 16 << 10;
 ///
 /// # Proxies
 /// What `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY` name is used, but for hosts that `NO_PROXY` names and for
-/// this machine (`localhost` and the loopback addresses). A proxy that cannot be reached, or refuses, is
+/// this machine (`localhost` and the loopback addresses), unless the builder [names](super::Builder::proxy)
+/// another. A proxy that cannot be reached, or refuses, is
 /// named in the failure.
 pub struct Http {
     agent: Agent,
@@ -39,14 +44,33 @@ pub struct Http {
 impl Http {
     /// Makes a client that keeps at most `connections` open between requests.
     pub fn new(connections: usize) -> Self {
+        Http::with_parts(connections, TlsConfig::default(), Proxy::try_from_env())
+    }
+
+    /// Makes one that a builder has said more of.
+    pub(super) fn with(connections: usize, tls: &TlsSettings, proxy: &ProxyRule) -> Result<Self, BuildError> {
+        let proxy = match proxy {
+            ProxyRule::Environment => Proxy::try_from_env(),
+            ProxyRule::Never => None,
+            ProxyRule::Url(url) => Some(Proxy::new(url).map_err(|_| BuildError::BadProxy)?),
+        };
+        let config = TlsConfig::builder().disable_verification(tls.is_insecure);
+        let config = match tls.authorities.is_empty() {
+            true => config.build(),
+            false => config.root_certs(authorities(&tls.authorities)?).build(),
+        };
+        Ok(Http::with_parts(connections, config, proxy))
+    }
+
+    fn with_parts(connections: usize, tls: TlsConfig, proxy: Option<Proxy>) -> Self {
         let config = Agent::config_builder()
+            .tls_config(tls)
             .accept("text/html,application/xhtml+xml;q=0.9,*/*;q=0.1")
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections);
-        let proxy = Proxy::try_from_env();
         let config = config.proxy(proxy.clone());
         let (connector, resolver) = (DefaultConnector::default(), Remembering::default());
         Http { agent: Agent::with_parts(config.build(), connector, resolver), proxy }
@@ -99,6 +123,24 @@ impl Http {
         }
         Ok(response)
     }
+}
+
+/// The public authorities, and those in these texts.
+fn authorities(pems: &[Vec<u8>]) -> Result<RootCerts, BuildError> {
+    let mut all: Vec<Certificate<'static>> =
+        TLS_SERVER_ROOT_CERTS.iter().map(|public| Certificate::from_der(public)).collect();
+    for pem in pems {
+        let before = all.len();
+        for item in parse_pem(pem) {
+            if let PemItem::Certificate(own) = item.map_err(|_| BuildError::BadCertificate)? {
+                all.push(own);
+            }
+        }
+        if all.len() == before {
+            return Err(BuildError::BadCertificate);
+        }
+    }
+    Ok(all.into())
 }
 
 /// What is neither ASCII nor UTF-8 in a header is replaced; in a `Location` it is bytes of a URL, as browsers

@@ -20,9 +20,9 @@
 //! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
 //! | `engine`, `host_setup`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
-//! | `fetch`, `http`, `resolver`, `memory`, `files`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
+//! | `fetch`, `http`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
 //! | `html`, `markdown`, `css`, `text`, `sitemap`, `robots` | what the answers say |
-//! | `record`, `log`, `report`, `resolution`, `fragments` | what was found, and the questions one asks of it |
+//! | `record`, `log`, `report`, `resolution`, `policy`, `fragments` | what was found, and the questions one asks of it |
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
 //!
@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod cache;
 mod canonical;
 mod cookies;
 mod crawler;
@@ -52,6 +53,7 @@ mod log;
 mod markdown;
 mod memory;
 mod panics;
+mod policy;
 mod reading;
 mod record;
 mod redirects;
@@ -69,6 +71,7 @@ mod text;
 mod too_many_requests;
 
 pub use builder::{BuildError, Builder};
+pub use cache::{Cache, CacheError};
 pub use canonical::{Canonical, TrailingSlash};
 pub use crawler::{Crawl, Crawler, StartError};
 pub use fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
@@ -77,6 +80,7 @@ pub use frontier::{Counts, PageId, Skip, State, Step};
 pub use http::Http;
 pub use log::{Sample, Visit};
 pub use memory::{Asked, MemorySite};
+pub use policy::{Ignore, Redirects};
 pub use record::{Outcome, Progress, Record, Visited};
 pub use report::{Ended, Link, Page, Report};
 pub use resolution::{DeadLink, LinkedFrom, Problem, Resolution};

@@ -1,7 +1,8 @@
 //! Markdown as HTML, with the links and the anchors that it has where it is shown.
 //!
-//! The HTML is read by the same code as any page, so elements of HTML inside the Markdown count too. Two things
-//! that GitHub adds to the standard are added here: an `id` for each heading, and links for bare URLs.
+//! The HTML is read by the same code as any page, so elements of HTML inside the Markdown count too. Two
+//! things that GitHub adds to the standard are added here: an `id` for each heading, and links for bare
+//! URLs.
 
 use std::collections::HashMap;
 
@@ -114,8 +115,8 @@ struct Slugs {
 }
 
 impl Slugs {
-    /// The anchor of a heading, as GitHub makes it: lower case, without punctuation, a dash for each space, and a
-    /// number behind one that is taken.
+    /// The anchor of a heading, as GitHub makes it: lower case, without punctuation, a dash for each space,
+    /// and a number behind one that is taken.
     fn of(&mut self, text: &str) -> String {
         lazy_static! {
             static ref DROPPED: Regex =

@@ -10,6 +10,7 @@ use super::engine::Engine;
 use super::frontier::{Edge, Entry, PageTable};
 use super::frontier::{PageId, Skip, State, Step};
 use super::log::{Log, Sample, Visit};
+use super::policy::Policy;
 use super::record::{Outcome, Record};
 use crate::panics;
 
@@ -48,6 +49,7 @@ pub struct Report {
     pub(super) unrecorded: u64,
     pub(super) workers: usize,
     pub(super) per_host: usize,
+    pub(super) policy: Policy,
     pub(super) reverse: OnceLock<Reverse>,
 }
 
@@ -111,6 +113,7 @@ impl Report {
         let log = std::mem::take(&mut *engine.log.lock());
         let earlier = log.earlier;
         let (workers, per_host) = (engine.settings.workers, engine.settings.per_host);
+        let policy = Policy::of(&engine.settings);
         let counts = |table: &PageTable<Record>| (table.refused(), table.unrecorded());
         let ((refused, unrecorded), entries, texts) = match Arc::try_unwrap(engine) {
             Ok(engine) => {
@@ -148,6 +151,7 @@ impl Report {
             unrecorded,
             workers,
             per_host,
+            policy,
             reverse: OnceLock::new(),
         }
     }

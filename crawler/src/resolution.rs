@@ -46,6 +46,8 @@ pub enum Problem {
     TooManyRedirects,
     /// What is written there means nothing.
     NotAUrl,
+    /// It has moved, which is [not allowed](super::Redirects); the status that says so.
+    Redirected(u16),
     /// The page is there, and the part of it that is meant is not.
     NoSuchPart,
 }
@@ -129,12 +131,18 @@ impl Report {
     /// Every link that is dead: as written on a page, so that its owner can find and mend it. The page at the
     /// end of a redirect is not listed for itself unless something links to it.
     pub fn dead_links(&self) -> Vec<DeadLink> {
+        self.policy.counting(self.every_dead_link())
+    }
+
+    /// The dead links, with those that are ignored.
+    pub(super) fn every_dead_link(&self) -> Vec<DeadLink> {
         let mut dead = self.links_that(|resolution| match resolution {
             Resolution::Dead(problem) => Some(problem),
             _ => None,
         });
         dead.extend(self.not_urls());
         dead.extend(self.missing_parts());
+        dead.extend(self.refused_redirects());
         dead
     }
 
@@ -149,6 +157,11 @@ impl Report {
     /// Every link whose target is [uncertain](Resolution::Uncertain), in the form of
     /// [`dead_links`](Report::dead_links).
     pub fn uncertain_links(&self) -> Vec<DeadLink> {
+        self.policy.counting(self.every_uncertain_link())
+    }
+
+    /// The uncertain links, with those that are ignored.
+    pub(super) fn every_uncertain_link(&self) -> Vec<DeadLink> {
         self.links_that(|resolution| match resolution {
             Resolution::Uncertain(problem) => Some(problem),
             _ => None,
@@ -297,6 +310,14 @@ impl DeadLink {
 }
 
 impl Problem {
+    /// The status, if there was an answer with one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Problem::Status(status) | Problem::Redirected(status) => Some(*status),
+            _ => None,
+        }
+    }
+
     /// What the system said, where the kind of failure does not say it all.
     pub fn detail(&self) -> Option<&str> {
         match self {
@@ -321,6 +342,7 @@ impl fmt::Display for Problem {
                 write!(f, "{status} {}", reason.unwrap_or("unheard of"))
             }
             Problem::Failed { kind, .. } => kind.fmt(f),
+            Problem::Redirected(status) => write!(f, "redirect ({})", Problem::Status(*status)),
             Problem::Loop => f.write_str("redirect loop"),
             Problem::TooManyRedirects => f.write_str("too many redirects"),
             Problem::NotAUrl => f.write_str("not a URL"),

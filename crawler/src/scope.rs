@@ -73,6 +73,13 @@ impl Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    /// As it was written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl PatternError {
     fn new(text: &str, reason: impl fmt::Display) -> Self {
         PatternError { text: text.to_owned(), reason: reason.to_string() }

@@ -1,5 +1,6 @@
 //! What a crawl was asked to be: the builder's answers, with everything checked.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use selvedge::Clock;
 use super::canonical::Canonical;
 use super::credentials::Header;
 use super::files::Folder;
+use super::policy::{Ignore, Redirects};
 use super::scope::ScopeRules;
 
 /// Everything that the builder was told.
@@ -33,6 +35,10 @@ pub(super) struct Settings {
     /// Read from the disk.
     pub(super) folders: Vec<Folder>,
     pub(super) scope: ScopeRules,
+    pub(super) ignored: Vec<Ignore>,
+    pub(super) redirect_policy: Redirects,
+    pub(super) tls: TlsSettings,
+    pub(super) proxy: ProxyRule,
     pub(super) request: RequestSettings,
     pub(super) retry: RetrySettings,
     pub(super) grace: Duration,
@@ -53,6 +59,36 @@ pub(super) struct RequestSettings {
     pub(super) types: Vec<String>,
     /// The statuses of pages that are as they should be; those that usually are, if it is none.
     pub(super) accept: Option<Vec<RangeInclusive<u16>>>,
+}
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TlsSettings {
+    /// In PEM, beside the public ones.
+    pub(super) authorities: Vec<Vec<u8>>,
+    /// Everybody's.
+    pub(super) is_insecure: bool,
+}
+
+/// Which proxy is used.
+#[derive(Clone, Default)]
+pub(super) enum ProxyRule {
+    /// What the environment says.
+    #[default]
+    Environment,
+    Never,
+    Url(String),
+}
+
+impl fmt::Debug for ProxyRule {
+    /// Without the URL, in which a password may be.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ProxyRule::Environment => "Environment",
+            ProxyRule::Never => "Never",
+            ProxyRule::Url(_) => "Url",
+        })
+    }
 }
 
 /// When and how often a request is made again.
@@ -87,6 +123,10 @@ impl Default for Settings {
             starts: Vec::new(),
             folders: Vec::new(),
             scope: ScopeRules::default(),
+            ignored: Vec::new(),
+            redirect_policy: Redirects::default(),
+            tls: TlsSettings::default(),
+            proxy: ProxyRule::default(),
             request: RequestSettings::default(),
             retry: RetrySettings::default(),
             grace: Duration::from_millis(300),

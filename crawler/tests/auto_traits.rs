@@ -8,8 +8,8 @@ mod probe;
 
 use probe::{Otherwise, Probe};
 use selvedge_crawl::{
-    BuildError, Builder, Canonical, Crawl, Crawler, FetchError, Files, Folder, FolderError, Http, MemorySite,
-    Page, Pattern, Report, Response, StartError, Visited,
+    BuildError, Builder, Cache, CacheError, Canonical, Crawl, Crawler, FetchError, Files, Folder,
+    FolderError, Http, Ignore, MemorySite, Page, Pattern, Report, Response, StartError, Visited,
 };
 
 #[test]
@@ -32,6 +32,9 @@ fn crawls_and_what_they_find_can_be_sent_and_shared() {
         Visited => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         MemorySite => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Http => "Send Sync Unpin",
+        Cache => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        CacheError => "Send Sync Unpin",
+        Ignore => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Files => "Send Sync Unpin",
         Folder => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         FolderError => "Send Sync Unpin",

@@ -29,11 +29,17 @@ impl Report {
         if let Some(partial) = self.partial() {
             tell("warning", "Crawl cut short", &partial)?;
         }
+        for notice in self.notices() {
+            tell("warning", "Notice", &notice)?;
+        }
         for link in self.dead_links() {
             tell("error", "Dead link", &sentence(&link))?;
         }
         for link in self.uncertain_links() {
             tell("warning", "Uncertain link", &sentence(&link))?;
+        }
+        for link in self.redirect_warnings() {
+            tell("warning", "Moved", &sentence(&link))?;
         }
         to.flush()
     }
@@ -63,6 +69,10 @@ impl Report {
             stopped.len(),
             uncertain.len(),
         )?;
+        let notices = self.notices();
+        if !notices.is_empty() {
+            writeln!(to, "<system-out>{}</system-out>", escaped(&notices.join("\n")))?;
+        }
         for why in &stopped {
             writeln!(to, "<testcase name=\"the crawl\"><error message=\"{}\"/></testcase>", escaped(why))?;
         }
@@ -94,10 +104,11 @@ impl Report {
         };
         let mut results = of("dead-link", "error", self.dead_links());
         results.extend(of("uncertain-link", "warning", self.uncertain_links()));
+        results.extend(of("moved-link", "warning", self.redirect_warnings()));
         let driver = json!({
             "name": "selvedge-crawl",
             "version": env!("CARGO_PKG_VERSION"),
-            "rules": [{ "id": "dead-link" }, { "id": "uncertain-link" }],
+            "rules": [{ "id": "dead-link" }, { "id": "uncertain-link" }, { "id": "moved-link" }],
         });
         let stopped: Vec<Value> = self
             .partial()
@@ -105,9 +116,13 @@ impl Report {
             .chain(self.not_looked_at())
             .map(|why| json!({ "level": "error", "message": { "text": visible(&why) } }))
             .collect();
+        let notices = self.notices().into_iter();
+        let notices =
+            notices.map(|notice| json!({ "level": "warning", "message": { "text": visible(&notice) } }));
+        let told: Vec<Value> = stopped.iter().cloned().chain(notices).collect();
         let run = json!({
             "tool": { "driver": driver },
-            "invocations": [{ "executionSuccessful": stopped.is_empty(), "toolExecutionNotifications": stopped }],
+            "invocations": [{ "executionSuccessful": stopped.is_empty(), "toolExecutionNotifications": told }],
             "results": results,
         });
         let log = json!({

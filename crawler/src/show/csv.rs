@@ -1,6 +1,7 @@
 //! A report as a table for spreadsheets.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::visible::visible;
@@ -12,19 +13,33 @@ const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,red
 
 impl Report {
     /// Writes a line for each URL, as RFC 4180 has it and with no cell that a spreadsheet would take for a
-    /// formula, under a line of names: `url`, `state` (as in the JSON; what was left out says why), `status`,
-    /// `reason` (why a link to it is dead or uncertain, or empty), `depth`, `type`, `bytes`, `seconds`,
-    /// `retries`, `redirects_to`, and `linked_from` and `text`, the page with the link and what is written on
-    /// it. A URL that is dead has a line for each such page, any other one for the first. What is no URL has
-    /// the state `not_a_url`.
+    /// formula, under a line of names: `url`, `state` (as in the JSON; what was left out says why),
+    /// `status`, `reason` (why a link to it is dead, uncertain or ignored, or empty), `depth`, `type`,
+    /// `bytes`, `seconds`, `retries`, `redirects_to`, and `linked_from` and `text`, the page with the link
+    /// and what is written on it. A URL that is dead has a line for each such page, any other one for the
+    /// first. What is no URL has the state `not_a_url`.
     ///
     /// # Errors
     /// Those of `to`.
     pub fn write_csv(&self, to: impl Write) -> io::Result<()> {
         let mut to = io::BufWriter::new(to);
         write!(to, "{HEAD}\r\n")?;
+        let moved: HashMap<String, String> = self
+            .refused_redirects()
+            .into_iter()
+            .chain(self.redirect_warnings())
+            .map(|link| (link.url, link.problem.to_string()))
+            .collect();
+        let ignored: HashMap<String, &str> =
+            self.ignored_links().into_iter().map(|(link, why)| (link.url, why)).collect();
         for id in 0..self.pages.len() as PageId {
-            let cells = self.cells(id);
+            let mut cells = self.cells(id);
+            if let Some(reason) = moved.get(&cells[0]).filter(|_| cells[3].is_empty()) {
+                cells[3].clone_from(reason);
+            }
+            if let Some(why) = ignored.get(&cells[0]) {
+                cells[3] = format!("ignored: {} ({why})", cells[3]);
+            }
             let linkers = self.linkers(id);
             let rows = if cells[3].is_empty() { 1 } else { linkers.len().max(1) };
             for row in 0..rows {
@@ -32,7 +47,9 @@ impl Report {
                 line(&mut to, cells.iter().map(String::as_str).chain([page, text]))?;
             }
         }
-        for DeadLink { url, problem, linked_from, .. } in self.not_urls().chain(self.missing_parts()) {
+        for DeadLink { url, problem, linked_from, .. } in
+            self.policy.counting(self.not_urls().chain(self.missing_parts()).collect())
+        {
             let reason = problem.to_string();
             let state = if problem == Problem::NotAUrl { "not_a_url" } else { "no_such_part" };
             for from in linked_from {

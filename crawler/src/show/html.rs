@@ -33,7 +33,7 @@ impl Report {
              <h1>Crawl of {start}</h1>"
         )?;
         let nothing = self.not_looked_at().map(|why| format!("NOT LOOKED AT: {why}"));
-        for trouble in [self.partial(), nothing].into_iter().flatten() {
+        for trouble in [self.partial(), nothing].into_iter().flatten().chain(self.notices()) {
             write!(to, "<p class=\"dead\">{}</p>", escaped(&trouble))?;
         }
         let (fetched, found) = (self.fetched(), self.pages().len());
@@ -49,6 +49,10 @@ impl Report {
         let uncertain = self.uncertain_links();
         if !uncertain.is_empty() {
             problems(&mut to, "uncertain", &uncertain)?;
+        }
+        let moved = self.redirect_warnings();
+        if !moved.is_empty() {
+            problems(&mut to, "moved", &moved)?;
         }
         write!(to, "<h2>The run</h2>{}<h2>The site</h2>{}", self.to_svg(), self.to_graph_svg())?;
         write!(to, "</body></html>")?;

@@ -17,6 +17,7 @@ use super::visible::is_obeyed;
 use crate::fragments::Fragments;
 use crate::frontier::{Edge, PageId, Skip, State, Step};
 use crate::log::Log;
+use crate::policy::Policy;
 use crate::record::{Record, seconds};
 use crate::{DeadLink, Ended, Page, Report};
 
@@ -52,6 +53,10 @@ struct Written<'a> {
     cut_off: usize,
     dead: Dead,
     uncertain: Dead,
+    redirected: Dead,
+    ignored: Ignored<'a>,
+    notices: Vec<String>,
+    insecure: bool,
     not_looked_at: Option<String>,
     unreadable_robots: &'a BTreeMap<String, String>,
     sitemaps: &'a [(Box<str>, PageId)],
@@ -65,14 +70,19 @@ struct Written<'a> {
 
 struct Dead(Vec<DeadLink>);
 
+struct Ignored<'a>(Vec<(DeadLink, &'a str)>);
+
 #[derive(Serialize)]
 struct DeadRow<'a> {
     id: String,
     url: &'a str,
     via: &'a [String],
     reason: String,
+    status: Option<u16>,
     detail: Option<&'a str>,
     linked_from: Vec<LinkerRow<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -171,8 +181,10 @@ impl Report {
     /// | `starts` | the pages that the crawl began at |
     /// | `hosts`, `front` | what a crawl that goes on must know: hosts in scope, and the pages that the starts' redirects have come to |
     /// | `refused`, `unrecorded`, `cut_off` | links that the limits left out, and requests that were left behind |
-    /// | `dead` | list of `{id, url, via, reason, detail, linked_from: [{page, text}]}`: the dead links; the `id` is the same in each run |
-    /// | `uncertain` | the same of links that may be dead |
+    /// | `dead` | list of `{id, url, via, reason, status, detail, linked_from: [{page, text}]}`: the dead links; the `id` is the same in each run |
+    /// | `uncertain`, `redirected` | the same of links that may be dead, and of those that are a warning |
+    /// | `ignored` | the same, with `why`, of those that are ignored |
+    /// | `notices`, `insecure` | what a reader should know of the run, and whether certificates were not checked |
     /// | `not_looked_at` | why nothing was looked at, or `null` |
     /// | `unreadable_robots` | hosts whose robots.txt could not be read, and why |
     /// | `sitemaps` | list of `[url, page]`: sitemaps, and the robots.txt or sitemap that names them |
@@ -217,6 +229,10 @@ impl Report {
             cut_off: self.cut_off,
             dead: Dead(self.dead_links()),
             uncertain: Dead(self.uncertain_links()),
+            redirected: Dead(self.redirect_warnings()),
+            ignored: Ignored(self.ignored_links()),
+            notices: self.notices(),
+            insecure: self.is_insecure(),
             not_looked_at: self.not_looked_at(),
             unreadable_robots: &self.log.unreadable_robots,
             sitemaps: &self.log.sitemaps,
@@ -287,6 +303,7 @@ impl Report {
             unrecorded: read.unrecorded,
             workers: read.workers,
             per_host: read.per_host,
+            policy: Policy::default(),
             reverse: OnceLock::new(),
         })
     }
@@ -354,20 +371,32 @@ impl Serialize for Pages<'_> {
 
 impl Serialize for Dead {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(
-            self.0.iter().map(|link| DeadRow {
-                id: link.id(),
-                url: &link.url,
-                via: &link.via,
-                reason: link.problem.to_string(),
-                detail: link.problem.detail(),
-                linked_from: link
-                    .linked_from
-                    .iter()
-                    .map(|from| LinkerRow { page: &from.page, text: &from.text })
-                    .collect(),
-            }),
-        )
+        to.collect_seq(self.0.iter().map(|link| DeadRow::of(link, None)))
+    }
+}
+
+impl Serialize for Ignored<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.iter().map(|(link, why)| DeadRow::of(link, Some(why))))
+    }
+}
+
+impl<'a> DeadRow<'a> {
+    fn of(link: &'a DeadLink, why: Option<&'a str>) -> Self {
+        DeadRow {
+            id: link.id(),
+            url: &link.url,
+            via: &link.via,
+            reason: link.problem.to_string(),
+            status: link.problem.status(),
+            detail: link.problem.detail(),
+            linked_from: link
+                .linked_from
+                .iter()
+                .map(|from| LinkerRow { page: &from.page, text: &from.text })
+                .collect(),
+            why,
+        }
     }
 }
 

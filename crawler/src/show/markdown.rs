@@ -20,6 +20,9 @@ impl Report {
         if let Some(line) = self.partial() {
             writeln!(to, "**{}**\n", text(&line))?;
         }
+        for notice in self.notices() {
+            writeln!(to, "**{}**\n", text(&notice))?;
+        }
         let dead = self.dead_links();
         match (self.not_looked_at(), dead.len()) {
             (Some(why), 0) => writeln!(to, "**NOT LOOKED AT: {}**", text(&why))?,
@@ -29,6 +32,10 @@ impl Report {
         let uncertain = self.uncertain_links();
         if !uncertain.is_empty() {
             table(&mut to, "Uncertain", &uncertain)?;
+        }
+        let moved = self.redirect_warnings();
+        if !moved.is_empty() {
+            table(&mut to, "Moved", &moved)?;
         }
         to.flush()
     }

@@ -24,7 +24,9 @@ impl Report {
         }
         summary.verdict();
         summary.uncertain();
+        summary.warned();
         if !quiet {
+            summary.ignored();
             summary.redirects();
             summary.moved();
             summary.slowest();
@@ -77,8 +79,8 @@ impl Summary<'_> {
     }
 
     fn partial(&mut self) {
-        for pattern in self.report.unmatched_patterns() {
-            self.line(&format!("The pattern {pattern} matched nothing."));
+        for notice in self.report.notices() {
+            self.line(&notice);
         }
         if let Some(partial) = self.report.partial() {
             self.line(&partial);
@@ -134,6 +136,26 @@ impl Summary<'_> {
         }
         uncertain.iter().take(ROWS).for_each(|link| self.dead_link(link));
         self.more(uncertain.len());
+    }
+
+    fn warned(&mut self) {
+        let moved = self.report.redirect_warnings();
+        if !moved.is_empty() {
+            self.heading(&format!("Moved: {}", counted(moved.len(), "URL", "").trim_end()));
+        }
+        moved.iter().for_each(|link| self.dead_link(link));
+    }
+
+    fn ignored(&mut self) {
+        let ignored = self.report.ignored_links();
+        if !ignored.is_empty() {
+            self.heading(&format!("Ignored: {}", counted(ignored.len(), "URL", "").trim_end()));
+        }
+        for (link, why) in ignored.iter().take(ROWS) {
+            self.line(&format!("  {:<26} {}", link.problem.to_string(), self.short(&link.url)));
+            self.line(&format!("  {:<26} {why}", ""));
+        }
+        self.more(ignored.len());
     }
 
     fn dead_link(&mut self, link: &DeadLink) {

@@ -1,16 +1,19 @@
 //! What the user asked for, on the command line.
 
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lexopt::prelude::*;
 use selvedge_crawl::Builder;
 
+use crate::config::{self, Config};
 use crate::help;
 use crate::options::{Opt, lettered, meant, named};
 use crate::outputs::Outputs;
 use crate::starts::{self, Local};
-use crate::values::{flag, format, header, number, pattern, seconds, secret, statuses};
+use crate::values::{color, flag, format, header, number, pattern, redirects, seconds, secret, statuses};
 
 /// The command line, checked.
 #[derive(Debug)]
@@ -21,6 +24,9 @@ pub(crate) struct Options {
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) builder: Builder,
     pub(crate) outputs: Outputs,
+    /// Where answers are kept, and how long they are believed.
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) cache_age: Duration,
     local: Local,
 }
 
@@ -48,11 +54,18 @@ impl Options {
         if let Some(text) = line.text()? {
             return Ok(Asked::Text(text));
         }
+        let config = line.config()?;
         let mut options = Options::new(builder);
-        for (option, value) in &line.options {
+        // The command line is last, so it wins.
+        for (option, value) in config.options.iter().chain(&line.options) {
             options = options.set(option.long, value)?;
         }
-        let starts = with_standard_input(line.starts)?;
+        options.builder = config.ignored.into_iter().fold(options.builder, Builder::ignore);
+        let given = match options.resume {
+            None if line.starts.is_empty() => config.starts,
+            _ => line.starts,
+        };
+        let starts = with_standard_input(given)?;
         if options.resume.is_some() && !starts.is_empty() {
             return Err("--resume knows where the crawl began; leave the URL out.".to_owned());
         }
@@ -79,6 +92,8 @@ impl Options {
             baseline: None,
             builder,
             outputs: Outputs::default(),
+            cache: None,
+            cache_age: Duration::from_secs(86_400),
             local: Local::default(),
         }
     }
@@ -98,6 +113,17 @@ impl Options {
             }
             "state" => outputs.state = Some(value.into()),
             "quiet" => outputs.quiet = flag(value, name)?,
+            "verbose" => outputs.verbose = flag(value, name)?,
+            "silent" => outputs.silent = flag(value, name)?,
+            "color" => outputs.color = color(value)?,
+            "cache" => self.cache = Some(value.into()),
+            "cache-age" => self.cache_age = seconds(value, name)?,
+            "ignore-file" => {
+                let ignored = config::read_ignored(Path::new(value))?;
+                self.builder = ignored.into_iter().fold(self.builder, Builder::ignore);
+            }
+            // They have been seen to.
+            "config" | "no-config" => {}
             "baseline" => self.baseline = Some(value.into()),
             "resume" => self.resume = Some(value.into()),
             "base-url" => local.base = Some(value.to_owned()),
@@ -134,6 +160,13 @@ fn build(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
         }
         "retries" => builder.retries(number(value, name, 0..=100)?),
         "max-size" => builder.body_cap(number(value, name, 0..=1 << 40)?),
+        "proxy" => builder.proxy(Some(value).filter(|value| *value != "none")),
+        "ca" => {
+            let pem = fs::read(value).map_err(|error| format!("{value} cannot be read: {error}."))?;
+            builder.ca(pem)
+        }
+        "insecure" => builder.insecure(flag(value, name)?),
+        "redirects" => builder.redirect_policy(redirects(value)?),
         "accept" => builder.accept(statuses(value)?),
         "user-agent" => builder.user_agent(value),
         _ => credentials(builder, name, value)?,
@@ -189,6 +222,17 @@ impl Line {
             line.options.push((option, value));
         }
         Ok(line)
+    }
+
+    /// The config file that is named, or is there.
+    fn config(&self) -> Result<Config, String> {
+        let last = |long: &str| self.options.iter().rev().find(|(option, _)| option.long == long);
+        let is_off = last("no-config").map_or(Ok(false), |(_, value)| flag(value, "no-config"))?;
+        match last("config") {
+            Some((_, file)) => config::read(Path::new(file)),
+            None if !is_off && Path::new(config::NAME).is_file() => config::read(Path::new(config::NAME)),
+            None => Ok(Config::default()),
+        }
     }
 
     /// What is only to be shown.

@@ -1,6 +1,8 @@
 //! `selvedge-crawl`: a link checker for the command line. `--help` says what it can do.
 
 mod args;
+mod color;
+mod config;
 mod demo;
 mod help;
 mod options;
@@ -17,7 +19,7 @@ use std::time::Duration;
 
 use selvedge::CancelToken;
 use selvedge::error::WaitError;
-use selvedge_crawl::{Crawl, Crawler, DeadLink, Ended, Report, StartError};
+use selvedge_crawl::{Cache, CacheError, Crawl, Crawler, DeadLink, Ended, Report, StartError};
 
 use args::{Asked, Options};
 use demo::Site;
@@ -60,7 +62,11 @@ fn tell(text: &str) -> Result<ExitCode, Box<dyn Error>> {
 /// Crawls what was asked for.
 fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let token = cancelled_by_interrupt()?;
-    let Options { start, resume, baseline, builder, outputs, .. } = options;
+    let Options { start, resume, baseline, mut builder, outputs, cache, cache_age, .. } = options;
+    let cache = cache.as_deref().and_then(|file| open_cache(file, cache_age));
+    if let Some(cache) = &cache {
+        builder = builder.cache(cache);
+    }
     let crawler = builder.build()?;
     let baseline = baseline.as_deref().map(read).transpose()?;
     let outputs = outputs.open()?;
@@ -71,9 +77,12 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
         })?,
         None => crawler.spawn(&start.unwrap_or_default(), &token)?,
     };
-    let report = watch(crawl, Progress::new(outputs.asked.quiet));
-    let is_for_people = outputs.asked.is_for_people();
-    let is_written = outputs.write(&report);
+    let report = watch(crawl, Progress::new(&outputs.asked));
+    let (is_for_people, is_quiet) = (outputs.asked.is_for_people(), outputs.asked.is_quiet());
+    let is_written = outputs.write(&report) & save(cache.as_ref());
+    if !is_for_people {
+        eprint!("{}", in_a_few_words(&report, is_quiet));
+    }
     let new = baseline.map(|baseline| report.new_since(&baseline));
     if let Some(new) = new.as_ref().filter(|_| is_for_people) {
         print(since_baseline(report.dead_links().len(), new).as_bytes())?;
@@ -96,7 +105,7 @@ fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
     let token = cancelled_by_interrupt()?;
     let site = Site::open()?;
     let crawl = builder.build()?.spawn(site.start().as_str(), &token)?;
-    let report = watch(crawl, Progress::new(outputs.asked.quiet));
+    let report = watch(crawl, Progress::new(&outputs.asked));
     let is_written = outputs.write(&report);
     let verdict = site.verdict(&report);
     if is_for_people {
@@ -109,6 +118,47 @@ fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
         _ => status(&report),
     };
     Ok(ExitCode::from(status))
+}
+
+/// The cache in a file. One that is no cache of ours is told, and neither used nor touched; one that is
+/// broken is told and begun anew.
+fn open_cache(file: &Path, age: Duration) -> Option<Cache> {
+    match Cache::open(file, age) {
+        Ok(cache) => Some(cache),
+        Err(error @ CacheError::Broken { .. }) => {
+            eprintln!("{error}; it is not used, and is written anew.");
+            Some(Cache::new(file, age))
+        }
+        Err(error) => {
+            eprintln!("{error}; it is not used, and left as it is.");
+            None
+        }
+    }
+}
+
+/// Writes the cache. True if there is nothing to complain of.
+fn save(cache: Option<&Cache>) -> bool {
+    match cache.map(Cache::save) {
+        Some(Err(error)) => {
+            eprintln!("The cache cannot be written: {error}.");
+            false
+        }
+        _ => true,
+    }
+}
+
+/// The end of a crawl for somebody whose report goes elsewhere.
+fn in_a_few_words(report: &Report, is_quiet: bool) -> String {
+    let mut text = String::new();
+    if report.is_insecure() {
+        text += "INSECURE: certificates were not checked.\n";
+    }
+    if !is_quiet {
+        let (dead, uncertain) = (report.dead_count(), report.uncertain_links().len());
+        let (pages, seconds) = (report.fetched(), report.took().as_secs_f64());
+        text += &format!("{pages} looked at, {dead} dead links, {uncertain} uncertain, {seconds:.1} s\n");
+    }
+    text
 }
 
 /// A token that Ctrl-C cancels. A second one ends the program: who says it twice does not want to wait.
@@ -126,7 +176,12 @@ fn cancelled_by_interrupt() -> Result<CancelToken, ctrlc::Error> {
 
 /// Shows how far a crawl is until it is over.
 fn watch(mut crawl: Crawl, mut progress: Progress) -> Report {
-    while let Ok(Some(_)) | Err(WaitError::TimedOut) = crawl.next_until(TICK).map(|page| page.map(drop)) {
+    loop {
+        match crawl.next_until(TICK) {
+            Ok(Some(page)) => progress.tell(&page),
+            Err(WaitError::TimedOut) => {}
+            _ => break,
+        }
         progress.show(&crawl.progress());
     }
     progress.finish();

@@ -1,5 +1,5 @@
-//! Every option once: the command line, the config file, `--help`, the shells' completions and the manual page are
-//! all made from this table, so none of them can say something else than another.
+//! Every option once: the command line, the config file, `--help`, the shells' completions and the manual
+//! page are all made from this table, so none of them can say something else than another.
 
 use std::iter;
 
@@ -114,6 +114,9 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// What becomes of redirects.
+pub(crate) const REDIRECTS: &[&str] = &["allow", "warn", "refuse-permanent", "refuse"];
+
 /// The formats of a report.
 pub(crate) const FORMATS: &[&str] = &["text", "json", "csv", "html", "markdown", "github", "junit", "sarif"];
 
@@ -174,6 +177,8 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         heading: "How",
         options: &[
+            Opt::new("cache", Takes::File("FILE"), "keep answers for the next run, and ask only for what may have changed").brief("keep answers for the next run"),
+            Opt::new("cache-age", Takes::Text("SECONDS"), "believe for so long what was only looked at").or("86400"),
             Opt::new("workers", Takes::Text("N"), "fetch N pages at the same time")
                 .or("8")
                 .short('j')
@@ -186,6 +191,9 @@ pub(crate) const GROUPS: &[Group] = &[
                 .short('t'),
             Opt::new("retries", Takes::Text("N"), "repeat what failed for the moment").or("2"),
             Opt::new("max-size", Takes::Text("BYTES"), "do not read larger pages").or("4194304"),
+            Opt::new("proxy", Takes::Text("URL"), "ask through this proxy, or none, whatever HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say"),
+            Opt::new("ca", Takes::File("FILE"), "trust these authorities (PEM) in addition to the public ones").repeatable(),
+            Opt::flag("insecure", "do not check certificates; every report says so"),
             Opt::new("user-agent", Takes::Text("TEXT"), "tell servers this name")
                 .or("selvedge-crawl/version"),
         ],
@@ -227,6 +235,8 @@ pub(crate) const GROUPS: &[Group] = &[
             .or("200..=299,300,304")
             .short('a')
             .brief("take these for success, such as 200..=204,403"),
+            Opt::new("redirects", Takes::OneOf("WORD", REDIRECTS), "allow links to pages that have moved, warn of each, or take them for dead: those that have moved for good (refuse-permanent), or all (refuse)").or("allow"),
+            Opt::new("ignore-file", Takes::File("FILE"), "do not count the problems listed there, each with a reason and perhaps a last day").repeatable(),
             Opt::new(
                 "baseline",
                 Takes::File("FILE"),
@@ -255,6 +265,9 @@ pub(crate) const GROUPS: &[Group] = &[
             Opt::new("svg", Takes::File("FILE"), "draw the run, in addition"),
             Opt::new("state", Takes::File("FILE"), "keep the state of a crawl that was stopped"),
             Opt::new("resume", Takes::File("FILE"), "go on with a crawl: its state, or its JSON report"),
+            Opt::flag("verbose", "show each page when it is settled").short('v'),
+            Opt::new("color", Takes::OneOf("WHEN", &["auto", "always", "never"]), "color the text; auto is on a terminal where NO_COLOR is not set").or("auto"),
+            Opt::flag("silent", "show nothing; the exit status says it, and files are written"),
             Opt::flag("quiet", "show only the dead links, and whether all was looked at")
                 .short('q')
                 .brief("show only what is wrong"),
@@ -263,6 +276,8 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         heading: "This program",
         options: &[
+            Opt::new("config", Takes::File("FILE"), "read options from this file").or("selvedge-crawl.toml, if it is there").short('c').brief("read options from there [selvedge-crawl.toml]"),
+            Opt::flag("no-config", "read no options from a file"),
             Opt::flag("help", "show the options that are used most").short('h'),
             Opt::flag("help-all", "show all options").brief("show all options"),
             Opt::new(

@@ -8,6 +8,8 @@ use std::{env, process};
 
 use selvedge_crawl::Report;
 
+use crate::color::{Color, painted};
+
 /// How the report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -34,6 +36,9 @@ pub(crate) struct Outputs {
     pub(crate) svg: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) silent: bool,
+    pub(crate) color: Color,
 }
 
 /// The same, with the files open.
@@ -75,12 +80,21 @@ impl Outputs {
 
     /// True if standard output has words for a person.
     pub(crate) fn is_for_people(&self) -> bool {
-        self.format == Format::Text && self.output.is_none()
+        self.format == Format::Text && self.output.is_none() && !self.silent
+    }
+
+    /// True if nothing is shown but what is wrong, or nothing at all.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet || self.silent
     }
 
     fn show(&self, format: Format, report: &Report, to: &mut dyn Write) -> io::Result<()> {
         match format {
-            Format::Text => to.write_all(report.to_text(self.quiet).as_bytes()),
+            Format::Text => {
+                let text = report.to_text(self.quiet);
+                let is_painted = self.is_for_people() && self.color.is_on();
+                to.write_all(if is_painted { painted(&text) } else { text }.as_bytes())
+            }
             Format::Json => report.write_json(to),
             Format::Csv => report.write_csv(to),
             Format::Html => report.write_html(to),
@@ -111,6 +125,7 @@ impl Opened {
             all_also,
             match output {
                 Some(target) => target.write(&shown),
+                None if asked.silent => true,
                 None => to_stdout(&shown),
             },
             html.is_none_or(|target| target.write(&page)),
@@ -118,7 +133,7 @@ impl Opened {
             // There is nothing to go on with.
             state.filter(|_| !is_whole).is_none_or(|target| target.write(&json)),
         ];
-        if !asked.quiet && !is_whole {
+        if !asked.is_quiet() && !is_whole {
             match kept {
                 Some(file) => eprintln!("The crawl can go on with --resume {}.", file.display()),
                 None => eprintln!("With --state FILE or --format json it could go on later."),

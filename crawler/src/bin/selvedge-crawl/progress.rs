@@ -7,6 +7,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use selvedge_crawl as crawl;
 
+use crate::outputs::Outputs;
+
 /// Over how long the current speed is taken.
 const WINDOW: Duration = Duration::from_secs(1);
 /// Shows a crawl's progress on stderr.
@@ -14,6 +16,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 pub(crate) struct Progress {
     screen: Screen,
     speed: Speed,
+    is_verbose: bool,
 }
 
 #[derive(Debug)]
@@ -30,8 +33,8 @@ struct Speed {
 }
 
 impl Progress {
-    pub(crate) fn new(quiet: bool) -> Self {
-        let screen = match (quiet, std::io::stderr().is_terminal()) {
+    pub(crate) fn new(asked: &Outputs) -> Self {
+        let screen = match (asked.is_quiet(), std::io::stderr().is_terminal()) {
             (true, _) | (false, false) => Screen::None,
             (false, true) => {
                 let style = ProgressStyle::with_template("{spinner:.cyan} [{bar:24.cyan/blue}] {msg}");
@@ -39,7 +42,25 @@ impl Progress {
                 Screen::Bar(ProgressBar::new(0).with_style(style))
             }
         };
-        Progress { screen, speed: Speed::default() }
+        Progress { screen, speed: Speed::default(), is_verbose: asked.verbose && !asked.is_quiet() }
+    }
+
+    /// Shows a page that was settled, if each is to be shown.
+    pub(crate) fn tell(&self, page: &crawl::Visited) {
+        if !self.is_verbose {
+            return;
+        }
+        let what = match (page.record.status, page.record.outcome) {
+            (Some(status), _) => status.to_string(),
+            (None, crawl::Outcome::Failed(kind)) => kind.to_string(),
+            (None, _) => String::new(),
+        };
+        // A URL is ASCII without control characters.
+        let line = format!("{what:>3} {} ({:.0} ms)", page.url, page.record.took.as_secs_f64() * 1e3);
+        match &self.screen {
+            Screen::Bar(bar) => bar.println(line),
+            Screen::None => eprintln!("{line}"),
+        }
     }
 
     pub(crate) fn show(&mut self, progress: &crawl::Progress) {

@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use selvedge_crawl::Pattern;
+use selvedge_crawl::{Pattern, Redirects};
 
-use crate::options::FORMATS;
+use crate::color::Color;
+use crate::options::{FORMATS, REDIRECTS};
 use crate::outputs::Format;
 
 /// A header's name and value. What is said of a bad one does not repeat it.
@@ -38,6 +39,16 @@ pub(crate) fn format(text: &str) -> Result<Format, String> {
         "junit" => Ok(Format::JUnit),
         "sarif" => Ok(Format::Sarif),
         _ => Err(format!("A format is {}, and not {text:?}.", words(FORMATS))),
+    }
+}
+
+pub(crate) fn redirects(text: &str) -> Result<Redirects, String> {
+    match text {
+        "allow" => Ok(Redirects::Allow),
+        "warn" => Ok(Redirects::Warn),
+        "refuse-permanent" => Ok(Redirects::RefusePermanent),
+        "refuse" => Ok(Redirects::Refuse),
+        _ => Err(format!("--redirects takes {}, not {text:?}.", words(REDIRECTS))),
     }
 }
 
@@ -81,6 +92,16 @@ pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
         None => Pattern::glob(text),
     };
     pattern.map_err(|error| format!("{error}."))
+}
+
+/// When the text is colored.
+pub(crate) fn color(text: &str) -> Result<Color, String> {
+    match text {
+        "auto" => Ok(Color::Auto),
+        "always" => Ok(Color::Always),
+        "never" => Ok(Color::Never),
+        _ => Err(format!("--color takes auto, always or never, not {text:?}.")),
+    }
 }
 
 /// Whether a flag is set.

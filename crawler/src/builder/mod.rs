@@ -1,13 +1,17 @@
 //! What a crawl is to be.
 
+mod error;
+mod requests;
+
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
+pub use error::BuildError;
 use selvedge::Clock;
 use selvedge::sync::Arc;
 
+use super::cache::Cache;
 use super::canonical::Canonical;
 use super::crawler::Crawler;
 use super::credentials::{Header, To};
@@ -15,6 +19,7 @@ use super::engine::OnPage;
 use super::fetch::Fetch;
 use super::files::{Files, Folder};
 use super::http::Http;
+use super::policy::{Ignore, Redirects};
 use super::record::Visited;
 use super::scope::Pattern;
 use super::settings::Settings;
@@ -28,29 +33,12 @@ pub struct Builder {
     settings: Settings,
     fetch: Option<Arc<dyn Fetch>>,
     on_page: Vec<OnPage>,
-}
-
-/// Why a crawler could not be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// 0 workers would fetch nothing.
-    NoWorkers,
-    /// 0 requests at a host would fetch nothing.
-    NoRequests,
-    /// 0 URLs have no room for the start.
-    NoUrls,
-    /// A user agent is told to servers in a header, so it is one line of visible ASCII and not empty.
-    BadAgent,
-    /// A header's name is one word of ASCII, and its value one line.
-    BadHeader,
-    /// What a header is for is no origin, such as `https://loom.test`.
-    BadOrigin,
+    cache: Option<Cache>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
-        Builder { settings: Settings::default(), fetch: None, on_page: Vec::new() }
+        Builder { settings: Settings::default(), fetch: None, on_page: Vec::new(), cache: None }
     }
 
     /// Links that are followed away from the start; as many as there are, by default. A page at this depth is
@@ -167,8 +155,8 @@ impl Builder {
     /// Reads a folder from the disk and takes it into the scope. Repeatable; see [`Folder`].
     ///
     /// Begin at its [URL](Folder::url), or that of a [file](Folder::url_of) in it. With
-    /// [`also_start`](Builder::also_start) for each of its [pages](Folder::pages), those that nothing links to are
-    /// read as well.
+    /// [`also_start`](Builder::also_start) for each of its [pages](Folder::pages), those that nothing links
+    /// to are read as well.
     pub fn folder(mut self, folder: Folder) -> Self {
         self.settings.folders.push(folder);
         self
@@ -207,112 +195,6 @@ impl Builder {
         self
     }
 
-    /// What servers are told. What stands before the first slash is the name that robots.txt may call the
-    /// crawler by. `selvedge-crawl/` and the version by default.
-    pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
-        self.settings.request.agent = agent.into();
-        self
-    }
-
-    /// Sends a header with every request to the origin that the crawl begins at, its robots.txt included: a
-    /// scheme, a host and a port. Nobody else sees it, also not where a page or a redirect leads elsewhere.
-    /// Its value is shown nowhere.
-    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.header_to(name, value, To::Start)
-    }
-
-    /// The same, for requests to another origin, such as `https://docs.loom.test`. A path in it does not
-    /// matter.
-    pub fn header_for(self, origin: &str, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.header_to(name, value, To::origin(origin))
-    }
-
-    /// Sends a header with every request, to whomever it goes: for those that are no secret, such as
-    /// `Accept-Language`.
-    pub fn header_everywhere(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.header_to(name, value, To::Everybody)
-    }
-
-    /// Sends a user and a password with every request to an origin (`Authorization: Basic`).
-    ///
-    /// Those in a URL, `https://me:secret@loom.test/`, are used without being asked for, at its origin, where
-    /// nothing was said about it; neither is ever shown.
-    pub fn basic_auth(mut self, origin: &str, user: &str, password: &str) -> Self {
-        self.settings.request.headers.push(Header::basic(user, password, To::origin(origin)));
-        self
-    }
-
-    fn header_to(mut self, name: impl Into<String>, value: impl Into<String>, to: To) -> Self {
-        self.settings.request.headers.push(Header { name: name.into(), value: value.into(), to });
-        self
-    }
-
-    /// How long a connection may take; 10 s by default.
-    pub fn connect_timeout(mut self, time: Duration) -> Self {
-        self.settings.request.connect = time;
-        self
-    }
-
-    /// How long a server may take to begin its answer; 20 s by default.
-    pub fn read_timeout(mut self, time: Duration) -> Self {
-        self.settings.request.read = time;
-        self
-    }
-
-    /// How long a request may take in all, a slow body included; 30 s by default.
-    pub fn timeout(mut self, time: Duration) -> Self {
-        self.settings.request.total = time;
-        self
-    }
-
-    /// A page of more bytes, unpacked, is not read; 4 MiB by default.
-    pub fn body_cap(mut self, bytes: u64) -> Self {
-        self.settings.request.body_cap = bytes;
-        self
-    }
-
-    /// The media types that are read for links, instead of HTML, XHTML and Markdown. All but `text/markdown` are
-    /// read as HTML.
-    pub fn content_types<S: Into<String>>(mut self, types: impl IntoIterator<Item = S>) -> Self {
-        self.settings.request.types = types.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// The statuses that say that a page is there, instead of those from 200 to 299, 300 and 304. One that is
-    /// accepted is not tried again. Redirects are followed in any case.
-    pub fn accept(mut self, statuses: impl IntoIterator<Item = RangeInclusive<u16>>) -> Self {
-        self.settings.request.accept = Some(statuses.into_iter().collect());
-        self
-    }
-
-    /// How often a request that failed for the moment is made again: one that timed out, broke off or was
-    /// refused a connection, and a status of 408, 425, 429, 502, 503 or 504. 2 by default.
-    pub fn retries(mut self, times: u32) -> Self {
-        self.settings.retry.times = times;
-        self
-    }
-
-    /// The wait before the first of these, which doubles each time up to `most`; each is shortened by up to a
-    /// half, differently for each page. 500 ms and 30 s by default. A `Retry-After` holds instead.
-    pub fn back_off(mut self, first: Duration, most: Duration) -> Self {
-        (self.settings.retry.first, self.settings.retry.most) = (first, most);
-        self
-    }
-
-    /// The longest `Retry-After` that is waited for, with the whole host left alone meanwhile; 60 s by
-    /// default. A host that asks for more is not asked again. One that names a date is believed as far as its
-    /// answer has a `Date` to count from.
-    pub fn patience(mut self, time: Duration) -> Self {
-        self.settings.retry.patience = time;
-        self
-    }
-
-    /// What the differences between waits are made from: the same seed, the same waits. 0 by default.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.settings.retry.seed = seed;
-        self
-    }
-
     /// How long a crawl that was stopped waits for requests that have not noticed; 300 ms by default. One
     /// that waits for a silent server may take until its time-out; it is then left behind, and its page waits
     /// in the report.
@@ -327,6 +209,25 @@ impl Builder {
     /// A token that the crawl is given may be on any clock as long as it has no deadline.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.settings.clock = Some(clock.into());
+        self
+    }
+
+    /// Keeps answers in a cache, and takes them from there; see [`Cache`].
+    pub fn cache(mut self, cache: &Cache) -> Self {
+        self.cache = Some(cache.clone());
+        self
+    }
+
+    /// Ignores problems that are known; see [`Ignore`]. Repeatable.
+    pub fn ignore(mut self, ignore: Ignore) -> Self {
+        self.settings.ignored.push(ignore);
+        self
+    }
+
+    /// What becomes of links to pages that have moved; they are [allowed](Redirects::Allow) by default. How
+    /// many redirects in a row are followed is set by [`redirects`](Builder::redirects).
+    pub fn redirect_policy(mut self, policy: Redirects) -> Self {
+        self.settings.redirect_policy = policy;
         self
     }
 
@@ -351,7 +252,7 @@ impl Builder {
     /// # Errors
     /// [`BuildError`] if a setting would let nothing be fetched.
     pub fn build(self) -> Result<Crawler, BuildError> {
-        let Builder { settings, fetch, on_page } = self;
+        let Builder { settings, fetch, on_page, cache } = self;
         let (agent, headers) = (&settings.request.agent, &settings.request.headers);
         match () {
             () if settings.workers == 0 => Err(BuildError::NoWorkers),
@@ -363,7 +264,14 @@ impl Builder {
             () if !headers.iter().all(Header::is_sendable) => Err(BuildError::BadHeader),
             () if headers.iter().any(|header| header.to == To::Nobody) => Err(BuildError::BadOrigin),
             () => {
-                let fetch = fetch.unwrap_or_else(|| Arc::new(Http::new(settings.workers)));
+                let fetch = match fetch {
+                    Some(fetch) => fetch,
+                    None => Arc::new(Http::with(settings.workers, &settings.tls, &settings.proxy)?),
+                };
+                let fetch = match cache {
+                    Some(cache) => Arc::new(cache.before(fetch)),
+                    None => fetch,
+                };
                 let fetch = match settings.folders.is_empty() {
                     true => fetch,
                     false => Arc::new(Files::around(settings.folders.clone(), fetch)),
@@ -383,22 +291,3 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BuildError::NoWorkers => "0 workers fetch nothing: give the crawler at least 1",
-            BuildError::NoRequests => "0 requests at a host fetch nothing: allow at least 1",
-            BuildError::NoUrls => "0 URLs leave no room for the start: allow at least 1",
-            BuildError::BadAgent => "a user agent is one line of visible ASCII, such as `my-checker/1.0`",
-            BuildError::BadHeader => {
-                "a header's name is one word of ASCII, and its value one line: `NAME: VALUE`"
-            }
-            BuildError::BadOrigin => {
-                "a header is for an origin, such as https://loom.test or http://localhost:8080"
-            }
-        })
-    }
-}
-
-impl std::error::Error for BuildError {}
