@@ -95,7 +95,8 @@ impl Canonical {
     }
 
     fn path(&self, url: &mut Url) {
-        let mut path = url.path().to_owned();
+        // The standard has this in its path percent-encode set; the parser does not yet.
+        let mut path = url.path().replace('^', "%5E");
         if let Some(index) = &self.index
             && let Some(folder) = path.strip_suffix(index.as_str())
             && folder.ends_with('/')

@@ -122,28 +122,42 @@ fn stripped(mut url: Url) -> Url {
     url
 }
 
-/// A text that may be a URL, without the user and the password in it: what is shown of a link that is none,
-/// or of another scheme than HTTP.
+/// A text that may be or contain a URL, without a user and a password: what is shown of a link that is no URL
+/// or has another scheme, and of a link's text.
 pub(crate) fn without_login(text: &str) -> String {
     let is_slash = |c: char| matches!(c, '/' | '\\');
-    let scheme = text
-        .find(':')
-        .filter(|&at| text[..at].chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)));
-    let after_scheme = scheme.map_or(0, |at| at + 1);
-    let rest = &text[after_scheme..];
-    let authority = rest.trim_start_matches(is_slash);
-    let slashes = rest.len() - authority.len();
-    // Browsers need no slashes after these.
-    let is_lenient =
-        scheme.is_some_and(|at| matches!(&*text[..at].to_ascii_lowercase(), "http" | "https" | "ftp"));
-    if slashes < 2 && !is_lenient {
-        return text.to_owned();
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(at) = authority(rest) {
+        let (before, after) = rest.split_at(at);
+        let end = after.find(|c: char| is_slash(c) || matches!(c, '?' | '#')).unwrap_or(after.len());
+        shown.push_str(before);
+        match after[..end].rfind('@') {
+            Some(at) => shown.extend(["***", &after[at..end]]),
+            None => shown.push_str(&after[..end]),
+        }
+        rest = &after[end..];
     }
-    let end = authority.find(|c: char| is_slash(c) || matches!(c, '?' | '#')).unwrap_or(authority.len());
-    match authority[..end].rfind('@') {
-        Some(at) => format!("{}***{}", &text[..after_scheme + slashes], &authority[at..]),
-        None => text.to_owned(),
+    shown + rest
+}
+
+/// Where the first authority of a text begins: after two slashes, or after one of the schemes for which
+/// browsers need none.
+fn authority(text: &str) -> Option<usize> {
+    let is_slash = |c: char| matches!(c, '/' | '\\');
+    let after_slashes = |at: usize| text.len() - text[at..].trim_start_matches(is_slash).len();
+    // Where the run of letters and digits begins that may be a scheme.
+    let mut word = 0;
+    for (at, c) in text.char_indices() {
+        let is_lenient =
+            || ["http", "https", "ftp"].iter().any(|name| text[word..at].eq_ignore_ascii_case(name));
+        match c {
+            '/' | '\\' if after_slashes(at) - at >= 2 => return Some(after_slashes(at)),
+            ':' if is_lenient() => return Some(after_slashes(at + 1)),
+            c if c.is_ascii_alphanumeric() => {}
+            c => word = at + c.len_utf8(),
+        }
     }
+    None
 }
 
 #[cfg(test)]
@@ -160,6 +174,11 @@ mod tests {
             ("mailto:me@a.test", "mailto:me@a.test"),
             ("/me@a.test", "/me@a.test"),
             ("http://a.test/me@b", "http://a.test/me@b"),
+            ("view-source:http://me:secret@a.test/", "view-source:http://***@a.test/"),
+            ("feed:https:me:secret@a.test", "feed:https:***@a.test"),
+            ("javascript:go('//me:secret@a.test/x@y')", "javascript:go('//***@a.test/x@y')"),
+            ("(see:http:/me:secret@a.test)", "(see:http:/***@a.test)"),
+            ("http://a.test/ é//secret@b", "http://a.test/ é//***@b"),
         ] {
             assert_eq!(without_login(text), shown);
         }

@@ -10,11 +10,12 @@ use url::Url;
 
 use super::canonical::{LOCAL, is_file, is_http, origin};
 use super::cookies::Cookies;
-use super::credentials::{Credentials, without_login};
+use super::credentials::Credentials;
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
 use super::frontier::{Frontier, HostId, Lease, Limits, NewLink, PageId, Skip, Step};
 use super::html::{Found, Kind};
 use super::log::{Log, Visit};
+use super::reading::{is_no_word, is_sitemap, without_unknown};
 use super::record::{Progress, Record, Visited};
 use super::redirects::{Redirected, redirect};
 use super::retry::Again;
@@ -308,23 +309,25 @@ impl Engine {
         if let Some(location) = redirect(&response) {
             return match self.resolve(url, location) {
                 Some(to) => self.follow(lease, &response, to, made),
-                None => {
-                    let text = format!("its Location is {:?}", without_login(location));
-                    let error = FetchError::new(ErrorKind::RedirectToNowhere, text);
-                    let record =
-                        Record { status: Some(response.status), ..Record::failed(&error, took, lease.tries) };
-                    self.settle(lease, record, Vec::new());
-                }
+                None => self.leave(lease, &response, url, location, made),
             };
         }
         let is_front = self.front.lock().contains(&lease.page);
         if is_front && lease.rank == PAGE && is_sitemap(&response, url) {
             return lease.put_back_for(SITEMAP);
         }
+        let response = if lease.rank == PAGE { without_unknown(response) } else { response };
         let links = match (&response.body, lease.rank) {
             (Body::Read(body), PAGE) => self.links(lease.page, body, &response, url),
             (Body::Read(body), SHEET) => self.sheet(lease.page, body, &response, url),
-            (Body::Read(body), SITEMAP) => self.sitemap(body, &response, url),
+            (Body::Read(body), SITEMAP) => match self.sitemap(body, &response, url) {
+                Ok(links) => links,
+                Err(error) => {
+                    let record =
+                        Record { status: Some(response.status), ..Record::failed(&error, took, lease.tries) };
+                    return self.settle(lease, record, Vec::new());
+                }
+            },
             _ => Vec::new(),
         };
         let accepted = self.settings.request.accepts(response.status);
@@ -377,7 +380,7 @@ impl Engine {
     /// The URL that a text means on this page, if it is crawled at all.
     pub(super) fn resolve(&self, base: &Url, text: &str) -> Option<Url> {
         let is_crawled = |url: &Url| is_http(url) || (is_file(url) && is_file(base));
-        let url = base.join(text.trim()).ok().filter(is_crawled)?;
+        let url = base.join(text).ok().filter(is_crawled)?;
         self.credentials.note(&url);
         Some(self.settings.canonical.of(url))
     }
@@ -401,24 +404,6 @@ impl Engine {
         let errors = self.log.lock().errors;
         let at = time::now().saturating_duration_since(self.begun_here);
         Progress { at, counts: self.frontier.counts(), errors }
-    }
-}
-
-/// True of an answer that is not read as a page and may be a sitemap.
-fn is_sitemap(response: &Response, url: &Url) -> bool {
-    let mime = response.mime().unwrap_or_default().to_ascii_lowercase();
-    let is_xml = matches!(&*mime, "application/xml" | "text/xml" | "application/gzip" | "application/x-gzip");
-    let is_named = [".xml", ".xml.gz"].iter().any(|end| url.path().ends_with(end));
-    response.status == 200 && response.body == Body::Unread && (is_xml || is_named)
-}
-
-/// True if an answer to a HEAD does not say what a GET would come to: some servers know no HEAD, and some
-/// answer it with a redirect that leads nowhere.
-fn is_no_word(answer: &Result<Response, FetchError>) -> bool {
-    match answer {
-        Ok(response) if redirect(response).is_some() => true,
-        Ok(response) => response.status >= 400 && response.status != 429,
-        Err(_) => true,
     }
 }
 

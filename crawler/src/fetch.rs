@@ -140,7 +140,7 @@ pub enum ErrorKind {
     Tls,
     /// The answer is no HTTP.
     NotUnderstood,
-    /// A redirect whose `Location` is no http URL.
+    /// A redirect whose `Location` is no URL, or one that no browser goes to, such as `data:`.
     RedirectToNowhere,
     /// Its host has said too often that it is too much, so it was not asked.
     GivenUp,
@@ -228,10 +228,36 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The content type: the last one that names a type, of all headers and of all values in each, as browsers
+    /// take it; `None` if none does.
+    pub fn content_type(&self) -> Option<&str> {
+        let headers = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        headers.flat_map(|(_, value)| values(value)).rfind(|value| is_type(mime(value)))
+    }
+
     /// The media type, without its parameters.
     pub fn mime(&self) -> Option<&str> {
-        self.get("content-type").map(mime)
+        self.content_type().map(mime)
     }
+}
+
+/// The values in a header that is a list. A comma in a quoted string separates nothing.
+pub(super) fn values(list: &str) -> impl DoubleEndedIterator<Item = &str> {
+    let mut is_quoted = false;
+    let values = list.split(move |c| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    });
+    values.map(str::trim).collect::<Vec<_>>().into_iter()
+}
+
+/// Whether a media type is one, and not one of those that stand for an unknown type (MIME Sniffing 7).
+fn is_type(mime: &str) -> bool {
+    let names = mime.split_once('/').is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty());
+    names
+        && !["*/*", "unknown/unknown", "application/unknown"]
+            .iter()
+            .any(|none| mime.eq_ignore_ascii_case(none))
 }
 
 /// The media type in a `Content-Type`.

@@ -1,40 +1,40 @@
-//! The links of a page, each once and in one spelling.
+//! The links of a page: each URL once, in its canonical form.
 //!
-//! Only the tokens are looked at, as a browser's tokenizer makes them, not the tree: for links that is the
-//! same but for pages whose tree a browser would mend by moving them, and takes a fraction of the time.
+//! Links come from [`elements`](super::elements), as they are written; here they are resolved against the
+//! page's base URL (WHATWG URL) and sorted into what is fetched, what has another scheme, and what is no URL.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::HashSet;
 
-use encoding_rs::{Encoding, UTF_8};
-use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::states::RawKind;
-use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8};
 use url::Url;
 
+use super::attributes::{link_header, relation_kind};
 use super::canonical::{Canonical, is_file, is_http};
 use super::credentials::without_login;
-use super::css::{self, Named};
-use super::fragments::{hash, part_of};
+use super::elements::{Raw, Read, State};
+use super::fragments::part_of;
 
 /// Characters of a link's text that are kept.
-const TEXT: usize = 80;
+pub(super) const TEXT: usize = 80;
+
+/// How deep a document may stand in the `srcdoc` of another's frame.
+const FRAMES: usize = 4;
 
 /// What a page leads to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Links {
     /// Each URL once, in the order of the page.
     pub(super) found: Vec<Found>,
-    /// `mailto:`, `javascript:` and the like.
+    /// URLs of other schemes: `mailto:`, `javascript:` and the like.
     pub(super) not_http: Vec<String>,
-    /// What is written there is no URL at all.
+    /// Texts that are no URL, or whose scheme is a slip of `http`.
     pub(super) broken: Vec<String>,
-    /// URLs with a user and a password in them.
+    /// URLs that contain a user name or a password.
     pub(super) logins: Vec<Url>,
-    /// Links to parts of pages, if they were asked for: the URL and the part.
+    /// Links to parts of pages, if parts are checked: the URL and the part.
     pub(super) parts_wanted: Vec<(Url, String)>,
-    /// The parts of this page, sorted.
+    /// Hashes of this page's own parts, sorted.
     pub(super) parts: Vec<u64>,
 }
 
@@ -49,60 +49,94 @@ pub(super) struct Found {
 /// What is at the other end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
-    /// A page, or whatever else stands for itself.
+    /// A page, or any other resource that a reader visits.
     Page,
-    /// A picture, a script: part of the page, and with no links of its own.
+    /// A part of the page without links of its own, such as an image or a script.
     Asset,
-    /// A style sheet: part of the page, and it names others.
+    /// A style sheet: a part of the page that names further ones.
     Sheet,
 }
 
 impl Links {
-    /// Reads the page that came from `page`.
+    /// Reads the page at `page`.
     pub(super) fn of(html: &str, page: &Url, encoding: &'static Encoding, rules: &Reading<'_>) -> Self {
-        let state = State { parts: rules.fragments.then(Vec::new), ..State::default() };
-        let reader = Reader { state: RefCell::new(state) };
-        let tokenizer = Tokenizer::new(reader, Default::default());
-        let input = BufferQueue::default();
-        input.push_back(StrTendril::from_slice(html));
-        // It stops at each script, for somebody who would run it.
-        while !input.is_empty() {
-            let _ = tokenizer.feed(&input);
-        }
-        tokenizer.end();
-        let state = tokenizer.sink.state.into_inner();
-        let base = state.base.as_deref().map(str::trim).and_then(|href| match rules.root.zip(rooted(href)) {
+        Links::of_frame(html, page, encoding, rules, FRAMES)
+    }
+
+    /// Reads a page, and the documents in its frames up to `depth` levels down.
+    fn of_frame(
+        html: &str,
+        page: &Url,
+        encoding: &'static Encoding,
+        rules: &Reading<'_>,
+        depth: usize,
+    ) -> Self {
+        let read = Read::of(html, rules.is_xml, rules.fragments);
+        let base = read.base.as_deref().and_then(|href| match rules.root.zip(rooted(href)) {
             Some((root, path)) => root.join(&format!("./{path}")).ok(),
             None => page.join(href).ok(),
         });
-        // As the standard has it: nothing can be said relative to those.
+        // URLs are not resolved against these schemes (HTML 4.2.3), nor against a base that is no URL.
         let base = base.filter(|base| !matches!(base.scheme(), "data" | "javascript"));
-        let resolver = Resolver { base: base.as_ref().unwrap_or(page), encoding, rules };
-        let mut links = resolver.resolve_all(state.raw);
-        links.parts = state.parts.unwrap_or_default();
-        links.parts.sort_unstable();
-        links.parts.dedup();
+        let base = base.as_ref().unwrap_or(page);
+        let mut links = Resolver { base, encoding, rules }.resolve_all(read.raw);
+        links.parts = read.parts;
+        for frame in read.frames.iter().filter(|_| depth > 0) {
+            // A `srcdoc` is HTML in UTF-8 whatever is around it, and its parts are not the page's.
+            let rules = Reading { is_xml: false, fragments: false, ..*rules };
+            links.extend(Links::of_frame(frame, base, UTF_8, &rules, depth - 1));
+        }
         links
     }
 
-    /// Reads the style sheet that came from `sheet`.
+    /// Reads the style sheet at `sheet`.
     pub(super) fn of_sheet(css: &str, sheet: &Url, rules: &Reading<'_>) -> Self {
         let mut state = State::default();
-        state.add_css(css);
-        Resolver { base: sheet, encoding: UTF_8, rules }.resolve_all(state.raw)
+        state.add_sheet(css);
+        Resolver { base: sheet, encoding: UTF_8, rules }.resolve_all(state.into_raw())
+    }
+
+    /// Reads the `Link` headers of the answer from `url` (RFC 8288).
+    pub(super) fn of_headers<'a>(
+        values: impl Iterator<Item = &'a str>,
+        url: &Url,
+        rules: &Reading<'_>,
+    ) -> Self {
+        let links = values.flat_map(link_header);
+        let raw = links.filter_map(|(href, rel)| {
+            let (kind, word) = relation_kind(&rel)?;
+            Some(Raw { href, text: format!("({word})"), kind })
+        });
+        Resolver { base: url, encoding: UTF_8, rules }.resolve_all(raw.collect())
+    }
+
+    /// Adds what else belongs to the same page.
+    pub(super) fn extend(&mut self, other: Links) {
+        for found in other.found {
+            if !self.found.iter().any(|known| known.url == found.url && known.kind == found.kind) {
+                self.found.push(found);
+            }
+        }
+        self.not_http.extend(other.not_http);
+        self.broken.extend(other.broken);
+        self.logins.extend(other.logins);
+        self.parts_wanted.extend(other.parts_wanted);
     }
 }
 
 /// How a page is read.
+#[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {
     pub(super) canonical: &'a Canonical,
-    /// Whether its parts, and links to parts, are wanted.
+    /// Whether its parts, and links to parts, are collected.
     pub(super) fragments: bool,
     /// Whether the page is a file, so that it may link to others. A page from a server has no business with
     /// them.
     pub(super) files: bool,
     /// Where a link that begins with a slash starts, if not at the host.
     pub(super) root: Option<&'a Url>,
+    /// Whether it is XHTML.
+    pub(super) is_xml: bool,
 }
 
 struct Resolver<'a> {
@@ -116,13 +150,13 @@ impl Resolver<'_> {
         let mut seen: HashSet<(String, Kind)> = HashSet::new();
         let mut links = Links::default();
         for Raw { href, text, kind } in raw {
-            match self.resolve(href.trim(), &mut links) {
+            match self.resolve(&href, &mut links) {
                 Ok(url) if !seen.insert((url.to_string(), kind)) => {}
                 Ok(url) if is_http(&url) || (self.rules.files && is_file(&url)) => {
                     links.found.push(Found { url, text: clipped(&text), kind });
                 }
                 Ok(url) if is_typo(url.scheme()) => links.broken.push(without_login(&href)),
-                // Data is there as soon as the page is.
+                // A `data:` URL is part of the page.
                 Ok(url) if kind != Kind::Page && url.scheme() == "data" => {}
                 Ok(url) => links.not_http.push(without_login(url.as_str())),
                 Err(_) if seen.insert((href.clone(), kind)) => links.broken.push(without_login(&href)),
@@ -132,10 +166,12 @@ impl Resolver<'_> {
         links
     }
 
-    /// A query is encoded as the page is; everything else is UTF-8.
+    /// Resolves a link. The parser strips the white space around it that HTML allows, and no other: a
+    /// no-break space is part of the URL.
     fn resolve(&self, href: &str, links: &mut Links) -> Result<Url, url::ParseError> {
-        let encode: &dyn Fn(&str) -> Cow<'_, [u8]> = &|text| self.encoding.encode(text).0;
+        let encode: &dyn Fn(&str) -> Cow<'_, [u8]> = &|text| encoded(text, self.encoding);
         let options = Url::options().base_url(Some(self.base));
+        // The query is in the page's encoding, and the rest in UTF-8.
         let options = if self.encoding == UTF_8 { options } else { options.encoding_override(Some(encode)) };
         let url = match self.rules.root.filter(|_| is_file(self.base)).zip(rooted(href)) {
             // With a dot, since a colon in a path is none behind a scheme.
@@ -156,29 +192,52 @@ impl Resolver<'_> {
 
 /// The path of a link that begins with one slash.
 fn rooted(href: &str) -> Option<&str> {
-    href.strip_prefix('/').filter(|path| !path.starts_with('/'))
+    let path = href.trim_matches(|c| c <= ' ').strip_prefix('/');
+    path.filter(|path| !path.starts_with('/'))
 }
 
-/// True if a scheme is one slip of the hand from `http` or `https`.
-fn is_typo(scheme: &str) -> bool {
+/// A query in the page's encoding; a character that it lacks is a number, as in a form (WHATWG URL,
+/// "percent-encode after encoding").
+fn encoded<'a>(query: &'a str, encoding: &'static Encoding) -> Cow<'a, [u8]> {
+    let (bytes, _, has_unmappable) = encoding.encode(query);
+    // The shifts of this encoding span characters, so they cannot be encoded one by one.
+    if !has_unmappable || encoding == ISO_2022_JP {
+        return bytes;
+    }
+    let mut out = Vec::new();
+    for (at, c) in query.char_indices() {
+        let (bytes, _, is_unmappable) = encoding.encode(&query[at..at + c.len_utf8()]);
+        match is_unmappable {
+            true => out.extend(format!("%26%23{}%3B", u32::from(c)).into_bytes()),
+            false => out.extend_from_slice(&bytes),
+        }
+    }
+    out.into()
+}
+
+/// True if a scheme is one edit away from `http` or `https`.
+pub(super) fn is_typo(scheme: &str) -> bool {
     ["http", "https"].iter().any(|meant| {
         let (a, b) = (scheme.as_bytes(), meant.as_bytes());
         let front = a.iter().zip(b).take_while(|(a, b)| a == b).count();
         let back = a[front..].iter().rev().zip(b[front..].iter().rev()).take_while(|(a, b)| a == b).count();
         let (a, b) = (&a[front..a.len() - back], &b[front..b.len() - back]);
-        // A letter too many, too few or wrong, or two that have changed places.
+        // One letter inserted, missing or replaced, or two neighbours swapped.
         a.len().max(b.len()) == 1 || (a.len() == 2 && b.len() == 2 && a[0] == b[1] && a[1] == b[0])
     })
 }
 
-/// A text in one line, not too long.
+/// The text of a link on one line, cut after [`TEXT`] characters. A password in a URL is hidden, as everywhere.
 fn clipped(text: &str) -> String {
     let mut out = String::new();
     for word in text.split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
         }
-        out.push_str(word);
+        match word.contains('@') {
+            true => out.push_str(&without_login(word)),
+            false => out.push_str(word),
+        }
         if out.len() > 4 * TEXT {
             break;
         }
@@ -187,212 +246,6 @@ fn clipped(text: &str) -> String {
         Some((end, _)) => format!("{}…", &out[..end]),
         None => out,
     }
-}
-
-/// A link as it is written.
-#[derive(Debug)]
-struct Raw {
-    href: String,
-    text: String,
-    kind: Kind,
-}
-
-/// Collects links from tokens.
-struct Reader {
-    state: RefCell<State>,
-}
-
-#[derive(Default)]
-struct State {
-    base: Option<String>,
-    raw: Vec<Raw>,
-    /// The link whose text is being read.
-    open: Option<usize>,
-    /// The style sheet that is being read.
-    style: Option<String>,
-    /// The parts of the page, if they are wanted.
-    parts: Option<Vec<u64>>,
-}
-
-impl TokenSink for Reader {
-    type Handle = ();
-
-    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
-        let mut state = self.state.borrow_mut();
-        match token {
-            Token::TagToken(tag) if tag.kind == TagKind::StartTag => {
-                state.start(&tag);
-                return raw_text(&tag);
-            }
-            Token::TagToken(tag) if &*tag.name == "a" => state.open = None,
-            Token::TagToken(tag) if &*tag.name == "style" => {
-                let css = state.style.take().unwrap_or_default();
-                state.add_css(&css);
-            }
-            Token::CharacterTokens(text) => state.say(&text),
-            _ => {}
-        }
-        TokenSinkResult::Continue
-    }
-}
-
-impl State {
-    fn start(&mut self, tag: &Tag) {
-        let of = |name: &str| attribute(tag, name);
-        if let Some(parts) = &mut self.parts {
-            let name = of("name").filter(|_| &*tag.name == "a");
-            parts.extend(of("id").iter().chain(&name).map(|part| hash(part.as_bytes())));
-        }
-        match &*tag.name {
-            "base" if self.base.is_none() => self.base = of("href"),
-            "a" => self.open = of("href").map(|href| self.push(href, String::new(), Kind::Page)),
-            "area" => self.add(of("href"), of("alt"), Kind::Page),
-            "iframe" | "frame" => self.add(of("src"), of("title"), Kind::Page),
-            "img" => {
-                self.say(&of("alt").unwrap_or_default());
-                self.add(of("src"), of("alt"), Kind::Asset);
-            }
-            "script" | "source" | "video" | "audio" | "embed" | "track" => {
-                self.add(of("src"), None, Kind::Asset)
-            }
-            "input" if of("type").is_some_and(|of| of.eq_ignore_ascii_case("image")) => {
-                self.add(of("src"), of("alt"), Kind::Asset);
-            }
-            "object" => self.add(of("data"), None, Kind::Asset),
-            // Of a drawing. What begins with `#` is in the page itself.
-            "image" | "use" | "feimage" => {
-                let href = of("href").or_else(|| of("xlink:href"));
-                self.add(href.filter(|href| !href.starts_with('#')), None, Kind::Asset);
-            }
-            "link" => {
-                if let Some((kind, rel)) = relation(tag) {
-                    self.add(of("href"), Some(format!("({rel})")), kind);
-                }
-            }
-            "meta" => self.add(refresh(tag), Some("(refresh)".to_owned()), Kind::Page),
-            "style" => self.style = Some(String::new()),
-            _ => {}
-        }
-        self.parts(tag);
-    }
-
-    /// What several elements may be shown with.
-    fn parts(&mut self, tag: &Tag) {
-        let of = |name: &str| attribute(tag, name);
-        if matches!(&*tag.name, "img" | "source") {
-            for url in of("srcset").iter().flat_map(|set| sources(set)) {
-                self.push(url.to_owned(), String::new(), Kind::Asset);
-            }
-        }
-        self.add(of("poster").filter(|_| &*tag.name == "video"), None, Kind::Asset);
-        let has_background = matches!(&*tag.name, "body" | "table" | "td" | "th");
-        self.add(of("background").filter(|_| has_background), None, Kind::Asset);
-        if let Some(css) = of("style") {
-            self.add_css(&css);
-        }
-    }
-
-    fn add_css(&mut self, css: &str) {
-        for Named { url, is_sheet } in css::urls(css).into_iter().filter(|named| !named.url.starts_with('#'))
-        {
-            self.push(url, "(css)".to_owned(), if is_sheet { Kind::Sheet } else { Kind::Asset });
-        }
-    }
-
-    fn add(&mut self, href: Option<String>, text: Option<String>, kind: Kind) {
-        if let Some(href) = href {
-            self.push(href, text.unwrap_or_default(), kind);
-        }
-    }
-
-    fn push(&mut self, href: String, text: String, kind: Kind) -> usize {
-        self.raw.push(Raw { href, text, kind });
-        self.raw.len() - 1
-    }
-
-    fn say(&mut self, text: &str) {
-        if let Some(style) = &mut self.style {
-            style.push_str(text);
-        }
-        if let Some(open) = self.open
-            && self.raw[open].text.len() < 4 * TEXT
-        {
-            self.raw[open].text.push_str(text);
-        }
-    }
-}
-
-/// What follows some start tags is not markup.
-fn raw_text(tag: &Tag) -> TokenSinkResult<()> {
-    match &*tag.name {
-        _ if tag.self_closing => TokenSinkResult::Continue,
-        "script" => TokenSinkResult::RawData(RawKind::ScriptData),
-        "style" | "xmp" | "iframe" | "noembed" | "noframes" => TokenSinkResult::RawData(RawKind::Rawtext),
-        "textarea" | "title" => TokenSinkResult::RawData(RawKind::Rcdata),
-        "plaintext" => TokenSinkResult::Plaintext,
-        _ => TokenSinkResult::Continue,
-    }
-}
-
-fn attribute(tag: &Tag, name: &str) -> Option<String> {
-    tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|found| found.value.to_string())
-}
-
-/// The URLs in a `srcset`, as the standard splits it: a comma ends a candidate only at its end, or after its
-/// width.
-fn sources(set: &str) -> Vec<&str> {
-    let mut rest = set;
-    let mut urls = Vec::new();
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == ',');
-        let end = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
-        if end == 0 {
-            return urls;
-        }
-        let (url, after) = rest.split_at(end);
-        let bare = url.trim_end_matches(',');
-        urls.push(bare);
-        rest = match bare.len() < url.len() {
-            true => after,
-            false => after.split_once(',').map_or("", |(_, rest)| rest),
-        };
-    }
-}
-
-/// What a `<link>` leads to, and in which relation; `None` if it is no more than a hint.
-fn relation(tag: &Tag) -> Option<(Kind, String)> {
-    let rel = attribute(tag, "rel")?.to_ascii_lowercase();
-    let kind_of = |word: &str| match word {
-        "stylesheet" => Some(Kind::Sheet),
-        "icon" | "apple-touch-icon" | "mask-icon" | "manifest" | "modulepreload" | "preload" => {
-            Some(Kind::Asset)
-        }
-        "canonical" | "next" | "prev" | "previous" | "first" | "last" | "up" | "start" | "contents"
-        | "index" | "alternate" | "license" | "search" | "author" | "help" | "shortlink" | "amphtml"
-        | "privacy-policy" | "terms-of-service" => Some(Kind::Page),
-        _ => None,
-    };
-    let kinds = rel.split_ascii_whitespace().filter_map(|word| Some((kind_of(word)?, word)));
-    // Of an alternate style sheet the sheet is what it is.
-    let (kind, word) = kinds.max_by_key(|(kind, _)| *kind == Kind::Sheet)?;
-    Some((kind, word.to_owned()))
-}
-
-/// Where a page sends its reader by itself.
-fn refresh(tag: &Tag) -> Option<String> {
-    attribute(tag, "http-equiv").filter(|name| name.eq_ignore_ascii_case("refresh"))?;
-    refresh_target(&attribute(tag, "content")?)
-}
-
-/// The URL in a refresh, in an element or in a header.
-pub(super) fn refresh_target(content: &str) -> Option<String> {
-    let (_, rest) = content.split_once([';', ','])?;
-    let rest = rest.trim();
-    let url = match rest.get(..3).filter(|word| word.eq_ignore_ascii_case("url")) {
-        Some(_) => rest[3..].trim_start().strip_prefix('=')?.trim(),
-        None => rest,
-    };
-    Some(url.trim_matches(['"', '\'']).to_owned())
 }
 
 #[cfg(test)]

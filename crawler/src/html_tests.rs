@@ -8,7 +8,13 @@ fn links(html: &str) -> Links {
         html,
         &page,
         UTF_8,
-        &Reading { canonical: &Canonical::default(), fragments: false, files: false, root: None },
+        &Reading {
+            canonical: &Canonical::default(),
+            fragments: false,
+            files: false,
+            root: None,
+            is_xml: false,
+        },
     )
 }
 
@@ -114,7 +120,13 @@ fn a_query_is_encoded_as_its_page_is() {
         "<a href='/é?é'>",
         &page,
         encoding_rs::WINDOWS_1252,
-        &Reading { canonical: &Canonical::default(), fragments: false, files: false, root: None },
+        &Reading {
+            canonical: &Canonical::default(),
+            fragments: false,
+            files: false,
+            root: None,
+            is_xml: false,
+        },
     );
     assert_eq!(links.found[0].url.as_str(), "http://loom.test/%C3%A9?%E9");
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use flate2::read::{DeflateDecoder, ZlibDecoder};
 use percent_encoding::{CONTROLS, percent_encode};
 use ureq::http::Response as Answer;
 use ureq::http::header::HeaderMap;
@@ -15,6 +14,7 @@ use url::{Host, Url};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
 use super::builder::BuildError;
+use super::codings::{ACCEPTED, Unreadable, unpacking};
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
 use super::resolver::Remembering;
 use super::settings::{ProxyRule, TlsSettings};
@@ -66,6 +66,7 @@ impl Http {
         let config = Agent::config_builder()
             .tls_config(tls)
             .accept("text/html,application/xhtml+xml;q=0.9,*/*;q=0.1")
+            .accept_encoding(ACCEPTED)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -110,15 +111,15 @@ impl Http {
         config.build().call()
     }
 
-    fn try_fetch(&self, request: &Request<'_>) -> Result<Response, ureq::Error> {
+    fn try_fetch(&self, request: &Request<'_>) -> Result<Response, Failure> {
         let mut answer = self.call(request)?;
         let status = answer.status().as_u16();
         let mut response = Response { status, headers: headers(answer.headers()), body: Body::Unread };
-        if request.wants(status, response.get("content-type")) {
+        if request.wants(status, response.content_type()) {
             let announced = response.get("content-length").and_then(|length| length.parse().ok());
             response.body = match announced.filter(|&bytes: &u64| bytes > request.cap && !request.truncate) {
                 Some(bytes) => Body::TooLarge(bytes),
-                None => read(answer.body_mut(), request)?,
+                None => read(unpacking(&response, answer.body_mut().as_reader())?, request)?,
             };
         }
         Ok(response)
@@ -143,6 +144,27 @@ fn authorities(pems: &[Vec<u8>]) -> Result<RootCerts, BuildError> {
     Ok(all.into())
 }
 
+/// Why there was no answer, or no body.
+enum Failure {
+    Client(ureq::Error),
+    Coding(String),
+}
+
+impl From<ureq::Error> for Failure {
+    fn from(error: ureq::Error) -> Self {
+        Failure::Client(error)
+    }
+}
+
+impl From<Unreadable> for Failure {
+    fn from(error: Unreadable) -> Self {
+        match error {
+            Unreadable::Line(error) => Failure::Client(error.into()),
+            Unreadable::Coding(text) => Failure::Coding(text),
+        }
+    }
+}
+
 /// What is neither ASCII nor UTF-8 in a header is replaced; in a `Location` it is bytes of a URL, as browsers
 /// take it.
 fn headers(map: &HeaderMap) -> Vec<(String, String)> {
@@ -154,39 +176,14 @@ fn headers(map: &HeaderMap) -> Vec<(String, String)> {
     map.iter().map(|(name, value)| (name.to_string(), text(name.as_str(), value.as_bytes()))).collect()
 }
 
-/// Unpacks what the client does not: a body is read as it is, or not at all.
-fn unpacked(body: Body, encoding: &str, cap: u64) -> Result<Body, FetchError> {
-    let Body::Read(bytes) = body else { return Ok(body) };
-    match encoding.trim().to_ascii_lowercase().as_str() {
-        // The client has unpacked the second.
-        "" | "gzip" | "x-gzip" | "identity" => Ok(Body::Read(bytes)),
-        // By the standard with zlib's frame; some servers leave that out.
-        "deflate" => {
-            let zlib = all_of(ZlibDecoder::new(&bytes[..]), cap);
-            zlib.or_else(|_| all_of(DeflateDecoder::new(&bytes[..]), cap))
-                .map_err(|error| FetchError::new(ErrorKind::NotUnderstood, format!("deflate: {error}")))
-        }
-        other => {
-            let text = format!("Content-Encoding {other:?}, which was not asked for");
-            Err(FetchError::new(ErrorKind::NotUnderstood, text))
-        }
-    }
-}
-
-fn all_of(from: impl Read, cap: u64) -> io::Result<Body> {
-    let mut all = Vec::new();
-    from.take(cap + 1).read_to_end(&mut all)?;
-    Ok(if all.len() as u64 > cap { Body::TooLarge(cap) } else { Body::Read(all) })
-}
-
-fn read(body: &mut Stream, request: &Request<'_>) -> Result<Body, ureq::Error> {
-    let mut reader = body.as_reader();
+/// Reads a body up to the cap, which counts the unpacked bytes.
+fn read(mut body: impl Read, request: &Request<'_>) -> Result<Body, Unreadable> {
     let (mut all, mut chunk) = (Vec::new(), vec![0; CHUNK]);
     loop {
         if request.token.is_cancelled() {
-            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+            return Err(Unreadable::Line(io::ErrorKind::Interrupted.into()));
         }
-        let length = reader.read(&mut chunk)?;
+        let length = body.read(&mut chunk)?;
         all.extend_from_slice(&chunk[..length]);
         match length {
             0 => return Ok(Body::Read(all)),
@@ -202,17 +199,18 @@ fn read(body: &mut Stream, request: &Request<'_>) -> Result<Body, ureq::Error> {
 
 impl Fetch for Http {
     fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
-        let mut response = self.try_fetch(request).map_err(|error| {
+        self.try_fetch(request).map_err(|failure| {
+            let (kind, text) = match failure {
+                Failure::Client(error) => (kind(&error), error.to_string()),
+                Failure::Coding(text) => (ErrorKind::NotUnderstood, text),
+            };
             // A request that ends after the crawl was stopped may have been cut short by that.
-            let kind = if request.token.is_cancelled() { ErrorKind::Stopped } else { kind(&error) };
+            let kind = if request.token.is_cancelled() { ErrorKind::Stopped } else { kind };
             let through = self.proxy_for(request.url);
             let through =
                 through.map(|proxy| format!(" (through the proxy {}:{})", proxy.host(), proxy.port()));
-            FetchError::new(kind, error.to_string() + &through.unwrap_or_default())
-        })?;
-        let encoding = response.get("content-encoding").unwrap_or_default().to_owned();
-        response.body = unpacked(response.body, &encoding, request.cap)?;
-        Ok(response)
+            FetchError::new(kind, text + &through.unwrap_or_default())
+        })
     }
 }
 

@@ -20,8 +20,8 @@
 //! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
 //! | `engine`, `host_setup`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
-//! | `fetch`, `http`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
-//! | `html`, `markdown`, `css`, `text`, `sitemap`, `robots` | what the answers say |
+//! | `fetch`, `http`, `codings`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
+//! | `html`, `elements`, `attributes`, `markdown`, `css`, `text`, `sitemap`, `robots` | what the answers say |
 //! | `record`, `log`, `report`, `resolution`, `policy`, `fragments` | what was found, and the questions one asks of it |
 //! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
@@ -34,13 +34,16 @@
 
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod builder;
 mod cache;
 mod canonical;
+mod codings;
 mod cookies;
 mod crawler;
 mod credentials;
 mod css;
+mod elements;
 mod engine;
 mod fetch;
 mod files;

@@ -146,7 +146,7 @@ impl Fetch for MemorySite {
                 body.truncate(request.cap as usize);
             }
             let length = body.len() as u64;
-            if !request.wants(response.status, response.get("content-type")) {
+            if !request.wants(response.status, response.content_type()) {
                 response.body = Body::Unread;
             } else if length > request.cap {
                 response.body = Body::TooLarge(length);

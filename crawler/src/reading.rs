@@ -1,16 +1,17 @@
-//! What an answer says: its links, its URLs, and the record that is kept of it.
+//! Reading an answer: its links, its URLs, and the record that is kept of it.
 
 use std::time::Duration;
 
 use selvedge::sync::{Arc, lazy_static};
 use url::Url;
 
+use super::attributes::refresh_target;
 use super::canonical::is_file;
 use super::engine::{Engine, PAGE, SITEMAP, SITEMAP_CAP};
-use super::fetch::{Body, FetchError, Response};
+use super::fetch::{Body, ErrorKind, FetchError, Response};
 use super::files::Folder;
 use super::frontier::PageId;
-use super::html::{Found, Kind, Links, Reading, refresh_target};
+use super::html::{Found, Kind, Links, Reading};
 use super::markdown::{is_markdown, to_html};
 use super::record::{Outcome, Record};
 use super::redirects::redirect;
@@ -20,9 +21,12 @@ use super::text;
 impl Engine {
     /// The links of a page; those that are none are noted.
     pub(super) fn links(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
-        let (html, encoding) = text::decode(body, response.get("content-type"));
+        let (html, encoding) = text::decode(body, response.content_type());
         let html = if response.mime().is_some_and(is_markdown) { to_html(&html) } else { html };
-        let mut links = Links::of(&html, url, encoding, &self.reading(url));
+        let rules = Reading { is_xml: is_xhtml(response), ..self.reading(url) };
+        let mut links = Links::of(&html, url, encoding, &rules);
+        let headers = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("link"));
+        links.extend(Links::of_headers(headers.map(|(_, value)| value.as_str()), url, &rules));
         let refresh = response.get("refresh").and_then(refresh_target);
         if let Some(url) = refresh.and_then(|text| self.resolve(url, &text)) {
             links.found.push(Found { url, text: "(refresh)".to_owned(), kind: Kind::Page });
@@ -32,7 +36,7 @@ impl Engine {
 
     /// What a style sheet names.
     pub(super) fn sheet(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
-        let (css, _) = text::decode(body, response.get("content-type"));
+        let css = text::decode_sheet(body, response.content_type());
         self.noted(page, Links::of_sheet(&css, url, &self.reading(url)))
     }
 
@@ -42,6 +46,7 @@ impl Engine {
             fragments: self.settings.fragments,
             files: is_file(page),
             root: self.scope.folder_of(page).and_then(Folder::root),
+            is_xml: false,
         }
     }
 
@@ -66,16 +71,70 @@ impl Engine {
     }
 
     /// The URLs of a sitemap. Further sitemaps are taken in here.
-    pub(super) fn sitemap(&self, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
-        let Some(body) = sitemap::unpacked(body, SITEMAP_CAP) else { return Vec::new() };
-        let (text, _) = text::decode(&body, response.get("content-type"));
-        let Sitemap { pages, maps } = Sitemap::of(&text);
+    ///
+    /// # Errors
+    /// What it is instead.
+    pub(super) fn sitemap(
+        &self,
+        body: &[u8],
+        response: &Response,
+        url: &Url,
+    ) -> Result<Vec<Found>, FetchError> {
+        let none = |why: &str| FetchError::new(ErrorKind::NotUnderstood, why);
+        let body = sitemap::unpacked(body, SITEMAP_CAP).ok_or_else(|| none("it cannot be unpacked"))?;
+        let (text, _) = text::decode(&body, response.content_type());
+        let Sitemap { pages, maps } = Sitemap::of(&text).ok_or_else(|| none("it is no sitemap"))?;
         for map in maps.iter().filter_map(|text| self.resolve(url, text)) {
             self.add_sitemap(url, &map);
         }
         let found = pages.iter().filter_map(|text| self.resolve(url, text));
-        found.map(|url| Found { url, text: String::new(), kind: Kind::Page }).collect()
+        Ok(found.map(|url| Found { url, text: String::new(), kind: Kind::Page }).collect())
     }
+}
+
+/// True of a start that is read as a sitemap or a feed rather than as a page.
+pub(super) fn is_sitemap(response: &Response, url: &Url) -> bool {
+    let mime = response.mime().unwrap_or_default().to_ascii_lowercase();
+    let is_xml = matches!(
+        &*mime,
+        "application/xml"
+            | "text/xml"
+            | "application/rss+xml"
+            | "application/atom+xml"
+            | "application/gzip"
+            | "application/x-gzip"
+    );
+    let name = url.path().rsplit('/').next().unwrap_or_default();
+    let is_named = [".xml", ".xml.gz"].iter().any(|end| name.ends_with(end))
+        || (name.contains("sitemap") && [".txt", ".txt.gz"].iter().any(|end| name.ends_with(end)));
+    // Of no type, and not like HTML.
+    let is_unknown = matches!(&response.body, Body::Read(body) if mime.is_empty() && !text::is_html(body));
+    response.status == 200
+        && ((response.body == Body::Unread && is_xml)
+            || (is_named && (response.body == Body::Unread || is_unknown)))
+}
+
+/// An answer of no known type, whose body is read only if it begins like HTML.
+pub(super) fn without_unknown(mut response: Response) -> Response {
+    let is_html = |body: &Vec<u8>| body.is_empty() || text::is_html(body);
+    if response.mime().is_none() && matches!(&response.body, Body::Read(body) if !is_html(body)) {
+        response.body = Body::Unread;
+    }
+    response
+}
+
+/// True if an answer to a HEAD does not tell what a GET would come to: some servers refuse HEAD, and some
+/// redirect it elsewhere.
+pub(super) fn is_no_word(answer: &Result<Response, FetchError>) -> bool {
+    match answer {
+        Ok(response) if redirect(response).is_some() => true,
+        Ok(response) => response.status >= 400 && response.status != 429,
+        Err(_) => true,
+    }
+}
+
+fn is_xhtml(response: &Response) -> bool {
+    response.mime().is_some_and(|mime| mime.eq_ignore_ascii_case("application/xhtml+xml"))
 }
 
 impl Record {

@@ -9,7 +9,7 @@ use super::fragments::hash;
 use super::frontier::{PageId, Skip, State};
 use super::log::Visit;
 use super::record::Outcome;
-use super::report::{Ended, Report};
+use super::report::{Ended, Page, Report};
 
 /// Where a link gets you in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,7 +210,6 @@ impl Report {
         let (via, resolution) = self.resolution(start);
         let page = self.page(via.last().copied().unwrap_or(start));
         let url = &page.url;
-        let mime = || page.record.as_ref()?.mime.as_deref();
         match (&resolution, page.state, page.outcome()) {
             (Resolution::Dead(_), ..) => None,
             (Resolution::Uncertain(problem), ..) => {
@@ -225,12 +224,56 @@ impl Report {
             }
             (_, State::Skipped(Skip::OutOfScope), _) => Some(format!("{url} is out of scope")),
             (_, _, Some(Outcome::TooLarge)) => Some(format!("{url} is too large to be read")),
-            (_, _, Some(Outcome::Alive)) => Some(format!(
+            _ => self.why_not_read(page),
+        }
+    }
+
+    /// Why there was nothing to read on a page that answered.
+    fn why_not_read(&self, page: &Page) -> Option<String> {
+        let (url, record) = (&page.url, page.record.as_ref()?);
+        let is_bare = record.bytes == 0 || record.status == Some(206);
+        match (record.outcome, record.status) {
+            // 204, 205, 304 and the like, and a part that nobody asked for.
+            (Outcome::Page | Outcome::Alive, Some(status)) if status != 200 && is_bare => {
+                Some(format!("{url} answered {}, and with no page", Problem::Status(status)))
+            }
+            (Outcome::Sitemap, _) if page.leads_to.is_empty() && !self.names_sitemaps(url) => {
+                Some(format!("{url} is a sitemap that lists nothing"))
+            }
+            (Outcome::Alive, _) => Some(format!(
                 "{url} is {}, which is not read for links",
-                mime().unwrap_or("of an unknown type")
+                record.mime.as_deref().unwrap_or("of an unknown type")
             )),
             _ => None,
         }
+    }
+
+    fn names_sitemaps(&self, url: &str) -> bool {
+        self.log.sitemaps.iter().any(|(from, _)| **from == *url)
+    }
+
+    /// What there is to say of a crawl that found no dead link because it looked at none: no page links to
+    /// another, or each link leads to what was left out. `None` if a link was looked at.
+    pub fn unchecked(&self) -> Option<String> {
+        let ids = 0..self.pages.len() as PageId;
+        let linked: Vec<PageId> =
+            ids.filter(|id| !self.front.contains(id) && !self.linkers(*id).is_empty()).collect();
+        let is_known = |&id: &PageId| self.resolution(id).1 != Resolution::Unknown;
+        match linked.len() {
+            _ if linked.iter().any(is_known) => None,
+            0 => match self.starts.iter().find_map(|&start| self.empty_page(start)) {
+                Some(url) => Some(format!("{url} is empty")),
+                None => Some("no page links to another".to_owned()),
+            },
+            count => Some(format!("none of the {count} linked URLs was looked at")),
+        }
+    }
+
+    /// The URL of the page that a start leads to, if nothing is on it.
+    fn empty_page(&self, start: PageId) -> Option<&str> {
+        let page = self.page(self.resolution(start).0.last().copied().unwrap_or(start));
+        let is_empty = page.outcome() == Some(Outcome::Page) && page.record.as_ref()?.bytes == 0;
+        is_empty.then_some(&*page.url)
     }
 
     pub(super) fn linkers(&self, id: PageId) -> Vec<LinkedFrom> {

@@ -1,4 +1,4 @@
-//! Whether a request is made again, and when.
+//! Whether a request is repeated, and when.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use super::fetch::{ErrorKind, FetchError, Response};
 use super::settings::RetrySettings;
 
-/// What to do after an answer, or after none.
+/// What to do after an answer or a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Again {
-    /// It stands.
+    /// The result is final.
     No,
-    /// Once more, after so long.
+    /// Repeat the request after this time.
     After(Duration),
-    /// Once more, after so long, and until then nothing else at this host.
+    /// Repeat the request after this time, and send nothing else to the host until then.
     Pause(Duration),
 }
 
 impl RetrySettings {
-    /// Decides for a page that was tried `tries` times before.
+    /// Decides for a page that has been retried `tries` times.
     pub(super) fn decide(&self, url: &str, tries: u32, answer: &Result<Response, FetchError>) -> Again {
         let asked = match answer {
             Ok(response) if is_passing(response.status) => wait_asked_by(response),
@@ -27,15 +27,15 @@ impl RetrySettings {
         };
         match asked {
             _ if tries >= self.times => Again::No,
-            // A host that wants to be left alone for longer than that is left alone.
+            // The host asks for a longer pause than the crawl waits for.
             Some(wait) if wait > self.patience => Again::No,
             Some(wait) => Again::Pause(wait),
             None => Again::After(self.back_off(url, tries)),
         }
     }
 
-    /// Twice as long with each try, less up to a half: pages that failed together do not come back together.
-    /// The same for the same seed.
+    /// The wait doubles with each try. Up to half of it is taken off, by a hash of the URL, so that pages that
+    /// failed together are not retried together; the same seed gives the same waits.
     fn back_off(&self, url: &str, tries: u32) -> Duration {
         let whole = self.first.saturating_mul(2u32.saturating_pow(tries)).min(self.most);
         let mut hasher = DefaultHasher::new();
@@ -45,22 +45,24 @@ impl RetrySettings {
     }
 }
 
-/// Too many requests, a time-out at their side, and trouble that gateways have for a while.
+/// Whether a status reports a passing state: too many requests, a time-out at the server, a gateway's trouble.
 pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 502 | 503 | 504)
 }
 
+/// Whether a failure may be gone the next time.
 pub(super) fn is_passing_failure(kind: ErrorKind) -> bool {
     use ErrorKind::{ConnectionLost, ConnectionRefused, GivenUp, TimedOut};
     matches!(kind, TimedOut | ConnectionLost | ConnectionRefused | GivenUp)
 }
 
-/// `Retry-After`: seconds, or a date. A date is counted from the answer's own `Date`, so that neither side's
-/// clock need be right, and this side's not be asked.
+/// The wait that `Retry-After` asks for, in seconds or until a date (RFC 9110 section 10.2.3). A date is
+/// counted from the answer's own `Date`: the difference is right even if the server's clock is wrong.
 fn wait_asked_by(response: &Response) -> Option<Duration> {
     let text = response.get("retry-after")?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that does not fit is a long time, not a mistake.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let until = httpdate::parse_http_date(text).ok()?;
     let sent = httpdate::parse_http_date(response.get("date")?.trim()).ok()?;
@@ -95,6 +97,7 @@ mod tests {
         let after = |text: &str| decide(0, Response::status(429).header("Retry-After", text));
         assert_eq!(after("7"), Again::Pause(Duration::from_secs(7)));
         assert_eq!(after("3600"), Again::No);
+        assert_eq!(after("99999999999999999999999"), Again::No);
         let until = |date: &str| {
             let response = Response::status(503).header("Retry-After", date);
             decide(0, response.header("Date", "Wed, 25 Nov 2026 12:00:00 GMT"))
@@ -102,9 +105,11 @@ mod tests {
         assert_eq!(until("Wed, 25 Nov 2026 12:00:40 GMT"), Again::Pause(Duration::from_secs(40)));
         assert_eq!(until("Thu, 01 Jan 1970 00:00:00 GMT"), Again::Pause(Duration::ZERO));
         assert_eq!(until("Wed, 25 Nov 2026 13:00:00 GMT"), Again::No);
-        // Counted from nothing, a date says nothing.
+        // Without a `Date` there is nothing to count from.
         assert!(matches!(after("Wed, 25 Nov 2026 12:00:40 GMT"), Again::After(_)));
-        assert!(matches!(after("soon"), Again::After(_)));
+        for garbage in ["soon", "", "-1", "+7", "7.5", "7 s"] {
+            assert!(matches!(after(garbage), Again::After(_)), "{garbage}");
+        }
     }
 
     #[test]

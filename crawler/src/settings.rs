@@ -110,7 +110,7 @@ impl Default for Settings {
             time: None,
             urls: 1_000_000,
             links: 20_000_000,
-            redirects: 10,
+            redirects: 20,
             workers: 8,
             per_host: 6,
             delay: Duration::ZERO,

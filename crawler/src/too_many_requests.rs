@@ -1,4 +1,4 @@
-//! Hosts that answer again and again that it is too much.
+//! Hosts that keep answering 429 Too Many Requests.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use super::fetch::{ErrorKind, FetchError, Response};
 use super::frontier::{HostId, Lease};
 use super::record::Record;
 
-/// Answers of 429 in a row after which a host is given up.
+/// Consecutive 429 answers after which a host is given up. A host that limits its rate recovers after a pause
+/// or two, long before.
 const TOO_MANY: u32 = 8;
 
 impl Engine {
-    /// Counts answers that say that it is too much; true if those are too many in a row.
+    /// Counts consecutive 429 answers of a host, and returns whether it is to be given up.
     pub(super) fn count_too_many(&self, host: HostId, answer: &Result<Response, FetchError>) -> bool {
         let mut too_many_requests = self.too_many_requests.lock();
         match answer {
@@ -28,11 +29,12 @@ impl Engine {
         }
     }
 
+    /// Whether a host has been given up.
     pub(super) fn is_given_up(&self, host: HostId) -> bool {
         self.too_many_requests.lock().get(&host).is_some_and(|&count| count >= TOO_MANY)
     }
 
-    /// Settles a page of a host that wants to be left alone.
+    /// Settles a page of a host that has been given up, without a request.
     pub(super) fn give_up(&self, lease: Lease<'_, Record>) {
         let why = format!("its host has answered 429 {TOO_MANY} times in a row");
         let record = Record::failed(&FetchError::new(ErrorKind::GivenUp, why), Duration::ZERO, lease.tries);

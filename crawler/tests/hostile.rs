@@ -219,7 +219,7 @@ fn redirects_without_end_end() {
         let report = run(builder(), &server, "/0");
         assert_eq!(
             (report.resolution(0).1, report.fetched()),
-            (Resolution::Dead(Problem::TooManyRedirects), 11)
+            (Resolution::Dead(Problem::TooManyRedirects), 21)
         );
     });
 }

@@ -78,7 +78,7 @@ impl Builder {
         self
     }
 
-    /// Redirects in a row that are followed; 10 by default.
+    /// Redirects in a row that are followed; 20 by default, as browsers do.
     pub fn redirects(mut self, redirects: u32) -> Self {
         self.settings.redirects = redirects;
         self

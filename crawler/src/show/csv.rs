@@ -110,7 +110,8 @@ fn state(page: &Page) -> &'static str {
 /// control characters, and with an apostrophe before what a spreadsheet would take for a formula.
 fn quoted(field: &str) -> Cow<'_, str> {
     let mut field = visible(field);
-    if field.starts_with(['=', '+', '-', '@']) {
+    // The last four are the wide forms, which some take for the same.
+    if field.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         field = format!("'{field}").into();
     }
     match field.contains([',', '"']) {

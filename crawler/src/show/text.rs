@@ -115,7 +115,10 @@ impl Summary<'_> {
         match dead.len() {
             0 => match self.report.not_looked_at() {
                 Some(why) => self.heading(&format!("NOT LOOKED AT: {why}")),
-                None => self.heading("No dead links"),
+                None => match self.report.unchecked() {
+                    Some(why) => self.heading(&format!("No dead links: {why}")),
+                    None => self.heading("No dead links"),
+                },
             },
             urls => self.heading(&format!(
                 "Dead links: {}, to {}",

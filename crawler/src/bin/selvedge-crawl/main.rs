@@ -10,6 +10,9 @@ mod outputs;
 mod progress;
 mod starts;
 mod values;
+// The library's; it is no part of its interface.
+#[path = "../../show/visible.rs"]
+mod visible;
 
 use std::error::Error;
 use std::fs::File;
@@ -25,6 +28,7 @@ use args::{Asked, Options};
 use demo::Site;
 use outputs::print;
 use progress::Progress;
+use visible::visible;
 
 /// How often the progress is shown while no page comes.
 const TICK: Duration = Duration::from_millis(100);
@@ -49,9 +53,16 @@ fn main() -> ExitCode {
         Err(sentence) => Err(sentence.into()),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("{error}");
+        warn(&error.to_string());
         ExitCode::from(BAD_USE)
     })
+}
+
+/// Says something on standard error, where names of files and texts of others are visible and not obeyed.
+pub(crate) fn warn(text: &str) {
+    for line in text.lines() {
+        eprintln!("{}", visible(line));
+    }
 }
 
 fn tell(text: &str) -> Result<ExitCode, Box<dyn Error>> {
@@ -199,7 +210,7 @@ fn since_baseline(dead: usize, new: &[DeadLink]) -> String {
     let mut text = format!("\nSince the baseline: {} new, {} known\n", new.len(), dead - new.len());
     for link in new {
         // As visible as in the report: a URL of a stranger's.
-        text += &format!("  {} {}\n", link.problem, link.url.escape_debug());
+        text += &format!("  {} {}\n", link.problem, visible(&link.url));
     }
     text
 }

@@ -9,6 +9,7 @@ use std::{env, process};
 use selvedge_crawl::Report;
 
 use crate::color::{Color, painted};
+use crate::warn;
 
 /// How the report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,8 +136,8 @@ impl Opened {
         ];
         if !asked.is_quiet() && !is_whole {
             match kept {
-                Some(file) => eprintln!("The crawl can go on with --resume {}.", file.display()),
-                None => eprintln!("With --state FILE or --format json it could go on later."),
+                Some(file) => warn(&format!("The crawl can go on with --resume {}.", file.display())),
+                None => warn("With --state FILE or --format json it could go on later."),
             }
         }
         written.iter().all(|&written| written)
@@ -189,8 +190,10 @@ fn kept(written: io::Result<()>, name: &str, path: &Path, show: &Show<'_>) -> bo
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let place = env::temp_dir().join(format!("selvedge-crawl-{}-{file}", process::id()));
     match File::create_new(&place).and_then(|mut file| show(&mut file)) {
-        Ok(()) => eprintln!("{name} cannot be written: {error}; it is in {} instead.", place.display()),
-        Err(second) => eprintln!("{name} cannot be written: {error}; nor can {}: {second}.", place.display()),
+        Ok(()) => warn(&format!("{name} cannot be written: {error}; it is in {} instead.", place.display())),
+        Err(second) => {
+            warn(&format!("{name} cannot be written: {error}; nor can {}: {second}.", place.display()));
+        }
     }
     false
 }

@@ -1,0 +1,43 @@
+//! Hosts that ask to be left alone (RFC 9110 §10.2.3, RFC 6585 §4).
+
+use crate::row::{Row, answer, check, row};
+
+fn busy(why: &'static str, status: u16, after: &str) -> Row {
+    row(why)
+        .on("/", "<a href=/x>")
+        .on_first("/x", answer(&format!("{status} -"), &format!("Retry-After: {after}\r\n"), ""))
+        .on("/x", "<p>")
+        .flags(&["--retries", "1"])
+}
+
+#[test]
+fn a_host_that_says_when_is_asked_then_and_not_for_ever() {
+    let given_up = |why, after| busy(why, 503, after).exits(&[1]).says("503");
+    check(vec![
+        busy("no seconds", 429, "0"),
+        busy("a second", 503, "1"),
+        busy("a date that is past", 429, "Thu, 01 Jan 1970 00:00:00 GMT"),
+        busy("a negative number is none, so it is asked after a while (§10.2.3)", 503, "-1"),
+        busy("nor is a sentence", 503, "later"),
+        busy("nor is a fraction", 503, "1.5"),
+        given_up("an hour is longer than it waits", "3600"),
+        given_up("so is a number that no clock has", "99999999999999999999999"),
+        row("what stays is not asked again")
+            .on("/", "<a href=/x>")
+            .on_first("/x", "500")
+            .on("/x", "<p>")
+            .flags(&["--retries", "3"])
+            .exits(&[1]),
+        row("nor is what is not there")
+            .on("/", "<a href=/x>")
+            .on_first("/x", "404")
+            .on("/x", "<p>")
+            .flags(&["--retries", "3"])
+            .exits(&[1]),
+        row("a connection that broke is made again")
+            .on("/", "<a href=/x>")
+            .on_first("/x", "")
+            .on("/x", "<p>")
+            .flags(&["--retries", "1"]),
+    ]);
+}
