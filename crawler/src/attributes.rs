@@ -5,8 +5,8 @@ use html5ever::tokenizer::Tag;
 use super::elements::attribute;
 use super::html::Kind;
 
-/// The URLs in a `srcset` (HTML 4.8.4.2.1). A comma belongs to a URL unless it ends it, and to a descriptor if
-/// it is in parentheses.
+/// The URLs in a `srcset` (HTML 4.8.4.2.1). A comma belongs to a URL unless it ends it, and to a descriptor
+/// if it is in parentheses.
 pub(super) fn sources(set: &str) -> Vec<&str> {
     let mut rest = set;
     let mut urls = Vec::new();
@@ -76,8 +76,8 @@ pub(super) fn refresh(tag: &Tag) -> Option<String> {
     refresh_target(&attribute(tag, "content")?)
 }
 
-/// The URL in a refresh, which an element or a header holds (HTML, "shared declarative refresh steps"); `None`
-/// if there is none, which means the page itself.
+/// The URL in a refresh, which an element or a header holds (HTML, "shared declarative refresh steps");
+/// `None` if there is none, which means the page itself.
 pub(super) fn refresh_target(content: &str) -> Option<String> {
     let space = |c: char| c.is_ascii_whitespace();
     let time = content.trim_start_matches(space);

@@ -1,8 +1,8 @@
 //! The links of a page as they are written, element by element (WHATWG HTML).
 //!
-//! The tokenizer is a browser's; the tree is not built, which takes a fraction of the time. Links are the same
-//! except on pages whose markup a browser repairs by moving elements. What the tree would decide and links
-//! depend on is tracked here: templates, drawings, and which start tags are followed by text.
+//! The tokenizer is a browser's; the tree is not built, which takes a fraction of the time. Links are the
+//! same except on pages whose markup a browser repairs by moving elements. What the tree would decide and
+//! links depend on is tracked here: templates, drawings, and which start tags are followed by text.
 
 use std::cell::RefCell;
 

@@ -228,7 +228,7 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The content type: the last one that names a type, of all headers and of all values in each, as browsers
+    /// The content type: the last one that names a type, of all headers and all values in each, as browsers
     /// take it; `None` if none does.
     pub fn content_type(&self) -> Option<&str> {
         let headers = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));

@@ -227,7 +227,8 @@ pub(super) fn is_typo(scheme: &str) -> bool {
     })
 }
 
-/// The text of a link on one line, cut after [`TEXT`] characters. A password in a URL is hidden, as everywhere.
+/// The text of a link on one line, cut after [`TEXT`] characters. A password in a URL is hidden, as
+/// everywhere.
 fn clipped(text: &str) -> String {
     let mut out = String::new();
     for word in text.split_whitespace() {

@@ -24,8 +24,8 @@ pub(super) struct Redirected {
 }
 
 impl Engine {
-    /// Settles a page that redirects to `to`. Where a start redirects (to https, to `www.`) is a start, too, and
-    /// its host in scope.
+    /// Settles a page that redirects to `to`. Where a start redirects (to https, to `www.`) is a start, too,
+    /// and its host in scope.
     pub(super) fn follow(&self, lease: Lease<'_, Record>, response: &Response, to: Url, made: Made) {
         // Held until the page is settled, so that no worker takes the target before it is known as a start.
         let mut front = Some(self.front.lock()).filter(|front| front.contains(&lease.page));
@@ -67,8 +67,9 @@ impl Engine {
         self.tell(Visited { id, url, depth, record, links: 0 });
     }
 
-    /// Settles a page that redirects to no http URL. A browser opens the program for `mailto:` and the like, so
-    /// the page is alive; it goes neither to what is no URL nor to a URL that would run in the page's name.
+    /// Settles a page that redirects to no http URL. A browser opens the program for `mailto:` and the like,
+    /// so the page is alive; it goes neither to what is no URL nor to a URL that would run in the page's
+    /// name.
     pub(super) fn leave(
         &self,
         lease: Lease<'_, Record>,
@@ -97,8 +98,8 @@ impl Engine {
         self.settle(lease, record, Vec::new());
     }
 
-    /// Notes that a page redirects to `to`, and returns whether `to` redirected before and is to be asked again
-    /// with the cookies that were set since.
+    /// Notes that a page redirects to `to`, and returns whether `to` redirected before and is to be asked
+    /// again with the cookies that were set since.
     fn turns_again(&self, page: &Arc<str>, to: &Url, cookies: u32) -> bool {
         let mut redirected = self.redirected.lock();
         redirected.entry(Arc::clone(page)).or_default().cookies = cookies;

@@ -34,8 +34,8 @@ impl RetrySettings {
         }
     }
 
-    /// The wait doubles with each try. Up to half of it is taken off, by a hash of the URL, so that pages that
-    /// failed together are not retried together; the same seed gives the same waits.
+    /// The wait doubles with each try. Up to half of it is taken off, by a hash of the URL, so that pages
+    /// that failed together are not retried together; the same seed gives the same waits.
     fn back_off(&self, url: &str, tries: u32) -> Duration {
         let whole = self.first.saturating_mul(2u32.saturating_pow(tries)).min(self.most);
         let mut hasher = DefaultHasher::new();
@@ -45,7 +45,8 @@ impl RetrySettings {
     }
 }
 
-/// Whether a status reports a passing state: too many requests, a time-out at the server, a gateway's trouble.
+/// Whether a status reports a passing state: too many requests, a time-out at the server, a gateway's
+/// trouble.
 pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 502 | 503 | 504)
 }

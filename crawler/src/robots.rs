@@ -33,8 +33,8 @@ pub(super) enum Rules {
 }
 
 impl Rules {
-    /// Reads an answer (section 2.3.1): a file that is unavailable allows everything, and a server error allows
-    /// nothing. A file that cannot be read cannot be obeyed, so it allows nothing, either.
+    /// Reads an answer (section 2.3.1): a file that is unavailable allows everything, and a server error
+    /// allows nothing. A file that cannot be read cannot be obeyed, so it allows nothing, either.
     pub(super) fn of(answer: Result<Response, FetchError>, agent: &str) -> Self {
         match answer {
             Err(error) => Rules::Unreachable(error),
@@ -143,8 +143,8 @@ pub(super) struct Robots {
 
 impl Robots {
     /// The rules of a host. `ask` is called unless they are known or another caller is asking. Its failure
-    /// reaches every caller that waits for it and is not remembered; nor is an unreachable host, which the next
-    /// crawl tries again. Returns [`Again::No`] if the crawl was stopped.
+    /// reaches every caller that waits for it and is not remembered; nor is an unreachable host, which the
+    /// next crawl tries again. Returns [`Again::No`] if the crawl was stopped.
     pub(super) fn of(
         &self,
         host: &str,

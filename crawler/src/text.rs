@@ -9,8 +9,8 @@ const PRESCAN: usize = 1024;
 const CHARSET: &[u8] = b"@charset \"";
 
 /// The text of a page, and its encoding. In this order: the byte order mark, the header, the page's own
-/// declaration, UTF-8 if the page is valid UTF-8, and windows-1252, which most of the old web is in. Bytes that
-/// do not fit are replaced, and a label that is unknown counts as none.
+/// declaration, UTF-8 if the page is valid UTF-8, and windows-1252, which most of the old web is in. Bytes
+/// that do not fit are replaced, and a label that is unknown counts as none.
 pub(super) fn decode(body: &[u8], content_type: Option<&str>) -> (String, &'static Encoding) {
     decode_with(body, content_type, |body| declared(&body[..body.len().min(PRESCAN)]))
 }
@@ -50,8 +50,8 @@ fn charset(text: &str) -> Option<&'static Encoding> {
     Encoding::for_label(&label.as_bytes()[..end])
 }
 
-/// The encoding in the XML declaration or in a `<meta>` (HTML, "prescan a byte stream"). A declaration that can
-/// be read as ASCII is not in UTF-16, whatever it says.
+/// The encoding in the XML declaration or in a `<meta>` (HTML, "prescan a byte stream"). A declaration that
+/// can be read as ASCII is not in UTF-16, whatever it says.
 fn declared(head: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     if let Some(declaration) = head.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")) {

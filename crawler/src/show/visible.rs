@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// A text in which every character that a terminal or a reader would obey, or not see, is written as an escape:
-/// control characters, line ends, marks that change the direction of writing, and characters without a glyph.
+/// A text in which every character that a terminal or a reader would obey, or not see, is written as an
+/// escape: control characters, line ends, marks that change the direction of writing, and characters without
+/// a glyph.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return text.into();
