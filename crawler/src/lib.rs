@@ -23,7 +23,7 @@
 //! | `fetch`, `http`, `codings`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
 //! | `html`, `elements`, `attributes`, `markdown`, `css`, `text`, `sitemap`, `robots` | what the answers say |
 //! | `record`, `log`, `report`, `resolution`, `policy`, `fragments` | what was found, and the questions one asks of it |
-//! | `show` | how it is shown: text, JSON, CSV, HTML, a picture |
+//! | `show` | the formats: text, Markdown, JSON, CSV, HTML, annotations, pictures; `fixes` groups what one change mends |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
 //!
 //! It is a client of selvedge's public interface like anybody's: a [`Pool`](selvedge::Pool) for the workers,

@@ -1,4 +1,4 @@
-//! What became of a page, and what is said of it while the crawl goes on.
+//! The outcome of a request, and what callbacks are told of it during the crawl.
 
 use std::time::Duration;
 
@@ -8,80 +8,80 @@ use serde::{Deserialize, Serialize};
 use super::fetch::ErrorKind;
 use super::frontier::{Counts, PageId};
 
-/// What became of the last request for a page.
+/// The outcome of the last request for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was read for links.
+    /// A page that was read for links.
     Page,
-    /// It was read for URLs.
+    /// A sitemap that was read for URLs.
     Sitemap,
-    /// It is there, and was not read: of another type, or only to be looked at.
+    /// It exists and was not read: it has another type, or only its existence was checked.
     Alive,
-    /// It is there, and has more bytes than are wanted.
+    /// It exists and exceeds the limit on bytes.
     TooLarge,
-    /// It leads elsewhere.
+    /// A redirect.
     Redirect,
-    /// A status of 400 or above, or one that means nothing.
+    /// A status of 400 or above, or one without a meaning.
     Refused,
-    /// There was no answer.
+    /// No answer.
     Failed(ErrorKind),
 }
 
-/// All that is known of a page that was asked for.
+/// The result of requesting a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// The status, if there was an answer.
     pub status: Option<u16>,
-    /// The media type, if it was told.
+    /// The media type, if the answer has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime: Option<Arc<str>>,
-    /// Bytes that were read, unpacked; or that were announced, if they were too many.
+    /// The length of the body after decompression; the announced length if it exceeded the limit.
     pub bytes: u64,
-    /// From the request to the end of the answer; the last time, if it was tried again.
+    /// The time from the request to the end of the answer, of the last attempt.
     #[serde(with = "seconds", rename = "seconds")]
     pub took: Duration,
-    /// How often it was tried again.
+    /// Attempts after the first.
     pub retries: u32,
-    /// What the system said of a failure.
+    /// The system's message about a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Box<str>>,
 }
 
-/// A page that was just settled: what callbacks and the iterator are given.
+/// A page that was just requested, as callbacks and the iterator receive it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Visited {
     /// Its number in the report.
     pub id: PageId,
-    /// Its URL in its one spelling.
+    /// Its URL in its canonical form.
     pub url: Arc<str>,
-    /// How many links from the start, as far as is known yet.
+    /// Its distance from the start in links, by the shortest way known so far.
     pub depth: u32,
-    /// What became of it.
+    /// The result.
     pub record: Record,
-    /// Links on it, each URL once.
+    /// The number of different URLs that it links to.
     pub links: usize,
 }
 
-/// How far a crawl is.
+/// The progress of a crawl.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Since the beginning, on the system's clock.
+    /// The time since the beginning, on the system's clock.
     pub at: Duration,
-    /// Pages found, waiting, in work and fetched.
+    /// Pages found, waiting, in flight and fetched.
     pub counts: Counts,
-    /// Of those fetched, how many were refused or failed.
+    /// Fetched pages that were refused or failed.
     pub errors: usize,
 }
 
 impl Record {
-    /// Whether the page was refused or failed.
+    /// True if the page was refused or failed.
     pub fn is_error(&self) -> bool {
         matches!(self.outcome, Outcome::Refused | Outcome::Failed(_))
     }

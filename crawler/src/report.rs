@@ -14,7 +14,7 @@ use super::policy::Policy;
 use super::record::{Outcome, Record};
 use crate::panics;
 
-/// Everything that a crawl found. Times count from its beginning.
+/// Everything that a crawl found. Times are measured from its beginning.
 ///
 /// # Examples
 /// ```
@@ -31,7 +31,7 @@ use crate::panics;
 /// ```
 ///
 /// # Cost
-/// The first question about who links to a page turns all links round, once.
+/// The first call that asks which pages link to another builds an index of all links, 12 bytes for each.
 pub struct Report {
     pub(super) pages: Vec<Page>,
     pub(super) texts: Vec<Arc<str>>,
@@ -43,7 +43,7 @@ pub struct Report {
     pub(super) took: Duration,
     pub(super) ended: Ended,
     pub(super) cut_off: usize,
-    /// Pages that were fetched by an earlier crawl, which this one went on with.
+    /// Pages that an earlier crawl fetched, which this one resumed.
     pub(super) earlier: usize,
     pub(super) refused: u64,
     pub(super) unrecorded: u64,
@@ -57,15 +57,15 @@ pub struct Report {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Page {
-    /// The URL in its one spelling.
+    /// The URL in its canonical form.
     pub url: Arc<str>,
-    /// Links from the start, by the shortest way.
+    /// Its distance from the start in links, by the shortest way.
     pub depth: u32,
-    /// Redirects since the last of them.
+    /// Redirects after the last of these links.
     pub hops: u32,
-    /// Where it stands.
+    /// Whether it was fetched, and if not, why.
     pub state: State,
-    /// What became of it; `None` if it was not asked for.
+    /// The result of requesting it; `None` if it was not requested.
     pub record: Option<Record>,
     pub(super) rank: u8,
     pub(super) leads_to: Vec<Edge>,
@@ -79,22 +79,22 @@ pub struct Link<'a> {
     pub page: PageId,
     /// A link or a redirect.
     pub step: Step,
-    /// What a reader sees of it.
+    /// The link's text.
     pub text: &'a str,
 }
 
-/// How a crawl came to its end.
+/// How a crawl ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Nothing was left, or as many pages were fetched as were asked for.
+    /// No page was left, or the limit on pages was reached.
     Complete,
     /// Its time ran out.
     OutOfTime,
-    /// Somebody cancelled it, for this reason.
+    /// It was cancelled, for this reason.
     Cancelled(String),
 }
 
-/// The links, turned round: those to page `n` are at `starts[n]..starts[n + 1]` of `from`.
+/// The links by their targets: those to page `n` are at `starts[n]..starts[n + 1]` of `from`.
 #[derive(Debug)]
 pub(super) struct Reverse {
     starts: Vec<u32>,
@@ -102,7 +102,7 @@ pub(super) struct Reverse {
 }
 
 impl Report {
-    /// Takes what the workers left; copies it if a request that was left behind still has it.
+    /// Takes the workers' results; copies them if an abandoned request still holds the engine.
     pub(super) fn of(engine: Arc<Engine>, cut_off: usize) -> Self {
         let took = engine.now();
         let ended = ended(&engine, engine.frontier.is_over());
@@ -118,7 +118,7 @@ impl Report {
         let ((refused, unrecorded), entries, texts) = match Arc::try_unwrap(engine) {
             Ok(engine) => {
                 let Engine { frontier, fetch, on_page, .. } = engine;
-                // The caller's, and these may be the last references: their drops take nobody's report away.
+                // These are the caller's, and their drops may panic: that must not lose the report.
                 panics::discard(fetch);
                 panics::discard(on_page);
                 let table = frontier.into_table();
@@ -156,7 +156,7 @@ impl Report {
         }
     }
 
-    /// All URLs that were found, in that order. The first is where the crawl began.
+    /// All URLs in the order in which they were found. The first is where the crawl began.
     pub fn pages(&self) -> &[Page] {
         &self.pages
     }
@@ -164,18 +164,18 @@ impl Report {
     /// The page of this number.
     ///
     /// # Panics
-    /// If there are fewer pages.
+    /// If there is no page of this number.
     #[track_caller]
     pub fn page(&self, id: PageId) -> &Page {
         &self.pages[id as usize]
     }
 
-    /// The number of a URL in its one spelling. Looks at all pages.
+    /// The number of a URL in its canonical form. Searches all pages.
     pub fn find(&self, url: &str) -> Option<PageId> {
         self.pages.iter().position(|page| *page.url == *url).map(|id| id as PageId)
     }
 
-    /// What a page leads to, in its order.
+    /// The links of a page, in its order.
     pub fn links(&self, id: PageId) -> impl Iterator<Item = Link<'_>> {
         self.page(id).leads_to.iter().map(|&edge| self.link(edge.to, edge))
     }
@@ -211,12 +211,12 @@ impl Report {
         &self.log.visits
     }
 
-    /// How long the line was, at some thousand moments.
+    /// How many pages waited and were in flight, at up to 4096 moments.
     pub fn samples(&self) -> &[Sample] {
         self.log.samples.kept()
     }
 
-    /// Links that are no URL: the page, and what is written there.
+    /// Links that are not URLs: the page, and the link as it is written there.
     pub fn broken(&self) -> impl Iterator<Item = (PageId, &str)> {
         self.log.broken.iter().map(|(page, text)| (*page, &**text))
     }
@@ -231,53 +231,52 @@ impl Report {
         &self.starts
     }
 
-    /// Patterns to include or exclude that have matched no URL: perhaps they are not written as they were
-    /// meant.
+    /// Patterns to include or exclude that matched no URL, and so may be misspelled.
     pub fn unmatched_patterns(&self) -> impl Iterator<Item = &str> {
         self.unmatched.iter().map(String::as_str)
     }
 
-    /// How long it took.
+    /// How long the crawl took.
     pub fn took(&self) -> Duration {
         self.took
     }
 
-    /// How it came to its end.
+    /// How the crawl ended.
     pub fn ended(&self) -> &Ended {
         &self.ended
     }
 
-    /// Workers that were left behind with a request when the crawl was stopped.
+    /// Requests that were abandoned when the crawl was stopped.
     pub fn cut_off(&self) -> usize {
         self.cut_off
     }
 
-    /// Links to URLs that there was no room for; see [`Builder::urls`](super::Builder::urls).
+    /// Links to URLs beyond the limit; see [`Builder::urls`](super::Builder::urls).
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Links that were followed and not remembered; see [`Builder::links`](super::Builder::links).
+    /// Links that were followed and not recorded; see [`Builder::links`](super::Builder::links).
     pub fn unrecorded(&self) -> u64 {
         self.unrecorded
     }
 
-    /// Workers that the crawl had.
+    /// The number of workers.
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// Requests that a host was sent at the same time, at most.
+    /// The maximum of requests to one host at the same time.
     pub fn per_host(&self) -> usize {
         self.per_host
     }
 
-    /// Pages that were asked for, and answered or failed.
+    /// Pages that were requested, and answered or failed.
     pub fn fetched(&self) -> usize {
         self.pages.iter().filter(|page| page.record.is_some()).count()
     }
 
-    /// Bytes of the pages that were read.
+    /// The bytes of all pages that were read.
     pub fn bytes(&self) -> u64 {
         let read = |record: &&Record| matches!(record.outcome, Outcome::Page | Outcome::Sitemap);
         self.records().filter(read).map(|record| record.bytes).sum()
@@ -297,7 +296,7 @@ impl Report {
         self.in_state(State::Skipped(why))
     }
 
-    /// True if nothing that the crawl should have fetched was left out.
+    /// True if every page was fetched that the crawl was to fetch.
     pub fn is_whole(&self) -> bool {
         self.ended == Ended::Complete && self.refused == 0 && self.in_state(State::Waiting).next().is_none()
     }
@@ -309,7 +308,7 @@ impl Page {
         self.record.as_ref()?.status
     }
 
-    /// What became of it.
+    /// The outcome of the last request.
     pub fn outcome(&self) -> Option<Outcome> {
         Some(self.record.as_ref()?.outcome)
     }
@@ -317,7 +316,7 @@ impl Page {
 
 impl From<Entry<Record>> for Page {
     fn from(entry: Entry<Record>) -> Self {
-        // Who was left behind with a page may be told of it by nobody: it waits.
+        // The worker of an abandoned request will not report it, so the page counts as waiting.
         let state = if entry.state == State::Out { State::Waiting } else { entry.state };
         Page {
             url: entry.url,
@@ -332,7 +331,7 @@ impl From<Entry<Record>> for Page {
 }
 
 impl Reverse {
-    /// Counts the links to each page, and then puts each into its place.
+    /// Builds the index by a counting sort: counts the links to each page, then places each link.
     fn of(pages: &[Page]) -> Self {
         let mut starts = vec![0_u32; pages.len() + 1];
         for edge in pages.iter().flat_map(|page| &page.leads_to) {

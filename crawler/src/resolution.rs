@@ -1,4 +1,4 @@
-//! Where links get you in the end.
+//! What links lead to in the end: through redirects, to a page or to a problem.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -11,58 +11,57 @@ use super::log::Visit;
 use super::record::Outcome;
 use super::report::{Ended, Page, Report};
 
-/// Where a link gets you in the end.
+/// What a link leads to, after its redirects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resolution {
-    /// There is something.
+    /// A page.
     Alive,
-    /// There is nothing.
+    /// No page.
     Dead(Problem),
-    /// There is a server, and what it says leaves open whether a person would find something: an answer that
-    /// this crawler does not understand, or that it is asked too much, or that it wants no programs (429,
-    /// 999).
+    /// A server whose answer leaves open whether a person would find a page: it could not be understood, or
+    /// the server refuses programs or too many requests (429, 999).
     Uncertain(Problem),
-    /// Nobody looked: skipped, out of scope, or the crawl was cut short.
+    /// Not checked: skipped, out of scope, or the crawl was cut short.
     Unknown,
 }
 
-/// Why there is nothing.
+/// Why a link does not lead to a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// It was refused.
+    /// The server refused it with this status.
     Status(u16),
     /// There was no answer.
     Failed {
-        /// What it comes to.
+        /// The kind of failure.
         kind: ErrorKind,
-        /// What the system said.
+        /// The system's message.
         detail: String,
     },
-    /// Its redirects lead back to where they came from.
+    /// Its redirects form a loop.
     Loop,
-    /// They are more than were to be followed.
+    /// It has more redirects than are followed.
     TooManyRedirects,
-    /// What is written there means nothing.
+    /// The link is not a URL.
     NotAUrl,
-    /// It has moved, which is [not allowed](super::Redirects); the status that says so.
+    /// It redirects, which is [not allowed](super::Redirects), with this status.
     Redirected(u16),
-    /// The page is there, and the part of it that is meant is not.
+    /// The page exists, but not the part of it that the link names.
     NoSuchPart,
 }
 
-/// A URL that gets nobody anywhere, and who links to it.
+/// A URL that is dead or uncertain, and the pages that link to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeadLink {
-    /// The URL, as the pages mean it.
+    /// The URL, resolved against the page, before redirects.
     pub url: String,
-    /// The redirects in between.
+    /// The URLs that it redirects to, in order.
     pub via: Vec<String>,
-    /// What is wrong.
+    /// What is wrong with it.
     pub problem: Problem,
-    /// The pages with the link, and what is written on it. Empty for the page that the crawl began at.
+    /// The pages with the link. Empty if the crawl began there and no page links to it.
     pub linked_from: Vec<LinkedFrom>,
 }
 
@@ -72,26 +71,27 @@ pub struct DeadLink {
 pub struct LinkedFrom {
     /// The page.
     pub page: String,
-    /// What a reader sees of the link.
+    /// The link's text.
     pub text: String,
 }
 
 impl Report {
-    /// Follows the redirects from a page: the pages after it, and what it comes to.
+    /// Follows the redirects from a page: the pages after it, and what the last one is.
     ///
     /// # Panics
-    /// If there are fewer pages.
+    /// If there is no page of this number.
     #[track_caller]
     pub fn resolution(&self, id: PageId) -> (Vec<PageId>, Resolution) {
-        let (mut here, mut seen, mut via) = (id, HashSet::from([id]), Vec::new());
+        let (mut here, mut seen, mut via) = (id, HashSet::new(), Vec::new());
         loop {
             let page = self.page(here);
             let resolution = match page.outcome() {
                 Some(Outcome::Redirect) => match self.redirect(here) {
                     Some(next) => {
                         via.push(next);
+                        seen.insert(here);
                         here = next;
-                        if seen.insert(next) {
+                        if !seen.contains(&next) {
                             continue;
                         }
                         Resolution::Dead(Problem::Loop)
@@ -108,7 +108,7 @@ impl Report {
         }
     }
 
-    /// What a page that leads nowhere else comes to.
+    /// What a page is that does not redirect.
     fn end(&self, id: PageId, outcome: Outcome) -> Resolution {
         let Some(record) = &self.page(id).record else { return Resolution::Unknown };
         match outcome {
@@ -128,8 +128,8 @@ impl Report {
         }
     }
 
-    /// Every link that is dead: as written on a page, so that its owner can find and mend it. The page at the
-    /// end of a redirect is not listed for itself unless something links to it.
+    /// The dead links by URL, each with the pages that it is on, so that their owner can mend them. The
+    /// target of a redirect is listed only if a page links to it directly.
     pub fn dead_links(&self) -> Vec<DeadLink> {
         self.policy.counting(self.every_dead_link())
     }
@@ -146,7 +146,7 @@ impl Report {
         dead
     }
 
-    /// The dead links that an earlier report does not have, by their [ids](DeadLink::id).
+    /// The dead links whose [ids](DeadLink::id) an earlier report does not have.
     pub fn new_since(&self, earlier: &Report) -> Vec<DeadLink> {
         let known: HashSet<String> = earlier.dead_links().iter().map(DeadLink::id).collect();
         let mut dead = self.dead_links();
@@ -154,7 +154,7 @@ impl Report {
         dead
     }
 
-    /// Every link whose target is [uncertain](Resolution::Uncertain), in the form of
+    /// The links whose target is [uncertain](Resolution::Uncertain), in the form of
     /// [`dead_links`](Report::dead_links).
     pub fn uncertain_links(&self) -> Vec<DeadLink> {
         self.policy.counting(self.every_uncertain_link())
@@ -168,7 +168,7 @@ impl Report {
         })
     }
 
-    /// The links that are no URL.
+    /// The links that are not URLs.
     pub(super) fn not_urls(&self) -> impl Iterator<Item = DeadLink> {
         let mut broken: BTreeMap<&str, Vec<LinkedFrom>> = BTreeMap::new();
         for (page, text) in self.broken() {
@@ -197,9 +197,9 @@ impl Report {
         links
     }
 
-    /// Why a start was not looked at although the crawl is complete: it may not be asked for, leads out of
-    /// scope, or is no page. A report without dead links then says nothing about it. `None` if each start was
-    /// read or is dead (which is what there is to say), or if the crawl was stopped.
+    /// Why a start was not read although the crawl is complete: robots.txt forbids it, it redirects out of
+    /// scope, or it is not a page. The absence of dead links then proves nothing. `None` if each start was
+    /// read or is dead, which the dead links say, or if the crawl was stopped.
     pub fn not_looked_at(&self) -> Option<String> {
         let why = self.starts.iter().filter(|_| self.ended == Ended::Complete);
         let why: Vec<String> = why.filter_map(|&start| self.why_not_looked_at(start)).collect();
@@ -228,12 +228,12 @@ impl Report {
         }
     }
 
-    /// Why there was nothing to read on a page that answered.
+    /// Why nothing was read of a page that answered.
     fn why_not_read(&self, page: &Page) -> Option<String> {
         let (url, record) = (&page.url, page.record.as_ref()?);
         let is_bare = record.bytes == 0 || record.status == Some(206);
         match (record.outcome, record.status) {
-            // 204, 205, 304 and the like, and a part that nobody asked for.
+            // 204, 205, 304 and the like, and a range that was not requested.
             (Outcome::Page | Outcome::Alive, Some(status)) if status != 200 && is_bare => {
                 Some(format!("{url} answered {}, and with no page", Problem::Status(status)))
             }
@@ -252,12 +252,13 @@ impl Report {
         self.log.sitemaps.iter().any(|(from, _)| **from == *url)
     }
 
-    /// What there is to say of a crawl that found no dead link because it looked at none: no page links to
-    /// another, or each link leads to what was left out. `None` if a link was looked at.
+    /// Why the absence of dead links proves nothing although the starts were read: no page links to another,
+    /// or each link leads to a URL that was left out. `None` if a link was checked.
     pub fn unchecked(&self) -> Option<String> {
         let ids = 0..self.pages.len() as PageId;
+        let is_listed = |id| self.log.sitemaps.iter().any(|(_, map)| *map == id);
         let linked: Vec<PageId> =
-            ids.filter(|id| !self.front.contains(id) && !self.linkers(*id).is_empty()).collect();
+            ids.filter(|&id| !self.front.contains(&id) && (self.is_linked(id) || is_listed(id))).collect();
         let is_known = |&id: &PageId| self.resolution(id).1 != Resolution::Unknown;
         match linked.len() {
             _ if linked.iter().any(is_known) => None,
@@ -286,12 +287,13 @@ impl Report {
         self.linked_from(id).map(named).chain(maps).collect()
     }
 
-    /// How many links are dead. A start that is dead counts as one.
+    /// The number of dead links. A start that is dead and that no page links to counts as one.
     pub fn dead_count(&self) -> usize {
         self.dead_links().iter().map(|link| link.linked_from.len().max(1)).sum()
     }
 
-    /// The redirects that start a chain, with the pages they go through and what they come to.
+    /// The redirects that a page links to or that the crawl began at: the page, those that it redirects to in
+    /// order, and what the last one is.
     pub fn redirects(&self) -> Vec<(PageId, Vec<PageId>, Resolution)> {
         let ids = 0..self.pages.len() as PageId;
         let redirects = ids.filter(|&id| self.page(id).outcome() == Some(Outcome::Redirect));
@@ -302,8 +304,8 @@ impl Report {
             .collect()
     }
 
-    /// Links that could be changed: pages that are linked and lead elsewhere for good (301, 308), step by
-    /// step, and the page that is there instead.
+    /// Links that could be updated: pages that are linked and whose redirects are all permanent (301, 308),
+    /// and the page at the end.
     pub fn moved_for_good(&self) -> Vec<(PageId, PageId)> {
         let is_for_good = |id: PageId| matches!(self.page(id).status(), Some(301 | 308));
         let moved = self.redirects().into_iter().filter_map(|(id, via, resolution)| {
@@ -314,7 +316,7 @@ impl Report {
         moved.collect()
     }
 
-    /// The requests for pages that took longest, longest first.
+    /// The slowest requests for pages, with their durations, slowest first.
     pub fn slowest(&self, count: usize) -> Vec<(&Visit, Duration)> {
         let pages = self.visits().iter().filter(|visit| visit.page.is_some());
         let mut visits: Vec<_> =
@@ -324,7 +326,7 @@ impl Report {
         visits
     }
 
-    /// How many pages were refused or failed, by kind, most first.
+    /// How many pages were refused or failed, by kind, the most frequent kind first.
     pub fn errors(&self) -> Vec<(String, usize)> {
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         for record in self.records() {
@@ -342,7 +344,7 @@ impl Report {
 }
 
 impl DeadLink {
-    /// What the problem is known by, in each run and in every version: the URL, and what is wrong with it.
+    /// Identifies the problem across runs and versions: a hash of the URL and of the kind of problem.
     pub fn id(&self) -> String {
         let what = match &self.problem {
             Problem::Failed { kind, .. } => kind.to_string(),
@@ -361,10 +363,10 @@ impl Problem {
         }
     }
 
-    /// What the system said, where the kind of failure does not say it all.
+    /// The system's message, if it says more than the kind of failure does.
     pub fn detail(&self) -> Option<&str> {
         match self {
-            // Unless it was somebody on the way.
+            // Unless a proxy failed, which the message names.
             Problem::Failed { kind: ErrorKind::TimedOut | ErrorKind::ConnectionRefused, detail }
                 if !detail.contains("through the proxy") =>
             {

@@ -5,22 +5,26 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use super::fixes::{Fix, by_kind, counted, grouped};
 use super::html::escaped;
 use super::visible::visible;
 use crate::frontier::PageId;
 use crate::{DeadLink, Report};
 
+/// Pages and URLs that an annotation names.
+const NAMED: usize = 5;
+
 impl Report {
-    /// Writes a workflow command of GitHub's for each problem: an error for a dead link or for a crawl that
-    /// looked at nothing, a warning for an uncertain link or a crawl that was cut short.
+    /// Writes GitHub workflow commands, one for each change that mends dead links: an error for dead links
+    /// and for a crawl that read nothing, a warning for uncertain links and for a crawl that was cut short, a
+    /// notice for a link that could be updated because its target has moved permanently.
     ///
     /// # Errors
     /// Those of `to`.
     pub fn write_github(&self, to: impl Write) -> io::Result<()> {
         let mut to = io::BufWriter::new(to);
         let mut tell = |level: &str, title: &str, text: &str| {
-            // Two characters mean something in a command: the line end, which is visible by now, and this
-            // one.
+            // Two characters have a meaning in a command: the line end, which is visible by now, and `%`.
             writeln!(to, "::{level} title={title}::{}", visible(text).replace('%', "%25"))
         };
         if let Some(why) = self.not_looked_at() {
@@ -32,20 +36,30 @@ impl Report {
         for notice in self.notices() {
             tell("warning", "Notice", &notice)?;
         }
-        for link in self.dead_links() {
-            tell("error", "Dead link", &sentence(&link))?;
+        let warned = self.redirect_warnings();
+        let is_warned = !warned.is_empty();
+        let kinds = [
+            ("error", "Dead link", self.dead_links()),
+            ("warning", "Uncertain link", self.uncertain_links()),
+            ("warning", "Moved", warned),
+        ];
+        for (level, title, links) in kinds {
+            for fix in by_kind(&links).iter().flat_map(|kind| &kind.fixes) {
+                tell(level, title, &fix_sentence(fix))?;
+            }
         }
-        for link in self.uncertain_links() {
-            tell("warning", "Uncertain link", &sentence(&link))?;
-        }
-        for link in self.redirect_warnings() {
-            tell("warning", "Moved", &sentence(&link))?;
+        // Those are among the warnings, if there are any.
+        for (from, now) in self.moved_for_good().into_iter().filter(|_| !is_warned) {
+            let [old, new] = [from, now].map(|id| &self.page(id).url);
+            let pages = self.linkers(from);
+            let pages = named(pages.iter().map(|from| from.page.as_str()));
+            tell("notice", "Moved permanently", &format!("{old} is now {new}, on {pages}"))?;
         }
         to.flush()
     }
 
-    /// Writes JUnit's XML: a test case for each URL that was asked for and for each other problem, failed if
-    /// the URL is dead, skipped if it is uncertain.
+    /// Writes JUnit's XML: a test case for each URL that was requested and for each other problem. It failed
+    /// if the URL is dead, and is skipped if the URL is uncertain.
     ///
     /// # Errors
     /// Those of `to`.
@@ -92,8 +106,8 @@ impl Report {
         to.flush()
     }
 
-    /// Writes SARIF 2.1.0: a result for each page with a dead or an uncertain link, known again by a
-    /// fingerprint.
+    /// Writes SARIF 2.1.0: a result for each page with a dead or an uncertain link, with a fingerprint that
+    /// is the same in each run.
     ///
     /// # Errors
     /// Those of `to`.
@@ -153,13 +167,38 @@ fn results(rule: &str, level: &str, link: &DeadLink) -> Vec<Value> {
 
 /// A problem in one line.
 fn sentence(link: &DeadLink) -> String {
-    let pages: Vec<&str> = link.linked_from.iter().take(5).map(|from| from.page.as_str()).collect();
-    let more = link.linked_from.len() - pages.len();
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let on = if pages.is_empty() {
-        "where the crawl began".to_owned()
-    } else {
-        format!("on {}", pages.join(", "))
-    };
-    format!("{}: {} {on}{more}", link.problem, link.url)
+    format!("{}: {} {}", link.problem, link.url, place(std::slice::from_ref(&link)))
+}
+
+/// A fix in one line.
+fn fix_sentence(fix: &Fix<'_>) -> String {
+    let links = &fix.links;
+    if !fix.is_host {
+        return sentence(links[0]);
+    }
+    let (urls, named) = (counted(links.len(), "URL"), named(links.iter().map(|link| link.url.as_str())));
+    format!("{}: {urls} at {}: {named} {}", links[0].problem, fix.target, place(links))
+}
+
+/// Where links are.
+fn place(links: &[&DeadLink]) -> String {
+    let mut pages: Vec<&str> =
+        links.iter().flat_map(|link| &link.linked_from).map(|from| from.page.as_str()).collect();
+    if links.len() > 1 {
+        pages.sort_unstable();
+        pages.dedup();
+    }
+    match pages.is_empty() {
+        true => "where the crawl began".to_owned(),
+        false => format!("on {}", named(pages.into_iter())),
+    }
+}
+
+/// The first few of a list.
+fn named<'a>(mut all: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let first: Vec<&str> = all.by_ref().take(NAMED).collect();
+    match all.len() {
+        0 => first.join(", "),
+        more => format!("{} and {} more", first.join(", "), grouped(more)),
+    }
 }

@@ -12,12 +12,12 @@ use crate::{DeadLink, Outcome, Page, Problem, Report, Resolution, Skip};
 const HEAD: &str = "url,state,status,reason,depth,type,bytes,seconds,retries,redirects_to,linked_from,text";
 
 impl Report {
-    /// Writes a line for each URL, as RFC 4180 has it and with no cell that a spreadsheet would take for a
-    /// formula, under a line of names: `url`, `state` (as in the JSON; what was left out says why),
-    /// `status`, `reason` (why a link to it is dead, uncertain or ignored, or empty), `depth`, `type`,
-    /// `bytes`, `seconds`, `retries`, `redirects_to`, and `linked_from` and `text`, the page with the link
-    /// and what is written on it. A URL that is dead has a line for each such page, any other one for the
-    /// first. What is no URL has the state `not_a_url`.
+    /// Writes a line for each URL, in the form of RFC 4180 and with no cell that a spreadsheet would take for
+    /// a formula, under a line of names: `url`, `state` (as in the JSON, or why it was left out), `status`,
+    /// `reason` (why a link to it is dead, uncertain or ignored, or empty), `depth`, `type`, `bytes`,
+    /// `seconds`, `retries`, `redirects_to`, and `linked_from` and `text`, the page with the link and the
+    /// link's text. A URL with a reason has a line for each such page, any other URL one for the first. A
+    /// link that is not a URL has the state `not_a_url`.
     ///
     /// # Errors
     /// Those of `to`.
@@ -60,7 +60,7 @@ impl Report {
         to.flush()
     }
 
-    /// What there is to say of a page, whoever links to it.
+    /// The columns that do not depend on who links to the page.
     fn cells(&self, id: PageId) -> [String; 10] {
         let page = self.page(id);
         let reason = match self.resolution(id).1 {
@@ -106,8 +106,8 @@ fn state(page: &Page) -> &'static str {
     }
 }
 
-/// A cell that is nothing but text: with quotes where the format wants them, without line ends and other
-/// control characters, and with an apostrophe before what a spreadsheet would take for a formula.
+/// A cell that is nothing but text: quoted where the format requires it, with control characters and line
+/// ends as escapes, and with an apostrophe before what a spreadsheet would take for a formula.
 fn quoted(field: &str) -> Cow<'_, str> {
     let mut field = visible(field);
     // The last four are the wide forms, which some take for the same.

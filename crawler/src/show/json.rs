@@ -23,7 +23,7 @@ use crate::{DeadLink, Ended, Page, Report};
 
 const FORMAT: &str = "selvedge-crawl/1";
 
-/// Why a text is no report.
+/// The text is not a report.
 #[derive(Debug)]
 pub struct ReportError(Reason);
 
@@ -34,7 +34,7 @@ enum Reason {
     Link(PageId),
 }
 
-/// The head of a report, and how it is written.
+/// A report as it is written.
 #[derive(Serialize)]
 struct Written<'a> {
     format: &'a str,
@@ -106,7 +106,8 @@ struct WrittenPage<'a> {
     links: Vec<(PageId, &'a str)>,
 }
 
-/// How a state is written. The frontier, whose models build it alone, knows nothing of formats.
+/// How a state is written. It is declared here because the frontier is also built alone, for its models, and
+/// knows no formats.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "State", rename_all = "snake_case")]
 enum WrittenState {
@@ -125,7 +126,7 @@ enum WrittenSkip {
     RobotsUnreadable,
 }
 
-/// What is read of a report. What follows from the rest (`start`, `dead`) is left out.
+/// A report as it is read. Keys that follow from the others (`start`, `dead`) are ignored.
 #[derive(Deserialize)]
 struct ReadReport {
     format: String,
@@ -169,28 +170,28 @@ struct ReadPage {
 }
 
 impl Report {
-    /// Writes the report as JSON: what other programs read, and what [`read_json`](Report::read_json) reads
-    /// to [resume](crate::Crawler::resume) a crawl that was stopped.
+    /// Writes the report as JSON, for other programs and for [`read_json`](Report::read_json), from which a
+    /// crawl that was stopped is [resumed](crate::Crawler::resume).
     ///
     /// | key | value |
     /// |---|---|
     /// | `format` | `"selvedge-crawl/1"`; another number if a key changes its meaning |
-    /// | `start` | URL where the crawl began |
+    /// | `start` | the URL where the crawl began |
     /// | `ended`, `why` | `"complete"`, `"out_of_time"` or `"cancelled"`; for the last, why |
     /// | `seconds`, `workers`, `per_host` | the run |
     /// | `starts` | the pages that the crawl began at |
-    /// | `hosts`, `front` | what a crawl that goes on must know: hosts in scope, and the pages that the starts' redirects have come to |
-    /// | `refused`, `unrecorded`, `cut_off` | links that the limits left out, and requests that were left behind |
+    /// | `hosts`, `front` | what a resumed crawl needs: the hosts in scope, and the pages that the starts redirect to |
+    /// | `refused`, `unrecorded`, `cut_off` | links beyond the limits, and requests that were abandoned |
     /// | `dead` | list of `{id, url, via, reason, status, detail, linked_from: [{page, text}]}`: the dead links; the `id` is the same in each run |
     /// | `uncertain`, `redirected` | the same of links that may be dead, and of those that are a warning |
     /// | `ignored` | the same, with `why`, of those that are ignored |
     /// | `notices`, `insecure` | what a reader should know of the run, and whether certificates were not checked |
-    /// | `not_looked_at` | why nothing was looked at, or `null` |
-    /// | `unreadable_robots` | hosts whose robots.txt could not be read, and why |
-    /// | `sitemaps` | list of `[url, page]`: sitemaps, and the robots.txt or sitemap that names them |
-    /// | `parts`, `part_links`, `part_redirects` | the parts of pages, links to them `[page, url, part]`, and redirects to parts, if they were asked for |
+    /// | `not_looked_at` | why a start was not read, or `null` |
+    /// | `unreadable_robots` | the hosts whose robots.txt could not be read, and why |
+    /// | `sitemaps` | list of `[url, page]`: each sitemap, and the robots.txt or sitemap that names it |
+    /// | `parts`, `part_links`, `part_redirects` | the parts of pages, links to them `[page, url, part]`, and redirects to parts, if they are checked |
     /// | `not_http` | list of links such as `mailto:` |
-    /// | `broken` | list of `[page, text]`: links that are no URL |
+    /// | `broken` | list of `[page, text]`: links that are not URLs |
     /// | `pages` | list of pages, whose numbers are their places in it |
     ///
     /// A page is
@@ -200,9 +201,9 @@ impl Report {
     /// | `url`, `depth`, `hops` | the URL, links from the start, redirects since the last of them |
     /// | `state` | `"waiting"`, `"too_far"`, `"fetched"`, `{"skipped": "robots"}`, `"robots_unreadable"` or `"out_of_scope"` |
     /// | `wanted` | 0 or 1 if it was only looked at, 2 for a style sheet, 3 if it was read for links, 4 for a sitemap |
-    /// | `record` | `null` if it was not asked for, or `{outcome, status, mime, bytes, seconds, retries, detail}` |
+    /// | `record` | `null` if it was not requested, or `{outcome, status, mime, bytes, seconds, retries, detail}` |
     /// | `record.outcome` | `"page"`, `"sitemap"`, `"alive"`, `"too_large"`, `"redirect"`, `"refused"` or `{"failed": kind}` |
-    /// | `redirect` | the page that it leads to, or `null` |
+    /// | `redirect` | the page that it redirects to, or `null` |
     /// | `links` | list of `[page, text]` |
     ///
     /// # Errors
@@ -251,7 +252,7 @@ impl Report {
     /// Reads a report that [`write_json`](Report::write_json) wrote. It has no visits and no samples.
     ///
     /// # Errors
-    /// [`ReportError`] if it cannot be read, is none, or a link in it leads nowhere.
+    /// [`ReportError`] if it cannot be read, is not a report, or names a page that is not in it.
     pub fn read_json(from: impl Read) -> Result<Self, ReportError> {
         let read = serde_json::from_reader(io::BufReader::new(from));
         let read: ReadReport = read.map_err(|error| ReportError(Reason::Json(error)))?;
@@ -309,7 +310,7 @@ impl Report {
     }
 }
 
-/// The pages of a report, with the texts of their links in a table.
+/// The pages of a report, and the table of their links' texts.
 fn pages(read: Vec<ReadPage>) -> Result<(Vec<Page>, Vec<Arc<str>>), ReportError> {
     let count = read.len();
     let (mut texts, mut known) = (Vec::new(), HashMap::<Arc<str>, usize>::new());
@@ -334,7 +335,7 @@ fn pages(read: Vec<ReadPage>) -> Result<(Vec<Page>, Vec<Arc<str>>), ReportError>
     Ok((pages, texts))
 }
 
-/// Writes also those characters as escapes that JSON could do without, and that a terminal would obey.
+/// Writes characters that a terminal would obey as escapes, also where JSON does not require it.
 struct Visible;
 
 impl Formatter for Visible {
@@ -342,8 +343,11 @@ impl Formatter for Visible {
         let mut rest = fragment;
         while let Some(at) = rest.find(is_obeyed) {
             let c = rest[at..].chars().next().expect("it was found there");
-            // None of them is beyond the first plane.
-            write!(to, "{}\\u{:04x}", &rest[..at], u32::from(c))?;
+            to.write_all(&rest.as_bytes()[..at])?;
+            // JSON escapes the halves of a surrogate pair, and a few of these characters need one.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(to, "\\u{unit:04x}")?;
+            }
             rest = &rest[at + c.len_utf8()..];
         }
         to.write_all(rest.as_bytes())

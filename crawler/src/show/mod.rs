@@ -1,7 +1,11 @@
-//! A report, shown.
+//! The formats that a report is written in.
 
 mod annotations;
+mod bars;
+mod clusters;
+mod columns;
 mod csv;
+mod fixes;
 mod graph;
 mod html;
 mod json;
@@ -9,6 +13,7 @@ mod markdown;
 mod picture;
 mod shapes;
 mod text;
+mod totals;
 mod visible;
 
 pub use json::ReportError;

@@ -1,54 +1,47 @@
-//! The run as a picture: who fetched what and when, and how long the line was.
+//! The run as a picture: which worker requested what and when, and how many pages were waiting.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use svg::Document;
-use svg::node::element::path::Data;
 use svg::node::element::{Group, Path as Curve, Title};
 
-use super::shapes::{block, label, line, round, step};
-use super::text::{clipped, span};
-use crate::{Outcome, Report, Sample, Visit};
+use super::bars::{Bar, KINDS, Kind, bars};
+use super::columns::clipped;
+use super::fixes::{counted, grouped};
+use super::shapes::{Ink, block, label, line, round, sheet, step};
+use super::text::span;
+use super::visible::visible;
+use crate::{Report, Sample};
 
-const WIDTH: f64 = 1200.0;
-const LEFT: f64 = 104.0;
-const RIGHT: f64 = 28.0;
+const WIDTH: f64 = 1000.0;
+const LEFT: f64 = 92.0;
+const RIGHT: f64 = 24.0;
 const STRIP: f64 = 44.0;
 const GAP: f64 = 14.0;
-/// What the rows of all workers share.
+/// The height that the rows of all workers share.
 const ROWS: f64 = 280.0;
-const FONT: &str = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
-
-const INK: &str = "#1f2933";
-const FAINT: &str = "#66727f";
-const GRID: &str = "#e4e8ec";
-const ALARM: &str = "#b3263e";
-
-/// What became of a request: the colour of its bar.
-#[derive(Clone, Copy, PartialEq)]
-struct Kind {
-    name: &'static str,
-    colour: &'static str,
-}
-
-const PAGE: Kind = Kind { name: "page", colour: "#2a9d8f" };
-const UNREAD: Kind = Kind { name: "not HTML or too large", colour: "#5b7db8" };
-const REDIRECT: Kind = Kind { name: "redirect", colour: "#eeb23e" };
-const DEAD: Kind = Kind { name: "dead", colour: "#d1384f" };
-const ROBOTS: Kind = Kind { name: "robots.txt", colour: "#7b4fa3" };
-const STOPPED: Kind = Kind { name: "stopped", colour: "#8a949e" };
-const KINDS: [Kind; 6] = [PAGE, UNREAD, REDIRECT, DEAD, ROBOTS, STOPPED];
+/// The height of a line of the legend.
+const LINE: f64 = 24.0;
 
 impl Report {
     /// Draws the run as an SVG picture: a row for each worker with a bar for each of its requests, and above
-    /// them how many were in work and how many pages waited.
+    /// them how many requests were in flight and how many pages waited. Requests that would be drawn over
+    /// each other are one bar, so a long run makes a small picture too. Light or dark as its reader prefers.
     pub fn to_svg(&self) -> String {
-        Chart::of(self).draw().to_string()
+        Chart::of(self, true).draw().to_string()
+    }
+
+    /// The same without a title, in the colours of the page around it.
+    pub(super) fn run_picture(&self) -> String {
+        Chart::of(self, false).draw().to_string()
     }
 }
 
 struct Chart<'a> {
     report: &'a Report,
+    /// True if nothing is around it that says what it is.
+    is_alone: bool,
     /// Pixels in a second.
     scale: f64,
     /// Where the strips begin, under the title.
@@ -56,30 +49,33 @@ struct Chart<'a> {
     /// Where the workers' rows begin, and how high each is.
     rows: f64,
     row: f64,
+    /// The bars by kind.
+    bars: Vec<Bar>,
 }
 
 impl<'a> Chart<'a> {
-    fn of(report: &'a Report) -> Self {
+    fn of(report: &'a Report, is_alone: bool) -> Self {
         let scale = (WIDTH - LEFT - RIGHT) / report.took.as_secs_f64().max(1e-3);
         let row = (ROWS / report.workers as f64).clamp(5.0, 35.0);
-        let top = if report.partial().is_some() { 106.0 } else { 84.0 };
-        Chart { report, scale, top, rows: top + 2.0 * (STRIP + GAP) + 4.0, row }
+        let top = match (is_alone, report.partial()) {
+            (false, _) => 8.0,
+            (true, None) => 84.0,
+            (true, Some(_)) => 106.0,
+        };
+        let bars = bars(report, |at| x(at, scale));
+        Chart { report, is_alone, scale, top, rows: top + 2.0 * (STRIP + GAP) + 4.0, row, bars }
     }
 
     fn draw(&self) -> Document {
-        let height = self.floor() + 92.0;
-        let document = Document::new().set("viewBox", (0, 0, WIDTH, height)).set("font-family", FONT);
-        let document = document.set("width", WIDTH).set("height", height);
+        let (legend, lines) = self.legend();
+        let height = self.floor() + 52.0 + LINE * lines;
+        let mut document = sheet(WIDTH, height, self.is_alone);
+        if self.is_alone {
+            document = document.add(self.title());
+        }
         let flying = self.strip(self.top, "in flight", "#9aa5b1", |sample| sample.in_flight);
         let waiting = self.strip(self.top + STRIP + GAP, "waiting", "#7fb4dd", |sample| sample.waiting);
-        document
-            .add(block(0.0, 0.0, WIDTH, height, "#ffffff"))
-            .add(self.title())
-            .add(self.axis())
-            .add(flying)
-            .add(waiting)
-            .add(self.workers())
-            .add(self.legend())
+        document.add(self.axis()).add(flying).add(waiting).add(self.workers()).add(legend)
     }
 
     /// Where the last row ends.
@@ -87,27 +83,19 @@ impl<'a> Chart<'a> {
         self.rows + self.row * self.report.workers as f64
     }
 
-    fn x(&self, at: Duration) -> f64 {
-        LEFT + at.as_secs_f64() * self.scale
-    }
-
     fn title(&self) -> Group {
         let Report { pages, took, workers, per_host, .. } = self.report;
         let fetched = self.report.fetched();
         let speed = fetched.saturating_sub(self.report.earlier) as f64 / took.as_secs_f64().max(1e-9);
-        let dead = self.report.dead_count();
-        let totals = format!("{fetched} pages in {} · {speed:.0} pages/s · {dead} dead links", span(*took));
-        let team = format!("{workers} workers, {per_host} requests at one host");
-        let name = clipped(&format!("Crawl of {}", pages.first().map_or("nothing", |page| &page.url)), 90);
-        let title = Group::new().add(label(LEFT, 36.0, 20, INK, name).set("font-weight", 600)).add(label(
-            LEFT,
-            60.0,
-            14,
-            FAINT,
-            format!("{totals} · {team}"),
-        ));
+        let dead = counted(self.report.dead_count(), "dead link");
+        let totals = format!("{} in {} · {speed:.0} pages/s · {dead}", counted(fetched, "page"), span(*took));
+        let team = format!("{}, {per_host} requests at one host", counted(*workers, "worker"));
+        let start = visible(pages.first().map_or("nothing", |page| &page.url));
+        let name = label(LEFT, 36.0, 20, Ink::Text, clipped(&format!("Crawl of {start}"), 74));
+        let totals = label(LEFT, 60.0, 14, Ink::Faint, format!("{totals} · {team}"));
+        let title = Group::new().add(name.set("font-weight", 600)).add(totals);
         match self.report.partial() {
-            Some(partial) => title.add(label(LEFT, 82.0, 14, ALARM, partial)),
+            Some(partial) => title.add(label(LEFT, 82.0, 14, Ink::Alarm, clipped(&visible(&partial), 115))),
             None => title,
         }
     }
@@ -120,112 +108,101 @@ impl<'a> Chart<'a> {
         let mut axis = Group::new();
         for tick in 0..=(took / step) as u32 {
             let x = LEFT + f64::from(tick) * step * self.scale;
-            let grid = line(x, self.top, x, floor, GRID);
+            let grid = line(x, self.top, x, floor, Ink::Grid);
             let text = format!("{:.digits$} s", f64::from(tick) * step);
-            axis = axis.add(grid).add(label(x, floor + 18.0, 12, FAINT, text).set("text-anchor", "middle"));
+            let text = label(x, floor + 18.0, 13, Ink::Faint, text).set("text-anchor", "middle");
+            axis = axis.add(grid).add(text);
         }
-        axis.add(line(LEFT, floor, WIDTH - RIGHT, floor, FAINT))
+        axis.add(line(LEFT, floor, WIDTH - RIGHT, floor, Ink::Axis))
     }
 
-    /// A count over time, from 0 to its maximum.
+    /// A count over time, from 0 to its maximum. It is drawn in steps, since a count holds until the next
+    /// sample; of the samples within a pixel the highest and the last are drawn.
     fn strip(&self, top: f64, name: &str, colour: &str, count: impl Fn(&Sample) -> usize) -> Group {
-        let most = self.report.samples().iter().map(&count).max().unwrap_or(0);
+        let samples = self.report.samples();
+        let maximum = samples.iter().map(&count).max().unwrap_or(0);
         let foot = top + STRIP;
-        let y = |count: usize| foot - STRIP * count as f64 / most.max(1) as f64;
-        let mut data = Data::new().move_to((LEFT, foot));
-        // A step, not a slope: the count holds until the next sample. One point for each half pixel will do.
-        let (mut drawn, mut level) = (LEFT, 0);
-        for sample in self.report.samples() {
-            let x = self.x(sample.at);
-            if x - drawn >= 0.5 || count(sample) == most {
-                data = data.line_to((round(x), round(y(level)))).line_to((round(x), round(y(count(sample)))));
-                (drawn, level) = (x, count(sample));
+        let y = |count: usize| round(foot - STRIP * count as f64 / maximum.max(1) as f64);
+        let column = |sample: &Sample| x(sample.at, self.scale).floor();
+        let (mut path, mut level) = (format!("M{LEFT} {foot}"), 0);
+        for pixel in samples.chunk_by(|a, b| column(a) == column(b)) {
+            let x = column(&pixel[0]);
+            let peak = pixel.iter().map(&count).max().unwrap_or(0);
+            let last = pixel.last().map_or(0, &count);
+            // Writing to a `String` does not fail.
+            if peak != level {
+                let _ = write!(path, "H{x}V{}", y(peak));
             }
+            if last != peak {
+                let _ = write!(path, "H{}V{}", x + 1.0, y(last));
+            }
+            level = last;
         }
-        let end = self.x(self.report.took);
-        let data = data.line_to((round(end), round(y(level)))).line_to((round(end), foot)).close();
+        let _ = write!(path, "H{}V{foot}Z", round(x(self.report.took, self.scale)));
+        let curve = Curve::new().set("d", path).set("fill", colour).set("fill-opacity", 0.55);
+        let range = format!("0 – {}", grouped(maximum));
         Group::new()
-            .add(label(LEFT - 12.0, top + 18.0, 13, INK, name).set("text-anchor", "end"))
-            .add(label(LEFT - 12.0, top + 34.0, 12, FAINT, format!("0 – {most}")).set("text-anchor", "end"))
-            .add(
-                Curve::new()
-                    .set("d", data)
-                    .set("fill", colour)
-                    .set("fill-opacity", 0.55)
-                    .set("stroke", colour),
-            )
-            .add(line(LEFT, foot, WIDTH - RIGHT, foot, FAINT))
+            .add(label(LEFT - 12.0, top + 18.0, 13, Ink::Text, name).set("text-anchor", "end"))
+            .add(label(LEFT - 12.0, top + 35.0, 13, Ink::Faint, range).set("text-anchor", "end"))
+            .add(curve.set("stroke", colour))
+            .add(line(LEFT, foot, WIDTH - RIGHT, foot, Ink::Axis))
     }
 
     fn workers(&self) -> Group {
         let mut rows = Group::new();
-        if self.row >= 12.0 {
+        if self.row >= 14.0 {
             for worker in 0..self.report.workers {
                 let y = self.rows + self.row * (worker as f64 + 0.5) + 4.5;
-                let name = label(LEFT - 12.0, y, 13, INK, format!("worker {}", worker + 1));
+                let name = label(LEFT - 12.0, y, 13, Ink::Text, format!("worker {}", worker + 1));
                 rows = rows.add(name.set("text-anchor", "end"));
             }
         }
-        self.report.visits().iter().fold(rows, |rows, visit| rows.add(self.bar(visit)))
+        let kinds = self.bars.chunk_by(|a, b| a.kind == b.kind).map(|bars| self.kind(bars));
+        kinds.fold(Group::new().add(rows), Group::add)
     }
 
-    /// One request.
-    fn bar(&self, visit: &Visit) -> Group {
-        let kind = self.kind(visit);
+    /// The bars of one kind.
+    fn kind(&self, bars: &[Bar]) -> Group {
+        // A seam between neighbours tells them apart.
+        let kind = Group::new().set("fill", bars[0].kind.colour).set("stroke", "#ffffff");
+        let kind = kind.set("stroke-width", 0).set("class", "seams");
+        bars.iter().fold(kind, |kind, bar| kind.add(self.bar(bar)))
+    }
+
+    fn bar(&self, bar: &Bar) -> svg::node::element::Rectangle {
         let height = self.row * 0.78;
-        let y = self.rows + self.row * visit.worker as f64 + (self.row - height) / 2.0;
-        let (x, end) = (self.x(visit.started), self.x(visit.ended));
-        let width = (end - x).max(1.0);
-        // A seam between neighbours, where there is room for one.
-        let seam = if width >= 3.0 { 0.7 } else { 0.0 };
-        let bar = block(x, y, width, height, kind.colour).set("stroke", "#ffffff");
-        let bar = bar.set("stroke-width", seam).set("rx", (width / 4.0).min(2.0));
-        let took = span(visit.ended.saturating_sub(visit.started));
-        let title = Title::new(format!("{}\n{}, {took}", visit.url, self.came(visit, kind)));
-        Group::new().add(bar).add(title)
+        let y = self.rows + self.row * bar.worker as f64 + (self.row - height) / 2.0;
+        let width = (bar.end - bar.x).max(1.0);
+        let drawn = block(bar.x, y, width, height);
+        let drawn = match bar.requests == 1 && width >= 3.0 {
+            true => drawn.set("stroke-width", 0.7).set("rx", round((width / 4.0).min(2.0))),
+            false => drawn,
+        };
+        drawn.add(Title::new(bar.caption(self.report)))
     }
 
-    /// What became of a request, in a word or two.
-    fn came(&self, visit: &Visit, kind: Kind) -> String {
-        let record = visit.page.and_then(|id| self.report.page(id).record.as_ref());
-        match record.map(|record| (record.outcome, record.status)) {
-            Some((Outcome::Refused | Outcome::Redirect, Some(status))) => format!("{} {status}", kind.name),
-            Some((Outcome::Failed(failure), _)) => format!("{}: {failure}", kind.name),
-            _ => kind.name.to_owned(),
-        }
-    }
-
-    fn kind(&self, visit: &Visit) -> Kind {
-        let Some(id) = visit.page else { return ROBOTS };
-        match self.report.page(id).outcome() {
-            Some(Outcome::Page | Outcome::Sitemap) => PAGE,
-            Some(Outcome::Alive | Outcome::TooLarge) => UNREAD,
-            Some(Outcome::Redirect) => REDIRECT,
-            Some(Outcome::Refused | Outcome::Failed(_)) => DEAD,
-            None => STOPPED,
-        }
-    }
-
-    /// The colours that occur, with how often.
-    fn legend(&self) -> Group {
-        let y = self.floor() + 62.0;
-        let count = |kind| self.report.visits().iter().filter(|visit| self.kind(visit) == kind).count();
-        let counted = KINDS.map(|kind| (kind.colour, kind.name, count(kind)));
-        let kinds = counted.into_iter().filter(|&(_, _, count)| count > 0);
-        let mut x = LEFT;
+    /// The colours that occur, with how often, and the number of lines they take.
+    fn legend(&self) -> (Group, f64) {
+        let count =
+            |kind: Kind| self.bars.iter().filter(|bar| bar.kind == kind).map(|bar| bar.requests).sum();
+        let counted = KINDS.map(|kind| (kind, count(kind)));
+        let (mut x, mut y, mut lines) = (LEFT, self.floor() + 58.0, 1.0);
         let mut legend = Group::new();
-        for (colour, name, count) in kinds {
-            let text = format!("{name} ({count})");
-            let advance = 48.0 + 7.2 * text.len() as f64;
-            legend = legend.add(block(x, y - 11.0, 18.0, 13.0, colour).set("rx", 2)).add(label(
-                x + 25.0,
-                y,
-                13,
-                INK,
-                text,
-            ));
+        for (kind, count) in counted.into_iter().filter(|&(_, count): &(_, usize)| count > 0) {
+            let text = format!("{} ({})", kind.name, grouped(count));
+            // 7.2 pixels are the mean width of a character.
+            let advance = 48.0 + 7.2 * text.chars().count() as f64;
+            if x + advance > WIDTH {
+                (x, y, lines) = (LEFT, y + LINE, lines + 1.0);
+            }
+            let swatch = block(x, y - 11.0, 18.0, 13.0).set("fill", kind.colour).set("rx", 2);
+            legend = legend.add(swatch).add(label(x + 25.0, y, 13, Ink::Text, text));
             x += advance;
         }
-        legend
+        (legend, lines)
     }
+}
+
+fn x(at: Duration, scale: f64) -> f64 {
+    LEFT + at.as_secs_f64() * scale
 }

@@ -1,4 +1,4 @@
-//! Text of strangers, where it is shown.
+//! Text that a site sent, made safe to show.
 
 use std::borrow::Cow;
 

@@ -8,6 +8,8 @@ pub(crate) mod bombs;
 #[path = "../../../tests/common/watchdog.rs"]
 mod watchdog;
 
+pub(crate) mod browser;
+pub(crate) mod reports;
 pub(crate) mod server;
 pub(crate) mod site;
 pub(crate) mod tool;
