@@ -31,13 +31,22 @@
 //! A [`watchdog`] reads the register periodically, and calls a closure for each thread that has slept too
 //! long without a time limit.
 //!
+//! # Cycles
+//! Some things only certain threads can bring: the result of a task, a value that another thread makes. If
+//! threads wait for each other through such things, and a token but no time limits the waits, the program
+//! hangs until somebody uses the token; the report contains the cycle. (Without a limit, the wait that would
+//! close the cycle fails with [`WouldDeadlock`](crate::error::WouldDeadlock).) An item, a permit or a latch
+//! may be brought by any thread, so a cycle through one of these is not found.
+//!
 //! # What is not in it
-//! Threads that sleep in a call of another library, or that compute. Threads that are idle, such as the
-//! workers of a pool without a task. In a model the register is empty.
+//! Threads that sleep in a call of another library, or that compute, unless they run a task that was given a
+//! name. Threads that are idle, such as the workers of a pool without a task. A scope is listed from the
+//! moment in which a second thread works for it or its owner waits, or a task with a name is spawned. In a
+//! model the register is empty.
 //!
 //! # Blocking
 //! [`blocked`] never waits for a thread to wake up. It takes short locks, one after another: those of the
-//! register, that of the wait-for graph, and those of each pool and batcher.
+//! register, that of what each sleep waits for, and those of each object that is listed.
 //!
 //! # Cost
 //! Nothing for a call that does not sleep. A call that sleeps pays 120 ns, compared with some 35,000 for the
@@ -47,56 +56,108 @@
 //! # Instead
 //! A debugger or a core dump for threads that are blocked outside of this crate.
 
+mod cycles;
+mod json;
 mod objects;
+mod page;
 mod watchdog;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-pub use objects::Object;
-pub(crate) use objects::{Inspect, Listed, list};
+pub(crate) use objects::{Began, Inspect, Listed, list};
+pub use objects::{Object, Running};
 pub use watchdog::{Watchdog, watchdog};
 
-use crate::sync::thread::ThreadId;
+use crate::sync::thread::{Thread, ThreadId};
 use crate::sync::time;
-use crate::wait::{graph, sleeps};
+use crate::wait::sleeps::{self, Found};
 
 /// The threads that are blocked in a call of this crate now, longest first.
 ///
 /// It never waits for a thread to wake up. A thread that goes to sleep or wakes up during the call may be
 /// missing or included.
 pub fn blocked() -> Report {
-    // The edges are read after the entries, so an edge may name a thread whose entry is missing; such a name
-    // is left out below.
-    let (entries, edges, now) = (sleeps::all(), graph::edges(), time::now());
-    let names: HashMap<usize, String> =
-        entries.iter().map(|entry| (entry.thread_number, name_of(&entry.thread))).collect();
-    let mut sleeps: Vec<Sleep> = entries
-        .into_iter()
-        .map(|entry| {
-            // A provider that does not sleep is not named: it is at work, and may yet provide.
-            let providers = edges.get(&entry.thread_number).into_iter().flatten();
-            Sleep::new(entry, providers.filter_map(|thread| names.get(thread).cloned()).collect(), now)
-        })
-        .collect();
-    sleeps.sort_by_key(|sleep| std::cmp::Reverse(sleep.asleep));
+    let (mut found, now) = (sleeps::all(), time::now());
+    // The longest first.
+    found.sort_by_key(|found| found.entry.since);
     // No lock of the register is held while the objects are asked.
-    Report { sleeps, objects: objects::all() }
+    let objects = objects::all();
+    let known = Known::new(&found, &objects);
+    let cycles = cycles_of(&found);
+    let sleeps = found.iter().map(|found| known.sleep(found, now)).collect();
+    Report { sleeps, cycles, objects }
 }
 
-fn name_of(thread: &crate::sync::thread::Thread) -> String {
+fn cycles_of(found: &[Found]) -> Vec<Vec<usize>> {
+    // A sleep that a time ends is in no cycle that hangs.
+    let unlimited = found.iter().enumerate().filter(|(_, found)| found.entry.deadline.is_none());
+    let (indices, nodes): (Vec<usize>, Vec<cycles::Node<'_>>) = unlimited
+        .map(|(index, Found { entry, needs, providers })| {
+            (index, cycles::Node { thread: entry.thread_number, needs: *needs, providers })
+        })
+        .unzip();
+    let in_report = |cycle: Vec<usize>| cycle.into_iter().map(|node| indices[node]).collect();
+    cycles::find(&nodes).into_iter().map(in_report).collect()
+}
+
+fn name_of(thread: &Thread) -> String {
     match thread.name() {
         Some(name) => name.to_owned(),
         None => format!("{:?}", thread.id()),
     }
 }
 
+/// What is known by number or address.
+struct Known<'a> {
+    /// The names of threads that sleep or run a task with a name.
+    threads: HashMap<usize, String>,
+    /// The tasks with a name, by the thread that runs them.
+    tasks: HashMap<usize, &'a str>,
+    /// The labels of the objects.
+    objects: HashMap<usize, String>,
+}
+
+impl<'a> Known<'a> {
+    fn new(found: &[Found], objects: &'a [Object]) -> Self {
+        let running = || objects.iter().flat_map(|object| &object.running);
+        let mut threads: HashMap<usize, String> =
+            running().map(|running| (running.thread_number, running.thread.clone())).collect();
+        threads.extend(found.iter().map(|Found { entry, .. }| (entry.thread_number, name_of(&entry.thread))));
+        let named = running().filter(|running| !running.task.is_empty());
+        Known {
+            threads,
+            tasks: named.map(|running| (running.thread_number, &*running.task)).collect(),
+            objects: objects.iter().map(|object| (object.key, object.label())).collect(),
+        }
+    }
+
+    fn sleep(&self, Found { entry, providers, .. }: &Found, now: Instant) -> Sleep {
+        Sleep {
+            thread: name_of(&entry.thread),
+            thread_id: entry.thread.id(),
+            operation: entry.subject.operation,
+            object: entry.subject.object,
+            state: entry.subject.state.into_iter().flatten().collect(),
+            location: entry.at,
+            // Never saturates in fact: the entry was written before `now` was read.
+            asleep: now.saturating_duration_since(entry.since),
+            left: entry.deadline.map(|(at, clock)| at.saturating_duration_since(clock.unwrap_or(now))),
+            token: entry.token.map(|(address, made_at)| Token { address, made_at }),
+            waits_for: providers.iter().filter_map(|thread| self.threads.get(thread).cloned()).collect(),
+            works_for: self.objects.get(&entry.inside).cloned(),
+            task: self.tasks.get(&entry.thread_number).map(|task| (*task).to_owned()),
+            number: entry.number,
+        }
+    }
+}
+
 /// The blocked threads, as [`blocked`] found them.
 ///
-/// `Display` is a page for people: threads that wait alike share one entry, entries without a time limit come
-/// first, and of these the one with the longest wait. The fields are for programs.
+/// `Display` is a page for people: cycles first; then the sleeps, of which those that wait alike share one
+/// entry, those without a time limit first, and of these the longest; then the objects. The fields are for
+/// programs, and [`to_json`](Report::to_json) writes them down.
 ///
 /// # Examples
 /// ```
@@ -110,7 +171,11 @@ fn name_of(thread: &crate::sync::thread::Thread) -> String {
 pub struct Report {
     /// The sleeps, longest first.
     pub sleeps: Vec<Sleep>,
-    /// The pools and batchers that exist, in the order in which they were built.
+    /// Cycles of sleeps that no time limit ends, as indices into `sleeps`: each waits for the next, and the
+    /// last for the first. A sleep is in one of them at most; of cycles that share a sleep, one is here.
+    pub cycles: Vec<Vec<usize>>,
+    /// The pools, groups, scopes, pipelines, batchers and limiters that exist, in the order in which they
+    /// were made.
     pub objects: Vec<Object>,
 }
 
@@ -137,88 +202,25 @@ pub struct Sleep {
     /// The time from now after which the sleep ends at the latest; `None` if it has no time limit. On a
     /// manual clock, measured on that clock when the sleep began.
     pub left: Option<Duration>,
-    /// True if a token may end the sleep.
-    pub is_cancellable: bool,
-    /// The sleeping threads that could provide what this thread waits for, where only certain threads can: a
-    /// task, a value that another thread makes. Only for waits without any limit.
+    /// The token that may end the sleep.
+    pub token: Option<Token>,
+    /// The threads that could provide what this thread waits for, where only certain threads can: a task, a
+    /// value that another thread makes. Of these, the ones that sleep too or run a task with a name.
     pub waits_for: Vec<String>,
+    /// The innermost pool, group or batcher that the thread works for, as the page calls it.
+    pub works_for: Option<String>,
+    /// The name of the task that the thread runs, if it has one.
+    pub task: Option<String>,
     /// Unique among all sleeps, so that the watchdog reports each one once.
     number: u64,
 }
 
-impl Sleep {
-    fn new(entry: sleeps::Entry, waits_for: Vec<String>, now: Instant) -> Self {
-        Sleep {
-            thread: name_of(&entry.thread),
-            thread_id: entry.thread.id(),
-            operation: entry.subject.operation,
-            object: entry.subject.object,
-            state: entry.subject.state.into_iter().flatten().collect(),
-            location: entry.at,
-            // Never saturates in fact: the entry was written before `now` was read.
-            asleep: now.saturating_duration_since(entry.since),
-            left: entry.deadline.map(|(at, clock)| at.saturating_duration_since(clock.unwrap_or(now))),
-            is_cancellable: entry.is_cancellable,
-            waits_for,
-            number: entry.number,
-        }
-    }
-
-    fn limit(&self) -> &'static str {
-        match (self.left, self.is_cancellable) {
-            (None, false) => "without a limit",
-            (None, true) => "until cancelled",
-            (Some(_), _) => "with a time limit",
-        }
-    }
-}
-
-/// The number of threads that an entry of the page names; the others are only counted.
-const NAMED: usize = 8;
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.sleeps.len();
-        writeln!(f, "{count} {} blocked", if count == 1 { "thread is" } else { "threads are" })?;
-        let mut alike: Vec<Vec<&Sleep>> = Vec::new();
-        for sleep in &self.sleeps {
-            let key = |other: &Sleep| (other.operation, other.object, other.location, other.limit());
-            // A linear search, since a program has few kinds of calls that sleep, and a page is for people.
-            match alike.iter_mut().find(|group| key(group[0]) == key(sleep)) {
-                Some(group) => group.push(sleep),
-                None => alike.push(vec![sleep]),
-            }
-        }
-        // Stable, so that among entries with a limit, and among those without, the longest stays first.
-        alike.sort_by_key(|group| group[0].left.is_some());
-        alike.iter().try_for_each(|group| write_alike(f, group))?;
-        self.objects.iter().try_for_each(|object| write!(f, "\n{object}\n"))
-    }
-}
-
-fn write_alike(f: &mut fmt::Formatter<'_>, group: &[&Sleep]) -> fmt::Result {
-    let first = group[0];
-    let threads = if group.len() == 1 { "thread" } else { "threads" };
-    writeln!(f, "\n{} {threads} in {} at {}", group.len(), first.operation, first.location)?;
-    write!(f, "    {}, for {:.1?}", first.limit(), first.asleep)?;
-    if let Some(left) = first.left {
-        write!(f, ", {left:.1?} left")?;
-    }
-    if first.object != 0 {
-        write!(f, "; object {:#x}", first.object)?;
-    }
-    for (name, value) in &first.state {
-        write!(f, ", {name} {value}")?;
-    }
-    write!(f, "\n    ")?;
-    for (place, sleep) in group.iter().take(NAMED).enumerate() {
-        write!(f, "{}{}", if place == 0 { "" } else { ", " }, sleep.thread)?;
-        if !sleep.waits_for.is_empty() {
-            write!(f, " (waits for {})", sleep.waits_for.join(", "))?;
-        }
-    }
-    match group.len().saturating_sub(NAMED) {
-        0 => writeln!(f),
-        more => writeln!(f, " and {more} more"),
-    }
+/// A token that may end a sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Token {
+    /// The address of the token, which its clones share.
+    pub address: usize,
+    /// The place in the source where the token was made; for the token of a scope or group, where that was.
+    pub made_at: &'static Location<'static>,
 }

@@ -172,10 +172,10 @@ impl<'a> Until<'a> {
                 // section in which the waiter joins the list, so the wake-up cannot be missed.
                 let waiter = Waiter::new();
                 if point.join(&waiter) {
-                    let _edge = limit.enter_graph(&waiter, point);
                     limit.describe(
                         self.operation.map(|(name, at)| (point.describe(Subject::new(name, point)), at)),
                     );
+                    let _edge = limit.enter_graph(&waiter, !point.must_stay(), || point.awaited());
                     // Tie: the waiter's outcome decides. A grant that came first is success, however late
                     // this thread wakes up; a later one has failed, and its granter has woken the next
                     // waiter.
@@ -230,6 +230,7 @@ impl<'a> Until<'a> {
             clock,
             looks_again: self.looks_again,
             subject: self.operation.map(|(name, at)| (Subject::named(name), at)),
+            awaited: None,
         }
     }
 }

@@ -234,6 +234,8 @@ fn inspection_is_plain_data() {
         inspect::Report => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         inspect::Sleep => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         inspect::Object => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Running => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Token => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         inspect::Watchdog => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }

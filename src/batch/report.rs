@@ -129,18 +129,19 @@ pub(super) struct Inspected<T, R> {
 }
 
 impl<T: Send, R: Send> Inspect for Inspected<T, R> {
-    fn object(&self) -> Object {
+    fn object(&self) -> Option<Object> {
         let stats = self.shared.stats();
-        Object {
-            kind: "Batcher",
+        Some(Object {
             name: self.name.clone(),
             figures: vec![
                 ("waiting", stats.waiting),
                 ("processing", stats.processing),
                 ("failed", stats.failed),
             ],
-            running: self.shared.running(&self.name),
-            is_stuck: false,
-        }
+            running: self.shared.batches(),
+            // The address in the entries of callers that wait for room, or for the end.
+            address: std::ptr::from_ref(&self.shared.state).addr(),
+            ..Object::new("Batcher", self.shared.address())
+        })
     }
 }

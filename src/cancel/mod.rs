@@ -21,7 +21,7 @@ use crate::error::{Cancelled, WaitError};
 use crate::panics;
 use crate::sync::{Arc, weak};
 use crate::until::Until;
-use crate::wait::sleeps::Subject;
+use crate::wait::sleeps::{Subject, TokenOf};
 use crate::wait::{Outcome, Waiter};
 pub(crate) use guards::Watch;
 use node::{Node, Watcher};
@@ -106,11 +106,13 @@ pub struct CancelToken {
 impl CancelToken {
     /// Makes a token on this thread's clock: the system's, or that of a
     /// [`ManualClock::scope`](crate::ManualClock::scope).
+    #[track_caller]
     pub fn new() -> Self {
         CancelToken::with_clock(Clock::current())
     }
 
     /// Makes a token on `clock`. Its children use the same clock.
+    #[track_caller]
     pub fn with_clock(clock: impl Into<Clock>) -> Self {
         CancelToken { node: Node::root(clock.into()) }
     }
@@ -118,12 +120,14 @@ impl CancelToken {
     /// Makes a token that is cancelled with this one. The child of a cancelled token is cancelled from the
     /// start.
     #[must_use = "a child that is dropped is forgotten"]
+    #[track_caller]
     pub fn child(&self) -> Self {
         CancelToken { node: Node::child(&self.node, None) }
     }
 
     /// Makes a child that joins its parent's list only when something must be notified of its end. That
     /// halves its cost if nothing ever must.
+    #[track_caller]
     pub(crate) fn loose_child(&self) -> Self {
         CancelToken { node: Node::loose_child(&self.node) }
     }
@@ -308,6 +312,11 @@ impl CancelToken {
         Node::done(&self.node)
     }
 
+    /// The address of the token, which its clones share, and where it was made.
+    pub(crate) fn identity(&self) -> TokenOf {
+        (std::ptr::from_ref(&*self.node).addr(), self.node.made_at)
+    }
+
     /// Ends `waiter` with `outcome` when the token is cancelled, or at once if it already is.
     pub(crate) fn end_wait(&self, waiter: &Waiter, outcome: Outcome) -> Option<Watch<'_>> {
         match Node::watch(&self.node, Watcher::Waiter(waiter.clone(), outcome)) {
@@ -322,6 +331,7 @@ impl CancelToken {
 }
 
 impl Default for CancelToken {
+    #[track_caller]
     fn default() -> Self {
         CancelToken::new()
     }

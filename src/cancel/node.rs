@@ -23,6 +23,7 @@ mod loose;
 
 use std::convert::Infallible;
 use std::mem;
+use std::panic::Location;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -43,6 +44,8 @@ pub(super) struct Node {
     /// One of [`LOOSE`], [`LIVE`], [`ENDING`] or [`CANCELLED`]. It changes under the lock, after `cause`, so
     /// that checks need no lock.
     stage: AtomicUsize,
+    /// Where the token was made, for [`inspect`](crate::inspect).
+    pub(super) made_at: &'static Location<'static>,
     pub(super) clock: Clock,
     /// Never later than the parent's.
     pub(super) deadline: Option<Instant>,
@@ -95,12 +98,15 @@ pub(super) enum Watcher {
 }
 
 impl Node {
+    #[track_caller]
     pub(super) fn root(clock: Clock) -> Arc<Node> {
         Arc::new(Node::new(clock, None, None, LIVE))
     }
 
+    #[track_caller]
     fn new(clock: Clock, deadline: Option<Instant>, parent: Option<Arc<Node>>, stage: usize) -> Node {
         Node {
+            made_at: Location::caller(),
             stage: AtomicUsize::new(stage),
             clock,
             deadline,
@@ -113,6 +119,7 @@ impl Node {
     }
 
     /// Makes a node that is cancelled with its parent, at its parent's deadline, or at `deadline`.
+    #[track_caller]
     pub(super) fn child(parent: &Arc<Node>, deadline: Option<Instant>) -> Arc<Node> {
         let deadline = match (parent.deadline, deadline) {
             (Some(a), Some(b)) => Some(a.min(b)),

@@ -5,7 +5,7 @@ use std::mem;
 
 use super::state::Task;
 use super::task_set::Spawn;
-use super::task_set::TaskSet;
+use super::task_set::{Origin, TaskSet};
 use crate::cancel::{CallbackGuard, CancelToken};
 use crate::panics::{self, Payload};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -31,9 +31,11 @@ pub(super) enum Failure<E> {
 }
 
 impl<E> Core<E> {
-    pub(super) fn new(executor: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
+    /// `kind` is what a report calls the owner, and the caller's location where it was made.
+    #[track_caller]
+    pub(super) fn new(kind: &'static str, executor: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
         Core {
-            set: Arc::new(TaskSet::new(executor)),
+            set: Arc::new(TaskSet::new(executor, Origin::here(kind))),
             // A child, so that the group can be cancelled alone; the caller's token cancels it, too.
             token: token.loose_child(),
             failures: Mutex::new(Vec::new()),

@@ -157,6 +157,7 @@ use core::Failure;
 /// # Instead
 /// Use `std::thread::scope` if the tasks are few, long, and cannot fail; `rayon::scope` for CPU-bound work
 /// that splits recursively.
+#[track_caller]
 pub fn scope<'env, R, E, F>(token: &CancelToken, body: F) -> Result<R::Value, Error<E>>
 where
     R: BodyResult<E>,
@@ -168,6 +169,7 @@ where
 
 /// [`scope`] with helpers from `executor`. They run the tasks, and so does the calling thread once `body` is
 /// done; the scope therefore ends even if `executor` never provides a thread.
+#[track_caller]
 pub(crate) fn scope_on<'env, R, E, F>(
     executor: Arc<dyn Spawn>,
     token: &CancelToken,
@@ -181,6 +183,7 @@ where
     scope_with(Some(executor), token, body)
 }
 
+#[track_caller]
 fn scope_with<'env, R, E, F>(
     executor: Option<Arc<dyn Spawn>>,
     token: &CancelToken,

@@ -8,8 +8,7 @@ use std::io;
 use std::marker::PhantomData;
 
 use super::erase::{self, NoUnwind};
-use super::task_set::Spawn;
-use super::task_set::TaskSet;
+use super::task_set::{Origin, Spawn, TaskSet};
 use crate::cancel::CancelToken;
 use crate::panics;
 use crate::sync::{Arc, Mutex};
@@ -24,9 +23,10 @@ pub(crate) struct Nursery<'a> {
 }
 
 impl<'a> Nursery<'a> {
+    #[track_caller]
     fn empty(executor: Option<Arc<dyn Spawn>>) -> Arc<Self> {
         Arc::new(Nursery {
-            set: Arc::new(TaskSet::new(executor)),
+            set: Arc::new(TaskSet::new(executor, Origin::here("Pipeline"))),
             closed: Mutex::new(false),
             tasks: PhantomData,
         })
@@ -91,6 +91,7 @@ impl<'a> Nursery<'a> {
 
 impl Nursery<'static> {
     /// A nursery for tasks that borrow nothing and need not be waited for.
+    #[track_caller]
     pub(crate) fn owned(executor: Option<Arc<dyn Spawn>>) -> Arc<Self> {
         Nursery::empty(executor)
     }
@@ -103,6 +104,7 @@ impl Nursery<'static> {
 /// returns when no task is present (in `scope`, `finish_and_clear` plays this part); and because nothing is
 /// pushed once `close` has begun, even if the nursery is still shared. What a task borrows for `'a` outlives
 /// this call, since the caller chose `'a`.
+#[track_caller]
 pub(crate) fn nursery<'a, R>(
     executor: Option<Arc<dyn Spawn>>,
     body: impl FnOnce(&Arc<Nursery<'a>>) -> R,

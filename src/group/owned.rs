@@ -120,8 +120,9 @@ pub struct Group<E = Infallible> {
 
 impl<E> Group<E> {
     /// Creates a group without tasks. Its token is a child of `token`.
+    #[track_caller]
     pub fn new(token: &CancelToken) -> Self {
-        Group { spawner: Spawner { core: weak::Arc::new(Core::new(None, token)) } }
+        Group { spawner: Spawner { core: weak::Arc::new(Core::new("Group", None, token)) } }
     }
 
     fn core(&self) -> &Core<Arc<E>> {

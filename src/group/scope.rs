@@ -84,8 +84,9 @@ pub struct Scope<'scope, 'env: 'scope, E: 'env> {
 }
 
 impl<'env, E: 'env> Scope<'_, 'env, E> {
+    #[track_caller]
     pub(super) fn new(executor: Option<Arc<dyn Spawn>>, token: &CancelToken) -> Self {
-        Scope { core: Core::new(executor, token), scope: PhantomData, env: PhantomData }
+        Scope { core: Core::new("Scope", executor, token), scope: PhantomData, env: PhantomData }
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use super::Unfinished;
 use super::tasks::{Running, Waiting};
 use crate::cancel::CancelToken;
+use crate::inspect::{Began, Listed, Object};
 use crate::sync::{Arc, time};
 use crate::wait::context::this_thread;
 use crate::wait::{WaitList, Wake};
@@ -54,6 +55,8 @@ pub(super) struct State {
     pub(super) running_hooks: usize,
     /// Threads that wait for tasks that other threads run.
     pub(super) waiting: WaitList,
+    /// Lists the set in [`inspect`](crate::inspect).
+    pub(super) listed: Option<Listed>,
 }
 
 /// A helper that was requested for a task set and has not arrived.
@@ -78,6 +81,8 @@ pub(super) struct RunningTask {
     pub(super) label: Label,
     /// The thread that runs it.
     thread: usize,
+    /// For [`inspect`](crate::inspect), if the task has a name.
+    began: Option<Began>,
 }
 
 /// A task's label: its name, or its number if it has none.
@@ -104,6 +109,7 @@ impl State {
             has_stopped: false,
             running_hooks: 0,
             waiting: WaitList::new(),
+            listed: None,
         }
     }
 
@@ -179,7 +185,9 @@ impl State {
 
     fn start(&mut self, Queued { label, task }: Queued) -> (usize, Task) {
         let number = label.number;
-        self.running.push(RunningTask { label, thread: this_thread() });
+        // Only for a task with a name is the clock read: that takes half as long as starting a task.
+        let began = label.name.as_ref().and_then(|_| Began::now());
+        self.running.push(RunningTask { label, thread: this_thread(), began });
         // Awake until its thread reports that it blocks.
         self.awake += 1;
         self.quiet_since = None;
@@ -237,6 +245,22 @@ impl State {
     /// The threads that run tasks.
     pub(super) fn threads(&self) -> impl Iterator<Item = usize> {
         self.running.iter().map(|running| running.thread)
+    }
+
+    /// The set as a report shows it.
+    pub(super) fn describe(&self, object: Object) -> Object {
+        let running = |task: &RunningTask| Some(task.began.as_ref()?.running(task.label.name.as_ref()?));
+        let (queued, count) = self.figures();
+        let mut figures = vec![("queued", queued), ("running", count)];
+        if self.is_limited() {
+            figures.push(("limit", self.limit));
+        }
+        Object {
+            figures,
+            running: self.running.iter().filter_map(running).collect(),
+            is_stuck: queued > 0 && count > 0 && self.awake == 0,
+            ..object
+        }
     }
 
     /// The numbers of queued and running tasks.

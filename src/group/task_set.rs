@@ -24,7 +24,7 @@
 //! thread again.
 //!
 //! # Lock order
-//! The task set's lock, then the thread cache's.
+//! The task set's lock, then the thread cache's, or that of the list of [objects](crate::inspect).
 
 mod helpers;
 mod owner;
@@ -32,10 +32,13 @@ mod owner;
 use std::fmt;
 use std::io;
 use std::mem;
+use std::panic::Location;
 
 use super::state::{State, Task};
 use crate::cancel::CancelToken;
-use crate::sync::{Arc, Mutex};
+use crate::inspect::{self, Inspect, Object};
+use crate::panics;
+use crate::sync::{Arc, Mutex, Weak};
 use crate::wait::context::Inherited;
 
 /// What a helper runs, once: it takes tasks from the task set that requested it, until none is left for it.
@@ -64,8 +67,23 @@ impl Spawn for Nobody {
     }
 }
 
+/// What a task set belongs to, and where that was made: for [`inspect`](crate::inspect).
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    kind: &'static str,
+    at: &'static Location<'static>,
+}
+
+impl Origin {
+    #[track_caller]
+    pub(super) fn here(kind: &'static str) -> Self {
+        Origin { kind, at: Location::caller() }
+    }
+}
+
 pub(super) struct TaskSet {
     state: Mutex<State>,
+    origin: Origin,
     /// `None` for the thread cache, which has a thread unless the operating system refuses one.
     executor: Option<Arc<dyn Spawn>>,
     /// The context of the thread that created the set; that thread waits for its helpers.
@@ -73,8 +91,18 @@ pub(super) struct TaskSet {
 }
 
 impl TaskSet {
-    pub(super) fn new(executor: Option<Arc<dyn Spawn>>) -> Self {
-        TaskSet { executor, inherited: Inherited::current(), state: Mutex::new(State::new()) }
+    pub(super) fn new(executor: Option<Arc<dyn Spawn>>, origin: Origin) -> Self {
+        TaskSet { executor, origin, inherited: Inherited::current(), state: Mutex::new(State::new()) }
+    }
+
+    /// Lists the set in [`inspect`](crate::inspect), if it is not listed already. Most scopes are short, and
+    /// their tasks run on the thread that opened them; so a set is listed only once it has a task with a
+    /// name, a helper, or an owner that sleeps.
+    fn list(set: &Arc<Self>, state: &mut State) {
+        if state.listed.is_none() {
+            // Weak, since the set owns its entry in the list.
+            state.listed = inspect::list(|| Arc::new(Arc::downgrade(set)) as Arc<dyn Inspect>);
+        }
     }
 
     /// Pushes a task.
@@ -83,6 +111,9 @@ impl TaskSet {
     /// If no thread was available for it; the task is queued nevertheless.
     pub(super) fn push(set: &Arc<Self>, name: Option<Arc<str>>, task: Task) -> io::Result<()> {
         let mut state = set.state.lock();
+        if name.is_some() {
+            TaskSet::list(set, &mut state);
+        }
         state.push(name, task);
         // The first task alone seldom needs a helper: the owner usually runs it before one arrives.
         TaskSet::settle_deferrable(set, state)
@@ -139,6 +170,9 @@ impl TaskSet {
         let mut state = set.state.lock();
         // In one critical section with the push, so that the capacity is never free in between.
         state.unreserve();
+        if name.is_some() {
+            TaskSet::list(set, &mut state);
+        }
         state.push(name, task);
         let _ = TaskSet::settle(set, state);
     }
@@ -189,6 +223,18 @@ impl TaskSet {
     /// True if a task was not started.
     pub(super) fn skipped(&self) -> bool {
         self.state.lock().skipped
+    }
+}
+
+impl Inspect for Weak<TaskSet> {
+    fn object(&self) -> Option<Object> {
+        let set = self.upgrade()?;
+        let Origin { kind, at } = set.origin;
+        let object = Object { location: Some(at), ..Object::new(kind, set.key()) };
+        let object = set.state.lock().describe(object);
+        // Contained: this may be the last reference, and hooks that were never called are the caller's.
+        panics::discard(set);
+        Some(object)
     }
 }
 

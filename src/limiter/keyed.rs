@@ -6,12 +6,13 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::RateLimiter;
+use super::bucket::Bucket;
 use super::shard::{Entry, Shard, swept};
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
@@ -81,6 +82,8 @@ pub struct KeyedLimiter<K, S = RandomState> {
     period: Duration,
     burst: u64,
     clock: Clock,
+    /// For [`inspect`](crate::inspect).
+    made_at: &'static Location<'static>,
     hasher: S,
 }
 
@@ -102,6 +105,7 @@ impl<K> KeyedLimiter<K> {
             period,
             burst: tokens,
             clock: Clock::current(),
+            made_at: Location::caller(),
             hasher: RandomState::new(),
         }
     }
@@ -128,8 +132,8 @@ impl<K, S> KeyedLimiter<K, S> {
     /// The same limiter, which hashes keys with `hasher`, with every key's bucket full.
     #[must_use = "this limiter has the hasher, not the one it was made from"]
     pub fn with_hasher<T>(self, hasher: T) -> KeyedLimiter<K, T> {
-        let KeyedLimiter { shards, tokens, period, burst, clock, .. } = self.empty();
-        KeyedLimiter { shards, tokens, period, burst, clock, hasher }
+        let KeyedLimiter { shards, tokens, period, burst, clock, made_at, .. } = self.empty();
+        KeyedLimiter { shards, tokens, period, burst, clock, made_at, hasher }
     }
 
     fn empty(mut self) -> Self {
@@ -263,8 +267,8 @@ where
         if let Some(entry) = self.find(hash, |other| other.borrow() == key) {
             return entry;
         }
-        let limiter =
-            RateLimiter::new(self.tokens, self.period).with_burst(self.burst).with_clock(&self.clock);
+        let bucket = Bucket::new(self.tokens, self.period, self.burst);
+        let limiter = RateLimiter::of_key(bucket, &self.clock, self.made_at);
         // Made before the lock is taken, since `to_owned` is the caller's code.
         let new = Arc::new(Entry { key: key.to_owned(), limiter });
         let mut strangers = Vec::new();

@@ -4,26 +4,23 @@ mod bucket;
 mod keyed;
 mod reservations;
 mod shard;
+mod shared;
 mod ticker;
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::time::{Duration, Instant};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::time::Duration;
 
 pub use keyed::KeyedLimiter;
 pub use ticker::{Missed, Tick, Ticker};
 
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
-use crate::sync::Mutex;
-use crate::until::{Limit, Until};
-use crate::wait::Waiter;
+use crate::sync::Arc;
+use crate::until::Until;
 use crate::wait::sleeps::Subject;
-use bucket::{Bucket, Nanos};
-use reservations::{Next, Reservations, Wakes};
-
-/// A waiter and the instant until which it sleeps; `None` is forever.
-type Sleep = (Waiter, Option<Instant>);
+use bucket::Bucket;
+use shared::{Origin, Shared, duration};
 
 /// Keeps calls under a rate that another party imposes: requests a second, bytes a minute.
 ///
@@ -99,10 +96,7 @@ type Sleep = (Waiter, Option<Instant>);
 /// [`Semaphore`](crate::Semaphore) to limit how many are at work at once. [`KeyedLimiter`] for a limit for
 /// each of many keys. [`Ticker`] for one thread that works at a fixed period.
 pub struct RateLimiter {
-    clock: Clock,
-    /// When it was made. Nanoseconds are counted from here.
-    epoch: Instant,
-    reservations: Mutex<Reservations>,
+    shared: Arc<Shared>,
 }
 
 impl RateLimiter {
@@ -121,7 +115,8 @@ impl RateLimiter {
     #[track_caller]
     pub fn new(tokens: u64, period: Duration) -> Self {
         check(tokens, period);
-        RateLimiter::with_bucket(Bucket::new(tokens, period, tokens), Clock::current())
+        let origin = Origin { kind: "RateLimiter", at: Location::caller() };
+        RateLimiter::with_bucket(Bucket::new(tokens, period, tokens), Clock::current(), origin)
     }
 
     /// The same rate, starting full with `burst` tokens, which is also the most that the bucket holds.
@@ -132,21 +127,26 @@ impl RateLimiter {
     #[track_caller]
     pub fn with_burst(self, burst: u64) -> Self {
         check_burst(burst);
-        let Bucket { tokens, period, .. } = self.reservations.lock().bucket;
+        let Bucket { tokens, period, .. } = self.shared.reservations.lock().bucket;
         let bucket = Bucket::new(tokens, Duration::from_nanos(period), burst);
-        RateLimiter::with_bucket(bucket, self.clock)
+        RateLimiter::with_bucket(bucket, self.shared.clock.clone(), self.shared.origin)
     }
 
     /// The same limiter on `clock`, starting full at the current time of that clock.
     #[must_use = "this limiter is on the clock, not the one it was made from"]
     pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
-        let Bucket { tokens, period, burst, .. } = self.reservations.lock().bucket;
+        let Bucket { tokens, period, burst, .. } = self.shared.reservations.lock().bucket;
         let bucket = Bucket::new(tokens, Duration::from_nanos(period), burst);
-        RateLimiter::with_bucket(bucket, clock.into())
+        RateLimiter::with_bucket(bucket, clock.into(), self.shared.origin)
     }
 
-    fn with_bucket(bucket: Bucket, clock: Clock) -> Self {
-        RateLimiter { epoch: clock.now(), clock, reservations: Mutex::new(Reservations::new(bucket)) }
+    fn with_bucket(bucket: Bucket, clock: Clock, origin: Origin) -> Self {
+        RateLimiter { shared: Arc::new(Shared::new(bucket, clock, origin)) }
+    }
+
+    /// Makes the limiter of one key, which a report shows as `kind`, made where the keyed limiter was.
+    fn of_key(bucket: Bucket, clock: &Clock, at: &'static Location<'static>) -> Self {
+        RateLimiter::with_bucket(bucket, clock.clone(), Origin { kind: "KeyedLimiter", at })
     }
 
     /// Waits for `count` tokens together as long as it takes, and takes them. 0 succeeds at once.
@@ -166,7 +166,7 @@ impl RateLimiter {
     /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_acquire(&self, count: u64) -> Result<(), TryError> {
-        self.with_reservations(|reservations, now, _| reservations.take(now, count))
+        self.shared.with_reservations(|reservations, now, _| reservations.take(now, count))
     }
 
     /// Waits for `count` tokens together at most until `limit`, and takes them.
@@ -184,72 +184,17 @@ impl RateLimiter {
         match self.try_acquire(count) {
             Ok(()) => Ok(()),
             Err(TryError::WouldBlock) => {
-                let subject = Subject::new("RateLimiter::acquire", self).with("wanted", count as usize);
-                self.wait(count, &limit.on_clock(&self.clock).start_for(subject))
+                let subject = Subject::new("RateLimiter::acquire", &*self.shared);
+                let subject = subject.with("wanted", count as usize);
+                self.shared.wait(count, &limit.on_clock(&self.shared.clock).start_for(subject))
             }
             Err(other) => Err(other.for_good()),
         }
     }
 
-    #[cold]
-    fn wait(&self, count: u64, limit: &Limit<'_>) -> Result<(), WaitError> {
-        let mut waiter = Waiter::new();
-        let mut at = self.join(count, limit, &waiter)?;
-        // Waits until `at`, which the clock brings, or for a change of that instant. The instant is read, and
-        // the waiter that the next change ends is entered, in one critical section, so no change is missed.
-        loop {
-            // Tie: the waiter's first outcome holds. An error that came before the tokens gives them to the
-            // waiters behind, whichever thread notices it first.
-            if let Err(ended) = limit.sleep_to(&waiter, &self.clock, at) {
-                self.with_reservations(|reservations, now, wakes| reservations.leave(now, &waiter, wakes));
-                return Err(ended);
-            }
-            match self.look_again(&waiter, limit)? {
-                None => return Ok(()),
-                Some(sleep_on) => (waiter, at) = sleep_on,
-            }
-        }
-    }
-
-    /// Reserves `count` tokens, if they come within the limit. Returns when; `None` is never.
-    fn join(&self, count: u64, limit: &Limit<'_>, waiter: &Waiter) -> Result<Option<Instant>, WaitError> {
-        self.with_reservations(|reservations, now, _| {
-            if let Some(refusal) = reservations.refusal(count) {
-                return Err(refusal);
-            }
-            // No second attempt to take: tokens that have come since the first are reserved with an instant
-            // that has passed, and `sleep_to` returns at once.
-            let at = self.instant(reservations.ready(now, count));
-            // Refused before the reservation, so that it delays no later waiter. `check` first, so that a
-            // cancelled token is reported as such.
-            if limit.ends_before(&self.clock, at) {
-                return limit.check().and(Err(WaitError::TimedOut));
-            }
-            reservations.join(now, count, waiter.clone());
-            Ok(at)
-        })
-    }
-
-    /// Looks up a waiter that was woken: `None` if its tokens have come, otherwise its next sleep.
-    fn look_again(&self, waiter: &Waiter, limit: &Limit<'_>) -> Result<Option<Sleep>, WaitError> {
-        // A new waiter: the old one has ended, and a change after this call must be able to wake the thread
-        // again.
-        let new = Waiter::new();
-        self.with_reservations(|reservations, now, wakes| {
-            let Next::SleepTo(ready) = reservations.look_again(waiter, &new)? else { return Ok(None) };
-            let at = self.instant(ready);
-            // A slower rate may have moved the instant beyond the limit.
-            if limit.ends_before(&self.clock, at) {
-                reservations.leave(now, &new, wakes);
-                return limit.check().and(Err(WaitError::TimedOut));
-            }
-            Ok(Some((new, at)))
-        })
-    }
-
     /// The time that a call for `count` tokens would wait if it came now; `None` if it would never get them.
     pub fn delay(&self, count: u64) -> Option<Duration> {
-        self.with_reservations(|reservations, now, _| match reservations.refusal(count) {
+        self.shared.with_reservations(|reservations, now, _| match reservations.refusal(count) {
             Some(_) => None,
             None if count == 0 => Some(Duration::ZERO),
             None => duration(reservations.ready(now, count)?.saturating_sub(now)),
@@ -259,25 +204,25 @@ impl RateLimiter {
     /// The number of whole tokens that are available and not reserved. It may have changed by the time the
     /// caller uses it.
     pub fn available(&self) -> u64 {
-        self.with_reservations(|reservations, now, _| {
+        self.shared.with_reservations(|reservations, now, _| {
             reservations.bucket.available(reservations.bucket.ticks(now))
         })
     }
 
     /// The most tokens that the bucket holds.
     pub fn burst(&self) -> u64 {
-        self.reservations.lock().bucket.burst
+        self.shared.reservations.lock().bucket.burst
     }
 
     /// The number of tokens that come, and the period in which they do.
     pub fn rate(&self) -> (u64, Duration) {
-        let Bucket { tokens, period, .. } = self.reservations.lock().bucket;
+        let Bucket { tokens, period, .. } = self.shared.reservations.lock().bucket;
         (tokens, Duration::from_nanos(period))
     }
 
     /// The number of threads that wait.
     pub fn waiting(&self) -> usize {
-        self.with_reservations(|reservations, _, _| reservations.waiting())
+        self.shared.with_reservations(|reservations, _, _| reservations.waiting())
     }
 
     /// Changes the rate from now on. Available tokens stay, also the part of a token that has come so far.
@@ -289,7 +234,8 @@ impl RateLimiter {
     #[track_caller]
     pub fn set_rate(&self, tokens: u64, period: Duration) {
         check(tokens, period);
-        self.with_reservations(|reservations, now, wakes| reservations.set_rate(now, tokens, period, wakes));
+        self.shared
+            .with_reservations(|reservations, now, wakes| reservations.set_rate(now, tokens, period, wakes));
     }
 
     /// Changes the burst. Available tokens stay, up to the new burst; added room is filled as time passes. A
@@ -300,52 +246,23 @@ impl RateLimiter {
     #[track_caller]
     pub fn set_burst(&self, burst: u64) {
         check_burst(burst);
-        self.with_reservations(|reservations, now, wakes| reservations.set_burst(now, burst, wakes));
+        self.shared.with_reservations(|reservations, now, wakes| reservations.set_burst(now, burst, wakes));
     }
 
     /// Closes the limiter: waiters and later callers get `Closed`. Returns true if this call closed it.
     pub fn close(&self) -> bool {
-        self.with_reservations(|reservations, now, wakes| reservations.close(now, wakes))
+        self.shared.with_reservations(|reservations, now, wakes| reservations.close(now, wakes))
     }
 
     /// True once the limiter is closed.
     pub fn is_closed(&self) -> bool {
-        self.reservations.lock().closed
-    }
-
-    /// Applies `f` to the reservations as they are now, and wakes the waiters that it returns after
-    /// unlocking.
-    #[inline]
-    fn with_reservations<R>(&self, f: impl FnOnce(&mut Reservations, Nanos, &mut Wakes) -> R) -> R {
-        let mut wakes = Wakes::new();
-        let mut reservations = self.reservations.lock();
-        // Read under the lock, so that calls are served in the order of their times.
-        let now = self.clock.now().saturating_duration_since(self.epoch).as_nanos();
-        // First: `f` must not count tokens that waiters already have, nor refuse a waiter whose tokens have
-        // come.
-        reservations.settle(now, &mut wakes);
-        let result = f(&mut reservations, now, &mut wakes);
-        // Unlocked first, since each woken waiter looks again under the lock.
-        drop(reservations);
-        drop(wakes);
-        result
+        self.shared.reservations.lock().closed
     }
 
     /// True if the bucket is full and no thread waits, as in a new limiter.
     fn is_idle(&self) -> bool {
-        self.with_reservations(|reservations, now, _| reservations.is_idle(now))
+        self.shared.with_reservations(|reservations, now, _| reservations.is_idle(now))
     }
-
-    fn instant(&self, at: Option<Nanos>) -> Option<Instant> {
-        self.epoch.checked_add(duration(at?)?)
-    }
-}
-
-/// `None` if it is too long for a `Duration`, which means forever.
-fn duration(nanos: Nanos) -> Option<Duration> {
-    const SECOND: u128 = 1_000_000_000;
-    let seconds = u64::try_from(nanos / SECOND).ok()?;
-    Some(Duration::new(seconds, (nanos % SECOND) as u32))
 }
 
 #[track_caller]
@@ -363,7 +280,7 @@ impl fmt::Debug for RateLimiter {
     /// Never waits, and reads no clock: fields that another thread has locked are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("RateLimiter");
-        if let Some(reservations) = self.reservations.try_lock() {
+        if let Some(reservations) = self.shared.reservations.try_lock() {
             let Bucket { tokens, period, burst, .. } = reservations.bucket;
             out.field("tokens", &tokens)
                 .field("period", &Duration::from_nanos(period))

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use super::bucket::{Bucket, Nanos, Ticks};
 use crate::error::{TryError, WaitError};
+use crate::inspect::Listed;
 use crate::wait::{Waiter, Wake};
 
 pub(super) struct Reservations {
@@ -32,6 +33,8 @@ pub(super) struct Reservations {
     /// Waiters that were refused after they had been woken for a new instant and before they looked again.
     refused: Vec<(Waiter, WaitError)>,
     pub(super) closed: bool,
+    /// Lists the limiter in [`inspect`](crate::inspect), once a thread has waited for it.
+    pub(super) listed: Option<Listed>,
 }
 
 struct Reservation {
@@ -56,7 +59,7 @@ pub(super) type Wakes = Vec<Wake>;
 
 impl Reservations {
     pub(super) fn new(bucket: Bucket) -> Self {
-        Reservations { bucket, waiting: VecDeque::new(), refused: Vec::new(), closed: false }
+        Reservations { bucket, waiting: VecDeque::new(), refused: Vec::new(), closed: false, listed: None }
     }
 
     /// The reason why `count` tokens can never be acquired, if there is one.

@@ -49,6 +49,7 @@ where
     type IntoIter = Output<S::Iter, G>;
 
     /// Starts the pipeline.
+    #[track_caller]
     fn into_iter(self) -> Output<S::Iter, G> {
         let Pipeline { stage, mode, config: Config { spawn, figures } } = self;
         let token = run_token(&mode);

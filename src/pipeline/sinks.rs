@@ -13,6 +13,7 @@ use crate::sync::Arc;
 
 impl<S, G: CancelMode> Pipeline<S, G> {
     /// Runs the stages, lets `body` pull, and returns when every thread has left.
+    #[track_caller]
     fn with<'a, R>(self, body: impl FnOnce(&mut StepIter<S::Iter, Identity, G>) -> R) -> G::Of<R>
     where
         S: Run<'a, G>,
@@ -39,6 +40,7 @@ impl<S, G: CancelMode> Pipeline<S, G> {
     ///
     /// # Panics
     /// Every sink resumes the first panic of the pipeline, after every thread has left.
+    #[track_caller]
     pub fn for_each<'a, F: FnMut(S::Item)>(self, mut f: F) -> G::Of<()>
     where
         S: Run<'a, G>,
@@ -47,6 +49,7 @@ impl<S, G: CancelMode> Pipeline<S, G> {
     }
 
     /// Calls `f` with each item until it fails, then stops every stage.
+    #[track_caller]
     pub fn try_for_each<'a, E, F>(self, mut f: F) -> G::Of<Result<(), E>>
     where
         S: Run<'a, G>,
@@ -56,6 +59,7 @@ impl<S, G: CancelMode> Pipeline<S, G> {
     }
 
     /// Folds all items into a value.
+    #[track_caller]
     pub fn fold<'a, B, F: FnMut(B, S::Item) -> B>(self, init: B, f: F) -> G::Of<B>
     where
         S: Run<'a, G>,
@@ -74,6 +78,7 @@ impl<S, G: CancelMode> Pipeline<S, G> {
     ///     .collect();
     /// assert!(sum.is_err());
     /// ```
+    #[track_caller]
     pub fn collect<'a, C: FromIterator<S::Item>>(self) -> G::Of<C>
     where
         S: Run<'a, G>,
@@ -82,6 +87,7 @@ impl<S, G: CancelMode> Pipeline<S, G> {
     }
 
     /// Counts the items.
+    #[track_caller]
     pub fn count<'a>(self) -> G::Of<usize>
     where
         S: Run<'a, G>,
@@ -102,6 +108,7 @@ impl<S, G: CancelMode> Pipeline<S, G> {
     ///     .pull(|lengths| lengths.next());
     /// assert_eq!(first, Some(4));
     /// ```
+    #[track_caller]
     pub fn pull<'a, R>(self, body: impl FnOnce(&mut BorrowedIter<'_, S::Item>) -> R) -> G::Of<R>
     where
         S: Run<'a, G>,

@@ -88,7 +88,7 @@ where
         let Some(f) = self.end.claim() else { return };
         // Waiters for this task depend on this thread from now on, in the wait-for graph.
         let _owing = graph::owe();
-        let named = self.name.as_ref().and_then(|name| slot.enter_task(name));
+        let named = self.name.as_ref().map(|name| slot.enter_task(name));
         let result = panics::catch(|| (self.call)(f, self.token.as_ref()));
         // The name is removed before the end is published, so that a report never shows an ended task.
         drop(named);
@@ -205,7 +205,7 @@ impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
     fn run(self, slot: &WorkerSlot) {
         let PlainJob { f, name } = self;
         // Shown before the closure runs, so that a report during a stuck task names it.
-        let running = name.get().and_then(|name| slot.enter_task(name));
+        let running = name.get().map(|name| slot.enter_task(name));
         let result = panics::catch(f);
         drop(running);
         match result {

@@ -270,6 +270,7 @@ impl Pool {
     ///
     /// # Errors
     /// As [`group::scope`].
+    #[track_caller]
     pub fn scope<'env, R, E, F>(&self, token: &CancelToken, body: F) -> Result<R::Value, group::Error<E>>
     where
         R: BodyResult<E>,

@@ -134,10 +134,9 @@ impl fmt::Display for Report {
 }
 
 impl Inspect for Shared {
-    fn object(&self) -> Object {
+    fn object(&self) -> Option<Object> {
         let stats = self.stats();
-        Object {
-            kind: "Pool",
+        Some(Object {
             name: self.config.name.clone(),
             figures: vec![
                 ("workers", stats.workers),
@@ -149,6 +148,7 @@ impl Inspect for Shared {
             running: self.running_tasks(),
             // No worker can take what is queued until one of them continues.
             is_stuck: stats.queued > 0 && stats.workers > 0 && stats.blocked == stats.workers,
-        }
+            ..Object::new("Pool", std::ptr::from_ref(self).addr())
+        })
     }
 }

@@ -9,6 +9,7 @@ use super::slot::{PanicHook, Totals, WorkerSlot};
 use super::worker_counts::Notify;
 use crate::clock::{self, Clock};
 use crate::group::{HelperFn, Spawn};
+use crate::inspect::Running;
 use crate::sync::{Arc, Mutex, thread};
 use crate::wait::cache;
 use crate::wait::context::{self, Entered, Inside};
@@ -143,9 +144,12 @@ impl Shared {
         Ok(())
     }
 
-    /// The names of the workers that run a named task, each with the name of the task.
-    pub(super) fn running_tasks(&self) -> Vec<String> {
-        self.slots.lock().iter().filter(|slot| slot.runs_named_task()).map(|slot| slot.label()).collect()
+    /// The tasks with a name that run now, on the workers and on other threads.
+    pub(super) fn running_tasks(&self) -> Vec<Running> {
+        let mut running = Vec::new();
+        self.slots().iter().for_each(|slot| slot.add_running(&mut running));
+        self.external.add_running(&mut running);
+        running
     }
 
     pub(super) fn slots(&self) -> Vec<Arc<WorkerSlot>> {

@@ -3,9 +3,11 @@
 use crossbeam_utils::CachePadded;
 
 use crate::error::Panic;
+use crate::inspect::{Began, Running};
 use crate::panics::{contain, discard};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, thread};
+use crate::wait::context::this_thread;
 
 /// A hook for panics that nobody joins.
 pub(super) type PanicHook = Arc<dyn Fn(Panic) + Send + Sync>;
@@ -19,8 +21,9 @@ pub(super) struct WorkerSlot {
     /// The worker has run the caller's last code. Relaxed: a thread that sees it joins the worker's thread,
     /// which synchronises.
     is_free: AtomicBool,
-    /// The name of the task that runs here, if it has one.
-    task: Mutex<Option<Arc<str>>>,
+    /// The tasks with a name that run here, innermost last: tasks nest, and the external slot is for many
+    /// threads.
+    tasks: Mutex<Vec<NamedTask>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -31,7 +34,7 @@ impl WorkerSlot {
             counters: CachePadded::new(Counters::default()),
             on_panic,
             is_free: AtomicBool::new(true),
-            task: Mutex::new(None),
+            tasks: Mutex::new(Vec::new()),
             thread: Mutex::new(None),
         }
     }
@@ -69,24 +72,24 @@ impl WorkerSlot {
         &self.counters
     }
 
-    /// Shows the named task as running until the guard is dropped. `None` for the external slot, where many
-    /// threads run tasks and reports show none.
-    pub(super) fn enter_task(&self, name: &Arc<str>) -> Option<RunningTask<'_>> {
-        let before =
-            // Many threads share the external slot, so a name there would be ambiguous.
-            if self.is_external() { return None } else { self.task.lock().replace(Arc::clone(name)) };
-        Some(RunningTask { slot: self, before })
+    /// Shows the named task as running until the guard is dropped.
+    pub(super) fn enter_task(&self, name: &Arc<str>) -> RunningTask<'_> {
+        // The clock is read before the lock is taken.
+        let task = NamedTask { name: Arc::clone(name), thread: this_thread(), began: Began::now() };
+        self.tasks.lock().push(task);
+        RunningTask { slot: self }
     }
 
-    /// True if a named task runs here.
-    pub(super) fn runs_named_task(&self) -> bool {
-        self.task.lock().is_some()
+    /// Adds the named tasks that run here.
+    pub(super) fn add_running(&self, running: &mut Vec<Running>) {
+        let tasks = self.tasks.lock();
+        running.extend(tasks.iter().filter_map(|task| Some(task.began.as_ref()?.running(&task.name))));
     }
 
     /// The name of the worker, and of the task that it runs.
     pub(super) fn label(&self) -> String {
-        match &*self.task.lock() {
-            Some(task) => format!("{}: {task}", self.name),
+        match self.tasks.lock().last() {
+            Some(NamedTask { name, .. }) => format!("{}: {name}", self.name),
             None => self.name.clone(),
         }
     }
@@ -107,13 +110,24 @@ impl WorkerSlot {
 #[must_use = "dropping it says that the task has ended"]
 pub(super) struct RunningTask<'a> {
     slot: &'a WorkerSlot,
-    before: Option<Arc<str>>,
+}
+
+struct NamedTask {
+    name: Arc<str>,
+    /// The thread that runs it.
+    thread: usize,
+    began: Option<Began>,
 }
 
 impl Drop for RunningTask<'_> {
     fn drop(&mut self) {
-        // The outer task's name comes back: tasks nest.
-        *self.slot.task.lock() = self.before.take();
+        let (this, mut tasks) = (this_thread(), self.slot.tasks.lock());
+        // The innermost of this thread, since tasks nest.
+        let place = tasks.iter().rposition(|task| task.thread == this);
+        let task = place.map(|place| tasks.remove(place));
+        // Unlocked before the name is freed.
+        drop(tasks);
+        drop(task);
     }
 }
 

@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::error::WaitError;
 use crate::sync::Arc;
 use crate::until::{Limit, Timed, Until};
-use crate::wait::graph::{self, Awaited, Needs};
+use crate::wait::graph::{Awaited, Needs};
 use crate::wait::{Outcome, Waiter};
 
 /// The interface between the engine and an arm. All methods are called on the waiting thread.
@@ -140,7 +140,7 @@ fn wait_slowly<A: Arms + ?Sized>(
     limit: Until<'_>,
     waiter: &mut Waiter,
 ) -> Result<usize, WaitError> {
-    let limit = limit.start();
+    let mut limit = limit.start();
     // Dropped on every way out, panics included, so that no arm keeps a turn that excludes other threads.
     let resting = Resting(arms);
     let arms = &mut *resting.0;
@@ -155,7 +155,7 @@ fn wait_slowly<A: Arms + ?Sized>(
         // Claimed before the other arms and the limit (invariant 2). After a failed claim all arms are tried,
         // and the loop begins again: another thread took what this one was woken for, so its wake-up is used
         // up.
-        match sleep(arms, pick, &limit, waiter, |arm, waiter| arm.join(waiter))? {
+        match sleep(arms, pick, &mut limit, waiter, |arm, waiter| arm.join(waiter))? {
             Woken::By(at, ended) if claim(arms, at, ended) => return Ok(at),
             Woken::Never => return Ok(refuse(arms)),
             Woken::By(..) | Woken::Ready(_) | Woken::Somehow => {}
@@ -174,10 +174,10 @@ pub(super) fn wait_ready<A: Arms + ?Sized>(
     waiter: &mut Option<Waiter>,
 ) -> Result<usize, WaitError> {
     limit.check_token()?;
-    let limit = limit.start();
+    let mut limit = limit.start();
     let waiter = waiter.get_or_insert_with(Waiter::new);
     loop {
-        match sleep(arms, pick, &limit, waiter, |arm, waiter| arm.join_to_ask(waiter))? {
+        match sleep(arms, pick, &mut limit, waiter, |arm, waiter| arm.join_to_ask(waiter))? {
             Woken::Ready(at) => return Ok(at),
             Woken::By(at, ended) => {
                 // The caller may do something else first, or nothing, so the wake-up goes to the next waiter.
@@ -199,7 +199,7 @@ type Join = fn(&mut (dyn RawArm + '_), &Waiter) -> bool;
 fn sleep<A: Arms + ?Sized>(
     arms: &mut A,
     pick: Pick,
-    limit: &Limit<'_>,
+    limit: &mut Limit<'_>,
     waiter: &mut Waiter,
     join: Join,
 ) -> Result<Woken, WaitError> {
@@ -214,8 +214,7 @@ fn sleep<A: Arms + ?Sized>(
         Some(_) => Ok(()),
         None => {
             let times = joined.times();
-            let _edge =
-                limit.is_unlimited().then(|| graph::enter(|| awaited(joined.arms), joined.waiter, true));
+            let _edge = limit.enter_graph(joined.waiter, true, || awaited(joined.arms));
             // A thread that makes an arm ready ends the waiter, which is in that arm's list; so no wake-up is
             // missed, whichever arm it concerns.
             limit.spin(|| joined.waiter.has_ended());

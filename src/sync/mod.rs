@@ -128,6 +128,9 @@ pub use side::{
 #[doc(no_inline)]
 pub use std::sync::Arc;
 
+/// The weak side of [`Arc`], for what no model contains; everything else uses [`weak`].
+pub(crate) use std::sync::Weak;
+
 /// The loom that the model side is built on, for what this facade does not cover. It is not subject to this
 /// crate's version: a new loom that breaks code using it is no breaking change, since it exists only under
 /// `--cfg loom`.

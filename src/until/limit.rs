@@ -6,11 +6,12 @@ use std::time::Instant;
 use crate::cancel::CancelToken;
 use crate::clock::{Alarm, Clock, Sleeper};
 use crate::error::WaitError;
-use crate::wait::sleeps::{self, Subject};
-use crate::wait::{Outcome, WaitPoint, Waiter, graph, spin_within};
+use crate::sync::Arc;
+use crate::wait::graph::{self, Awaited};
+use crate::wait::sleeps::{self, Planned, Subject};
+use crate::wait::{Outcome, Waiter, spin_within};
 
 /// A limit whose time has started.
-#[derive(Debug)]
 pub(crate) struct Limit<'a> {
     pub(super) token: Option<&'a CancelToken>,
     pub(super) deadline: Option<Instant>,
@@ -19,6 +20,9 @@ pub(crate) struct Limit<'a> {
     pub(super) looks_again: bool,
     /// The object of the wait and the location of the call, for [`inspect`](crate::inspect).
     pub(super) subject: Option<(Subject, &'static Location<'static>)>,
+    /// What the sleep waits for, if only certain threads can bring it; see
+    /// [`enter_graph`](Limit::enter_graph).
+    pub(super) awaited: Option<Arc<dyn Awaited>>,
 }
 
 /// The clock of a limit.
@@ -67,24 +71,39 @@ impl<'a> Limit<'a> {
         self.subject = subject;
     }
 
-    /// Enters this thread into the register of sleeps, if the sleep has a subject.
-    fn enter_register(&self) -> Option<sleeps::Entered> {
+    /// Enters this thread into the register of sleeps, if the sleep has a subject. It ends at `also` at the
+    /// latest, besides the limit's own ends.
+    fn enter_register(&self, also: Option<Instant>) -> Option<sleeps::Entered> {
         let (subject, at) = self.subject?;
         let own = self.deadline.map(|at| (at, self.clock()));
         let token = self.token.and_then(|token| Some((token.deadline()?, token.clock())));
         let first = own.into_iter().chain(token).min_by_key(|(at, _)| *at);
-        let deadline = first.map(|(at, clock)| (at, (!clock.is_system()).then(|| clock.now())));
-        sleeps::enter(subject, at, deadline, self.token.is_some())
+        let limited = first.map(|(at, clock)| (at, (!clock.is_system()).then(|| clock.now())));
+        let deadline = match (limited, also) {
+            // Times of different clocks cannot be compared: the limit is the one that the caller knows.
+            (Some((at, None)), Some(also)) => Some((at.min(also), None)),
+            (limited, also) => limited.or(also.map(|at| (at, None))),
+        };
+        let (token, awaited) = (self.token.map(CancelToken::identity), self.awaited.as_ref());
+        sleeps::enter(Planned { subject, at, deadline, token, awaited })
     }
 
-    /// Adds an edge to the wait-for graph, unless the limit may end the wait.
-    pub(super) fn enter_graph(
-        &self,
+    /// Asks what the thread waits for, for the register of sleeps and for the wait-for graph, and adds an
+    /// edge to the graph, unless the limit may end the wait.
+    pub(crate) fn enter_graph(
+        &mut self,
         waiter: &Waiter,
-        point: &(impl WaitPoint + ?Sized),
+        refusable: bool,
+        awaited: impl FnOnce() -> Option<Arc<dyn Awaited>>,
     ) -> Option<graph::Edge> {
         // A wait that a time or a token ends cannot deadlock for good.
-        if self.is_unlimited() { graph::enter(|| point.awaited(), waiter, !point.must_stay()) } else { None }
+        let has_edge = self.is_unlimited() && graph::is_owing();
+        // A limited wait may hang all the same, until somebody uses its token: the register has it too.
+        if has_edge || (sleeps::is_kept() && self.subject.is_some()) {
+            self.awaited = awaited();
+        }
+        let awaited = self.awaited.as_ref().filter(|_| has_edge)?;
+        Some(graph::enter(Arc::clone(awaited), waiter, refusable))
     }
 
     /// True if only the condition can end the wait.
@@ -173,7 +192,7 @@ impl<'a> Limit<'a> {
             (Some(also), Some(late)) if late.0 < also.0 => Some(late),
             (also, late) => also.or(late),
         };
-        let _entered = self.enter_register();
+        let _entered = self.enter_register(also.map(|(at, _)| at));
         match waiter.sleep(latest) {
             // Tie: if the token is cancelled by now, the call reports that.
             Err(WaitError::TimedOut) => Err(self.late()),

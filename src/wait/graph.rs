@@ -73,16 +73,6 @@ struct Wait {
     refusable: bool,
 }
 
-/// Returns, for each thread with an edge, the threads that can provide what it waits for.
-pub(crate) fn edges() -> HashMap<usize, Vec<usize>> {
-    let providers_of = |wait: &Wait| {
-        let mut providers = Vec::new();
-        let needs = wait.awaited.providers(&mut providers);
-        if needs == Needs::Nobody { Vec::new() } else { providers }
-    };
-    WAITS.lock().iter().map(|(thread, wait)| (*thread, providers_of(wait))).collect()
-}
-
 /// The edge of this thread, until it is dropped.
 #[must_use = "dropping it removes the edge"]
 pub(crate) struct Edge {
@@ -92,20 +82,11 @@ pub(crate) struct Edge {
     before: Option<Wait>,
 }
 
-/// Adds an edge for this thread, which is about to sleep in `waiter` until `awaited` is ready. `awaited` is
-/// called only if another thread may wait for this one. If the wait could never end, the waiter is ended with
-/// [`WaitError::WouldDeadlock`]; if it is not refusable, the waiter of another thread in the cycle is.
-#[inline]
-pub(crate) fn enter(
-    awaited: impl FnOnce() -> Option<Arc<dyn Awaited>>,
-    waiter: &Waiter,
-    refusable: bool,
-) -> Option<Edge> {
-    if is_owing() { write(awaited()?, waiter, refusable) } else { None }
-}
-
+/// Adds an edge for this thread, which [owes](is_owing) and is about to sleep in `waiter` until `awaited` is
+/// ready. If the wait could never end, the waiter is ended with [`WaitError::WouldDeadlock`]; if it is not
+/// refusable, the waiter of another thread in the cycle is.
 #[cold]
-fn write(awaited: Arc<dyn Awaited>, waiter: &Waiter, refusable: bool) -> Option<Edge> {
+pub(crate) fn enter(awaited: Arc<dyn Awaited>, waiter: &Waiter, refusable: bool) -> Edge {
     let thread = this_thread();
     let mut wakes = Vec::new();
     let mut waits = WAITS.lock();
@@ -124,7 +105,7 @@ fn write(awaited: Arc<dyn Awaited>, waiter: &Waiter, refusable: bool) -> Option<
     // The victims are woken after unlocking: a woken victim first drops its edge, which takes this lock.
     drop(waits);
     drop::<Vec<Wake>>(wakes);
-    Some(Edge { thread, before })
+    Edge { thread, before }
 }
 
 impl Drop for Edge {
@@ -245,7 +226,8 @@ pub(crate) fn owe() -> Owing {
     Owing(())
 }
 
-fn is_owing() -> bool {
+/// True if another thread may wait for this one.
+pub(crate) fn is_owing() -> bool {
     context::with(context::Context::is_owing).unwrap_or(false)
 }
 

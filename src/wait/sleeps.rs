@@ -8,8 +8,10 @@
 //! An entry describes the object by a copy of two numbers, taken before the sleep. A reference to the object
 //! would give more recent numbers, but a thread that wakes up would have to wait for a reader to release it.
 //!
-//! A shard's lock is held only by this module, which calls nothing under it but the allocator, `Clone` of a
-//! thread handle, and no code of the caller. So the lock comes after every other lock, and nests with none.
+//! A thread that goes to sleep holds no other lock of this crate, so a sleeper takes the lock of its shard
+//! alone. A reader asks under it what each entry [awaits](Awaited): cloning the reference instead would let a
+//! reader drop the last one, and with it what is the caller's. What is asked takes its own lock, runs none of
+//! the caller's code, and never sleeps.
 //!
 //! # Cost
 //! 120 ns for each sleep, of which reading the clock takes 30; waking a thread costs 30,000 to 45,000.
@@ -20,9 +22,10 @@ use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
-use super::context::this_thread;
+use super::context::{self, Context, this_thread};
+use super::graph::{Awaited, Needs};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, lazy_static, sized, time};
+use crate::sync::{Arc, Mutex, lazy_static, sized, time};
 
 /// Shards of the register: with 64 runnable threads, four for each shard. A reader takes as many locks.
 const SHARDS: usize = 16;
@@ -61,6 +64,20 @@ impl Subject {
     }
 }
 
+/// The token that can end a sleep: its address, and where it was made.
+pub(crate) type TokenOf = (usize, &'static Location<'static>);
+
+/// What is known of a sleep before it begins.
+pub(crate) struct Planned<'a> {
+    pub(crate) subject: Subject,
+    pub(crate) at: &'static Location<'static>,
+    /// The instant at which it ends at the latest; and, on a manual clock, that clock's time when it began.
+    pub(crate) deadline: Option<(Instant, Option<Instant>)>,
+    pub(crate) token: Option<TokenOf>,
+    /// What is waited for, if only certain threads can bring it.
+    pub(crate) awaited: Option<&'a Arc<dyn Awaited>>,
+}
+
 /// One sleep.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -69,17 +86,40 @@ pub(crate) struct Entry {
     pub(crate) subject: Subject,
     pub(crate) at: &'static Location<'static>,
     pub(crate) since: Instant,
-    /// The instant at which it ends at the latest; and, on a manual clock, that clock's time when it began.
+    /// See [`Planned::deadline`].
     pub(crate) deadline: Option<(Instant, Option<Instant>)>,
-    pub(crate) is_cancellable: bool,
-    /// For the wait-for graph.
+    pub(crate) token: Option<TokenOf>,
+    /// The innermost pool or group that the thread is inside; 0 if there is none.
+    pub(crate) inside: usize,
+    /// The thread's number in the wait-for graph.
     pub(crate) thread_number: usize,
+}
+
+/// An entry, with the threads that can bring what it waits for.
+pub(crate) struct Found {
+    pub(crate) entry: Entry,
+    pub(crate) needs: Needs,
+    pub(crate) providers: Vec<usize>,
+}
+
+/// An entry in its shard.
+struct Kept {
+    entry: Entry,
+    awaited: Option<Arc<dyn Awaited>>,
+}
+
+impl Kept {
+    fn find(&self) -> Found {
+        let mut providers = Vec::new();
+        let needs = self.awaited.as_ref().map_or(Needs::Nobody, |awaited| awaited.providers(&mut providers));
+        Found { entry: self.entry.clone(), needs, providers }
+    }
 }
 
 /// Entries under one lock; an index is free or holds one.
 #[derive(Default)]
 struct Shard {
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Option<Kept>>,
     free: Vec<usize>,
     last_number: u64,
 }
@@ -96,72 +136,74 @@ pub(crate) struct Entered {
     index: usize,
 }
 
+/// False in models: nothing reads the register there.
+pub(crate) const fn is_kept() -> bool {
+    sized(1, 0) == 1
+}
+
 /// Enters this thread, which is about to sleep. `None` in models.
-pub(crate) fn enter(
-    subject: Subject,
-    at: &'static Location<'static>,
-    deadline: Option<(Instant, Option<Instant>)>,
-    is_cancellable: bool,
-) -> Option<Entered> {
-    if sized(1, 0) == 0 {
+pub(crate) fn enter(planned: Planned<'_>) -> Option<Entered> {
+    if !is_kept() {
         return None;
     }
+    let Planned { subject, at, deadline, token, awaited } = planned;
     let (thread, since, thread_number) = (thread::current(), time::now(), this_thread());
+    let inside = context::with(Context::innermost).unwrap_or(0);
     // A thread's number is an address, whose low bits are equal for all threads. Fibonacci hashing spreads it
     // over the top bits, as many as number the shards.
     let hash = (thread_number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let shard = (hash >> (u64::BITS - SHARDS.ilog2())) as usize;
-    let entry = Entry { number: 0, thread, subject, at, since, deadline, is_cancellable, thread_number };
-    let index = REGISTER[shard].lock().insert(shard, entry);
+    let entry = Entry { number: 0, thread, subject, at, since, deadline, token, inside, thread_number };
+    let index = REGISTER[shard].lock().insert(shard, Kept { entry, awaited: awaited.cloned() });
     Some(Entered { shard, index })
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let entry = REGISTER[self.shard].lock().remove(self.index);
-        // Dropped after unlocking: it may be the last handle of the thread, and frees memory.
-        drop(entry);
+        let kept = REGISTER[self.shard].lock().remove(self.index);
+        // Dropped after unlocking: it may hold the last handle of the thread, and frees memory.
+        drop(kept);
     }
 }
 
 /// The entries of all sleeping threads, in no order.
-pub(crate) fn all() -> Vec<Entry> {
-    let mut entries = Vec::new();
+pub(crate) fn all() -> Vec<Found> {
+    let mut found = Vec::new();
     // One shard at a time, each locked while its entries are copied: threads of the other shards go to sleep
     // and wake up meanwhile, so the result is no snapshot of one instant.
     for shard in REGISTER.iter() {
-        entries.extend(shard.lock().entries.iter().flatten().cloned());
+        found.extend(shard.lock().entries.iter().flatten().map(Kept::find));
     }
-    entries
+    found
 }
 
 impl Shard {
-    fn insert(&mut self, shard: usize, entry: Entry) -> usize {
+    fn insert(&mut self, shard: usize, mut kept: Kept) -> usize {
         self.last_number += 1;
         // Unique among all shards, so that a watchdog reports each sleep once. The index is not, since it is
         // used again.
-        let entry = Some(Entry { number: self.last_number * SHARDS as u64 + shard as u64, ..entry });
+        kept.entry.number = self.last_number * SHARDS as u64 + shard as u64;
         match self.free.pop() {
             Some(index) => {
-                self.entries[index] = entry;
+                self.entries[index] = Some(kept);
                 index
             }
             None => {
-                self.entries.push(entry);
+                self.entries.push(Some(kept));
                 self.entries.len() - 1
             }
         }
     }
 
-    fn remove(&mut self, index: usize) -> Option<Entry> {
-        let entry = self.entries[index].take();
+    fn remove(&mut self, index: usize) -> Option<Kept> {
+        let kept = self.entries[index].take();
         self.free.push(index);
         if self.free.len() == self.entries.len() && self.entries.len() > KEPT {
             // The last of many sleepers has left: returns the memory of a burst. Only when the shard is
             // empty, since an index of another entry must stay valid.
             (self.entries, self.free) = (Vec::new(), Vec::new());
         }
-        entry
+        kept
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod rounds;
 mod watchdog;
 
 #[allow(unused_imports, reason = "each test file uses its own part")]
-pub(crate) use watchdog::{HOUR, eventually, figure, message, until_figure, within_a_minute};
+pub(crate) use watchdog::{HOUR, eventually, figure, message, until_figure, within, within_a_minute};
 
 /// Numbers that look random and are the same for the same seed (xorshift64*).
 #[derive(Clone, Debug)]

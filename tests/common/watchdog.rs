@@ -18,6 +18,12 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 /// A body that hangs is left behind with its thread; the process ends with the last test.
 #[track_caller]
 pub(crate) fn within_a_minute<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
+    within(PATIENCE, body)
+}
+
+/// The same with other patience.
+#[track_caller]
+pub(crate) fn within<R: Send + 'static>(patience: Duration, body: impl FnOnce() -> R + Send + 'static) -> R {
     let name = thread::current().name().unwrap_or("a test").to_owned();
     let (done, ended) = channel();
     let thread = thread::Builder::new()
@@ -28,9 +34,9 @@ pub(crate) fn within_a_minute<R: Send + 'static>(body: impl FnOnce() -> R + Send
             result
         })
         .expect("a thread for the test");
-    match ended.recv_timeout(PATIENCE) {
+    match ended.recv_timeout(patience) {
         Err(RecvTimeoutError::Timeout) => {
-            panic!("`{name}` hangs: it has not ended in {PATIENCE:?}\n{}", selvedge::inspect::blocked())
+            panic!("`{name}` hangs: it has not ended in {patience:?}\n{}", selvedge::inspect::blocked())
         }
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))

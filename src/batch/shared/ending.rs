@@ -7,6 +7,7 @@ use crate::batch::handlers::AllHandlers;
 use crate::batch::items::Reason;
 use crate::batch::report::Report;
 use crate::error::WaitError;
+use crate::inspect::Running;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::graph::Awaited;
@@ -93,14 +94,20 @@ impl<T, R> Shared<T, R> {
 
     /// The names of the threads that process a batch.
     pub(in crate::batch) fn running(&self, name: &str) -> Vec<String> {
-        self.state.lock().in_flight.iter().map(|(_, thread)| thread_name(name, *thread)).collect()
+        self.state.lock().in_flight.iter().map(|batch| thread_name(name, batch.thread)).collect()
+    }
+
+    /// The batches that threads process.
+    pub(in crate::batch) fn batches(&self) -> Vec<Running> {
+        let state = self.state.lock();
+        state.in_flight.iter().filter_map(|batch| Some(batch.began.as_ref()?.running(""))).collect()
     }
 }
 
 impl<T, R> State<T, R> {
     /// True if every batch before `number` has ended.
     fn has_ended(&self, number: u64) -> bool {
-        self.backlog.is_past(number) && self.in_flight.iter().all(|(other, _)| *other >= number)
+        self.backlog.is_past(number) && self.in_flight.iter().all(|batch| batch.number >= number)
     }
 
     /// Refuses further items; returns all waiters that wait for what will not happen any more.

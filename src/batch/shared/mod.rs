@@ -31,6 +31,7 @@ use super::handlers::Handlers;
 use super::report::{Hook, Stats};
 use super::ticket::{self, DropLater};
 use crate::clock::Clock;
+use crate::inspect::Began;
 use crate::panics;
 use crate::sync::{Arc, Mutex};
 use crate::wait::context;
@@ -53,8 +54,7 @@ pub(super) struct Shared<T, R> {
 
 pub(super) struct State<T, R> {
     pub(super) backlog: Backlog<T, R>,
-    /// The batches in flight, with the threads that process them.
-    pub(super) in_flight: Vec<(u64, usize)>,
+    pub(super) in_flight: Vec<InFlight>,
     pub(super) closed: bool,
     pub(super) aborted: bool,
     /// Threads that have not left.
@@ -69,6 +69,15 @@ pub(super) struct State<T, R> {
     pub(super) turns: Turns,
     pub(super) watchers: WaitList,
     pub(super) pausing: WaitList,
+}
+
+/// A batch that a thread processes.
+pub(super) struct InFlight {
+    /// The number of the batch.
+    pub(super) number: u64,
+    /// The index of the thread.
+    pub(super) thread: usize,
+    pub(super) began: Option<Began>,
 }
 
 impl<T, R> Drop for State<T, R> {

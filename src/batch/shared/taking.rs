@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::Shared;
+use super::{InFlight, Shared};
 use crate::batch::backlog::OpenBatch;
 use crate::batch::failure::{BatchError, Failed};
 use crate::batch::report::{Report, Stats};
 use crate::batch::ticket::{Completion, TicketResult};
+use crate::inspect::Began;
 use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
@@ -18,7 +19,7 @@ impl<T, R> Shared<T, R> {
         loop {
             let mut state = self.state.lock();
             if let Some(batch) = state.backlog.take(&self.clock) {
-                state.in_flight.push((batch.number, thread));
+                state.in_flight.push(InFlight { number: batch.number, thread, began: Began::now() });
                 let reason = batch.due.expect("only what is due is taken");
                 // In the same critical section as the move, so that the figures always add up.
                 state.stats.count_batch(reason, batch.items.len());
@@ -112,7 +113,7 @@ impl<T, R> Shared<T, R> {
     /// A batch has ended, whatever became of its items.
     pub(in crate::batch) fn end(&self, number: u64, spare: Vec<T>) {
         let mut state = self.state.lock();
-        state.in_flight.retain(|(other, _)| *other != number);
+        state.in_flight.retain(|batch| batch.number != number);
         state.backlog.reuse(spare, &self.limits);
         // All watchers: they wait for different batches, and each checks whether its own has ended.
         let wakes = state.watchers.take_all();

@@ -18,6 +18,7 @@ use crate::sync::weak::Arc;
 
 impl Node {
     /// Makes a child that joins its parent's list when something must be notified of its end.
+    #[track_caller]
     pub(in crate::cancel) fn loose_child(parent: &Arc<Node>) -> Arc<Node> {
         Node::tie(parent);
         let (clock, above) = (parent.clock.clone(), Some(Arc::clone(parent)));

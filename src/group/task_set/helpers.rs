@@ -138,7 +138,7 @@ impl TaskSet {
     }
 
     /// Identifies the group among those that a thread can be inside.
-    fn key(&self) -> usize {
+    pub(super) fn key(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
@@ -151,6 +151,8 @@ impl TaskSet {
     fn help(set: &Arc<Self>) {
         let mut state = set.state.lock();
         state.helper = None;
+        // The lock of the list is nothing beside the wake-up of this thread.
+        TaskSet::list(set, &mut state);
         TaskSet::take_all(set, state);
     }
 }

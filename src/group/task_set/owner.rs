@@ -232,6 +232,9 @@ impl WaitPoint for AllEnded<'_> {
         // pushed meanwhile are left to helpers: by the invariant, one is outstanding.
         let mut state = self.set.state.lock();
         let wait = !state.has_work() && !state.is_finished();
+        if wait {
+            TaskSet::list(self.set, &mut state);
+        }
         state.waiting.join_if(wait, waiter)
     }
 

@@ -86,6 +86,7 @@ impl<P: Awaited + 'static> WaitPoint for Room<'_, P> {
     }
 
     fn describe(&self, subject: Subject) -> Subject {
-        subject.on(self.injector)
+        // The address by which a report knows the pool.
+        subject.on(&**self.pool)
     }
 }

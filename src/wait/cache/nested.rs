@@ -35,7 +35,7 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
         Ok(()) => {
             // Until then this thread stands for what the helper runs. It must not be refused for closing a
             // cycle: the wait inside that closes the cycle is.
-            let _edge = graph::enter(|| Some(owner), &waiter, false);
+            let _edge = graph::is_owing().then(|| graph::enter(owner, &waiter, false));
             let _ = unobserved(|| Until::forever().start().sleep(&waiter));
         }
         Err(_) => {

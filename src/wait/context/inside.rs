@@ -73,6 +73,12 @@ impl Drop for Entered {
 }
 
 impl super::Context {
+    /// The pool or group that this thread entered last; 0 if it is inside none.
+    #[inline]
+    pub(crate) fn innermost(&self) -> usize {
+        self.with_inside(|inside| inside.last().copied().unwrap_or(0))
+    }
+
     #[inline]
     fn with_inside<R>(&self, f: impl FnOnce(&mut Vec<usize>) -> R) -> R {
         self.with_list(&self.inside, f)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::chunk::{Chunk, Out};
+use super::live::ListedMap;
 use super::shared::{Role, Shared};
 use crate::cancel::CancelToken;
 use crate::error::{TryError, WaitError};
@@ -11,6 +12,7 @@ use crate::panics::{self, FirstPanic};
 use crate::pipeline::cancel_mode::CancelMode;
 use crate::sync::Arc;
 use crate::until::Until;
+use crate::wait::graph::Awaited;
 use crate::wait::sleeps::Subject;
 use crate::wait::{WaitPoint, Waiter};
 
@@ -242,6 +244,11 @@ where
 
     fn describe(&self, subject: Subject) -> Subject {
         subject.on(&**self.shared)
+    }
+
+    fn awaited(&self) -> Option<Arc<dyn Awaited>> {
+        // `None` in a model. The wait has a token, so there is no edge in the graph.
+        self.shared.listed.as_ref().map(ListedMap::awaited)
     }
 }
 

@@ -7,9 +7,11 @@
 //! | `iter.rs` | the consumer |
 //! | `chunk.rs` | a batch of items, and how a thread steals part of it |
 //! | `window.rs` | the bound on items in progress |
+//! | `live.rs` | what a report of blocked threads shows |
 
 mod chunk;
 mod iter;
+mod live;
 mod shared;
 mod window;
 mod worker;
@@ -24,6 +26,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::cancel_mode::{CancelMode, Cancellable};
 use crate::pipeline::stage::{Run, RunContext, Stage};
 use crate::sync::{Arc, Mutex};
+use live::ListedMap;
 use shared::{BOUND_PER_WORKER, Rules, Shared, State};
 use window::Window;
 
@@ -158,7 +161,9 @@ impl<S, F, U> ParMap<S, F, U> {
         let inner = Cancellable::new(token);
         let input = self.stage.run(context, inner.clone());
         let name = self.name.unwrap_or_else(|| format!("on {} threads", self.workers));
-        let meter = context.figures.as_ref().map(|figures| figures.meter(name));
+        let meter = context.figures.as_ref().map(|figures| figures.meter(name.clone()));
+        let window = Arc::new(Window::new(self.bound));
+        let listed = ListedMap::new(name, self.workers, self.bound, &window);
         let rules =
             Rules { workers: self.workers, bound: self.bound, ordered: self.ordered, is_last: self.is_last };
         let consumer_reads = consumer_reads || context.borrowed;
@@ -170,7 +175,8 @@ impl<S, F, U> ParMap<S, F, U> {
         }
         let shared = Shared {
             state: Mutex::new(State::new(input, consumer_reads)),
-            window: Window::new(self.bound),
+            window,
+            listed,
             f: Held::new(self.f),
             mode: inner,
             rules,

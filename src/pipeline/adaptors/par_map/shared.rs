@@ -27,6 +27,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::chunk::{Chunk, Stolen};
+use super::live::ListedMap;
 use super::window::Window;
 use crate::group::Nursery;
 use crate::panics::Held;
@@ -52,7 +53,9 @@ pub(super) struct Rules<U> {
 
 pub(super) struct Shared<'a, I: Iterator, F, U> {
     pub(super) state: Mutex<State<I, U>>,
-    pub(super) window: Window,
+    pub(super) window: Arc<Window>,
+    /// `None` in a model.
+    pub(super) listed: Option<ListedMap>,
     pub(super) f: Held<F>,
     /// Its token stops all threads. The input has the same mode.
     pub(super) mode: Cancellable,
@@ -288,6 +291,9 @@ where
         }
         state.starting = true;
         state.spawned += 1;
+        if let Some(listed) = &self.listed {
+            listed.expect_one();
+        }
         // Unlocked first: spawning takes long, and may run tasks of others on this thread.
         drop(state);
         let shared = Arc::clone(self);

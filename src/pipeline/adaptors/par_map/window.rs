@@ -69,6 +69,12 @@ impl Window {
         before & READER_WAITS != 0 && before / ONE + 1 >= self.wake_at.load(Ordering::Relaxed)
     }
 
+    /// The number of items counted out.
+    pub(super) fn delivered(&self) -> usize {
+        // Relaxed: a figure.
+        self.word.load(Ordering::Relaxed) / ONE
+    }
+
     /// Clears the mark, before the reader is woken. The caller holds the lock.
     pub(super) fn clear_mark(&self) {
         // Relaxed: the lock orders it after the `fetch_or` of the reader.

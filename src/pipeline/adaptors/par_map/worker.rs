@@ -50,6 +50,9 @@ where
             }
             state.running += 1;
         }
+        if let Some(listed) = &self.listed {
+            listed.begin();
+        }
         let idle = IdleWait { shared: &self, slept: Cell::new(false) };
         let limit = Until::from(self.mode.cancel_token());
         let meter = self.meter.as_deref();
@@ -62,6 +65,9 @@ where
 
     /// Counts a worker out, and returns the threads that wait until no worker is running.
     fn leave(&self) -> Vec<Wake> {
+        if let Some(listed) = &self.listed {
+            listed.leave();
+        }
         let mut state = self.state.lock();
         state.running -= 1;
         state.spawned -= 1;
@@ -172,6 +178,9 @@ where
         }
         let mut state = self.state.lock();
         state.read += count;
+        if let Some(listed) = &self.listed {
+            listed.has_read(state.read);
+        }
         let failed = state.ended.is_some();
         let mut wakes = Vec::new();
         let (mut unwanted, mut late) = (None, None);

@@ -1,31 +1,17 @@
-//! The report of blocked threads, and the watchdog, as black boxes.
-
-mod common;
+//! What a report says of each sleep.
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::within_a_minute;
-use selvedge::batch::Batch;
 use selvedge::inspect::{self, Sleep};
 use selvedge::{
-    Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Monitor, Pool, RateLimiter, Semaphore,
-    SingleFlight, WaitGroup, group, queue,
+    BoundedQueue, CancelToken, Clock, Group, Latch, Monitor, Pool, RateLimiter, Semaphore, SingleFlight,
+    WaitGroup, group, queue,
 };
 
-/// Drops the result of a call, which does not matter here: the call was seen while it slept.
-fn ignore<T>(_: T) {}
-
-/// Waits until the thread with that name sleeps, and returns its sleep.
-fn sleep_of(name: &str) -> Sleep {
-    loop {
-        if let Some(sleep) = inspect::blocked().sleeps.into_iter().find(|sleep| sleep.thread == name) {
-            return sleep;
-        }
-        thread::yield_now();
-    }
-}
+use crate::common::within_a_minute;
+use crate::{ignore, report_in_which, sleep_of};
 
 /// Runs `call` on a thread with that name, and calls `end` once it sleeps. Returns the sleep.
 fn seen(name: &str, call: impl FnOnce() + Send, end: impl FnOnce()) -> Sleep {
@@ -63,7 +49,7 @@ fn each_call_that_sleeps_is_named_with_the_line_that_made_it() {
         let mut see = |name: &str, line: u32, call: &(dyn Fn() + Sync), end: &dyn Fn()| {
             let sleep = seen(name, call, end);
             assert_eq!((sleep.location.file(), sleep.location.line()), (file!(), line), "{name}");
-            sleeps.push((sleep.operation, sleep.is_cancellable, sleep.left.is_some()));
+            sleeps.push((sleep.operation, sleep.token.is_some(), sleep.left.is_some()));
         };
         see("pop", line!(), &|| ignore(empty.pop()), &|| empty.push(1).unwrap());
         see("pop_many", line!(), &|| ignore(empty.pop_many(2)), &|| empty.push(1).unwrap());
@@ -182,15 +168,10 @@ fn report_shows_the_object_and_the_threads_that_could_help() {
         };
         let bringer = begins.recv().unwrap().unwrap();
         let second = pool.submit(move || ignore(first.join())).unwrap();
-        let joins = loop {
-            let sleeps = inspect::blocked().sleeps;
-            if let Some(joins) = sleeps.into_iter().find(|sleep| !sleep.waits_for.is_empty()) {
-                break joins;
-            }
-            thread::yield_now();
-        };
-        assert_eq!(joins.operation, "Task::join");
-        assert_eq!(joins.waits_for, [bringer]);
+        let joins = |sleep: &Sleep| sleep.operation == "Task::join" && sleep.waits_for == [&*bringer];
+        let report = report_in_which(|report| report.sleeps.iter().any(joins));
+        let joins = report.sleeps.iter().find(|sleep| joins(sleep)).unwrap();
+        assert!(report.to_string().contains(&format!("{} (waits for {bringer})", joins.thread)));
         stop.cancel();
         second.join().unwrap();
     });
@@ -204,81 +185,6 @@ fn deadline_of_a_manual_clock_is_counted_on_that_clock() {
         let hour = Duration::from_secs(3600);
         let sleep = seen("manual", || ignore(token.sleep(hour)), || clock.advance(hour));
         assert_eq!(sleep.left, Some(hour));
-    });
-}
-
-#[test]
-fn watchdog_reports_each_long_sleep_once_and_no_sleep_with_a_time_limit() {
-    within_a_minute(|| {
-        let (tell, told) = mpsc::channel();
-        let mut panics = true;
-        let watchdog = inspect::watchdog(Duration::from_millis(30), move |sleep| {
-            tell.send(sleep.thread.clone()).unwrap();
-            // The panic must not keep the next sleep from being reported.
-            assert!(!std::mem::take(&mut panics), "on purpose");
-        })
-        .unwrap();
-        let (first, second, stop) = (Latch::new(1), Latch::new(1), CancelToken::new());
-        thread::scope(|s| {
-            let named = |name: &str| thread::Builder::new().name(name.into());
-            let ours = |name: &String| ["limited", "first", "second"].contains(&name.as_str());
-            named("limited").spawn_scoped(s, || ignore(stop.sleep(Duration::from_secs(3600)))).unwrap();
-            named("first").spawn_scoped(s, || first.wait()).unwrap();
-            assert_eq!(told.iter().find(ours).unwrap(), "first");
-            // When this sleep is reported, the first would have been reported again already.
-            named("second").spawn_scoped(s, || second.wait()).unwrap();
-            assert_eq!(told.iter().find(ours).unwrap(), "second");
-            first.count_down();
-            second.count_down();
-            stop.cancel();
-        });
-        drop(watchdog);
-        // The channel ends once the watchdog's thread has dropped the closure.
-        assert!(told.iter().all(|name| !["first", "second", "limited"].contains(&name.as_str())));
-    });
-}
-
-#[test]
-fn pool_whose_workers_all_sleep_while_tasks_are_queued_is_called_stuck() {
-    within_a_minute(|| {
-        let pool = Pool::builder().name("stuck here").workers(1).queue(4).build().unwrap();
-        let gate = std::sync::Arc::new(Latch::new(1));
-        let waits = std::sync::Arc::clone(&gate);
-        let first = pool.submit_named("import", move || waits.wait()).unwrap();
-        let second = pool.submit(|| ()).unwrap();
-        let ours = || inspect::blocked().objects.into_iter().find(|object| object.name == "stuck here");
-        let object = loop {
-            match ours() {
-                Some(object) if object.is_stuck => break object,
-                _ => thread::yield_now(),
-            }
-        };
-        assert_eq!(object.kind, "Pool");
-        assert!(
-            object.figures.contains(&("blocked", 1)) && object.figures.contains(&("queued", 1)),
-            "{object}"
-        );
-        assert_eq!(object.running, ["stuck here-0: import"]);
-        assert!(object.to_string().contains("every thread that could do it is blocked"), "{object}");
-        gate.count_down();
-        first.join().unwrap();
-        second.join().unwrap();
-        assert!(!ours().unwrap().is_stuck);
-        drop(pool);
-        assert!(ours().is_none());
-    });
-}
-
-#[test]
-fn batcher_is_listed_with_its_figures_until_it_is_dropped() {
-    within_a_minute(|| {
-        let batcher = Batcher::builder().name("listed").max_items(8).build(|_: &mut Batch<u8>| ()).unwrap();
-        batcher.add(1).unwrap();
-        let ours = || inspect::blocked().objects.into_iter().find(|object| object.name == "listed");
-        let object = ours().unwrap();
-        assert_eq!((object.kind, object.figures[0]), ("Batcher", ("waiting", 1)));
-        drop(batcher);
-        assert!(ours().is_none());
     });
 }
 
@@ -310,5 +216,61 @@ fn hundreds_of_sleepers_are_one_entry_and_leave_nothing_behind() {
         let line_of_all =
             report.sleeps.iter().find(|sleep| sleep.operation == "Latch::wait").unwrap().location;
         assert!(inspect::blocked().sleeps.iter().all(|sleep| sleep.location != line_of_all));
+    });
+}
+
+#[test]
+fn sleep_with_a_token_says_where_the_token_was_made() {
+    within_a_minute(|| {
+        let parent = CancelToken::new();
+        let line = line!() + 1;
+        let token = parent.child();
+        let sleep = seen("with a token", || ignore(token.wait_until(&token.clone())), || parent.cancel());
+        let of = sleep.token.unwrap();
+        assert_eq!((of.made_at.file(), of.made_at.line()), (file!(), line));
+
+        // A scope's token was made where the scope was; two sleeps with one token show that they share it.
+        let (queue, stop) = (BoundedQueue::<u32>::new(1), CancelToken::new());
+        let line = line!() + 1;
+        let result = group::scope(&stop, |g| {
+            for name in ["scoped 1", "scoped 2"] {
+                let (queue, token) = (&queue, g.token().clone());
+                g.spawn(move |_| {
+                    thread::scope(|s| {
+                        let named = thread::Builder::new().name(name.into());
+                        named.spawn_scoped(s, || ignore(queue.pop_until(&token))).unwrap();
+                    });
+                });
+            }
+            let [first, second] = ["scoped 1", "scoped 2"].map(|name| sleep_of(name).token.unwrap());
+            assert_eq!(first, second);
+            assert_eq!((first.made_at.file(), first.made_at.line()), (file!(), line));
+            let report = inspect::blocked();
+            let page = report.to_string();
+            let limit = format!("until the token made at {}:{line}:", file!());
+            assert!(page.contains(&limit), "{page}");
+            g.cancel();
+        });
+        assert_eq!(result, Ok(()));
+    });
+}
+
+#[test]
+fn threads_that_wait_alike_for_different_objects_are_one_entry() {
+    within_a_minute(|| {
+        let latches = [Latch::new(1), Latch::new(1), Latch::new(1)];
+        let report = thread::scope(|s| {
+            for (index, latch) in latches.iter().enumerate() {
+                let named = thread::Builder::new().name(format!("alike {index}"));
+                named.spawn_scoped(s, || latch.wait()).unwrap();
+            }
+            let alike = |sleep: &&Sleep| sleep.thread.starts_with("alike ");
+            let report = report_in_which(|report| report.sleeps.iter().filter(alike).count() == 3);
+            latches.iter().for_each(Latch::count_down);
+            report
+        });
+        let page = report.to_string();
+        assert!(page.contains("3 threads in Latch::wait"), "{page}");
+        assert!(page.contains("on different objects, the first 0x"), "{page}");
     });
 }
