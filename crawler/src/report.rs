@@ -102,7 +102,7 @@ pub(super) struct Reverse {
 }
 
 impl Report {
-    /// Takes the workers' results; copies them if an abandoned request still holds the engine.
+    /// Takes the workers' results.
     pub(super) fn of(engine: Arc<Engine>, cut_off: usize) -> Self {
         let took = engine.now();
         let ended = ended(&engine, engine.frontier.is_over());
@@ -114,29 +114,9 @@ impl Report {
         let earlier = log.earlier;
         let (workers, per_host) = (engine.settings.workers, engine.settings.per_host);
         let policy = Policy::of(&engine.settings);
-        let counts = |table: &PageTable<Record>| (table.refused(), table.unrecorded());
-        let ((refused, unrecorded), entries, texts) = match Arc::try_unwrap(engine) {
-            Ok(engine) => {
-                let Engine { frontier, fetch, on_page, .. } = engine;
-                // These are the caller's, and their drops may panic: that must not lose the report.
-                panics::discard(fetch);
-                panics::discard(on_page);
-                let table = frontier.into_table();
-                let counts = counts(&table);
-                let (entries, texts) = table.into_parts();
-                (counts, entries, texts)
-            }
-            Err(shared) => {
-                let copy = |table: &PageTable<Record>| {
-                    (counts(table), table.entries().to_vec(), table.texts().to_vec())
-                };
-                let copied = shared.frontier.with(copy);
-                panics::discard(shared);
-                copied
-            }
-        };
+        let (pages, texts, refused, unrecorded) = table(engine);
         Report {
-            pages: entries.into_iter().map(Page::from).collect(),
+            pages,
             texts,
             log,
             hosts,
@@ -300,6 +280,31 @@ impl Report {
     pub fn is_whole(&self) -> bool {
         self.ended == Ended::Complete && self.refused == 0 && self.in_state(State::Waiting).next().is_none()
     }
+}
+
+/// The pages, the texts of their links, and how many links had no room for their URL or for themselves.
+/// Copied if an abandoned request still holds the engine.
+fn table(engine: Arc<Engine>) -> (Vec<Page>, Vec<Arc<str>>, u64, u64) {
+    let counts = |table: &PageTable<Record>| (table.refused(), table.unrecorded());
+    let ((refused, unrecorded), (entries, texts)) = match Arc::try_unwrap(engine) {
+        Ok(engine) => {
+            let Engine { frontier, fetch, on_page, .. } = engine;
+            // These are the caller's, and their drops may panic: that must not lose the report.
+            panics::discard(fetch);
+            panics::discard(on_page);
+            let table = frontier.into_table();
+            (counts(&table), table.into_parts())
+        }
+        Err(shared) => {
+            let copy = |table: &PageTable<Record>| {
+                (counts(table), (table.entries().to_vec(), table.texts().to_vec()))
+            };
+            let copied = shared.frontier.with(copy);
+            panics::discard(shared);
+            copied
+        }
+    };
+    (entries.into_iter().map(Page::from).collect(), texts, refused, unrecorded)
 }
 
 impl Page {

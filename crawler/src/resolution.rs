@@ -306,11 +306,11 @@ impl Report {
 
     /// Links that could be updated: pages that are linked and whose redirects are all permanent (301, 308),
     /// and the page at the end.
-    pub fn moved_for_good(&self) -> Vec<(PageId, PageId)> {
-        let is_for_good = |id: PageId| matches!(self.page(id).status(), Some(301 | 308));
+    pub fn moved_permanently(&self) -> Vec<(PageId, PageId)> {
+        let is_permanent = |id: PageId| matches!(self.page(id).status(), Some(301 | 308));
         let moved = self.redirects().into_iter().filter_map(|(id, via, resolution)| {
             let (&last, steps) = via.split_last()?;
-            let all = is_for_good(id) && steps.iter().all(|&step| is_for_good(step));
+            let all = is_permanent(id) && steps.iter().all(|&step| is_permanent(step));
             (resolution == Resolution::Alive && all && self.is_linked(id)).then_some((id, last))
         });
         moved.collect()

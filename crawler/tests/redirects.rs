@@ -21,8 +21,8 @@ fn site() -> Site {
 fn links_whose_redirects_are_all_permanent_are_suggested_to_be_changed() {
     within_a_minute(|| {
         let told = text(&tool(&[&site().url("/")]).stdout);
-        assert!(told.contains("Moved for good: 1 link could be changed"), "{told}");
-        let (_, list) = told.split_once("Moved for good").unwrap();
+        assert!(told.contains("Moved permanently: 1 link could be updated"), "{told}");
+        let (_, list) = told.split_once("Moved permanently").unwrap();
         let line = list.lines().nth(1).unwrap();
         assert!(line.contains("/old") && line.contains("/new") && line.contains("on /"), "{told}");
     });

@@ -73,7 +73,7 @@ fn links_to_what_has_moved_permanently_are_suggested_for_an_update_in_every_form
     within_a_minute(|| {
         let report = mixed();
         let told = html(&report);
-        assert!(told.contains("Moved for good: update the link <small>2</small>"), "{told}");
+        assert!(told.contains("Moved permanently: update the link <small>2</small>"), "{told}");
         assert!(
             markdown(&report).contains("| http://loom.test/old | http://loom.test/docs/chapter-1.html | ")
         );
@@ -95,8 +95,8 @@ fn the_totals_say_what_each_url_came_to_and_add_up() {
             .map(|(count, words)| (count.replace(',', "").parse().unwrap(), words))
             .collect();
         assert_eq!(counts.iter().map(|(count, _)| count).sum::<usize>(), report.pages().len(), "{text}");
-        assert!(counts.contains(&(1, "closed by robots.txt")), "{text}");
-        assert!(html(&report).contains("<b>1</b> closed by robots.txt"));
+        assert!(counts.contains(&(1, "disallowed by robots.txt")), "{text}");
+        assert!(html(&report).contains("<b>1</b> disallowed by robots.txt"));
     });
 }
 

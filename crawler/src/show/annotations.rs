@@ -49,7 +49,7 @@ impl Report {
             }
         }
         // Those are among the warnings, if there are any.
-        for (from, now) in self.moved_for_good().into_iter().filter(|_| !is_warned) {
+        for (from, now) in self.moved_permanently().into_iter().filter(|_| !is_warned) {
             let [old, new] = [from, now].map(|id| &self.page(id).url);
             let pages = self.linkers(from);
             let pages = named(pages.iter().map(|from| from.page.as_str()));
@@ -91,12 +91,7 @@ impl Report {
             writeln!(to, "<testcase name=\"the crawl\"><error message=\"{}\"/></testcase>", escaped(why))?;
         }
         for link in dead.iter().chain(&uncertain) {
-            let (kind, url) = (problems[&*link.url].0, escaped(&link.url));
-            let (problem, text) = (escaped(&link.problem.to_string()), escaped(&sentence(link)));
-            writeln!(
-                to,
-                "<testcase name=\"{url}\"><{kind} message=\"{problem}\">{text}</{kind}></testcase>"
-            )?;
+            problem_case(&mut to, problems[&*link.url].0, link)?;
         }
         for page in alive {
             let took = page.record.as_ref().map_or(0.0, |record| record.took.as_secs_f64());
@@ -147,6 +142,13 @@ impl Report {
         serde_json::to_writer(&mut to, &log).map_err(io::Error::from)?;
         to.flush()
     }
+}
+
+/// A test case of JUnit's that failed or was skipped.
+fn problem_case(to: &mut impl Write, kind: &str, link: &DeadLink) -> io::Result<()> {
+    let (url, problem, text) = (&link.url, link.problem.to_string(), sentence(link));
+    let [url, problem, text] = [url, &problem, &text].map(|text| escaped(text));
+    writeln!(to, "<testcase name=\"{url}\"><{kind} message=\"{problem}\">{text}</{kind}></testcase>")
 }
 
 fn results(rule: &str, level: &str, link: &DeadLink) -> Vec<Value> {

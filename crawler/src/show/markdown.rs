@@ -53,7 +53,7 @@ impl Report {
     }
 
     fn markdown_moved(&self, to: &mut impl Write) -> io::Result<()> {
-        let moved = self.moved_for_good();
+        let moved = self.moved_permanently();
         if moved.is_empty() {
             return Ok(());
         }

@@ -215,11 +215,11 @@ impl Summary<'_> {
     }
 
     fn moved(&mut self) {
-        let moved = self.report.moved_for_good();
+        let moved = self.report.moved_permanently();
         if moved.is_empty() {
             return;
         }
-        self.heading(&format!("Moved for good: {} could be changed", counted(moved.len(), "link")));
+        self.heading(&format!("Moved permanently: {} could be updated", counted(moved.len(), "link")));
         for &(from, to) in moved.iter().take(ROWS) {
             let linked: Vec<_> = self.report.linked_from(from).map(|link| link.page).collect();
             let on: Vec<_> = linked.iter().take(PAGES).map(|&page| self.name(page)).collect();

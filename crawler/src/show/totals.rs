@@ -73,7 +73,7 @@ impl Came {
             Came::Error => "refused or failed",
             Came::Elsewhere => "on other hosts, outside this crawl",
             Came::LeftOut => "left out by the options",
-            Came::Robots => "closed by robots.txt",
+            Came::Robots => "disallowed by robots.txt",
             Came::TooDeep => "deeper than was asked for",
             Came::Waiting => "not reached",
         }

@@ -22,7 +22,7 @@ impl Report {
         if redirects.is_empty() {
             return Ok(());
         }
-        let moved: Vec<PageId> = self.moved_for_good().into_iter().map(|(from, _)| from).collect();
+        let moved: Vec<PageId> = self.moved_permanently().into_iter().map(|(from, _)| from).collect();
         let (permanent, others): (Vec<_>, Vec<_>) =
             redirects.iter().partition(|(id, ..)| moved.binary_search(id).is_ok());
         let count = grouped(redirects.len());
@@ -43,7 +43,7 @@ impl Report {
             more(to, rows.len(), ROWS)?;
             write!(to, "</div>")
         };
-        list("Moved for good: update the link", &permanent, true)?;
+        list("Moved permanently: update the link", &permanent, true)?;
         list("Others", &others, false)?;
         write!(to, "</section>")
     }
