@@ -24,7 +24,7 @@ const FORMAT: &str = "selvedge-crawl-cache/1";
 /// How long an answer is kept that no run has asked for.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// The headers that are kept: what a crawl looks at, and what an answer is known again by.
-const HEADERS: [&str; 5] = ["content-type", "refresh", "etag", "last-modified", "content-length"];
+const HEADERS: [&str; 6] = ["content-type", "link", "refresh", "etag", "last-modified", "content-length"];
 
 /// Answers that are kept from one run to the next, in a file, so that a second run asks for less.
 ///
@@ -34,8 +34,8 @@ const HEADERS: [&str; 5] = ["content-type", "refresh", "etag", "last-modified", 
 /// successes are kept, so what was dead is always looked at. What was asked for with a login or a cookie is
 /// not kept, nor is what says `no-store`.
 ///
-/// A clone is the same cache. [`save`](Cache::save) writes the file, in one step, so that a run that breaks off
-/// leaves the earlier one.
+/// A clone is the same cache. [`save`](Cache::save) writes the file, in one step, so that a run that breaks
+/// off leaves the earlier one.
 ///
 /// # Examples
 /// ```
@@ -270,7 +270,7 @@ impl Entry {
     fn answer(&self, request: &Request<'_>) -> Option<Response> {
         let mut response =
             Response { status: self.status, headers: self.headers.clone(), body: Body::Unread };
-        if request.wants(self.status, response.get("content-type")) {
+        if request.wants(self.status, response.content_type()) {
             let body = unpack(self.body.as_deref()?).ok().filter(|body| body.len() as u64 <= request.cap)?;
             response.body = Body::Read(body);
         }

@@ -349,6 +349,7 @@ impl Engine {
         let in_scope = self.scope.allows(&found.url);
         let (rank, skip) = match (found.kind, in_scope) {
             (Kind::Page, true) => (PAGE, None),
+            (Kind::Page, false) if found.has_part => (PAGE, None),
             (Kind::Page, false) if external || is_file(&found.url) => (LEAF, None),
             (Kind::Page, false) => (LEAF, Some(Skip::OutOfScope)),
             (_, _) if !assets => return None,

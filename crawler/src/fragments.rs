@@ -75,8 +75,10 @@ impl Report {
         }
         let Some(parts) = fragments.parts.get(&last) else { return false };
         let has = |part: &[u8]| parts.binary_search(&hash(part)).is_ok();
-        // As it is written, and then what that stands for.
-        !has(part.as_bytes()) && !has(&percent_decode_str(part).collect::<Vec<u8>>())
+        let decoded: Vec<u8> = percent_decode_str(part).collect();
+        // As it is written, then what that stands for, and then as GitHub's pages have it, whose script
+        // looks there.
+        !has(part.as_bytes()) && !has(&decoded) && !has(&[b"user-content-", &*decoded].concat())
     }
 }
 

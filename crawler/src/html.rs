@@ -44,6 +44,8 @@ pub(super) struct Found {
     pub(super) url: Url,
     pub(super) text: String,
     pub(super) kind: Kind,
+    /// A part of it is meant, and looked for wherever it is.
+    pub(super) has_part: bool,
 }
 
 /// What is at the other end of a link.
@@ -153,7 +155,7 @@ impl Resolver<'_> {
             match self.resolve(&href, &mut links) {
                 Ok(url) if !seen.insert((url.to_string(), kind)) => {}
                 Ok(url) if is_http(&url) || (self.rules.files && is_file(&url)) => {
-                    links.found.push(Found { url, text: clipped(&text), kind });
+                    links.found.push(Found { url, text: clipped(&text), kind, has_part: false });
                 }
                 Ok(url) if is_typo(url.scheme()) => links.broken.push(without_login(&href)),
                 // A `data:` URL is part of the page.

@@ -8,7 +8,7 @@ use percent_encoding::{CONTROLS, percent_encode};
 use ureq::http::Response as Answer;
 use ureq::http::header::HeaderMap;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body as Stream, Proxy};
 use url::{Host, Url};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
@@ -16,6 +16,7 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 use super::builder::BuildError;
 use super::codings::{ACCEPTED, Unreadable, unpacking};
 use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
+use super::head::Mend;
 use super::resolver::Remembering;
 use super::settings::{ProxyRule, TlsSettings};
 
@@ -25,7 +26,8 @@ const CHUNK: usize = 16 << 10;
 /// Makes requests over HTTP and HTTPS, with connections that are kept open between them.
 ///
 /// Bodies that were packed for the way are unpacked, and the cap counts the unpacked bytes. Cookies are
-/// neither kept nor sent.
+/// neither kept nor sent. A head that is not quite HTTP (folded lines, lines without a colon) is read as
+/// browsers read it; of one with more than 120 lines those are kept that a crawl looks at.
 ///
 /// # Blocking
 /// A request blocks within its time-outs. A body that arrives looks at the token with every chunk; a server
@@ -73,7 +75,7 @@ impl Http {
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections);
         let config = config.proxy(proxy.clone());
-        let (connector, resolver) = (DefaultConnector::default(), Remembering::default());
+        let (connector, resolver) = (DefaultConnector::default().chain(Mend), Remembering::default());
         Http { agent: Agent::with_parts(config.build(), connector, resolver), proxy }
     }
 

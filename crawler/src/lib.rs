@@ -20,7 +20,7 @@
 //! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
 //! | `engine`, `host_setup`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
-//! | `fetch`, `http`, `codings`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
+//! | `fetch`, `http`, `head`, `codings`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
 //! | `html`, `elements`, `attributes`, `markdown`, `css`, `text`, `sitemap`, `robots` | what the answers say |
 //! | `record`, `log`, `report`, `resolution`, `policy`, `fragments` | what was found, and the questions one asks of it |
 //! | `show` | the formats: text, Markdown, JSON, CSV, HTML, annotations, pictures; `fixes` groups what one change mends |
@@ -49,6 +49,7 @@ mod fetch;
 mod files;
 mod fragments;
 mod frontier;
+mod head;
 mod host_setup;
 mod html;
 mod http;

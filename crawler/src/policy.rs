@@ -11,9 +11,9 @@ use super::settings::Settings;
 
 /// A problem that is known and does not count, for a reason and perhaps for a while.
 ///
-/// The URL is asked for as any other. If it is dead or uncertain, the report
-/// [lists](Report::ignored_links) it with the reason, and it is not among the dead links. An expired one ignores
-/// nothing, and the report says so; it also says which ones matched no problem and could go.
+/// The URL is asked for as any other. If it is dead or uncertain, the report [lists](Report::ignored_links)
+/// it with the reason, and it is not among the dead links. An expired one ignores nothing, and the report
+/// says so; it also says which ones matched no problem and could go.
 ///
 /// # Examples
 /// ```
@@ -43,8 +43,8 @@ pub struct Ignore {
 }
 
 impl Ignore {
-    /// Ignores problems of URLs that match, for this reason. The URL of a missing part of a page is the one with
-    /// the part.
+    /// Ignores problems of URLs that match, for this reason. The URL of a missing part of a page is the one
+    /// with the part.
     pub fn new(pattern: Pattern, reason: impl Into<String>) -> Self {
         Ignore { pattern, reason: reason.into(), until: None }
     }
@@ -138,7 +138,8 @@ impl Report {
         }
     }
 
-    /// The links to pages that lead elsewhere and not to a problem; if `for_good`, with permanent redirects only.
+    /// The links to pages that lead elsewhere and not to a problem; if `for_good`, with permanent redirects
+    /// only.
     fn moved(&self, for_good: bool) -> Vec<DeadLink> {
         let is_for_good = |id: PageId| matches!(self.page(id).status(), Some(301 | 308));
         let redirects = self.redirects().into_iter().filter(|(id, via, resolution)| {
@@ -164,8 +165,8 @@ impl Report {
         self.policy.is_insecure
     }
 
-    /// What a reader should know of the run itself, a sentence each: that certificates were not checked, patterns
-    /// that matched nothing, and ignored problems that have expired or are gone.
+    /// What a reader should know of the run itself, a sentence each: that certificates were not checked,
+    /// patterns that matched nothing, and ignored problems that have expired or are gone.
     pub fn notices(&self) -> Vec<String> {
         let mut notices = Vec::new();
         if self.policy.is_insecure {

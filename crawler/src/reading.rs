@@ -1,5 +1,6 @@
 //! Reading an answer: its links, its URLs, and the record that is kept of it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use selvedge::sync::{Arc, lazy_static};
@@ -8,7 +9,7 @@ use url::Url;
 use super::attributes::refresh_target;
 use super::canonical::is_file;
 use super::engine::{Engine, PAGE, SITEMAP, SITEMAP_CAP};
-use super::fetch::{Body, ErrorKind, FetchError, Response};
+use super::fetch::{Body, ErrorKind, FetchError, Response, mime};
 use super::files::Folder;
 use super::frontier::PageId;
 use super::html::{Found, Kind, Links, Reading};
@@ -27,9 +28,14 @@ impl Engine {
         let mut links = Links::of(&html, url, encoding, &rules);
         let headers = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("link"));
         links.extend(Links::of_headers(headers.map(|(_, value)| value.as_str()), url, &rules));
+        let is_for_its_parts = self.settings.external_fragments && !self.scope.allows(url);
+        if is_for_its_parts && !self.front.lock().contains(&page) {
+            links = Links { parts: links.parts, ..Links::default() };
+            return self.noted(page, links);
+        }
         let refresh = response.get("refresh").and_then(refresh_target);
         if let Some(url) = refresh.and_then(|text| self.resolve(url, &text)) {
-            links.found.push(Found { url, text: "(refresh)".to_owned(), kind: Kind::Page });
+            links.found.push(Found { url, text: "(refresh)".to_owned(), kind: Kind::Page, has_part: false });
         }
         self.noted(page, links)
     }
@@ -51,8 +57,12 @@ impl Engine {
     }
 
     fn noted(&self, page: PageId, links: Links) -> Vec<Found> {
-        let Links { found, not_http, broken, logins, parts_wanted, parts } = links;
+        let Links { mut found, not_http, broken, logins, parts_wanted, parts } = links;
         logins.iter().for_each(|url| self.credentials.note(url));
+        if self.settings.external_fragments {
+            let wanted: HashSet<&Url> = parts_wanted.iter().map(|(url, _)| url).collect();
+            found.iter_mut().for_each(|found| found.has_part = wanted.contains(&found.url));
+        }
         if self.settings.fragments {
             let mut log = self.log.lock();
             log.fragments.parts.insert(page, parts.into());
@@ -88,7 +98,7 @@ impl Engine {
             self.add_sitemap(url, &map);
         }
         let found = pages.iter().filter_map(|text| self.resolve(url, text));
-        Ok(found.map(|url| Found { url, text: String::new(), kind: Kind::Page }).collect())
+        Ok(found.map(|url| Found { url, text: String::new(), kind: Kind::Page, has_part: false }).collect())
     }
 }
 
@@ -167,9 +177,18 @@ impl Record {
             Body::Read(body) => (Outcome::Alive, body.len() as u64),
             Body::Unread => (Outcome::Alive, 0),
         };
+        let detail = contradiction(response);
         let mime = response.mime().filter(|mime| !mime.is_empty()).map(shared);
-        Record { outcome, status: Some(response.status), mime, bytes, took, retries, detail: None }
+        Record { outcome, status: Some(response.status), mime, bytes, took, retries, detail }
     }
+}
+
+/// Two types of one answer, of which a browser takes the last.
+fn contradiction(response: &Response) -> Option<Box<str>> {
+    let types = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let types: Vec<&str> = types.map(|(_, value)| value.as_str()).collect();
+    let differs = types.iter().any(|other| mime(other) != mime(types[0]));
+    differs.then(|| format!("several Content-Types: {}", types.join(", ")).into())
 }
 
 /// A media type; the one that nearly every page has is kept once.

@@ -42,7 +42,8 @@ impl Engine {
             true => (lease.rank, None),
             false => {
                 let is_looked_at = self.settings.external || is_file(&to);
-                (LEAF, (!is_looked_at).then_some(Skip::OutOfScope))
+                let rank = if self.settings.external_fragments { lease.rank.min(PAGE) } else { LEAF };
+                (rank, (!is_looked_at).then_some(Skip::OutOfScope))
             }
         };
         let (id, url, depth) = (lease.page, Arc::clone(&lease.url), lease.distance.depth);

@@ -12,7 +12,7 @@ use url::Url;
 use super::canonical::is_file;
 use super::files::{Folder, innermost};
 
-/// A pattern that whole URLs are held against: a glob, or a regular expression.
+/// A pattern that URLs are held against: a glob, or a regular expression.
 ///
 /// ```
 /// use selvedge_crawl::Pattern;
@@ -21,6 +21,8 @@ use super::files::{Folder, innermost};
 /// assert!(glob.matches("http://loom.test/archive/1801"));
 /// let days = Pattern::regex(r"\?day=\d+$")?;
 /// assert!(days.matches("http://loom.test/calendar?day=12"));
+/// let below = Pattern::glob("/docs/*")?;
+/// assert!(below.matches("http://loom.test/docs/a?b") && !below.matches("http://loom.test/a?/docs/b"));
 /// assert!(Pattern::glob("[").is_err());
 /// # Ok::<(), selvedge_crawl::PatternError>(())
 /// ```
@@ -45,7 +47,8 @@ pub struct PatternError {
 
 impl Pattern {
     /// A glob over the whole URL: `*` stands for anything, slashes included, `?` for one character, `[ab]`
-    /// for one of these, `{a,b}` for either.
+    /// for one of these, `{a,b}` for either. One that begins with a slash is held against the path alone,
+    /// which counts from its [`Folder`] for a file: `/archive/*`.
     ///
     /// # Errors
     /// [`PatternError`] if `glob` is none.
@@ -66,7 +69,15 @@ impl Pattern {
 
     /// Whether it matches `url`.
     pub fn matches(&self, url: &str) -> bool {
+        let after_host = url.find("://").and_then(|at| url[at + 3..].find('/').map(|path| at + 3 + path));
+        let path = url[after_host.unwrap_or(url.len())..].split(['?', '#']).next();
+        self.matches_at(url, path.unwrap_or_default())
+    }
+
+    /// Whether it matches a URL with this path.
+    fn matches_at(&self, url: &str, path: &str) -> bool {
         match &self.matcher {
+            Matcher::Glob(glob) if self.text.starts_with('/') => glob.is_match(path),
             Matcher::Glob(glob) => glob.is_match(url),
             Matcher::Regex(regex) => regex.is_match(url),
         }
@@ -166,8 +177,10 @@ impl Scope {
             return false;
         }
         let (include, exclude) = self.matched.split_at(rules.include.len());
-        let (included, excluded) =
-            (matches_any(&rules.include, include, text), matches_any(&rules.exclude, exclude, text));
+        let (included, excluded) = (
+            matches_any(&rules.include, include, text, path),
+            matches_any(&rules.exclude, exclude, text, path),
+        );
         (rules.prefixes.is_empty() || rules.prefixes.iter().any(|prefix| path.starts_with(prefix)))
             && (rules.include.is_empty() || included)
             && !excluded
@@ -189,9 +202,9 @@ impl Scope {
 }
 
 /// Whether any pattern matches; notes each that does.
-fn matches_any(patterns: &[Pattern], matched: &[AtomicBool], text: &str) -> bool {
+fn matches_any(patterns: &[Pattern], matched: &[AtomicBool], url: &str, path: &str) -> bool {
     let mut any = false;
-    for (_, matched) in patterns.iter().zip(matched).filter(|(pattern, _)| pattern.matches(text)) {
+    for (_, matched) in patterns.iter().zip(matched).filter(|(pattern, _)| pattern.matches_at(url, path)) {
         // Relaxed: nothing is published with it.
         matched.store(true, Ordering::Relaxed);
         any = true;
@@ -232,6 +245,16 @@ mod tests {
         let rules = || ScopeRules { subdomains: true, ..ScopeRules::default() };
         assert!(allows(rules(), "http://a.b.loom.test/"));
         assert!(!allows(rules(), "http://overloom.test/"));
+    }
+
+    #[test]
+    fn a_pattern_that_begins_with_a_slash_is_held_against_the_path_alone() {
+        let rules =
+            |glob: &str| ScopeRules { exclude: vec![Pattern::glob(glob).unwrap()], ..ScopeRules::default() };
+        assert!(!allows(rules("/old/*"), "http://loom.test/old/a?b"));
+        assert!(allows(rules("/old/*"), "http://loom.test/new/?from=/old/a"));
+        assert!(allows(rules("/old/*"), "http://loom.test/x/old/a"));
+        assert!(!allows(rules("*/old/*"), "http://loom.test/x/old/a"));
     }
 
     #[test]

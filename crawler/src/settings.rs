@@ -29,6 +29,7 @@ pub(super) struct Settings {
     pub(super) external: bool,
     pub(super) assets: bool,
     pub(super) fragments: bool,
+    pub(super) external_fragments: bool,
     pub(super) canonical: Canonical,
     /// In addition to the one that each crawl is given.
     pub(super) starts: Vec<String>,
@@ -119,6 +120,7 @@ impl Default for Settings {
             external: false,
             assets: false,
             fragments: false,
+            external_fragments: false,
             canonical: Canonical::default(),
             starts: Vec::new(),
             folders: Vec::new(),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::site::{Reply, Site};
+use common::site::{OTHER, Reply, Site};
 use common::tool::{file, text, tool};
 use common::within_a_minute;
 
@@ -70,5 +70,46 @@ fn fragments_of_a_crawl_that_was_cut_short_are_checked_when_it_goes_on() {
             "{told}"
         );
         assert!(!told.contains("#one") && !told.contains("#here"), "{told}");
+    });
+}
+
+#[test]
+fn parts_of_pages_elsewhere_are_looked_for_on_request_and_their_links_are_not_followed() {
+    within_a_minute(|| {
+        let other = Site::open_at(OTHER, |asked| match asked.path.as_str() {
+            "/page" => Some(Reply::page(
+                "<p id=here><p id=user-content-slug><a href=/never> <a href=#no> <a href='http://['>",
+            )),
+            "/old" => Some(Reply::redirect("/page")),
+            "/plain" => Some(Reply::page("<a href=/never>")),
+            _ => None,
+        });
+        let to = |path: &str| format!("<a href='{}'>", other.url(path));
+        let links = ["/page#here", "/page#gone", "/page#slug", "/old#lost", "/plain", "/dead#x", "/page"]
+            .map(to)
+            .concat()
+            + "<a href=/go#away>";
+        let away = other.url("/page");
+        let site = Site::open(move |asked| match asked.path.as_str() {
+            "/" => Some(Reply::page(links.clone())),
+            "/go" => Some(Reply::redirect(&away)),
+            _ => None,
+        });
+        let run = |option: &str| {
+            let told = text(&tool(&[&site.url("/"), "--format", "json", option, "--quiet"]).stdout);
+            let json: serde_json::Value = serde_json::from_str(&told).unwrap();
+            let dead = json["dead"].as_array().unwrap().iter();
+            let mut dead: Vec<_> = dead.map(|link| link["url"].as_str().unwrap().to_owned()).collect();
+            dead.sort();
+            dead
+        };
+        let mut expected =
+            vec![other.url("/dead"), other.url("/old#lost"), other.url("/page#gone"), site.url("/go#away")];
+        expected.sort();
+        assert_eq!(run("--external-fragments"), expected);
+        assert_eq!(other.count("/never"), 0);
+        // What no part was meant of is only looked at.
+        assert!(other.asked().iter().any(|asked| asked.path == "/plain" && asked.method == "HEAD"));
+        assert_eq!(run("--external"), [other.url("/dead")]);
     });
 }

@@ -322,13 +322,17 @@ fn the_table_has_a_row_for_each_problem_and_names_the_page_it_is_on() {
 }
 
 #[test]
-fn an_answer_that_is_not_understood_is_uncertain_and_not_dead() {
+fn heads_that_are_not_quite_http_are_read_and_what_is_no_http_is_uncertain() {
     within_a_minute(|| {
         let lines = |path: &str| match path {
             "/folded" => Some("X-A: one\r\n two\r\n".to_owned()),
             "/space" => Some("Server : x\r\n".to_owned()),
             "/garbage" => Some("garbage line\r\n".to_owned()),
-            "/many" => Some((0..150).map(|n| format!("X-{n}: {n}\r\n")).collect()),
+            "/many" => Some(
+                (0..300).map(|n| format!("X-{n}: {n}\r\n")).collect::<String>()
+                    + "Content-Type: text/html\r\n",
+            ),
+            "/two" => Some("Content-Type: text/plain\r\nContent-Type: text/html\r\n".to_owned()),
             _ => None,
         };
         let server = common::server::Server::open(
@@ -336,18 +340,33 @@ fn an_answer_that_is_not_understood_is_uncertain_and_not_dead() {
             move |asked: &common::server::Asked, stream: &mut std::net::TcpStream| match asked.path.as_str() {
                 "/" => common::server::page(
                     stream,
-                    "<a href=/folded> <a href=/space> <a href=/garbage> <a href=/many>",
+                    "<a href=/folded> <a href=/space> <a href=/garbage> <a href=/many> <a href=/two> <a href=/no-http>",
                 ),
+                "/no-http" => std::io::Write::write_all(stream, b"EHLO there\r\n\r\n"),
                 path => match lines(path) {
-                    Some(lines) => common::server::reply(stream, "200 OK", &lines, b""),
+                    Some(lines) => {
+                        let link = format!("<a href=/from{path}>");
+                        common::server::reply(stream, "200 OK", &lines, link.as_bytes())
+                    }
                     None => common::server::reply(stream, "404 -", "", b""),
                 },
             },
         )
         .unwrap();
-        let output = tool(&[&server.url("/"), "--quiet"]);
-        let told = text(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{told}");
-        assert!(told.contains("No dead links") && told.contains("Uncertain: "), "{told}");
+        let output = tool(&[&server.url("/"), "--format", "json", "--quiet"]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let urls = |key: &str| {
+            let links = json[key].as_array().unwrap().iter();
+            let mut urls: Vec<_> =
+                links.map(|link| link["url"].as_str().unwrap().replace(&server.url(""), "")).collect();
+            urls.sort();
+            urls
+        };
+        // Each of these pages was read.
+        assert_eq!(urls("dead"), ["/from/folded", "/from/garbage", "/from/many", "/from/space", "/from/two"]);
+        assert_eq!(urls("uncertain"), ["/no-http"]);
+        let two =
+            json["pages"].as_array().unwrap().iter().find(|page| page["url"] == server.url("/two")).unwrap();
+        assert_eq!(two["record"]["detail"], "several Content-Types: text/plain, text/html");
     });
 }

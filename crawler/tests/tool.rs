@@ -118,6 +118,30 @@ fn every_format_goes_to_standard_output_or_into_a_file() {
 }
 
 #[test]
+fn the_rate_after_a_resume_counts_the_pages_of_this_run() {
+    within_a_minute(|| {
+        let answer = |asked: &Asked, stream: &mut TcpStream| -> io::Result<()> {
+            match asked.path.as_str() {
+                "/" => page(stream, &(0..40).map(|n| format!("<a href=/{n}>")).collect::<String>()),
+                "/39" => {
+                    std::thread::sleep(std::time::Duration::from_millis(400));
+                    page(stream, "")
+                }
+                _ => page(stream, ""),
+            }
+        };
+        let site = Server::open(IpAddr::V4(Ipv4Addr::LOCALHOST), answer).unwrap();
+        let state = file("rate.json");
+        let state = state.to_str().unwrap();
+        tool(&[&site.url("/"), "--pages", "40", "--state", state, "--quiet", "-j", "1"]);
+        let told = text(&tool(&["--resume", state]).stdout);
+        let rate = told.split_once(" pages/s").unwrap().0.rsplit(' ').next().unwrap();
+        // One page in 400 ms or more.
+        assert!(told.contains("41 looked at") && rate.parse::<u32>().unwrap() <= 3, "{told}");
+    });
+}
+
+#[test]
 fn a_crawl_that_was_cut_short_goes_on_from_its_state() {
     within_a_minute(|| {
         let site = site();

@@ -139,6 +139,15 @@ impl Builder {
         self
     }
 
+    /// Whether pages of other hosts are read, too, when a link means a part of them. It takes
+    /// [`external`](Builder::external) and [`fragments`](Builder::fragments) along. They are not by default.
+    pub fn external_fragments(mut self, parts: bool) -> Self {
+        self.settings.external_fragments = parts;
+        self.settings.external |= parts;
+        self.settings.fragments |= parts;
+        self
+    }
+
     /// How URLs that mean one page are told to be one.
     pub fn canonical(mut self, canonical: Canonical) -> Self {
         self.settings.canonical = canonical;

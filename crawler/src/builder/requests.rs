@@ -55,16 +55,16 @@ impl Builder {
         self
     }
 
-    /// Whether certificates are not checked at all, so that anybody on the way may answer, and read what is sent.
-    /// They are checked by default. Every report says that they were not.
+    /// Whether certificates are not checked at all, so that anybody on the way may answer, and read what is
+    /// sent. They are checked by default. Every report says that they were not.
     pub fn insecure(mut self, insecure: bool) -> Self {
         self.settings.tls.is_insecure = insecure;
         self
     }
 
-    /// Sends requests through this proxy, or through none, whatever the
-    /// [environment](super::Http#proxies) says; such as `http://me:secret@proxy.test:3128` or `socks5://…`. Hosts
-    /// on this machine are asked directly in any case.
+    /// Sends requests through this proxy, or through none, whatever the [environment](super::Http#proxies)
+    /// says; such as `http://me:secret@proxy.test:3128` or `socks5://…`. Hosts on this machine are asked
+    /// directly in any case.
     pub fn proxy(mut self, proxy: Option<&str>) -> Self {
         self.settings.proxy = proxy.map_or(ProxyRule::Never, |proxy| ProxyRule::Url(proxy.to_owned()));
         self
@@ -94,8 +94,8 @@ impl Builder {
         self
     }
 
-    /// The media types that are read for links, instead of HTML, XHTML and Markdown. All but `text/markdown` are
-    /// read as HTML.
+    /// The media types that are read for links, instead of HTML, XHTML and Markdown. All but
+    /// `text/markdown` are read as HTML.
     pub fn content_types<S: Into<String>>(mut self, types: impl IntoIterator<Item = S>) -> Self {
         self.settings.request.types = types.into_iter().map(Into::into).collect();
         self

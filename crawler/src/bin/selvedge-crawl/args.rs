@@ -149,6 +149,7 @@ fn build(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
         "external" => builder.external(flag(value, name)?),
         "assets" => builder.assets(flag(value, name)?),
         "fragments" => builder.fragments(flag(value, name)?),
+        "external-fragments" => builder.external_fragments(flag(value, name)?),
         "sitemaps" => builder.sitemaps(flag(value, name)?),
         "no-robots" => builder.obey_robots(!flag(value, name)?),
         "workers" => builder.workers(number(value, name, 1..=1024)?),
@@ -242,6 +243,7 @@ impl Line {
                 "help" => help::short(),
                 "help-all" => help::long(),
                 "man" => help::manual(),
+                "schema" => include_str!("../../../schema/report-1.json").to_owned(),
                 "version" => concat!("selvedge-crawl ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
                 "completions" if matches!(value.as_str(), "bash" | "zsh" | "fish") => {
                     help::completions(value)

@@ -15,7 +15,8 @@ use crate::values::pattern;
 pub(crate) const NAME: &str = "selvedge-crawl.toml";
 
 /// The options that a file has no use for.
-const NOT_HERE: &[&str] = &["config", "no-config", "completions", "help", "help-all", "man", "version"];
+const NOT_HERE: &[&str] =
+    &["config", "no-config", "completions", "help", "help-all", "man", "schema", "version"];
 
 /// What a file says.
 #[derive(Debug, Default)]

@@ -37,7 +37,10 @@ const NOTES: &[(&str, &str)] = &[
          site of its own, in which every kind of trouble is planted, draws the run in crawl.svg, and checks that it found \
          exactly what was planted.",
     ),
-    ("Patterns", "A PATTERN is a glob over the whole URL, or re: and a regular expression."),
+    (
+        "Patterns",
+        "A PATTERN is a glob over the whole URL, or over the path if it begins with a slash, or re: and a regular expression.",
+    ),
     (
         "Values",
         "A VALUE, of a header too, may be env:NAME or file:PATH, to keep it out of sight. What is given several times counts \

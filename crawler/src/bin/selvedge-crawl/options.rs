@@ -148,6 +148,7 @@ pub(crate) const GROUPS: &[Group] = &[
                 .brief("check pictures, scripts and style sheets too"),
             Opt::flag("fragments", "check that a link's #part is on its page")
                 .brief("check that a link's #part is on its page"),
+            Opt::flag("external-fragments", "check #parts of pages of other hosts too, which are then read"),
             Opt::flag("sitemaps", "read the sitemaps"),
             Opt::flag("no-robots", "do not ask for robots.txt"),
         ],
@@ -278,6 +279,7 @@ pub(crate) const GROUPS: &[Group] = &[
         options: &[
             Opt::new("config", Takes::File("FILE"), "read options from this file").or("selvedge-crawl.toml, if it is there").short('c').brief("read options from there [selvedge-crawl.toml]"),
             Opt::flag("no-config", "read no options from a file"),
+            Opt::flag("schema", "write the JSON schema of the JSON report"),
             Opt::flag("help", "show the options that are used most").short('h'),
             Opt::flag("help-all", "show all options").brief("show all options"),
             Opt::new(
