@@ -1,10 +1,11 @@
 //! Heads of answers that are not quite HTTP, made into what the client reads.
 //!
-//! The client refuses an answer with a folded header line, with white space before a colon, with a line that has no
-//! colon, or with more than 128 lines. Browsers read them all, so a link to such a page is not dead. A transport
-//! between the connection and the client mends the head before the client sees it, as RFC 9112 says (5.1, 5.2): a
-//! fold becomes a space, the white space goes, and so does a line that is no field. Of too many lines those stay
-//! that the crawler looks at. A head that is in order is passed on as it is, and what is no HTTP at all too.
+//! The client refuses an answer with a folded header line, with white space before a colon, with a line
+//! that has no colon, or with more than 128 lines. Browsers read them all, so a link to such a page is not
+//! dead. A transport between the connection and the client mends the head before the client sees it, as RFC
+//! 9112 says (5.1, 5.2): a fold becomes a space, the white space goes, and so does a line that is no field.
+//! Of too many lines those stay that the crawler looks at. A head that is in order is passed on as it is,
+//! and what is no HTTP at all too.
 
 use std::time::Duration;
 
