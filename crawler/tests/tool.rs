@@ -137,7 +137,7 @@ fn the_rate_after_a_resume_counts_the_pages_of_this_run() {
         let told = text(&tool(&["--resume", state]).stdout);
         let rate = told.split_once(" pages/s").unwrap().0.rsplit(' ').next().unwrap();
         // One page in 400 ms or more.
-        assert!(told.contains("41 looked at") && rate.parse::<u32>().unwrap() <= 3, "{told}");
+        assert!(told.contains("41 URLs") && rate.parse::<u32>().unwrap() <= 3, "{told}");
     });
 }
 
