@@ -2,7 +2,7 @@
 
 use html5ever::tokenizer::Tag;
 
-use super::elements::attribute;
+use super::elements::{attribute, is_css};
 use super::html::Kind;
 
 /// The URLs in a `srcset` (HTML 4.8.4.2.1). A comma belongs to a URL unless it ends it, and to a descriptor
@@ -39,7 +39,10 @@ fn after_descriptors(text: &str) -> &str {
 
 /// What a `<link>` leads to, and its relation; `None` if the relation is a hint that loads nothing.
 pub(super) fn relation(tag: &Tag) -> Option<(Kind, String)> {
-    relation_kind(&attribute(tag, "rel")?)
+    let (kind, word) = relation_kind(&attribute(tag, "rel")?)?;
+    // A sheet in another language is not loaded.
+    let is_loaded = kind != Kind::Sheet || attribute(tag, "type").is_none_or(|mime| is_css(&mime));
+    is_loaded.then_some((kind, word))
 }
 
 /// What a list of relations leads to, and the relation that says so.

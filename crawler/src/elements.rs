@@ -237,7 +237,10 @@ impl State {
                 self.say(&of("alt").unwrap_or_default());
                 self.add(of("src"), of("alt"), Kind::Asset);
             }
-            "script" => self.add(of("src").or_else(|| self.drawn(tag)), None, Kind::Asset),
+            // Of any other type it is data, and nothing is loaded.
+            "script" if is_script(&of("type").unwrap_or_default()) => {
+                self.add(of("src").or_else(|| self.drawn(tag)), None, Kind::Asset);
+            }
             "source" | "video" | "audio" | "embed" | "track" => self.add(of("src"), None, Kind::Asset),
             "input" if of("type").is_some_and(|of| of.eq_ignore_ascii_case("image")) => {
                 self.add(of("src"), of("alt"), Kind::Asset);
@@ -266,7 +269,8 @@ impl State {
     }
 
     fn add_styles(&mut self, tag: &Tag) {
-        if &*tag.name == "style" && !(self.is_foreign() && tag.self_closing) {
+        let is_css = attribute(tag, "type").is_none_or(|mime| is_css(&mime));
+        if &*tag.name == "style" && is_css && !(self.is_foreign() && tag.self_closing) {
             self.style = Some(String::new());
         }
         if let Some(css) = attribute(tag, "style") {
@@ -331,6 +335,19 @@ impl State {
             _ => TokenSinkResult::Continue,
         }
     }
+}
+
+/// Whether a script of this type is run (HTML 4.12.1.1): one of JavaScript, or a module.
+fn is_script(mime: &str) -> bool {
+    let mime = mime.trim_ascii().to_ascii_lowercase();
+    let names = ["javascript", "ecmascript", "jscript", "livescript"];
+    mime.is_empty() || mime == "module" || names.iter().any(|name| mime.contains(name))
+}
+
+/// Whether a style of this type is CSS.
+pub(super) fn is_css(mime: &str) -> bool {
+    let mime = mime.split(';').next().unwrap_or_default().trim_ascii();
+    mime.is_empty() || mime.eq_ignore_ascii_case("text/css")
 }
 
 pub(super) fn attribute(tag: &Tag, name: &str) -> Option<String> {

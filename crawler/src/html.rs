@@ -36,6 +36,8 @@ pub(super) struct Links {
     pub(super) parts_wanted: Vec<(Url, String)>,
     /// Hashes of this page's own parts, sorted.
     pub(super) parts: Vec<u64>,
+    /// Whether something was added that may repeat a URL.
+    pub(super) is_joined: bool,
 }
 
 /// One link.
@@ -62,7 +64,9 @@ pub(super) enum Kind {
 impl Links {
     /// Reads the page at `page`.
     pub(super) fn of(html: &str, page: &Url, encoding: &'static Encoding, rules: &Reading<'_>) -> Self {
-        Links::of_frame(html, page, encoding, rules, FRAMES)
+        let mut links = Links::of_frame(html, page, encoding, rules, FRAMES);
+        links.drop_repeated();
+        links
     }
 
     /// Reads a page, and the documents in its frames up to `depth` levels down.
@@ -114,15 +118,20 @@ impl Links {
 
     /// Adds what else belongs to the same page.
     pub(super) fn extend(&mut self, other: Links) {
-        for found in other.found {
-            if !self.found.iter().any(|known| known.url == found.url && known.kind == found.kind) {
-                self.found.push(found);
-            }
-        }
+        self.is_joined |= !other.found.is_empty();
+        self.found.extend(other.found);
         self.not_http.extend(other.not_http);
         self.broken.extend(other.broken);
         self.logins.extend(other.logins);
         self.parts_wanted.extend(other.parts_wanted);
+    }
+
+    /// Keeps the first link of each URL, after what was added has been read on its own.
+    pub(super) fn drop_repeated(&mut self) {
+        if std::mem::take(&mut self.is_joined) {
+            let mut seen: HashSet<(Url, Kind)> = HashSet::new();
+            self.found.retain(|found| seen.insert((found.url.clone(), found.kind)));
+        }
     }
 }
 

@@ -28,6 +28,7 @@ impl Engine {
         let mut links = Links::of(&html, url, encoding, &rules);
         let headers = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("link"));
         links.extend(Links::of_headers(headers.map(|(_, value)| value.as_str()), url, &rules));
+        links.drop_repeated();
         let is_for_its_parts = self.settings.external_fragments && !self.scope.allows(url);
         if is_for_its_parts && !self.front.lock().contains(&page) {
             links = Links { parts: links.parts, ..Links::default() };
@@ -57,7 +58,7 @@ impl Engine {
     }
 
     fn noted(&self, page: PageId, links: Links) -> Vec<Found> {
-        let Links { mut found, not_http, broken, logins, parts_wanted, parts } = links;
+        let Links { mut found, not_http, broken, logins, parts_wanted, parts, .. } = links;
         logins.iter().for_each(|url| self.credentials.note(url));
         if self.settings.external_fragments {
             let wanted: HashSet<&Url> = parts_wanted.iter().map(|(url, _)| url).collect();

@@ -255,19 +255,21 @@ impl Report {
     /// Why the absence of dead links proves nothing although the starts were read: no page links to another,
     /// or each link leads to a URL that was left out. `None` if a link was checked.
     pub fn unchecked(&self) -> Option<String> {
-        let ids = 0..self.pages.len() as PageId;
-        let is_listed = |id| self.log.sitemaps.iter().any(|(_, map)| *map == id);
-        let linked: Vec<PageId> =
-            ids.filter(|&id| !self.front.contains(&id) && (self.is_linked(id) || is_listed(id))).collect();
-        let is_known = |&id: &PageId| self.resolution(id).1 != Resolution::Unknown;
-        match linked.len() {
-            _ if linked.iter().any(is_known) => None,
-            0 => match self.starts.iter().find_map(|&start| self.empty_page(start)) {
-                Some(url) => Some(format!("{url} is empty")),
-                None => Some("no page links to another".to_owned()),
-            },
-            count => Some(format!("none of the {count} linked URLs was looked at")),
+        let maps: HashSet<PageId> = self.log.sitemaps.iter().map(|(_, map)| *map).collect();
+        let front: HashSet<PageId> = self.front.iter().copied().collect();
+        let is_linked = |id: &PageId| !front.contains(id) && (maps.contains(id) || self.is_linked(*id));
+        let mut count = 0;
+        for id in (0..self.pages.len() as PageId).filter(is_linked) {
+            if self.resolution(id).1 != Resolution::Unknown {
+                return None;
+            }
+            count += 1;
         }
+        Some(match (count, self.starts.iter().find_map(|&start| self.empty_page(start))) {
+            (0, Some(url)) => format!("{url} is empty"),
+            (0, None) => "no page links to another".to_owned(),
+            _ => format!("none of the {count} linked URLs was looked at"),
+        })
     }
 
     /// The URL of the page that a start leads to, if nothing is on it.

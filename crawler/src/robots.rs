@@ -89,17 +89,22 @@ fn whole_lines(body: &[u8]) -> &[u8] {
     &body[..end.map_or(0, |at| at + 1)]
 }
 
-/// A file with the percent-encoding of its paths normalised.
+/// A file with the percent-encoding of its paths normalised, and with names of crawlers as the standard has
+/// them: some files add a version (`loom/1.0`).
 fn normalised(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     for line in body.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
-        let name = line.trim_ascii_start();
-        let is_rule = ["allow", "disallow"].iter().any(|rule| {
-            name.get(..rule.len()).is_some_and(|name| name.eq_ignore_ascii_case(rule.as_bytes()))
-        });
-        match is_rule {
-            true => out.extend_from_slice(&with_normal_triplets(line)),
-            false => out.extend_from_slice(line),
+        let begin = line.trim_ascii_start();
+        let is = |rule: &str| {
+            begin.get(..rule.len()).is_some_and(|name| name.eq_ignore_ascii_case(rule.as_bytes()))
+        };
+        if is("allow") || is("disallow") {
+            out.extend_from_slice(&with_normal_triplets(line));
+        } else if let Some(slash) = line.iter().position(|&byte| byte == b'/').filter(|_| is("user-agent")) {
+            out.extend_from_slice(&line[..slash]);
+            out.push(b'\n');
+        } else {
+            out.extend_from_slice(line);
         }
     }
     out
@@ -192,7 +197,7 @@ mod tests {
         ] {
             assert_eq!(&*with_normal_triplets(path.as_bytes()), normal.as_bytes(), "{path}");
         }
-        let file = b"Disallow: /%7e\r allow:%2f\nSitemap: /%7e\n";
-        assert_eq!(normalised(file), b"Disallow: /~\r allow:%2F\nSitemap: /%7e\n");
+        let file = b"user-agent: loom/1.0 # x\rDisallow: /%7e\r allow:%2f\nSitemap: /%7e\n";
+        assert_eq!(normalised(file), b"user-agent: loom\nDisallow: /~\r allow:%2F\nSitemap: /%7e\n");
     }
 }

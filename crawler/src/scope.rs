@@ -10,6 +10,7 @@ use selvedge::sync::atomic::{AtomicBool, Ordering};
 use url::Url;
 
 use super::canonical::is_file;
+use super::credentials::without_login;
 use super::files::{Folder, innermost};
 
 /// A pattern that URLs are held against: a glob, or a regular expression.
@@ -191,7 +192,7 @@ impl Scope {
         let patterns = self.rules.patterns().zip(&self.matched);
         // Relaxed: asked when the workers have gone, or for what was so a moment ago.
         let unmatched = patterns.filter(|(_, matched)| !matched.load(Ordering::Relaxed));
-        unmatched.map(|(pattern, _)| pattern.text.clone()).collect()
+        unmatched.map(|(pattern, _)| without_login(&pattern.text)).collect()
     }
 
     fn has_host(&self, name: &str) -> bool {

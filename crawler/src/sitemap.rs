@@ -1,5 +1,6 @@
 //! Sitemaps (sitemaps.org): XML, an index of further ones, a feed, or a URL a line.
 
+use std::collections::HashMap;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
@@ -41,6 +42,8 @@ impl Sitemap {
 
     fn of_xml(text: &str) -> Option<Self> {
         let (mut locations, mut form) = (Vec::new(), None);
+        // Looked up once for each prefix: a long document has one a URL.
+        let mut media: HashMap<&str, bool> = HashMap::new();
         let mut scanner = Scanner { rest: text };
         while let Some(tag) = scanner.next_tag() {
             let (prefix, name) = tag.name();
@@ -50,7 +53,7 @@ impl Sitemap {
                 continue;
             };
             // Images and videos have prefixes of their own, and a `loc` that is no page.
-            let is_other = || matches!(prefix, "image" | "video" | "news") || is_media(text, prefix);
+            let mut is_other = || *media.entry(prefix).or_insert_with(|| is_media(text, prefix));
             match (form, name) {
                 (Form::Urls | Form::Index, "loc") if !tag.is_empty() && !is_other() => {
                     locations.push(scanner.text());
@@ -95,9 +98,10 @@ pub(super) fn unpacked(body: &[u8], cap: u64) -> Option<Vec<u8>> {
 
 /// Whether a document declares that a prefix stands for images, videos or news.
 fn is_media(text: &str, prefix: &str) -> bool {
-    let declared = text.split(&format!("xmlns:{prefix}=")).nth(1);
+    let declared = text.split_once(&format!("xmlns:{prefix}=")).map(|(_, rest)| rest);
     let name = declared.and_then(|rest| rest.get(1..)?.split(['"', '\'']).next());
-    !prefix.is_empty() && name.is_some_and(|name| name.contains("sitemap-"))
+    let is_declared = !prefix.is_empty() && name.is_some_and(|name| name.contains("sitemap-"));
+    is_declared || matches!(prefix, "image" | "video" | "news")
 }
 
 struct Scanner<'a> {

@@ -36,6 +36,9 @@ impl Report {
         for notice in self.notices() {
             tell("warning", "Notice", &notice)?;
         }
+        if let Some(why) = self.unchecked().filter(|_| self.not_looked_at().is_none()) {
+            tell("warning", "No link checked", &why)?;
+        }
         let warned = self.redirect_warnings();
         let is_warned = !warned.is_empty();
         let kinds = [

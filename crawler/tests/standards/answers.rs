@@ -89,6 +89,9 @@ fn an_answer_that_is_right_is_read_however_it_looks() {
             "a status that nobody knows is the first of its class (RFC 9110 §15)",
             answer("299 -", HTML, link),
         ),
+        page("no more than a time to wait", with("Retry-After: 99\r\nContent-Length: 15")),
+        page("a place that is the content's own", with("Content-Location: /lost\r\nContent-Length: 15"))
+            .never(&["/lost"]),
         page("XHTML", answer("200 OK", "Content-Type: application/xhtml+xml\r\n", link)),
         page("a Refresh header", answer("200 OK", &format!("{HTML}Refresh: 5; url=/found\r\n"), "<p>")),
         page(
@@ -109,5 +112,23 @@ fn an_answer_that_the_client_does_not_understand_is_uncertain_and_not_dead() {
         odd("white space before a colon (RFC 9112 §5.1)", "Server : x\r\n"),
         odd("a line without a colon", "garbage line\r\n"),
         odd("150 lines", &many),
+        row("a length that is none")
+            .on("/", "<a href=/x>")
+            .on("/x", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n")
+            .says("not understood"),
+        row("two lengths that differ (RFC 9112 §6.3)")
+            .on("/", "<a href=/x>")
+            .on("/x", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 9\r\n\r\n<p>")
+            .exits(&[0, 1])
+            .says("/x"),
+        row("a size of a chunk that is none")
+            .on("/", "<a href=/x>")
+            .on(
+                "/x",
+                format!("HTTP/1.1 200 OK\r\n{HTML}Transfer-Encoding: chunked\r\n\r\nxyz\r\n<p>\r\n0\r\n\r\n"),
+            )
+            .says("not understood"),
+        row("another protocol").on("/", "<a href=/x>").on("/x", "ICY 200 OK\r\n\r\n").says("not understood"),
+        row("no head at all").on("/", "<a href=/x>").on("/x", "just text\r\n\r\n").says("not understood"),
     ]);
 }

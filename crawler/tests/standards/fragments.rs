@@ -42,6 +42,9 @@ fn a_part_is_found_as_a_browser_finds_it() {
         part("entities in an id", "#a&amp;b", "<p id='a&amp;b'>"),
         missing("what is in a comment is not there", "#a", "<!-- <p id=a> -->"),
         missing("nor what is in a template", "#a", "<template><p id=a></template>"),
+        part("a template itself is there", "#a", "<template id=a></template>"),
+        part("a part of a part of XHTML", "#a", "<svg><g><a id=a></a></g></svg>"),
+        missing("a frame's document has parts of its own", "#a", "<iframe srcdoc='<p id=a>'></iframe>"),
         missing("nor in a script", "#a", "<script>'<p id=a>'</script>"),
         missing("an empty name is none", "#%20", "<a name=''><p id=''>"),
         row("through a redirect the part stays, and is missed")

@@ -77,6 +77,23 @@ fn links_are_read_as_a_browser_reads_them() {
             .asks(&["/b", "/t", "/r", "/d"]),
         page("a script's import map and rules are no links", "<script type=importmap>{\"imports\":{\"x\":\"/no\"}}</script>").never(&["/no"]),
         page("a link is asked for also if it says nofollow", "<a rel=nofollow href=/x>").asks(&["/x"]),
+        page("a script of another type is data (§4.12.1)", "<script type=text/template src=/no></script><script type='' src=/a></script><script type=MODULE src=/b></script><script type=text/ecmascript src=/c></script>")
+            .asks(&["/a", "/b", "/c"])
+            .never(&["/no"]),
+        page("a style of another type is none (§4.2.6)", "<style type=text/less>@import '/no';</style><style type=text/css>@import '/a';</style>").asks(&["/a"]).never(&["/no"]),
+        page("nor is a sheet of another type loaded (§4.6.7.21)", "<link rel=stylesheet type=text/less href=/no><link rel=stylesheet type=TEXT/CSS href=/a>").asks(&["/a"]).never(&["/no"]),
+        page("what a script would load later is not asked for", "<img data-src=/no><div data-href=/no></div>").never(&["/no"]),
+        page("an end tag has no attributes (§13.2.2)", "<p></a href=/no></p href=/no>").never(&["/no"]),
+        page("a tag that breaks off is none (§13.2.5)", "<a href=/x></a><a href=/no").asks(&["/x"]).never(&["/no"]),
+        page("an empty frame of a page is no dead link", "<iframe src=about:blank></iframe>").lacks("not a URL"),
+        page("an unclosed style is applied", "<style>@import '/a';").asks(&["/a"]),
+        page("an unclosed template takes the rest", "<a href=/x></a><template><a href=/no>").asks(&["/x"]).never(&["/no"]),
+        page("an end tag without a beginning ends nothing", "</template></svg><a href=/x>").asks(&["/x"]),
+        page("a drawing in a template is none", "<template><svg></template><a xlink:href=/no><title><a href=/no></title>").never(&["/no"]),
+        page("frames in frames", "<iframe srcdoc='<iframe srcdoc=\"<a href=/x>\">'></iframe>").asks(&["/x"]),
+        page("a frame's document may have a base", "<base href=/b/><iframe srcdoc='<base href=c/><a href=x>'></iframe>").asks(&["/b/c/x"]),
+        page("a manifest of a page is of the past", "<html manifest=/no>").never(&["/no"]),
+        page("a codebase is, too", "<object codebase=/no/ classid=/no archive=/no data=/o></object><applet archive=/no code=/no></applet>").asks(&["/o"]).never(&["/no"]),
         page("a link to download is one", "<a download href=/x>").asks(&["/x"]),
     ]);
 }

@@ -22,6 +22,13 @@ fn a_host_that_says_when_is_asked_then_and_not_for_ever() {
         busy("nor is a fraction", 503, "1.5"),
         given_up("an hour is longer than it waits", "3600"),
         given_up("so is a number that no clock has", "99999999999999999999999"),
+        busy("two headers, of which the first counts", 429, "0\r\nRetry-After: 3600"),
+        row("a robots.txt that says when is asked then")
+            .on("/", "<a href=/x>")
+            .asks(&["/x"])
+            .on_first("/robots.txt", answer("503 -", "Retry-After: 0\r\n", ""))
+            .on("/robots.txt", "text/plain: User-agent: *\nDisallow: /no")
+            .flags(&["--retries", "1"]),
         row("what stays is not asked again")
             .on("/", "<a href=/x>")
             .on_first("/x", "500")

@@ -10,11 +10,13 @@ mod row;
 
 mod answers;
 mod codings;
+mod connections;
 mod cookies;
 mod css;
 mod fragments;
 mod head;
 mod html;
+mod large;
 mod limits;
 mod redirects;
 mod robots;

@@ -42,6 +42,10 @@ fn a_redirect_leads_where_a_browser_would_go() {
             .says("redirect to nowhere"),
         leads("to data: no browser goes there (Fetch §4.4)", "data:text/html,x").exits(&[1]),
         leads("to what is no URL", "http://[").exits(&[1]).says("redirect to nowhere"),
+        leads("to a part of itself, which is not sent", "#x").exits(&[1]).says("redirect loop"),
+        leads("to a name with a slip in its scheme", "htp://x/").exits(&[1]).says("redirect to nowhere"),
+        leads("to a file of the reader's", "file:///etc/passwd").exits(&[1]).says("redirect to nowhere"),
+        leads("with white space around it", "  /x  ").asks(&["/x"]),
         leads("to itself", "go").exits(&[1]).says("redirect loop"),
         leads("to an empty location, which is itself", "").exits(&[1]),
     ]);

@@ -44,6 +44,36 @@ fn rules_are_read_as_the_standard_has_them() {
         disallows_a("and in the other order", "User-agent: *\nAllow: /\nDisallow: /a"),
         rules("of two as long, the one that allows (§2.2.2)", "User-agent: *\nDisallow: /a\nAllow: /a")
             .asks(&["/a", "/b"]),
+        rules("a rule is the beginning of a path (§2.2.2)", "User-agent: *\nDisallow: /a")
+            .on("/", "<a href=/ab><a href=/a/b><a href=/c>")
+            .asks(&["/c"])
+            .never(&["/ab", "/a/b"]),
+        rules("all but one", "User-agent: *\nDisallow: /\nAllow: /$\nAllow: /a$")
+            .on("/", "<a href=/a><a href=/ab>")
+            .asks(&["/a"])
+            .never(&["/ab"]),
+        disallows_a(
+            "our name with a version, as some write it",
+            "User-agent: selvedge-crawl/2.0\nDisallow: /a\n\nUser-agent: *\nDisallow: /b",
+        ),
+        disallows_a(
+            "a name that ours begins with is another's (§2.2.1)",
+            "User-agent: selvedge\nDisallow: /b\n\nUser-agent: *\nDisallow: /a",
+        ),
+        disallows_a(
+            "so is one that begins with ours",
+            "User-agent: selvedge-crawler\nDisallow: /b\n\nUser-agent: *\nDisallow: /a",
+        ),
+        disallows_a(
+            "a delay that is no number delays nothing",
+            "User-agent: *\nCrawl-delay: soon\nDisallow: /a",
+        ),
+        disallows_a(
+            "a delay without end is bounded",
+            "User-agent: x\nCrawl-delay: 99999999999\n\nUser-agent: *\nDisallow: /a",
+        ),
+        disallows_a("a byte that is none", "User-agent: *\nDisallow: /x\0y\nDisallow: /a"),
+        disallows_a("two colons", "User-agent: *\nDisallow: /b:c\nDisallow: /a"),
         rules("an empty rule allows all", "User-agent: *\nDisallow:").asks(&["/a", "/b"]),
         disallows_a(
             "a rule that it does not know is skipped (§2.2.4)",
@@ -121,6 +151,20 @@ fn a_robots_txt_that_is_none_has_a_stated_meaning() {
             .on("b/r", "text/plain: User-agent: *\nDisallow: /a")
             .asks(&["/b"])
             .never(&["/a"]),
+        open("an empty one", "text/plain: "),
+        row("one without content (204) has no rules")
+            .on("/", "<a href=/a>")
+            .asks(&["/a"])
+            .on("/robots.txt", "HTTP/1.1 204 -\r\nConnection: close\r\n\r\n"),
+        open("a redirect to nowhere", "302"),
+        open("a redirect to a page", "302 /a"),
+        open("redirects in a circle", "302 /robots.txt"),
+        row("rules of another host are that host's")
+            .on("/", "<a href={b}/a><a href=/a>")
+            .on("b/robots.txt", "text/plain: User-agent: *\nDisallow: /a")
+            .flags(&["--external"])
+            .asks(&["/a"])
+            .never(&["b/a"]),
         open(
             "a page instead of one has no rules",
             "<!DOCTYPE html><title>Disallow: /</title><p>User-agent: *",

@@ -134,6 +134,25 @@ fn a_password_in_a_url_is_used_and_never_shown() {
             .asks(&["/?Bearer"])
             .flags(&BEARER)
             .lacks("S3CRET"),
+        row("of a pattern that matches nothing")
+            .on("/", "<a href=/x>")
+            .flags(&["--exclude", "http://me:S3CRET@a.test/*"])
+            .asks(&["/x"])
+            .says("matched nothing")
+            .lacks("S3CRET"),
+        row("of a link in a frame's document and in a Link header")
+            .on(
+                "/",
+                crate::row::answer(
+                    "200 -",
+                    &format!("{HTML}Link: <http://me:S3CRET@[>; rel=next\r\n"),
+                    "<iframe srcdoc='<a href={me@b}/x>{me@b}/x</a>'></iframe>",
+                ),
+            )
+            .flags(&["--external", "--format", "json"])
+            .asks(&["b/x"])
+            .exits(&[1])
+            .lacks("S3CRET"),
         row("of a bad origin on the command line")
             .flags(&["--header-for", "ftp://x X-Key: S3CRET"])
             .exits(&[2])

@@ -81,6 +81,22 @@ fn what_was_not_looked_at_is_told_beside_no_dead_links() {
             .on("/", "<a href=/y>")
             .flags(&["--include", "*/docs/*", "--quiet"])
             .says("The pattern */docs/* matched nothing"),
+        row("links beyond the depth")
+            .on("/", "<a href=/x>")
+            .flags(&["--depth", "0"])
+            .says("none of the 1 linked URLs was looked at"),
+        row("links to programs only").on("/", "<a href=mailto:a@b.test>").says("no page links to another"),
+        row("links to other hosts, unasked")
+            .on("/", "<a href={b}/x>")
+            .says("none of the 1 linked URLs was looked at"),
+        row("a page of scripts only")
+            .on("/", "<div id=root></div><script src=/app.js></script>")
+            .says("no page links to another"),
+        row("also for programs")
+            .on("/", "<p>")
+            .flags(&["--format", "github"])
+            .says("::warning")
+            .says("no page links to another"),
         row("a link that is looked at is no such case")
             .on("/", "<a href=/y><a href={b}/x>")
             .asks(&["/y"])

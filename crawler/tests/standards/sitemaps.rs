@@ -90,6 +90,20 @@ fn a_sitemap_may_be_an_index_packed_text_or_a_feed() {
             .flags(&["--sitemaps"])
             .asks(&["/x"]),
         row("a missing one that nobody names is no dead link").on("/", "<a href=/x>").flags(&["--sitemaps"]).asks(&["/sitemap.xml", "/x"]),
+        row("one on another host may list pages of ours")
+            .on("/", "<p>")
+            .on("/robots.txt", "text/plain: Sitemap: {b}/map.xml")
+            .on("b/map.xml", "text/xml: <urlset><url><loc>{a}/x</loc></url><url><loc>{b}/no</loc></url></urlset>")
+            .flags(&["--sitemaps"])
+            .asks(&["b/map.xml", "/x"])
+            .never(&["b/no"]),
+        row("what a sitemap lists obeys robots.txt and patterns")
+            .on("/", "<p>")
+            .on("/robots.txt", "text/plain: User-agent: *\nDisallow: /r\nSitemap: /m.xml")
+            .on("/m.xml", "text/xml: <urlset><url><loc>/r</loc></url><url><loc>/e</loc></url><url><loc>/x</loc></url></urlset>")
+            .flags(&["--sitemaps", "--exclude", "*/e"])
+            .asks(&["/x"])
+            .never(&["/r", "/e"]),
         row("a sitemap as a start").start("/m.xml").on("/m.xml", format!("application/xml: {one}")).asks(&["/x"]),
         row("a packed one as a start").start("/m.xml.gz").on("/m.xml.gz", answer("200 -", "Content-Type: application/octet-stream\r\n", gzip(one))).asks(&["/x"]),
         row("one of lines as a start").start("/sitemap.txt").on("/sitemap.txt", "text/plain: {a}/x\n").asks(&["/x"]),
