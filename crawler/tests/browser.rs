@@ -109,7 +109,7 @@ fn without_scripts(browser: &mut Browser, report: &std::path::Path, faults: &mut
     let found = browser.evaluate(
         "[document.querySelectorAll('.item').length > 10,
           [...document.querySelectorAll('.scripted')].every(element => !element.checkVisibility()),
-          document.documentElement.scrollWidth <= innerWidth,
+          document.documentElement.scrollWidth <= document.documentElement.clientWidth,
           [...document.querySelectorAll('.item')].every(item => !item.hidden)]",
     );
     if found != json!([true, true, true, true]) {

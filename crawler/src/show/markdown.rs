@@ -48,7 +48,7 @@ impl Report {
         let totals = Totals::of(self);
         let totals: Vec<_> =
             totals.occurring().map(|(count, came)| format!("{} {}", grouped(count), came.words())).collect();
-        writeln!(to, "{} found: {}.", counted(self.pages().len(), "URL"), totals.join(", "))?;
+        writeln!(to, "{} found: {}.", counted(self.pages().len(), "URL"), totals.join("; "))?;
         to.flush()
     }
 

@@ -1,22 +1,24 @@
 (async () => {
   const faults = [], fault = (...words) => faults.push(words.join(' '));
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
+  // On a phone, `innerWidth` grows with a page that is too wide.
+  const viewport = document.documentElement.clientWidth;
   const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
   const fits = when => {
     const width = document.documentElement.scrollWidth;
-    if (width > innerWidth) fault(when, 'the page is', width, 'wide in', innerWidth);
+    if (width > viewport) fault(when, 'the page is', width, 'wide in', viewport);
   };
   fits('at first');
 
   // The title is all there, and nothing sticks out of the page but what can be scrolled.
   const title = document.querySelector('h1').getBoundingClientRect();
-  if (title.left < 0 || title.right > innerWidth || document.querySelector('h1').scrollWidth > Math.ceil(title.width)) {
+  if (title.left < 0 || title.right > viewport || document.querySelector('h1').scrollWidth > Math.ceil(title.width)) {
     fault('the title is clipped');
   }
   for (const element of all('body *')) {
     if (element.closest('.pane, .rest')) continue;
     const box = element.getBoundingClientRect();
-    if (box.right > innerWidth + 1) fault(element.tagName, element.className, 'sticks out to', box.right);
+    if (box.right > viewport + 1) fault(element.tagName, element.className, 'sticks out to', box.right);
   }
 
   // Words of ours are not broken in the middle.

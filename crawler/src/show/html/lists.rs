@@ -125,7 +125,7 @@ impl Report {
             "<section id=\"slowest\" class=\"group\"><h2>Slowest <small>{count}</small></h2><ol class=\"slow\">"
         )?;
         for (visit, took) in slowest {
-            write!(to, "<li class=\"item\"><code>{}</code>{}</li>", span(took), self.html_link(&visit.url))?;
+            write!(to, "<li class=\"item\"><code>{}</code> {}</li>", span(took), self.html_link(&visit.url))?;
         }
         write!(to, "</ol></section>")
     }
