@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{HOUR, until_figure, within_a_minute};
 use proptest::prelude::*;
 use selvedge::error::{Closed, TryError, WaitError};
-use selvedge::queue::{BoundedQueue, bounded};
+use selvedge::queue::{BoundedQueue, bounded, resizable};
 use selvedge::{CancelToken, Until};
 
 fn full(capacity: usize) -> Arc<BoundedQueue<usize>> {
@@ -499,7 +499,12 @@ enum Op {
     PopMany(usize),
     Close,
     CloseAndDrain,
+    ForcePush(u16),
+    Resize(usize),
 }
+
+/// The most that a queue can be resized to.
+const MAX: usize = 8;
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
@@ -509,6 +514,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0usize..12).prop_map(Op::PopMany),
         1 => Just(Op::Close),
         1 => Just(Op::CloseAndDrain),
+        3 => any::<u16>().prop_map(Op::ForcePush),
+        4 => (1usize..=MAX).prop_map(Op::Resize),
     ]
 }
 
@@ -529,6 +536,15 @@ impl Model {
                 Ok(())
             }
         }
+    }
+
+    fn force_push(&mut self, item: u16) -> Result<Option<u16>, u16> {
+        if self.closed {
+            return Err(item);
+        }
+        let first = if self.items.len() < self.capacity { None } else { self.items.pop_front() };
+        self.items.push_back(item);
+        Ok(first)
     }
 
     fn pop_many(&mut self, max: usize) -> Result<Vec<u16>, TryError> {
@@ -569,7 +585,16 @@ fn apply(op: Op, queue: &BoundedQueue<u16>, model: &mut Model) {
             model.closed = true;
             assert_eq!(queue.close_and_drain(), model.items.drain(..).collect::<Vec<_>>());
         }
+        Op::ForcePush(item) => {
+            let pushed = queue.force_push(item).map_err(|rejected| rejected.value);
+            assert_eq!(pushed, model.force_push(item));
+        }
+        Op::Resize(capacity) => {
+            model.capacity = capacity;
+            queue.resize(capacity);
+        }
     }
+    assert_eq!((queue.capacity(), queue.max_capacity()), (model.capacity, MAX));
     assert_eq!(queue.len(), model.items.len());
     assert_eq!(queue.is_empty(), model.items.is_empty());
     assert_eq!(queue.is_closed(), model.closed);
@@ -580,10 +605,10 @@ proptest! {
 
     #[test]
     fn any_sequence_of_calls_agrees_with_a_deque(
-        capacity in 1usize..=8,
+        capacity in 1usize..=MAX,
         ops in proptest::collection::vec(op(), 0..80),
     ) {
-        let queue = BoundedQueue::new(capacity);
+        let queue = BoundedQueue::resizable(capacity, MAX);
         let mut model = Model { items: VecDeque::new(), capacity, closed: false };
         for op in ops {
             apply(op, &queue, &mut model);
@@ -689,6 +714,100 @@ fn forced_push_wakes_a_consumer() {
             until_figure(&queue, "waiting_to_pop", 1);
             assert_eq!(queue.force_push(7), Ok(None));
             assert_eq!(popping.join().unwrap(), Ok(7));
+        });
+    });
+}
+
+#[test]
+fn raised_capacity_wakes_as_many_producers_as_there_is_room_for() {
+    within_a_minute(|| {
+        let queue = Arc::new(BoundedQueue::resizable(1, 4));
+        queue.push(0).unwrap();
+        let producers: Vec<_> = (1..=4)
+            .map(|item| {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || queue.push(item).unwrap())
+            })
+            .collect();
+        until_figure(&queue, "waiting_to_push", 4);
+        queue.resize(3);
+        until_figure(&queue, "waiting_to_push", 2);
+        queue.resize(4);
+        until_figure(&queue, "waiting_to_push", 1);
+        assert_eq!(queue.len(), 4);
+        queue.pop().unwrap();
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+    });
+}
+
+#[test]
+fn capacity_below_what_is_in_the_queue_keeps_the_items_and_lets_pushes_wait_until_they_are_drained() {
+    within_a_minute(|| {
+        let queue = full(4);
+        queue.resize(2);
+        assert_eq!((queue.len(), queue.capacity(), queue.max_capacity()), (4, 2, 4));
+        assert_eq!(queue.try_push(9).unwrap_err().error, TryError::WouldBlock);
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(4).unwrap()
+        });
+        until_figure(&queue, "waiting_to_push", 1);
+        assert_eq!((queue.pop(), queue.pop()), (Ok(0), Ok(1)));
+        // Two are left, as many as may be: the producer still waits.
+        until_figure(&queue, "waiting_to_push", 1);
+        assert_eq!(queue.pop(), Ok(2));
+        producer.join().unwrap();
+        assert_eq!(queue.close_and_drain(), [3, 4]);
+    });
+}
+
+#[test]
+fn batch_pop_of_a_queue_that_was_lowered_wakes_no_more_than_may_come_in() {
+    within_a_minute(|| {
+        let queue = full(4);
+        queue.resize(1);
+        let producers: Vec<_> = (4..7)
+            .map(|item| {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || queue.push(item).unwrap())
+            })
+            .collect();
+        until_figure(&queue, "waiting_to_push", 3);
+        assert_eq!(queue.pop_many(4).unwrap(), [0, 1, 2, 3]);
+        until_figure(&queue, "waiting_to_push", 2);
+        queue.resize(4);
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        assert_eq!(queue.len(), 3);
+    });
+}
+
+#[test]
+fn changing_the_capacity_all_the_time_loses_no_item_and_leaves_nobody_asleep() {
+    within_a_minute(|| {
+        let (sender, receiver) = resizable(1, 16);
+        thread::scope(|s| {
+            for producer in 0..2_u64 {
+                let sender = sender.clone();
+                s.spawn(move || (0..5_000).for_each(|item| sender.push(producer << 32 | item).unwrap()));
+            }
+            drop(sender);
+            let sizes = receiver.clone();
+            let resizes = s.spawn(move || {
+                let mut dice = common::Dice::new(7);
+                while !sizes.is_closed() {
+                    sizes.resize(1 + dice.roll(16));
+                    thread::yield_now();
+                }
+            });
+            let (mut next, mut count) = ([0; 2], 0);
+            for item in receiver {
+                let producer = (item >> 32) as usize;
+                assert_eq!(item & 0xFFFF_FFFF, next[producer], "in order");
+                next[producer] += 1;
+                count += 1;
+            }
+            assert_eq!(count, 10_000);
+            resizes.join().unwrap();
         });
     });
 }

@@ -602,3 +602,46 @@ fn a_forced_push_and_a_pop_take_an_item_each_once() {
         }
     });
 }
+
+/// A producer waits for room while the capacity is raised: it goes on.
+///
+/// Fails if the change wakes no producer (edit `queue-resize-wakes-nobody`), or if one end of the ring does
+/// not learn of it, so that a producer waits for room that is there (edit `queue-resize-tells-one-end`).
+#[test]
+fn raising_the_capacity_wakes_a_producer() {
+    model::check(|| {
+        let queue = Arc::new(BoundedQueue::resizable(1, 2));
+        queue.push(1).unwrap();
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(2).unwrap()
+        });
+        queue.resize(2);
+        producer.join().unwrap();
+        assert_eq!(queue.close_and_drain(), [1, 2]);
+    });
+}
+
+/// The capacity is lowered below what is in the queue while a producer pushes: once that is done, the
+/// producer waits until enough was popped, and is woken then.
+///
+/// Fails if the tail keeps its limit (edit `queue-lowered-capacity-is-ignored`), or if the pop that makes
+/// room wakes nobody (edit `queue-drained-queue-wakes-nobody`).
+#[test]
+fn a_lowered_capacity_holds_for_every_later_push() {
+    model::check(|| {
+        let queue = queue(2);
+        queue.push_all([1, 2]).unwrap();
+        queue.resize(1);
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(3).unwrap()
+        });
+        assert_eq!(queue.pop(), Ok(1));
+        // As many as may be are left, so the producer is not in.
+        assert_eq!(queue.len(), 1);
+        assert_eq!(queue.pop(), Ok(2));
+        assert_eq!(queue.pop(), Ok(3));
+        producer.join().unwrap();
+    });
+}

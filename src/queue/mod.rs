@@ -8,7 +8,8 @@
 //! cannot be missed, and it costs no second lock.
 //!
 //! # Lock order
-//! Producers' lock, then consumers' lock. Only `close` and a `force_push` into a full queue hold both.
+//! Producers' lock, then consumers' lock. Only `close`, `resize` and a `force_push` into a full queue hold
+//! both.
 //!
 //! # Why not
 //! *One lock and two condition variables.* Each push would contend with each pop.
@@ -35,11 +36,12 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crossbeam_utils::CachePadded;
 
-pub use handles::{IntoIter, Receiver, Sender, bounded, rendezvous};
+pub use handles::{IntoIter, Receiver, Sender, bounded, rendezvous, resizable};
 pub use iter::{Iter, Rest};
 
 use crate::panics;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::wait::{NextTurn, Turns, WaitList};
 pub(crate) use rendezvous::{Rendezvous, Stand};
 use ring::{Gauge, Head, Tail};
@@ -122,9 +124,13 @@ pub(crate) use wait_points::{Items, Room};
 /// two items.
 ///
 /// # Capacity
-/// At least 1; for 0 see [`rendezvous`]. There is no unbounded form. The ring is allocated up front, and a
-/// queue without a bound only moves the place where the program runs out of memory. A bound that is never
-/// reached costs only its memory.
+/// At least 1; for 0 see [`rendezvous`]. It can be [changed](BoundedQueue::resize) while the queue is in use,
+/// up to a maximum given at the start.
+///
+/// There is no unbounded form. A producer and a consumer share nothing but two positions in a ring, which is
+/// allocated up front; a queue that grows would need a list of blocks, and each push and pop a look at the
+/// end of its block. And a queue without a bound only moves the place where the program runs out of memory. A
+/// bound that is never reached costs only its memory: 8 MB for a million items of 8 bytes.
 ///
 /// # Cost
 /// Bench `queue`; the README has the ratios. An uncontended push or pop takes one lock. Memory: `capacity`
@@ -136,7 +142,17 @@ pub struct BoundedQueue<T> {
     tail: CachePadded<Mutex<TailSide<T>>>,
     head: CachePadded<Mutex<HeadSide<T>>>,
     gauge: Gauge<T>,
-    capacity: usize,
+    /// A copy of the limit of the ring's ends, for threads that hold neither.
+    ///
+    /// Relaxed: a thread that reads an old value makes an attempt in vain, or looks again under a lock. It is
+    /// written under both locks.
+    capacity: AtomicUsize,
+    /// The number of cells.
+    max_capacity: usize,
+    /// The gauge does not tell whether an attempt may succeed, since the queue is closed or has no ring.
+    ///
+    /// Relaxed, as `capacity`: a thread that must be certain asks under a lock.
+    gauge_is_blind: AtomicBool,
     /// Copies of the next turns to push and to pop, for threads that hold the other lock or none.
     next_push: NextTurn,
     next_pop: NextTurn,
@@ -181,15 +197,34 @@ impl<T> BoundedQueue<T> {
     /// if the ring does not fit into memory.
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
+        BoundedQueue::resizable(capacity, capacity)
+    }
+
+    /// Makes a queue of at most `capacity` items, which can be [changed](BoundedQueue::resize) while it is in
+    /// use, up to `max_capacity`. The memory for `max_capacity` items is allocated now.
+    ///
+    /// # Panics
+    /// As [`new`](BoundedQueue::new), for either number; and if `capacity` is more than `max_capacity`.
+    #[track_caller]
+    pub fn resizable(capacity: usize, max_capacity: usize) -> Self {
         assert!(capacity > 0, "a queue of capacity 0 could never take an item; the least is 1");
-        assert!(capacity <= usize::MAX / 4, "capacity {capacity} is more than {}", usize::MAX / 4);
-        BoundedQueue::with_ring(capacity)
+        let most = usize::MAX / 4;
+        assert!(max_capacity <= most, "capacity {max_capacity} is more than {most}");
+        let mut queue = BoundedQueue::with_ring(max_capacity);
+        if capacity != max_capacity {
+            queue.check_capacity(capacity);
+            queue.capacity = AtomicUsize::new(capacity);
+            queue.tail.get_mut().ring.set_limit(capacity);
+            queue.head.get_mut().ring.set_limit(capacity);
+        }
+        queue
     }
 
     /// Makes a queue of capacity 0.
     fn rendezvous() -> Self {
         let mut queue = BoundedQueue::with_ring(0);
         queue.meeting = Some(Box::new(Rendezvous::new()));
+        queue.gauge_is_blind = AtomicBool::new(true);
         queue
     }
 
@@ -215,7 +250,9 @@ impl<T> BoundedQueue<T> {
             next_push: NextTurn::new(),
             next_pop: NextTurn::new(),
             meeting: None,
-            capacity,
+            capacity: AtomicUsize::new(capacity),
+            max_capacity: capacity,
+            gauge_is_blind: AtomicBool::new(false),
         }
     }
 
@@ -234,12 +271,14 @@ impl<T> BoundedQueue<T> {
             return false;
         }
         // Both locks, so that the two sides close in one step: a thread that has seen the queue closed from
-        // either side finds it closed from the other. `force_push` takes them in the same order, and no other
-        // call takes both.
+        // either side finds it closed from the other. `force_push` and `resize` take them in the same order,
+        // and no other call takes both.
         let mut head = self.head.lock();
         (tail.closed, head.closed) = (true, true);
         // From here on pushes fail and turns do not count: any consumer may pop.
         (tail.restricted, head.restricted) = (true, false);
+        // Before the locks are released: a thread that finds the queue closed under one of them sees it.
+        self.gauge_is_blind.store(true, Relaxed);
         // All: no waiter of either side would be woken by anything else. A thread that joins later sees
         // `closed` under the same lock and does not wait.
         let wakes = [tail.poppers.take_all(), head.pushers.take_all()];
@@ -267,7 +306,59 @@ impl<T> BoundedQueue<T> {
         self.close();
         // One critical section, so the items are contiguous. No producer adds one in between, since the queue
         // is closed. No producer is woken either: `close` has woken all of them.
-        self.head.lock().ring.pop_many(self.capacity)
+        self.head.lock().ring.pop_many(self.max_capacity)
+    }
+
+    /// Changes the capacity, while the queue is in use.
+    ///
+    /// If it is raised, producers that wait for room go on. If it is lowered below the number of items, they
+    /// stay, and pushes wait until consumers have drained the queue below the new capacity.
+    ///
+    /// # Panics
+    /// If `capacity` is 0 or more than [`max_capacity`](BoundedQueue::max_capacity); nothing has changed
+    /// then. A queue that was not made as [resizable](BoundedQueue::resizable) can be lowered and raised
+    /// again up to its first capacity. That of a [`rendezvous`] cannot be changed.
+    ///
+    /// # Examples
+    /// ```
+    /// use selvedge::BoundedQueue;
+    ///
+    /// let queue = BoundedQueue::resizable(1, 100);
+    /// queue.push("first").unwrap();
+    /// assert!(queue.try_push("second").is_err());
+    /// queue.resize(2);
+    /// assert!(queue.try_push("second").is_ok());
+    /// queue.resize(1); // both items stay
+    /// queue.pop().unwrap();
+    /// assert!(queue.try_push("third").is_err()); // one is left, and that is as many as may be
+    /// ```
+    #[track_caller]
+    pub fn resize(&self, capacity: usize) {
+        self.check_capacity(capacity);
+        // Both locks, in the order of `close`: both ends have the same limit whenever a lock is free, so a
+        // producer that finds the queue full under one lock does not find room under the other, or the
+        // reverse, without a change in between.
+        let mut tail = self.tail.lock();
+        let mut head = self.head.lock();
+        tail.ring.set_limit(capacity);
+        head.ring.set_limit(capacity);
+        self.capacity.store(capacity, Relaxed);
+        drop(tail);
+        // As many producers as there is room for now; none if the capacity was lowered. A producer that joins
+        // the list later finds the room under this lock.
+        let wakes = self.take_pushers(&mut head);
+        drop(head);
+        drop(wakes);
+    }
+
+    #[track_caller]
+    fn check_capacity(&self, capacity: usize) {
+        let max = self.max_capacity;
+        assert!(capacity > 0, "a queue of capacity 0 could never take an item; the least is 1");
+        assert!(
+            capacity <= max,
+            "capacity {capacity} is more than the maximum that the queue was made with, {max}"
+        );
     }
 
     /// Returns true once the queue is closed. There may still be items to pop.
@@ -288,7 +379,26 @@ impl<T> BoundedQueue<T> {
 
     /// Returns the maximum number of items.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity.load(Relaxed)
+    }
+
+    /// Returns the number that the capacity can be [raised](BoundedQueue::resize) to.
+    pub fn max_capacity(&self) -> usize {
+        self.max_capacity
+    }
+
+    /// Returns false if a pop would find the queue empty, as far as this can be seen without a lock. Pushes
+    /// that happened before this call are seen.
+    #[inline]
+    pub(crate) fn may_pop(&self) -> bool {
+        self.gauge.len() > 0 || self.gauge_is_blind.load(Relaxed)
+    }
+
+    /// Returns false if a push would find the queue full, as far as this can be seen without a lock. Pops
+    /// that happened before this call are seen.
+    #[inline]
+    pub(crate) fn may_push(&self) -> bool {
+        self.gauge.len() < self.capacity() || self.gauge_is_blind.load(Relaxed)
     }
 }
 

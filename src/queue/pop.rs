@@ -106,7 +106,7 @@ impl<T> BoundedQueue<T> {
                 // One cell is free, so one producer: the first in the list. It has waited longest or has the
                 // turn, and any producer can use the room. It is granted under the lock and woken after
                 // unlocking, so that it does not run into the held lock.
-                let wake = head.pushers.next();
+                let wake = head.next_pusher();
                 drop(head);
                 drop(wake);
                 Ok(item)
@@ -175,8 +175,10 @@ impl<T> BoundedQueue<T> {
         let mut head = self.head.lock();
         head.admit(turn)?;
         let items = head.ring.pop_many(max);
-        // One producer for each free cell, and no more: a further one would wake up for nothing.
-        let wakes = head.pushers.take(items.len());
+        // One producer for each free cell, and no more: a further one would wake up for nothing. After the
+        // capacity was lowered, not each cell is room.
+        let room = if head.pushers.is_empty() { 0 } else { items.len().min(head.ring.room()) };
+        let wakes = head.pushers.take(room);
         // Read in the critical section that found the ring empty. Read later, it could be the close that
         // followed a push, and the pushed item would be lost on this caller.
         let closed = head.closed;

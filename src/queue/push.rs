@@ -50,6 +50,8 @@ impl<T> BoundedQueue<T> {
     /// Pushes an item without waiting. If the queue is full, removes the first item to make room and returns
     /// it. Use it for a queue of the latest values, such as sensor readings or video frames.
     ///
+    /// If the capacity was lowered below the number of items, that number stays.
+    ///
     /// Since it does not wait, it ignores [turns](BoundedQueue#fairness), and it makes no room for producers
     /// that wait. A queue of capacity 0 has no room to make: the item itself comes back unless a consumer is
     /// waiting for it.
@@ -81,7 +83,8 @@ impl<T> BoundedQueue<T> {
             let mut head = self.head.lock();
             if let Err(item) = tail.ring.push(item) {
                 first = head.ring.pop();
-                let pushed = tail.ring.push(item);
+                // In place of the first: after the capacity was lowered, the queue may hold more than it.
+                let pushed = tail.ring.push_in_place(item);
                 debug_assert!(
                     pushed.is_ok(),
                     "there is room for the item of a full queue whose first was taken"
@@ -232,7 +235,7 @@ impl<T> BoundedQueue<T> {
         loop {
             // The caller's iterator runs here, outside the locks. Its panic is caught, so that the items it
             // has returned are pushed first.
-            let advanced = panics::catch(|| batch.extend(items.by_ref().take(BATCH.min(self.capacity))));
+            let advanced = panics::catch(|| batch.extend(items.by_ref().take(BATCH.min(self.capacity()))));
             let pushed = self.push_batch(&mut batch, limit);
             // Whether there is a further item decides if another round is needed. It is the first item of the
             // next batch, hence 33 items ahead.

@@ -15,6 +15,10 @@
 //! | head ≤ p < tail | `Head` | an item |
 //! | tail ≤ p < head + capacity | `Tail` | nothing |
 //!
+//! Each end has a *limit*, at most the capacity, on the number of items. The tail fills no more than that; if
+//! the limit is lowered below what is there, the ring counts as full until enough was read. The owner of both
+//! ends changes both limits at once.
+//!
 //! # Orderings
 //! `tail` is stored with release after an item is written, and loaded with acquire before the item is read,
 //! so the item is visible. `head` is stored with release after an item is read, and loaded with acquire
@@ -57,8 +61,8 @@ pub(super) fn ring<T>(capacity: usize) -> (Tail<T>, Head<T>) {
         tail: CachePadded::new(AtomicUsize::new(0)),
         head: CachePadded::new(AtomicUsize::new(0)),
     });
-    let tail = Tail { shared: Arc::clone(&shared), tail: 0, head_seen: 0 };
-    (tail, Head { shared, head: 0, tail_seen: 0 })
+    let tail = Tail { shared: Arc::clone(&shared), tail: 0, head_seen: 0, limit: capacity };
+    (tail, Head { shared, head: 0, tail_seen: 0, limit: capacity })
 }
 
 struct Shared<T> {
@@ -108,6 +112,8 @@ pub(super) struct Tail<T> {
     tail: usize,
     /// A position that the head had; it may have advanced since.
     head_seen: usize,
+    /// At most the capacity.
+    limit: usize,
 }
 
 /// The end that reads items.
@@ -116,23 +122,30 @@ pub(super) struct Head<T> {
     head: usize,
     /// A position that the tail had; it may have advanced since.
     tail_seen: usize,
+    /// That of the tail.
+    limit: usize,
 }
 
 impl<T> Tail<T> {
-    /// Returns the number of free cells, or a lower bound that is at least `wanted`.
+    /// Returns the number of cells that may be filled, or a lower bound that is at least `wanted`.
     #[inline]
     fn free(&mut self, wanted: usize) -> usize {
-        let capacity = self.shared.capacity;
-        let free = capacity - self.shared.distance(self.head_seen, self.tail);
+        // Saturating: the limit may be below the number of items.
+        let free = self.limit.saturating_sub(self.shared.distance(self.head_seen, self.tail));
         // The other end only makes this number larger, so an old position is safe: it hides free cells but
         // never invents one.
         if free >= wanted {
             return free;
         }
+        self.look_at_head();
+        self.limit.saturating_sub(self.shared.distance(self.head_seen, self.tail))
+    }
+
+    #[inline]
+    fn look_at_head(&mut self) {
         // Acquire, partner of the release in `Head::release`: the reads of the cells below this position are
         // finished before they are written again.
         self.head_seen = self.shared.head.load(Acquire);
-        capacity - self.shared.distance(self.head_seen, self.tail)
     }
 
     /// Writes an item, or returns it if the ring is full.
@@ -179,9 +192,27 @@ impl<T> Tail<T> {
         self.shared.tail.store(self.tail, Release);
     }
 
+    /// Writes an item although the ring may hold as many as its limit. For an owner of both ends that has
+    /// just read one.
+    pub(super) fn push_in_place(&mut self, item: T) -> Result<(), T> {
+        let limit = std::mem::replace(&mut self.limit, self.shared.capacity);
+        let pushed = self.push(item);
+        self.limit = limit;
+        pushed
+    }
+
+    /// Sets the limit, which is at most the capacity.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        debug_assert!(limit <= self.shared.capacity, "the ring has no more cells");
+        self.limit = limit;
+    }
+
     /// Returns the number of items, or an upper bound.
     pub(super) fn len(&mut self) -> usize {
-        self.shared.capacity - self.free(self.shared.capacity)
+        if self.shared.distance(self.head_seen, self.tail) > 0 {
+            self.look_at_head();
+        }
+        self.shared.distance(self.head_seen, self.tail)
     }
 
     /// Returns true if the ring is empty. Exact: only this end adds items, and the position of the other end
@@ -255,9 +286,20 @@ impl<T> Head<T> {
         self.available(usize::MAX)
     }
 
-    /// Returns true if the ring is full. Exact: only this end removes items.
+    /// Returns how many items may be added.
+    pub(super) fn room(&mut self) -> usize {
+        self.limit.saturating_sub(self.len())
+    }
+
+    /// Returns true if the ring holds as many items as its limit, or more. Exact: only this end removes
+    /// items.
     pub(super) fn is_full(&mut self) -> bool {
-        self.len() == self.shared.capacity
+        self.len() >= self.limit
+    }
+
+    /// Sets the limit, as that of the tail.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 }
 

@@ -17,7 +17,7 @@ use std::fmt;
 use super::{BoundedQueue, HeadSide, TailSide};
 use crate::error::TryError;
 use crate::wait::sleeps::Subject;
-use crate::wait::{Turn, WaitPoint, Waiter};
+use crate::wait::{Turn, WaitPoint, Waiter, Wake};
 
 /// The wait point of a producer that waits for room.
 pub(crate) struct Room<'a, T> {
@@ -49,12 +49,9 @@ impl<'a, T> Room<'a, T> {
         // Unlocked first, so that the waiters woken below do not run into this lock.
         drop(tail);
         // A producer that the turn kept off is in the list even if there is room, or has not joined yet. In
-        // the latter case it finds the turn ended, since that was noted before this lock was taken. Wakes as
-        // many as there is room for. If another waiter has a turn, wakes all, because the list does not tell
-        // which entry has it.
+        // the latter case it finds the turn ended, since that was noted before this lock was taken.
         let mut head = queue.head.lock();
-        let count = if queue.next_push.is_open() { queue.capacity - head.ring.len() } else { usize::MAX };
-        let wakes = head.pushers.take(count);
+        let wakes = queue.take_pushers(&mut head);
         drop(head);
         drop(wakes);
     }
@@ -64,7 +61,7 @@ impl<T> WaitPoint for Room<'_, T> {
     fn looks_ready(&self) -> bool {
         // False for a thread that a turn keeps off, even if there is room. Otherwise it would stop spinning,
         // fail its attempt, and lose 32 times within microseconds.
-        self.queue.gauge.len() < self.queue.capacity && self.queue.next_push.admits(self.turn())
+        self.queue.gauge.len() < self.queue.capacity() && self.queue.next_push.admits(self.turn())
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
@@ -230,7 +227,14 @@ impl<T> Drop for Items<'_, T> {
 impl<T> BoundedQueue<T> {
     /// Describes the queue for the register of sleeping threads.
     fn describe(&self, subject: Subject) -> Subject {
-        subject.on(self).with("len", self.gauge.len()).with("capacity", self.capacity)
+        subject.on(self).with("len", self.gauge.len()).with("capacity", self.capacity())
+    }
+
+    /// Grants as many producers as there is room for, for the caller to wake after unlocking. All of them if
+    /// one has a turn, since the list does not tell which.
+    pub(super) fn take_pushers(&self, head: &mut HeadSide<T>) -> Vec<Wake> {
+        let count = if self.next_push.is_open() { head.ring.room() } else { usize::MAX };
+        head.pushers.take(count)
     }
 }
 
@@ -253,6 +257,20 @@ impl<T> TailSide<T> {
 }
 
 impl<T> HeadSide<T> {
+    /// Grants a producer for the cell that a pop has freed.
+    #[inline]
+    pub(super) fn next_pusher(&mut self) -> Option<Wake> {
+        // The common case, kept small enough to be inlined into every pop.
+        if self.pushers.is_empty() { None } else { self.next_pusher_of_some() }
+    }
+
+    #[cold]
+    fn next_pusher_of_some(&mut self) -> Option<Wake> {
+        // After the capacity was lowered, a freed cell may be no room yet. A producer that is woken for it
+        // would lose its position in the list. The pop that brings the number below the capacity wakes it.
+        if self.ring.is_full() { None } else { self.pushers.next() }
+    }
+
     /// Checks that the owner of `turn`, or a thread without one, may pop.
     #[inline]
     pub(super) fn admit(&self, turn: Option<Turn>) -> Result<(), TryError> {
@@ -264,7 +282,7 @@ impl<T> fmt::Debug for BoundedQueue<T> {
     /// Never waits: leaves out the fields under a lock that another thread holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("BoundedQueue");
-        out.field("len", &self.gauge.len()).field("capacity", &self.capacity);
+        out.field("len", &self.gauge.len()).field("capacity", &self.capacity());
         if let Some(tail) = self.tail.try_lock() {
             out.field("closed", &tail.closed);
             if self.meeting.is_none() {

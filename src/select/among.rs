@@ -127,7 +127,7 @@ pub fn wait_until<'l, A: Among>(
 /// Tries each arm once, without waiting.
 #[inline]
 pub fn attempt<A: Among>(mut arms: A, pick: Pick) -> Option<A::Output> {
-    let at = with_list(&mut arms, |list| engine::attempt_each(list, pick))?;
+    let at = with_list(&mut arms, |list| engine::attempt_now(list, pick))?;
     Some(arms.output(at))
 }
 

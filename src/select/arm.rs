@@ -53,6 +53,11 @@ impl<A: RawArm> RawArm for Option<A> {
         self.as_mut().is_some_and(A::attempt)
     }
 
+    #[inline]
+    fn attempt_if_likely(&mut self) -> bool {
+        self.as_mut().is_some_and(A::attempt_if_likely)
+    }
+
     fn join(&mut self, waiter: &Waiter) -> bool {
         // `None` claims to have joined, since false would mean that it is ready. It has no list, so it never
         // ends the wait.

@@ -42,6 +42,13 @@ pub trait RawArm {
     /// Performs the operation if it need not wait, and stores the result.
     fn attempt(&mut self) -> bool;
 
+    /// Like [`attempt`](RawArm::attempt), but may fail without having taken a lock, if the object looks as if
+    /// the attempt would be in vain. What happened before this call is seen.
+    #[inline]
+    fn attempt_if_likely(&mut self) -> bool {
+        self.attempt()
+    }
+
     /// Joins the wait list of the operation, unless an attempt could now succeed; check and join are one
     /// critical section. Returns whether it joined.
     fn join(&mut self, waiter: &Waiter) -> bool;
@@ -110,9 +117,25 @@ enum Woken {
     Never,
 }
 
+/// Returns the first arm that takes effect without waiting. Arms that look as if they would wait are tried
+/// last.
+#[inline]
+pub(super) fn attempt_now<A: Arms + ?Sized>(arms: &mut A, pick: Pick) -> Option<usize> {
+    // The look without a lock may be wrong about an arm while other threads change it, so it decides only
+    // which arms are tried first.
+    attempt_likely(arms, pick).or_else(|| attempt_each(arms, pick))
+}
+
+/// Returns the first arm that takes effect without waiting, of those that look ready. An attempt in vain
+/// costs a lock, and with many arms most would be in vain.
+#[inline]
+fn attempt_likely<A: Arms + ?Sized>(arms: &mut A, pick: Pick) -> Option<usize> {
+    pick.order(arms.len()).find(|at| arms.get(*at).is_some_and(RawArm::attempt_if_likely))
+}
+
 /// Returns the first arm that takes effect without waiting.
 #[inline]
-pub(super) fn attempt_each<A: Arms + ?Sized>(arms: &mut A, pick: Pick) -> Option<usize> {
+fn attempt_each<A: Arms + ?Sized>(arms: &mut A, pick: Pick) -> Option<usize> {
     pick.order(arms.len()).find(|at| arms.get(*at).is_some_and(RawArm::attempt))
 }
 
@@ -126,7 +149,7 @@ pub(super) fn wait<A: Arms + ?Sized>(
 ) -> Result<usize, WaitError> {
     // Tie: a token that was cancelled before the call wins over an arm that is ready.
     limit.check_token()?;
-    match attempt_each(arms, pick) {
+    match attempt_likely(arms, pick) {
         Some(at) => Ok(at),
         None => wait_slowly(arms, pick, limit, waiter.get_or_insert_with(Waiter::new)),
     }
@@ -146,8 +169,11 @@ fn wait_slowly<A: Arms + ?Sized>(
     let arms = &mut *resting.0;
     loop {
         // After the attempts, so that an arm that is ready wins over the limit. In every round, because other
-        // threads may be faster each time.
-        limit.check()?;
+        // threads may be faster each time. The last attempts are with locks; if the wait goes on, each arm
+        // looks under its lock when it joins its list.
+        if let Err(ended) = limit.check() {
+            return attempt_each(arms, pick).ok_or(ended);
+        }
         // Before the sleep: no other thread would run the task, so the sleep would not end.
         if let Some(at) = help_each(arms, pick) {
             return Ok(at);
@@ -160,7 +186,7 @@ fn wait_slowly<A: Arms + ?Sized>(
             Woken::Never => return Ok(refuse(arms)),
             Woken::By(..) | Woken::Ready(_) | Woken::Somehow => {}
         }
-        if let Some(at) = attempt_each(arms, pick) {
+        if let Some(at) = attempt_likely(arms, pick) {
             return Ok(at);
         }
     }

@@ -238,7 +238,7 @@ impl<'a, R> Select<'a, R> {
     /// [`TryError::WouldBlock`] if every arm would wait.
     pub fn try_wait(&mut self) -> Result<(usize, R), TryError> {
         // No look at a token and no lists: nothing is waited for.
-        let at = engine::attempt_each(&mut self.arms[..], self.pick).ok_or(TryError::WouldBlock)?;
+        let at = engine::attempt_now(&mut self.arms[..], self.pick).ok_or(TryError::WouldBlock)?;
         Ok((at, self.brought(at)))
     }
 

@@ -51,8 +51,12 @@ fn start_and_step(random: u64, len: usize) -> (usize, usize) {
         return (start, 1);
     }
     let first = 1 + scale(random >> 32 & 0x7FFF_FFFF, 31, len - 1);
-    // 1 has no divisor in common with any number, so the search ends.
-    let step = (1..=first).rev().find(|step| divisor(*step, len) == 1).unwrap_or(1);
+    let step = match len.is_power_of_two() {
+        // An odd number has no divisor in common with it: no search either.
+        true => first | 1,
+        // 1 has none with any number, so the search ends.
+        false => (1..=first).rev().find(|step| divisor(*step, len) == 1).unwrap_or(1),
+    };
     // Forward or back with equal chances, so that of any two arms each comes first equally often.
     (start, if random >> 63 == 0 { step } else { len - step })
 }

@@ -29,6 +29,25 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     ends(BoundedQueue::new(capacity))
 }
 
+/// Makes a queue whose capacity can be [changed](BoundedQueue::resize) up to `max_capacity`, and a handle to
+/// each of its ends.
+///
+/// # Panics
+/// If [`BoundedQueue::resizable`] panics for these numbers.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = selvedge::queue::resizable(1, 8);
+/// sender.push(1).unwrap();
+/// receiver.resize(8);
+/// sender.push(2).unwrap();
+/// assert_eq!((receiver.pop(), receiver.pop()), (Ok(1), Ok(2)));
+/// ```
+#[track_caller]
+pub fn resizable<T>(capacity: usize, max_capacity: usize) -> (Sender<T>, Receiver<T>) {
+    ends(BoundedQueue::resizable(capacity, max_capacity))
+}
+
 /// Makes a queue of capacity 0 and a handle to each of its ends: a push waits until another thread takes the
 /// item.
 ///

@@ -150,6 +150,20 @@ impl<T> Receiver<T> {
     pub fn capacity(&self) -> usize {
         self.queue().capacity()
     }
+
+    /// Changes the capacity, while the queue is in use. See [`BoundedQueue::resize`].
+    ///
+    /// # Panics
+    /// As `BoundedQueue::resize`.
+    #[track_caller]
+    pub fn resize(&self, capacity: usize) {
+        self.queue().resize(capacity);
+    }
+
+    /// Returns the number that the capacity can be [raised](Receiver::resize) to.
+    pub fn max_capacity(&self) -> usize {
+        self.queue().max_capacity()
+    }
 }
 
 impl<T> Clone for Receiver<T> {

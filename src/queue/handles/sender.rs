@@ -152,6 +152,20 @@ impl<T> Sender<T> {
     pub fn capacity(&self) -> usize {
         self.queue().capacity()
     }
+
+    /// Changes the capacity, while the queue is in use. See [`BoundedQueue::resize`].
+    ///
+    /// # Panics
+    /// As `BoundedQueue::resize`.
+    #[track_caller]
+    pub fn resize(&self, capacity: usize) {
+        self.queue().resize(capacity);
+    }
+
+    /// Returns the number that the capacity can be [raised](Sender::resize) to.
+    pub fn max_capacity(&self) -> usize {
+        self.queue().max_capacity()
+    }
 }
 
 impl<T> Clone for Sender<T> {

@@ -117,6 +117,11 @@ impl<T> RawArm for Pop<'_, T> {
         self.outcome.is_some()
     }
 
+    #[inline]
+    fn attempt_if_likely(&mut self) -> bool {
+        self.queue.may_pop() && self.attempt()
+    }
+
     fn join(&mut self, waiter: &Waiter) -> bool {
         // The wait point checks and joins in one critical section, so no push is missed in between.
         let Some(meeting) = self.queue.meeting() else { return self.items.join(waiter) };
@@ -204,6 +209,15 @@ impl<T> RawArm for Push<'_, T> {
         self.outcome.is_some()
     }
 
+    #[inline]
+    fn attempt_if_likely(&mut self) -> bool {
+        if self.queue.may_push() {
+            return self.attempt();
+        }
+        self.look_for_item();
+        false
+    }
+
     fn join(&mut self, waiter: &Waiter) -> bool {
         // Without an item the arm is disabled: it claims to have joined, and it is in no list.
         let Some(meeting) = self.queue.meeting() else { return !self.is_on || self.room.join(waiter) };
@@ -216,10 +230,7 @@ impl<T> RawArm for Push<'_, T> {
     }
 
     fn join_to_ask(&mut self, waiter: &Waiter) -> bool {
-        // A cell has no way to look at its content, so the item is taken out and put back.
-        let item = self.item.take();
-        self.is_on = item.is_some();
-        self.item.set(item);
+        self.look_for_item();
         match self.queue.meeting() {
             Some(meeting) => !self.is_on || meeting.join_producers(waiter, &mut None, Stand::Asks),
             None => self.join(waiter),
@@ -269,6 +280,16 @@ impl<T> RawArm for Push<'_, T> {
         // nothing.
         self.lost = 0;
         self.room.end_turn();
+    }
+}
+
+impl<T> Push<'_, T> {
+    /// Notes whether there is an item.
+    fn look_for_item(&mut self) {
+        // A cell has no way to look at its content, so the item is taken out and put back.
+        let item = self.item.take();
+        self.is_on = item.is_some();
+        self.item.set(item);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Black-box tests of waiting for the first of several operations, with the macro and with `Select`.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod suites;
+mod tags;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
