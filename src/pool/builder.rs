@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use super::Pool;
+use super::delayed::Delays;
 use super::injector::Injector;
 use super::shared::{Config, Shared};
 use super::worker_counts::WorkerCounts;
@@ -109,7 +110,8 @@ impl Builder {
         self
     }
 
-    /// How many tasks may be queued. Defaults to 1,024.
+    /// How many tasks may be queued, and how many [delayed](Pool::submit_after) and periodic ones may exist
+    /// besides. Defaults to 1,024.
     ///
     /// If that is 128 or more, up to a quarter of it is lent to the workers, 32 at a time, for what their own
     /// tasks submit. A submit from outside may find the queue full by as much too early, while lent capacity
@@ -126,8 +128,8 @@ impl Builder {
         self
     }
 
-    /// The clock of `keep_alive` and of the tokens of [`submit_with`](Pool::submit_with). Defaults to the
-    /// system's.
+    /// The clock of `keep_alive`, of [delayed](Pool::submit_after) and [periodic](Pool::submit_every) tasks,
+    /// and of the tokens of [`submit_with`](Pool::submit_with). Defaults to the system's.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.config.clock = clock.into();
         self
@@ -178,7 +180,7 @@ impl Builder {
         }
         let injector = Injector::new(self.queue, WorkerCounts::new(min, max, self.spares));
         // Dropping the pool on the early return below stops the workers that have started.
-        let shared = Shared::new(injector, self.config);
+        let shared = Shared::new(injector, Delays::new(self.queue), self.config);
         // Before the threads start: a pool that is stuck at once is listed.
         let listed = inspect::list(|| Arc::clone(&shared) as Arc<dyn Inspect>);
         let pool = Pool { shared, detached: false, _listed: listed };

@@ -16,6 +16,8 @@ pub(super) struct TaskJob<F, R> {
     /// Asks the running task to stop, if it was submitted with a token.
     token: Option<CancelToken>,
     name: Option<Arc<str>>,
+    /// Other tasks must run before this one, so a joiner does not run it.
+    in_order: bool,
     call: fn(F, Option<&CancelToken>) -> R,
 }
 
@@ -30,7 +32,8 @@ pub(super) trait Joinable<R>: Runs {
 
 /// The part of a job that does not depend on its result's type.
 pub(super) trait Runs: Send + Sync {
-    /// Runs the closure unless the job is claimed. The end is counted before a joiner learns of it.
+    /// Runs the closure for a joiner, unless the job is claimed or not [up to a
+    /// joiner](Runs::is_up_to_joiner). The end is counted before a joiner learns of it.
     fn run(&self, slot: &WorkerSlot);
 
     /// Cancels the job if it has not started; returns whether it did. Counted as above.
@@ -39,8 +42,18 @@ pub(super) trait Runs: Send + Sync {
     /// Asks the running task to stop, if it has a token.
     fn stop(&self);
 
-    /// True until the job is claimed.
+    /// True until the job is claimed, if it may be run now.
     fn is_unclaimed(&self) -> bool;
+
+    /// True if a joiner inside the pool should call [`run`](Runs::run).
+    fn is_up_to_joiner(&self) -> bool {
+        self.is_unclaimed() && !self.is_in_order()
+    }
+
+    /// True if other tasks must run before this one, so that no joiner runs it.
+    fn is_in_order(&self) -> bool {
+        false
+    }
 
     fn is_finished(&self) -> bool;
 
@@ -54,11 +67,16 @@ pub(super) trait Runs: Send + Sync {
 
 impl<F, R> TaskJob<F, R> {
     pub(super) fn new(f: F, token: Option<CancelToken>, call: fn(F, Option<&CancelToken>) -> R) -> Arc<Self> {
-        Arc::new(TaskJob { end: OneShot::new(f), token, name: None, call })
+        Arc::new(TaskJob { end: OneShot::new(f), token, name: None, in_order: false, call })
+    }
+
+    /// Makes a job that is run when its turn has come, and by no joiner.
+    pub(super) fn in_order(f: F, call: fn(F, Option<&CancelToken>) -> R) -> Arc<Self> {
+        Arc::new(TaskJob { end: OneShot::new(f), token: None, name: None, in_order: true, call })
     }
 
     pub(super) fn named(name: Arc<str>, f: F, call: fn(F, Option<&CancelToken>) -> R) -> Arc<Self> {
-        Arc::new(TaskJob { end: OneShot::new(f), token: None, name: Some(name), call })
+        Arc::new(TaskJob { end: OneShot::new(f), token: None, name: Some(name), in_order: false, call })
     }
 
     /// Takes the closure of a job that was refused, and that no other thread has seen.
@@ -77,12 +95,12 @@ pub(super) fn report_unjoined<R>(result: Option<Result<R, JoinError>>, slot: &Wo
     }
 }
 
-impl<F, R> Runs for TaskJob<F, R>
+impl<F, R> TaskJob<F, R>
 where
     F: Send,
     R: Send,
 {
-    fn run(&self, slot: &WorkerSlot) {
+    fn run_claimed(&self, slot: &WorkerSlot) {
         // The claim decides between a worker, a joiner that runs the task, a cancel and an abort: exactly one
         // gets the closure.
         let Some(f) = self.end.claim() else { return };
@@ -103,6 +121,18 @@ where
         // Returned if the handle is gone: then this thread disposes of the result.
         let unjoined = self.end.keep(result.map_err(panicked));
         report_unjoined(unjoined, slot);
+    }
+}
+
+impl<F, R> Runs for TaskJob<F, R>
+where
+    F: Send,
+    R: Send,
+{
+    fn run(&self, slot: &WorkerSlot) {
+        if !self.in_order {
+            self.run_claimed(slot);
+        }
     }
 
     fn revoke(&self, slot: &WorkerSlot) -> bool {
@@ -125,6 +155,10 @@ where
     fn is_unclaimed(&self) -> bool {
         // A guess for callers that decide by it only whether to try.
         self.end.is_unclaimed()
+    }
+
+    fn is_in_order(&self) -> bool {
+        self.in_order
     }
 
     fn is_finished(&self) -> bool {
@@ -162,7 +196,7 @@ where
     R: Send + 'static,
 {
     fn run(self, slot: &WorkerSlot) {
-        Runs::run(&*self, slot);
+        self.run_claimed(slot);
     }
 
     fn is_unclaimed(&self) -> bool {

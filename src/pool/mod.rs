@@ -3,9 +3,13 @@
 #[forbid(unsafe_code)]
 mod builder;
 #[forbid(unsafe_code)]
+mod delayed;
+#[forbid(unsafe_code)]
 mod injector;
 #[forbid(unsafe_code)]
 mod job;
+#[forbid(unsafe_code)]
+mod keyed;
 #[forbid(unsafe_code)]
 mod local_queue;
 #[forbid(unsafe_code)]
@@ -35,6 +39,8 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use builder::{BuildError, Builder, Workers};
+pub use delayed::RoundResult;
+pub use keyed::Keyed;
 pub use report::{Report, Stats};
 pub use results::{Ended, Results, ResultsIter};
 pub use task::Task;
@@ -120,6 +126,11 @@ use shared::Shared;
 /// therefore blocks about 16 threads besides the worker. They are not workers, and are neither counted nor
 /// limited.
 ///
+/// A [delayed](Pool::submit_after) task that is due is queued by the crate's alarm thread, or by the thread
+/// that advances a manual clock, which starts a worker if one is missing. If the operating system refuses the
+/// alarm thread, the task is late. If it refuses the worker and there is no other, that thread runs the
+/// tasks.
+///
 /// One deadlock remains: every worker runs a task that waits, on a queue or a latch, for something that only
 /// a queued task would do. [Spares](Builder::spares) are for that.
 ///
@@ -133,7 +144,8 @@ use shared::Shared;
 /// [hook](Builder::on_panic) receives the panic. A panic in the drop of a closure that never ran is
 /// contained. A result that nobody takes is dropped by the last thread that holds it; a panic in that drop is
 /// reported by the panic hook and goes no further. No panic ends a worker. Dropping the pool waits for its
-/// tasks and does not propagate their panics.
+/// tasks and does not propagate their panics. A panic in a round of a [periodic](Pool::submit_every) task
+/// ends that task.
 ///
 /// # Fairness
 /// Tasks submitted from outside start in the order in which they entered the queue. A task that submits to
@@ -151,9 +163,9 @@ use shared::Shared;
 /// # Proof
 /// Models `loom-tests/tests/pool.rs` (among them `a_submit_that_races_a_shutdown_is_run_or_refused` and
 /// `the_end_of_a_task_wakes_its_joiner`), `pool_elastic.rs`
-/// (`two_submitters_never_start_more_than_the_maximum`) and `pool_local_queue.rs`. Most of them assume that
-/// the operating system starts every thread. If it refuses, the pool goes on with the workers it has; if it
-/// has none, the calling thread runs the tasks.
+/// (`two_submitters_never_start_more_than_the_maximum`), `pool_delayed.rs` and `pool_local_queue.rs`. Most of
+/// them assume that the operating system starts every thread. If it refuses, the pool goes on with the
+/// workers it has; if it has none, the calling thread runs the tasks.
 ///
 /// # Cost
 /// `execute` does not allocate for a closure of at most 48 bytes; a task with a handle allocates once. In
@@ -178,7 +190,8 @@ impl Pool {
         Builder::new()
     }
 
-    /// Closes the pool to new tasks, waits until the accepted ones have run, and joins the workers.
+    /// Closes the pool to new tasks, waits until the accepted ones have run, and joins the workers. Delayed
+    /// tasks that are not due [come back](Pool::submit_after#shutdown) in the report, and periodic ones end.
     ///
     /// Several threads may call it at once; each returns when the workers have left. If it is called from
     /// inside a task of this pool, or if a task waits for the calling thread, it closes the pool without
@@ -199,8 +212,8 @@ impl Pool {
     /// thread.
     #[track_caller]
     pub fn shutdown_until<'a>(&self, limit: impl Into<Until<'a>>) -> Result<Report, Partial<Report>> {
-        self.shared.injector.close();
-        self.shared.finish(Vec::new(), limit.into())
+        let unstarted = self.shared.close();
+        self.shared.finish(unstarted, limit.into())
     }
 
     /// Closes the pool, takes back the tasks that have not started, waits for the running ones, and joins the
@@ -210,16 +223,18 @@ impl Pool {
     #[track_caller]
     pub fn abort(&self) -> Report {
         // Closed first: a task that was submitted after the drain would stay in the queue.
-        self.shared.injector.close();
+        let delayed = self.shared.close();
         // Tasks that a worker took before the drain run; the others are here, each in one place only.
-        let unstarted = self.shared.injector.drain().into_iter();
-        let unstarted = unstarted.filter_map(|job| Unstarted::of(job, &self.shared));
-        self.shared.finish(unstarted.collect(), Until::forever()).unwrap_or_else(Partial::into_value)
+        let queued = self.shared.injector.drain().into_iter();
+        let keyed = self.shared.close_keyed().into_iter().flat_map(|lanes| lanes.drain());
+        let queued = queued.chain(keyed).filter_map(|job| Unstarted::of(job, &self.shared));
+        let unstarted = queued.chain(delayed).collect();
+        self.shared.finish(unstarted, Until::forever()).unwrap_or_else(Partial::into_value)
     }
 
-    /// Closes the pool and drops the handle without waiting. Accepted tasks still run, and the threads exit
-    /// after them. This is for a program that is about to exit while a task is stuck in a foreign call, for
-    /// which `drop` would wait.
+    /// Closes the pool and drops the handle without waiting. Accepted tasks still run, except delayed ones
+    /// that are not due, and the threads exit after them. This is for a program that is about to exit while a
+    /// task is stuck in a foreign call, for which `drop` would wait.
     pub fn detach(mut self) {
         self.detached = true;
     }
@@ -299,8 +314,8 @@ impl Pool {
 impl Drop for Pool {
     /// Shuts the pool down as [`Pool::shutdown`] does.
     fn drop(&mut self) {
-        // Closed even if detached: the workers leave once the queue is empty.
-        self.shared.injector.close();
+        // Closed even if detached: the workers leave once the queue is empty. Delayed tasks are cancelled.
+        drop(self.shared.close());
         if !self.detached {
             self.shutdown();
         }
@@ -312,6 +327,9 @@ impl fmt::Debug for Pool {
         let mut out = f.debug_struct("Pool");
         out.field("name", &self.shared.config.name);
         self.shared.injector.describe(&mut out);
+        if let Some(delayed) = self.shared.delays.try_waiting() {
+            out.field("delayed", &delayed);
+        }
         out.finish_non_exhaustive()
     }
 }

@@ -31,7 +31,9 @@ pub struct Stats {
     /// Queued tasks. Tasks that were cancelled in the queue, or run by a task that joined them, count until a
     /// worker has removed them.
     pub queued: usize,
-    /// Tasks that returned.
+    /// [Delayed](super::Pool::submit_after) and [periodic](super::Pool::submit_every) tasks that are not due.
+    pub delayed: usize,
+    /// Tasks that returned. Each round of a periodic task counts.
     pub completed: usize,
     /// Tasks that panicked.
     pub panicked: usize,
@@ -47,13 +49,15 @@ pub struct Stats {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// Tasks that returned.
+    /// Tasks that returned. Each round of a periodic task counts.
     pub completed: usize,
     /// Tasks that panicked.
     pub panicked: usize,
-    /// Tasks that were cancelled by their handles.
+    /// Tasks that were cancelled by their handles, and periodic tasks that the close ended.
     pub cancelled: usize,
-    /// Tasks that an abort took back, first to last.
+    /// Tasks that an abort took back, first to last, and after them the
+    /// [delayed](super::Pool::submit_after) tasks that were not due when the pool was closed, the earliest
+    /// first.
     pub unstarted: Vec<Unstarted>,
     /// Worker threads that still run a task: their names, with the name of the task if it has
     /// [one](super::Pool::submit_named), as in `io-0: fsync`.
@@ -68,12 +72,14 @@ impl Shared {
         let Figures { workers, idle, blocked, peak_workers, queued, peak_queued } = self.injector.figures();
         // The three are of one moment, so this does not underflow.
         let busy = workers - idle - blocked;
+        let delayed = self.delays.waiting();
         Stats {
             workers,
             idle,
             blocked,
             busy,
             queued,
+            delayed,
             completed,
             panicked,
             cancelled,

@@ -3,14 +3,16 @@
 use std::io;
 use std::time::Duration;
 
+use super::delayed::Delays;
 use super::injector::Injector;
+use super::keyed::Lanes;
 use super::raw_job::{Job, RawJob};
 use super::slot::{PanicHook, Totals, WorkerSlot};
 use super::worker_counts::Notify;
 use crate::clock::{self, Clock};
 use crate::group::{HelperFn, Spawn};
 use crate::inspect::Running;
-use crate::sync::{Arc, Mutex, thread};
+use crate::sync::{Arc, Mutex, thread, weak};
 use crate::wait::cache;
 use crate::wait::context::{self, Entered, Inside};
 use crate::wait::graph::{Awaited, Needs};
@@ -18,10 +20,20 @@ use crate::wait::graph::{Awaited, Needs};
 /// The state that a pool's workers and handles share.
 pub(super) struct Shared {
     pub(super) injector: Injector,
+    pub(super) delays: Delays,
+    keyed: Mutex<KeyedList>,
     pub(super) config: Config,
     slots: Mutex<Vec<Arc<WorkerSlot>>>,
     /// Counts the tasks that are run by threads other than workers.
     external: WorkerSlot,
+}
+
+/// The tasks with keys.
+#[derive(Default)]
+struct KeyedList {
+    /// Weak, since they refer to the pool.
+    lanes: Vec<weak::Weak<Lanes>>,
+    closed: bool,
 }
 
 /// The configuration of the workers.
@@ -39,9 +51,32 @@ pub(super) struct Config {
 }
 
 impl Shared {
-    pub(super) fn new(injector: Injector, config: Config) -> Arc<Self> {
+    pub(super) fn new(injector: Injector, delays: Delays, config: Config) -> Arc<Self> {
         let external = WorkerSlot::new(String::new(), config.on_panic.clone());
-        Arc::new(Shared { injector, config, slots: Mutex::new(Vec::new()), external })
+        let keyed = Mutex::default();
+        Arc::new(Shared { injector, delays, keyed, config, slots: Mutex::new(Vec::new()), external })
+    }
+
+    /// Lists tasks with keys; false if the pool is closed.
+    pub(super) fn list_keyed(&self, lanes: &weak::Arc<Lanes>) -> bool {
+        let mut keyed = self.keyed.lock();
+        // The dropped ones leave here, so the list is at most twice as long as there are.
+        if keyed.lanes.len() == keyed.lanes.capacity() {
+            keyed.lanes.retain(|other| other.upgrade().is_some());
+        }
+        keyed.lanes.push(weak::Arc::downgrade(lanes));
+        !keyed.closed
+    }
+
+    /// Closes the lanes of all tasks with keys, and returns them.
+    pub(super) fn close_keyed(&self) -> Vec<weak::Arc<Lanes>> {
+        let mut keyed = self.keyed.lock();
+        // Under the lock of the list: lanes that come later find it.
+        keyed.closed = true;
+        let lanes: Vec<_> = keyed.lanes.iter().filter_map(weak::Weak::upgrade).collect();
+        drop(keyed);
+        lanes.iter().for_each(|lanes| lanes.close());
+        lanes
     }
 
     pub(super) fn external(&self) -> &WorkerSlot {

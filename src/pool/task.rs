@@ -43,7 +43,8 @@ use crate::wait::{self, WaitPoint, Waiter};
 /// # Blocking
 /// [`join`](Task::join), [`join_until`](Task::join_until) and [`wait_until`](Task::wait_until) block until
 /// the task has ended; the thread that ends it wakes the joiner. Inside a task of the same pool they do not
-/// block for a task that has not started: they run it. The other methods never block.
+/// block for a task that has not started: they run it, a [delayed](super::Pool::submit_after) one as soon as
+/// it is due. The other methods never block.
 ///
 /// # Cancellation
 /// A result that exists when the limit passes is a success, however late the joiner wakes up. A join that
@@ -145,7 +146,8 @@ impl<R> Task<R> {
             return Ok(());
         }
         // An expired limit must not start a task: running it could take arbitrarily long.
-        if limit.start().check().is_ok() {
+        let started = limit.start();
+        if started.check().is_ok() {
             self.run_if_inside();
         }
         // A task that joins its own handle: the wait-for graph would find that too, after registering.
@@ -153,10 +155,19 @@ impl<R> Task<R> {
             return Err(WaitError::WouldDeadlock);
         }
         // The end is published under the one-shot's lock, which takes the waiters out: a waiter that
-        // registered after the check is among them, and one that registers later finds the end there.
-        limit
-            .called("Task::join")
-            .retry(self, || if self.job.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) })
+        // registered after the check is among them, and one that registers later finds the end there. A task
+        // that becomes due wakes its waiters too, for the one inside the pool that runs it.
+        limit.called("Task::join").retry(self, || {
+            if !self.job.is_finished() && self.is_up_to_this_thread() && started.check().is_ok() {
+                self.run();
+            }
+            if self.job.is_finished() { Ok(()) } else { Err(TryError::WouldBlock) }
+        })
+    }
+
+    /// True if this thread is inside the pool and no other may be there to run the task.
+    fn is_up_to_this_thread(&self) -> bool {
+        self.job.is_up_to_joiner() && self.pool.is_inside()
     }
 
     /// Runs the task if it is unclaimed and the calling thread is inside the pool; returns whether it is
@@ -179,7 +190,7 @@ impl<R> Task<R> {
     fn run(&self) {
         match context::enter_nested() {
             Some(_nested) => self.job.run(self.pool.external()),
-            None if self.job.is_unclaimed() => self.run_elsewhere(),
+            None if self.job.is_up_to_joiner() => self.run_elsewhere(),
             None => {}
         }
     }
@@ -196,7 +207,9 @@ impl<R> Task<R> {
     /// its token is cancelled if it was submitted [with one](super::Pool::submit_with).
     ///
     /// The closure is dropped at once. If that panics, the panic hook reports it and it goes no further. The
-    /// task's room in the queue becomes free when a worker reaches it.
+    /// task's room in the queue becomes free when a worker reaches it. A
+    /// [periodic](super::Pool::submit_every) task ends: at once if no round is running, which this returns,
+    /// and otherwise after the round that is.
     pub fn cancel(&self) -> bool {
         // Exactly one of this claim and a worker's succeeds, so the answer is final.
         let revoked = self.job.revoke(self.pool.external());
@@ -212,12 +225,22 @@ impl<R> Task<R> {
 
 impl<R> WaitPoint for Task<R> {
     fn looks_ready(&self) -> bool {
-        self.job.end().looks_ready()
+        self.job.end().looks_ready() || self.is_up_to_this_thread()
     }
 
     #[track_caller]
     fn join(&self, waiter: &Waiter) -> bool {
-        self.job.end().join(waiter)
+        if !self.job.end().join(waiter) {
+            return false;
+        }
+        // Waits for the end, or for a delayed task to become due. Looked at again now: a task that becomes
+        // due first is marked and then wakes those in the list, so either it is seen here, or it finds the
+        // waiter.
+        if self.is_up_to_this_thread() {
+            self.job.end().leave(waiter);
+            return false;
+        }
+        true
     }
 
     fn leave(&self, waiter: &Waiter) {
@@ -226,7 +249,8 @@ impl<R> WaitPoint for Task<R> {
 
     fn awaited(&self) -> Option<Arc<dyn Awaited>> {
         let (job, pool) = (Arc::clone(&self.job) as Arc<dyn Runs>, Arc::clone(&self.pool));
-        Some(Arc::new(PendingTask { job, pool }))
+        let from_inside = pool.is_inside();
+        Some(Arc::new(PendingTask { job, pool, from_inside }))
     }
 }
 
@@ -235,6 +259,8 @@ impl<R> WaitPoint for Task<R> {
 struct PendingTask {
     job: Arc<dyn Runs>,
     pool: Arc<Shared>,
+    /// The waiting thread is inside the pool.
+    from_inside: bool,
 }
 
 impl Awaited for PendingTask {
@@ -244,6 +270,9 @@ impl Awaited for PendingTask {
                 threads.push(thread);
                 Needs::One
             }
+            // A delayed task: it may become due at any moment, also between two looks here, and the waiting
+            // thread is then woken and runs it.
+            None if self.from_inside && !self.job.is_in_order() => Needs::Nobody,
             None if self.job.is_unclaimed() => self.pool.injector.takers(threads),
             // Claimed and ended between the two looks: nothing is awaited any more.
             None => Needs::Nobody,

@@ -11,6 +11,7 @@
 //! | `Unclaimed` | `Kept` | [`revoke`](OneShot::revoke): a result without a run |
 //! | `Unclaimed`, `Claimed` | `Gone` | [`abandon`](OneShot::abandon), [`take_back`](OneShot::take_back): there will be no result |
 //! | `Claimed` | `Claimed`, by the first waiter | [`pass_on`](OneShot::pass_on) |
+//! | `Claimed` | `Unclaimed` | [`put_back`](OneShot::put_back): another run |
 //! | `Claimed` | `Kept` | [`keep`](OneShot::keep); `Gone` at once if there is no handle |
 //! | `Kept` | `Gone` | [`take`](OneShot::take), [`detach`](OneShot::detach) |
 //!
@@ -111,6 +112,22 @@ impl<F, V> OneShot<F, V> {
             Stage::Unclaimed(f) => Some(f),
             _ => None,
         }
+    }
+
+    /// Puts the closure back, to be run again. For a claimant whose waiters do not use the one-shot's own
+    /// node of the wait-for graph.
+    pub(crate) fn put_back(&self, f: F) {
+        let mut state = self.state.lock();
+        debug_assert!(state.owner.is_none(), "the node would name this thread from now on");
+        // Wakes nobody: no end has come.
+        state.end(Stage::Unclaimed(f));
+    }
+
+    /// Wakes the waiters, to look again.
+    pub(crate) fn wake(&self) {
+        let wakes = self.state.lock().joiners.take_all();
+        // After unlocking, which the end of the statement did.
+        drop(wakes);
     }
 
     /// Passes the claim to the first waiter. Without a waiter there will be no result, and this returns

@@ -5,8 +5,10 @@ mod common;
 
 mod blocking;
 mod bursts;
+mod delayed;
 mod elastic;
 mod elsewhere;
+mod keyed;
 mod named;
 mod raw_jobs;
 mod results;

@@ -228,6 +228,10 @@ impl Injector {
         all
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.tail.lock().closed
     }
