@@ -10,6 +10,8 @@
 //! | hand over one item at a time, and know that it was taken | [`queue::rendezvous`] |
 //! | wait for the first of several of these | [`select!`], [`Select`](select::Select) |
 //! | run many jobs on a few threads | [`Pool`] |
+//! | run a job later, or again and again | [`Pool::submit_after`], [`Pool::submit_every`] |
+//! | run jobs in order for each key | [`Pool::keyed`] |
 //! | start several tasks, and stop the rest when one fails | [`group::scope`](group::scope()), [`Group`] |
 //! | give a function at most so long | [`timeout::run`] |
 //! | process a stream in stages, some of them on several threads | [`Pipeline`] |
@@ -20,6 +22,7 @@
 //! | one call for all the threads that ask for the same thing | [`SingleFlight`] |
 //! | a map that threads share, whose values are made once | [`ShardedMap`] |
 //! | count events on many threads | [`Counter`], [`StripedCounter`] |
+//! | give the latest value to many threads, or every value | [`Watch`]; [`watch::Broadcast`] |
 //! | wait until a state is as I want it: a blocking type of my own | [`Monitor`] |
 //! | stop threads, even those that are asleep | [`CancelToken`] |
 //! | test code that waits, without waiting | [`ManualClock`] |
@@ -128,6 +131,8 @@ pub mod map;
 pub mod queue;
 #[forbid(unsafe_code)]
 pub mod semaphore;
+#[forbid(unsafe_code)]
+pub mod watch;
 
 // Floor 3
 #[forbid(unsafe_code)]
@@ -185,3 +190,5 @@ pub use semaphore::Semaphore;
 pub use until::Until;
 #[doc(inline)]
 pub use wait::{Monitor, MonitorGuard};
+#[doc(inline)]
+pub use watch::Watch;

@@ -21,10 +21,11 @@ use selvedge::latch::Member;
 use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
 use selvedge::map;
 use selvedge::pipeline::{Cancellable, ChannelDriver, Figures, Flow, Free, StageFigures};
-use selvedge::pool::{BuildError, Builder, Report, Results, ResultsIter, Stats, Unstarted, Workers};
+use selvedge::pool::{BuildError, Builder, Keyed, Report, Results, ResultsIter, Stats, Unstarted, Workers};
 use selvedge::queue::{IntoIter, Iter, Receiver, Rest, Sender};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::timeout::{self, Running};
+use selvedge::watch::{Broadcast, Heard, Listener, Watch, Watcher};
 use selvedge::{
     Batcher, BoundedQueue, CancelToken, Clock, Counter, Latch, ManualClock, Pipeline, Pool, RateLimiter,
     Semaphore, ShardedMap, StripedCounter, Task, Until, WaitGroup,
@@ -70,7 +71,17 @@ fn what_threads_share_can_be_shared() {
         SingleFlight<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         // A result is looked at by all who waited for it.
         SingleFlight<u8, SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
+        Watch<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Watcher<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Broadcast<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Listener<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Heard<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        // The threads share a value.
+        Watch<SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
+        Broadcast<SendOnly> => "Unpin UnwindSafe RefUnwindSafe",
         Pool => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Keyed<str> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Keyed<Neither> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Batcher<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Scope<'static, 'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Group<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",

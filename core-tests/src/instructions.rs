@@ -1,9 +1,9 @@
-//! The fast paths, a function each: `.ci/instructions` counts under callgrind how many instructions they take, and
-//! compares with `core-tests/instructions.txt`.
+//! The fast paths, a function each: `.ci/instructions` counts under callgrind how many instructions they
+//! take, and compares with `core-tests/instructions.txt`.
 //!
-//! Unlike a time, such a count is the same on a busy machine. It says nothing of cache misses and wake-ups, so it
-//! replaces no bench; it tells that a call that never sleeps has grown. Each path repeats one call [`COUNT`] times
-//! on the main thread, beside no other thread.
+//! Unlike a time, such a count is the same on a busy machine. It says nothing of cache misses and wake-ups,
+//! so it replaces no bench; it tells that a call that never sleeps has grown. Each path repeats one call
+//! [`COUNT`] times on the main thread, beside no other thread.
 
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::hint::black_box;

@@ -54,6 +54,9 @@ pub mod counter {}
 /// ```
 pub mod monitor {}
 
+#[doc = include_str!("watch.md")]
+pub mod watch {}
+
 #[doc = include_str!("crawl.md")]
 pub mod crawl {}
 

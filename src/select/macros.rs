@@ -33,6 +33,8 @@
 /// | [`join(&mut task)`](fn@crate::select::join) | the task of an `Option` has ended; the `Option` is then `None` | the result of the handle's `join` |
 /// | [`wait(&latch)`](fn@crate::select::wait) | the count is zero | `()` |
 /// | [`monitor(&monitor, attempt)`](fn@crate::select::monitor) | the closure has returned `Some` | the content of the `Some` |
+/// | [`changed(&mut watcher)`](fn@crate::select::changed) | a [`Watch`](crate::Watch) has another value, or is closed | `Result<Arc<T>, Closed>` |
+/// | [`hear(&mut listener)`](fn@crate::select::hear) | a [`Broadcast`](crate::watch::Broadcast) has another value, or is closed | `Result<Heard<T>, Closed>` |
 /// | [`tick(&mut ticker)`](fn@crate::select::tick) | a tick is due | [`Tick`](crate::limiter::Tick) |
 /// | [`cancelled(&token)`](fn@crate::select::cancelled) | the token is cancelled | `()` |
 /// | `until(limit)`, at most once | the [limit](crate::Until) has passed | [`WaitError`](crate::error::WaitError), `TimedOut` or `Cancelled` |

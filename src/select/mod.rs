@@ -20,8 +20,8 @@ use std::fmt;
 
 pub use arm::{Arm, arm};
 pub use arms::{
-    Join, Opens, PopFrom, PushInto, acquire, acquire_many, cancelled, join, monitor, pop, push, push_from,
-    tick, wait,
+    Join, Opens, PopFrom, PushInto, acquire, acquire_many, cancelled, changed, hear, join, monitor, pop,
+    push, push_from, tick, wait,
 };
 
 use crate::error::{TryError, WaitError};

@@ -9,8 +9,9 @@ use crate::common::{HOUR, message, within_a_minute};
 use selvedge::batch::Batch;
 use selvedge::error::{JoinError, WouldDeadlock};
 use selvedge::limiter::{KeyedLimiter, Ticker};
-use selvedge::queue::bounded;
+use selvedge::queue::{bounded, rendezvous};
 use selvedge::sync::model;
+use selvedge::watch::Broadcast;
 use selvedge::{
     Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pipeline, Pool, RateLimiter, Semaphore,
     ShardedMap, SingleFlight, group, timeout,
@@ -451,6 +452,19 @@ fn limiter_without_a_period_or_with_too_many_tokens_is_refused() {
     assert_blames_caller!(KeyedLimiter::<u8>::new(most + 1, second), most + 1, most);
     assert_blames_caller!(KeyedLimiter::<u8>::new(1, second).with_burst(most + 1), most + 1, most);
     assert_blames_caller!(Ticker::new(Duration::ZERO), "period of 0");
+    assert_blames_caller!(Broadcast::<u8>::new(0), "keeps 0 values");
+    let pool = Pool::builder().workers(1).build().unwrap();
+    assert_blames_caller!(pool.keyed::<u8>().width(0), "0 at once");
+    assert_blames_caller!(pool.keyed::<u8>().queue(0), "queue of 0");
+    assert_blames_caller!(pool.keyed::<u8>().queue_per_key(0), "queue of 0");
+    let queue = BoundedQueue::<u8>::resizable(1, 5);
+    assert_blames_caller!(queue.resize(0), "capacity 0");
+    assert_blames_caller!(queue.resize(6), 6, "made with, 5");
+    assert_blames_caller!(BoundedQueue::<u8>::resizable(7, 5), 7, "made with, 5");
+    assert_blames_caller!(BoundedQueue::<u8>::resizable(0, 5), "capacity 0");
+    assert_blames_caller!(bounded::<u8>(3).0.resize(4), 4, "made with, 3");
+    assert_blames_caller!(rendezvous::<u8>().1.resize(1), 1, "made with, 0");
+    assert_blames_caller!(pool.submit_every(Duration::ZERO, |_| ()), "period of 0");
     let limiter = RateLimiter::new(1, second);
     assert_blames_caller!(limiter.set_rate(7, Duration::ZERO), "7 tokens", "period of 0");
     assert_blames_caller!(limiter.set_rate(u64::MAX, second), u64::MAX, most);

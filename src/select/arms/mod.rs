@@ -8,6 +8,7 @@ mod queue;
 mod retry;
 mod semaphore;
 mod tick;
+mod watch;
 
 pub use cancelled::cancelled;
 pub use count::{Opens, wait};
@@ -16,6 +17,7 @@ pub use monitor::monitor;
 pub use queue::{PopFrom, PushInto, pop, push, push_from};
 pub use semaphore::{acquire, acquire_many};
 pub use tick::tick;
+pub use watch::{changed, hear};
 
 /// Takes the result of an arm that has taken effect.
 #[inline]
