@@ -27,6 +27,7 @@
 //! | stop threads, even those that are asleep | [`CancelToken`] |
 //! | test code that waits, without waiting | [`ManualClock`] |
 //! | see who is blocked where when it hangs | [`inspect`] |
+//! | see which thread did what when, as a timeline | [`inspect::record`] |
 //! | check every schedule of my own code | [`sync::model`] |
 //!
 //! # A program

@@ -1,5 +1,6 @@
 //! The limit of a wait: the one argument of every `_until`.
 
+use std::cell::Cell;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -231,6 +232,7 @@ impl<'a> Until<'a> {
             looks_again: self.looks_again,
             subject: self.operation.map(|(name, at)| (Subject::named(name), at)),
             awaited: None,
+            looked_at: Cell::new(None),
         }
     }
 }

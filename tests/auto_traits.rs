@@ -247,6 +247,11 @@ fn inspection_is_plain_data() {
         inspect::Object => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         inspect::Running => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         inspect::Token => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Recording => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::AlreadyRecording => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Trace => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Event => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        inspect::Activity => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         inspect::Watchdog => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }

@@ -17,7 +17,7 @@ use crate::panics::{self, Payload, contain};
 use crate::sync::Arc;
 use crate::wait::context::Inside;
 use crate::wait::context::{self, Context};
-use crate::wait::graph;
+use crate::wait::{graph, timeline};
 
 /// With the numbers of their tickets.
 type Settled<T, R> = Vec<(usize, TicketResult<T, R>)>;
@@ -153,7 +153,10 @@ impl<'a, T, R> Job<'a, T, R> {
     ) -> Option<Failure> {
         let Job { batch, tickets, .. } = self;
         // The conversion of the result runs the caller's `Into`, so it is caught as well.
-        match panics::catch(|| handler(batch).outcome()) {
+        let recorded = timeline::task("Batcher", None);
+        let outcome = panics::catch(|| handler(batch).outcome());
+        drop(recorded);
+        match outcome {
             Ok(Outcome::All(result, clone)) => match share(result, clone, tickets) {
                 Ok(results) => {
                     let count = self.batch.count();

@@ -10,6 +10,7 @@ use crate::cancel::{CallbackGuard, CancelToken};
 use crate::panics::{self, Payload};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex};
+use crate::wait::timeline;
 
 pub(super) struct Core<E> {
     pub(super) set: Arc<TaskSet>,
@@ -64,7 +65,10 @@ impl<E> Core<E> {
             return false;
         }
         // Caught at the task's edge: the thread has other tasks to run, and the owner gets the payload.
-        match panics::catch(|| f(&self.token)) {
+        let recorded = timeline::task("Group", name.as_ref());
+        let result = panics::catch(|| f(&self.token));
+        drop(recorded);
+        match result {
             Ok(Ok(result)) => keep(result),
             Ok(Err(error)) => self.fail(Failure::Error(error)),
             Err(payload) => self.fail(Failure::Panic(payload, name)),

@@ -66,6 +66,9 @@ pub mod foreign_calls {}
 #[doc = include_str!("hangs.md")]
 pub mod hangs {}
 
+#[doc = include_str!("timeline.md")]
+pub mod timeline {}
+
 #[doc = include_str!("signals.md")]
 pub mod signals {}
 

@@ -69,16 +69,17 @@ pub struct Running {
     pub thread: String,
     /// The time since it began. `None` if it is not known: only for a task with a name is the clock read.
     pub elapsed: Option<Duration>,
-    /// The thread's number in the wait-for graph; 0 if it is not known.
-    pub(crate) thread_number: usize,
+    /// When it began, and on which thread.
+    pub(crate) began: Option<Began>,
 }
 
 /// When a task with a name began, and on which thread.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Began {
-    since: Instant,
-    thread: Thread,
-    thread_number: usize,
+    pub(crate) since: Instant,
+    pub(crate) thread: Thread,
+    /// The thread's number in the wait-for graph.
+    pub(crate) thread_number: usize,
 }
 
 impl Began {
@@ -93,7 +94,7 @@ impl Began {
             task: task.to_owned(),
             thread: super::name_of(&self.thread),
             elapsed: Some(time::now().saturating_duration_since(self.since)),
-            thread_number: self.thread_number,
+            began: Some(self.clone()),
         }
     }
 }

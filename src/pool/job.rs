@@ -9,7 +9,7 @@ use crate::cancel::CancelToken;
 use crate::error::{JoinError, Panic};
 use crate::panics;
 use crate::sync::Arc;
-use crate::wait::{OneShot, WaitPoint, graph};
+use crate::wait::{OneShot, WaitPoint, graph, timeline};
 
 pub(super) struct TaskJob<F, R> {
     end: OneShot<F, Result<R, JoinError>>,
@@ -107,7 +107,9 @@ where
         // Waiters for this task depend on this thread from now on, in the wait-for graph.
         let _owing = graph::owe();
         let named = self.name.as_ref().map(|name| slot.enter_task(name));
+        let recorded = timeline::task("Pool", self.name.as_ref());
         let result = panics::catch(|| (self.call)(f, self.token.as_ref()));
+        drop(recorded);
         // The name is removed before the end is published, so that a report never shows an ended task.
         drop(named);
         // Counted before it is published. Relaxed suffices: the one-shot's lock publishes the count to the
@@ -240,7 +242,9 @@ impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
         let PlainJob { f, name } = self;
         // Shown before the closure runs, so that a report during a stuck task names it.
         let running = name.get().map(|name| slot.enter_task(name));
+        let recorded = timeline::task("Pool", name.get());
         let result = panics::catch(f);
+        drop(recorded);
         drop(running);
         match result {
             Ok(()) => count(&slot.counters().completed),

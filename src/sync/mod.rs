@@ -128,6 +128,8 @@ pub use side::{
 #[doc(no_inline)]
 pub use std::sync::Arc;
 
+pub(crate) use side::recording;
+
 /// The weak side of [`Arc`], for what no model contains; everything else uses [`weak`].
 pub(crate) use std::sync::Weak;
 

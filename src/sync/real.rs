@@ -64,6 +64,25 @@ pub mod weak {
     pub use std::sync::{Arc, Weak};
 }
 
+/// Whether a [timeline](crate::inspect::record) is being recorded: a plain static, which a fast path reads at
+/// the cost of a load.
+pub(crate) mod recording {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    static IS_RECORDING: AtomicBool = AtomicBool::new(false);
+
+    #[inline(always)]
+    pub(crate) fn is_recording() -> bool {
+        // Relaxed: publishes nothing. A thread that sees an old value records one event too few, or finds
+        // under the recorder's lock that nothing is recorded.
+        IS_RECORDING.load(Relaxed)
+    }
+
+    pub(crate) fn set_recording(is_recording: bool) {
+        IS_RECORDING.store(is_recording, Relaxed);
+    }
+}
+
 /// Hints for busy-waiting.
 pub mod hint {
     #[doc(no_inline)]

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::error::WaitError;
 use crate::panics::{self, Payload};
 use crate::until::{Limit, Until};
-use crate::wait::{OneShot, WaitPoint, graph};
+use crate::wait::{OneShot, WaitPoint, graph, timeline};
 
 /// The function until it is claimed, and its end until that is taken.
 pub(super) struct Job<F, R> {
@@ -66,7 +66,9 @@ where
         let Some(f) = self.end.claim() else { return };
         let _owing = graph::owe();
         // Caught: the payload goes to the caller or to the handle.
+        let recorded = timeline::task("timeout::run", None);
         let result = panics::catch(|| f(&self.token));
+        drop(recorded);
         // Checked here, as soon as the function has ended: the delay until the caller wakes up says nothing
         // about the function. The limit's own token is checked, because the function may have cancelled the
         // one that it was passed.

@@ -1,5 +1,6 @@
 //! A limit whose time has started, and the sleep that it ends.
 
+use std::cell::Cell;
 use std::panic::Location;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use crate::error::WaitError;
 use crate::sync::Arc;
 use crate::wait::graph::{self, Awaited};
 use crate::wait::sleeps::{self, Planned, Subject};
-use crate::wait::{Outcome, Waiter, spin_within};
+use crate::wait::{Outcome, Waiter, spin_within, timeline};
 
 /// A limit whose time has started.
 pub(crate) struct Limit<'a> {
@@ -23,6 +24,9 @@ pub(crate) struct Limit<'a> {
     /// What the sleep waits for, if only certain threads can bring it; see
     /// [`enter_graph`](Limit::enter_graph).
     pub(super) awaited: Option<Arc<dyn Awaited>>,
+    /// When the thread last read the system's clock while it looked out: the beginning of its sleep, without
+    /// reading the clock again.
+    pub(super) looked_at: Cell<Option<Instant>>,
 }
 
 /// The clock of a limit.
@@ -73,7 +77,7 @@ impl<'a> Limit<'a> {
 
     /// Enters this thread into the register of sleeps, if the sleep has a subject. It ends at `also` at the
     /// latest, besides the limit's own ends.
-    fn enter_register(&self, also: Option<Instant>) -> Option<sleeps::Entered> {
+    fn enter_register(&self, waiter: &Waiter, also: Option<Instant>) -> Option<sleeps::Entered> {
         let (subject, at) = self.subject?;
         let own = self.deadline.map(|at| (at, self.clock()));
         let token = self.token.and_then(|token| Some((token.deadline()?, token.clock())));
@@ -85,7 +89,8 @@ impl<'a> Limit<'a> {
             (limited, also) => limited.or(also.map(|at| (at, None))),
         };
         let (token, awaited) = (self.token.map(CancelToken::identity), self.awaited.as_ref());
-        sleeps::enter(Planned { subject, at, deadline, token, awaited })
+        let (since, waiter) = (self.looked_at.take(), waiter.address());
+        sleeps::enter(Planned { subject, at, deadline, token, awaited, since, waiter })
     }
 
     /// Asks what the thread waits for, for the register of sleeps and for the wait-for graph, and adds an
@@ -192,7 +197,9 @@ impl<'a> Limit<'a> {
             (Some(also), Some(late)) if late.0 < also.0 => Some(late),
             (also, late) => also.or(late),
         };
-        let _entered = self.enter_register(also.map(|(at, _)| at));
+        let _entered = self.enter_register(waiter, also.map(|(at, _)| at));
+        // A thread without work is in no report, but in a timeline.
+        let _idle = if self.subject.is_none() { timeline::idle(waiter.address()) } else { None };
         match waiter.sleep(latest) {
             // Tie: if the token is cancelled by now, the call reports that.
             Err(WaitError::TimedOut) => Err(self.late()),
@@ -226,7 +233,12 @@ impl<'a> Limit<'a> {
 
     /// Spins until `ready`, for a few microseconds and not beyond the limit. Returns whether it became true.
     pub(crate) fn spin(&self, ready: impl FnMut() -> bool) -> bool {
-        spin_within(ready, |now| self.is_over(now))
+        // One from an earlier round would be too early.
+        self.looked_at.set(None);
+        spin_within(ready, |now| {
+            self.looked_at.set(Some(now));
+            self.is_over(now)
+        })
     }
 
     /// True if the limit has ended at `now` of the system's clock.

@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use super::context;
+use super::{context, timeline};
 use crate::error::WaitError;
 use crate::sync::{Arc, Condvar, Mutex, time};
 
@@ -64,6 +64,11 @@ impl Waiter {
     /// True if both stand for the same thing.
     pub(crate) fn stands_as(&self, other: &Waiter) -> bool {
         self.stands_for == other.stands_for
+    }
+
+    /// The address of the wait, which all its clones share.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.wait).addr()
     }
 
     /// Ends the wait. `None` if it had ended before; the caller then still has what it wanted to give.
@@ -165,6 +170,8 @@ pub(crate) struct Wake(Arc<Wait>);
 
 impl Drop for Wake {
     fn drop(&mut self) {
+        // Before the notification: the thread may leave the register at once.
+        timeline::wake(Arc::as_ptr(&self.0).addr());
         // One: only the thread of this wait ever waits on its condition variable.
         self.0.ended.notify_one();
     }

@@ -7,6 +7,7 @@ mod cycles;
 mod json;
 mod objects;
 mod sleeps;
+mod timeline;
 mod watchdog;
 
 use std::thread;

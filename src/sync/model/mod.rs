@@ -94,6 +94,15 @@ pub mod weak {
     pub use super::weak_counts::{Arc, Weak};
 }
 
+/// Nothing is recorded in a model.
+pub(crate) mod recording {
+    pub(crate) fn is_recording() -> bool {
+        false
+    }
+
+    pub(crate) fn set_recording(_: bool) {}
+}
+
 /// Hints for busy-waiting, which make the scheduler run another thread first.
 pub mod hint {
     /// Like std's, and a switch point: see [`yield_now`](crate::sync::thread::yield_now).

@@ -162,6 +162,7 @@ impl<S, F, U> ParMap<S, F, U> {
         let input = self.stage.run(context, inner.clone());
         let name = self.name.unwrap_or_else(|| format!("on {} threads", self.workers));
         let meter = context.figures.as_ref().map(|figures| figures.meter(name.clone()));
+        let shared_name = Arc::from(&*name);
         let window = Arc::new(Window::new(self.bound));
         let listed = ListedMap::new(name, self.workers, self.bound, &window);
         let rules =
@@ -177,6 +178,7 @@ impl<S, F, U> ParMap<S, F, U> {
             state: Mutex::new(State::new(input, consumer_reads)),
             window,
             listed,
+            name: shared_name,
             f: Held::new(self.f),
             mode: inner,
             rules,

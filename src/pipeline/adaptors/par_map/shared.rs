@@ -61,6 +61,7 @@ pub(super) struct Shared<'a, I: Iterator, F, U> {
     pub(super) mode: Cancellable,
     pub(super) rules: Rules<U>,
     pub(super) nursery: Arc<Nursery<'a>>,
+    pub(super) name: Arc<str>,
     /// Present if figures are recorded.
     pub(super) meter: Option<Arc<Meter>>,
 }

@@ -12,7 +12,7 @@ use crate::pipeline::cancel_mode::CancelMode;
 use crate::pipeline::figures::{Spent, measured};
 use crate::sync::{Arc, MutexGuard};
 use crate::until::Until;
-use crate::wait::{WaitPoint, Waiter, Wake};
+use crate::wait::{WaitPoint, Waiter, Wake, timeline};
 
 /// Inputs that are dropped once no lock is held.
 type Dropped<T> = Vec<std::collections::VecDeque<T>>;
@@ -101,7 +101,10 @@ where
             Job::Compute(chunk) => self.compute(&chunk),
             Job::Read { input, chunk, quota } => {
                 let meter = self.meter.as_deref();
-                if measured(meter, Spent::Reading, || self.read(input, &chunk, quota)) {
+                let recorded = timeline::task("Pipeline::par_map, reading", None);
+                let permitted = measured(meter, Spent::Reading, || self.read(input, &chunk, quota));
+                drop(recorded);
+                if permitted {
                     self.compute(&chunk);
                 }
             }
@@ -222,6 +225,7 @@ where
     /// Computes the items of the chunk, then releases the permit.
     fn compute(self: &Arc<Self>, chunk: &Arc<Chunk<I::Item, U>>) {
         let start = Clock::system().now();
+        let recorded = timeline::task("Pipeline::par_map", Some(&self.name));
         let mut count = 0;
         let mut output = None;
         while let Some(item) = self.exchange(chunk, output.take()) {
@@ -243,6 +247,7 @@ where
                 }
             }
         }
+        drop(recorded);
         let end = Clock::system().now();
         let time = end.saturating_duration_since(start);
         if let Some(meter) = &self.meter {
