@@ -5,6 +5,9 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252, X_USER_DEFINED};
 /// How far into a page its own word on its encoding is looked for.
 const PRESCAN: usize = 1024;
 
+/// How far if the page is not UTF-8: a parser that comes to a late declaration begins again with it.
+const LATE: usize = 64 << 10;
+
 /// What a sheet that declares its encoding begins with.
 const CHARSET: &[u8] = b"@charset \"";
 
@@ -12,7 +15,11 @@ const CHARSET: &[u8] = b"@charset \"";
 /// declaration, UTF-8 if the page is valid UTF-8, and windows-1252, which most of the old web is in. Bytes
 /// that do not fit are replaced, and a label that is unknown counts as none.
 pub(super) fn decode(body: &[u8], content_type: Option<&str>) -> (String, &'static Encoding) {
-    decode_with(body, content_type, |body| declared(&body[..body.len().min(PRESCAN)]))
+    let prescan = |body: &[u8]| {
+        let within = |length: usize| declared(&body[..body.len().min(length)]);
+        within(PRESCAN).or_else(|| std::str::from_utf8(body).err().and_then(|_| within(LATE)))
+    };
+    decode_with(body, content_type, prescan)
 }
 
 /// The text of a style sheet. Its declaration is an exact sequence of bytes.
@@ -190,6 +197,13 @@ mod tests {
         ] {
             assert_eq!(declared(head.as_bytes()).map(Encoding::name), expected, "{head}");
         }
+    }
+
+    #[test]
+    fn a_late_declaration_counts_where_the_page_is_not_utf_8() {
+        let late = |text: &[u8]| [&[b' '; 3_000][..], b"<meta charset=koi8-r>", text].concat();
+        assert_eq!(decode(&late(b"\xC1"), None).1.name(), "KOI8-R");
+        assert_eq!(decode(&late("é".as_bytes()), None).1, UTF_8);
     }
 
     #[test]

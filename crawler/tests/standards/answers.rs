@@ -92,6 +92,13 @@ fn an_answer_that_is_right_is_read_however_it_looks() {
         page("no more than a time to wait", with("Retry-After: 99\r\nContent-Length: 15")),
         page("a place that is the content's own", with("Content-Location: /lost\r\nContent-Length: 15"))
             .never(&["/lost"]),
+        page("a transfer that is none", with("Transfer-Encoding: identity\r\nContent-Length: 15")),
+        page("a status of its own with a body (203, 226)", answer("226 -", HTML, link)),
+        page("an upgrade that is offered", with("Upgrade: h2c\r\nContent-Length: 15")),
+        page(
+            "many cookies and long lines",
+            with(&format!("X-Long: {}\r\nContent-Length: 15", "x".repeat(6_000))),
+        ),
         page("XHTML", answer("200 OK", "Content-Type: application/xhtml+xml\r\n", link)),
         page("a Refresh header", answer("200 OK", &format!("{HTML}Refresh: 5; url=/found\r\n"), "<p>")),
         page(

@@ -95,6 +95,18 @@ fn cookies_are_kept_and_sent_as_rfc_6265_has_it() {
             .told("/next", "Cookie: own=2; a=1"),
         setting("a value keeps its quotes and what follows another equals sign (§5.2)", &["a=\"x=y\""])
             .told("/next", "Cookie: a=\"x=y\""),
+        setting(
+            "a value beyond ASCII is sent back or not, and spoils no request (§4.1.1)",
+            &["a=caf\u{e9}", "b=2"],
+        )
+        .told("/next", "b=2"),
+        setting("a cookie without a name or a value is none", &["=x", "y", "; Path=/", "a=1"])
+            .told("/next", "Cookie: a=1"),
+        setting(
+            "an attribute that nobody knows is skipped",
+            &["a=1; Loom; Warp=2; HttpOnly; SameSite=Strict"],
+        )
+        .told("/next", "a=1"),
         setting("a cookie of robots.txt is one of its origin", &[])
             .on("/robots.txt", answer("200 -", "Set-Cookie: r=1\r\n", ""))
             .told("/next", "Cookie: r=1"),

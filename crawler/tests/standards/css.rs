@@ -17,6 +17,15 @@ fn a_sheet_names_what_a_browser_would_load() {
         sheet("an import is read in its turn, relative to itself", "@import 'b/c.css';")
             .on("/s/b/c.css", "text/css: a{background:url(x.png)}")
             .asks(&["/s/b/x.png"]),
+        sheet("an import without a space, and with comments (Syntax 3 §4)", "/**/@import\"/a.css\";@import/**/'/b.css'/**/;").asks(&["/a.css", "/b.css"]),
+        sheet("a line end that is escaped in a string is left out (Syntax 3 §4.3.5)", "@import '/a\\\nb.css';").asks(&["/ab.css"]),
+        sheet("an encoding in the middle is none", "a{}@charset 'x';b{background:url(/x)}").asks(&["/x"]),
+        sheet("an import after a namespace is void", "@namespace 'x';@import '/no.css';").never(&["/no.css"]),
+        sheet("an import that begins with something else is void", "@import x '/no.css';@import url(/a.css);").asks(&["/a.css"]).never(&["/no.css"]),
+        sheet("rules in rules (Nesting 1)", "a{b{background:url(/x)}&:hover{background:url(/y)}}").asks(&["/x", "/y"]),
+        sheet("a semicolon in a URL is part of it", "a{background:url(/a;b)}").asks(&["/a;b"]),
+        sheet("a brace in a string closes nothing", "a{content:'}';background:url(/x)}").asks(&["/x"]),
+        sheet("what comes after a brace too many", "}a{background:url(/x)}").asks(&["/x"]),
         sheet("an import after a rule is void (Cascade 5 §2)", "a{}@import '/no.css';").never(&["/no.css"]),
         sheet("nor is there one in a block", "@media print{@import '/no.css';}").never(&["/no.css"]),
         sheet("but layers and the encoding may come before it", "@charset \"utf-8\";@layer a, b;@import '/a.css';").asks(&["/a.css"]),

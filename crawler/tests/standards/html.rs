@@ -245,6 +245,26 @@ fn a_page_in_any_encoding_is_read() {
             b"<a href='/?q=&#x3b1;'>",
         )
         .asks(&["/?q=%26%23945%3B"]),
+        of(
+            "a late word of the page counts, too (§13.2.6.4.4)",
+            "text/html",
+            &[&b"<script>"[..], &[b' '; 3_000], b"</script><meta charset=koi8-r><a href='/\xc1'>"].concat(),
+        )
+        .asks(&["/%D0%B0"]),
+        of(
+            "UTF-16 by the header",
+            "text/html; charset=utf-16le",
+            &"<a href=/x>".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(),
+        )
+        .asks(&["/x"]),
+        of(
+            "labels with quotes and spaces (Encoding §4.2)",
+            "text/html; Charset=' Latin1 '",
+            b"<a href='/\xe9'>",
+        )
+        .asks(&["/%C3%A9"]),
+        of("an encoding that shifts", "text/html; charset=iso-2022-jp", b"<a href='/\x1b$B$\x22\x1b(B'>")
+            .asks(&["/%E3%81%82"]),
         of("a name that nobody knows counts as none", "text/html; charset=loom", "<a href=/é>".as_bytes())
             .asks(&["/%C3%A9"]),
     ]);

@@ -41,6 +41,28 @@ fn a_host_that_says_when_is_asked_then_and_not_for_ever() {
             .on("/x", "<p>")
             .flags(&["--retries", "3"])
             .exits(&[1]),
+        row("nor is what is not implemented")
+            .on("/", "<a href=/x>")
+            .on_first("/x", "501")
+            .on("/x", "<p>")
+            .flags(&["--retries", "3"])
+            .exits(&[1]),
+        row("nor is what may not be seen")
+            .on("/", "<a href=/x>")
+            .on_first("/x", "403")
+            .on("/x", "<p>")
+            .flags(&["--retries", "3"])
+            .exits(&[0, 1]),
+        row("a gateway's trouble is asked again")
+            .on("/", "<a href=/x>")
+            .on_first("/x", "502")
+            .on("/x", "<p>")
+            .flags(&["--retries", "1"]),
+        row("a body that broke off is asked again")
+            .on("/", "<a href=/x>")
+            .on_first("/x", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 99\r\n\r\n<p>")
+            .on("/x", "<p>")
+            .flags(&["--retries", "1"]),
         row("a connection that broke is made again")
             .on("/", "<a href=/x>")
             .on_first("/x", "")

@@ -85,6 +85,21 @@ fn a_redirect_leads_where_a_browser_would_go() {
             .flags(&["--external"])
             .exits(&[1])
             .says("/go"),
+        row("a redirect is no step away from the start")
+            .on("/", "302 /x")
+            .flags(&["--depth", "0"])
+            .asks(&["/x"]),
+        row("what moved for good is told")
+            .on("/", "<a href=/old>")
+            .on("/old", "301 /x")
+            .asks(&["/x"])
+            .says("/old"),
+        row("a redirect of what is only looked at keeps to that")
+            .on("/", "<img src=/i>")
+            .on("/i", "302 /j")
+            .on("/j", "<a href=/no>")
+            .flags(&["--assets"])
+            .never(&["/no"]),
         row("one that leads in a circle by way of another host is a loop")
             .on("/", "<a href=/go>")
             .on("/go", "302 {b}/x")

@@ -23,6 +23,10 @@ fn a_secret_reaches_its_origin_only() {
             .asks(&["b/x"])
             .told("a", "Bearer S3CRET")
             .untold("b", "S3CRET"),
+        row("a header's value may be beyond ASCII (RFC 9110 §5.5)")
+            .on("/", "<a href=/x>")
+            .flags(&["--header", "X-Name: caf\u{e9}"])
+            .asks(&["/x"]),
         row("another port is another origin (RFC 6454 §4)")
             .on("/", "<a href={c}/x>")
             .flags(&BEARER)

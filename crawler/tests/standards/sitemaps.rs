@@ -90,6 +90,10 @@ fn a_sitemap_may_be_an_index_packed_text_or_a_feed() {
             .flags(&["--sitemaps"])
             .asks(&["/x"]),
         row("a missing one that nobody names is no dead link").on("/", "<a href=/x>").flags(&["--sitemaps"]).asks(&["/sitemap.xml", "/x"]),
+        row("one that leads elsewhere").on("/", "<p>").on("/robots.txt", "text/plain: Sitemap: /m").on("/m", "301 /n").on("/n", format!("text/xml: {one}")).flags(&["--sitemaps"]).asks(&["/x"]),
+        row("several").on("/", "<p>").on("/robots.txt", "text/plain: Sitemap: /m\nUser-agent: *\nSitemap: /n\n").on("/m", format!("text/xml: {one}")).on("/n", "text/xml: <urlset><url><loc>/y</loc></url></urlset>").flags(&["--sitemaps"]).asks(&["/x", "/y"]),
+        row("one that is called packed and is not").on("/", "<p>").on("/robots.txt", "text/plain: Sitemap: /m.xml.gz").on("/m.xml.gz", format!("application/gzip: {one}")).flags(&["--sitemaps"]).asks(&["/x"]),
+        row("one that is called a page").on("/", "<p>").on("/robots.txt", "text/plain: Sitemap: /m").on("/m", format!("text/html: {one}")).flags(&["--sitemaps"]).asks(&["/x"]),
         row("one on another host may list pages of ours")
             .on("/", "<p>")
             .on("/robots.txt", "text/plain: Sitemap: {b}/map.xml")

@@ -37,6 +37,30 @@ fn a_url_is_asked_for_as_a_browser_would() {
             .says("127.0.0.2:1/x"),
         link("an international host is in Punycode (§3.3)", "http://bücher.invalid/")
             .says("xn--bcher-kva.invalid"),
+        link("a query that is empty, of the page", "?").asks(&["/?"]),
+        link("a tab in a scheme is dropped", "h\tttp:x").start("/d/").asks(&["/d/x"]),
+        link("three slashes are two", "///127.0.0.2:1/x")
+            .flags(&["--external"])
+            .exits(&[1])
+            .says("127.0.0.2:1/x"),
+        link("so is one backslash more", "http:\\\\\\127.0.0.2:1\\x")
+            .flags(&["--external"])
+            .exits(&[1])
+            .says("127.0.0.2:1/x"),
+        link("a host in hexadecimal and with triplets", "http://0x7f.0.0.%32:1/x")
+            .flags(&["--external"])
+            .exits(&[1])
+            .says("127.0.0.2:1/x"),
+        link("zeros before a port", "http://127.0.0.2:00001/x")
+            .flags(&["--external"])
+            .exits(&[1])
+            .says("127.0.0.2:1/x"),
+        link("an at sign in a password", "//me:a@b@127.0.0.2:1/x")
+            .flags(&["--external"])
+            .exits(&[1])
+            .says("127.0.0.2:1/x")
+            .lacks("a@b"),
+        link("an IPv6 address", "http://[0:0::1]:1/x").flags(&["--external"]).exits(&[1]).says("[::1]:1/x"),
         link("the default port is none", "http://loom.invalid:80/").says("loom.invalid/").lacks(":80"),
     ]);
 }
