@@ -1,13 +1,13 @@
-//! One spelling for each page.
+//! The canonical form of a URL, by which pages are told apart.
 
 use url::{Position, Url};
 
-/// How URLs that mean one page are told to be one.
+/// Rules by which different URLs are recognised as one page.
 ///
-/// Always, because it changes no meaning: the fragment goes (it never reaches a server), the host is in lower
-/// case and without a final dot, default ports go, dot segments are resolved, and a user name and a password
-/// go, which have no place in a report. The rest is the site's own business: `/x?` is not `/x`, `%7e` is
-/// asked for as it is written, and what is more must be asked for:
+/// Some hold always, since they change no meaning: the fragment is dropped (it never reaches a server), the
+/// host is in lower case and without a final dot, default ports are dropped, dot segments are resolved, and a
+/// user name and a password are dropped, which must not appear in a report. Everything else may matter to the
+/// site: `/x?` is not `/x`, and `%7e` is requested as it is written. Further rules are opt-in:
 ///
 /// ```
 /// use selvedge_crawl::{Canonical, TrailingSlash};
@@ -18,7 +18,7 @@ use url::{Position, Url};
 /// # Ok::<(), url::ParseError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "a spelling does nothing until a builder is given it"]
+#[must_use = "rules do nothing until a builder is given them"]
 pub struct Canonical {
     slash: TrailingSlash,
     index: Option<String>,
@@ -27,38 +27,38 @@ pub struct Canonical {
     parameters: Vec<String>,
 }
 
-/// What becomes of a slash at the end of a path.
+/// How a slash at the end of a path is treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrailingSlash {
-    /// It stays as it is written: `/a` and `/a/` are two pages.
+    /// Kept as it is written: `/a` and `/a/` are two pages.
     #[default]
     Keep,
-    /// It goes, but for the path `/`.
+    /// Removed, except from the path `/`.
     Remove,
-    /// It is added to a path whose last part has no dot in it.
+    /// Added to a path whose last segment contains no dot.
     Add,
 }
 
 impl Canonical {
-    /// The rules that change no meaning.
+    /// Creates the rules that change no meaning.
     pub fn new() -> Self {
         Canonical::default()
     }
 
-    /// Says what becomes of a slash at the end of a path.
+    /// Sets how a slash at the end of a path is treated.
     pub fn trailing_slash(mut self, slash: TrailingSlash) -> Self {
         self.slash = slash;
         self
     }
 
-    /// Drops a last part of this name, such as `index.html`: `/a/index.html` and `/a/` are one page.
+    /// Drops a last segment of this name, such as `index.html`: `/a/index.html` and `/a/` are one page.
     pub fn index_name(mut self, name: impl Into<String>) -> Self {
         self.index = Some(name.into());
         self
     }
 
-    /// Orders the query's parameters by name; those of one name stay in their order.
+    /// Sorts the query's parameters by name. Parameters of the same name keep their order.
     pub fn sort_query(mut self, sort: bool) -> Self {
         self.sort = sort;
         self
@@ -70,25 +70,19 @@ impl Canonical {
         self
     }
 
-    /// Drops the query's parameters of this name; one that ends in `*` stands for all that begin so.
+    /// Drops the query's parameters of this name, or with this beginning if it ends in `*`.
     pub fn drop_parameter(mut self, name: impl Into<String>) -> Self {
         self.parameters.push(name.into());
         self
     }
 
-    /// The one spelling of `url`.
+    /// Returns the canonical form of `url`.
     pub fn of(&self, mut url: Url) -> Url {
         url.set_fragment(None);
         if url.cannot_be_a_base() {
             return url;
         }
-        // Neither fails for a URL that has a host, and one that has none has nothing to lose.
-        let _ = (url.set_username(""), url.set_password(None));
-        if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned)
-            && !host.is_empty()
-        {
-            let _ = url.set_host(Some(&host));
-        }
+        let mut url = with_bare_host(url);
         self.path(&mut url);
         self.query(&mut url);
         url
@@ -120,7 +114,7 @@ impl Canonical {
 
     fn query(&self, url: &mut Url) {
         let Some(query) = url.query() else { return };
-        // As it is written, an empty one included, unless it was asked for.
+        // Kept as it is written, even if it is empty, unless a rule is about it.
         if !(self.drop_query || self.sort) && self.parameters.is_empty() {
             return;
         }
@@ -149,7 +143,19 @@ fn name(part: &str) -> &str {
     part.split('=').next().unwrap_or_default()
 }
 
-/// The origin of a URL: scheme, host name and port. robots.txt, cookies and credentials belong to one.
+/// A URL without a user and a password, and without a final dot of its host.
+pub(super) fn with_bare_host(mut url: Url) -> Url {
+    // Neither fails for a URL that has a host, and one that has none has nothing to lose.
+    let _ = (url.set_username(""), url.set_password(None));
+    let host = url.host_str().and_then(|host| host.strip_suffix('.')).filter(|host| !host.is_empty());
+    if let Some(host) = host.map(str::to_owned) {
+        let _ = url.set_host(Some(&host));
+    }
+    url
+}
+
+/// The origin of a URL in its canonical form: scheme, host name and port. robots.txt, cookies and credentials
+/// belong to one.
 pub(super) fn origin(url: &Url) -> &str {
     &url[..Position::BeforePath]
 }
@@ -157,12 +163,12 @@ pub(super) fn origin(url: &Url) -> &str {
 /// The origin of everything that is read from the disk.
 pub(super) const LOCAL: &str = "file://";
 
-/// Whether a server is asked for it.
+/// Whether a URL is requested from a server.
 pub(super) fn is_http(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
 }
 
-/// Whether it is a file on this machine.
+/// Whether a URL is a file on this machine.
 pub(super) fn is_file(url: &Url) -> bool {
     url.scheme() == "file"
 }

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use selvedge::sync::RwLock;
 use url::Url;
 
-use super::canonical::origin;
+use super::canonical::{origin, with_bare_host};
 
 /// A header of the user's.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub(super) enum To {
 impl To {
     pub(super) fn origin(text: &str) -> Self {
         match Url::parse(text) {
-            Ok(url) if super::canonical::is_http(&url) => To::Origin(origin(&stripped(url)).to_owned()),
+            Ok(url) if super::canonical::is_http(&url) => To::Origin(origin(&with_bare_host(url)).to_owned()),
             _ => To::Nobody,
         }
     }
@@ -81,7 +81,7 @@ impl Credentials {
     /// Notes where the crawl begins.
     pub(super) fn begin_at(&self, start: &Url) {
         self.note(start);
-        self.home.write().insert(origin(&stripped(start.clone())).to_owned());
+        self.home.write().insert(origin(&with_bare_host(start.clone())).to_owned());
     }
 
     /// Notes the user and the password of a URL, if it has any.
@@ -91,7 +91,7 @@ impl Credentials {
         }
         let bytes = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         let login = basic(&bytes(url.username()), &bytes(url.password().unwrap_or_default()));
-        let origin = origin(&stripped(url.clone())).to_owned();
+        let origin = origin(&with_bare_host(url.clone())).to_owned();
         self.logins.write().entry(origin).or_insert(login);
     }
 
@@ -114,12 +114,6 @@ impl Credentials {
         }
         headers
     }
-}
-
-fn stripped(mut url: Url) -> Url {
-    // Neither fails for a URL that has a host, and one that has none has nothing to lose.
-    let _ = (url.set_username(""), url.set_password(None));
-    url
 }
 
 /// A text that may be or contain a URL, without a user and a password: what is shown of a link that is no URL
@@ -195,8 +189,10 @@ mod tests {
         let given = [Header { name: "authorization".into(), value: "Bearer x".into(), to: To::Start }];
         assert_eq!(credentials.headers_for(&given, &url("http://a.test/x"))[0].1, "Bearer x");
         assert!(credentials.headers_for(&given, &url("https://a.test/x")).is_empty());
-        let other = [Header::basic("me", "x", To::origin("https://B.test:443/some/path"))];
+        credentials.note(&url("http://you:b@b.test./"));
+        assert_eq!(credentials.headers_for(&[], &url("http://b.test/")).len(), 1);
+        let other = [Header::basic("me", "x", To::origin("https://B.test.:443/some/path"))];
         assert_eq!(credentials.headers_for(&other, &url("https://b.test/")).len(), 1);
-        assert!(credentials.headers_for(&other, &url("http://b.test/")).is_empty());
+        assert!(credentials.headers_for(&other, &url("http://c.test/")).is_empty());
     }
 }
