@@ -5,7 +5,7 @@ mod common;
 use common::reports::{clean, footer, hostile, html, mixed, partial, run};
 use common::within_a_minute;
 use regex::Regex;
-use selvedge_crawl::{Crawler, MemorySite, Report};
+use selvedge_crawl::{Crawler, Ignore, MemorySite, Pattern, Redirects, Report};
 use unicode_width::UnicodeWidthStr;
 
 fn markdown(report: &Report) -> String {
@@ -239,5 +239,27 @@ fn what_nobody_sees_in_a_link_is_an_escape_and_comes_back_from_the_json() {
         let read = Report::read_json(&json[..]).unwrap();
         assert_eq!(read.broken().collect::<Vec<_>>(), report.broken().collect::<Vec<_>>());
         assert_eq!(report.broken().next().unwrap().1, hidden);
+    });
+}
+
+#[test]
+fn ignored_links_and_warnings_of_redirects_have_sections_of_their_own_in_the_html() {
+    within_a_minute(|| {
+        let site = MemorySite::new()
+            .page("http://loom.test/", "<a href=/known>x</a> <a href=/old>y</a>")
+            .page("http://loom.test/new", "")
+            .redirect("http://loom.test/old", 302, "/new");
+        let known = Ignore::new(Pattern::glob("*/known").unwrap(), "<b>until the release</b>");
+        let report = run(Crawler::builder().ignore(known).redirect_policy(Redirects::Warn), site);
+        let told = html(&report);
+        let section = |id: &str| {
+            let (_, rest) =
+                told.split_once(&format!("<section id=\"{id}\"")).unwrap_or_else(|| panic!("no {id}"));
+            rest.split_once("</section>").unwrap().0
+        };
+        assert!(section("ignored").contains("404 Not Found: &lt;b&gt;until the release&lt;/b&gt;"), "{told}");
+        let moved = section("moved");
+        assert!(moved.contains("redirect (302 Found)") && moved.contains(">/new</a>"), "{told}");
+        assert!(!told.contains("<section id=\"dead\""), "{told}");
     });
 }
