@@ -99,6 +99,31 @@ fn statuses_that_are_accepted_are_alive_and_others_are_not() {
 }
 
 #[test]
+fn doubtful_links_have_an_exit_status_of_their_own_if_it_is_asked_for() {
+    within_a_minute(|| {
+        let site = Site::open(|asked| match asked.path.as_str() {
+            "/" => Some(Reply::page("<a href=/busy>")),
+            "/moving" => Some(Reply::page("<a href=/go>")),
+            "/dead" => Some(Reply::page("<a href=/busy> <a href=/lost>")),
+            "/go" => Some(Reply::redirect("/there")),
+            "/there" => Some(Reply::page("")),
+            "/busy" => Some(Reply::status(999)),
+            _ => None,
+        });
+        for (path, options, status) in [
+            ("/", &["--strict"][..], 6),
+            ("/", &["--strict=false"], 0),
+            ("/moving", &["--strict"], 0),
+            ("/moving", &["--strict", "--redirects", "warn"], 6),
+            ("/dead", &["--strict"], 1),
+        ] {
+            let output = tool(&[&[&*site.url(path), "-q"], options].concat());
+            assert_eq!(output.status.code(), Some(status), "{path} {options:?}: {}", text(&output.stdout));
+        }
+    });
+}
+
+#[test]
 fn a_host_without_a_scheme_is_a_start() {
     within_a_minute(|| {
         let site = site();

@@ -80,8 +80,10 @@ fn parts_of_pages_elsewhere_are_looked_for_on_request_and_their_links_are_not_fo
             "/page" => Some(Reply::page(
                 "<p id=here><p id=user-content-slug><a href=/never> <a href=#no> <a href='http://['>",
             )),
-            "/old" => Some(Reply::redirect("/page")),
             "/plain" => Some(Reply::page("<a href=/never>")),
+            // Pages of their own, so that none is read for another link's sake.
+            "/old" => Some(Reply::redirect("/new")),
+            "/new" | "/away" => Some(Reply::page("<p id=here>")),
             _ => None,
         });
         let to = |path: &str| format!("<a href='{}'>", other.url(path));
@@ -89,7 +91,7 @@ fn parts_of_pages_elsewhere_are_looked_for_on_request_and_their_links_are_not_fo
             .map(to)
             .concat()
             + "<a href=/go#away>";
-        let away = other.url("/page");
+        let away = other.url("/away");
         let site = Site::open(move |asked| match asked.path.as_str() {
             "/" => Some(Reply::page(links.clone())),
             "/go" => Some(Reply::redirect(&away)),

@@ -27,6 +27,8 @@ pub(crate) struct Options {
     /// Where answers are kept, and how long they are believed.
     pub(crate) cache: Option<PathBuf>,
     pub(crate) cache_age: Duration,
+    /// What is doubtful has an exit status of its own.
+    pub(crate) strict: bool,
     local: Local,
 }
 
@@ -94,6 +96,7 @@ impl Options {
             outputs: Outputs::default(),
             cache: None,
             cache_age: Duration::from_secs(86_400),
+            strict: false,
             local: Local::default(),
         }
     }
@@ -124,6 +127,7 @@ impl Options {
             }
             // They have been seen to.
             "config" | "no-config" => {}
+            "strict" => self.strict = flag(value, name)?,
             "baseline" => self.baseline = Some(value.into()),
             "resume" => self.resume = Some(value.into()),
             "base-url" => local.base = Some(value.to_owned()),

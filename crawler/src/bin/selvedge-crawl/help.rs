@@ -24,6 +24,7 @@ const STATUSES: &[(&str, &str)] = &[
         "5",
         "a start was not looked at (robots.txt, no page, out of scope), or more URLs were found than are remembered",
     ),
+    ("6", "with --strict: no dead links, but uncertain ones, or warnings of redirects"),
     ("130", "interrupted"),
 ];
 

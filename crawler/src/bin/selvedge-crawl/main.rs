@@ -42,6 +42,9 @@ const BAD_USE: u8 = 2;
 /// The exit status if nothing was looked at, or not all.
 const NOT_LOOKED_AT: u8 = 5;
 
+/// The exit status of doubtful links, if it was asked for.
+const DOUBTFUL: u8 = 6;
+
 /// The exit status if the embedded site was not found as it was planted.
 const NOT_AS_PLANTED: u8 = 3;
 
@@ -73,7 +76,7 @@ fn tell(text: &str) -> Result<ExitCode, Box<dyn Error>> {
 /// Crawls what was asked for.
 fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let token = cancelled_by_interrupt()?;
-    let Options { start, resume, baseline, mut builder, outputs, cache, cache_age, .. } = options;
+    let Options { start, resume, baseline, mut builder, outputs, cache, cache_age, strict, .. } = options;
     let cache = cache.as_deref().and_then(|file| open_cache(file, cache_age));
     if let Some(cache) = &cache {
         builder = builder.cache(cache);
@@ -103,6 +106,8 @@ fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
         (true, DEAD, Some(new)) if new.is_empty() => 0,
         (true, status, _) => status,
     };
+    let is_doubtful = || !(report.uncertain_links().is_empty() && report.redirect_warnings().is_empty());
+    let status = if status == 0 && strict && is_doubtful() { DOUBTFUL } else { status };
     Ok(ExitCode::from(status))
 }
 

@@ -238,6 +238,7 @@ pub(crate) const GROUPS: &[Group] = &[
             .brief("take these for success, such as 200..=204,403"),
             Opt::new("redirects", Takes::OneOf("WORD", REDIRECTS), "allow links to pages that have moved, warn of each, or take them for dead: those that have moved for good (refuse-permanent), or all (refuse)").or("allow"),
             Opt::new("ignore-file", Takes::File("FILE"), "do not count the problems listed there, each with a reason and perhaps a last day").repeatable(),
+            Opt::flag("strict", "exit with 6 if links are uncertain or warned of and none is dead"),
             Opt::new(
                 "baseline",
                 Takes::File("FILE"),
