@@ -1,4 +1,4 @@
-//! Answers that are kept from one run to the next, in a file.
+//! A cache of answers between runs, in a file.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,21 +21,21 @@ use crate::panics::Held;
 
 /// The first line of the file.
 const FORMAT: &str = "selvedge-crawl-cache/1";
-/// How long an answer is kept that no run has asked for.
+/// How long an answer is kept that no run requests.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
-/// The headers that are kept: what a crawl looks at, and what an answer is known again by.
+/// The headers that are stored: those that a crawl uses, and the validators.
 const HEADERS: [&str; 6] = ["content-type", "link", "refresh", "etag", "last-modified", "content-length"];
 
-/// Answers that are kept from one run to the next, in a file, so that a second run asks for less.
+/// Stores answers in a file between runs, so that a second run needs fewer and smaller requests.
 ///
-/// A page that is read for its links is asked for in every run; if the server knows it by its `ETag` or
-/// `Last-Modified` and says that it has not changed, it is not sent again. What is only looked at (a link to
-/// another host, a picture) is not asked for again while the answer is younger than the maximum age. Only
-/// successes are kept, so what was dead is always looked at. What was asked for with a login or a cookie is
-/// not kept, nor is what says `no-store`.
+/// A page that is read for links is revalidated in every run, by its `ETag` or `Last-Modified`, and is not
+/// sent again if it has not changed. A URL that is only checked (a link to another host, a picture) is not
+/// requested again while the answer is younger than the maximum age. Only successes are stored, so dead
+/// links are checked in every run. Answers to requests with credentials or cookies are not stored, nor are
+/// those with `no-store`.
 ///
-/// A clone is the same cache. [`save`](Cache::save) writes the file, in one step, so that a run that breaks
-/// off leaves the earlier one.
+/// A clone shares the cache. [`save`](Cache::save) replaces the file atomically, so an interrupted run
+/// keeps the earlier one.
 ///
 /// # Examples
 /// ```
@@ -69,19 +69,19 @@ struct Shared {
     entries: Mutex<HashMap<Key, Arc<Entry>>>,
 }
 
-/// Whether the body was wanted, and the URL.
+/// Whether the body was requested, and the URL.
 type Key = (bool, String);
 
-/// An answer that is kept; a line of the file.
+/// A stored answer, and a line of the file.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     url: String,
     read: bool,
     status: u16,
     headers: Vec<(String, String)>,
-    /// When it was last asked for, in seconds since 1970.
+    /// When it was last validated, in seconds since 1970.
     at: u64,
-    /// Packed.
+    /// The body, compressed.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "packed")]
     body: Option<Vec<u8>>,
 }
@@ -91,7 +91,7 @@ struct Head {
     format: String,
 }
 
-/// Why a file is not used as a cache.
+/// The file cannot be used as a cache.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CacheError {
@@ -102,12 +102,12 @@ pub enum CacheError {
         /// What the system said.
         error: io::Error,
     },
-    /// It is something else, which is to be left as it is.
+    /// It is not a cache, so it should be left alone.
     Foreign {
         /// Its path.
         file: PathBuf,
     },
-    /// It is a cache, and damaged.
+    /// It is a damaged cache.
     Broken {
         /// Its path.
         file: PathBuf,
@@ -117,13 +117,13 @@ pub enum CacheError {
 }
 
 impl Cache {
-    /// An empty cache. [`save`](Cache::save) puts it in the place of what is in the file.
+    /// Creates an empty cache. [`save`](Cache::save) replaces the file's contents.
     pub fn new(file: impl Into<PathBuf>, max_age: Duration) -> Self {
         let shared = Shared { file: file.into(), age: max_age, entries: Mutex::default() };
         Cache { shared: Arc::new(shared) }
     }
 
-    /// The cache in a file; an empty one if there is no file or nothing in it.
+    /// Opens the cache in a file; an empty one if the file does not exist or is empty.
     ///
     /// # Errors
     /// [`CacheError::Unreadable`], [`CacheError::Foreign`] or [`CacheError::Broken`].
@@ -155,7 +155,7 @@ impl Cache {
     /// Writes the file.
     ///
     /// # Errors
-    /// Those of the system. The file is then as it was.
+    /// An I/O error. The file is then unchanged.
     pub fn save(&self) -> io::Result<()> {
         let Shared { file, age, entries } = &*self.shared;
         let (kept, now) = (KEPT.max(*age).as_secs(), now());
@@ -178,7 +178,7 @@ impl Cache {
         })
     }
 
-    /// A fetcher that asks `fetch` for what the cache does not know.
+    /// Wraps a fetcher, which is asked for what the cache does not have.
     pub fn around(&self, fetch: impl Fetch + 'static) -> impl Fetch + 'static {
         self.before(Arc::new(Held::new(fetch)))
     }
@@ -192,7 +192,7 @@ impl Cache {
     }
 }
 
-/// A fetcher with a cache before it.
+/// A fetcher behind a cache.
 pub(super) struct Cached {
     cache: Cache,
     fetch: Arc<dyn Fetch>,
@@ -232,7 +232,7 @@ impl Fetch for Cached {
 }
 
 impl Cached {
-    /// Keeps an answer, if it is one to keep; otherwise the one before it has become wrong.
+    /// Stores an answer if it may be stored; removes the previous one otherwise.
     fn keep(&self, key: Key, response: &Response) {
         let (read, url) = key.clone();
         let is_success = (200..300).contains(&response.status) && response.status != 206;
@@ -266,7 +266,7 @@ impl Cached {
 }
 
 impl Entry {
-    /// The answer that it is to this request; `None` if more is wanted than is there.
+    /// The stored answer to a request; `None` if the request wants a body that is not stored.
     fn answer(&self, request: &Request<'_>) -> Option<Response> {
         let mut response =
             Response { status: self.status, headers: self.headers.clone(), body: Body::Unread };
@@ -277,7 +277,7 @@ impl Entry {
         Some(response)
     }
 
-    /// The headers that ask whether it has changed.
+    /// The headers of a conditional request.
     fn conditions(&self) -> Vec<(String, String)> {
         let of = |kept: &str, name: &str| {
             let value = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(kept));
@@ -300,12 +300,12 @@ fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// Seconds since 1970, by the system's clock: what a file from another run can be compared with.
+/// Seconds since 1970 on the system's clock, which other runs share.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A packed body as text.
+/// A compressed body as text.
 mod packed {
     use super::*;
     use serde::{Deserializer, Serializer, de::Error};

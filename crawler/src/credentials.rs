@@ -1,6 +1,5 @@
-//! Who is told what. A header that the user gives is for one origin (a scheme, a host and a port), and so are
-//! a user and a password that stand in a URL: a link, a redirect or a page elsewhere takes none of them
-//! along.
+//! Headers and credentials by origin. A header is for one origin (a scheme, a host and a port), and so are
+//! a user name and a password in a URL: no link, redirect or page of another origin receives them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -12,7 +11,7 @@ use url::Url;
 
 use super::canonical::{origin, with_bare_host};
 
-/// A header of the user's.
+/// A header that the user has set.
 #[derive(Clone)]
 pub(super) struct Header {
     pub(super) name: String,
@@ -20,14 +19,14 @@ pub(super) struct Header {
     pub(super) to: To,
 }
 
-/// Whom a header is for.
+/// The origins that a header is sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum To {
     /// The origins of the pages that the crawl begins at.
     Start,
-    /// This one, as [`origin`] spells it.
+    /// One origin, as [`origin`] spells it.
     Origin(String),
-    /// A text that is none, which the builder refuses.
+    /// The text was not an origin; the builder refuses it.
     Nobody,
     Everybody,
 }
@@ -42,12 +41,12 @@ impl To {
 }
 
 impl Header {
-    /// The header of a user and a password, by RFC 7617.
+    /// The header of a user name and a password (RFC 7617).
     pub(super) fn basic(user: &str, password: &str, to: To) -> Self {
         Header { name: "Authorization".to_owned(), value: basic(user.as_bytes(), password.as_bytes()), to }
     }
 
-    /// True if it can be sent: a name of the characters that RFC 9110 allows, and a value of one line.
+    /// Whether it can be sent: its name is a token (RFC 9110), and its value is one line.
     pub(super) fn is_sendable(&self) -> bool {
         let in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         !self.name.is_empty()
@@ -61,7 +60,7 @@ fn basic(user: &[u8], password: &[u8]) -> String {
 }
 
 impl fmt::Debug for Header {
-    /// Without its value.
+    /// Omits the value, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} to {:?}", self.name, self.to)
     }
@@ -72,19 +71,19 @@ impl fmt::Debug for Header {
 pub(super) struct Credentials {
     /// The origins that the crawl begins at.
     home: RwLock<BTreeSet<String>>,
-    /// What a user and a password in a URL come to. The first at an origin holds: a page cannot take the
-    /// place of what the user said.
+    /// `Authorization` headers from URLs, by origin. The first URL of an origin wins, so that a page cannot
+    /// replace the user's credentials.
     logins: RwLock<HashMap<String, String>>,
 }
 
 impl Credentials {
-    /// Notes where the crawl begins.
+    /// Adds the origin of a start.
     pub(super) fn begin_at(&self, start: &Url) {
         self.note(start);
         self.home.write().insert(origin(&with_bare_host(start.clone())).to_owned());
     }
 
-    /// Notes the user and the password of a URL, if it has any.
+    /// Records the user name and the password of a URL, if it has any.
     pub(super) fn note(&self, url: &Url) {
         if url.username().is_empty() && url.password().is_none() {
             return;
@@ -95,7 +94,7 @@ impl Credentials {
         self.logins.write().entry(origin).or_insert(login);
     }
 
-    /// The headers that a request to `url` is sent with.
+    /// The headers of a request to `url`.
     pub(super) fn headers_for(&self, given: &[Header], url: &Url) -> Vec<(String, String)> {
         let origin = origin(url);
         let is_for = |header: &&Header| match &header.to {

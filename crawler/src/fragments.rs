@@ -1,4 +1,4 @@
-//! Parts of pages: which a page has, and which links mean.
+//! Parts of pages: those that pages have, and those that links name.
 //!
 //! A page's parts are kept as hashes of eight bytes, since a page has more of them than links.
 
@@ -11,27 +11,26 @@ use super::record::Outcome;
 use super::report::Report;
 use super::resolution::{DeadLink, LinkedFrom, Problem, Resolution};
 
-/// Everything about parts that was found; nothing, unless it was asked for.
+/// All parts that were found; empty unless fragments are checked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fragments {
     /// The parts of each page that was read.
     pub(super) parts: HashMap<PageId, Box<[u64]>>,
-    /// Links to parts: from where, to which URL, and to which of its parts.
+    /// Links to parts: the page with the link, the URL and the part.
     pub(super) links: Vec<(PageId, Box<str>, Box<str>)>,
-    /// Redirects that lead to a part of their own, whatever part was asked for.
+    /// Redirects whose `Location` names a part, which replaces the part in the link.
     pub(super) redirected: HashSet<PageId>,
 }
 
-/// What a part is known by. The same everywhere and in every version, because a state is kept with it
-/// (FNV-1a).
+/// The hash of a part: FNV-1a, since states contain it and it must be the same in every version.
 pub(super) fn hash(part: &[u8]) -> u64 {
     part.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
-/// The part that a fragment means; `None` if it means none that a page could lack: its top, a text to look
-/// for, or something that only a script understands.
+/// The part that a fragment names; `None` for one that no page can lack: the top, a text fragment, or a
+/// route for a script.
 pub(super) fn part_of(fragment: &str) -> Option<&str> {
     let part = fragment.split(":~:").next().unwrap_or_default();
     let is_for_scripts = part.starts_with(['/', '!']);

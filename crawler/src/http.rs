@@ -20,36 +20,35 @@ use super::head::Mend;
 use super::resolver::Remembering;
 use super::settings::{ProxyRule, TlsSettings};
 
-/// How often a body's reader looks at the token.
+/// The number of bytes after which a body's reader checks the token.
 const CHUNK: usize = 16 << 10;
 
-/// Makes requests over HTTP and HTTPS, with connections that are kept open between them.
+/// Sends requests over HTTP and HTTPS, and reuses connections.
 ///
-/// Bodies that were packed for the way are unpacked, and the cap counts the unpacked bytes. Cookies are
-/// neither kept nor sent. A head that is not quite HTTP (folded lines, lines without a colon) is read as
-/// browsers read it; of one with more than 120 lines those are kept that a crawl looks at.
+/// Bodies are decompressed, and the cap counts the decompressed bytes. Cookies are neither kept nor sent. A
+/// malformed head (folded lines, lines without a colon) is read as browsers read it; of a head with more
+/// than 120 lines, only the fields that a crawl uses are kept.
 ///
 /// # Blocking
-/// A request blocks within its time-outs. A body that arrives looks at the token with every chunk; a server
-/// that is silent is waited for until a time-out ends it.
+/// A request blocks within its time-outs. While a body arrives, the token is checked with every chunk; a
+/// silent server blocks the request until a time-out.
 ///
 /// # Proxies
-/// What `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY` name is used, but for hosts that `NO_PROXY` names and for
-/// this machine (`localhost` and the loopback addresses), unless the builder [names](super::Builder::proxy)
-/// another. A proxy that cannot be reached, or refuses, is
-/// named in the failure.
+/// The proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` is used, unless the builder
+/// [sets](super::Builder::proxy) another. Requests to hosts in `NO_PROXY` and to this machine (`localhost`
+/// and the loopback addresses) are direct. An error names the proxy if the proxy is at fault.
 pub struct Http {
     agent: Agent,
     proxy: Option<Proxy>,
 }
 
 impl Http {
-    /// Makes a client that keeps at most `connections` open between requests.
+    /// Creates a client that keeps at most `connections` idle connections open.
     pub fn new(connections: usize) -> Self {
         Http::with_parts(connections, TlsConfig::default(), Proxy::try_from_env())
     }
 
-    /// Makes one that a builder has said more of.
+    /// Creates a client with the builder's settings.
     pub(super) fn with(connections: usize, tls: &TlsSettings, proxy: &ProxyRule) -> Result<Self, BuildError> {
         let proxy = match proxy {
             ProxyRule::Environment => Proxy::try_from_env(),
@@ -79,7 +78,7 @@ impl Http {
         Http { agent: Agent::with_parts(config.build(), connector, resolver), proxy }
     }
 
-    /// The proxy that a request to `url` goes through.
+    /// The proxy for a request to `url`.
     fn proxy_for(&self, url: &Url) -> Option<&Proxy> {
         let uri = url.as_str().parse().ok();
         self.proxy
@@ -128,7 +127,7 @@ impl Http {
     }
 }
 
-/// The public authorities, and those in these texts.
+/// The public authorities and those in the given PEM files.
 fn authorities(pems: &[Vec<u8>]) -> Result<RootCerts, BuildError> {
     let mut all: Vec<Certificate<'static>> =
         TLS_SERVER_ROOT_CERTS.iter().map(|public| Certificate::from_der(public)).collect();

@@ -1,4 +1,4 @@
-//! Which problems count: known ones that are ignored for a while, and redirects.
+//! Which problems count: ignored ones, and redirects.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use super::resolution::{DeadLink, Problem, Resolution};
 use super::scope::Pattern;
 use super::settings::Settings;
 
-/// A problem that is known and does not count, for a reason and perhaps for a while.
+/// Ignores a known problem, for a stated reason and optionally until a date.
 ///
 /// The URL is asked for as any other. If it is dead or uncertain, the report [lists](Report::ignored_links)
 /// it with the reason, and it is not among the dead links. An expired one ignores nothing, and the report
@@ -56,28 +56,28 @@ impl Ignore {
     }
 }
 
-/// What becomes of links to pages that have moved.
+/// How links to pages that have moved are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Redirects {
-    /// They are listed, and those that have moved for good as a suggestion.
+    /// They are listed; permanent ones with a suggestion to update the link.
     #[default]
     Allow,
-    /// Each is a warning, in every format that knows warnings.
+    /// Each is a warning, in every format with warnings.
     Warn,
-    /// Those that have moved for good (301, 308) are dead links.
+    /// Permanent redirects (301, 308) are dead links.
     RefusePermanent,
     /// All are dead links.
     Refuse,
 }
 
-/// What a report was made under.
+/// The settings that decide which problems count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Policy {
     ignored: Vec<Ignore>,
     redirects: Redirects,
     is_insecure: bool,
-    /// When the crawl ended.
+    /// The end of the crawl.
     now: Option<SystemTime>,
 }
 
@@ -95,7 +95,7 @@ impl Policy {
         ignore.until.zip(self.now).is_some_and(|(until, now)| now >= until)
     }
 
-    /// What ignores a problem of this URL.
+    /// The entry that ignores problems of a URL.
     fn ignores(&self, url: &str) -> Option<&Ignore> {
         self.ignored.iter().find(|ignore| !self.is_expired(ignore) && ignore.pattern.matches(url))
     }

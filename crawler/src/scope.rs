@@ -1,4 +1,4 @@
-//! Which URLs are the crawl's business.
+//! Which URLs a crawl fetches and reads.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::canonical::is_file;
 use super::credentials::without_login;
 use super::files::{Folder, innermost};
 
-/// A pattern that URLs are held against: a glob, or a regular expression.
+/// A pattern for URLs: a glob, or a regular expression.
 ///
 /// ```
 /// use selvedge_crawl::Pattern;
@@ -39,7 +39,7 @@ enum Matcher {
     Regex(Regex),
 }
 
-/// Why a text is no pattern.
+/// The text is not a valid pattern.
 #[derive(Clone, Debug)]
 pub struct PatternError {
     text: String,
@@ -47,22 +47,22 @@ pub struct PatternError {
 }
 
 impl Pattern {
-    /// A glob over the whole URL: `*` stands for anything, slashes included, `?` for one character, `[ab]`
-    /// for one of these, `{a,b}` for either. One that begins with a slash is held against the path alone,
-    /// which counts from its [`Folder`] for a file: `/archive/*`.
+    /// A glob over the whole URL: `*` matches anything, slashes included, `?` one character, `[ab]` one of
+    /// these, `{a,b}` either. A glob that begins with a slash is matched against the path only, which for a
+    /// file is relative to its [`Folder`]: `/archive/*`.
     ///
     /// # Errors
-    /// [`PatternError`] if `glob` is none.
+    /// [`PatternError`] if `glob` is not a valid glob.
     pub fn glob(glob: &str) -> Result<Self, PatternError> {
         let built = GlobBuilder::new(glob).literal_separator(false).build();
         let glob = built.map_err(|error| PatternError::new(glob, error.kind()))?;
         Ok(Pattern { text: glob.glob().to_owned(), matcher: Matcher::Glob(glob.compile_matcher()) })
     }
 
-    /// A regular expression that must be found somewhere in the URL.
+    /// A regular expression that matches anywhere in the URL.
     ///
     /// # Errors
-    /// [`PatternError`] if `regex` is none.
+    /// [`PatternError`] if `regex` is not a valid regular expression.
     pub fn regex(regex: &str) -> Result<Self, PatternError> {
         let regex = Regex::new(regex).map_err(|error| PatternError::new(regex, error))?;
         Ok(Pattern { text: regex.as_str().to_owned(), matcher: Matcher::Regex(regex) })
@@ -112,7 +112,7 @@ impl fmt::Display for PatternError {
 
 impl std::error::Error for PatternError {}
 
-/// What the builder was told of the scope.
+/// The scope as the builder collects it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ScopeRules {
     pub(super) hosts: Vec<String>,
@@ -122,15 +122,15 @@ pub(super) struct ScopeRules {
     pub(super) exclude: Vec<Pattern>,
 }
 
-/// The scope of one crawl: the rules, and the hosts that it began at.
+/// The scope of one crawl: its rules, and the hosts of its starts.
 #[derive(Debug)]
 pub(super) struct Scope {
     rules: ScopeRules,
-    /// Read from the disk, and in the scope whatever its hosts are.
+    /// Folders that are read from the disk; they are in the scope whatever the hosts are.
     folders: Vec<Folder>,
-    /// By name, whatever the port.
+    /// By name; ports do not matter.
     hosts: RwLock<BTreeSet<String>>,
-    /// Which of the patterns to include, and then of those to exclude, have matched a URL of the hosts.
+    /// For each pattern, those to include first, whether it has matched a URL of the hosts.
     matched: Vec<AtomicBool>,
 }
 
@@ -141,7 +141,7 @@ impl Scope {
         Scope { rules, folders: folders.to_vec(), hosts: RwLock::new(hosts), matched }
     }
 
-    /// Takes the host of `url` into the scope, unless it is read from the disk.
+    /// Adds the host of `url` to the scope, unless `url` is read from the disk.
     pub(super) fn add_host(&self, url: &Url) {
         if self.is_local(url) {
             return;
@@ -168,7 +168,7 @@ impl Scope {
         self.has_host(name(url))
     }
 
-    /// Whether `url` is to be crawled: its host, its path, and the patterns all say so.
+    /// Whether `url` is crawled: its host, its path and the patterns all allow it.
     pub(super) fn allows(&self, url: &Url) -> bool {
         let rules = &self.rules;
         let folder = self.folder_of(url);
@@ -202,7 +202,7 @@ impl Scope {
     }
 }
 
-/// Whether any pattern matches; notes each that does.
+/// Whether any pattern matches. Records each that does.
 fn matches_any(patterns: &[Pattern], matched: &[AtomicBool], url: &str, path: &str) -> bool {
     let mut any = false;
     for (_, matched) in patterns.iter().zip(matched).filter(|(pattern, _)| pattern.matches_at(url, path)) {
@@ -219,7 +219,7 @@ impl ScopeRules {
     }
 }
 
-/// The host's name: what the scope is made of.
+/// The host's name, which the scope consists of.
 fn name(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }

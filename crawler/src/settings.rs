@@ -1,4 +1,4 @@
-//! What a crawl was asked to be: the builder's answers, with everything checked.
+//! The settings of a crawl, as the builder collects them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ use super::files::Folder;
 use super::policy::{Ignore, Redirects};
 use super::scope::ScopeRules;
 
-/// Everything that the builder was told.
+/// All settings of a crawl.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) depth: u32,
@@ -31,9 +31,9 @@ pub(super) struct Settings {
     pub(super) fragments: bool,
     pub(super) external_fragments: bool,
     pub(super) canonical: Canonical,
-    /// In addition to the one that each crawl is given.
+    /// Starts in addition to the one that each crawl is given.
     pub(super) starts: Vec<String>,
-    /// Read from the disk.
+    /// Folders that are read from the disk.
     pub(super) folders: Vec<Folder>,
     pub(super) scope: ScopeRules,
     pub(super) ignored: Vec<Ignore>,
@@ -43,14 +43,14 @@ pub(super) struct Settings {
     pub(super) request: RequestSettings,
     pub(super) retry: RetrySettings,
     pub(super) grace: Duration,
-    /// That of the thread that begins the crawl, if it is none.
+    /// `None` for the clock of the thread that starts the crawl.
     pub(super) clock: Option<Clock>,
 }
 
-/// What every request has in common.
+/// The settings of every request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestSettings {
-    /// What servers are told; what stands before a slash is the name that robots.txt may call us by.
+    /// The user agent; the part before a slash is the crawler's name in robots.txt.
     pub(super) agent: String,
     pub(super) headers: Vec<Header>,
     pub(super) connect: Duration,
@@ -58,23 +58,23 @@ pub(super) struct RequestSettings {
     pub(super) total: Duration,
     pub(super) body_cap: u64,
     pub(super) types: Vec<String>,
-    /// The statuses of pages that are as they should be; those that usually are, if it is none.
+    /// The statuses that mean success; `None` for the usual ones.
     pub(super) accept: Option<Vec<RangeInclusive<u16>>>,
 }
 
-/// Whose certificates are believed.
+/// Which certificates are trusted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TlsSettings {
-    /// In PEM, beside the public ones.
+    /// Authorities in PEM, in addition to the public ones.
     pub(super) authorities: Vec<Vec<u8>>,
-    /// Everybody's.
+    /// Certificates are not verified.
     pub(super) is_insecure: bool,
 }
 
-/// Which proxy is used.
+/// The proxy that requests go through.
 #[derive(Clone, Default)]
 pub(super) enum ProxyRule {
-    /// What the environment says.
+    /// The one in the environment, if any.
     #[default]
     Environment,
     Never,
@@ -82,7 +82,7 @@ pub(super) enum ProxyRule {
 }
 
 impl fmt::Debug for ProxyRule {
-    /// Without the URL, in which a password may be.
+    /// Omits the URL, which may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ProxyRule::Environment => "Environment",
@@ -92,13 +92,13 @@ impl fmt::Debug for ProxyRule {
     }
 }
 
-/// When and how often a request is made again.
+/// When and how often a request is retried.
 #[derive(Clone, Debug)]
 pub(super) struct RetrySettings {
     pub(super) times: u32,
     pub(super) first: Duration,
     pub(super) most: Duration,
-    /// The longest `Retry-After` that is waited for.
+    /// The longest `Retry-After` that is obeyed.
     pub(super) patience: Duration,
     pub(super) seed: u64,
 }
@@ -165,7 +165,7 @@ impl Default for RetrySettings {
 }
 
 impl RequestSettings {
-    /// Whether a status is one of those that are as they should be. Redirects are followed whatever is.
+    /// Whether a status means success. Redirects are followed in any case.
     pub(super) fn accepts(&self, status: u16) -> bool {
         match &self.accept {
             Some(accept) => accept.iter().any(|range| range.contains(&status)),
@@ -174,7 +174,7 @@ impl RequestSettings {
         }
     }
 
-    /// The name that robots.txt may call us by.
+    /// The crawler's name in robots.txt.
     pub(super) fn name(&self) -> &str {
         self.agent.split('/').next().unwrap_or_default()
     }

@@ -6,21 +6,21 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// 0 workers would fetch nothing.
+    /// There are 0 workers.
     NoWorkers,
-    /// 0 requests at a host would fetch nothing.
+    /// A host may receive 0 requests.
     NoRequests,
-    /// 0 URLs have no room for the start.
+    /// There is room for 0 URLs.
     NoUrls,
-    /// A user agent is told to servers in a header, so it is one line of visible ASCII and not empty.
+    /// The user agent is empty, or is not one line of visible ASCII.
     BadAgent,
-    /// A header's name is one word of ASCII, and its value one line.
+    /// A header's name is not a token, or its value is not one line.
     BadHeader,
-    /// What was given as an authority has no certificate in it.
+    /// A file of authorities contains no certificate.
     BadCertificate,
-    /// What was given as a proxy is no URL of one.
+    /// The proxy is not the URL of a proxy.
     BadProxy,
-    /// What a header is for is no origin, such as `https://loom.test`.
+    /// A header is for something that is not an origin, such as `https://loom.test`.
     BadOrigin,
 }
 

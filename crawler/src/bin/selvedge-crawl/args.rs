@@ -1,4 +1,4 @@
-//! What the user asked for, on the command line.
+//! The command line.
 
 use std::fs;
 use std::io;
@@ -15,34 +15,34 @@ use crate::outputs::Outputs;
 use crate::starts::{self, Local};
 use crate::values::{color, flag, format, header, number, pattern, redirects, seconds, secret, statuses};
 
-/// The command line, checked.
+/// A crawl, as the command line and the config file describe it.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) start: Option<String>,
     pub(crate) resume: Option<PathBuf>,
-    /// An earlier report, whose problems are known.
+    /// An earlier report, whose problems do not count.
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) builder: Builder,
     pub(crate) outputs: Outputs,
-    /// Where answers are kept, and how long they are believed.
+    /// The cache's file, and its maximum age.
     pub(crate) cache: Option<PathBuf>,
     pub(crate) cache_age: Duration,
-    /// What is doubtful has an exit status of its own.
+    /// Uncertain links and warnings have an exit status of their own.
     pub(crate) strict: bool,
     local: Local,
 }
 
-/// What a command line asks for.
+/// What the program is to do.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Crawl(Box<Options>),
     /// A crawl of the embedded site.
     Demo,
-    /// A text: the help, the version, and what else is made from the table of options.
+    /// Print a text: the help, the version, and the like.
     Text(String),
 }
 
-/// A command line as it was typed.
+/// The arguments, before the config file is read.
 #[derive(Debug, Default)]
 struct Line {
     starts: Vec<String>,
@@ -79,7 +79,7 @@ impl Options {
         Ok(Asked::Crawl(Box::new(options)))
     }
 
-    /// Reads a command line for the embedded site, which has been read before.
+    /// Reads a command line once more, for the embedded site.
     pub(crate) fn of_demo(parser: lexopt::Parser, builder: Builder) -> Result<Self, String> {
         let options = Line::of(parser)?.options;
         options
@@ -101,7 +101,7 @@ impl Options {
         }
     }
 
-    /// Sets an option, of this long name.
+    /// Sets the option with this long name.
     fn set(mut self, name: &str, value: &str) -> Result<Self, String> {
         let (outputs, local) = (&mut self.outputs, &mut self.local);
         match name {
@@ -139,7 +139,7 @@ impl Options {
     }
 }
 
-/// Sets what is the crawler's own business.
+/// Sets an option of the crawler.
 fn build(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
     Ok(match name {
         "depth" => builder.depth(number(value, name, 0..=u32::MAX)?),
@@ -178,7 +178,7 @@ fn build(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
     })
 }
 
-/// Sets who is told what.
+/// Sets a header or credentials.
 fn credentials(builder: Builder, name: &str, value: &str) -> Result<Builder, String> {
     Ok(match name {
         "header" => {
@@ -229,7 +229,7 @@ impl Line {
         Ok(line)
     }
 
-    /// The config file that is named, or is there.
+    /// Reads the config file that is named, or the one in the current folder.
     fn config(&self) -> Result<Config, String> {
         let last = |long: &str| self.options.iter().rev().find(|(option, _)| option.long == long);
         let is_off = last("no-config").map_or(Ok(false), |(_, value)| flag(value, "no-config"))?;
@@ -240,7 +240,7 @@ impl Line {
         }
     }
 
-    /// What is only to be shown.
+    /// The text of an option that only prints one.
     fn text(&self) -> Result<Option<String>, String> {
         for (option, value) in &self.options {
             let text = match option.long {
@@ -261,7 +261,7 @@ impl Line {
     }
 }
 
-/// The starts, with those from standard input in the place of `-`.
+/// The starts; `-` is replaced by those on standard input.
 fn with_standard_input(starts: Vec<String>) -> Result<Vec<String>, String> {
     let mut all = Vec::with_capacity(starts.len());
     for start in starts {
@@ -285,7 +285,7 @@ fn sentence(error: lexopt::Error) -> String {
     format!("{error}; --help-all lists what there is.")
 }
 
-/// What is said of an option that does not exist.
+/// The error for an option that does not exist.
 fn unknown(written: &str, name: &str) -> String {
     match meant(name) {
         Some(meant) => format!("There is no option {written}; did you mean --{meant}? --help-all lists all."),

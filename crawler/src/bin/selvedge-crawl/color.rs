@@ -1,9 +1,9 @@
-//! Colors of the text report, which is the same without them.
+//! Colors for the text report.
 
 use std::env;
 use std::io::{self, IsTerminal};
 
-/// When there are colors.
+/// When to use colors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Color {
     #[default]
@@ -18,7 +18,8 @@ const YELLOW: &str = "33";
 const BOLD: &str = "1";
 
 impl Color {
-    /// Whether standard output gets colors: if it is a terminal, and `NO_COLOR` is unset or empty.
+    /// Whether to color standard output: in automatic mode, if it is a terminal and `NO_COLOR` is unset or
+    /// empty.
     pub(crate) fn is_on(self) -> bool {
         match self {
             Color::Always => true,
@@ -30,7 +31,7 @@ impl Color {
     }
 }
 
-/// A report with its headings in color: what is wrong, what may be, and what is not.
+/// Colors the headings of a report.
 pub(crate) fn painted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 256);
     for line in text.split_inclusive('\n') {

@@ -11,14 +11,14 @@ use toml::de::{DeTable, DeValue};
 use crate::options::{Opt, meant, named};
 use crate::values::pattern;
 
-/// The file that is read if it is in the current folder.
+/// The file that is read by default, in the current folder.
 pub(crate) const NAME: &str = "selvedge-crawl.toml";
 
-/// The options that a file has no use for.
+/// Options that are for the command line only.
 const NOT_HERE: &[&str] =
     &["config", "no-config", "completions", "help", "help-all", "man", "schema", "version"];
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     pub(crate) starts: Vec<String>,
@@ -26,7 +26,7 @@ pub(crate) struct Config {
     pub(crate) ignored: Vec<Ignore>,
 }
 
-/// A file, to say where in it something is wrong.
+/// A file's name and text, for the position of an error.
 struct Source<'t> {
     file: &'t Path,
     text: &'t str,
@@ -59,7 +59,7 @@ pub(crate) fn read(file: &Path) -> Result<Config, String> {
     Ok(config)
 }
 
-/// Reads ignored problems alone.
+/// Reads a file that contains ignored problems only.
 pub(crate) fn read_ignored(file: &Path) -> Result<Vec<Ignore>, String> {
     let config = read(file)?;
     match config.starts.is_empty() && config.options.is_empty() {
@@ -77,7 +77,7 @@ impl Source<'_> {
         })
     }
 
-    /// A value as it would be typed behind the option; of a list, each.
+    /// A value as it would be typed on the command line; each element of a list.
     fn values(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {
         let one = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
             DeValue::String(text) => Ok(text.to_string()),
@@ -141,7 +141,7 @@ impl Source<'_> {
     }
 }
 
-/// The moment at which a day is over, by the world's clock.
+/// The end of a day, in UTC.
 fn after(year: u64, month: u64, day: u64) -> SystemTime {
     // A year that begins in March has its leap day at the end.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year.saturating_sub(1), month + 9) };

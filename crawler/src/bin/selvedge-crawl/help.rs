@@ -1,14 +1,14 @@
-//! What the table of options is shown as: the help, the manual page, and completions for three shells.
+//! The help, the manual page and the shells' completions, made from the table of options.
 
 use std::fmt::Write;
 
 use crate::options::{GROUPS, Opt, Takes, all};
 
-/// The width and the height of a terminal that nobody has made larger.
+/// The width of a terminal by default.
 const WIDTH: usize = 80;
-/// Where the texts begin.
+/// The column where texts begin.
 const COLUMN: usize = 27;
-/// Where they begin on the one screen.
+/// The same in the short help.
 const BRIEF_COLUMN: usize = 25;
 
 const USAGE: &str = "selvedge-crawl [OPTIONS] [URL | FILE | FOLDER | -]...";
@@ -28,7 +28,7 @@ const STATUSES: &[(&str, &str)] = &[
     ("130", "interrupted"),
 ];
 
-/// What the help and the manual say beside the options.
+/// Sections of the help and the manual beside the options.
 const NOTES: &[(&str, &str)] = &[
     (
         "Starts",
@@ -53,7 +53,7 @@ const NOTES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The options that are used most, on one screen.
+/// The help with the most common options, which fits 80 by 24 characters.
 pub(crate) fn short() -> String {
     let mut out = format!("Checks the links of a web site, or of pages in a folder.\n\nUsage: {USAGE}\n\n");
     for (option, brief) in all().filter_map(|option| Some((option, option.brief?))) {
@@ -64,7 +64,7 @@ pub(crate) fn short() -> String {
     out
 }
 
-/// All options.
+/// The help with all options.
 pub(crate) fn long() -> String {
     let mut out = format!("Checks the links of a web site, or of pages in a folder.\n\nUsage: {USAGE}\n");
     for group in GROUPS {
@@ -83,7 +83,7 @@ pub(crate) fn long() -> String {
     out
 }
 
-/// An option and what it does.
+/// Writes an option and its description.
 fn row(out: &mut String, option: &Opt, column: usize, text: &str) {
     let short = option.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
     let value = option.placeholder().map_or(String::new(), |name| format!(" {name}"));
@@ -97,14 +97,14 @@ fn row(out: &mut String, option: &Opt, column: usize, text: &str) {
     wrapped(out, &head, column, text);
 }
 
-/// What an option does, and what holds without it.
+/// The description of an option, with its default.
 fn sentence(option: &Opt) -> String {
     let repeatable = if option.is_repeatable { "; repeatable" } else { "" };
     let default = if option.default.is_empty() { String::new() } else { format!(" [{}]", option.default) };
     format!("{}{repeatable}{default}", option.text)
 }
 
-/// A text in lines that fit, each but the first set in.
+/// Writes a text, wrapped; lines after the first are indented.
 fn wrapped(out: &mut String, head: &str, indent: usize, text: &str) {
     let (mut line, mut is_empty) = (head.to_owned(), true);
     for word in text.split_whitespace() {
@@ -122,7 +122,7 @@ fn wrapped(out: &mut String, head: &str, indent: usize, text: &str) {
     let _ = writeln!(out, "{line}");
 }
 
-/// The manual page, in the language of man.
+/// The manual page, in roff.
 pub(crate) fn manual() -> String {
     let mut out = format!(
         ".TH SELVEDGE\\-CRAWL 1 \"\" \"selvedge\\-crawl {}\" \"User Commands\"\n.SH NAME\nselvedge\\-crawl \\- find dead links\n\
@@ -150,7 +150,7 @@ pub(crate) fn manual() -> String {
     out
 }
 
-/// A text in which no character means anything to man.
+/// A text with all characters escaped that mean something in roff.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
@@ -191,7 +191,7 @@ fn bash() -> String {
     )
 }
 
-/// An option as it is typed: its letter and its name.
+/// The spellings of an option: its letter and its name.
 fn spellings(option: &Opt) -> Vec<String> {
     option.short.map(|short| format!("-{short}")).into_iter().chain([format!("--{}", option.long)]).collect()
 }

@@ -30,19 +30,19 @@ use outputs::print;
 use progress::Progress;
 use visible::visible;
 
-/// How often the progress is shown while no page comes.
+/// The interval between updates of the progress while no page is settled.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The exit status of dead links.
 const DEAD: u8 = 1;
 
-/// The exit status of bad use, which a file is that cannot be written.
+/// The exit status of bad use, and of a file that cannot be read or written.
 const BAD_USE: u8 = 2;
 
-/// The exit status if nothing was looked at, or not all.
+/// The exit status if a start was not read, or not all URLs were remembered.
 const NOT_LOOKED_AT: u8 = 5;
 
-/// The exit status of doubtful links, if it was asked for.
+/// The exit status of doubtful links, with `--strict`.
 const DOUBTFUL: u8 = 6;
 
 /// The exit status if the embedded site was not found as it was planted.
@@ -136,8 +136,8 @@ fn demonstrate() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::from(status))
 }
 
-/// The cache in a file. One that is no cache of ours is told, and neither used nor touched; one that is
-/// broken is told and begun anew.
+/// Opens the cache. A file that is not a cache is reported and left alone; a broken cache is reported and
+/// replaced.
 fn open_cache(file: &Path, age: Duration) -> Option<Cache> {
     match Cache::open(file, age) {
         Ok(cache) => Some(cache),
@@ -152,7 +152,7 @@ fn open_cache(file: &Path, age: Duration) -> Option<Cache> {
     }
 }
 
-/// Writes the cache. True if there is nothing to complain of.
+/// Writes the cache. False if it cannot be written.
 fn save(cache: Option<&Cache>) -> bool {
     match cache.map(Cache::save) {
         Some(Err(error)) => {
@@ -163,7 +163,7 @@ fn save(cache: Option<&Cache>) -> bool {
     }
 }
 
-/// The end of a crawl for somebody whose report goes elsewhere.
+/// A summary in one line, for standard error if the report goes elsewhere.
 fn in_a_few_words(report: &Report, is_quiet: bool) -> String {
     let mut text = String::new();
     if report.is_insecure() {
@@ -177,7 +177,7 @@ fn in_a_few_words(report: &Report, is_quiet: bool) -> String {
     text
 }
 
-/// A token that Ctrl-C cancels. A second one ends the program: who says it twice does not want to wait.
+/// A token that Ctrl-C cancels. A second Ctrl-C ends the program at once.
 fn cancelled_by_interrupt() -> Result<CancelToken, ctrlc::Error> {
     let token = CancelToken::new();
     let interrupt = token.clone();
@@ -190,7 +190,7 @@ fn cancelled_by_interrupt() -> Result<CancelToken, ctrlc::Error> {
     Ok(token)
 }
 
-/// Shows how far a crawl is until it is over.
+/// Shows the progress of a crawl until it ends.
 fn watch(mut crawl: Crawl, mut progress: Progress) -> Report {
     loop {
         match crawl.next_until(TICK) {
@@ -210,7 +210,7 @@ fn read(file: &Path) -> Result<Report, Box<dyn Error>> {
     Ok(Report::read_json(open).map_err(|error| named(&error))?)
 }
 
-/// What is new among so many dead links.
+/// The text about dead links that the baseline does not have.
 fn since_baseline(dead: usize, new: &[DeadLink]) -> String {
     let mut text = format!("\nSince the baseline: {} new, {} known\n", new.len(), dead - new.len());
     for link in new {
@@ -220,7 +220,7 @@ fn since_baseline(dead: usize, new: &[DeadLink]) -> String {
     text
 }
 
-/// The exit status, as `--help` has it.
+/// The exit status, as documented in the help.
 fn status(report: &Report) -> u8 {
     match report.ended() {
         Ended::Cancelled(_) => 130,

@@ -1,29 +1,29 @@
-//! Every option once: the command line, the config file, `--help`, the shells' completions and the manual
-//! page are all made from this table, so none of them can say something else than another.
+//! The table of options. The command line, the config file, the help, the shells' completions and the
+//! manual page are made from it, so they cannot differ.
 
 use std::iter;
 
 /// One option.
 #[derive(Debug)]
 pub(crate) struct Opt {
-    /// Its name, without the dashes.
+    /// The long name, without dashes.
     pub(crate) long: &'static str,
     pub(crate) short: Option<char>,
     pub(crate) takes: Takes,
-    /// What it does, in a sentence without a capital letter and without a full stop.
+    /// The description, without a capital letter and without a full stop.
     pub(crate) text: &'static str,
-    /// What holds without it, if that is worth a word.
+    /// The default, if it is worth mentioning.
     pub(crate) default: &'static str,
-    /// It may be given several times, and each counts.
+    /// Whether it may be given several times.
     pub(crate) is_repeatable: bool,
-    /// What `--help` says, if it shows it; `--help-all` shows all.
+    /// The description in the short help, if the option is in it.
     pub(crate) brief: Option<&'static str>,
 }
 
-/// What stands behind an option.
+/// The kind of value that an option takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Takes {
-    /// Nothing; `=false` takes back what a config file said.
+    /// None; `=false` overrides the config file.
     Nothing,
     Text(&'static str),
     File(&'static str),
@@ -70,7 +70,7 @@ impl Opt {
         matches!(self.takes, Takes::Nothing)
     }
 
-    /// The name of what stands behind it.
+    /// The placeholder of its value.
     pub(crate) fn placeholder(&self) -> Option<&'static str> {
         match self.takes {
             Takes::Nothing => None,
@@ -85,23 +85,23 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Opt> {
     GROUPS.iter().flat_map(|group| group.options)
 }
 
-/// The option of this long name, without dashes.
+/// Finds an option by its long name.
 pub(crate) fn named(long: &str) -> Option<&'static Opt> {
     all().find(|option| option.long == long)
 }
 
-/// The option of this letter.
+/// Finds an option by its letter.
 pub(crate) fn lettered(short: char) -> Option<&'static Opt> {
     all().find(|option| option.short == Some(short))
 }
 
-/// The name that was meant, if what is written is a slip away from one.
+/// The name that was probably meant.
 pub(crate) fn meant(written: &str) -> Option<&'static str> {
     let near = all().map(|option| (distance(written, option.long), option.long)).min()?;
     (near.0 <= 1 + written.len() / 5).then_some(near.1)
 }
 
-/// Letters that must be added, dropped or changed to make one word of the other.
+/// The edit distance between two words.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
@@ -114,7 +114,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// What becomes of redirects.
+/// The values of `--redirects`.
 pub(crate) const REDIRECTS: &[&str] = &["allow", "warn", "refuse-permanent", "refuse"];
 
 /// The formats of a report.

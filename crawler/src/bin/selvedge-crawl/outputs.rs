@@ -1,5 +1,5 @@
-//! What comes out, and where it goes. Every file is opened before the crawl and left as it is until there is
-//! something to put into it; and what cannot be written in the end goes into a file for temporary ones.
+//! The outputs and their files. Every file is opened before the crawl and left unchanged until there is
+//! something to write. What cannot be written in the end goes to a temporary file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -11,7 +11,7 @@ use selvedge_crawl::Report;
 use crate::color::{Color, painted};
 use crate::warn;
 
-/// How the report is written.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
     #[default]
@@ -25,13 +25,13 @@ pub(crate) enum Format {
     Sarif,
 }
 
-/// What was asked for.
+/// The outputs that are asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
     pub(crate) format: Format,
-    /// Standard output, if it is none.
+    /// `None` for standard output.
     pub(crate) output: Option<PathBuf>,
-    /// Further formats, and where they go.
+    /// Further formats and their files.
     pub(crate) also: Vec<(Format, PathBuf)>,
     pub(crate) html: Option<PathBuf>,
     pub(crate) svg: Option<PathBuf>,
@@ -42,7 +42,7 @@ pub(crate) struct Outputs {
     pub(crate) color: Color,
 }
 
-/// The same, with the files open.
+/// The outputs, with their files open.
 pub(crate) struct Opened {
     pub(crate) asked: Outputs,
     output: Option<Target>,
@@ -55,7 +55,7 @@ pub(crate) struct Opened {
 struct Target {
     path: PathBuf,
     file: File,
-    /// It was not there before.
+    /// The file did not exist before.
     is_new: bool,
 }
 
@@ -79,12 +79,12 @@ impl Outputs {
         Ok(opened)
     }
 
-    /// True if standard output has words for a person.
+    /// Whether standard output shows the text report.
     pub(crate) fn is_for_people(&self) -> bool {
         self.format == Format::Text && self.output.is_none() && !self.silent
     }
 
-    /// True if nothing is shown but what is wrong, or nothing at all.
+    /// Whether progress and the like are suppressed.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet || self.silent
     }
@@ -108,8 +108,8 @@ impl Outputs {
 }
 
 impl Opened {
-    /// Writes all of it, each whatever becomes of the others; says on the error stream where what could not
-    /// be written is instead. True if all is where it was to be.
+    /// Writes all outputs, even if some fail; says on standard error where failed ones have been written
+    /// instead. True if none failed.
     pub(crate) fn write(self, report: &Report) -> bool {
         let Opened { asked, output, also, html, svg, state } = self;
         let shown = |to: &mut dyn Write| asked.show(asked.format, report, to);
@@ -158,7 +158,7 @@ impl Target {
         .map_err(|error| format!("{} cannot be written: {error}.", path.display()))
     }
 
-    /// Puts what `show` writes into the file, in the place of what was there.
+    /// Replaces the file's contents by what `show` writes.
     fn write(mut self, show: &Show<'_>) -> bool {
         self.is_new = false;
         // A device has no length, and none is missed.
@@ -169,7 +169,7 @@ impl Target {
 }
 
 impl Drop for Target {
-    /// Takes back a file that nothing was put into.
+    /// Removes a new file that nothing was written to.
     fn drop(&mut self) {
         if self.is_new {
             let _ = fs::remove_file(&self.path);
@@ -177,14 +177,14 @@ impl Drop for Target {
     }
 }
 
-/// Shows on standard output. A reader that went away, such as `head`, is no trouble.
+/// Writes to standard output. A reader that has gone, such as `head`, is not an error.
 fn to_stdout(show: &Show<'_>) -> bool {
     let mut shown = Vec::new();
     let written = show(&mut shown).and_then(|()| print(&shown));
     kept(written, "Standard output", Path::new("report"), show)
 }
 
-/// Whether something was written; if not, it is kept elsewhere, and that is said.
+/// Whether something was written; if not, it is written to a temporary file, whose name is told.
 fn kept(written: io::Result<()>, name: &str, path: &Path, show: &Show<'_>) -> bool {
     let Err(error) = written else { return true };
     let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -198,7 +198,7 @@ fn kept(written: io::Result<()>, name: &str, path: &Path, show: &Show<'_>) -> bo
     false
 }
 
-/// Writes to standard output. A reader that went away is no trouble.
+/// Writes to standard output. A reader that has gone is not an error.
 pub(crate) fn print(text: &[u8]) -> io::Result<()> {
     match io::stdout().write_all(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),

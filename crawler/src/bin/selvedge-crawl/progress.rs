@@ -1,4 +1,4 @@
-//! What one sees while it runs: a bar on a terminal, and nothing elsewhere.
+//! The progress of a crawl: a bar on a terminal, and nothing elsewhere.
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -9,7 +9,7 @@ use selvedge_crawl as crawl;
 
 use crate::outputs::Outputs;
 
-/// Over how long the current speed is taken.
+/// The window over which the current speed is measured.
 const WINDOW: Duration = Duration::from_secs(1);
 /// Shows a crawl's progress on stderr.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ enum Screen {
 /// Pages per second over the last second or so.
 #[derive(Debug, Default)]
 struct Speed {
-    /// When, and how many had been fetched by then; the oldest is just outside the window.
+    /// Moments, and the pages fetched by then; the oldest is just outside the window.
     past: VecDeque<(Duration, usize)>,
 }
 
@@ -45,7 +45,7 @@ impl Progress {
         Progress { screen, speed: Speed::default(), is_verbose: asked.verbose && !asked.is_quiet() }
     }
 
-    /// Shows a page that was settled, if each is to be shown.
+    /// Shows a settled page, in verbose mode.
     pub(crate) fn tell(&self, page: &crawl::Visited) {
         if !self.is_verbose {
             return;
@@ -84,7 +84,7 @@ impl Progress {
         }
     }
 
-    /// Clears the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&mut self) {
         if let Screen::Bar(bar) = &self.screen {
             bar.finish_and_clear();

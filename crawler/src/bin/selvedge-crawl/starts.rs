@@ -1,4 +1,4 @@
-//! Where a crawl begins: URLs, hosts, files and folders.
+//! The starts of a crawl: URLs, hosts, files and folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,23 +7,23 @@ use selvedge_crawl::{Builder, Folder};
 
 use crate::values::address;
 
-/// What was said about files and folders.
+/// Options about files and folders.
 #[derive(Debug, Default)]
 pub(crate) struct Local {
-    /// Where they are published.
+    /// The URL where they are published.
     pub(crate) base: Option<String>,
     pub(crate) root: Option<PathBuf>,
     pub(crate) fall_back: Option<String>,
 }
 
-/// A start that is on this machine.
+/// A start, as it was given.
 enum Start {
     Url(String),
     File(PathBuf),
     Folder(PathBuf),
 }
 
-/// Adds folders and all starts but the first to a builder; returns that one.
+/// Adds the folders and all starts but the first to a builder, and returns the first.
 ///
 /// # Errors
 /// A sentence for the user.
@@ -79,7 +79,7 @@ impl Start {
         }
     }
 
-    /// The folder that its pages are in.
+    /// The folder of its pages.
     fn folder(&self) -> Option<PathBuf> {
         match self {
             Start::Url(_) => None,
@@ -92,7 +92,7 @@ impl Start {
     }
 }
 
-/// The folders that are read: the one that was named, or those of the starts.
+/// The folders that are read: `--root`, or those of the starts.
 fn folders(starts: &[Start], local: &Local) -> Result<Vec<Folder>, String> {
     let mut paths: Vec<PathBuf> = match &local.root {
         Some(root) => vec![root.clone()],

@@ -1,4 +1,4 @@
-//! What stands behind an option, as a value.
+//! The values of options.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -12,13 +12,13 @@ use crate::color::Color;
 use crate::options::{FORMATS, REDIRECTS};
 use crate::outputs::Format;
 
-/// A header's name and value. What is said of a bad one does not repeat it.
+/// A header's name and value. The error does not repeat them, since they may be secret.
 pub(crate) fn header(text: &str, usage: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or(usage)?;
     Ok((name.trim().to_owned(), secret(value.trim())?))
 }
 
-/// A value that may stand in the environment or in a file instead.
+/// A value, which may be in the environment or in a file.
 pub(crate) fn secret(text: &str) -> Result<String, String> {
     if let Some(name) = text.strip_prefix("env:") {
         return std::env::var(name).map_err(|_| format!("{name} is not in the environment."));
@@ -52,7 +52,7 @@ pub(crate) fn redirects(text: &str) -> Result<Redirects, String> {
     }
 }
 
-/// Words as they stand in a sentence.
+/// A list of words for a sentence.
 pub(crate) fn words(words: &[&str]) -> String {
     match words {
         [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
@@ -60,7 +60,7 @@ pub(crate) fn words(words: &[&str]) -> String {
     }
 }
 
-/// Statuses, one by one or from here to there.
+/// Statuses and ranges of statuses.
 pub(crate) fn statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
     let one = |text: &str| text.trim().parse().ok().filter(|status| (100..=999).contains(status));
     let range = |part: &str| match part.split_once("..=") {
@@ -71,7 +71,7 @@ pub(crate) fn statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
     ranges.ok_or_else(|| format!("--accept takes statuses, such as 200..=204,403, not {text:?}."))
 }
 
-/// A URL, or a host and a path without a scheme: on this machine and with a port http, and https elsewhere.
+/// A URL. One without a scheme is http if it is on this machine or has a port, and https otherwise.
 pub(crate) fn address(text: &str) -> String {
     let host = text.split(['/', '?', '#']).next().unwrap_or_default();
     let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
@@ -94,7 +94,7 @@ pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     pattern.map_err(|error| format!("{error}."))
 }
 
-/// When the text is colored.
+/// The value of `--color`.
 pub(crate) fn color(text: &str) -> Result<Color, String> {
     match text {
         "auto" => Ok(Color::Auto),
