@@ -29,6 +29,7 @@ pub struct Failure {
     pub(super) first: Option<String>,
     pub(super) payload: Box<dyn Any + Send>,
     pub(super) schedule: String,
+    pub(super) token: Option<String>,
     /// Which opportunity for a spurious failure was taken.
     #[cfg_attr(
         not(any(loom, selvedge_loom)),
@@ -43,6 +44,13 @@ impl Failure {
     /// build, which does not know the order.
     pub fn schedule(&self) -> &str {
         &self.schedule
+    }
+
+    /// Returns what [`model::replay`](super::model::replay) and `SELVEDGE_MODEL_REPLAY` take to run this
+    /// schedule alone. `None` in an ordinary build, and where loom's checkpoint could not be written to the
+    /// folder of temporary files.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// Returns the message of the first panic of the failed execution.
@@ -71,3 +79,41 @@ impl fmt::Debug for Failure {
             .finish()
     }
 }
+
+/// Why a schedule was not replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The text is no token that this version prints.
+    NoToken,
+    /// The token was printed by a test of another name.
+    OtherModel,
+    /// The schedule does other steps than it did when the token was made.
+    OtherSteps,
+    /// The schedule does the same steps, and does not fail.
+    NoFailure,
+    /// This build explores nothing.
+    NotExplored,
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ReplayError::NoToken => "it is no token that this version of selvedge prints",
+            ReplayError::OtherModel => {
+                "it was printed by a test of another name; add that name to the command, and `-- --exact`"
+            }
+            ReplayError::OtherSteps => {
+                "this code does other steps than the code that failed: it has changed, or the token is another \
+                 model's. Run the model without it to explore every schedule"
+            }
+            ReplayError::NoFailure => {
+                "the schedule does the same steps and does not fail any more. Run the model without it to \
+                 explore every schedule"
+            }
+            ReplayError::NotExplored => "this build explores nothing, since `--cfg loom` is missing",
+        })
+    }
+}
+
+impl std::error::Error for ReplayError {}

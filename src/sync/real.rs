@@ -144,7 +144,7 @@ pub mod model {
     use std::io::Write;
     use std::panic::{self, AssertUnwindSafe};
 
-    pub use crate::sync::failure::{Failure, Policy};
+    pub use crate::sync::failure::{Failure, Policy, ReplayError};
 
     /// True on the model side, where [`check`] explores schedules.
     pub const IS_MODEL: bool = super::IS_MODEL;
@@ -187,9 +187,19 @@ pub mod model {
                 first: None,
                 payload,
                 schedule: String::new(),
+                token: None,
                 opportunity: 0,
             })
         })
+    }
+
+    /// Returns an error on this side, which has no schedules. Under `--cfg loom` it runs the one schedule that
+    /// a failure had the [token](Failure::token) of, and returns its failure.
+    ///
+    /// # Errors
+    /// [`ReplayError::NotExplored`].
+    pub fn replay(_token: &str, _body: impl Fn() + Sync + Send + 'static) -> Result<Failure, ReplayError> {
+        Err(ReplayError::NotExplored)
     }
 
     /// Does nothing on this side, where a thread's panic is returned by its `join` anyway. In a model a

@@ -15,7 +15,7 @@ use loom::sync::atomic as cells;
 use std::sync::atomic::Ordering::{self, Relaxed};
 
 use super::trace::Outcome;
-use super::{check, trace};
+use super::{chances, trace};
 use crate::sync::failure::Policy;
 
 /// An atomic value; [`AtomicUsize`] and its siblings are aliases of it.
@@ -223,7 +223,7 @@ impl<T: Primitive> Atomic<T> {
     /// Like std's: a failure may see a value that has been overwritten.
     #[track_caller]
     pub fn compare_exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T> {
-        if check::policy() == Policy::NewestFirst {
+        if chances::policy() == Policy::NewestFirst {
             // With the ordering of a failure, since its result is returned as one.
             let seen = self.load(failure);
             if seen != current {
@@ -244,7 +244,7 @@ impl<T: Primitive> Atomic<T> {
         success: Ordering,
         failure: Ordering,
     ) -> Result<T, T> {
-        if check::takes_spurious() {
+        if chances::takes_spurious() {
             return Err(self.load(failure));
         }
         self.compare_exchange(current, new, success, failure)

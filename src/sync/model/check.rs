@@ -1,80 +1,16 @@
-//! `model::check`: one body, every schedule, three wake policies.
+//! `model::check`: one body, every schedule, three wake policies; or one schedule again.
 
-use std::cell::{Cell, RefCell};
-use std::io::Write;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
-use std::{env, fs, thread};
+use std::env;
+use std::panic;
+use std::sync::Arc;
 
-use super::trace;
-use crate::sync::failure::{Failure, Policy, said};
+use super::explore::{Search, explore, retrace};
+use super::token::{self, Schedule, Token};
+use super::{chances, report, trace};
+use crate::sync::failure::{Failure, Policy, ReplayError};
 
 /// True on the model side, where [`check`] explores schedules.
 pub const IS_MODEL: bool = super::IS_MODEL;
-
-/// The number of expired waits in an execution. Without a limit, a loop that polls with a time-out would be
-/// explored forever. After it, a timed wait waits for its notification.
-const EXPIRIES: u32 = 6;
-
-/// The number of opportunities for a spurious failure that are tried, one in each exploration: the first, and
-/// the second if any execution had two.
-const OPPORTUNITIES: u32 = 2;
-
-thread_local! {
-    /// The policy of the execution on this OS thread. loom runs all threads of a model on the thread that
-    /// called `check`.
-    static POLICY: Cell<Policy> = const { Cell::new(Policy::OldestFirst) };
-    /// The opportunities to skip before the one that is used; `None` once it was used, or if none is.
-    static OPPORTUNITIES_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
-    /// Whether an execution of this exploration had another opportunity after the one that was used.
-    static HAD_ANOTHER: Cell<bool> = const { Cell::new(false) };
-    static SKIPS_YIELD: Cell<bool> = const { Cell::new(false) };
-    static EXPIRIES_LEFT: Cell<u32> = const { Cell::new(0) };
-    /// The message of loom's own panic in this exploration: a deadlock, a race, a leak. It must not be
-    /// caught.
-    static LOOM_FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// The schedule of this exploration's failure was printed.
-    static SCHEDULE_IS_SHOWN: Cell<bool> = const { Cell::new(false) };
-    /// A model runs on this OS thread.
-    static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
-}
-
-pub(super) fn policy() -> Policy {
-    POLICY.get()
-}
-
-/// True at one opportunity of an execution under [`Policy::Spurious`].
-pub(super) fn takes_spurious() -> bool {
-    match (policy(), OPPORTUNITIES_LEFT.get()) {
-        (Policy::Spurious, Some(left)) => {
-            OPPORTUNITIES_LEFT.set(left.checked_sub(1));
-            left == 0
-        }
-        (Policy::Spurious, None) => {
-            HAD_ANOTHER.set(true);
-            false
-        }
-        _ => false,
-    }
-}
-
-/// True once per execution under [`Policy::Spurious`].
-pub(super) fn skips_yield() -> bool {
-    SKIPS_YIELD.replace(false)
-}
-
-/// True while the execution's budget of expired waits lasts.
-pub(super) fn takes_expiry() -> bool {
-    let left = EXPIRIES_LEFT.get();
-    EXPIRIES_LEFT.set(left.saturating_sub(1));
-    left > 0
-}
-
-/// True if loom has reported a failure in this execution.
-pub(super) fn has_loom_failed() -> bool {
-    LOOM_FAILURE.with_borrow(Option::is_some)
-}
 
 /// Returns the panic of a thread of this execution from its `join`, as on the real side, where this does
 /// nothing. Otherwise a thread's panic ends the model, since mostly it is a failed assertion.
@@ -86,12 +22,15 @@ pub fn join_panics() {
 ///
 /// The bound is 2, which found every bug that was planted in this crate; `SELVEDGE_MODEL_BOUND=3` is for slow
 /// runs. The environment variables that make loom stop early and succeed (`LOOM_MAX_DURATION`,
-/// `LOOM_MAX_PERMUTATIONS`) have no effect. With `SELVEDGE_MODEL_LOG=file` each model appends a line to that
-/// file: its name, the number of executions, and the milliseconds that they took.
+/// `LOOM_MAX_PERMUTATIONS`) have no effect. The table in [`sync`](crate::sync#variables) lists the variables
+/// that have one.
+///
+/// With `SELVEDGE_MODEL_REPLAY=token` it runs the one schedule that a failure has printed the token of.
 ///
 /// # Panics
 /// If `body` panics, deadlocks or leaks under some schedule, or if there was only one schedule: a model
-/// without a race proves nothing.
+/// without a race proves nothing. If `SELVEDGE_MODEL_REPLAY` holds the token of another model, or of code
+/// that has changed since.
 #[track_caller]
 pub fn check(body: impl Fn() + Sync + Send + 'static) {
     check_up_to(bound(), body);
@@ -109,30 +48,93 @@ pub fn check_within(preemptions: usize, body: impl Fn() + Sync + Send + 'static)
 
 #[track_caller]
 fn check_up_to(bound: usize, body: impl Fn() + Sync + Send + 'static) {
+    token::begin_call();
     let (started, body) = (std::time::Instant::now(), Arc::new(body));
+    if let Some(failure) = replay_asked_for(&body) {
+        eprintln!("\n{}\nmodel {}: replayed the schedule of its token", failure.schedule, token::name());
+        end_with(failure);
+    }
     match explore_all(bound, &body) {
         Ok(Explored { first: 1, .. }) => panic!(
             "this model has only one schedule: it must start a thread and race it, through names of `selvedge::sync` \
              (std's locks, atomics and channels are not seen here)"
         ),
-        Ok(Explored { executions, .. }) => log(executions, started.elapsed().as_millis()),
+        Ok(Explored { executions, .. }) => report::passed(executions, started.elapsed().as_millis()),
         Err(failure) => {
             let failure = shortened(failure, bound, &body);
             let Failure { policy, executions, schedule, .. } = &failure;
-            eprintln!("\n{schedule}\nmodel {} failed under {policy:?}, execution {executions}", name());
-            match failure.first {
-                Some(message) => panic!("{message}"),
-                None => panic::resume_unwind(failure.payload),
+            eprintln!(
+                "\n{schedule}\nmodel {} failed under {policy:?}, execution {executions}",
+                token::name()
+            );
+            if let Some(token) = &failure.token {
+                eprintln!("to run this schedule alone: {}", token::command(token));
             }
+            end_with(failure);
         }
+    }
+}
+
+/// Panics as the model did.
+#[track_caller]
+fn end_with(failure: Failure) -> ! {
+    match failure.first {
+        Some(message) => panic!("{message}"),
+        None => panic::resume_unwind(failure.payload),
     }
 }
 
 /// Runs `body` like [`check`], and returns the first failure instead of panicking. A model of code that is
 /// known to be broken shows that the harness can detect the fault.
+///
+/// # Panics
+/// If `SELVEDGE_MODEL_REPLAY` holds the token of another model, or of code that has changed since.
 #[track_caller]
 pub fn find_failure(body: impl Fn() + Sync + Send + 'static) -> Option<Failure> {
-    explore_all(bound(), &Arc::new(body)).err()
+    token::begin_call();
+    let body = Arc::new(body);
+    replay_asked_for(&body).or_else(|| explore_all(bound(), &body).err())
+}
+
+/// Runs the one schedule that a failure had the [token](Failure::token) of, and returns its failure.
+///
+/// `SELVEDGE_MODEL_REPLAY` does it without a change to the code, and compares the name of the test too.
+///
+/// # Errors
+/// Why there is no such failure: the text is no token, the schedule does other steps than it did when the
+/// token was made, or it does the same and does not fail.
+#[track_caller]
+pub fn replay(token: &str, body: impl Fn() + Sync + Send + 'static) -> Result<Failure, ReplayError> {
+    let token = token.parse().map_err(|_| ReplayError::NoToken)?;
+    replay_of(&token, &Arc::new(body))
+}
+
+fn replay_of(token: &Token, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<Failure, ReplayError> {
+    let Token { policy, opportunity, steps, schedule: Schedule::Path(path), .. } = token;
+    // The path says all; nothing is explored.
+    let search = Search { policy: *policy, opportunity: *opportunity, bound: 0, limit: None };
+    let result = retrace(search, path, body).ok_or(ReplayError::NoToken)?;
+    if trace::fingerprint(Some(steps.steps)) != *steps {
+        return Err(ReplayError::OtherSteps);
+    }
+    let failure = result.err().ok_or(ReplayError::NoFailure)?;
+    Ok(Failure { token: Some(token.to_string()), ..failure })
+}
+
+/// The failure that `SELVEDGE_MODEL_REPLAY` asks for; `None` if it asks for nothing, or for another model of
+/// this test.
+#[track_caller]
+fn replay_asked_for(body: &Arc<impl Fn() + Sync + Send + 'static>) -> Option<Failure> {
+    let text = env::var("SELVEDGE_MODEL_REPLAY").ok()?;
+    let refuse = |why| -> ! { panic!("SELVEDGE_MODEL_REPLAY={text} is not replayed: {why}") };
+    let Ok(token) = text.parse::<Token>() else { refuse(ReplayError::NoToken) };
+    if !token.may_be_of_this_test() {
+        refuse(ReplayError::OtherModel);
+    }
+    if token.call != token::call() {
+        return None;
+    }
+    Some(replay_of(&token, body).unwrap_or_else(|why| refuse(why)))
 }
 
 /// The number of executions of a model that did not fail, under the first policy and under all. Under the
@@ -146,12 +148,12 @@ struct Explored {
 fn explore_all(bound: usize, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<Explored, Failure> {
     let (mut first, mut executions) = (None, 0);
     for policy in [Policy::OldestFirst, Policy::NewestFirst, Policy::Spurious] {
-        for opportunity in 0..OPPORTUNITIES {
+        for opportunity in 0..chances::OPPORTUNITIES {
             let search = Search { policy, opportunity, bound, limit: None };
             let count = explore(search, body)?;
             first.get_or_insert(count);
             executions += count;
-            if policy != Policy::Spurious || !HAD_ANOTHER.get() {
+            if policy != Policy::Spurious || !chances::had_another() {
                 break;
             }
         }
@@ -172,121 +174,6 @@ fn shortened(failure: Failure, bound: usize, body: &Arc<impl Fn() + Sync + Send 
     shorter.unwrap_or(failure)
 }
 
-/// What is explored at once.
-struct Search {
-    policy: Policy,
-    opportunity: u32,
-    /// Preemptions in an execution.
-    bound: usize,
-    /// Executions; all by default.
-    limit: Option<usize>,
-}
-
 fn bound() -> usize {
-    env_or("SELVEDGE_MODEL_BOUND", 2)
-}
-
-/// Explores one policy, and returns the number of executions.
-fn explore(search: Search, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<usize, Failure> {
-    let Search { policy, opportunity, bound, limit } = search;
-    record_loom_failures();
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(bound);
-    builder.max_branches = env_or("SELVEDGE_MODEL_BRANCHES", 10_000);
-    builder.max_duration = None;
-    builder.max_permutations = limit;
-    let executions = Arc::new(AtomicUsize::new(0));
-    HAD_ANOTHER.set(false);
-    LOOM_FAILURE.take();
-    SCHEDULE_IS_SHOWN.set(false);
-    IS_RUNNING.set(true);
-    let result = panic::catch_unwind(AssertUnwindSafe({
-        let body = Arc::clone(body);
-        let executions = Arc::clone(&executions);
-        move || {
-            builder.check(move || {
-                // The previous execution may have ended normally although loom reported a failure, if that
-                // panic was caught.
-                assert!(!has_loom_failed(), "a model caught a failure that loom reported");
-                executions.fetch_add(1, Ordering::Relaxed);
-                restart(policy, opportunity);
-                body();
-            });
-            assert!(!has_loom_failed(), "a model caught a failure that loom reported");
-        }
-    }));
-    IS_RUNNING.set(false);
-    let (executions, first) = (executions.load(Ordering::Relaxed), LOOM_FAILURE.take());
-    result.map(|()| executions).map_err(|payload| Failure {
-        policy,
-        executions,
-        first,
-        payload,
-        schedule: trace::table(),
-        opportunity,
-    })
-}
-
-/// Begins an execution.
-fn restart(policy: Policy, opportunity: u32) {
-    POLICY.set(policy);
-    OPPORTUNITIES_LEFT.set((policy == Policy::Spurious).then_some(opportunity));
-    SKIPS_YIELD.set(policy == Policy::Spurious);
-    EXPIRIES_LEFT.set(EXPIRIES);
-    trace::restart();
-    super::time::restart();
-    super::threads::restart();
-}
-
-/// Records a panic of loom's own, even if the code catches it: a pool catches the panic of a task, and loom
-/// reports a race in a task as a panic of that task.
-fn record_loom_failures() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let is_looms =
-                info.location().is_some_and(|at| at.file().replace('\\', "/").contains("/src/rt/"));
-            // Not a failure: after a model has failed, what its threads hold is dropped outside of it.
-            let is_over = said(info.payload()).contains("from outside a Loom model");
-            if IS_RUNNING.get() && !is_over {
-                trace::panicked(said(info.payload()), info.location());
-            }
-            if IS_RUNNING.get() && is_over && !SCHEDULE_IS_SHOWN.replace(true) {
-                // The model has failed, and its teardown may abort the process before `check` could say so.
-                eprintln!("\n{}\nmodel {} failed under {:?}", trace::table(), name(), policy());
-            }
-            if IS_RUNNING.get() && is_looms && !is_over {
-                LOOM_FAILURE.with_borrow_mut(|first| {
-                    first.get_or_insert_with(|| said(info.payload()).to_owned());
-                });
-            }
-            before(info);
-        }));
-    });
-}
-
-fn env_or(name: &str, default: usize) -> usize {
-    match env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
-        Err(_) => default,
-    }
-}
-
-/// The name of the test that runs, which is that of its thread.
-fn name() -> String {
-    thread::current().name().unwrap_or("unnamed").to_owned()
-}
-
-fn log(executions: usize, millis: u128) {
-    let name = name();
-    println!("model {name}: {executions} executions in {millis} ms");
-    let Ok(path) = env::var("SELVEDGE_MODEL_LOG") else { return };
-    let line = format!("{name} {executions} {millis}\n");
-    fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .and_then(|mut file| file.write_all(line.as_bytes()))
-        .unwrap_or_else(|error| panic!("SELVEDGE_MODEL_LOG={path} cannot be written: {error}"));
+    report::env_or("SELVEDGE_MODEL_BOUND", 2)
 }

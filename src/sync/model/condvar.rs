@@ -16,7 +16,7 @@ use loom::sync::mpsc;
 use super::locks::MutexGuard;
 use super::time;
 use super::trace::Outcome;
-use super::{check, trace};
+use super::{chances, trace};
 use crate::sync::failure::Policy;
 
 /// A condition variable.
@@ -55,7 +55,7 @@ impl Condvar {
     #[track_caller]
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         let waits = trace::begin("wait", "Condvar", self.address());
-        if check::takes_spurious() {
+        if chances::takes_spurious() {
             waits.done(Outcome::Was("wakes spuriously"));
             guard.unlocked(|| {});
             return;
@@ -88,12 +88,12 @@ impl Condvar {
         deadline: Instant,
     ) -> WaitTimeoutResult {
         // A deadline that has passed already takes nothing from the budget, since it cannot pass again.
-        if time::now() < deadline && !check::takes_expiry() {
+        if time::now() < deadline && !chances::takes_expiry() {
             self.wait(guard);
             return WaitTimeoutResult(false);
         }
         let waits = trace::begin("wait", "Condvar", self.address());
-        if check::takes_spurious() {
+        if chances::takes_spurious() {
             waits.done(Outcome::Was("wakes spuriously"));
             guard.unlocked(|| {});
             return WaitTimeoutResult(false);
@@ -129,7 +129,7 @@ impl Condvar {
         self.switch_point();
         let entry = {
             let mut entries = self.entries();
-            match check::policy() {
+            match chances::policy() {
                 Policy::NewestFirst => entries.pop_back(),
                 Policy::OldestFirst | Policy::Spurious => entries.pop_front(),
             }

@@ -7,7 +7,7 @@ use std::sync::{Mutex as StdMutex, PoisonError};
 use loom::thread::ThreadId;
 
 use super::trace::Outcome;
-use super::{check, trace};
+use super::{chances, trace};
 use crate::sync::failure::Policy;
 
 /// A mutual exclusion lock.
@@ -49,7 +49,7 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let locked = trace::begin("try_lock", "Mutex", self.address());
-        if check::takes_spurious() {
+        if chances::takes_spurious() {
             locked.done(Outcome::Was("fails spuriously"));
             return None;
         }
@@ -187,7 +187,7 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         self.refuse_second_read();
-        let fails = check::takes_spurious();
+        let fails = chances::takes_spurious();
         self.lock.try_read().ok().filter(|_| !fails).map(|inner| self.reading(inner))
     }
 
@@ -204,7 +204,7 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock for writing if it is free. May fail spuriously, like [`try_read`](RwLock::try_read).
     #[track_caller]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
-        let fails = check::takes_spurious();
+        let fails = chances::takes_spurious();
         self.lock.try_write().ok().filter(|_| !fails).map(RwLockWriteGuard)
     }
 
@@ -218,7 +218,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     fn entry(&self) -> Option<loom::sync::MutexGuard<'_, ()>> {
-        let is_used = check::policy() == Policy::NewestFirst;
+        let is_used = chances::policy() == Policy::NewestFirst;
         is_used.then(|| self.entry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

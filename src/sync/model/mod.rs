@@ -6,11 +6,16 @@
 //! the orders of operations that it sees. Such an operation is called a *switch point* below.
 
 mod atomics;
+mod chances;
 mod check;
 mod condvar;
+mod explore;
 mod locks;
 mod once;
+mod path;
+mod report;
 mod threads;
+mod token;
 mod trace;
 mod weak_counts;
 
@@ -65,9 +70,9 @@ pub(super) const IS_MODEL: bool = true;
 
 /// Runs models under every schedule.
 pub mod model {
-    pub use super::check::{IS_MODEL, check, check_within, find_failure, join_panics};
+    pub use super::check::{IS_MODEL, check, check_within, find_failure, join_panics, replay};
     pub use super::threads::refuse_threads_after;
-    pub use crate::sync::failure::{Failure, Policy};
+    pub use crate::sync::failure::{Failure, Policy, ReplayError};
 }
 
 /// Atomic integers, booleans and fences.

@@ -9,7 +9,7 @@ pub use loom::thread::{Thread, ThreadId, current, panicking};
 
 use super::atomics::AtomicBool;
 use super::trace::Outcome;
-use super::{check, trace};
+use super::{chances, explore, trace};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The number of threads that loom supports, including the main one.
@@ -69,7 +69,7 @@ where
 /// nothing.
 #[track_caller]
 pub fn yield_now() {
-    if !check::skips_yield() {
+    if !chances::skips_yield() {
         loom::thread::yield_now();
     }
 }
@@ -135,10 +135,11 @@ impl Builder {
         let thread = self.0.spawn({
             let finished = Arc::clone(&finished);
             move || {
+                trace::begin_thread(started);
                 let result = run(f);
                 // Relaxed: `is_finished` publishes nothing in std either; `join` does.
                 finished.store_unseen(true, Relaxed);
-                trace::begin("end of", "thread", started).done(Outcome::Plain);
+                begun.by(started, "end of");
                 result
             }
         });
@@ -155,7 +156,7 @@ fn run<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
     }
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     match result {
-        Err(payload) if check::has_loom_failed() => panic::resume_unwind(payload),
+        Err(payload) if explore::has_loom_failed() => panic::resume_unwind(payload),
         result => result,
     }
 }

@@ -13,6 +13,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::panic::Location;
 
+use super::token::{self, Fingerprint};
+
 /// Rows of the table; what came before them is left out. `SELVEDGE_MODEL_STEPS` replaces the number.
 const ROWS: usize = 60;
 /// The widest column.
@@ -23,7 +25,7 @@ std::thread_local! {
 }
 
 loom::thread_local! {
-    /// The number of a model's thread, once it has made a step.
+    /// The number of a model's thread, among those of the execution.
     static NUMBER: Cell<Option<usize>> = Cell::new(None);
 }
 
@@ -89,6 +91,12 @@ pub(super) fn restart() {
     TRACE.with_borrow_mut(|trace| *trace = Trace::new());
 }
 
+/// A thread begins, with the number under which it was spawned.
+pub(super) fn begin_thread(number: usize) {
+    let name = loom::thread::current().name().map_or_else(|| format!("thread {number}"), str::to_owned);
+    TRACE.with_borrow_mut(|trace| trace.begin(number, name));
+}
+
 /// An operation on an object of that kind begins, which may block.
 #[track_caller]
 pub(super) fn begin(operation: &'static str, kind: &'static str, object: usize) -> Begun {
@@ -140,6 +148,11 @@ impl Begun {
         });
     }
 
+    /// Another thread has done that to the same object, as a consequence of this line of code.
+    pub(super) fn by(self, thread: usize, operation: &'static str) {
+        Begun { thread, operation, ..self }.done(Outcome::Plain);
+    }
+
     /// The number of its thread.
     pub(super) fn thread(self) -> usize {
         self.thread
@@ -164,6 +177,12 @@ pub(super) fn panicked(message: &str, at: Option<&Location<'_>>) {
     });
 }
 
+/// Of the steps up to the last panic, or of the first so many: their number and a hash of what they did,
+/// without the lines of code.
+pub(super) fn fingerprint(first: Option<usize>) -> Fingerprint {
+    TRACE.with_borrow_mut(|trace| trace.fingerprint(first))
+}
+
 /// The execution as a table, up to its last panic.
 pub(super) fn table() -> String {
     TRACE.with_borrow_mut(|trace| trace.table())
@@ -180,24 +199,28 @@ impl Trace {
         }
     }
 
-    /// The number of this thread, which is given at its first step.
+    /// The number of this thread.
     fn number(&mut self) -> usize {
         match NUMBER.try_with(Cell::get) {
             Ok(Some(number)) => number,
+            // The main one, which nobody spawned.
             Ok(None) => {
-                let number = self.threads.len();
-                let name = match (number, loom::thread::current().name()) {
-                    (0, _) => "main".to_owned(),
-                    (_, Some(name)) => name.to_owned(),
-                    (_, None) => format!("thread {number}"),
-                };
-                self.threads.push(Thread { name, pending: None });
-                NUMBER.with(|own| own.set(Some(number)));
-                number
+                self.begin(0, "main".to_owned());
+                0
             }
             // A destructor of a thread-local runs. loom no longer tells which thread that is.
             Err(_) => self.exiting(),
         }
+    }
+
+    /// This thread is the one with that number.
+    fn begin(&mut self, number: usize, name: String) {
+        while self.threads.len() <= number {
+            let name = format!("thread {}", self.threads.len());
+            self.threads.push(Thread { name, pending: None });
+        }
+        self.threads[number].name = name;
+        NUMBER.with(|own| own.set(Some(number)));
     }
 
     /// The number that stands for every thread that is exiting.
@@ -219,6 +242,20 @@ impl Trace {
         let (kind, _) = object;
         let number = self.objects[..=place].iter().filter(|(other, _)| *other == kind).count();
         format!("{kind} {number}")
+    }
+
+    fn fingerprint(&mut self, first: Option<usize>) -> Fingerprint {
+        let end = self.panicked.filter(|_| first.is_none()).unwrap_or(self.steps.len());
+        let all = std::mem::take(&mut self.steps);
+        let rows = all[..end].iter().map(|step| self.row(step));
+        let done = rows.filter_map(|(thread, text, _)| Some(format!("{}{text}\n", thread?)));
+        let (mut steps, mut text) = (0, String::new());
+        for step in done.take(first.unwrap_or(usize::MAX)) {
+            steps += 1;
+            text.push_str(&step);
+        }
+        self.steps = all;
+        Fingerprint { steps, hash: token::hash(text.bytes()) }
     }
 
     fn table(&mut self) -> String {
