@@ -89,12 +89,21 @@
 //! thread 1 stands in wait Condvar 1 since step 4, at src/lib.rs:68
 //!
 //! model tests::hand_over failed under OldestFirst, execution 2
+//! to run this schedule alone: SELVEDGE_MODEL_REPLAY=x-o0-1-9f1c2a07-4-52d1e8b3-a4 cargo test -p app --lib tests::hand_over -- --exact
 //! ```
+//!
+//! The last line runs that one execution again, for instance under a debugger or with more printed on the
+//! way. The token in it stays valid as long as the steps of the schedule are the same; the lines of code may
+//! move. With the token of another model, or of code that has changed, the test fails with a sentence that
+//! says so. [`model::replay`] takes a token from [`Failure::token`](model::Failure::token).
+//!
+//! # Variables
 //!
 //! | variable | effect |
 //! |---|---|
 //! | `SELVEDGE_MODEL_BOUND` | preemptions in an execution; 2 by default |
 //! | `SELVEDGE_MODEL_BRANCHES` | switches in an execution, beyond which it fails as endless; 10,000 |
+//! | `SELVEDGE_MODEL_REPLAY` | the token of a failure, whose schedule is run instead of all |
 //! | `SELVEDGE_MODEL_STEPS` | rows of the table; the last 60 |
 //! | `SELVEDGE_MODEL_LOG` | a file to which each model appends its name, executions and milliseconds |
 //!
@@ -141,7 +150,7 @@ pub use loom;
 
 #[cfg(any(loom, selvedge_loom))]
 #[doc(hidden)]
-pub use side::__Lazy;
+pub use side::{__Lazy, __LocalKey, __Slots};
 
 /// Picks a size: `real` in an ordinary build, `model` in a model, where each step multiplies the number of
 /// schedules. In models spins are 0, and batches hold one or two items.

@@ -193,6 +193,22 @@ pub mod model {
         })
     }
 
+    /// Runs `body` like [`check`] on this side, as often as there. Under `--cfg loom` it runs it under that
+    /// many random schedules, for models that are too large to be checked under every one.
+    ///
+    /// # Panics
+    /// As [`check`].
+    #[track_caller]
+    pub fn sample(_schedules: usize, body: impl Fn() + Sync + Send + 'static) {
+        check(body);
+    }
+
+    /// Runs `body` like [`find_failure`] on this side, and like [`sample`] under `--cfg loom`.
+    #[track_caller]
+    pub fn find_failure_in(_schedules: usize, body: impl Fn() + Sync + Send + 'static) -> Option<Failure> {
+        find_failure(body)
+    }
+
     /// Returns an error on this side, which has no schedules. Under `--cfg loom` it runs the one schedule that
     /// a failure had the [token](Failure::token) of, and returns its failure.
     ///

@@ -15,11 +15,12 @@ use loom::sync::atomic as cells;
 use std::sync::atomic::Ordering::{self, Relaxed};
 
 use super::trace::Outcome;
-use super::{chances, trace};
+use super::{chances, engine, trace};
 use crate::sync::failure::Policy;
 
 /// An atomic value; [`AtomicUsize`] and its siblings are aliases of it.
 pub struct Atomic<T: Primitive> {
+    id: trace::Id,
     cell: T::Cell,
     companion: cells::AtomicUsize,
 }
@@ -138,14 +139,14 @@ integer! { u32, u64, usize, i64, isize }
 impl<T: Primitive> Atomic<T> {
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Atomic { cell: value.cell(), companion: cells::AtomicUsize::new(0) }
+        Atomic { id: trace::Id::new(), cell: value.cell(), companion: cells::AtomicUsize::new(0) }
     }
 
     /// For a failure's table: an operation that saw, or stored, that value.
     #[track_caller]
     fn step(&self, operation: &'static str, value: T) {
         let outcome = Outcome::Saw(value.bits(), |bits| format!("{:?}", T::of_bits(bits)));
-        trace::step(operation, "Atomic", std::ptr::from_ref(self).addr(), outcome);
+        trace::step(operation, "Atomic", self.id, outcome);
     }
 
     #[track_caller]
@@ -159,7 +160,10 @@ impl<T: Primitive> Atomic<T> {
     fn cell(&self) -> &T::Cell {
         // A read-modify-write operation, whose orders loom explores completely. Relaxed: it must add no
         // ordering.
-        self.companion.fetch_add(0, Relaxed);
+        if !engine::is_on() {
+            self.companion.fetch_add(0, Relaxed);
+        }
+        engine::switch();
         &self.cell
     }
 

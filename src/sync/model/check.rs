@@ -4,9 +4,9 @@ use std::env;
 use std::panic;
 use std::sync::Arc;
 
-use super::explore::{Search, explore, retrace};
+use super::explore::{Search, explore, quietly, retrace};
 use super::token::{self, Schedule, Token};
-use super::{chances, report, trace};
+use super::{chances, report, sample, trace};
 use crate::sync::failure::{Failure, Policy, ReplayError};
 
 /// True on the model side, where [`check`] explores schedules.
@@ -51,7 +51,7 @@ fn check_up_to(bound: usize, body: impl Fn() + Sync + Send + 'static) {
     token::begin_call();
     let (started, body) = (std::time::Instant::now(), Arc::new(body));
     if let Some(failure) = replay_asked_for(&body) {
-        eprintln!("\n{}\nmodel {}: replayed the schedule of its token", failure.schedule, token::name());
+        tell(&failure, "replayed the schedule of its token");
         end_with(failure);
     }
     match explore_all(bound, &body) {
@@ -62,22 +62,24 @@ fn check_up_to(bound: usize, body: impl Fn() + Sync + Send + 'static) {
         Ok(Explored { executions, .. }) => report::passed(executions, started.elapsed().as_millis()),
         Err(failure) => {
             let failure = shortened(failure, bound, &body);
-            let Failure { policy, executions, schedule, .. } = &failure;
-            eprintln!(
-                "\n{schedule}\nmodel {} failed under {policy:?}, execution {executions}",
-                token::name()
-            );
-            if let Some(token) = &failure.token {
-                eprintln!("to run this schedule alone: {}", token::command(token));
-            }
+            let how = format!("failed under {:?}, execution {}", failure.policy, failure.executions);
+            tell(&failure, &how);
             end_with(failure);
         }
     }
 }
 
+/// Prints what happened, and how to see it again.
+pub(super) fn tell(failure: &Failure, how: &str) {
+    eprintln!("\n{}\nmodel {}: {how}", failure.schedule, token::name());
+    if let Some(token) = &failure.token {
+        eprintln!("to run this schedule alone: {}", token::command(token));
+    }
+}
+
 /// Panics as the model did.
 #[track_caller]
-fn end_with(failure: Failure) -> ! {
+pub(super) fn end_with(failure: Failure) -> ! {
     match failure.first {
         Some(message) => panic!("{message}"),
         None => panic::resume_unwind(failure.payload),
@@ -110,10 +112,15 @@ pub fn replay(token: &str, body: impl Fn() + Sync + Send + 'static) -> Result<Fa
 }
 
 fn replay_of(token: &Token, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<Failure, ReplayError> {
-    let Token { policy, opportunity, steps, schedule: Schedule::Path(path), .. } = token;
-    // The path says all; nothing is explored.
-    let search = Search { policy: *policy, opportunity: *opportunity, bound: 0, limit: None };
-    let result = retrace(search, path, body).ok_or(ReplayError::NoToken)?;
+    let Token { policy, opportunity, steps, schedule, .. } = token;
+    let result = match schedule {
+        Schedule::Path(path) => {
+            // The path says all; nothing is explored.
+            let search = Search { policy: *policy, opportunity: *opportunity, bound: 0, limit: None };
+            retrace(search, path, body).ok_or(ReplayError::NoToken)?.map(drop)
+        }
+        Schedule::Plan(plan) => quietly(|| sample::run(*plan, body)),
+    };
     if trace::fingerprint(Some(steps.steps)) != *steps {
         return Err(ReplayError::OtherSteps);
     }
@@ -124,7 +131,7 @@ fn replay_of(token: &Token, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Re
 /// The failure that `SELVEDGE_MODEL_REPLAY` asks for; `None` if it asks for nothing, or for another model of
 /// this test.
 #[track_caller]
-fn replay_asked_for(body: &Arc<impl Fn() + Sync + Send + 'static>) -> Option<Failure> {
+pub(super) fn replay_asked_for(body: &Arc<impl Fn() + Sync + Send + 'static>) -> Option<Failure> {
     let text = env::var("SELVEDGE_MODEL_REPLAY").ok()?;
     let refuse = |why| -> ! { panic!("SELVEDGE_MODEL_REPLAY={text} is not replayed: {why}") };
     let Ok(token) = text.parse::<Token>() else { refuse(ReplayError::NoToken) };

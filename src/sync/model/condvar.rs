@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::{Duration, Instant};
 
@@ -16,20 +17,23 @@ use loom::sync::mpsc;
 use super::locks::MutexGuard;
 use super::time;
 use super::trace::Outcome;
-use super::{chances, trace};
+use super::{chances, engine, trace};
 use crate::sync::failure::Policy;
 
 /// A condition variable.
-#[derive(Default)]
 pub struct Condvar {
+    id: trace::Id,
     entries: StdMutex<VecDeque<Arc<Entry>>>,
     switch_point: AtomicUsize,
 }
 
 struct Entry {
     message: mpsc::Sender<()>,
-    /// The address of the mutex that the waiter has unlocked.
-    mutex: usize,
+    /// The mutex that the waiter has unlocked.
+    mutex: trace::Id,
+    /// What the waiter blocks on in a sampled execution, and whether it was sent the message there.
+    id: trace::Id,
+    is_sent: AtomicBool,
     /// The waiter, for a failure's table.
     waits: trace::Begun,
 }
@@ -48,22 +52,22 @@ impl WaitTimeoutResult {
 impl Condvar {
     /// Makes a condition variable.
     pub fn new() -> Self {
-        Condvar::default()
+        Condvar { id: trace::Id::new(), entries: StdMutex::default(), switch_point: AtomicUsize::new(0) }
     }
 
     /// Unlocks, waits until notified, and locks again. May return spuriously.
     #[track_caller]
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
-        let waits = trace::begin("wait", "Condvar", self.address());
+        let waits = trace::begin("wait", "Condvar", self.id);
         if chances::takes_spurious() {
             waits.done(Outcome::Was("wakes spuriously"));
             guard.unlocked(|| {});
             return;
         }
-        let (_, woken) = self.register(guard, waits);
+        let (entry, woken) = self.register(guard, waits);
         guard.unlocked(|| {
             waits.again();
-            woken.recv().expect("the entry is alive");
+            entry.receive(&woken);
             waits.done(Outcome::Was("woken"));
         });
     }
@@ -88,11 +92,12 @@ impl Condvar {
         deadline: Instant,
     ) -> WaitTimeoutResult {
         // A deadline that has passed already takes nothing from the budget, since it cannot pass again.
-        if time::now() < deadline && !chances::takes_expiry() {
+        // In a sampled execution the dice limit how often it passes.
+        if time::now() < deadline && !engine::is_on() && !chances::takes_expiry() {
             self.wait(guard);
             return WaitTimeoutResult(false);
         }
-        let waits = trace::begin("wait", "Condvar", self.address());
+        let waits = trace::begin("wait", "Condvar", self.id);
         if chances::takes_spurious() {
             waits.done(Outcome::Was("wakes spuriously"));
             guard.unlocked(|| {});
@@ -104,6 +109,7 @@ impl Condvar {
         // wait has timed out although its condition is true by the time it holds the mutex again.
         let (entry, woken) = self.register(guard, waits);
         let timed_out = guard.unlocked(|| {
+            entry.block_until(deadline);
             let timed_out = self.leave(&entry);
             waits.done(Outcome::Was(if timed_out { "times out" } else { "woken" }));
             timed_out
@@ -111,7 +117,7 @@ impl Condvar {
         if timed_out {
             time::expire(deadline);
         } else {
-            woken.recv().expect("an entry that was taken out is sent its message");
+            entry.receive(&woken);
         }
         WaitTimeoutResult(timed_out)
     }
@@ -125,7 +131,7 @@ impl Condvar {
     /// Wakes one waiter, chosen by the policy. Returns whether there was one.
     #[track_caller]
     pub fn notify_one(&self) -> bool {
-        let notifies = trace::begin("notify_one", "Condvar", self.address());
+        let notifies = trace::begin("notify_one", "Condvar", self.id);
         self.switch_point();
         let entry = {
             let mut entries = self.entries();
@@ -141,7 +147,7 @@ impl Condvar {
     /// Wakes all waiters. Returns their number.
     #[track_caller]
     pub fn notify_all(&self) -> usize {
-        let notifies = trace::begin("notify_all", "Condvar", self.address());
+        let notifies = trace::begin("notify_all", "Condvar", self.id);
         self.switch_point();
         let entries = std::mem::take(&mut *self.entries());
         notifies.done(Outcome::Woke(entries.iter().map(|entry| entry.waits.thread()).collect()));
@@ -157,7 +163,13 @@ impl Condvar {
     ) -> (Arc<Entry>, mpsc::Receiver<()>) {
         self.switch_point();
         let (message, woken) = mpsc::channel();
-        let entry = Arc::new(Entry { message, mutex: guard.address(), waits });
+        let entry = Arc::new(Entry {
+            message,
+            mutex: guard.id(),
+            id: trace::Id::new(),
+            is_sent: AtomicBool::new(false),
+            waits,
+        });
         let mut entries = self.entries();
         let is_another = entries.iter().any(|other| other.mutex != entry.mutex);
         entries.push_back(Arc::clone(&entry));
@@ -176,11 +188,8 @@ impl Condvar {
         entries.len() < before
     }
 
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
-
     fn switch_point(&self) {
+        engine::switch();
         self.switch_point.fetch_add(0, Ordering::AcqRel);
     }
 
@@ -192,6 +201,33 @@ impl Condvar {
 impl Entry {
     fn wake(&self) {
         self.message.send(()).expect("the waiter holds its receiver until it was called");
+        // Relaxed: all threads of a sampled execution are one of the system's.
+        self.is_sent.store(true, Relaxed);
+        engine::wake(self.id.key());
+    }
+
+    /// Waits for the message.
+    fn receive(&self, woken: &mpsc::Receiver<()>) {
+        while engine::is_on() && !self.is_sent.load(Relaxed) {
+            engine::block(self.id.key(), None);
+        }
+        woken.recv().expect("the entry is alive, and is sent its message once it was taken out");
+    }
+
+    /// In a sampled execution, waits for the message or for the deadline. In others, the waiter stays
+    /// runnable, so that the deadline may pass at any point.
+    fn block_until(&self, deadline: Instant) {
+        while engine::is_on() && !self.is_sent.load(Relaxed) && time::now() < deadline {
+            if engine::block(self.id.key(), Some(deadline)) {
+                break;
+            }
+        }
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Condvar::new()
     }
 }
 

@@ -6,9 +6,10 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 
+use super::dice::Plan;
 use super::path::{self, Checkpoint};
 use super::token::{self, Schedule, Token};
-use super::{chances, report, trace};
+use super::{chances, engine, report, trace};
 use crate::sync::failure::{Failure, Policy, said};
 
 /// Executions after which loom writes where it is, so that the path of a failure is found by running at most
@@ -24,8 +25,9 @@ std::thread_local! {
     static SCHEDULE_IS_SHOWN: Cell<bool> = const { Cell::new(false) };
     /// A model runs on this OS thread.
     static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
-    /// It is a replay, of which nothing is printed before it is known to be the one that was meant.
-    static IS_REPLAY: Cell<bool> = const { Cell::new(false) };
+    /// Nothing is printed: of a replay, before it is known to be the one that was meant; of the search for a
+    /// simpler failure, before it is known which is.
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// True if loom has reported a failure in this execution.
@@ -90,10 +92,33 @@ pub(super) fn retrace(
 ) -> Option<Result<usize, Failure>> {
     let file = Checkpoint::new();
     fs::write(file.path(), path::decode(path)?).ok()?;
-    IS_REPLAY.set(true);
-    let result = run(search, usize::MAX, &file, body);
-    IS_REPLAY.set(false);
-    Some(result)
+    Some(quietly(|| run(search, usize::MAX, &file, body)))
+}
+
+/// Runs executions whose panics are not printed.
+pub(super) fn quietly<R>(run: impl FnOnce() -> R) -> R {
+    IS_QUIET.set(true);
+    let result = run();
+    IS_QUIET.set(false);
+    result
+}
+
+/// Runs one sampled execution.
+pub(super) fn run_sampled(
+    search: Search,
+    plan: Plan,
+    body: &Arc<impl Fn() + Sync + Send + 'static>,
+) -> Result<(), Failure> {
+    let steps = report::env_or("SELVEDGE_MODEL_BRANCHES", 100_000);
+    // loom counts its own operations, of which each step has a few.
+    let mut builder = builder(search, 8 * steps);
+    builder.checkpoint_file = None;
+    let body = Arc::clone(body);
+    let run = move || {
+        let body = Arc::clone(&body);
+        engine::run(plan, steps, Box::new(move || body()));
+    };
+    run_on(&builder, search, Arc::new(run)).map(drop)
 }
 
 /// Runs executions, from the path in the file if there is one, and writes the next path to it at every
@@ -104,21 +129,35 @@ fn run(
     file: &Checkpoint,
     body: &Arc<impl Fn() + Sync + Send + 'static>,
 ) -> Result<usize, Failure> {
-    let Search { policy, opportunity, bound, limit } = search;
-    record_loom_failures();
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(bound);
-    builder.max_branches = report::env_or("SELVEDGE_MODEL_BRANCHES", 10_000);
-    builder.max_duration = None;
-    builder.max_permutations = limit;
+    let mut builder = builder(search, report::env_or("SELVEDGE_MODEL_BRANCHES", 10_000));
     builder.checkpoint_interval = interval;
     builder.checkpoint_file = Some(file.path().to_owned());
+    run_on(&builder, search, Arc::clone(body))
+}
+
+fn builder(search: Search, branches: usize) -> loom::model::Builder {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(search.bound);
+    builder.max_branches = branches;
+    // loom's own variables would end a run early, and green.
+    builder.max_duration = None;
+    builder.max_permutations = search.limit;
+    builder
+}
+
+/// Runs executions until loom knows of no more, and returns their number.
+fn run_on(
+    builder: &loom::model::Builder,
+    search: Search,
+    body: Arc<impl Fn() + Sync + Send + 'static>,
+) -> Result<usize, Failure> {
+    let Search { policy, opportunity, .. } = search;
+    record_loom_failures();
     let executions = Arc::new(AtomicUsize::new(0));
     LOOM_FAILURE.take();
     SCHEDULE_IS_SHOWN.set(false);
     IS_RUNNING.set(true);
     let result = panic::catch_unwind(AssertUnwindSafe({
-        let body = Arc::clone(body);
         let executions = Arc::clone(&executions);
         move || {
             builder.check(move || {
@@ -167,7 +206,7 @@ fn record_loom_failures() {
             if IS_RUNNING.get() && !is_over {
                 trace::panicked(said(info.payload()), info.location());
             }
-            if IS_RUNNING.get() && is_over && !SCHEDULE_IS_SHOWN.replace(true) && !IS_REPLAY.get() {
+            if IS_RUNNING.get() && is_over && !SCHEDULE_IS_SHOWN.replace(true) && !IS_QUIET.get() {
                 // The model has failed, and its teardown may abort the process before `check` could say so.
                 let (name, policy) = (token::name(), chances::policy());
                 eprintln!("\n{}\nmodel {name} failed under {policy:?}", trace::table());
@@ -177,7 +216,7 @@ fn record_loom_failures() {
                     first.get_or_insert_with(|| said(info.payload()).to_owned());
                 });
             }
-            if !IS_REPLAY.get() {
+            if !IS_QUIET.get() {
                 before(info);
             }
         }));

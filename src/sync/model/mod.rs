@@ -9,11 +9,16 @@ mod atomics;
 mod chances;
 mod check;
 mod condvar;
+mod dice;
+mod engine;
 mod explore;
+mod locals;
 mod locks;
 mod once;
 mod path;
+mod quiet;
 mod report;
+mod sample;
 mod threads;
 mod token;
 mod trace;
@@ -25,6 +30,8 @@ pub use condvar::{Condvar, WaitTimeoutResult};
 pub use locks::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use once::OnceLock;
 
+#[doc(hidden)]
+pub use locals::{LocalKey as __LocalKey, Slots as __Slots};
 #[doc(hidden)]
 pub use once::Lazy as __Lazy;
 
@@ -55,14 +62,19 @@ macro_rules! __lazy_static {
     )*};
 }
 
-/// loom's, extended to initial values of the form `const { .. }`, which its own macro does not parse.
+/// Declares thread-locals, like std's. Initial values may be of the form `const { .. }`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __thread_local {
     ($($(#[$attribute:meta])* $vis:vis static $name:ident: $type:ty = $value:expr;)*) => {$(
-        $crate::sync::loom::thread_local! {
-            $(#[$attribute])* $vis static $name: $type = $value;
-        }
+        $(#[$attribute])* $vis static $name: $crate::sync::__LocalKey<$type> = {
+            static SLOTS: $crate::sync::loom::thread::LocalKey<$crate::sync::__Slots<$type>> =
+                $crate::sync::loom::thread::LocalKey {
+                    init: $crate::sync::__Slots::new,
+                    _p: ::std::marker::PhantomData,
+                };
+            $crate::sync::__LocalKey { slots: &SLOTS, init: || $value }
+        };
     )*};
 }
 
@@ -71,6 +83,7 @@ pub(super) const IS_MODEL: bool = true;
 /// Runs models under every schedule.
 pub mod model {
     pub use super::check::{IS_MODEL, check, check_within, find_failure, join_panics, replay};
+    pub use super::sample::{find_failure_in, sample};
     pub use super::threads::refuse_threads_after;
     pub use crate::sync::failure::{Failure, Policy, ReplayError};
 }
@@ -162,7 +175,7 @@ pub mod time {
     #[derive(Debug)]
     pub(crate) enum Alarm {
         /// Whether it was removed.
-        AnyTime(std::sync::Arc<loom::sync::Mutex<bool>>),
+        AnyTime(std::sync::Arc<super::quiet::Quiet<bool>>),
         /// Set with the alarms of the real side.
         OfThread { _alarm: alarms::Alarm },
     }
@@ -175,11 +188,11 @@ pub mod time {
             ALARMS_ARE_SET.set(true);
             return Alarm::OfThread { _alarm: alarms::schedule(at, callback) };
         }
-        let removed = std::sync::Arc::new(loom::sync::Mutex::new(false));
+        let removed = std::sync::Arc::new(super::quiet::Quiet::new(false));
         super::threads::spawn({
             let removed = std::sync::Arc::clone(&removed);
             move || {
-                if !*removed.lock().expect("loom's locks do not poison") {
+                if !*removed.lock() {
                     expire(at);
                     callback();
                 }
@@ -199,7 +212,7 @@ pub mod time {
     impl Drop for Alarm {
         fn drop(&mut self) {
             if let Alarm::AnyTime(removed) = self {
-                *removed.lock().expect("loom's locks do not poison") = true;
+                *removed.lock() = true;
             }
         }
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool as StdBool, Ordering};
 
 use super::atomics::AtomicBool;
+use super::quiet::Quiet;
 
 /// A cell that is written at most once.
 pub struct OnceLock<T> {
@@ -14,7 +15,7 @@ pub struct OnceLock<T> {
     /// Stored with release and loaded with acquire, like std's state, so that the value is visible.
     ready: AtomicBool,
     /// Held during initialisation; other initialisers wait for it.
-    initialising: loom::sync::Mutex<()>,
+    initialising: Quiet<()>,
 }
 
 #[expect(missing_docs, reason = "each call is std's of the same name")]
@@ -24,7 +25,7 @@ impl<T> OnceLock<T> {
         OnceLock {
             value: std::sync::OnceLock::new(),
             ready: AtomicBool::new(false),
-            initialising: loom::sync::Mutex::new(()),
+            initialising: Quiet::new(()),
         }
     }
 
@@ -44,7 +45,7 @@ impl<T> OnceLock<T> {
         if self.get().is_some() {
             return Err(value);
         }
-        let _making = self.initialising();
+        let _making = self.initialising.lock();
         self.value.set(value)?;
         self.ready.store(true, Ordering::Release);
         Ok(())
@@ -56,8 +57,8 @@ impl<T> OnceLock<T> {
         if let Some(value) = self.get() {
             return value;
         }
-        let _making = self.initialising();
-        // Under the loom mutex, so that a second initialiser waits where loom can see it, and not in std's
+        let _making = self.initialising.lock();
+        // Under the mutex, so that a second initialiser waits where loom can see it, and not in std's
         // cell.
         let value = self.value.get_or_init(init);
         self.ready.store(true, Ordering::Release);
@@ -70,11 +71,6 @@ impl<T> OnceLock<T> {
 
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
-    }
-
-    #[track_caller]
-    fn initialising(&self) -> loom::sync::MutexGuard<'_, ()> {
-        self.initialising.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -103,7 +99,8 @@ impl<T: fmt::Debug> fmt::Debug for OnceLock<T> {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Lazy<T> {
-    cell: OnceLock<T>,
+    /// `None` only while it is dropped.
+    cell: Option<OnceLock<T>>,
     /// The initialiser panicked, and the static cannot be initialised any more. Accessed under the cell's
     /// lock only.
     is_poisoned: StdBool,
@@ -113,12 +110,13 @@ impl<T> Lazy<T> {
     #[allow(clippy::new_without_default, reason = "a function's name is wanted, for a static")]
     #[track_caller]
     pub fn new() -> Self {
-        Lazy { cell: OnceLock::new(), is_poisoned: StdBool::new(false) }
+        Lazy { cell: Some(OnceLock::new()), is_poisoned: StdBool::new(false) }
     }
 
     #[track_caller]
     pub fn force(&self, init: impl FnOnce() -> T) -> &T {
-        self.cell.get_or_init(|| {
+        let cell = self.cell.as_ref().expect("only a dropped static has none");
+        cell.get_or_init(|| {
             assert!(
                 !self.is_poisoned.swap(true, Ordering::Relaxed),
                 "the initialiser of this static has panicked before"
@@ -127,5 +125,16 @@ impl<T> Lazy<T> {
             self.is_poisoned.store(false, Ordering::Relaxed);
             value
         })
+    }
+}
+
+impl<T> Drop for Lazy<T> {
+    fn drop(&mut self) {
+        let cell = self.cell.take();
+        // The model has failed. Its statics are dropped outside of it, where their destructors would panic
+        // once more when they use the facade, and abort the process.
+        if std::thread::panicking() {
+            std::mem::forget(cell);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a failing model prints so that its schedule can be run again.
 //!
-//! `x-o0-1-53c1e07a-12-9bd0a1f3-a14b3`: the engine, the policy and the opportunity, the number of the call in
+//! `x-o0-1-53c1e07a-12-9bd0a1f3-a14b3`: the engine (`x`, or `r` for a sampled execution), the policy and the opportunity, the number of the call in
 //! its test, a hash of the test's name, the number of steps and a hash of them, and the path or seed. The
 //! hash of the steps leaves out the lines of code, so that a line may be added to print something. All
 //! characters pass through a shell unquoted.
@@ -11,6 +11,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::{env, thread};
 
+use super::dice::Plan;
 use crate::sync::failure::Policy;
 
 std::thread_local! {
@@ -43,6 +44,8 @@ pub(super) struct Fingerprint {
 pub(super) enum Schedule {
     /// The choices on a path of loom's.
     Path(String),
+    /// The seed of a sampled execution.
+    Plan(Plan),
 }
 
 /// A model begins to run.
@@ -116,8 +119,11 @@ impl fmt::Display for Token {
             Policy::Spurious => 's',
         };
         let Token { opportunity, call, test, steps: Fingerprint { steps, hash }, schedule, .. } = self;
-        let Schedule::Path(path) = schedule;
-        write!(f, "x-{policy}{opportunity}-{call}-{test:x}-{steps}-{hash:x}-{path}")
+        let (engine, schedule) = match schedule {
+            Schedule::Path(path) => ('x', path.clone()),
+            Schedule::Plan(plan) => ('r', plan.to_string()),
+        };
+        write!(f, "{engine}-{policy}{opportunity}-{call}-{test:x}-{steps}-{hash:x}-{schedule}")
     }
 }
 
@@ -130,7 +136,12 @@ impl FromStr for Token {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let parts: Vec<&str> = text.trim().split('-').collect();
-        let &["x", policy, call, test, steps, hash, path] = &parts[..] else { return Err(Malformed) };
+        let &[engine, policy, call, test, steps, hash, schedule] = &parts[..] else { return Err(Malformed) };
+        let schedule = match engine {
+            "x" => Schedule::Path(schedule.to_owned()),
+            "r" => Schedule::Plan(schedule.parse().map_err(|_| Malformed)?),
+            _ => return Err(Malformed),
+        };
         let mut letters = policy.chars();
         let policy = match letters.next() {
             Some('o') => Policy::OldestFirst,
@@ -145,7 +156,7 @@ impl FromStr for Token {
             call: call.parse().map_err(|_| Malformed)?,
             test: hex(test)?,
             steps: Fingerprint { steps: steps.parse().map_err(|_| Malformed)?, hash: hex(hash)? },
-            schedule: Schedule::Path(path.to_owned()),
+            schedule,
         })
     }
 }

@@ -10,9 +10,11 @@
 //! thread of the operating system.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::Location;
 
+use super::engine;
 use super::token::{self, Fingerprint};
 
 /// Rows of the table; what came before them is left out. `SELVEDGE_MODEL_STEPS` replaces the number.
@@ -29,14 +31,41 @@ loom::thread_local! {
     static NUMBER: Cell<Option<usize>> = Cell::new(None);
 }
 
+std::thread_local! {
+    /// The number of the object that is made next.
+    static NEXT_OBJECT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The number of an object among those of its execution. Its address would be another object's later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id(usize);
+
+impl Id {
+    pub(super) fn new() -> Self {
+        Id(NEXT_OBJECT.replace(NEXT_OBJECT.get() + 1))
+    }
+
+    /// Of the spawned thread with that number, which counts from 1 beside the other objects.
+    pub(super) fn of_thread(number: usize) -> Self {
+        Id(number)
+    }
+
+    /// What a thread blocks on in a sampled execution.
+    pub(super) fn key(self) -> usize {
+        self.0
+    }
+}
+
 /// The column of threads whose thread-locals are being dropped.
 const EXITING: &str = "an exiting thread";
+/// Its number, behind those of the others.
+const EXITING_NUMBER: usize = usize::MAX;
 
 struct Trace {
     steps: Vec<Step>,
-    threads: Vec<Thread>,
-    /// The addresses of the objects, each with its kind, in the order in which they were first used.
-    objects: Vec<(&'static str, usize)>,
+    threads: BTreeMap<usize, Thread>,
+    /// The objects, each with its kind, in the order in which they were first used.
+    objects: Vec<(&'static str, Id)>,
     /// The number of steps at the last panic. What comes after it is the end of the execution.
     panicked: Option<usize>,
     /// Where the threads stood then.
@@ -55,7 +84,7 @@ struct Step {
 }
 
 enum What {
-    Done { thread: usize, operation: &'static str, object: (&'static str, usize), outcome: Outcome },
+    Done { thread: usize, operation: &'static str, object: (&'static str, Id), outcome: Outcome },
     Panicked(String),
 }
 
@@ -71,7 +100,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Copy)]
 struct Pending {
     operation: &'static str,
-    object: (&'static str, usize),
+    object: (&'static str, Id),
     since: usize,
     at: &'static Location<'static>,
 }
@@ -82,36 +111,40 @@ struct Pending {
 pub(super) struct Begun {
     thread: usize,
     operation: &'static str,
-    object: (&'static str, usize),
+    object: (&'static str, Id),
     at: &'static Location<'static>,
 }
 
 /// Begins an execution.
 pub(super) fn restart() {
+    NEXT_OBJECT.set(0);
     TRACE.with_borrow_mut(|trace| *trace = Trace::new());
 }
 
 /// A thread begins, with the number under which it was spawned.
 pub(super) fn begin_thread(number: usize) {
-    let name = loom::thread::current().name().map_or_else(|| format!("thread {number}"), str::to_owned);
-    TRACE.with_borrow_mut(|trace| trace.begin(number, name));
+    if !engine::is_on() {
+        NUMBER.with(|own| own.set(Some(number)));
+        let name = loom::thread::current().name().map(str::to_owned);
+        TRACE.with_borrow_mut(|trace| trace.begin(number, name));
+    }
 }
 
 /// An operation on an object of that kind begins, which may block.
 #[track_caller]
-pub(super) fn begin(operation: &'static str, kind: &'static str, object: usize) -> Begun {
+pub(super) fn begin(operation: &'static str, kind: &'static str, object: Id) -> Begun {
     let (at, object) = (Location::caller(), (kind, object));
     TRACE.with_borrow_mut(|trace| {
         let thread = trace.number();
         let since = trace.steps.len();
-        trace.threads[thread].pending = Some(Pending { operation, object, since, at });
+        trace.pend(thread, Some(Pending { operation, object, since, at }));
         Begun { thread, operation, object, at }
     })
 }
 
 /// An operation that does not block has taken effect.
 #[track_caller]
-pub(super) fn step(operation: &'static str, kind: &'static str, object: usize, outcome: Outcome) {
+pub(super) fn step(operation: &'static str, kind: &'static str, object: Id, outcome: Outcome) {
     begin(operation, kind, object).done(outcome);
 }
 
@@ -121,7 +154,7 @@ impl Begun {
         let Begun { thread, operation, object, at } = self;
         TRACE.with_borrow_mut(|trace| {
             // None: a guard that outlived its execution is dropped in another, which has no such thread.
-            let Some(state) = trace.threads.get_mut(thread) else { return };
+            let Some(state) = trace.threads.get_mut(&thread) else { return };
             state.pending = None;
             trace.steps.push(Step { what: What::Done { thread, operation, object, outcome }, at });
         });
@@ -133,24 +166,27 @@ impl Begun {
         TRACE.with_borrow_mut(|trace| {
             let Begun { thread, operation, object, at } = self;
             let since = trace.steps.len();
-            trace.threads[thread].pending = Some(Pending { operation, object, since, at });
+            trace.pend(thread, Some(Pending { operation, object, since, at }));
         });
     }
 
     /// The same thread does the opposite of it later, such as unlocking. It need not be in the model any
     /// more.
     pub(super) fn ended(self, operation: &'static str) {
-        let pending = TRACE.with_borrow_mut(|trace| trace.threads.get_mut(self.thread)?.pending);
+        let pending = TRACE.with_borrow(|trace| trace.threads.get(&self.thread)?.pending);
         Begun { operation, ..self }.done(Outcome::Plain);
         // Unlocking is part of an operation that goes on, such as a wait on a condvar.
-        TRACE.with_borrow_mut(|trace| {
-            trace.threads.get_mut(self.thread).into_iter().for_each(|state| state.pending = pending);
-        });
+        TRACE.with_borrow_mut(|trace| trace.pend(self.thread, pending));
     }
 
     /// Another thread has done that to the same object, as a consequence of this line of code.
     pub(super) fn by(self, thread: usize, operation: &'static str) {
         Begun { thread, operation, ..self }.done(Outcome::Plain);
+    }
+
+    /// The object that it is done to.
+    pub(super) fn object(self) -> Id {
+        self.object.1
     }
 
     /// The number of its thread.
@@ -172,8 +208,8 @@ pub(super) fn panicked(message: &str, at: Option<&Location<'_>>) {
         };
         trace.steps.push(Step { what: What::Panicked(text), at: Location::caller() });
         trace.panicked = Some(trace.steps.len());
-        let pending = |(thread, state): (usize, &Thread)| Some((thread, state.pending?));
-        trace.standing = trace.threads.iter().enumerate().filter_map(pending).collect();
+        let pending = |(thread, state): (&usize, &Thread)| Some((*thread, state.pending?));
+        trace.standing = trace.threads.iter().filter_map(pending).collect();
     });
 }
 
@@ -192,7 +228,7 @@ impl Trace {
     const fn new() -> Self {
         Trace {
             steps: Vec::new(),
-            threads: Vec::new(),
+            threads: BTreeMap::new(),
             objects: Vec::new(),
             panicked: None,
             standing: Vec::new(),
@@ -201,39 +237,48 @@ impl Trace {
 
     /// The number of this thread.
     fn number(&mut self) -> usize {
+        if let Some(number) = engine::current() {
+            if !self.threads.contains_key(&number) {
+                self.begin(number, engine::name());
+            }
+            return number;
+        }
         match NUMBER.try_with(Cell::get) {
             Ok(Some(number)) => number,
             // The main one, which nobody spawned.
             Ok(None) => {
-                self.begin(0, "main".to_owned());
+                NUMBER.with(|own| own.set(Some(0)));
+                self.begin(0, None);
                 0
             }
             // A destructor of a thread-local runs. loom no longer tells which thread that is.
-            Err(_) => self.exiting(),
+            Err(_) => {
+                self.begin(EXITING_NUMBER, Some(EXITING.to_owned()));
+                EXITING_NUMBER
+            }
         }
     }
 
-    /// This thread is the one with that number.
-    fn begin(&mut self, number: usize, name: String) {
-        while self.threads.len() <= number {
-            let name = format!("thread {}", self.threads.len());
-            self.threads.push(Thread { name, pending: None });
-        }
-        self.threads[number].name = name;
-        NUMBER.with(|own| own.set(Some(number)));
+    fn begin(&mut self, number: usize, name: Option<String>) {
+        let name = name.unwrap_or_else(|| match number {
+            0 => "main".to_owned(),
+            _ => format!("thread {number}"),
+        });
+        self.threads.entry(number).or_insert(Thread { name, pending: None });
     }
 
-    /// The number that stands for every thread that is exiting.
-    fn exiting(&mut self) -> usize {
-        let known = self.threads.iter().position(|thread| thread.name == EXITING);
-        known.unwrap_or_else(|| {
-            self.threads.push(Thread { name: EXITING.to_owned(), pending: None });
-            self.threads.len() - 1
-        })
+    /// Where a thread stands, if it is one of this execution.
+    fn pend(&mut self, thread: usize, pending: Option<Pending>) {
+        if let Some(state) = self.threads.get_mut(&thread) {
+            state.pending = pending;
+        }
     }
 
     /// `Mutex 2` for the second mutex that was used.
-    fn name_of(&mut self, object: (&'static str, usize)) -> String {
+    fn name_of(&mut self, object: (&'static str, Id)) -> String {
+        if let ("thread", Id(number)) = object {
+            return format!("thread {number}");
+        }
         let known = self.objects.iter().position(|other| *other == object);
         let place = known.unwrap_or_else(|| {
             self.objects.push(object);
@@ -273,7 +318,7 @@ impl Trace {
         if first > 0 {
             let _ = writeln!(out, "({first} steps before these: SELVEDGE_MODEL_STEPS={end} shows all)");
         }
-        let heads = self.threads.iter().map(|thread| thread.name.as_str());
+        let heads = self.threads.values().map(|thread| thread.name.as_str());
         let _ = writeln!(out, "step  {}where", cells(heads, &widths));
         for (number, (thread, text, at)) in steps.iter().enumerate() {
             let number = first + number + 1;
@@ -281,13 +326,13 @@ impl Trace {
                 let _ = writeln!(out, "{number:>4}  {text}");
                 continue;
             };
-            let texts = (0..widths.len()).map(|other| if other == *thread { text.as_str() } else { "" });
+            let texts = self.threads.keys().map(|other| if other == thread { text.as_str() } else { "" });
             let _ = writeln!(out, "{number:>4}  {}{}:{}", cells(texts, &widths), at.file(), at.line());
         }
         for (thread, pending) in self.standing.clone() {
             let object = self.name_of(pending.object);
             let Pending { operation, since, at, .. } = pending;
-            let (name, file, line) = (&self.threads[thread].name, at.file(), at.line());
+            let (name, file, line) = (&self.threads[&thread].name, at.file(), at.line());
             let _ =
                 writeln!(out, "{name} stands in {operation} {object} since step {since}, at {file}:{line}");
         }
@@ -305,8 +350,10 @@ impl Trace {
             Outcome::Was(how) => format!(" → {how}"),
             Outcome::Woke(threads) if threads.is_empty() => " → nobody waits".to_owned(),
             Outcome::Woke(threads) => {
-                let names: Vec<&str> =
-                    threads.iter().map(|thread| self.threads[*thread].name.as_str()).collect();
+                let names: Vec<&str> = threads
+                    .iter()
+                    .map(|thread| self.threads.get(thread).map_or(EXITING, |thread| &thread.name))
+                    .collect();
                 format!(" → wakes {}", names.join(", "))
             }
             Outcome::Saw(bits, show) => format!(" → {}", show(*bits)),
@@ -316,12 +363,12 @@ impl Trace {
 
     /// The width of each thread's column.
     fn widths(&self, steps: &[Row]) -> Vec<usize> {
-        let width_of = |(number, thread): (usize, &Thread)| {
-            let cells = steps.iter().filter(|(thread, ..)| *thread == Some(number));
+        let width_of = |(number, thread): (&usize, &Thread)| {
+            let cells = steps.iter().filter(|(thread, ..)| *thread == Some(*number));
             let widest = cells.map(|(_, text, _)| text.chars().count()).max().unwrap_or(0);
             widest.max(thread.name.chars().count()).min(WIDTH)
         };
-        self.threads.iter().enumerate().map(width_of).collect()
+        self.threads.iter().map(width_of).collect()
     }
 }
 

@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicUsize as StdUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::{fmt, ptr};
 
+use super::engine;
 use loom::alloc::Track;
 use loom::sync::atomic::{AtomicUsize, fence};
 
@@ -114,6 +115,7 @@ impl<T: ?Sized> Arc<T> {
         // Release, and acquire for the last handle, as in std: the thread that drops the value sees what all
         // others did with it. A fence is no switch point.
         in_drop(|| {
+            engine::switch();
             self.counts.dropped.fetch_add(1, Release);
             self.counts.dropped_now.fetch_add(1, Relaxed);
             if !self.counts.is_alive() {
@@ -127,6 +129,7 @@ impl<T: ?Sized> Arc<T> {
 impl<T: ?Sized> Weak<T> {
     /// Like std's: `None` once the last [`Arc`] was dropped.
     pub fn upgrade(&self) -> Option<Arc<T>> {
+        engine::switch();
         loop {
             let dropped = self.counts.dropped_now.load(Relaxed);
             if !self.counts.is_alive() {
