@@ -71,7 +71,7 @@ fn circle_of_eight_locks_is_found() {
 
 /// Twelve threads with different conditions on one condvar, and `notify_one` where `notify_all` is needed.
 ///
-/// Fails if a notify wakes nobody (edit `sample-wakes-everybody`).
+/// Fails if a notify of one wakes all (edit `model-notify-one-wakes-all`).
 #[test]
 fn notify_of_the_wrong_waiter_among_twelve_is_found() {
     let failure = assert_found(300, || {
@@ -135,7 +135,7 @@ fn panic_of_one_among_sixteen_threads_is_the_failure() {
 
 /// A handle that keeps itself alive is a leak here too.
 ///
-/// Fails if the failure of an execution that has ended is not shown (edit `sample-ignores-leaks`).
+/// Fails if a handle is not tracked (edit `model-weak-leaks-unseen`).
 #[test]
 fn leak_is_found() {
     let failure = assert_found(10, || {
@@ -149,7 +149,7 @@ fn leak_is_found() {
 
 /// Readers and writers of one lock, ten threads: no reader sees half of a write, and all end.
 ///
-/// Fails if a reader does not wait for a writer (edit `sample-readers-do-not-wait`).
+/// Fails if a writer that unlocks wakes nobody (edit `sample-writers-wake-nobody`).
 #[test]
 fn readers_and_writers_take_turns() {
     sample(300, || {
@@ -216,7 +216,7 @@ fn each_of_sixteen_threads_has_its_own_thread_local() {
 /// Tasks of a pool with spares wait in a single flight for values, and put them into a map: each value is
 /// made once, and each task sees it.
 ///
-/// Fails if a follower is not told of the result (edit `sample-flight-keeps-followers-waiting`).
+/// Fails if a caller does not look for a call that is under way (edit `flight-enters-without-a-look`).
 #[test]
 fn pool_with_spares_flight_and_map_make_each_value_once() {
     sample(1_000, || {
@@ -255,7 +255,7 @@ fn pool_with_spares_flight_and_map_make_each_value_once() {
 /// A pipeline on a pool is split by key: each output has the items of its keys in their order, and none is
 /// lost.
 ///
-/// Fails if an item goes to the next output (edit `sample-fan-out-mixes-keys`).
+/// Fails if an item for another output wakes nobody (edit `pipeline-route-wakes-nobody`).
 #[test]
 fn pipeline_that_is_split_by_key_on_a_pool_keeps_each_order() {
     sample(500, || {
@@ -312,7 +312,8 @@ fn cancel_of_a_scope_reaches_the_tasks_of_scopes_in_its_tasks() {
 /// Eight threads select over two queues while one closes them and one cancels: each item is taken once or is
 /// still there, and everybody ends.
 ///
-/// Fails if a selection joins only the first list (edit `select-joins-one`).
+/// Fails if a selection joins only the first list (edit `select-joins-one`), or if a waiter that is notified
+/// is not woken (edit `sample-notifies-nobody`).
 #[test]
 fn selections_against_close_against_cancel_lose_nothing() {
     sample(1_000, || {

@@ -97,23 +97,56 @@
 //! move. With the token of another model, or of code that has changed, the test fails with a sentence that
 //! says so. [`model::replay`] takes a token from [`Failure::token`](model::Failure::token).
 //!
+//! # Models that are too large
+//!
+//! The number of schedules grows exponentially with threads and steps. [`model::sample`] runs the same body
+//! under as many random ones as it is asked for, with any number of threads:
+//!
+//! ```
+//! use selvedge::{BoundedQueue, sync::{Arc, model, thread}};
+//!
+//! model::sample(20, || {
+//!     let queue = Arc::new(BoundedQueue::new(2));
+//!     let producers: Vec<_> = (0..8)
+//!         .map(|number| {
+//!             let queue = Arc::clone(&queue);
+//!             thread::spawn(move || queue.push(number).unwrap())
+//!         })
+//!         .collect();
+//!     assert_eq!((0..8).map(|_| queue.pop().unwrap()).sum::<u32>(), 28);
+//!     producers.into_iter().for_each(|producer| producer.join().unwrap());
+//! });
+//! ```
+//!
+//! Each schedule is drawn from a seed: mostly by priorities that change at a few random steps, which finds a
+//! fault of few ordered steps with a probability that hardly depends on the number of threads; sometimes by
+//! preempting at random. Wake policies, spurious failures, expired deadlines and refused threads occur as in
+//! an exhaustive model. A failure is shown by the same table, the one with the fewest switches that a search
+//! finds, and has a token.
+//!
+//! What it does not show: weak memory, since all accesses are sequentially consistent; races of plain data,
+//! unless two accesses overlap; and every schedule that was not drawn. A thread that unwinds is not preempted
+//! unless it blocks.
+//!
 //! # Variables
 //!
 //! | variable | effect |
 //! |---|---|
 //! | `SELVEDGE_MODEL_BOUND` | preemptions in an execution; 2 by default |
-//! | `SELVEDGE_MODEL_BRANCHES` | switches in an execution, beyond which it fails as endless; 10,000 |
+//! | `SELVEDGE_MODEL_BRANCHES` | steps in an execution, beyond which it fails as endless; 10,000, and 100,000 in one that is sampled |
+//! | `SELVEDGE_MODEL_SCHEDULES` | schedules of each model that is sampled, in place of its own number |
+//! | `SELVEDGE_MODEL_SEED` | the first seed of a model that is sampled; 1 |
 //! | `SELVEDGE_MODEL_REPLAY` | the token of a failure, whose schedule is run instead of all |
 //! | `SELVEDGE_MODEL_STEPS` | rows of the table; the last 60 |
 //! | `SELVEDGE_MODEL_LOG` | a file to which each model appends its name, executions and milliseconds |
 //!
-//! [`model::find_failure`] returns the failure instead, for a model of code that is known to be broken.
+//! [`model::find_failure`] and [`model::find_failure_in`] return the failure instead, for a model of code that is known to be broken.
 //!
 //! # Limits
 //!
 //! Blocking on anything outside this facade (a `std::sync::Mutex`, a crossbeam receiver, a rayon pool) inside
-//! a model hangs silently. A model has at most five threads over its life, including the main one; the sixth
-//! is an error. So is a body that never switches threads. There is no `std::thread::scope`; use
+//! a model hangs silently. An exhaustive model has at most five threads over its life, including the main one;
+//! the sixth is an error. So is a body that never switches threads. There is no `std::thread::scope`; use
 //! [`group::scope`](crate::group::scope). A static of these types must be in a [`lazy_static`], since an
 //! object lives as long as its execution. Without `--cfg loom` nothing is explored, and [`model::check`] says
 //! so on the standard error stream.
