@@ -78,6 +78,9 @@ pub mod clock {}
 #[doc = include_str!("races.md")]
 pub mod races {}
 
+#[doc = include_str!("models.md")]
+pub mod models {}
+
 #[doc = include_str!("from_go.md")]
 pub mod from_go {}
 

@@ -136,20 +136,26 @@
 //! | `SELVEDGE_MODEL_BRANCHES` | steps in an execution, beyond which it fails as endless; 10,000, and 100,000 in one that is sampled |
 //! | `SELVEDGE_MODEL_SCHEDULES` | schedules of each model that is sampled, in place of its own number |
 //! | `SELVEDGE_MODEL_SEED` | the first seed of a model that is sampled; 1 |
+//! | `SELVEDGE_MODEL_FILES` | a folder to which a failing model writes its schedule: `.txt`, `.json`, and an `.svg` diagram |
+//! | `SELVEDGE_MODEL_JUNIT` | a folder to which each program writes its models and their failures, as CI servers read it |
 //! | `SELVEDGE_MODEL_REPLAY` | the token of a failure, whose schedule is run instead of all |
 //! | `SELVEDGE_MODEL_STEPS` | rows of the table; the last 60 |
-//! | `SELVEDGE_MODEL_LOG` | a file to which each model appends its name, executions and milliseconds |
+//! | `SELVEDGE_MODEL_LOG` | a file to which each model that passes appends its name, executions, milliseconds and bound |
 //!
-//! [`model::find_failure`] and [`model::find_failure_in`] return the failure instead, for a model of code that is known to be broken.
+//! A model that takes longer than two seconds says how far it is, where the error stream is a terminal. An
+//! ordinary build explores nothing, whatever is set, and says so.
+//!
+//! [`model::find_failure`] and [`model::find_failure_in`] return the failure instead, for a model of code
+//! that is known to be broken.
 //!
 //! # Limits
 //!
-//! Blocking on anything outside this facade (a `std::sync::Mutex`, a crossbeam receiver, a rayon pool) inside
-//! a model hangs silently. An exhaustive model has at most five threads over its life, including the main one;
-//! the sixth is an error. So is a body that never switches threads. There is no `std::thread::scope`; use
-//! [`group::scope`](crate::group::scope). A static of these types must be in a [`lazy_static`], since an
-//! object lives as long as its execution. Without `--cfg loom` nothing is explored, and [`model::check`] says
-//! so on the standard error stream.
+//! Blocking on anything outside this facade (a `std::sync::Mutex`, a crossbeam receiver, a rayon pool)
+//! inside a model hangs silently. An exhaustive model has at most five threads over its life, including the
+//! main one; the sixth is an error. So is a body that never switches threads. There is no
+//! `std::thread::scope`; use [`group::scope`](crate::group::scope). A static of these types must be in a
+//! [`lazy_static`], since an object lives as long as its execution. Without `--cfg loom` nothing is
+//! explored, and [`model::check`] says so on the standard error stream.
 
 mod alarms;
 pub(crate) mod failure;

@@ -209,8 +209,8 @@ pub mod model {
         find_failure(body)
     }
 
-    /// Returns an error on this side, which has no schedules. Under `--cfg loom` it runs the one schedule that
-    /// a failure had the [token](Failure::token) of, and returns its failure.
+    /// Returns an error on this side, which has no schedules. Under `--cfg loom` it runs the one schedule
+    /// that a failure had the [token](Failure::token) of, and returns its failure.
     ///
     /// # Errors
     /// [`ReplayError::NotExplored`].

@@ -134,7 +134,7 @@ litmus! {
         => || {
             OWN.with(|own| own.set(5));
             let seen = beside_a_store(|cell| vec![cell.load(Relaxed)]);
-            let theirs = race(|| OWN.with(Cell::get) + COUNTED.with(Cell::get), || ()).0;
+            let theirs = race(|| OWN.try_with(Cell::get).unwrap_or(9) + COUNTED.with(Cell::get), || ()).0;
             vec![seen[0], OWN.with(Cell::get), theirs]
         };
     /// On real threads a deadline may pass between two readings of the clock; in a model none passes unless a

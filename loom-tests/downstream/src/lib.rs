@@ -8,6 +8,8 @@
 //! An ordinary `cargo test` runs the models below on real threads, a hundred times each;
 //! `RUSTFLAGS="--cfg loom" cargo test` explores every schedule.
 
+use std::time::Duration;
+
 use selvedge::error::{Closed, Rejected, WaitError};
 use selvedge::sync::Mutex;
 use selvedge::{BoundedQueue, CancelToken};
@@ -56,6 +58,17 @@ impl Batcher {
     pub fn next(&self, stop: &CancelToken) -> Result<Vec<String>, WaitError> {
         self.full.pop_until(stop)
     }
+
+    /// Takes the next batch; after `patience` without one, the lines that are there, which may be none.
+    ///
+    /// # Errors
+    /// As [`next`](Batcher::next).
+    pub fn next_within(&self, stop: &CancelToken, patience: Duration) -> Result<Vec<String>, WaitError> {
+        match self.full.pop_until((stop, patience)) {
+            Err(WaitError::TimedOut) => Ok(std::mem::take(&mut *self.open.lock())),
+            ended => ended,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +107,47 @@ mod tests {
             stop.cancel();
             assert_eq!(writer.join().unwrap(), Err(WaitError::Cancelled));
             assert_eq!(batcher.close(), ["one of two"]);
+        });
+    }
+
+    /// A deadline that passes while a batch is handed over loses no line: each is in what the writer took, or
+    /// still there.
+    #[test]
+    fn no_line_is_lost_when_a_deadline_races_a_full_batch() {
+        model::check(|| {
+            let batcher = Arc::new(Batcher::new(2));
+            let adder = thread::spawn({
+                let batcher = Arc::clone(&batcher);
+                move || ["one", "two"].into_iter().for_each(|line| batcher.add(line).unwrap())
+            });
+            let stop = CancelToken::new();
+            let mut taken = batcher.next_within(&stop, Duration::from_millis(5)).unwrap();
+            adder.join().unwrap();
+            taken.extend(batcher.full.try_pop().into_iter().flatten());
+            taken.extend(batcher.close());
+            taken.sort();
+            assert_eq!(taken, ["one", "two"]);
+        });
+    }
+
+    /// More threads than a model can have: eight that add and one that takes, under random schedules.
+    #[test]
+    fn no_line_of_eight_threads_is_lost() {
+        model::sample(500, || {
+            let batcher = Arc::new(Batcher::new(3));
+            let adders: Vec<_> = (0..8)
+                .map(|number| {
+                    let batcher = Arc::clone(&batcher);
+                    thread::spawn(move || batcher.add(number.to_string()).unwrap())
+                })
+                .collect();
+            let (stop, mut taken) = (CancelToken::new(), Vec::new());
+            while taken.len() < 8 {
+                taken.extend(batcher.next_within(&stop, Duration::from_millis(5)).unwrap());
+            }
+            adders.into_iter().for_each(|adder| adder.join().unwrap());
+            taken.sort();
+            assert_eq!(taken, ["0", "1", "2", "3", "4", "5", "6", "7"]);
         });
     }
 

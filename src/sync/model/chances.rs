@@ -1,5 +1,5 @@
-//! The behaviours of an execution that are not a matter of its schedule: the wake policy, the spurious failure,
-//! the expired waits.
+//! The behaviours of an execution that are not a matter of its schedule: the wake policy, the spurious
+//! failure, the expired waits.
 
 use std::cell::Cell;
 

@@ -49,9 +49,10 @@ pub fn check_within(preemptions: usize, body: impl Fn() + Sync + Send + 'static)
 #[track_caller]
 fn check_up_to(bound: usize, body: impl Fn() + Sync + Send + 'static) {
     token::begin_call();
-    let (started, body) = (std::time::Instant::now(), Arc::new(body));
+    report::begin();
+    let body = Arc::new(body);
     if let Some(failure) = replay_asked_for(&body) {
-        tell(&failure, "replayed the schedule of its token");
+        report::failed(&failure, "replayed the schedule of its token");
         end_with(failure);
     }
     match explore_all(bound, &body) {
@@ -59,21 +60,15 @@ fn check_up_to(bound: usize, body: impl Fn() + Sync + Send + 'static) {
             "this model has only one schedule: it must start a thread and race it, through names of `selvedge::sync` \
              (std's locks, atomics and channels are not seen here)"
         ),
-        Ok(Explored { executions, .. }) => report::passed(executions, started.elapsed().as_millis()),
+        Ok(Explored { executions, .. }) => {
+            report::passed(executions, &format!("at most {bound} preemptions"));
+        }
         Err(failure) => {
             let failure = shortened(failure, bound, &body);
             let how = format!("failed under {:?}, execution {}", failure.policy, failure.executions);
-            tell(&failure, &how);
+            report::failed(&failure, &how);
             end_with(failure);
         }
-    }
-}
-
-/// Prints what happened, and how to see it again.
-pub(super) fn tell(failure: &Failure, how: &str) {
-    eprintln!("\n{}\nmodel {}: {how}", failure.schedule, token::name());
-    if let Some(token) = &failure.token {
-        eprintln!("to run this schedule alone: {}", token::command(token));
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Two ways to choose who runs:
 //!
-//! - *Priorities* (Burckhardt, Kothari, Musuvathi and Nagarakatti, "A randomized scheduler with probabilistic
-//!   guarantees of finding bugs", 2010): each thread has a random priority, and the highest that can run does.
-//!   At `d` random steps the thread that runs falls below all others. A fault that needs `d + 1` orderings
-//!   among `n` threads and `k` steps is hit with a probability of at least 1 / (n * k ^ d), however many
-//!   threads there are; switching at random at each step would hardly ever keep one thread from running for
-//!   long.
+//! - *Priorities* (Burckhardt, Kothari, Musuvathi and Nagarakatti, "A randomized scheduler with
+//!   probabilistic guarantees of finding bugs", 2010): each thread has a random priority, and the highest
+//!   that can run does. At `d` random steps the thread that runs falls below all others. A fault that needs
+//!   `d + 1` orderings among `n` threads and `k` steps is hit with a probability of at least 1 / (n * k ^
+//!   d), however many threads there are; switching at random at each step would hardly ever keep one thread
+//!   from running for long.
 //! - *A walk*: at each step the thread that runs is preempted with a fixed probability. It finds what needs
 //!   many switches.
 

@@ -6,9 +6,9 @@
 //! cell do not overlap, and that nothing leaks.
 //!
 //! Each operation of the facade calls [`switch`] before it takes effect. A thread that cannot go on calls
-//! [`block`] with the number of what it waits for, and tries again when it returns; whoever changes that thing
-//! calls [`wake`]. All of it runs on one thread of the operating system, so nothing comes between a failed
-//! try and `block`, and no wake-up is lost.
+//! [`block`] with the number of what it waits for, and tries again when it returns; the thread that changes
+//! that thing calls [`wake`]. All of it runs on one thread of the operating system, so nothing comes
+//! between a failed try and `block`, and no wake-up is lost.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

@@ -165,6 +165,7 @@ fn run_on(
                 // panic was caught.
                 assert!(!has_loom_failed(), "a model caught a failure that loom reported");
                 executions.fetch_add(1, Ordering::Relaxed);
+                report::count(trace::steps());
                 restart(policy, opportunity);
                 body();
             });
@@ -173,14 +174,10 @@ fn run_on(
     }));
     IS_RUNNING.set(false);
     let (executions, first) = (executions.load(Ordering::Relaxed), LOOM_FAILURE.take());
-    result.map(|()| executions).map_err(|payload| Failure {
-        policy,
-        executions,
-        first,
-        payload,
-        schedule: trace::table(),
-        token: None,
-        opportunity,
+    result.map(|()| executions).map_err(|payload| {
+        let record = trace::record();
+        let schedule = record.table(report::rows());
+        Failure { policy, executions, first, payload, schedule, record, token: None, opportunity }
     })
 }
 
@@ -209,7 +206,8 @@ fn record_loom_failures() {
             if IS_RUNNING.get() && is_over && !SCHEDULE_IS_SHOWN.replace(true) && !IS_QUIET.get() {
                 // The model has failed, and its teardown may abort the process before `check` could say so.
                 let (name, policy) = (token::name(), chances::policy());
-                eprintln!("\n{}\nmodel {name} failed under {policy:?}", trace::table());
+                let table = trace::record().table(report::rows());
+                eprintln!("\n{table}\nmodel {name} failed under {policy:?}");
             }
             if IS_RUNNING.get() && is_looms && !is_over {
                 LOOM_FAILURE.with_borrow_mut(|first| {

@@ -17,6 +17,7 @@ mod locks;
 mod once;
 mod path;
 mod quiet;
+mod record;
 mod report;
 mod sample;
 mod threads;
@@ -34,6 +35,7 @@ pub use once::OnceLock;
 pub use locals::{LocalKey as __LocalKey, Slots as __Slots};
 #[doc(hidden)]
 pub use once::Lazy as __Lazy;
+pub(super) use record::Record;
 
 /// Declares lazily initialised statics: `lazy_static! { static ref NAME: Type = value; }`. In a model each
 /// execution has its own.

@@ -2,8 +2,8 @@
 //!
 //! loom can write the path of an exploration to a checkpoint file, and begin with one. The path of the next
 //! execution is in it as the choices that differ from loom's own: which thread runs after each operation,
-//! and which store each load sees. After the last of them loom always chooses the same, so they are all that a
-//! replay needs. The rest of the file is what remains to be explored, which a replay does not need; so
+//! and which store each load sees. After the last of them loom always chooses the same, so they are all that
+//! a replay needs. The rest of the file is what remains to be explored, which a replay does not need; so
 //! [`encode`] leaves it out, and [`decode`] makes a file in which nothing remains.
 //!
 //! | in the text | choice |

@@ -1,9 +1,8 @@
 //! `model::sample`: random schedules of models that are too large for all of them.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::check::{end_with, replay_asked_for, tell};
+use super::check::{end_with, replay_asked_for};
 use super::dice::{Plan, Way};
 use super::explore::{self, Search};
 use super::token::{self, Schedule, Token};
@@ -27,20 +26,21 @@ use crate::sync::failure::Failure;
 #[track_caller]
 pub fn sample(schedules: usize, body: impl Fn() + Sync + Send + 'static) {
     token::begin_call();
-    let (started, body) = (Instant::now(), Arc::new(body));
+    report::begin();
+    let body = Arc::new(body);
     if let Some(failure) = replay_asked_for(&body) {
-        tell(&failure, "replayed the schedule of its token");
+        report::failed(&failure, "replayed the schedule of its token");
         end_with(failure);
     }
     match run_all(schedules, &body) {
         Ok(Sampled { switches: 0, .. }) => {
             panic!("this model has only one schedule: it must start a thread through `selvedge::sync`")
         }
-        Ok(Sampled { schedules, .. }) => report::passed(schedules, started.elapsed().as_millis()),
+        Ok(Sampled { schedules, .. }) => report::passed(schedules, "sampled"),
         Err((failure, size)) => {
             let failure = simpler(failure, size, &body);
             let how = format!("failed under {:?}, schedule {}", failure.policy, failure.executions);
-            tell(&failure, &how);
+            report::failed(&failure, &how);
             end_with(failure);
         }
     }

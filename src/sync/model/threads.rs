@@ -173,7 +173,8 @@ impl Builder {
         assert!(
             started < MAX_THREADS || engine::is_on(),
             "a model has at most five threads over its life, the main one counted, and this is the sixth: start \
-             fewer, or make two models of it (a pool's workers, a scope's helpers and a token's deadline count too)"
+             fewer, make two models of it, or let `model::sample` run it (a pool's workers, a scope's helpers and a \
+             token's deadline count too)"
         );
         STARTED.set(started + 1);
         let begun = trace::begin("spawn", "thread", trace::Id::of_thread(started));

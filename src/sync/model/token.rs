@@ -1,9 +1,9 @@
 //! What a failing model prints so that its schedule can be run again.
 //!
-//! `x-o0-1-53c1e07a-12-9bd0a1f3-a14b3`: the engine (`x`, or `r` for a sampled execution), the policy and the opportunity, the number of the call in
-//! its test, a hash of the test's name, the number of steps and a hash of them, and the path or seed. The
-//! hash of the steps leaves out the lines of code, so that a line may be added to print something. All
-//! characters pass through a shell unquoted.
+//! `x-o0-1-53c1e07a-12-9bd0a1f3-a14b3`: the engine (`x`, or `r` for a sampled execution), the policy and
+//! the opportunity, the number of the call in its test, a hash of the test's name, the number of steps and
+//! a hash of them, and the path or seed. The hash of the steps leaves out the lines of code, so that a line
+//! may be added to print something. All characters pass through a shell unquoted.
 
 use std::cell::Cell;
 use std::fmt;
@@ -97,6 +97,13 @@ pub(super) fn command(token: &str) -> String {
         _ => format!(" {} -- --exact", name()),
     };
     format!("{flags}SELVEDGE_MODEL_REPLAY={token} cargo test{package}{}{test}", target.unwrap_or_default())
+}
+
+/// The name of this program as cargo knows it, if cargo has built it as a test.
+pub(super) fn program() -> Option<String> {
+    let program = env::current_exe().ok()?;
+    let (name, _) = program.file_stem()?.to_str()?.rsplit_once('-')?;
+    Some(name.to_owned())
 }
 
 /// ` --test name` for a program of that name among those that cargo builds.

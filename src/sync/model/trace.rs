@@ -11,16 +11,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::mem;
 use std::panic::Location;
 
 use super::engine;
+use super::record::{Record, Row};
 use super::token::{self, Fingerprint};
-
-/// Rows of the table; what came before them is left out. `SELVEDGE_MODEL_STEPS` replaces the number.
-const ROWS: usize = 60;
-/// The widest column.
-const WIDTH: usize = 40;
 
 std::thread_local! {
     static TRACE: RefCell<Trace> = const { RefCell::new(Trace::new()) };
@@ -219,9 +215,14 @@ pub(super) fn fingerprint(first: Option<usize>) -> Fingerprint {
     TRACE.with_borrow_mut(|trace| trace.fingerprint(first))
 }
 
-/// The execution as a table, up to its last panic.
-pub(super) fn table() -> String {
-    TRACE.with_borrow_mut(|trace| trace.table())
+/// The execution in words, up to its last panic.
+pub(super) fn record() -> Record {
+    TRACE.with_borrow_mut(Trace::record)
+}
+
+/// The number of steps so far.
+pub(super) fn steps() -> usize {
+    TRACE.with_borrow(|trace| trace.steps.len())
 }
 
 impl Trace {
@@ -290,99 +291,73 @@ impl Trace {
     }
 
     fn fingerprint(&mut self, first: Option<usize>) -> Fingerprint {
-        let end = self.panicked.filter(|_| first.is_none()).unwrap_or(self.steps.len());
-        let all = std::mem::take(&mut self.steps);
-        let rows = all[..end].iter().map(|step| self.row(step));
-        let done = rows.filter_map(|(thread, text, _)| Some(format!("{}{text}\n", thread?)));
+        let rows = match first {
+            None => self.rows(self.panicked.unwrap_or(self.steps.len())),
+            Some(_) => self.rows(self.steps.len()),
+        };
+        let done = rows.iter().filter_map(|row| Some(format!("{}{}\n", row.thread?, row.text())));
         let (mut steps, mut text) = (0, String::new());
         for step in done.take(first.unwrap_or(usize::MAX)) {
             steps += 1;
             text.push_str(&step);
         }
-        self.steps = all;
         Fingerprint { steps, hash: token::hash(text.bytes()) }
     }
 
-    fn table(&mut self) -> String {
-        let end = self.panicked.unwrap_or(self.steps.len());
-        let rows =
-            std::env::var("SELVEDGE_MODEL_STEPS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROWS);
-        let first = end.saturating_sub(rows);
-        let all = std::mem::take(&mut self.steps);
-        // All of them, because an object's number is that of its first use.
-        let steps: Vec<Row> = all[..end].iter().map(|step| self.row(step)).collect();
-        self.steps = all;
-        let steps = &steps[first..];
-        let widths = self.widths(steps);
-        let mut out = String::new();
-        if first > 0 {
-            let _ = writeln!(out, "({first} steps before these: SELVEDGE_MODEL_STEPS={end} shows all)");
-        }
-        let heads = self.threads.values().map(|thread| thread.name.as_str());
-        let _ = writeln!(out, "step  {}where", cells(heads, &widths));
-        for (number, (thread, text, at)) in steps.iter().enumerate() {
-            let number = first + number + 1;
-            let Some(thread) = thread else {
-                let _ = writeln!(out, "{number:>4}  {text}");
-                continue;
-            };
-            let texts = self.threads.keys().map(|other| if other == thread { text.as_str() } else { "" });
-            let _ = writeln!(out, "{number:>4}  {}{}:{}", cells(texts, &widths), at.file(), at.line());
-        }
-        for (thread, pending) in self.standing.clone() {
-            let object = self.name_of(pending.object);
-            let Pending { operation, since, at, .. } = pending;
-            let (name, file, line) = (&self.threads[&thread].name, at.file(), at.line());
-            let _ =
-                writeln!(out, "{name} stands in {operation} {object} since step {since}, at {file}:{line}");
-        }
-        out
+    fn record(&mut self) -> Record {
+        let steps = self.rows(self.panicked.unwrap_or(self.steps.len()));
+        let standing = self.standing.clone().into_iter().map(|(thread, pending)| {
+            let Pending { operation, object, since, at } = pending;
+            let object = self.name_of(object);
+            self.row(since, Some(thread), operation.to_owned(), object, &Outcome::Plain, at)
+        });
+        let standing = standing.collect();
+        Record { threads: self.threads.values().map(|thread| thread.name.clone()).collect(), steps, standing }
     }
 
-    /// A step in words.
-    fn row(&mut self, step: &Step) -> Row {
-        let (thread, operation, object, outcome) = match &step.what {
-            What::Panicked(text) => return (None, text.clone(), step.at),
-            What::Done { thread, operation, object, outcome } => (*thread, operation, *object, outcome),
-        };
-        let outcome = match outcome {
-            Outcome::Plain => String::new(),
-            Outcome::Was(how) => format!(" → {how}"),
-            Outcome::Woke(threads) if threads.is_empty() => " → nobody waits".to_owned(),
-            Outcome::Woke(threads) => {
-                let names: Vec<&str> = threads
-                    .iter()
-                    .map(|thread| self.threads.get(thread).map_or(EXITING, |thread| &thread.name))
-                    .collect();
-                format!(" → wakes {}", names.join(", "))
+    /// The first steps in words. An object's number is that of its first use, so they are named in order.
+    fn rows(&mut self, end: usize) -> Vec<Row> {
+        let all = mem::take(&mut self.steps);
+        let rows = all[..end].iter().enumerate().map(|(index, step)| match &step.what {
+            What::Panicked(text) => {
+                self.row(index + 1, None, text.clone(), String::new(), &Outcome::Plain, step.at)
             }
-            Outcome::Saw(bits, show) => format!(" → {}", show(*bits)),
-        };
-        (Some(thread), format!("{operation} {}{outcome}", self.name_of(object)), step.at)
+            What::Done { thread, operation, object, outcome } => {
+                let object = self.name_of(*object);
+                self.row(index + 1, Some(*thread), (*operation).to_owned(), object, outcome, step.at)
+            }
+        });
+        let rows = rows.collect();
+        self.steps = all;
+        rows
     }
 
-    /// The width of each thread's column.
-    fn widths(&self, steps: &[Row]) -> Vec<usize> {
-        let width_of = |(number, thread): (&usize, &Thread)| {
-            let cells = steps.iter().filter(|(thread, ..)| *thread == Some(*number));
-            let widest = cells.map(|(_, text, _)| text.chars().count()).max().unwrap_or(0);
-            widest.max(thread.name.chars().count()).min(WIDTH)
+    fn row(
+        &self,
+        number: usize,
+        thread: Option<usize>,
+        operation: String,
+        object: String,
+        outcome: &Outcome,
+        at: &'static Location<'static>,
+    ) -> Row {
+        let column = |thread: &usize| self.threads.keys().position(|other| other == thread);
+        let name = |thread: &usize| self.threads.get(thread).map_or(EXITING, |thread| &thread.name);
+        let (outcome, reaches) = match outcome {
+            Outcome::Plain if operation == "spawn" => {
+                let number = object.rsplit(' ').next().and_then(|number| number.parse().ok());
+                (String::new(), number.as_ref().and_then(column).into_iter().collect())
+            }
+            Outcome::Plain => (String::new(), Vec::new()),
+            Outcome::Was(how) => ((*how).to_owned(), Vec::new()),
+            Outcome::Woke(threads) if threads.is_empty() => ("nobody waits".to_owned(), Vec::new()),
+            Outcome::Woke(threads) => {
+                let names: Vec<&str> = threads.iter().map(name).collect();
+                (format!("wakes {}", names.join(", ")), threads.iter().filter_map(column).collect())
+            }
+            Outcome::Saw(bits, show) => (show(*bits), Vec::new()),
         };
-        self.threads.iter().map(width_of).collect()
+        let thread = thread.as_ref().and_then(column);
+        Row { number, thread, operation, object, outcome, reaches, file: at.file(), line: at.line() }
     }
-}
-
-/// The number of the thread, unless it is a row across all, the words, and the line of code.
-type Row = (Option<usize>, String, &'static Location<'static>);
-
-/// One row of the threads' columns.
-fn cells<'a>(texts: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
-    texts.zip(widths).fold(String::new(), |mut row, (text, width)| {
-        let cut: String = match text.chars().count() > *width {
-            true => text.chars().take(width - 1).chain(['…']).collect(),
-            false => text.to_owned(),
-        };
-        let _ = write!(row, "{cut:<width$}  ");
-        row
-    })
 }
