@@ -59,7 +59,7 @@ fn lost_addition_of_two_among_sixteen_threads_is_found() {
 ///
 /// Fails if a thread that cannot take a lock does not block (edit `sample-locks-are-not-waited-for`).
 #[test]
-fn circle_of_eight_locks_is_found() {
+fn cycle_of_eight_locks_is_found() {
     let failure = assert_found(2_000, || {
         let forks: Arc<Vec<Mutex<()>>> = Arc::new((0..8).map(|_| Mutex::new(())).collect());
         all(8, move |number| drop((forks[number].lock(), forks[(number + 1) % 8].lock())));
@@ -139,9 +139,9 @@ fn panic_of_one_among_sixteen_threads_is_the_failure() {
 #[test]
 fn leak_is_found() {
     let failure = assert_found(10, || {
-        struct Circle(Mutex<Option<weak::Arc<Circle>>>);
-        let circle = weak::Arc::new(Circle(Mutex::new(None)));
-        *circle.0.lock() = Some(weak::Arc::clone(&circle));
+        struct Linked(Mutex<Option<weak::Arc<Linked>>>);
+        let handle = weak::Arc::new(Linked(Mutex::new(None)));
+        *handle.0.lock() = Some(weak::Arc::clone(&handle));
         all(6, |_| ());
     });
     assert!(failure.message().contains("leak"), "{failure:?}");

@@ -42,7 +42,7 @@ impl Plan {
     pub(super) fn of(seed: u64, length: usize) -> Self {
         let mut numbers = Numbers::new(seed ^ 0x5eed);
         // Priorities mostly: one schedule in sixteen preempts the thread at every step, which alone finds a
-        // circle of eight locks, and three do so at every second to sixteenth.
+        // cycle of eight locks, and three do so at every second to sixteenth.
         let way = match numbers.below(16) {
             0 => Way::Walk(1),
             1..4 => Way::Walk(2 << numbers.below(4)),
