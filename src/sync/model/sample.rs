@@ -15,7 +15,7 @@ use crate::sync::failure::Failure;
 /// policies, spurious failures and expired deadlines are drawn from seeds, which are the same in each run; so
 /// a model that passes once passes again. `SELVEDGE_MODEL_SEED` is the first seed, 1 by default, and
 /// `SELVEDGE_MODEL_SCHEDULES` replaces the number. A failure is shown, shortened and replayed as one of
-/// [`check`](super::check::check).
+/// [`check`](super::model::check).
 ///
 /// All accesses to memory are sequentially consistent: a missing ordering is not found here, and data races
 /// only as far as two accesses overlap. A model that passes says nothing about the schedules that were not

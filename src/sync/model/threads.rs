@@ -97,7 +97,7 @@ pub fn current() -> Thread {
 /// Like std's.
 ///
 /// # Panics
-/// If it is the sixth thread of the execution, unless that is one of [`sample`](super::check::sample).
+/// If it is the sixth thread of the execution, unless that is one of [`sample`](super::model::sample).
 #[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
