@@ -89,7 +89,7 @@
 //! thread 1 stands in wait Condvar 1 since step 4, at src/lib.rs:68
 //!
 //! model tests::hand_over failed under OldestFirst, execution 2
-//! to run this schedule alone: SELVEDGE_MODEL_REPLAY=x-o0-1-9f1c2a07-4-52d1e8b3-a4 cargo test -p app --lib tests::hand_over -- --exact
+//! to run this schedule alone: SELVEDGE_MODEL_REPLAY=x-o0-1-9f1c2a07-4-3402277e- cargo test -p app --lib tests::hand_over -- --exact
 //! ```
 //!
 //! The last line runs that one execution again, for instance under a debugger or with more printed on the
