@@ -30,7 +30,7 @@ pub struct Failure {
     pub(super) payload: Box<dyn Any + Send>,
     pub(super) schedule: String,
     #[cfg(any(loom, selvedge_loom))]
-    pub(super) record: super::side::Record,
+    pub(super) record: Box<super::side::Record>,
     pub(super) token: Option<String>,
     /// Which opportunity for a spurious failure was taken.
     #[cfg_attr(

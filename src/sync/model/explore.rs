@@ -175,7 +175,7 @@ fn run_on(
     IS_RUNNING.set(false);
     let (executions, first) = (executions.load(Ordering::Relaxed), LOOM_FAILURE.take());
     result.map(|()| executions).map_err(|payload| {
-        let record = trace::record();
+        let record = Box::new(trace::record());
         let schedule = record.table(report::rows());
         Failure { policy, executions, first, payload, schedule, record, token: None, opportunity }
     })
