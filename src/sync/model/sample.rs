@@ -37,8 +37,8 @@ pub fn sample(schedules: usize, body: impl Fn() + Sync + Send + 'static) {
             panic!("this model has only one schedule: it must start a thread through `selvedge::sync`")
         }
         Ok(Sampled { schedules, .. }) => report::passed(schedules, "sampled"),
-        Err((failure, size)) => {
-            let failure = simpler(failure, size, &body);
+        Err(failure) => {
+            let failure = simpler(failure, engine::last_size(), &body);
             let how = format!("failed under {:?}, schedule {}", failure.policy, failure.executions);
             report::failed(&failure, &how);
             end_with(failure);
@@ -51,7 +51,7 @@ pub fn sample(schedules: usize, body: impl Fn() + Sync + Send + 'static) {
 pub fn find_failure_in(schedules: usize, body: impl Fn() + Sync + Send + 'static) -> Option<Failure> {
     token::begin_call();
     let body = Arc::new(body);
-    replay_asked_for(&body).or_else(|| run_all(schedules, &body).err().map(|(failure, _)| failure))
+    replay_asked_for(&body).or_else(|| run_all(schedules, &body).err())
 }
 
 struct Sampled {
@@ -61,10 +61,7 @@ struct Sampled {
 }
 
 /// Runs one schedule after the other, up to the first that fails.
-fn run_all(
-    schedules: usize,
-    body: &Arc<impl Fn() + Sync + Send + 'static>,
-) -> Result<Sampled, (Failure, engine::Size)> {
+fn run_all(schedules: usize, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Result<Sampled, Failure> {
     let first = report::env_or("SELVEDGE_MODEL_SEED", 1);
     let schedules = report::env_or("SELVEDGE_MODEL_SCHEDULES", schedules);
     // The switches are spread over as many steps as the longest schedule had. The first has few: it only
@@ -76,7 +73,7 @@ fn run_all(
         let size = engine::last_size();
         if let Err(mut failure) = result {
             failure.executions = number + 1;
-            return Err((failure, size));
+            return Err(failure);
         }
         length = length.max(size.steps);
         switches = switches.max(size.switches);
