@@ -1,9 +1,9 @@
 //! A program that records itself, and writes what its threads did as files.
 //!
-//!     cargo run --example trace        # writes trace.json, for ui.perfetto.dev, and trace.svg, for a browser
+//!     cargo run --example trace        # writes trace.json, for ui.perfetto.dev, and trace.svg
 //!
 //! A producer makes jobs, two workers of a pool do them, a batcher stores the results four at a time. The
-//! picture shows at a glance that the producer is the slow part: the workers are idle, and the batcher waits.
+//! picture shows at a glance that the producer is the slow part: the workers are idle, and the batcher is too.
 
 use std::time::Duration;
 use std::{fs, io, thread};

@@ -22,8 +22,8 @@ lazy_static! {
 }
 
 /// Records what each thread of the program does, until the [`Recording`] is dropped: the tasks of pools,
-/// groups, scopes and pipelines, the batches of batchers, [spans](span()) of your own; each sleep in a call of
-/// this crate; and which thread ended it.
+/// groups, scopes and pipelines, the batches of batchers, [spans](span()) of your own; each sleep in a call
+/// of this crate; and which thread ended it.
 ///
 /// The recording keeps the newest `capacity` events, at least 1,024, and counts those that it dropped. A
 /// program that records all the time has the last moments before a hang or a slow request in hand; one that
@@ -52,8 +52,8 @@ lazy_static! {
 ///
 /// # Cost
 /// While nothing is recorded, a load and a branch for each task and for each wake-up of a sleeping thread,
-/// and nothing for a call that does not sleep. While it is on, 110 ns for each task, and 90 for each sleep and
-/// each wake-up; 88 bytes of memory for each event, and the name of a span.
+/// and nothing for a call that does not sleep. While it is on, 110 ns for each task, and 90 for each sleep
+/// and each wake-up; 88 bytes of memory for each event, and the name of a span.
 ///
 /// # Instead
 /// A sampling profiler for what a task computes. [`pipeline::Figures`](crate::pipeline::Figures) for sums

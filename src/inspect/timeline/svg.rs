@@ -12,8 +12,8 @@ const ROW: usize = 22;
 const BAR: usize = 16;
 
 impl Trace {
-    /// Draws the trace as an SVG picture: a row for each thread with its tasks, its sleeps and its idle times.
-    /// A viewer that shows titles tells what each is.
+    /// Draws the trace as an SVG picture: a row for each thread with its tasks, its sleeps and its idle
+    /// times. A viewer that shows titles tells what each is.
     ///
     /// The size of the picture depends on the number of threads, and not on the number of events: what is
     /// narrower than a pixel is drawn once for each pixel.
