@@ -3,7 +3,7 @@
 //!     cargo run --example trace        # writes trace.json, for ui.perfetto.dev, and trace.svg
 //!
 //! A producer makes jobs, two workers of a pool do them, a batcher stores the results four at a time. The
-//! picture shows at a glance that the producer is the slow part: the workers are idle, and the batcher is too.
+//! picture shows at a glance that the producer is the slow part: the workers and the batcher are idle.
 
 use std::time::Duration;
 use std::{fs, io, thread};
