@@ -2,6 +2,8 @@
 //!
 //! Each program has one planted fault. The assertions are on the rows that reveal it.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use selvedge_loom::sync::atomic::{AtomicUsize, Ordering};
@@ -30,8 +32,9 @@ fn assert_rows(schedule: &str, texts: &[&str]) {
 
 /// Two locks in opposite orders: the table ends with each thread blocked on the lock that the other holds.
 ///
-/// Fails if the place where a thread waits is not recorded (edit `trace-forgets-where-threads-stand`), or if
-/// a lock is a step before it is acquired (edit `trace-steps-before-the-effect`).
+/// Fails if the place where a thread waits is not recorded (edit `trace-forgets-where-threads-stand`), if a
+/// lock is a step before it is acquired (edit `trace-steps-before-the-effect`), or if the table does not say
+/// who holds a lock (edit `trace-forgets-who-holds-a-lock`).
 #[test]
 fn opposite_lock_orders_end_with_each_thread_in_the_others_lock() {
     let (failure, schedule) = schedule_of(|| {
@@ -55,6 +58,9 @@ fn opposite_lock_orders_end_with_each_thread_in_the_others_lock() {
         schedule.lines().filter(|line| line.contains(" stands in lock Mutex ")).collect();
     assert_eq!(standing.len(), 2, "{schedule}");
     assert!(standing.iter().all(|line| line.contains("schedule.rs")), "{schedule}");
+    let held_by =
+        |name: &str| standing.iter().any(|line| line.contains(&format!(", held by {name} since step ")));
+    assert!(held_by("main") && held_by("thread 1"), "{schedule}");
 }
 
 /// A notify before the wait: the table shows the notify that woke no thread, and the sleeping waiter.
@@ -75,6 +81,42 @@ fn lost_wake_up_shows_the_notify_that_nobody_heard() {
     assert_rows(&schedule, &["notify_one Condvar 1 → nobody waits", "wait Condvar 1 → sleeps"]);
     assert_rows(&schedule, &["thread 1 stands in wait Condvar 1"]);
     assert_rows(&schedule, &["main stands in join thread"]);
+}
+
+/// The table in a text, without lines of code and without its alignment.
+fn table_in(text: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| line.trim_start_matches("//!").trim());
+    let rows = lines.skip_while(|line| !line.starts_with("step ")).take_while(|line| !line.is_empty());
+    rows.map(|row| {
+        let row = row.split_once(", at ").map_or(row, |(row, _)| row);
+        let words = row.split_whitespace().filter(|word| !word.contains(".rs:"));
+        words.collect::<Vec<_>>().join(" ")
+    })
+    .collect()
+}
+
+/// The README and the documentation of `sync` show what such a model prints, with the token of the schedule.
+///
+/// Fails if a notify does not name the thread that it wakes (edit `trace-hides-who-is-woken`).
+#[test]
+fn table_in_the_readme_is_what_a_model_prints() {
+    let (failure, schedule) = schedule_of(|| {
+        let pair = Arc::new((Mutex::new(()), Condvar::new()));
+        let waiter = thread::spawn({
+            let pair = Arc::clone(&pair);
+            move || pair.1.wait(&mut pair.0.lock())
+        });
+        pair.1.notify_one();
+        waiter.join().unwrap();
+    });
+    // What depends on the steps alone: their number, their hash and the path.
+    let token =
+        failure.token().expect("a failure has a token").split('-').skip(4).collect::<Vec<_>>().join("-");
+    for file in ["README.md", "src/sync/mod.rs"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap();
+        assert_eq!(table_in(&text), table_in(&schedule), "{file}");
+        assert!(text.contains(&format!("-{token} cargo test ")), "{file}: {}", failure.token().unwrap());
+    }
 }
 
 /// A check and an act on an atomic in two steps: both loads come before both stores.

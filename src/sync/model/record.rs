@@ -79,16 +79,17 @@ impl Record {
             }
         }
         for row in &self.standing {
-            let name = row.thread.map_or("", |thread| &self.threads[thread]);
-            let _ = writeln!(
-                out,
-                "{name} stands in {} since step {}, at {}",
-                row.text(),
-                row.number,
-                row.place()
-            );
+            let _ = writeln!(out, "{}, at {}", self.stands(row), row.place());
         }
         out
+    }
+
+    /// Where a thread stands: `main stands in lock Mutex 1 since step 4, held by thread 2 since step 3`.
+    fn stands(&self, row: &Row) -> String {
+        let Row { number, operation, object, outcome, .. } = row;
+        let name = row.thread.map_or("", |thread| &self.threads[thread]);
+        let outcome = if outcome.is_empty() { String::new() } else { format!(", {outcome}") };
+        format!("{name} stands in {operation} {object} since step {number}{outcome}")
     }
 
     fn width_of(&self, column: usize, steps: &[Row]) -> usize {
@@ -116,9 +117,7 @@ impl Record {
             picture.step(row, step);
         }
         for (row, standing) in self.standing.iter().enumerate() {
-            let name = standing.thread.map_or("", |thread| &self.threads[thread]);
-            let text = format!("{name} stands in {}, since step {}", standing.text(), standing.number);
-            picture.text(MARGIN, picture.row(steps.len() + row), "panic", &text);
+            picture.text(MARGIN, picture.row(steps.len() + row), "panic", &self.stands(standing));
         }
         picture.end()
     }

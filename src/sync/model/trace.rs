@@ -308,11 +308,37 @@ impl Trace {
         let steps = self.rows(self.panicked.unwrap_or(self.steps.len()));
         let standing = self.standing.clone().into_iter().map(|(thread, pending)| {
             let Pending { operation, object, since, at } = pending;
-            let object = self.name_of(object);
-            self.row(since, Some(thread), operation.to_owned(), object, &Outcome::Plain, at)
+            let name = self.name_of(object);
+            let mut row = self.row(since, Some(thread), operation.to_owned(), name, &Outcome::Plain, at);
+            row.outcome = self.holder(object, thread).unwrap_or_default();
+            row
         });
         let standing = standing.collect();
         Record { threads: self.threads.values().map(|thread| thread.name.clone()).collect(), steps, standing }
+    }
+
+    /// Which other thread holds a lock, and since which step.
+    fn holder(&self, object: (&'static str, Id), waiter: usize) -> Option<String> {
+        let end = self.panicked.unwrap_or(self.steps.len());
+        for (index, step) in self.steps[..end].iter().enumerate().rev() {
+            let What::Done { thread, operation, object: other, outcome } = &step.what else { continue };
+            let locks = match outcome {
+                Outcome::Was(how) => *how == "locked",
+                _ => matches!(*operation, "lock" | "lock again" | "read" | "write"),
+            };
+            if *other != object || !(locks || *operation == "unlock") {
+                continue;
+            }
+            // One that waits on a condvar has unlocked, which is no step of its own.
+            let sleeps =
+                self.standing.iter().any(|(other, pending)| other == thread && pending.operation == "wait");
+            let holds = locks && thread != &waiter && !sleeps;
+            return holds.then(|| {
+                let name = self.threads.get(thread).map_or(EXITING, |thread| &thread.name);
+                format!("held by {name} since step {}", index + 1)
+            });
+        }
+        None
     }
 
     /// The first steps in words. An object's number is that of its first use, so they are named in order.
