@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(count(|event| event.name() == "make a job"), 8);
         assert_eq!(count(|event| event.name().starts_with("job ")), 8);
         assert!(count(|event| event.name() == "Batcher") >= 2);
-        assert!(trace.to_chrome().contains("\"worker-0\""));
+        assert!(trace.to_chrome().contains("\"worker-")); // one of the two may do all
         assert!(trace.to_svg().contains(">store-0</text>"));
     }
 }
