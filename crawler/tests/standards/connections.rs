@@ -1,4 +1,5 @@
-//! Connections that are kept open (RFC 9112 section 9), and secrets on secure ones, which take more than a row.
+//! Connections that are kept open (RFC 9112 section 9), and secrets on secure ones, which take more than a
+//! row.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
