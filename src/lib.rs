@@ -14,6 +14,7 @@
 //! | run jobs in order for each key | [`Pool::keyed`] |
 //! | start several tasks, and stop the rest when one fails | [`group::scope`](group::scope()), [`Group`] |
 //! | give a function at most so long | [`timeout::run`] |
+//! | try again what failed, after pauses that grow | [`retry::run`] |
 //! | process a stream in stages, some of them on several threads | [`Pipeline`] |
 //! | collect single items and process them together | [`Batcher`] |
 //! | at most `n` at once | [`Semaphore`] |
@@ -140,6 +141,8 @@ pub mod watch;
 pub mod batch;
 pub mod group;
 pub mod pool;
+#[forbid(unsafe_code)]
+pub mod retry;
 #[forbid(unsafe_code)]
 pub mod select;
 #[forbid(unsafe_code)]

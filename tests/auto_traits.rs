@@ -23,6 +23,7 @@ use selvedge::map;
 use selvedge::pipeline::{Cancellable, ChannelDriver, Figures, Flow, Free, StageFigures};
 use selvedge::pool::{BuildError, Builder, Keyed, Report, Results, ResultsIter, Stats, Unstarted, Workers};
 use selvedge::queue::{IntoIter, Iter, Receiver, Rest, Sender};
+use selvedge::retry::{self, Again, Attempt, Jitter, Policy};
 use selvedge::semaphore::{OwnedPermit, Permit};
 use selvedge::timeout::{self, Running};
 use selvedge::watch::{Broadcast, Heard, Listener, Watch, Watcher};
@@ -116,6 +117,10 @@ fn handles_and_guards_can_be_sent() {
         batch::Report<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         batch::Builder<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Until<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Attempt<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Policy => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Jitter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Again => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Iter<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Rest<std::vec::IntoIter<u8>> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
@@ -139,6 +144,8 @@ fn errors_fit_where_errors_go() {
         Panic => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         group::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         timeout::Error<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        retry::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        retry::Reason => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
 
@@ -186,6 +193,8 @@ fn rejected_value_decides_what_its_error_is() {
         Rejected<Neither, Closed> => "Unpin UnwindSafe RefUnwindSafe",
         group::Error<Neither> => "Unpin UnwindSafe RefUnwindSafe",
         group::Error<SendOnly> => "Send Unpin UnwindSafe",
+        retry::Error<Neither> => "Unpin UnwindSafe RefUnwindSafe",
+        retry::Error<SendOnly> => "Send Unpin UnwindSafe",
     }
 }
 

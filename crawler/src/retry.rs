@@ -3,6 +3,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use selvedge::retry::{Jitter, policy};
+
 use super::fetch::{ErrorKind, FetchError, Response};
 use super::settings::RetrySettings;
 
@@ -37,11 +39,12 @@ impl RetrySettings {
     /// The wait doubles with each try. Up to half of it is taken off, by a hash of the URL, so that pages
     /// that failed together are not retried together; the same seed gives the same waits.
     fn back_off(&self, url: &str, tries: u32) -> Duration {
-        let whole = self.first.saturating_mul(2u32.saturating_pow(tries)).min(self.most);
         let mut hasher = DefaultHasher::new();
-        (self.seed, url, tries).hash(&mut hasher);
-        let share = (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64;
-        whole.mul_f64(1.0 - share / 2.0)
+        (self.seed, url).hash(&mut hasher);
+        // `decide` counts the tries.
+        let policy = policy().attempts(usize::MAX).first(self.first).cap(self.most);
+        let pause = policy.jitter(Jitter::Equal).seed(hasher.finish()).pause_after(tries as usize + 1);
+        pause.unwrap_or(self.most)
     }
 }
 

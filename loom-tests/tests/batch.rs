@@ -8,7 +8,7 @@ use selvedge::batch::{Batch, BatchError, Builder};
 use selvedge::error::WaitError;
 use selvedge::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use selvedge::sync::{Arc, Mutex, model, thread};
-use selvedge::{Batcher, CancelToken, Clock};
+use selvedge::{Batcher, CancelToken, Clock, retry};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -328,7 +328,8 @@ fn a_flush_returns_after_the_end_of_what_was_added_before() {
 fn an_abort_takes_back_what_waits_for_a_retry() {
     model::check(|| {
         let handler = |_: &mut Batch<u8>| Err::<(), _>("no");
-        let builder = ageless().max_items(1).retry(|_, _| Some(Duration::MAX));
+        let policy = retry::policy().first(Duration::MAX).cap(Duration::MAX).jitter(retry::Jitter::None);
+        let builder = ageless().max_items(1).retry(policy);
         let batcher = Arc::new(builder.build(handler).unwrap());
         let ticket = batcher.submit(1).unwrap();
         let waiter = thread::spawn(move || matches!(ticket.join().unwrap_err().error, BatchError::Cancelled));

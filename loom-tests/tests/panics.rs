@@ -4,7 +4,7 @@ use selvedge_loom as selvedge;
 
 use selvedge::batch::{Batch, Batcher};
 use selvedge::sync::{model, thread};
-use selvedge::{CancelToken, Clock, Pipeline};
+use selvedge::{CancelToken, Clock, Pipeline, retry};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
@@ -162,7 +162,7 @@ fn a_retried_batch_ends_though_its_error_panics_in_its_drop() {
         let batcher = Batcher::builder()
             .max_items(1)
             .max_age(Duration::MAX)
-            .retry(|_, _| Some(Duration::ZERO))
+            .retry(retry::policy().first(Duration::ZERO))
             .build(move |_: &mut Batch<u32>| {
                 attempts += 1;
                 if attempts == 1 { Err(TouchyError) } else { Ok(()) }

@@ -12,9 +12,10 @@ use super::handler_result::HandlerResult;
 use super::items::Batch;
 use super::job;
 use super::report::{Hook, Inspected};
-use super::shared::{Policy, Shared, Weigh, thread_name};
+use super::shared::{Retry, Shared, Weigh, thread_name};
 use crate::clock::Clock;
 use crate::inspect::{self, Inspect};
+use crate::retry::{self, Again};
 use crate::sync::{Arc, Mutex, thread};
 
 /// Configures a [`Batcher`]; made by [`Batcher::builder`].
@@ -23,7 +24,7 @@ pub struct Builder<T> {
     name: String,
     limits: Limits,
     weigh: Option<Weigh<T>>,
-    retry: Option<Policy>,
+    retry: Option<Retry>,
     hook: Option<Hook<T>>,
     clock: Clock,
 }
@@ -119,24 +120,22 @@ impl<T: Send + 'static> Builder<T> {
         self
     }
 
-    /// Decides whether an attempt that returned an error is repeated. The policy gets the number of attempts
-    /// and the error, and returns the pause before the next attempt; `None` gives up. Without a policy there
-    /// is one attempt.
+    /// Repeats an attempt that returned an error, as often and after such pauses as `policy` says. Without a
+    /// policy there is one attempt.
     ///
     /// If the handler returns one result for the batch, all items are retried together. If it returns a
-    /// result for each item, those that failed are retried: the policy is asked for each, and the longest
-    /// pause applies. The batcher's thread waits, on the batcher's clock, so that the order of batches is
-    /// kept. Not retried are a panic and items that the handler [took](Batch::take). A policy that panics
-    /// gives up.
+    /// result for each item, those that failed are retried. The batcher's thread waits, on the batcher's
+    /// clock, so that the order of batches is kept. Not retried are a panic and items that the handler
+    /// [took](Batch::take). The policy's budget is that of one batch, from its first attempt.
     ///
     /// ```
-    /// use selvedge::Batcher;
     /// use selvedge::batch::Batch;
+    /// use selvedge::{Batcher, retry};
     /// use std::time::Duration;
     ///
     /// let batcher = Batcher::builder()
     ///     .max_items(2)
-    ///     .retry(|attempts, _error| (attempts < 3).then(|| Duration::from_millis(1) * attempts as u32))
+    ///     .retry(retry::policy().attempts(3).first(Duration::from_millis(1)))
     ///     .build(|batch: &mut Batch<&str>| match batch.attempt() {
     ///         3 => Ok(()),
     ///         _ => Err("not yet"),
@@ -147,11 +146,39 @@ impl<T: Send + 'static> Builder<T> {
     /// assert_eq!(batcher.stats().retries, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn retry(
+    pub fn retry(self, policy: retry::Policy) -> Self {
+        self.retry_if(policy, |_| true)
+    }
+
+    /// Like [`retry`](Builder::retry), and asks `worth` about each error whether another attempt could help.
+    /// It returns a `bool` or an [`Again`]. If it panics, the batcher gives up.
+    ///
+    /// If the handler returns a result for each item, `worth` is asked for each that failed, and the longest
+    /// pause applies to all that are retried.
+    ///
+    /// ```
+    /// use selvedge::batch::{Batch, BatchError};
+    /// use selvedge::{Batcher, retry};
+    /// use std::io;
+    ///
+    /// let is_passing = |error: &BatchError| match error.downcast_ref::<io::Error>() {
+    ///     Some(error) => error.kind() != io::ErrorKind::StorageFull,
+    ///     None => false,
+    /// };
+    /// let batcher = Batcher::builder()
+    ///     .max_items(1)
+    ///     .retry_if(retry::policy().attempts(5), is_passing)
+    ///     .build(|_: &mut Batch<u32>| Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull)))?;
+    /// assert!(batcher.submit(1)?.join().is_err());
+    /// assert_eq!(batcher.stats().retries, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn retry_if<A: Into<Again>>(
         mut self,
-        policy: impl Fn(usize, &BatchError) -> Option<Duration> + Send + Sync + 'static,
+        policy: retry::Policy,
+        worth: impl Fn(&BatchError) -> A + Send + Sync + 'static,
     ) -> Self {
-        self.retry = Some(Box::new(policy));
+        self.retry = Some(Retry { policy, worth: Box::new(move |error| worth(error).into()) });
         self
     }
 

@@ -14,6 +14,7 @@ use super::shared::Shared;
 use super::ticket::{Completion, TicketResult};
 use crate::error::Panic;
 use crate::panics::{self, Payload, contain};
+use crate::retry::Course;
 use crate::sync::Arc;
 use crate::wait::context::Inside;
 use crate::wait::context::{self, Context};
@@ -118,8 +119,9 @@ impl<'a, T, R> Job<'a, T, R> {
 
     /// Passes the batch to the handler until nothing has failed, or what has failed is not retried.
     fn run<V: HandlerResult<Value = R>>(&mut self, handler: &mut impl FnMut(&mut Batch<T>) -> V) {
+        let course = self.shared.retry.as_ref().map(|retry| retry.policy.begin(&self.shared.clock));
         while let Some(failure) = self.attempt(handler) {
-            let pauses = self.pauses(&failure);
+            let pauses = self.pauses(&failure, course.as_ref());
             // If the errors differ, some items may be retried and others not.
             let leaves: Vec<bool> = pauses.iter().map(Option::is_none).collect();
             // The longest pause: the items are retried together, and none earlier than its policy said.
@@ -247,11 +249,16 @@ impl<'a, T, R> Job<'a, T, R> {
     /// The pause before the next attempt, for each error; `None` to give up. A panic says nothing about the
     /// items: it is unknown what was done before it, so it is not retried. Items that the handler took are
     /// gone.
-    fn pauses(&self, failure: &Failure) -> Vec<Option<Duration>> {
+    fn pauses(&self, failure: &Failure, course: Option<&Course<'_>>) -> Vec<Option<Duration>> {
         let pause = |error: &BatchError| {
-            let policy = self.shared.retry.as_ref()?;
-            let again = !self.batch.is_taken() && !error.is_panic();
-            again.then(|| contain(|| policy(self.batch.attempt, error)).flatten()).flatten()
+            let (retry, course) = (self.shared.retry.as_ref()?, course?);
+            if self.batch.is_taken() || error.is_panic() {
+                return None;
+            }
+            // The caller's closure, which gives up if it panics.
+            let again = contain(|| (retry.worth)(error))?;
+            let pause = course.pause(self.batch.attempt, again).ok()?;
+            course.affords(pause, &self.shared.clock).then_some(pause)
         };
         failure.errors().iter().map(pause).collect()
     }

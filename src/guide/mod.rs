@@ -20,6 +20,9 @@ pub mod cancel {}
 #[doc = include_str!("timeout.md")]
 pub mod timeout {}
 
+#[doc = include_str!("retry.md")]
+pub mod retry {}
+
 #[doc = include_str!("queue.md")]
 pub mod queue {}
 

@@ -162,12 +162,26 @@ impl<'a> Limit<'a> {
         self.sleep_within(waiter, deadline, clocks, system.map(|at| (at, Ok(()))))
     }
 
+    /// Ends the limit at `at` of its clock, if it would end later.
+    pub(crate) fn end_by(&mut self, at: Option<Instant>) {
+        self.deadline = earliest(self.deadline, at);
+    }
+
     /// True if the limit or its token is sure to end before `at` of `clock`; `None` means never.
     pub(crate) fn ends_before(&self, clock: &Clock, at: Option<Instant>) -> bool {
+        self.end_on(clock).is_some_and(|end| at.is_none_or(|at| end < at))
+    }
+
+    /// True if the limit or its token is sure to end at `at` of `clock` or before; `None` means never.
+    pub(crate) fn ends_by(&self, clock: &Clock, at: Option<Instant>) -> bool {
+        self.end_on(clock).is_some_and(|end| at.is_none_or(|at| end <= at))
+    }
+
+    /// The first deadline that `clock` measures: the limit's or its token's.
+    fn end_on(&self, clock: &Clock) -> Option<Instant> {
         let own = self.deadline.filter(|_| self.clock().is_same(clock));
         let token = self.token.filter(|token| token.clock().is_same(clock));
-        let end = earliest(own, token.and_then(CancelToken::deadline));
-        end.is_some_and(|end| at.is_none_or(|at| end < at))
+        earliest(own, token.and_then(CancelToken::deadline))
     }
 
     /// Sleeps until `waiter` ends, or until `also`, an instant of the system's clock with the outcome for it.

@@ -105,7 +105,9 @@ fn abort_gives_back_what_no_handler_works_on() {
 fn abort_takes_back_a_batch_that_waits_for_its_retry() {
     within_a_minute(|| {
         let handler = |_: &mut Batch<u32>| Err::<(), _>("no");
-        let builder = ageless().max_items(2).retry(|_, _| Some(Duration::MAX));
+        let builder = ageless()
+            .max_items(2)
+            .retry(retry::policy().first(Duration::MAX).cap(Duration::MAX).jitter(retry::Jitter::None));
         let batcher = builder.build(handler).unwrap();
         let ticket = batcher.submit(0).unwrap();
         batcher.add(1).unwrap();

@@ -59,7 +59,7 @@ fn flush_that_gives_up_has_handed_over_all_the_same() {
 fn flush_waits_for_retries_too() {
     within_a_minute(|| {
         let handler = |batch: &mut Batch<u32>| if batch.attempt() < 3 { Err("not yet") } else { Ok(()) };
-        let batcher = ageless().retry(|_, _| Some(Duration::ZERO)).build(handler).unwrap();
+        let batcher = ageless().retry(at_once(usize::MAX)).build(handler).unwrap();
         batcher.add(1).unwrap();
         batcher.flush().unwrap();
         assert_eq!(batcher.stats().processed, 1);

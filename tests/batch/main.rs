@@ -27,6 +27,7 @@ use std::time::Duration;
 use common::{HOUR, eventually, figure, until_figure, within_a_minute};
 use selvedge::batch::{Batch, BatchError, BuildError, Builder, Reason, Report};
 use selvedge::error::{TryError, WaitError};
+use selvedge::retry::{self, Again};
 use selvedge::{Batcher, CancelToken, Clock, Latch, group};
 
 /// A batch as the handler saw it.
@@ -52,6 +53,11 @@ fn telling() -> (impl Fn(&mut Batch<u32>) + Send + Sync, Receiver<Seen>) {
 /// Nothing but size, flush and close hands a batch over.
 fn ageless() -> Builder<u32> {
     Batcher::builder().max_age(Duration::MAX)
+}
+
+/// A policy without pauses.
+fn at_once(attempts: usize) -> retry::Policy {
+    retry::policy().attempts(attempts).first(Duration::ZERO)
 }
 
 /// A batcher of one item a batch whose handler waits for the first latch to open, after it has opened the

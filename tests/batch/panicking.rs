@@ -10,7 +10,7 @@ fn touchy(batch: &mut Batch<u32>) {
 #[test]
 fn panic_of_the_handler_reaches_its_batchs_tickets_and_nobody_else() {
     within_a_minute(|| {
-        let builder = ageless().max_items(2).retry(|_, _| Some(Duration::ZERO));
+        let builder = ageless().max_items(2).retry(at_once(usize::MAX));
         let batcher = builder.build(touchy).unwrap();
         let [a, b, c, d] = [1, 0, 2, 3].map(|n| batcher.submit(n).unwrap());
         for (ticket, n) in [(a, 1), (b, 0)] {

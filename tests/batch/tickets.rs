@@ -72,7 +72,7 @@ fn items_that_the_handler_took_do_not_come_back() {
             drop(batch.take());
             Err::<(), _>("gone")
         };
-        let builder = ageless().max_items(1).retry(|_, _| Some(Duration::ZERO));
+        let builder = ageless().max_items(1).retry(at_once(usize::MAX));
         let batcher = builder.build(handler).unwrap();
         let failed = batcher.submit(1).unwrap().join().unwrap_err();
         assert_eq!((failed.value, failed.error.to_string()), (None, "gone".to_owned()));

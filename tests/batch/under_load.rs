@@ -65,7 +65,7 @@ fn every_item_ends_once_whatever_befalls_its_batch() {
                 move |failed: Failed<Vec<u32>>| ends.note(failed.value)
             };
             let builder = Batcher::builder().max_items(5).max_age(Duration::ZERO).on_error(hook);
-            let builder = builder.retry(|attempts, _| (attempts < 2).then_some(Duration::ZERO));
+            let builder = builder.retry(at_once(2));
             let batcher = Arc::new(builder.build_concurrent(3, moody(ends.clone())).unwrap());
             let adders = [0, 1, 2, 3].map(|number| {
                 let (batcher, ends) = (Arc::clone(&batcher), ends.clone());

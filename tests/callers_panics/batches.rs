@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use selvedge::Batcher;
 use selvedge::batch::{Batch, BatchError, Builder, Failed};
+use selvedge::{Batcher, retry};
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn errors_of_attempts_that_are_retried_panic_to_nobody() {
         let errors = touchies.clone();
         let mut attempts = 0;
         let batcher = of(1)
-            .retry(|attempt, _| (attempt < 5).then_some(Duration::ZERO))
+            .retry(retry::policy().attempts(5).first(Duration::ZERO))
             .build(move |_: &mut Batch<u32>| {
                 attempts += 1;
                 if attempts < 5 { Err(TouchyError(errors.make())) } else { Ok(()) }
@@ -150,7 +150,7 @@ fn policies_and_hooks_that_panic_lose_nothing() {
         let (touchies, told) = (Touchies::default(), Arc::new(Mutex::new(0)));
         let hears = Arc::clone(&told);
         let batcher = of(2)
-            .retry(|_, _| blow("the policy"))
+            .retry_if(retry::policy(), |_| -> bool { blow("the policy") })
             .on_error(move |failed: Failed<Vec<Touchy>>| {
                 *hears.lock().unwrap() += failed.value.len();
                 // Each by itself: two that panic in one drop of a list end the process.

@@ -14,7 +14,7 @@ use selvedge::sync::model;
 use selvedge::watch::Broadcast;
 use selvedge::{
     Batcher, BoundedQueue, CancelToken, Clock, Group, Latch, Pipeline, Pool, RateLimiter, Semaphore,
-    ShardedMap, SingleFlight, group, timeout,
+    ShardedMap, SingleFlight, group, retry, timeout,
 };
 
 /// What a panic said, and where.
@@ -135,6 +135,14 @@ fn child_until_a_time_of_another_clock_is_refused() {
     let limit = (other.clock(), HOUR);
     assert_blames_caller!(on_manual.child_until(limit), "Clock::manual");
     assert!(format!("{token:?}{on_manual:?}").contains("watchers: 0"));
+}
+
+#[test]
+fn policies_that_attempt_nothing_or_do_not_back_off_are_refused() {
+    assert_blames_caller!(retry::policy().attempts(0), "0 attempts", "least is 1");
+    assert_blames_caller!(retry::policy().factor(0.5), "factor 0.5", "least is 1");
+    assert_blames_caller!(retry::policy().factor(f64::NAN), "factor NaN", "least is 1");
+    assert_blames_caller!(retry::policy().factor(-2.0), "factor -2", "least is 1");
 }
 
 #[test]

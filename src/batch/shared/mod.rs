@@ -23,7 +23,6 @@ mod ending;
 mod taking;
 
 use std::mem;
-use std::time::Duration;
 
 use super::backlog::{Backlog, Limits};
 use super::failure::BatchError;
@@ -33,18 +32,24 @@ use super::ticket::{self, DropLater};
 use crate::clock::Clock;
 use crate::inspect::Began;
 use crate::panics;
+use crate::retry::{self, Again};
 use crate::sync::{Arc, Mutex};
 use crate::wait::context;
 use crate::wait::{Turns, WaitList, look};
 
 pub(super) type Weigh<T> = Box<dyn Fn(&T) -> usize + Send + Sync>;
-pub(super) type Policy = Box<dyn Fn(usize, &BatchError) -> Option<Duration> + Send + Sync>;
+
+/// Which errors are retried, and when.
+pub(super) struct Retry {
+    pub(super) policy: retry::Policy,
+    pub(super) worth: Box<dyn Fn(&BatchError) -> Again + Send + Sync>,
+}
 
 pub(super) struct Shared<T, R> {
     pub(super) state: Mutex<State<T, R>>,
     pub(super) limits: Limits,
     pub(super) weigh: Option<Weigh<T>>,
-    pub(super) retry: Option<Policy>,
+    pub(super) retry: Option<Retry>,
     pub(super) hook: Option<Hook<T>>,
     pub(super) clock: Clock,
     pub(super) handlers: Arc<Handlers>,
@@ -93,7 +98,7 @@ impl<T, R> Shared<T, R> {
     pub(super) fn new(
         limits: Limits,
         weigh: Option<Weigh<T>>,
-        retry: Option<Policy>,
+        retry: Option<Retry>,
         hook: Option<Hook<T>>,
         clock: Clock,
     ) -> Arc<Self>
