@@ -13,6 +13,7 @@
 //! | run a job later, or again and again | [`Pool::submit_after`], [`Pool::submit_every`] |
 //! | run jobs in order for each key | [`Pool::keyed`] |
 //! | start several tasks, and stop the rest when one fails | [`group::scope`](group::scope()), [`Group`] |
+//! | ask several, and take the first success | [`group::first_ok`] |
 //! | give a function at most so long | [`timeout::run`] |
 //! | try again what failed, after pauses that grow | [`retry::run`] |
 //! | process a stream in stages, some of them on several threads | [`Pipeline`] |

@@ -143,6 +143,7 @@ fn errors_fit_where_errors_go() {
         JoinError => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Panic => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         group::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        group::AllFailed<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         timeout::Error<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         retry::Error<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         retry::Reason => "Send Sync Unpin UnwindSafe RefUnwindSafe",

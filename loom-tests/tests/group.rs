@@ -223,3 +223,34 @@ fn a_task_that_the_body_waits_for_runs_though_the_helper_naps() {
         assert_eq!(result, Ok(()));
     });
 }
+
+/// The first success of a race is its result, and ends the other tasks: one that waits for its token is
+/// woken, and what it brings then is late.
+///
+/// Fails if the success cancels nobody (edit `first-ok-cancels-nobody`), or if a later success takes its
+/// place (edit `first-ok-takes-the-last`).
+#[test]
+fn the_first_success_wins_and_ends_the_others() {
+    model::check(|| {
+        let tasks = [1, 2].map(|n| {
+            move |stop: &CancelToken| {
+                if n == 2 {
+                    stop.wait();
+                }
+                Ok::<_, ()>(n)
+            }
+        });
+        assert_eq!(group::first_ok(&CancelToken::new(), tasks), Ok(1));
+    });
+}
+
+/// The errors of a race are in the order of its tasks, in whichever order these end.
+///
+/// Fails if they are in the order in which they came (edit `first-ok-leaves-errors-unsorted`).
+#[test]
+fn the_errors_of_a_race_are_in_the_order_of_its_tasks() {
+    model::check(|| {
+        let tasks = [1, 2].map(|n| move |_: &CancelToken| Err::<(), _>(n));
+        assert_eq!(group::first_ok(&CancelToken::new(), tasks).unwrap_err().errors, [1, 2]);
+    });
+}

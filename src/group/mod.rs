@@ -12,6 +12,7 @@
 //! | to wake tasks that wait without the token | [`Scope::on_stop`] |
 //! | all errors, with no task stopped by one | [`Scope::keep_going`], [`Scope::take_errors`], [`Group::errors`] |
 //! | to know which tasks still run | [`Scope::spawn_named`], [`Scope::try_spawn_named`], [`Scope::wait_until`] |
+//! | the first success, and the other tasks stopped | [`first_ok`] |
 //! | tasks that spawn tasks | the [`Scope`] that they borrow, or a [`Spawner`] |
 //!
 //! A child of `fork` that does not `exec` has none of these threads: a program that forks like that does so
@@ -23,6 +24,8 @@ mod core;
 mod erase;
 #[forbid(unsafe_code)]
 mod error;
+#[forbid(unsafe_code)]
+mod first_ok;
 #[forbid(unsafe_code)]
 mod handle;
 #[forbid(unsafe_code)]
@@ -43,6 +46,7 @@ mod task_set;
 mod tasks;
 
 pub use error::{Error, Threads, Unfinished};
+pub use first_ok::{AllFailed, first_ok};
 pub use handle::Handle;
 pub(crate) use nursery::{Nursery, nursery};
 pub use owned::{Group, Outcome};

@@ -4,6 +4,7 @@
 mod common;
 
 mod failing;
+mod first_ok;
 mod owned;
 mod returns;
 mod scope;
