@@ -13,7 +13,7 @@ use common::{HOUR, until_figure, within_a_minute};
 use proptest::prelude::*;
 use selvedge::error::WaitError;
 use selvedge::retry::{self, Again, Error, Jitter, Policy, Reason};
-use selvedge::{BoundedQueue, CancelToken, Clock, ManualClock, Until};
+use selvedge::{BoundedQueue, CancelToken, Clock, Latch, ManualClock, Until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,21 +27,26 @@ fn at_once(attempts: usize) -> Policy {
     retry::policy().attempts(attempts).first(Duration::ZERO)
 }
 
-/// The seconds on `clock` since `start` at which attempts of `call` began, and how it ended. The clock is
+/// The seconds since now, on `clock`, at which attempts of `call` began, and how it ended. The clock is
 /// advanced by half seconds.
 fn times_of<T: Send, E: Send>(
     clock: &ManualClock,
     call: impl FnOnce(&dyn Fn()) -> Result<T, Error<E>> + Send,
 ) -> (Vec<f64>, Result<T, Error<E>>) {
-    let (start, times) = (clock.now(), Mutex::new(Vec::new()));
+    let (start, times, known) = (clock.now(), Mutex::new(Vec::new()), Latch::new(1));
     let note = || times.lock().unwrap().push((clock.now() - start).as_secs_f64());
     let result = thread::scope(|s| {
-        let call = s.spawn(|| call(&note));
-        while !call.is_finished() {
-            // A sleeper, or a call that has ended meanwhile: then the wait is in vain, and short.
-            if clock.wait_for_sleepers_until(1, Duration::from_millis(20)).is_ok() {
-                clock.advance(SECOND / 2);
-            }
+        let in_scope = || {
+            known.count_down();
+            call(&note)
+        };
+        let call = s.spawn(|| clock.scope(in_scope));
+        known.wait();
+        // It sleeps, or has ended.
+        clock.settle();
+        while !call.is_finished() && clock.wait_for_sleepers_until(1, Duration::ZERO).is_ok() {
+            clock.advance(SECOND / 2);
+            clock.settle();
         }
         call.join().unwrap()
     });

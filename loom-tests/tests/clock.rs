@@ -8,7 +8,7 @@ use std::time::Duration;
 use selvedge::error::WaitError;
 use selvedge::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use selvedge::sync::{Arc, model, thread};
-use selvedge::{BoundedQueue, CancelToken, Clock, Until, timeout};
+use selvedge::{BoundedQueue, CancelToken, Clock, Latch, Until, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -114,5 +114,97 @@ fn a_helper_reads_the_clock_of_the_owner_it_works_for() {
         clock.scope(|| {
             timeout::run(Until::forever(), move |_| assert_eq!(Clock::current().now(), now + HOUR)).unwrap();
         });
+    });
+}
+
+/// A thread that an advance wakes works, wakes another one, and sleeps again. When the clock has settled,
+/// both have done their work.
+///
+/// Fails if a thread that was woken and has not run counts as asleep (edit `clock-counts-the-ended`), if one
+/// that runs is forgotten (edit `clock-forgets-the-awake`), or if a thread that goes to sleep does not wake
+/// the one that waits for it (edit `clock-sleeper-tells-nobody`).
+#[test]
+fn what_an_advance_caused_has_happened_when_the_clock_has_settled() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let token = CancelToken::with_clock(&clock);
+        let (queue, popped) = (Arc::new(BoundedQueue::<u8>::new(1)), Arc::new(AtomicBool::new(false)));
+        let first = thread::spawn({
+            let (queue, token) = (Arc::clone(&queue), token.clone());
+            move || {
+                token.sleep(HOUR).unwrap();
+                queue.push(1).unwrap();
+                token.sleep(HOUR)
+            }
+        });
+        let second = thread::spawn({
+            let (token, popped) = (token.clone(), Arc::clone(&popped));
+            move || {
+                let item = queue.pop_until((&token, HOUR * 2));
+                // Relaxed: the lock of the clock, which the next sleep takes, publishes it.
+                popped.store(item.is_ok(), Relaxed);
+                token.sleep(HOUR)
+            }
+        });
+        clock.wait_for_sleepers(2);
+        clock.advance(HOUR);
+        clock.settle();
+        assert!(popped.load(Relaxed));
+        // Both sleep, or the clock would not have settled.
+        clock.advance(HOUR);
+        assert_eq!((first.join().unwrap(), second.join().unwrap()), (Ok(()), Ok(())));
+    });
+}
+
+/// A thread that an advance wakes works and ends. The clock has settled then, and not before.
+///
+/// Fails if the end of a thread does not wake the one that waits for it (edit `clock-end-tells-nobody`).
+#[test]
+fn a_thread_that_ends_no_longer_keeps_the_clock_from_settling() {
+    model::check(|| {
+        let (clock, ends) = (Clock::manual(), Arc::new(AtomicBool::new(false)));
+        let sleeper = thread::spawn({
+            let (token, ends) = (CancelToken::with_clock(&clock), Arc::clone(&ends));
+            move || {
+                token.sleep(HOUR).unwrap();
+                ends.store(true, Relaxed);
+            }
+        });
+        clock.wait_for_sleepers(1);
+        clock.advance(HOUR);
+        clock.settle();
+        assert!(ends.load(Relaxed));
+        sleeper.join().unwrap();
+    });
+}
+
+/// A known thread that sleeps without a deadline, in a wait on another clock, has settled: whatever it did
+/// before has happened.
+///
+/// Fails if a clock hears only of the sleeps that it measures (edit `clock-overlooks-other-sleeps`), or if a
+/// thread in its scope is known from its first sleep only (edit `clock-scope-is-not-known`).
+#[test]
+fn a_known_thread_settles_in_a_sleep_on_another_clock() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let (known, queue) = (Arc::new(Latch::new(1)), Arc::new(BoundedQueue::<u8>::new(1)));
+        let begins = Arc::new(AtomicBool::new(false));
+        let popping = thread::spawn({
+            let (clock, known, queue, begins) =
+                (clock.clone(), Arc::clone(&known), Arc::clone(&queue), Arc::clone(&begins));
+            move || {
+                clock.scope(|| {
+                    known.count_down();
+                    begins.store(true, Relaxed);
+                    let elsewhere = CancelToken::with_clock(Clock::system());
+                    queue.pop_until(&elsewhere)
+                })
+            }
+        });
+        known.wait();
+        clock.settle();
+        assert!(begins.load(Relaxed));
+        queue.push(7).unwrap();
+        assert_eq!(popping.join().unwrap(), Ok(7));
     });
 }

@@ -6,22 +6,25 @@
 //!
 //! # Invariants
 //! 1. With the lock free and no `advance` running, every alarm in the list is later than `now`.
-//! 2. A waiter in `counting` waits for more sleepers than there are. Each new sleeper is counted in the
-//!    critical section that ends such waits; nothing else increases the number.
+//! 2. What a waiter in `counting` waits for does not hold. It can come to hold only when a thread goes to
+//!    sleep, or when the clock no longer knows a thread; each of them ends such waits in its own critical
+//!    section.
+//!
+//! The threads that the clock knows are the child module's concern.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
+mod threads;
+
 use super::{Alarm, Clock};
-use crate::error::{TryError, WaitError};
 use crate::panics::FirstPanic;
 use crate::sync::{Arc, Mutex, time};
-use crate::until::Until;
-use crate::wait::{Outcome, WaitList, WaitPoint, Waiter};
-
-static SYSTEM: Clock = Clock::system();
+use crate::wait::{Outcome, WaitList, Waiter};
+use threads::{Awaited, Known};
+pub(crate) use threads::{Sleeper, forget_this_thread, known_by};
 
 /// A clock that stands still until it is [advanced](ManualClock::advance).
 ///
@@ -43,7 +46,8 @@ static SYSTEM: Clock = Clock::system();
 /// ```
 ///
 /// # Blocking
-/// Only [`wait_for_sleepers`](ManualClock::wait_for_sleepers) and its limited form block.
+/// Only [`wait_for_sleepers`](ManualClock::wait_for_sleepers), [`settle`](ManualClock::settle) and their
+/// limited forms block.
 /// [`advance`](ManualClock::advance) runs callbacks, which take as long as they take.
 ///
 /// # Panics
@@ -73,31 +77,16 @@ struct State {
     /// In the order in which they fire.
     alarms: BTreeMap<Key, Action>,
     next_serial: u64,
-    /// The waiters of threads that sleep with a deadline on this clock, one for each thread. A thread whose
-    /// wait has ended no longer counts, though it removes its entry only when it runs again.
-    sleepers: BTreeMap<u64, Waiter>,
-    /// The waiters in [`ManualClock::wait_for_sleepers`], each with the number that it waits for.
-    counting: WaitList<usize>,
+    /// The threads that the clock knows, by their keys.
+    threads: BTreeMap<u64, Known>,
+    /// The waiters in [`ManualClock::wait_for_sleepers`] and [`ManualClock::settle`].
+    counting: WaitList<Awaited>,
 }
 
 /// What an alarm does.
 pub(super) enum Action {
     Waiter(Waiter, Outcome),
     Call(Box<dyn FnOnce() + Send>),
-}
-
-/// Counts a thread among the sleepers until its wait ends, or this is dropped.
-#[derive(Debug)]
-#[must_use = "a sleeper that is dropped is not counted"]
-pub(crate) struct Sleeper {
-    clock: Arc<Manual>,
-    key: u64,
-}
-
-/// The wait point of threads that wait for sleepers.
-struct Sleepers<'a> {
-    clock: &'a Manual,
-    count: usize,
 }
 
 impl Manual {
@@ -135,32 +124,13 @@ impl Manual {
         drop(state);
         drop(action);
     }
-
-    pub(super) fn count_sleeper(self: &Arc<Self>, waiter: &Waiter) -> Option<Sleeper> {
-        let mut state = self.state.lock();
-        // A thread that waits for sleepers, with a limit on this same clock, would end its own wait.
-        if state.counting.contains(waiter) {
-            return None;
-        }
-        let key = state.serial();
-        state.sleepers.insert(key, waiter.clone());
-        // Inserted and counted in one critical section: a thread that joins `counting` later sees this
-        // sleeper in its own look. Ends every wait that has enough sleepers now, since each waits for a
-        // number of its own.
-        let asleep = if state.counting.is_empty() { 0 } else { state.asleep() };
-        let wakes = state.counting.end_where(|count| (*count <= asleep).then_some(Ok(())));
-        // Unlocked first, so that no woken thread runs into the held lock.
-        drop(state);
-        drop(wakes);
-        Some(Sleeper { clock: Arc::clone(self), key })
-    }
 }
 
 impl ManualClock {
     pub(super) fn new() -> Self {
         let now = time::now();
-        let (alarms, sleepers) = (BTreeMap::new(), BTreeMap::new());
-        let state = State { now, alarms, next_serial: 0, sleepers, counting: WaitList::new() };
+        let (alarms, threads) = (BTreeMap::new(), BTreeMap::new());
+        let state = State { now, alarms, next_serial: 0, threads, counting: WaitList::new() };
         let manual = Arc::new(Manual { state: Mutex::new(state) });
         ManualClock { clock: Clock { manual: Some(Arc::clone(&manual)) }, manual }
     }
@@ -212,8 +182,9 @@ impl ManualClock {
     /// - A clock that is named, as in `(&clock, time)` or [`CancelToken::with_clock`](crate::CancelToken),
     ///   stays that clock. A time together with a token is read on the token's clock.
     /// - `Instant::now` is unchanged: ask [`Clock::current`].
-    /// - The limit of [`wait_for_sleepers_until`](ManualClock::wait_for_sleepers_until) is on the system's
-    ///   clock here too, since this clock stands still until that call returns.
+    /// - The limits of [`wait_for_sleepers_until`](ManualClock::wait_for_sleepers_until) and
+    ///   [`settle_until`](ManualClock::settle_until) are on the system's clock here too, since this clock
+    ///   stands still until those calls return.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
         // A guard, so that the thread reads its former clock again also if `f` panics.
         let _entered = self.clock.enter();
@@ -221,7 +192,8 @@ impl ManualClock {
     }
 
     /// Lets `duration` pass. Every wait whose deadline has passed then ends, the earliest first, and tokens
-    /// with such a deadline are cancelled before this returns.
+    /// with such a deadline are cancelled before this returns. The threads that were woken may not have run
+    /// yet: [`settle`](ManualClock::settle) waits for what they do.
     ///
     /// # Panics
     /// If the time would not fit into an [`Instant`]. A callback's panic is passed on after every due alarm
@@ -253,55 +225,6 @@ impl ManualClock {
         panicked.resume();
     }
 
-    /// Waits until at least `count` threads sleep with a deadline on this clock. After that, a test that
-    /// advances the clock knows which waits end.
-    ///
-    /// Each thread counts once, however many deadlines can end its sleep: the limit's time, its token's
-    /// deadline, the deadline of a token that it waits for, a tick. It counts from the moment at which only
-    /// its sleep is left to do until its wait ends, not until it is awake: a thread that was cancelled,
-    /// granted or timed out does not count, and one that then sleeps again does. Threads that wait without a
-    /// deadline do not count, nor do threads in this call.
-    ///
-    /// # Blocking
-    /// Without a limit: the call returns only once the threads sleep.
-    ///
-    /// # Proof
-    /// The models `a_sleeper_that_was_cancelled_is_not_counted` and
-    /// `each_sleeper_counts_once_whatever_ends_its_sleep` in `loom-tests/tests/clock.rs`.
-    pub fn wait_for_sleepers(&self, count: usize) {
-        // Never an error: a forever limit does not end, and no thread owns the sleepers, so no cycle is
-        // found.
-        let _ = self.wait_for_sleepers_until(count, Until::forever());
-    }
-
-    /// Like [`wait_for_sleepers`](ManualClock::wait_for_sleepers), but waits at most until `limit`, so that a
-    /// test whose threads do not sleep fails instead of hanging.
-    ///
-    /// # Errors
-    /// [`WaitError::TimedOut`] or [`WaitError::Cancelled`].
-    ///
-    /// # Examples
-    /// ```
-    /// use std::time::Duration;
-    /// use selvedge::{Clock, error::WaitError};
-    ///
-    /// let clock = Clock::manual();
-    /// let patience = Duration::from_millis(1); // of the system's clock
-    /// assert_eq!(clock.wait_for_sleepers_until(1, patience), Err(WaitError::TimedOut));
-    /// ```
-    pub fn wait_for_sleepers_until<'a>(
-        &self,
-        count: usize,
-        limit: impl Into<Until<'a>>,
-    ) -> Result<(), WaitError> {
-        let sleepers = Sleepers { clock: &self.manual, count };
-        // On the system's clock: in a `scope`, a bare time on this clock would never pass.
-        limit.into().on_clock(&SYSTEM).retry(&sleepers, || {
-            let enough = sleepers.are_enough(&self.manual.state.lock());
-            if enough { Ok(()) } else { Err(TryError::WouldBlock) }
-        })
-    }
-
     /// Takes the earliest alarm that is due out of the list.
     fn take_due(&self, now: Instant) -> Option<Action> {
         let mut state = self.manual.state.lock();
@@ -316,45 +239,6 @@ impl State {
         let serial = self.next_serial;
         self.next_serial += 1;
         serial
-    }
-
-    /// The number of threads that sleep now.
-    fn asleep(&self) -> usize {
-        self.sleepers.values().filter(|waiter| waiter.outcome().is_none()).count()
-    }
-}
-
-impl Sleepers<'_> {
-    fn are_enough(&self, state: &State) -> bool {
-        state.asleep() >= self.count
-    }
-}
-
-impl WaitPoint for Sleepers<'_> {
-    fn looks_ready(&self) -> bool {
-        self.clock.state.try_lock().is_some_and(|state| self.are_enough(&state))
-    }
-
-    fn join(&self, waiter: &Waiter) -> bool {
-        let mut state = self.clock.state.lock();
-        // Waits for another sleeper. `count_sleeper` adds it under this lock and ends the waits in the list
-        // then, so no sleeper falls between this look and the list.
-        let must_wait = !self.are_enough(&state);
-        if must_wait {
-            state.counting.join_with(waiter, self.count);
-        }
-        must_wait
-    }
-
-    fn leave(&self, waiter: &Waiter) {
-        self.clock.state.lock().counting.leave(waiter);
-    }
-}
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        // Wakes nobody: fewer sleepers are enough for no wait.
-        self.clock.state.lock().sleepers.remove(&self.key);
     }
 }
 

@@ -30,8 +30,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 pub use manual::ManualClock;
-pub(crate) use manual::Sleeper;
 use manual::{Action, Key, Manual};
+pub(crate) use manual::{Sleeper, forget_this_thread, known_by};
 
 use crate::panics;
 use crate::sync::{Arc, time};
@@ -98,6 +98,9 @@ impl Clock {
             return None;
         }
         context::with(|context| context.with_clocks(|clocks| clocks.push(self.clone())));
+        if let Some(manual) = &self.manual {
+            manual.know_this_thread();
+        }
         Some(Entered(()))
     }
 
@@ -144,10 +147,10 @@ impl Clock {
         alarm
     }
 
-    /// Counts the thread that is about to sleep on `waiter` with a deadline on this clock, if it is a manual
-    /// one.
-    pub(crate) fn count_sleeper(&self, waiter: &Waiter) -> Option<Sleeper> {
-        self.manual.as_ref()?.count_sleeper(waiter)
+    /// Tells a manual clock that the thread is about to sleep on `waiter`, with a deadline on this clock or
+    /// without.
+    pub(crate) fn count_sleeper(&self, waiter: &Waiter, has_deadline: bool) -> Option<Sleeper> {
+        Some(self.manual.as_ref()?.count_sleeper(waiter, has_deadline))
     }
 
     /// Calls `callback` at `at`, on the thread that advances the clock, or on the crate's alarm thread. Calls
@@ -175,7 +178,17 @@ impl Drop for Entered {
     fn drop(&mut self) {
         // Dropped outside `with_clocks`: this may be the last reference to the clock, and dropping its alarms
         // drops the caller's callbacks, which may read the thread's clock.
-        let clock = context::with(|context| context.with_clocks(Vec::pop));
+        let clock = context::with(|context| context.with_clocks(Vec::pop)).flatten();
+        // Unless it is the clock of an outer scope as well.
+        let is_left = |left: &Clock| {
+            let others = context::with(|context| {
+                context.with_clocks(|clocks| clocks.iter().any(|other| other.is_same(left)))
+            });
+            others == Some(false)
+        };
+        if let Some(Clock { manual: Some(manual) }) = clock.as_ref().filter(|clock| is_left(clock)) {
+            manual.forget_this_thread();
+        }
         drop(clock);
     }
 }

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::Instant;
 
 use crate::cancel::CancelToken;
-use crate::clock::{Alarm, Clock, Sleeper};
+use crate::clock::{self, Alarm, Clock, Sleeper};
 use crate::error::WaitError;
 use crate::sync::Arc;
 use crate::wait::graph::{self, Awaited};
@@ -185,7 +185,7 @@ impl<'a> Limit<'a> {
     }
 
     /// Sleeps until `waiter` ends, or until `also`, an instant of the system's clock with the outcome for it.
-    /// The `clocks` count this thread as a sleeper, in addition to the limit's own.
+    /// The `clocks` have deadlines for this sleep, in addition to the limit's own.
     fn sleep_within<'c>(
         &self,
         waiter: &Waiter,
@@ -197,9 +197,6 @@ impl<'a> Limit<'a> {
         // holds for the alarm, so neither can fall between the caller's check and the sleep.
         let _watch = self.token.map(|token| token.end_wait(waiter, Err(WaitError::Cancelled)));
         let _alarm = deadline.and_then(|at| self.clock().end_at(at, waiter, TIMED_OUT));
-        // Counted last, so that a counted thread has nothing left to do but sleep: a test advances the clock
-        // as soon as it has counted the sleepers that it expects.
-        let _counted = self.count_sleeper(waiter, clocks);
         // Deadlines of the system's clock end the sleep itself, without an alarm. On a manual clock,
         // `advance` ends the waiter.
         let deadline = deadline.filter(|_| self.clock().is_system());
@@ -214,32 +211,32 @@ impl<'a> Limit<'a> {
         let _entered = self.enter_register(waiter, also.map(|(at, _)| at));
         // A thread without work is in no report, but in a timeline.
         let _idle = if self.subject.is_none() { timeline::idle(waiter.address()) } else { None };
-        match waiter.sleep(latest) {
+        // Counted last, so that a counted thread has nothing left to do but sleep: a test advances the clock
+        // as soon as it has counted the sleepers that it expects.
+        match waiter.sleep(latest, || self.count_sleeper(waiter, clocks)) {
             // Tie: if the token is cancelled by now, the call reports that.
             Err(WaitError::TimedOut) => Err(self.late()),
             ended => ended,
         }
     }
 
-    /// Counts this thread as a sleeper, once on each manual clock that has a deadline for its sleep: the
-    /// limit's, the token's, and `also`.
-    fn count_sleeper<'c>(
-        &self,
-        waiter: &Waiter,
-        also: impl IntoIterator<Item = &'c Clock>,
-    ) -> Vec<(Clock, Sleeper)> {
-        let own = self.deadline.map(|_| self.clock());
-        let token = self.token.filter(|token| token.deadline().is_some()).map(CancelToken::clock);
-        let clocks = own.into_iter().chain(token).cloned().chain(also.into_iter().cloned());
+    /// Tells the manual clocks that this thread sleeps, each once: those that have a deadline for its sleep,
+    /// which are the limit's, the token's and `also`, and those that know the thread.
+    fn count_sleeper<'c>(&self, waiter: &Waiter, also: impl IntoIterator<Item = &'c Clock>) -> Vec<Sleeper> {
+        let token = self.token.map(|token| (token.clock(), token.deadline().is_some()));
+        let also = also.into_iter().map(|clock| (clock, true));
+        let limits = [(self.clock(), self.deadline.is_some())].into_iter().chain(token).chain(also);
+        // Those with a deadline first, since a clock is told only once.
+        let (with, without): (Vec<_>, Vec<_>) =
+            limits.filter(|(clock, _)| !clock.is_system()).partition(|(_, has_deadline)| *has_deadline);
+        let known = clock::known_by();
+        let clocks = with.into_iter().chain(without).chain(known.iter().map(|clock| (clock, false)));
         // The system's clock counts no sleepers, so nothing is allocated for it.
-        let mut counted: Vec<(Clock, Sleeper)> = Vec::new();
-        for clock in clocks {
+        let mut counted: Vec<Sleeper> = Vec::new();
+        for (clock, has_deadline) in clocks {
             // Once per clock, since a test waits for a number of threads, not of deadlines.
-            if counted.iter().any(|(other, _)| other.is_same(&clock)) {
-                continue;
-            }
-            if let Some(sleeper) = clock.count_sleeper(waiter) {
-                counted.push((clock, sleeper));
+            if !counted.iter().any(|sleeper| sleeper.is_on(clock)) {
+                counted.extend(clock.count_sleeper(waiter, has_deadline));
             }
         }
         counted

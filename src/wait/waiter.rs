@@ -124,18 +124,23 @@ impl Waiter {
 
     /// Sleeps until the wait ends. With `latest`, ends it with that outcome at that instant of the system's
     /// clock. Tells the [observers](context::Blocking) of this thread, unless the wait has ended already.
-    pub(crate) fn sleep(&self, latest: Option<(Instant, Outcome)>) -> Outcome {
+    /// Calls `enter` when only the sleep is left to do, and keeps what it returns for as long as the sleep.
+    pub(crate) fn sleep<G>(&self, latest: Option<(Instant, Outcome)>, enter: impl FnOnce() -> G) -> Outcome {
         // The end of this sleep may depend on an alarm's callback, whose thread the operating system refused
         // before.
         time::retry_refused();
         let mut observers = context::observers();
         if observers.is_empty() || self.has_ended() {
+            let _entered = enter();
             return self.wait(latest);
         }
         // No lock is held, so an observer may start or wake a thread that takes this one's place. Only the
         // observers that acted on it are told that this thread resumes, in the reverse order.
         observers.retain(|observer| Arc::clone(observer).blocked(latest.map(|(at, _)| at)));
+        // After the observers, which may wake other threads.
+        let entered = enter();
         let ended = self.wait(latest);
+        drop(entered);
         observers.iter().rev().for_each(|observer| observer.resumed());
         ended
     }

@@ -9,4 +9,5 @@ mod clock;
 mod clock_scope;
 mod cycles;
 mod monitor;
+mod settling;
 mod until;

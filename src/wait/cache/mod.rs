@@ -49,6 +49,7 @@ use std::time::Duration;
 
 pub(crate) use calls::{Call, Caller, Urgency, add, call, call_again, expedite, withdraw};
 
+use crate::clock;
 use crate::error::WaitError;
 use crate::panics;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -156,6 +157,8 @@ fn work(cache: &ThreadCache, number: usize) {
     while let Some(call) = next_call(cache, &mut known) {
         // A helper survives the panics of its calls.
         panics::contain(|| call.run());
+        // Its next call may be for a test with another clock, or with none.
+        clock::forget_this_thread();
         // Waking again, before it looks: a call that is added now relies on this helper.
         cache.state.lock().waking += 1;
     }
