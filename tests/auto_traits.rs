@@ -18,7 +18,7 @@ use selvedge::flight::SingleFlight;
 use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
 use selvedge::inspect;
 use selvedge::latch::Member;
-use selvedge::limiter::{KeyedLimiter, Missed, Tick, Ticker};
+use selvedge::limiter::{KeyedLimiter, Missed, Reservation, Tick, Ticker};
 use selvedge::map;
 use selvedge::pipeline::{Cancellable, ChannelDriver, Figures, Flow, Free, StageFigures};
 use selvedge::pool::{BuildError, Builder, Keyed, Report, Results, ResultsIter, Stats, Unstarted, Workers};
@@ -96,6 +96,7 @@ fn handles_and_guards_can_be_sent() {
         CallbackGuard => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         DropGuard => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Member => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Reservation<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Permit<'static> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         OwnedPermit => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Task<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -817,3 +817,209 @@ fn takers_of_one_key_share_its_bucket_while_others_are_swept() {
         }
     });
 }
+
+#[test]
+fn tokens_that_are_given_back_are_there_again_up_to_the_burst() {
+    let (clock, limiter) = manual(1, HOUR, 10);
+    limiter.try_acquire(8).unwrap();
+    limiter.give_back(3);
+    assert_eq!(limiter.available(), 5);
+    // More than was taken: what exceeds the burst is lost, now and later.
+    limiter.give_back(RateLimiter::MAX);
+    assert_eq!((limiter.available(), limiter.try_acquire(10)), (10, Ok(())));
+    assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+    // A full bucket has no room, and no time is owed for it.
+    clock.advance(HOUR * 20);
+    limiter.give_back(5);
+    assert_eq!((limiter.available(), limiter.try_acquire(10)), (10, Ok(())));
+    assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+    limiter.give_back(0);
+    assert_eq!(limiter.available(), 0);
+    assert!(limiter.close());
+    limiter.give_back(1);
+    assert_eq!(limiter.try_acquire(1), Err(TryError::Closed));
+}
+
+#[test]
+fn tokens_that_are_given_back_serve_the_waiters_in_order_and_no_surplus_stays() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, HOUR, 4);
+        let token = CancelToken::with_clock(&clock);
+        limiter.try_acquire(4).unwrap();
+        let (first, second) = (waits(&limiter, 2, &token), waits(&limiter, 1, &token));
+        limiter.give_back(2);
+        assert_eq!(first.join().unwrap(), Ok(()));
+        assert_eq!((limiter.waiting(), limiter.available()), (1, 0));
+        // Five of which one is waited for: the bucket holds no more than four, and three are left.
+        limiter.give_back(5);
+        assert_eq!(second.join().unwrap(), Ok(()));
+        assert_eq!(limiter.available(), 3);
+    });
+}
+
+#[test]
+fn reservation_holds_its_place_and_says_when_it_comes() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, HOUR, 2);
+        let token = CancelToken::with_clock(&clock);
+        let now = limiter.reserve(2).unwrap();
+        assert_eq!((now.delay(), now.count(), limiter.waiting()), (Some(Duration::ZERO), 2, 0));
+        let later = limiter.reserve(1).unwrap();
+        assert_eq!(later.delay(), Some(HOUR));
+        let behind = waits(&limiter, 1, &token);
+        assert_eq!((limiter.waiting(), limiter.delay(1)), (2, Some(HOUR * 3)));
+        // Its tokens come although nobody waits for them, and nobody else gets them.
+        clock.advance(HOUR);
+        assert_eq!((later.delay(), limiter.waiting()), (Some(Duration::ZERO), 1));
+        assert_eq!((now.wait(), later.wait()), (Ok(()), Ok(())));
+        assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+        clock.advance(HOUR);
+        assert_eq!(behind.join().unwrap(), Ok(()));
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
+#[test]
+fn dropped_reservation_gives_back_what_has_come_and_what_has_not() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, HOUR, 2);
+        let token = CancelToken::with_clock(&clock);
+        drop(limiter.reserve(2).unwrap());
+        assert_eq!(limiter.available(), 2);
+        let come = limiter.reserve(2).unwrap();
+        let coming = limiter.reserve(1).unwrap();
+        let behind = waits(&limiter, 1, &token);
+        drop(coming);
+        assert_eq!((limiter.waiting(), limiter.delay(1)), (1, Some(HOUR * 2)));
+        // Two come back, of which the waiter gets one.
+        drop(come);
+        assert_eq!(behind.join().unwrap(), Ok(()));
+        assert_eq!(limiter.available(), 1);
+        drop(limiter.reserve(0).unwrap());
+        assert_eq!(limiter.available(), 1);
+    });
+}
+
+#[test]
+fn reservation_may_be_waited_for_within_a_limit_and_is_given_up_with_it() {
+    within_a_minute(|| {
+        let (clock, limiter) = manual(1, HOUR, 1);
+        limiter.try_acquire(1).unwrap();
+        // At once, since it is known when it comes.
+        let late = limiter.reserve(1).unwrap().wait_until((clock.clock(), HOUR - NANO));
+        assert_eq!((late, limiter.waiting()), (Err(WaitError::TimedOut), 0));
+        let cancelled = CancelToken::with_clock(&clock);
+        cancelled.cancel();
+        let refused = limiter.reserve(1).unwrap().wait_until(&cancelled);
+        assert_eq!((refused, limiter.waiting()), (Err(WaitError::Cancelled), 0));
+        let stop = CancelToken::with_clock(&clock);
+        thread::scope(|s| {
+            let waiting = s.spawn(|| limiter.reserve(1).unwrap().wait_until(&stop));
+            clock.wait_for_sleepers(1);
+            stop.cancel();
+            assert_eq!(waiting.join().unwrap(), Err(WaitError::Cancelled));
+            assert_eq!(limiter.waiting(), 0);
+            let waiting = s.spawn(|| limiter.reserve(1).unwrap().wait());
+            clock.wait_for_sleepers(1);
+            // A faster rate brings it sooner.
+            limiter.set_rate(2, HOUR);
+            clock.advance(HOUR / 2);
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+    });
+}
+
+#[test]
+fn reservation_of_a_limiter_that_changes_tells_what_became_of_it() {
+    let (_clock, limiter) = manual(1, HOUR, 3);
+    assert_eq!(limiter.reserve(4).unwrap_err(), TryError::InsufficientCapacity);
+    limiter.try_acquire(3).unwrap();
+    let [many, few] = [3, 1].map(|count| limiter.reserve(count).unwrap());
+    assert_eq!((many.delay(), few.delay()), (Some(HOUR * 3), Some(HOUR * 4)));
+    limiter.set_rate(0, HOUR);
+    assert_eq!((many.delay(), few.delay()), (None, None));
+    limiter.set_rate(1, HOUR);
+    // Woken for another instant before, and refused now.
+    limiter.set_burst(2);
+    assert_eq!((many.delay(), few.delay()), (None, Some(HOUR)));
+    assert_eq!(many.wait(), Err(WaitError::InsufficientCapacity));
+    assert!(limiter.close());
+    assert_eq!((few.delay(), few.wait()), (None, Err(WaitError::Closed)));
+    assert_eq!(limiter.reserve(1).unwrap_err(), TryError::Closed);
+    // Refused without having been woken.
+    let (_clock, limiter) = manual(1, HOUR, 1);
+    limiter.try_acquire(1).unwrap();
+    let [waited_for, dropped] = [1, 1].map(|count| limiter.reserve(count).unwrap());
+    limiter.close();
+    assert_eq!((waited_for.delay(), waited_for.wait()), (None, Err(WaitError::Closed)));
+    drop(dropped);
+    assert_eq!(limiter.available(), 0);
+}
+
+#[test]
+fn rate_and_burst_of_every_key_change_at_once() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let limiter = Arc::new(KeyedLimiter::<u32>::new(2, HOUR).with_clock(&clock));
+        assert_eq!((limiter.rate(), limiter.burst()), ((2, HOUR), 2));
+        for key in 0..100 {
+            limiter.try_acquire(&key, 1 + u64::from(key % 2)).unwrap();
+        }
+        let waiter = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire(&1, 2)
+        });
+        clock.wait_for_sleepers(1);
+        limiter.set_rate(4, HOUR);
+        assert_eq!((limiter.rate(), limiter.delay(&3, 1)), ((4, HOUR), Some(HOUR / 4)));
+        assert_eq!(limiter.delay(&1, 1), Some(HOUR * 3 / 4));
+        clock.advance(HOUR / 2);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        limiter.set_burst(3);
+        // A key that is in use keeps what it has; a new one, and one that was idle, has the whole burst.
+        assert_eq!((limiter.available(&1), limiter.available(&1_000), limiter.available(&2)), (0, 3, 3));
+        assert_eq!(limiter.try_acquire(&2, 3), Ok(()));
+        assert_eq!(limiter.try_acquire(&1_000, 3), Ok(()));
+        assert_eq!(limiter.try_acquire(&1, 4), Err(TryError::InsufficientCapacity));
+        limiter.set_rate(0, HOUR);
+        assert_eq!((limiter.delay(&1, 1), limiter.delay(&5_000, 3)), (None, Some(Duration::ZERO)));
+    });
+}
+
+#[test]
+fn key_gets_its_own_tokens_back() {
+    let clock = Clock::manual();
+    let limiter = KeyedLimiter::<String>::new(2, HOUR).with_clock(&clock);
+    limiter.try_acquire("ann", 2).unwrap();
+    limiter.try_acquire("bob", 2).unwrap();
+    limiter.give_back("ann", 1);
+    assert_eq!((limiter.available("ann"), limiter.available("bob")), (1, 0));
+    // One that is not in memory has a full bucket.
+    limiter.give_back("cid", 1);
+    assert_eq!((limiter.available("cid"), limiter.len()), (2, 2));
+}
+
+#[test]
+fn keys_that_are_made_while_the_rate_changes_agree_in_the_end() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let limiter = KeyedLimiter::<u64>::new(1, HOUR).with_clock(&clock);
+        thread::scope(|s| {
+            for setter in 0..2 {
+                let limiter = &limiter;
+                s.spawn(move || (1..200).for_each(|n| limiter.set_rate(2 * n + setter, HOUR)));
+            }
+            for key in 0..400 {
+                limiter.try_acquire(&key, 1).unwrap();
+            }
+        });
+        // Each key has the rate of whichever change was the last.
+        let (tokens, _) = limiter.rate();
+        let next = HOUR.div_f64(tokens as f64);
+        for key in 0..400 {
+            let delay = limiter.delay(&key, 1).unwrap();
+            // Each change rounds by less than a nanosecond.
+            assert!(delay.abs_diff(next) <= NANO * 1_000, "{key}: {delay:?}, not {next:?}");
+        }
+    });
+}

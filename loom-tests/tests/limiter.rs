@@ -4,7 +4,7 @@ use selvedge_loom as selvedge;
 
 use std::time::Duration;
 
-use selvedge::error::WaitError;
+use selvedge::error::{TryError, WaitError};
 use selvedge::limiter::{KeyedLimiter, Ticker};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, Clock, ManualClock, RateLimiter};
@@ -236,5 +236,66 @@ fn a_key_is_not_forgotten_under_a_taker() {
         limiter.forget_idle();
         let taken: u32 = takers.map(|taker| taker.join().unwrap()).iter().sum();
         assert_eq!((taken, limiter.available(&1)), (1, 0));
+    });
+}
+
+/// A token that is given back serves the waiter, for whom no time passes.
+///
+/// Fails if it only fills the bucket (edit `limiter-gives-back-to-nobody`).
+#[test]
+fn a_token_that_is_given_back_serves_the_waiter() {
+    model::check(|| {
+        let (_clock, limiter) = hourly(1);
+        limiter.acquire(1).unwrap();
+        let waiter = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire(1)
+        });
+        limiter.give_back(1);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
+/// A reservation is dropped while a thread joins behind it, and while its token comes: the thread gets the
+/// token at the first hour in any case.
+///
+/// Fails if a dropped reservation keeps its place (edit `limiter-reservation-keeps-its-place`), or its token
+/// if that has come (edit `limiter-reservation-keeps-its-token`).
+#[test]
+fn a_reservation_that_is_dropped_leaves_its_tokens_to_the_next() {
+    model::check(|| {
+        let (clock, limiter) = hourly(1);
+        limiter.acquire(1).unwrap();
+        let reservation = limiter.reserve(1).unwrap();
+        let waiter = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.acquire(1)
+        });
+        let advancing = thread::spawn(move || clock.advance(HOUR));
+        drop(reservation);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+        advancing.join().unwrap();
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
+/// A key that is used for the first time while the burst changes has the new burst from then on.
+///
+/// Fails if it is entered with the burst that it was made for (edit `limiter-enters-a-stale-key`).
+#[test]
+fn a_key_that_is_made_during_a_change_has_the_new_rate() {
+    model::check(|| {
+        let clock = Clock::manual();
+        let limiter = Arc::new(KeyedLimiter::<u8>::new(1, HOUR).with_clock(&clock));
+        let other = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.try_acquire(&7, 1)
+        });
+        limiter.set_burst(2);
+        assert_eq!(other.join().unwrap(), Ok(()));
+        // It had one token or two, and there is room for two.
+        assert_eq!(limiter.try_acquire(&7, 2), Err(TryError::WouldBlock));
+        assert_eq!(limiter.burst(), 2);
     });
 }

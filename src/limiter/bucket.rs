@@ -104,6 +104,15 @@ impl Bucket {
         self.full_at = self.full_at.saturating_sub(self.needed_for(count));
     }
 
+    /// Returns `count` tokens that were taken and not used. What exceeds the burst is spilt.
+    pub(super) fn refund(&mut self, now: Ticks, count: u64) {
+        // Only a bucket that is not full has room, and only up to now: before that, it would hold more than
+        // the burst.
+        if self.full_at > now {
+            self.full_at = self.full_at.saturating_sub(self.needed_for(count)).max(now);
+        }
+    }
+
     /// The number of whole tokens that are available.
     pub(super) fn available(&self, now: Ticks) -> u64 {
         let missing = self.full_at.saturating_sub(now);

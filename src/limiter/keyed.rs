@@ -3,6 +3,8 @@
 //! This file finds and makes the entry of a key, and runs the caller's code (`Hash`, `Eq`, `ToOwned`, `Drop`)
 //! with no lock held. The locked part is in `shard.rs`.
 
+mod rate;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -13,7 +15,7 @@ use crossbeam_utils::CachePadded;
 
 use super::RateLimiter;
 use super::bucket::Bucket;
-use super::shard::{Entry, Shard, swept};
+use super::shard::{Entry, NotEntered, Rate, Shard, swept};
 use crate::clock::Clock;
 use crate::error::{TryError, WaitError};
 use crate::panics;
@@ -67,7 +69,8 @@ use crate::until::Until;
 /// None, as for [`RateLimiter`].
 ///
 /// # Proof
-/// The model `a_key_is_not_forgotten_under_a_taker` in `loom-tests/tests/limiter.rs`.
+/// The models `a_key_is_not_forgotten_under_a_taker` and
+/// `a_key_that_is_made_during_a_change_has_the_new_rate` in `loom-tests/tests/limiter.rs`.
 ///
 /// # Cost
 /// Twice that of a [`RateLimiter`]: a hash, and a short lock of one of 16 shards. About 300 bytes for each
@@ -77,10 +80,9 @@ use crate::until::Until;
 /// A [`RateLimiter`] for each key in a structure of your own, if the keys are few and known.
 pub struct KeyedLimiter<K, S = RandomState> {
     shards: Box<[CachePadded<Mutex<Shard<K>>>]>,
-    /// The rate and the burst of each new key.
-    tokens: u64,
-    period: Duration,
-    burst: u64,
+    /// The rate and the burst of every key. Held while they are changed, so that of two changes the same one
+    /// is the last for all keys.
+    rate: Mutex<Rate>,
     clock: Clock,
     /// For [`inspect`](crate::inspect).
     made_at: &'static Location<'static>,
@@ -99,11 +101,10 @@ impl<K> KeyedLimiter<K> {
     #[track_caller]
     pub fn new(tokens: u64, period: Duration) -> Self {
         super::check(tokens, period);
+        let rate = Rate { tokens, period, burst: tokens };
         KeyedLimiter {
-            shards: (0..SHARDS).map(|_| CachePadded::default()).collect(),
-            tokens,
-            period,
-            burst: tokens,
+            shards: (0..SHARDS).map(|_| CachePadded::new(Mutex::new(Shard::new(rate)))).collect(),
+            rate: Mutex::new(rate),
             clock: Clock::current(),
             made_at: Location::caller(),
             hasher: RandomState::new(),
@@ -120,26 +121,29 @@ impl<K, S> KeyedLimiter<K, S> {
     #[track_caller]
     pub fn with_burst(self, burst: u64) -> Self {
         super::check_burst(burst);
-        KeyedLimiter { burst, ..self.empty() }
+        let rate = Rate { burst, ..*self.rate.lock() };
+        self.with_rate(rate)
     }
 
     /// The same limiter on `clock`, with every key's bucket full.
     #[must_use = "this limiter is on the clock, not the one it was made from"]
     pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
-        KeyedLimiter { clock: clock.into(), ..self.empty() }
+        let rate = *self.rate.lock();
+        KeyedLimiter { clock: clock.into(), ..self.with_rate(rate) }
     }
 
     /// The same limiter, which hashes keys with `hasher`, with every key's bucket full.
     #[must_use = "this limiter has the hasher, not the one it was made from"]
     pub fn with_hasher<T>(self, hasher: T) -> KeyedLimiter<K, T> {
-        let KeyedLimiter { shards, tokens, period, burst, clock, made_at, .. } = self.empty();
-        KeyedLimiter { shards, tokens, period, burst, clock, made_at, hasher }
+        let rate = *self.rate.lock();
+        let KeyedLimiter { shards, rate, clock, made_at, .. } = self.with_rate(rate);
+        KeyedLimiter { shards, rate, clock, made_at, hasher }
     }
 
-    fn empty(mut self) -> Self {
-        // The limiters of the keys in memory have the former burst and clock.
-        self.shards.iter_mut().for_each(|shard| **shard = Mutex::default());
-        self
+    /// An empty one: the limiters of the keys in memory have the former burst and clock.
+    fn with_rate(mut self, rate: Rate) -> Self {
+        self.shards.iter_mut().for_each(|shard| **shard = Mutex::new(Shard::new(rate)));
+        KeyedLimiter { rate: Mutex::new(rate), ..self }
     }
 
     /// The number of keys in memory. Idle ones may be forgotten at any time.
@@ -220,6 +224,21 @@ where
         self.entry(key).limiter.acquire_until(count, limit)
     }
 
+    /// Returns `count` tokens of `key` that were taken and turned out not to be needed, as
+    /// [`RateLimiter::give_back`] does.
+    pub fn give_back<Q>(&self, key: &Q, count: u64)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        // A key that is not in memory has a full bucket, and what it gets is spilt.
+        if let Ok(entry) = self.find(self.hasher.hash_one(key), |other| other.borrow() == key) {
+            entry.limiter.give_back(count);
+            // It may have been forgotten meanwhile, and its drop is no concern of this call.
+            panics::discard(entry);
+        }
+    }
+
     /// The time that a call for `count` tokens of `key` would wait if it came now; `None` if it would never
     /// get them.
     pub fn delay<Q>(&self, key: &Q, count: u64) -> Option<Duration>
@@ -229,8 +248,8 @@ where
     {
         // Makes no entry: a key that is not in memory behaves as a full bucket.
         match self.find(self.hasher.hash_one(key), |other| other.borrow() == key) {
-            Some(entry) => entry.limiter.delay(count),
-            None => (count <= self.burst).then_some(Duration::ZERO),
+            Ok(entry) => entry.limiter.delay(count),
+            Err(rate) => (count <= rate.burst).then_some(Duration::ZERO),
         }
     }
 
@@ -241,17 +260,21 @@ where
         Q: Eq + Hash + ?Sized,
     {
         let found = self.find(self.hasher.hash_one(key), |other| other.borrow() == key);
-        found.map_or(self.burst, |entry| entry.limiter.available())
+        found.map_or_else(|rate| rate.burst, |entry| entry.limiter.available())
     }
 
-    fn find(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Arc<Entry<K>>> {
+    /// The key's entry, or the rate that a new one would have.
+    fn find(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Result<Arc<Entry<K>>, Rate> {
         // Entries with the same hash and another key; empty almost always, so it does not allocate.
         let mut strangers = Vec::new();
         loop {
             // Unlocked before the keys are compared.
-            let entry = self.shard(hash).lock().next(hash, &strangers)?;
+            let entry = {
+                let shard = self.shard(hash).lock();
+                shard.next(hash, &strangers).ok_or(shard.rate)?
+            };
             if is_key(&entry.key) {
-                return Some(entry);
+                return Ok(entry);
             }
             strangers.push(entry);
         }
@@ -264,18 +287,17 @@ where
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.hasher.hash_one(key);
-        if let Some(entry) = self.find(hash, |other| other.borrow() == key) {
-            return entry;
-        }
-        let bucket = Bucket::new(self.tokens, self.period, self.burst);
-        let limiter = RateLimiter::of_key(bucket, &self.clock, self.made_at);
+        let mut rate = match self.find(hash, |other| other.borrow() == key) {
+            Ok(entry) => return entry,
+            Err(rate) => rate,
+        };
         // Made before the lock is taken, since `to_owned` is the caller's code.
-        let new = Arc::new(Entry { key: key.to_owned(), limiter });
+        let mut new = Arc::new(Entry { key: key.to_owned(), limiter: self.limiter(rate) });
         let mut strangers = Vec::new();
         loop {
             // The lookup and the insertion are one critical section: of two threads that find no entry, one
             // inserts its own and the other finds that.
-            let entered = self.shard(hash).lock().enter(hash, &new, &strangers);
+            let entered = self.shard(hash).lock().enter(hash, &new, rate, &strangers);
             match entered {
                 Ok(sweep_is_due) => {
                     if sweep_is_due {
@@ -285,14 +307,23 @@ where
                     }
                     return new;
                 }
-                Err(found) if found.key.borrow() == key => {
+                Err(NotEntered::Found(found)) if found.key.borrow() == key => {
                     // Another thread was faster. The drop of this copy of the key fails no call.
                     panics::discard(new);
                     return found;
                 }
-                Err(stranger) => strangers.push(stranger),
+                Err(NotEntered::Found(stranger)) => strangers.push(stranger),
+                Err(NotEntered::Stale(now)) => {
+                    rate = now;
+                    let entry = Arc::get_mut(&mut new).expect("it is nobody else's yet");
+                    entry.limiter = self.limiter(rate);
+                }
             }
         }
+    }
+
+    fn limiter(&self, Rate { tokens, period, burst }: Rate) -> RateLimiter {
+        RateLimiter::of_key(Bucket::new(tokens, period, burst), &self.clock, self.made_at)
     }
 
     fn shard(&self, hash: u64) -> &Mutex<Shard<K>> {
@@ -305,12 +336,11 @@ impl<K, S> fmt::Debug for KeyedLimiter<K, S> {
     /// Never waits: the keys of shards that other threads have locked are not counted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys = self.shards.iter().filter_map(|shard| shard.try_lock()).map(|shard| shard.len);
-        f.debug_struct("KeyedLimiter")
-            .field("tokens", &self.tokens)
-            .field("period", &self.period)
-            .field("burst", &self.burst)
-            .field("keys", &keys.sum::<usize>())
-            .finish_non_exhaustive()
+        let mut out = f.debug_struct("KeyedLimiter");
+        if let Some(Rate { tokens, period, burst }) = self.rate.try_lock().map(|rate| *rate) {
+            out.field("tokens", &tokens).field("period", &period).field("burst", &burst);
+        }
+        out.field("keys", &keys.sum::<usize>()).finish_non_exhaustive()
     }
 }
 

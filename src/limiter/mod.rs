@@ -2,6 +2,7 @@
 
 mod bucket;
 mod keyed;
+mod reservation;
 mod reservations;
 mod shard;
 mod shared;
@@ -12,6 +13,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 pub use keyed::KeyedLimiter;
+pub use reservation::Reservation;
 pub use ticker::{Missed, Tick, Ticker};
 
 use crate::clock::Clock;
@@ -81,7 +83,7 @@ use shared::{Origin, Shared, duration};
 /// overtakes no waiter.
 ///
 /// # Ordering
-/// None: tokens are not returned, so no call publishes anything to another. Of two calls that both succeed,
+/// None: a call publishes nothing to another, not even by giving tokens back. Of two calls that both succeed,
 /// the one that takes the lock first is served first.
 ///
 /// # Proof

@@ -95,6 +95,19 @@ impl Reservations {
         self.waiting.push_back(Reservation { count, ready, at: self.bucket.nanos(ready), waiter });
     }
 
+    /// Looks up a reservation of which no thread is waiting.
+    pub(super) fn find(&self, waiter: &Waiter) -> Result<Next, WaitError> {
+        let is_it = |other: &Waiter| other.is(waiter);
+        if let Some(reservation) = self.waiting.iter().find(|reservation| is_it(&reservation.waiter)) {
+            return Ok(Next::SleepTo(reservation.at));
+        }
+        match self.refused.iter().find(|(refused, _)| is_it(refused)) {
+            Some((_, error)) => Err(*error),
+            // It was refused before it was ever woken, or has its tokens.
+            None => waiter.outcome().unwrap_or(Ok(())).map(|()| Next::Granted),
+        }
+    }
+
     /// Looks up a waiter that was woken without an error. If it must sleep again, `new` replaces it.
     pub(super) fn look_again(&mut self, waiter: &Waiter, new: &Waiter) -> Result<Next, WaitError> {
         // Still in the list: it was woken for a new instant. The instant is read and the new waiter entered
@@ -104,10 +117,11 @@ impl Reservations {
             return Ok(Next::SleepTo(reservation.at));
         }
         // Tie: not in the list and not refused means that its tokens had come before the limiter was closed
-        // or the burst lowered, so it has them.
+        // or the burst lowered, so it has them. A reservation that no thread has waited for has a refusal in
+        // its outcome.
         match self.refused.iter().position(|(refused, _)| refused.is(waiter)) {
             Some(place) => Err(self.refused.swap_remove(place).1),
-            None => Ok(Next::Granted),
+            None => waiter.outcome().unwrap_or(Ok(())).map(|()| Next::Granted),
         }
     }
 
@@ -118,6 +132,26 @@ impl Reservations {
             self.remove(place, wakes);
             self.settle(now, wakes);
         }
+    }
+
+    /// Gives back a reservation of which no thread is waiting, and its tokens also if they have come.
+    pub(super) fn cancel(&mut self, now: Nanos, waiter: &Waiter, count: u64, wakes: &mut Wakes) {
+        let is_it = |other: &Waiter| other.is(waiter);
+        if self.waiting.iter().any(|reservation| is_it(&reservation.waiter)) {
+            return self.leave(now, waiter, wakes);
+        }
+        // Refused: its tokens were given back then.
+        if let Some(place) = self.refused.iter().position(|(refused, _)| is_it(refused)) {
+            self.refused.swap_remove(place);
+        } else if !matches!(waiter.outcome(), Some(Err(_))) {
+            self.give_back(now, count, wakes);
+        }
+    }
+
+    /// Takes tokens back that were taken and not used. The waiters get theirs earlier.
+    pub(super) fn give_back(&mut self, now: Nanos, count: u64, wakes: &mut Wakes) {
+        self.replan(wakes, |bucket| bucket.refund(bucket.ticks(now), count));
+        self.settle(now, wakes);
     }
 
     /// Removes the waiters whose tokens have come. They have their tokens from now on, whether or not they

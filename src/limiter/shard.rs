@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 use super::RateLimiter;
 use crate::sync::{Arc, Mutex, sized};
@@ -20,11 +21,29 @@ const FEW: usize = sized(64, 1);
 /// lock: the entries of one hash form a list, are cloned one by one, and are compared after unlocking, as in
 /// [`SingleFlight`](crate::SingleFlight).
 pub(super) struct Shard<K> {
+    /// The rate and the burst of each new key.
+    pub(super) rate: Rate,
     by_hash: HashMap<u64, Vec<Arc<Entry<K>>>, BuildHasherDefault<AsItIs>>,
     /// The number of entries, of all hashes.
     pub(super) len: usize,
     /// The length at which the next sweep is due, if it is at least [`FEW`].
     sweep_at: usize,
+}
+
+/// A rate and a burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub(super) tokens: u64,
+    pub(super) period: Duration,
+    pub(super) burst: u64,
+}
+
+/// Why an entry was not inserted.
+pub(super) enum NotEntered<K> {
+    /// Another entry has that hash: for the caller to compare.
+    Found(Arc<Entry<K>>),
+    /// The rate has changed since the entry was made.
+    Stale(Rate),
 }
 
 pub(super) struct Entry<K> {
@@ -38,6 +57,10 @@ pub(super) fn swept<K>(shard: &Mutex<Shard<K>>) -> Vec<Arc<Entry<K>>> {
 }
 
 impl<K> Shard<K> {
+    pub(super) fn new(rate: Rate) -> Self {
+        Shard { rate, by_hash: HashMap::default(), len: 0, sweep_at: 0 }
+    }
+
     /// An entry with that hash that is none of `strangers`.
     pub(super) fn next(&self, hash: u64, strangers: &[Arc<Entry<K>>]) -> Option<Arc<Entry<K>>> {
         let known = |entry: &&Arc<Entry<K>>| strangers.iter().any(|other| Arc::ptr_eq(entry, other));
@@ -45,28 +68,37 @@ impl<K> Shard<K> {
         self.by_hash.get(&hash)?.iter().find(|entry| !known(entry)).cloned()
     }
 
-    /// Inserts `new` if its hash has no entries but `strangers`, and returns whether a sweep is due.
-    ///
-    /// # Errors
-    /// Another entry with that hash, for the caller to compare.
+    /// Inserts `new`, which was made for `rate`, if its hash has no entries but `strangers`, and returns
+    /// whether a sweep is due.
     pub(super) fn enter(
         &mut self,
         hash: u64,
         new: &Arc<Entry<K>>,
+        rate: Rate,
         strangers: &[Arc<Entry<K>>],
-    ) -> Result<bool, Arc<Entry<K>>> {
+    ) -> Result<bool, NotEntered<K>> {
         // Looked up again in the critical section of the insertion: an entry that another thread has inserted
         // since the caller's lookup may be for the same key, and a key has one bucket.
         if let Some(other) = self.next(hash, strangers) {
-            return Err(other);
+            return Err(NotEntered::Found(other));
+        }
+        // In the same critical section too: a change of the rate either comes later and finds the entry, or
+        // is seen here.
+        if self.rate != rate {
+            return Err(NotEntered::Stale(self.rate));
         }
         self.by_hash.entry(hash).or_default().push(Arc::clone(new));
         self.len += 1;
         Ok(self.len >= self.sweep_at.max(FEW))
     }
 
+    /// The entries, for the caller to change with no lock held.
+    pub(super) fn entries(&self) -> Vec<Arc<Entry<K>>> {
+        self.by_hash.values().flatten().cloned().collect()
+    }
+
     /// Removes the idle entries, and sets the length at which the next sweep is due.
-    fn sweep(&mut self) -> Vec<Arc<Entry<K>>> {
+    pub(super) fn sweep(&mut self) -> Vec<Arc<Entry<K>>> {
         let mut idle = Vec::new();
         // An entry that a caller holds stays, since that caller is about to take tokens from it. Entries are
         // cloned only under this lock, so an entry with a count of 1 stays unheld until it is removed. What
@@ -84,12 +116,6 @@ impl<K> Shard<K> {
             self.by_hash.shrink_to(2 * self.len);
         }
         idle
-    }
-}
-
-impl<K> Default for Shard<K> {
-    fn default() -> Self {
-        Shard { by_hash: HashMap::default(), len: 0, sweep_at: 0 }
     }
 }
 

@@ -37,8 +37,18 @@ impl Shared {
 
     #[cold]
     pub(super) fn wait(self: &Arc<Self>, count: u64, limit: &Limit<'_>) -> Result<(), WaitError> {
-        let mut waiter = Waiter::new();
-        let mut at = self.join(count, limit, &waiter)?;
+        let waiter = Waiter::new();
+        let at = self.join(count, limit, &waiter)?;
+        self.sleep(waiter, at, limit)
+    }
+
+    /// Waits for the tokens of a reservation. If the limit ends first, the reservation is given up.
+    pub(super) fn sleep(
+        &self,
+        mut waiter: Waiter,
+        mut at: Option<Instant>,
+        limit: &Limit<'_>,
+    ) -> Result<(), WaitError> {
         // Waits until `at`, which the clock brings, or for a change of that instant. The instant is read, and
         // the waiter that the next change ends is entered, in one critical section, so no change is missed.
         loop {
@@ -75,16 +85,22 @@ impl Shared {
                 return limit.check().and(Err(WaitError::TimedOut));
             }
             reservations.join(now, count, waiter.clone());
-            // Listed from now on: one that makes no thread wait is of no interest, and may be short-lived.
-            if reservations.listed.is_none() {
-                reservations.listed = inspect::list(|| Arc::new(Arc::downgrade(self)) as Arc<dyn Inspect>);
-            }
+            self.list(reservations);
             Ok(at)
         })
     }
 
-    /// Looks up a waiter that was woken: `None` if its tokens have come, otherwise its next sleep.
-    fn look_again(&self, waiter: &Waiter, limit: &Limit<'_>) -> Result<Option<Sleep>, WaitError> {
+    /// Lists the limiter from now on, since a thread is about to wait: one that makes no thread wait is of no
+    /// interest, and may be short-lived.
+    pub(super) fn list(self: &Arc<Self>, reservations: &mut Reservations) {
+        if reservations.listed.is_none() {
+            reservations.listed = inspect::list(|| Arc::new(Arc::downgrade(self)) as Arc<dyn Inspect>);
+        }
+    }
+
+    /// Looks up a waiter that was woken, or a reservation of which no thread is waiting: `None` if its tokens
+    /// have come, otherwise its next sleep.
+    pub(super) fn look_again(&self, waiter: &Waiter, limit: &Limit<'_>) -> Result<Option<Sleep>, WaitError> {
         // A new waiter: the old one has ended, and a change after this call must be able to wake the thread
         // again.
         let new = Waiter::new();
