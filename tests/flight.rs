@@ -576,3 +576,111 @@ fn debug_says_how_many_are_under_way() {
     let seen = flight.call(&1, || format!("{flight:?}")).unwrap();
     assert_eq!(seen, "SingleFlight { in_flight: 1, waiting: 0, .. }");
 }
+
+#[test]
+fn limit_of_a_leader_that_is_alone_stops_its_closure() {
+    within_a_minute(|| {
+        let clock = Clock::manual();
+        let flight = SingleFlight::<u32, Result<u32, &str>>::new();
+        let load = |stop: &CancelToken| stop.sleep(HOUR * 2).map(|()| 7).map_err(|_| "stopped");
+        // By its time, and by its token.
+        let stop = CancelToken::with_clock(&clock);
+        for by_time in [true, false] {
+            thread::scope(|s| {
+                let leader = s.spawn(|| flight.call_with_token(&1, (&stop, HOUR), load));
+                clock.wait_for_sleepers(1);
+                if by_time {
+                    clock.advance(HOUR)
+                } else {
+                    stop.cancel()
+                }
+                assert_eq!(leader.join().unwrap().unwrap(), Ok(Err("stopped")));
+            });
+        }
+        assert!(
+            flight.call_with_token(&1, &stop, load).is_err_and(|late| late.error == WaitError::Cancelled)
+        );
+        assert_eq!(flight.call_with_token(&1, HOUR, |_| Ok(8)).unwrap(), Ok(Ok(8)));
+        assert_eq!((flight.in_flight(), flight.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn call_goes_on_until_its_last_caller_has_left() {
+    within_a_minute(|| {
+        let flight = SingleFlight::<u32, bool>::new();
+        let limits = [(); 3].map(|()| CancelToken::new());
+        let stopped = Latch::new(1);
+        let load = |stop: &CancelToken| {
+            stop.wait();
+            stopped.count_down();
+            true
+        };
+        thread::scope(|s| {
+            let (flight, load) = (&flight, &load);
+            let ask =
+                |limit| s.spawn(move || flight.call_with_token(&1, limit, load).map_err(|late| late.error));
+            let [first, second, third] = &limits;
+            let leader = ask(first);
+            eventually("it is in flight", || flight.in_flight() == 1);
+            let followers = [ask(second), ask(third)];
+            wait_for_waiters(flight, 2);
+            first.cancel();
+            second.cancel();
+            let [second_left, third_stays] = followers;
+            assert_eq!(second_left.join().unwrap(), Err(WaitError::Cancelled));
+            assert!(!stopped.is_open());
+            third.cancel();
+            assert_eq!(third_stays.join().unwrap(), Err(WaitError::Cancelled));
+            // The leader returns with its closure, however late.
+            assert_eq!(leader.join().unwrap(), Ok(Ok(true)));
+        });
+    });
+}
+
+#[test]
+fn caller_that_comes_to_a_call_that_is_stopping_begins_its_own() {
+    within_a_minute(|| {
+        let flight = SingleFlight::<u32, u32>::new();
+        let (limit, told, go_on) = (CancelToken::new(), Latch::new(1), Latch::new(1));
+        thread::scope(|s| {
+            let leader = s.spawn(|| {
+                flight.call_with_token(&1, &limit, |stop| {
+                    stop.wait();
+                    told.count_down();
+                    go_on.wait();
+                    1
+                })
+            });
+            eventually("it is in flight", || flight.in_flight() == 1);
+            limit.cancel();
+            told.wait();
+            // Not that of the first call, which still runs.
+            assert_eq!(flight.call(&1, || 2), Ok(2));
+            assert_eq!(flight.in_flight(), 1);
+            go_on.count_down();
+            assert_eq!(leader.join().unwrap().unwrap(), Ok(1));
+        });
+        assert_eq!((flight.in_flight(), flight.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn callback_of_the_calls_token_that_panics_fails_no_caller() {
+    within_a_minute(|| {
+        let flight = SingleFlight::<u32, u32>::new();
+        let limit = CancelToken::new();
+        thread::scope(|s| {
+            let leader = s.spawn(|| {
+                flight.call_with_token(&1, &limit, |stop| {
+                    let _guard = stop.on_cancel(|| resume_unwind(Box::new("the callback")));
+                    stop.wait();
+                    1
+                })
+            });
+            eventually("it is in flight", || flight.in_flight() == 1);
+            limit.cancel();
+            assert_eq!(leader.join().unwrap().unwrap(), Ok(1));
+        });
+    });
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use selvedge::error::{JoinError, WaitError};
 use selvedge::sync::atomic::{AtomicUsize, Ordering};
 use selvedge::sync::{Arc, model, thread};
-use selvedge::{CancelToken, Clock, Latch, SingleFlight};
+use selvedge::{CancelToken, Clock, Latch, SingleFlight, Until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -213,5 +213,58 @@ fn a_wait_for_a_call_that_has_ended_closes_no_cycle() {
         let (first, others) = (first.unwrap(), outer.join().unwrap());
         assert!([20, 21].contains(&second), "{second}");
         assert!([10, 20, 21].contains(&first) && [10, 20, 21].contains(&others), "{first}, {others}");
+    });
+}
+
+/// Two callers share a call, or make one each, and both leave: whichever closure runs is told to stop, by the
+/// last of its callers.
+///
+/// Fails if a follower that leaves is not counted (edit `flight-follower-never-leaves`), if a leader whose
+/// limit ends stays (edit `flight-leader-never-leaves`), or if it counts as two (edit
+/// `flight-leader-leaves-twice`): the count would pass zero.
+#[test]
+fn the_last_caller_that_leaves_cancels_the_call() {
+    model::check(|| {
+        let flight = Arc::new(SingleFlight::<u8, u8>::new());
+        let (first, second) = (CancelToken::new(), CancelToken::new());
+        let ask = |limit: &CancelToken| {
+            let (flight, limit) = (Arc::clone(&flight), limit.clone());
+            move || {
+                let call = flight.call_with_token(&1, &limit, |stop| {
+                    stop.wait();
+                    7
+                });
+                // A follower that left has the error of its limit.
+                call.map_or_else(|rejected| rejected.error == WaitError::Cancelled, |value| value == Ok(7))
+            }
+        };
+        let (one, other) = (thread::spawn(ask(&first)), thread::spawn(ask(&second)));
+        first.cancel();
+        second.cancel();
+        assert!(one.join().unwrap() && other.join().unwrap());
+        assert_eq!((flight.in_flight(), flight.waiting()), (0, 0));
+    });
+}
+
+/// A caller that stays gets the result of a call that was not told to stop: it joins before the other caller
+/// leaves, and keeps the call alive, or it begins a call of its own.
+///
+/// Fails if it joins a call that all others have left (edit `flight-joins-what-is-stopping`).
+#[test]
+fn a_caller_that_stays_gets_a_call_that_was_not_cancelled() {
+    model::check(|| {
+        let flight = Arc::new(SingleFlight::<u8, bool>::new());
+        let leaves = CancelToken::new();
+        let call = |flight: &SingleFlight<u8, bool>, limit: Until<'_>| {
+            flight.call_with_token(&1, limit, CancelToken::is_cancelled).map_err(|rejected| rejected.error)
+        };
+        let other = thread::spawn({
+            let (flight, leaves) = (Arc::clone(&flight), leaves.clone());
+            move || call(&flight, Until::from(&leaves))
+        });
+        let canceller = thread::spawn(move || leaves.cancel());
+        assert_eq!(call(&flight, Until::forever()), Ok(Ok(false)));
+        let _ = other.join().unwrap();
+        canceller.join().unwrap();
     });
 }

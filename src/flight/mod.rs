@@ -1,5 +1,6 @@
 //! Deduplication of concurrent calls: one call per key at a time.
 
+mod callers;
 mod table;
 
 use std::borrow::Borrow;
@@ -12,6 +13,7 @@ use crate::panics;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::graph;
+use callers::Callers;
 use table::{Flight, Role, Table};
 
 /// The message that followers get if the leader's clone for them panics.
@@ -69,8 +71,9 @@ const UNSHARED: &str = "the result could not be cloned";
 /// is not known to belong to it.
 ///
 /// # Cancellation
-/// A limit bounds the wait. A follower that gives up leaves the call running for the others; the leader's
-/// closure is not interrupted, so pass it the token. If the token was cancelled before the call, nothing
+/// A limit bounds the wait. A follower that gives up leaves the call running for the others. The leader's
+/// closure is not interrupted; [`call_with_token`](SingleFlight::call_with_token) tells it when the last
+/// caller has given up. If the token was cancelled before the call, nothing
 /// runs. If the result exists when the limit passes, the follower gets whichever came first.
 /// # Panics
 /// If the closure panics, the leader gets the payload, as if it had called the closure itself. A payload
@@ -91,7 +94,8 @@ const UNSHARED: &str = "the result could not be cloned";
 /// Models in `loom-tests/tests/flight.rs`: `two_callers_that_race_to_lead_never_overlap`,
 /// `a_leaders_panic_reaches_the_leader_and_the_waiters`, `a_waiter_gives_up_while_the_call_goes_on`,
 /// `a_result_that_meets_a_cancel_is_the_one_or_the_other`,
-/// `two_leaders_that_wait_for_each_other_are_refused`.
+/// `two_leaders_that_wait_for_each_other_are_refused`, `the_last_caller_that_leaves_cancels_the_call`,
+/// `a_caller_that_stays_gets_a_call_that_was_not_cancelled`.
 ///
 /// # Cost
 /// Without followers: two short locks and one allocation, and the result is moved, not cloned. Bench
@@ -172,7 +176,7 @@ where
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
         F: FnOnce() -> V,
     {
-        match self.find_or_enter(key) {
+        match self.find_or_enter(key, || None) {
             Role::Leader(flight) => Ok(self.lead(flight, f)),
             Role::Follower(flight) => {
                 panics::discard(flight);
@@ -204,16 +208,41 @@ where
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
         F: FnOnce() -> V,
     {
-        let limit = limit.into();
+        self.lead_or_follow(key, limit.into(), || None, f, |f, _| f())
+    }
+
+    #[track_caller]
+    fn lead_or_follow<Q, F>(
+        &self,
+        key: &Q,
+        limit: Until<'_>,
+        counted: impl Fn() -> Option<Arc<Callers>>,
+        f: F,
+        run: impl FnOnce(F, Option<Arc<Callers>>) -> V,
+    ) -> Result<Result<V, JoinError>, Rejected<F, WaitError>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
         if let Err(error) = limit.check_token() {
             return Err(Rejected::new(f, error));
         }
         let mut started = None;
         loop {
-            let flight = match self.find_or_enter(key) {
-                Role::Leader(flight) => return Ok(Ok(self.lead(flight, f))),
+            let flight = match self.find_or_enter(key, &counted) {
+                Role::Leader(flight) => {
+                    let callers = flight.callers.clone();
+                    return Ok(Ok(self.lead(flight, || run(f, callers))));
+                }
                 Role::Follower(flight) => flight,
             };
+            let callers = flight.callers.clone();
+            if callers.as_ref().is_some_and(|callers| !callers.join()) {
+                // It is stopping, since nobody wanted it: this caller starts anew.
+                self.table.forget(&flight);
+                panics::discard(flight);
+                continue;
+            }
             // Started once, and only if this thread waits: later rounds wait for the rest of it.
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
             // No missed wake-up: the one-shot keeps the result, and takes the waiters out, under the lock
@@ -230,6 +259,8 @@ where
                 // perhaps lead.
                 (Ok(()), Err(_)) => {}
                 (Err(error), shared) => {
+                    // After the look: a caller that has the result has not left.
+                    callers.inspect(|callers| callers.leave());
                     panics::discard(shared);
                     return Err(Rejected::new(f, error));
                 }
@@ -257,13 +288,13 @@ where
         self.table.find(self.hasher.hash_one(key), |other| other.borrow() == key).is_some()
     }
 
-    fn find_or_enter<Q>(&self, key: &Q) -> Role<K, V>
+    fn find_or_enter<Q>(&self, key: &Q, callers: impl FnOnce() -> Option<Arc<Callers>>) -> Role<K, V>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.hasher.hash_one(key);
-        self.table.find_or_enter(hash, |other| other.borrow() == key, || key.to_owned())
+        self.table.find_or_enter(hash, |other| other.borrow() == key, || key.to_owned(), callers)
     }
 
     fn lead(&self, mut flight: Arc<Flight<K, V>>, f: impl FnOnce() -> V) -> V {

@@ -12,6 +12,7 @@ use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
+use super::callers::Callers;
 use crate::panics;
 use crate::sync::{Arc, Mutex, sized};
 use crate::wait::OneShot;
@@ -41,6 +42,8 @@ struct Entry<K, V> {
 pub(super) struct Flight<K, V> {
     key: K,
     hash: u64,
+    /// Counted if the closure is told when nobody wants its result any more.
+    pub(super) callers: Option<Arc<Callers>>,
     /// The closure stays with the leader; the followers share the result, or the message of a panic.
     pub(super) end: OneShot<(), Arc<Result<V, String>>>,
 }
@@ -67,12 +70,14 @@ impl<K, V> Table<K, V> {
         hash: u64,
         is_key: impl Fn(&K) -> bool,
         key: impl FnOnce() -> K,
+        callers: impl FnOnce() -> Option<Arc<Callers>>,
     ) -> Role<K, V> {
         if let Some(flight) = self.find(hash, &is_key) {
             return Role::Follower(flight);
         }
         // Made before locking: the key's clone is the caller's code. It is dropped if another caller leads.
-        let new = Arc::new(Flight { key: key(), hash, end: OneShot::claimed_by(this_thread()) });
+        let end = OneShot::claimed_by(this_thread());
+        let new = Arc::new(Flight { key: key(), hash, callers: callers(), end });
         let mut others = Vec::new();
         loop {
             // The look and the entry are one critical section, so of two callers that find no call, one
