@@ -20,6 +20,7 @@
 //! | collect single items and process them together | [`Batcher`] |
 //! | at most `n` at once | [`Semaphore`] |
 //! | at most `n` a second, or one every second | [`RateLimiter`], [`KeyedLimiter`]; [`Ticker`] |
+//! | collapse a burst of events into its last one: debounce, throttle | [`limiter::Pacer`] |
 //! | wait until `n` things have happened, or until all members are gone | [`Latch`]; [`WaitGroup`] |
 //! | one call for all the threads that ask for the same thing | [`SingleFlight`] |
 //! | a map that threads share, whose values are made once | [`ShardedMap`] |

@@ -140,6 +140,11 @@ impl<T> Held<T> {
     pub(crate) const fn new(value: T) -> Self {
         Held(Some(value))
     }
+
+    /// Returns the value.
+    pub(crate) fn into_inner(mut self) -> T {
+        self.0.take().expect("only its drop empties it")
+    }
 }
 
 impl<T> Deref for Held<T> {

@@ -18,7 +18,7 @@ use selvedge::flight::SingleFlight;
 use selvedge::group::{self, Group, Handle, Scope, Spawner, Threads, Unfinished};
 use selvedge::inspect;
 use selvedge::latch::Member;
-use selvedge::limiter::{KeyedLimiter, Missed, Reservation, Tick, Ticker};
+use selvedge::limiter::{KeyedLimiter, Missed, Pacer, Reservation, Tick, Ticker};
 use selvedge::map;
 use selvedge::pipeline::{Cancellable, ChannelDriver, Figures, Flow, Free, StageFigures};
 use selvedge::pool::{BuildError, Builder, Keyed, Report, Results, ResultsIter, Stats, Unstarted, Workers};
@@ -68,6 +68,9 @@ fn what_threads_share_can_be_shared() {
         Ticker => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Tick => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Missed => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Pacer<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        // A value is the pacer's or one thread's, never looked at by two.
+        Pacer<SendOnly> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         RateLimiter => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         SingleFlight<u8, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         // A result is looked at by all who waited for it.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use common::bombs::{Touchies, panic_of};
 use common::{Dice, HOUR, eventually, within_a_minute};
-use selvedge::error::{TryError, WaitError};
-use selvedge::limiter::{KeyedLimiter, Missed, Ticker};
+use selvedge::error::{Closed, TryError, WaitError};
+use selvedge::limiter::{KeyedLimiter, Missed, Pacer, Ticker};
 use selvedge::{CancelToken, Clock, ManualClock, RateLimiter};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -1022,4 +1023,135 @@ fn keys_that_are_made_while_the_rate_changes_agree_in_the_end() {
             assert!(delay.abs_diff(next) <= NANO * 1_000, "{key}: {delay:?}, not {next:?}");
         }
     });
+}
+
+fn debounced(quiet: Duration) -> (ManualClock, Pacer<u32>) {
+    let clock = Clock::manual();
+    let pacer = Pacer::debounce(quiet).with_clock(&clock);
+    (clock, pacer)
+}
+
+#[test]
+fn debounced_value_is_due_when_nothing_has_come_for_a_while() {
+    let (clock, pacer) = debounced(SECOND);
+    assert_eq!(pacer.try_next(), Err(TryError::WouldBlock));
+    for value in 1..=3 {
+        pacer.push(value).unwrap();
+        clock.advance(SECOND - NANO);
+        assert_eq!(pacer.try_next(), Err(TryError::WouldBlock));
+    }
+    clock.advance(NANO);
+    assert_eq!((pacer.try_next(), pacer.try_next()), (Ok(3), Err(TryError::WouldBlock)));
+    // The next burst is like the first.
+    pacer.push(4).unwrap();
+    assert_eq!(pacer.try_next(), Err(TryError::WouldBlock));
+    clock.advance(SECOND);
+    assert_eq!(pacer.try_next(), Ok(4));
+}
+
+#[test]
+fn bound_makes_a_value_due_that_never_rests() {
+    let (clock, pacer) = debounced(SECOND);
+    let pacer = pacer.within(3 * SECOND);
+    let mut taken = Vec::new();
+    for value in 0..12 {
+        taken.extend(pacer.try_next());
+        pacer.push(value).unwrap();
+        clock.advance(SECOND / 2);
+    }
+    // Three seconds after 0 and after 6, which was pushed when 5 had been taken.
+    assert_eq!(taken, [5]);
+    assert_eq!(pacer.try_next(), Ok(11));
+    // A bound below the quiet time decides alone; a quiet time without an end needs one.
+    let (clock, pacer) = debounced(Duration::MAX);
+    let pacer = pacer.within(SECOND);
+    pacer.push(1).unwrap();
+    clock.advance(SECOND);
+    assert_eq!(pacer.try_next(), Ok(1));
+}
+
+#[test]
+fn throttled_values_come_at_once_and_then_once_a_period() {
+    let clock = Clock::manual();
+    let pacer = Pacer::throttle(SECOND).with_clock(&clock);
+    pacer.push(1).unwrap();
+    assert_eq!(pacer.try_next(), Ok(1));
+    for value in 2..=4 {
+        pacer.push(value).unwrap();
+        assert_eq!(pacer.try_next(), Err(TryError::WouldBlock));
+    }
+    clock.advance(SECOND - NANO);
+    assert_eq!(pacer.try_next(), Err(TryError::WouldBlock));
+    clock.advance(NANO);
+    assert_eq!(pacer.try_next(), Ok(4));
+    // The period runs from the taking, and a quiet one has passed.
+    clock.advance(HOUR);
+    pacer.push(5).unwrap();
+    assert_eq!(pacer.try_next(), Ok(5));
+}
+
+#[test]
+fn waiter_sleeps_until_the_value_is_due_and_no_push_wakes_it_early() {
+    within_a_minute(|| {
+        let (clock, pacer) = debounced(SECOND);
+        thread::scope(|s| {
+            let taker = s.spawn(|| clock.scope(|| pacer.next()));
+            eventually("it waits", || format!("{pacer:?}").contains("waiting: 1"));
+            pacer.push(1).unwrap();
+            clock.wait_for_sleepers(1);
+            clock.advance(SECOND / 2);
+            pacer.push(2).unwrap();
+            clock.advance(SECOND / 2);
+            // The first value would have been due: it has looked, and sleeps on.
+            clock.settle();
+            assert!(!taker.is_finished());
+            clock.advance(SECOND / 2);
+            assert_eq!(taker.join().unwrap(), Ok(2));
+        });
+    });
+}
+
+#[test]
+fn limit_ends_a_wait_and_leaves_the_value() {
+    within_a_minute(|| {
+        let (clock, pacer) = debounced(HOUR);
+        assert_eq!(pacer.next_until(Duration::ZERO), Err(WaitError::TimedOut));
+        pacer.push(1).unwrap();
+        let stop = CancelToken::with_clock(&clock);
+        thread::scope(|s| {
+            let taker = s.spawn(|| pacer.next_until(&stop));
+            clock.wait_for_sleepers(1);
+            stop.cancel();
+            assert_eq!(taker.join().unwrap(), Err(WaitError::Cancelled));
+        });
+        assert!(format!("{pacer:?}").contains("waiting: 0"));
+        clock.advance(HOUR);
+        // A token that was cancelled before takes nothing, due or not.
+        assert_eq!(pacer.next_until(&stop), Err(WaitError::Cancelled));
+        assert_eq!(pacer.next_until(Duration::ZERO), Ok(1));
+    });
+}
+
+#[test]
+fn closed_pacer_gives_its_last_value_at_once_and_takes_no_other() {
+    let (_clock, pacer) = debounced(Duration::MAX);
+    pacer.push(1).unwrap();
+    pacer.push(2).unwrap();
+    assert_eq!(pacer.try_next(), Err(TryError::WouldBlock));
+    assert!(pacer.close() && !pacer.close() && pacer.is_closed());
+    let refused = pacer.push(3).unwrap_err();
+    assert_eq!((refused.value, refused.error), (3, Closed));
+    assert_eq!((pacer.next(), pacer.next(), pacer.try_next()), (Ok(2), Err(Closed), Err(TryError::Closed)));
+}
+
+#[test]
+fn value_that_is_replaced_or_left_may_panic_in_its_drop() {
+    let touchies = Touchies::default();
+    let pacer = Pacer::debounce(HOUR);
+    assert!(pacer.push(touchies.make()).is_ok());
+    assert_eq!(panic_of(|| pacer.push(touchies.make()).is_ok()), "a value's drop");
+    // The second is in.
+    assert!(format!("{pacer:?}").contains("pending: true"));
+    assert_eq!(panic_of(|| drop(pacer)), "a value's drop");
+    assert_eq!(touchies.dropped(), 2);
 }

@@ -4,8 +4,8 @@ use selvedge_loom as selvedge;
 
 use std::time::Duration;
 
-use selvedge::error::{TryError, WaitError};
-use selvedge::limiter::{KeyedLimiter, Ticker};
+use selvedge::error::{Closed, TryError, WaitError};
+use selvedge::limiter::{KeyedLimiter, Pacer, Ticker};
 use selvedge::sync::{Arc, model, thread};
 use selvedge::{CancelToken, Clock, ManualClock, RateLimiter};
 
@@ -297,5 +297,41 @@ fn a_key_that_is_made_during_a_change_has_the_new_rate() {
         // It had one token or two, and there is room for two.
         assert_eq!(limiter.try_acquire(&7, 2), Err(TryError::WouldBlock));
         assert_eq!(limiter.burst(), 2);
+    });
+}
+
+/// A push into an empty slot wakes the thread that waits for a value, wherever in its call it is.
+///
+/// Fails if it wakes nobody (edit `pacer-push-wakes-nobody`).
+#[test]
+fn a_push_wakes_the_thread_that_waits_for_a_value() {
+    model::check(|| {
+        let pacer = Arc::new(Pacer::debounce(Duration::ZERO).with_clock(Clock::manual()));
+        let taker = thread::spawn({
+            let pacer = Arc::clone(&pacer);
+            move || pacer.next()
+        });
+        pacer.push(7).unwrap();
+        assert_eq!(taker.join().unwrap(), Ok(7));
+    });
+}
+
+/// A value that is not due is due when the pacer closes. Of two threads that wait, one takes it, and the
+/// other is told that no more will come.
+///
+/// Fails if closing wakes nobody (edit `pacer-close-wakes-nobody`), or if the value waits for its time (edit
+/// `pacer-close-leaves-the-last`).
+#[test]
+fn closing_makes_the_last_value_due() {
+    model::check(|| {
+        let pacer = Arc::new(Pacer::debounce(HOUR).with_clock(Clock::manual()));
+        pacer.push(7).unwrap();
+        let takers = [(); 2].map(|()| {
+            let pacer = Arc::clone(&pacer);
+            thread::spawn(move || pacer.next())
+        });
+        pacer.close();
+        let taken = takers.map(|taker| taker.join().unwrap());
+        assert!(taken == [Ok(7), Err(Closed)] || taken == [Err(Closed), Ok(7)], "{taken:?}");
     });
 }

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod keyed;
+mod pacer;
 mod reservation;
 mod reservations;
 mod shard;
@@ -13,6 +14,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 pub use keyed::KeyedLimiter;
+pub use pacer::Pacer;
 pub use reservation::Reservation;
 pub use ticker::{Missed, Tick, Ticker};
 
