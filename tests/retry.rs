@@ -183,7 +183,7 @@ fn cancel_during_a_pause_ends_it_with_the_last_error() {
     within_a_minute(|| {
         // The second pause has no end in the range of `Instant`.
         for first in [HOUR, Duration::MAX] {
-            let token = CancelToken::with_clock(&Clock::manual());
+            let token = CancelToken::with_clock(Clock::manual());
             let policy = seconds().first(first);
             thread::scope(|s| {
                 let call = s.spawn(|| retry::run(&token, &policy, |_| Err::<(), _>("no")));

@@ -27,8 +27,8 @@ use crate::wait::{WaitList, Waiter};
 /// | [`throttle(period)`](Pacer::throttle) | at once, but not before `period` has passed since the last value was taken |
 ///
 /// Of the values that are pushed before one is due, the last is taken and the others are dropped. The last
-/// value of a burst is never lost: also if nothing follows it, it is due, and [`close`](Pacer::close) makes it
-/// due at once.
+/// value of a burst is never lost: also if nothing follows it, it is due, and [`close`](Pacer::close) makes
+/// it due at once.
 ///
 /// # Examples
 /// ```
@@ -89,8 +89,8 @@ use crate::wait::{WaitList, Waiter};
 ///
 /// # Instead
 /// A [`RateLimiter`](super::RateLimiter) where every event must be handled, only not too fast. A
-/// [`Batcher`](crate::Batcher) where the values of a burst are processed together instead of the last alone. A
-/// [`Ticker`](super::Ticker) for work at a fixed period, with or without events.
+/// [`Batcher`](crate::Batcher) where the values of a burst are processed together instead of the last alone.
+/// A [`Ticker`](super::Ticker) for work at a fixed period, with or without events.
 pub struct Pacer<T = ()> {
     clock: Clock,
     quiet: Duration,
@@ -132,8 +132,8 @@ impl<T> Pacer<T> {
         Pacer::make(quiet, Duration::ZERO)
     }
 
-    /// Makes a pacer whose values are due at once, but not before `period` has passed since the last value was
-    /// taken, on [this thread's clock](Clock::current).
+    /// Makes a pacer whose values are due at once, but not before `period` has passed since the last value
+    /// was taken, on [this thread's clock](Clock::current).
     pub fn throttle(period: Duration) -> Self {
         Pacer::make(Duration::ZERO, period)
     }
@@ -143,7 +143,8 @@ impl<T> Pacer<T> {
         Pacer { clock: Clock::current(), quiet, period, longest: None, slot: Mutex::new(slot) }
     }
 
-    /// The same pacer, whose values are due at the latest `longest` after the first push since the last value.
+    /// The same pacer, whose values are due at the latest `longest` after the first push since the last
+    /// value.
     #[must_use = "this pacer has the bound, not the one it was made from"]
     pub fn within(self, longest: Duration) -> Self {
         Pacer { longest: Some(longest), ..self }
@@ -222,8 +223,8 @@ impl<T> Pacer<T> {
                     Look::Due(value) => return Ok(value),
                     Look::Closed => return Err(WaitError::Closed),
                     Look::Wait(at) => {
-                        // No missed wake-up: a push into the empty slot, and a close, take the waiters out under
-                        // the lock of this look.
+                        // No missed wake-up: a push into the empty slot, and a close, take the waiters out
+                        // under the lock of this look.
                         slot.waiting.join(&waiter);
                         at
                     }
