@@ -29,6 +29,9 @@ const PAINTED: [&str; 10] = [
     "cursor",
 ];
 
+/// Bytes of a page that are copied for the tokenizer at a time.
+const PIECE: usize = 32 << 10;
+
 /// A link as it is written.
 #[derive(Debug)]
 pub(super) struct Raw {
@@ -55,10 +58,13 @@ impl Read {
         let state = State { is_xml, fragments, ..State::default() };
         let tokenizer = Tokenizer::new(Reader { state: RefCell::new(state) }, Default::default());
         let input = BufferQueue::default();
-        input.push_back(StrTendril::from_slice(html));
-        // It returns after each script, so that a browser could run it.
-        while !input.is_empty() {
-            let _ = tokenizer.feed(&input);
+        // In pieces, since the tokenizer is fed a copy.
+        for piece in pieces(html) {
+            input.push_back(StrTendril::from_slice(piece));
+            // It returns after each script, so that a browser could run it.
+            while !input.is_empty() {
+                let _ = tokenizer.feed(&input);
+            }
         }
         tokenizer.end();
         let mut state = tokenizer.sink.state.into_inner();
@@ -352,4 +358,17 @@ pub(super) fn is_css(mime: &str) -> bool {
 
 pub(super) fn attribute(tag: &Tag, name: &str) -> Option<String> {
     tag.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|found| found.value.to_string())
+}
+
+/// A text in pieces of at most [`PIECE`] bytes.
+fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let mut end = text.len().min(PIECE);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (piece, rest) = text.split_at(end);
+        text = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }

@@ -1,4 +1,4 @@
-//! What the workers of one crawl share, and what they do with a page.
+//! The state that the workers of one crawl share, and the steps of one page: its rules, its request, its end.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -8,44 +8,45 @@ use selvedge::sync::{Arc, Mutex, RwLock, time};
 use selvedge::{BoundedQueue, CancelToken};
 use url::Url;
 
+use super::builder::{Content, Hooks};
 use super::canonical::{LOCAL, is_file, is_http, origin};
 use super::cookies::Cookies;
 use super::credentials::Credentials;
-use super::fetch::{Body, ErrorKind, Fetch, FetchError, Method, Request, Response};
+use super::fetch::{ErrorKind, Fetch, Method, Response};
 use super::frontier::{Frontier, HostId, Lease, Limits, NewLink, PageId, Skip, Step};
 use super::html::{Found, Kind};
 use super::log::{Log, Visit};
-use super::reading::{is_no_word, is_sitemap, without_unknown};
 use super::record::{Progress, Record, Visited};
-use super::redirects::{Redirected, redirect};
+use super::redirects::Redirected;
+use super::requests::is_conclusive;
 use super::retry::Again;
 use super::robots::{Robots, Rules};
 use super::scope::Scope;
 use super::settings::Settings;
-use crate::panics::{self, FirstPanic, Held, Payload};
+use crate::panics::{self, FirstPanic, Payload};
 
-/// How much is wanted of a page. Only to know whether it is there; the same, and asking in the least
-/// expensive way has failed; what a style sheet names; a page's links; a sitemap's URLs.
+/// Ranks: how much is wanted of a page. This one only asks whether the page exists, with a HEAD.
 pub(super) const LEAF: u8 = 0;
+/// Whether the page exists, with a GET, after a HEAD that was not conclusive.
 pub(super) const LEAF_GET: u8 = 1;
+/// The URLs in a style sheet.
 pub(super) const SHEET: u8 = 2;
+/// The links of a page.
 pub(super) const PAGE: u8 = 3;
+/// The URLs of a sitemap.
 pub(super) const SITEMAP: u8 = 4;
 
-/// What a sitemap may hold, by its standard.
+/// The largest sitemap that its standard allows.
 pub(super) const SITEMAP_CAP: u64 = 50 << 20;
 
-/// What is known of a request that was made.
+/// A request that was made.
 pub(super) struct Made {
     pub(super) took: Duration,
-    /// How often its origin's cookies had changed when it was made.
+    /// The version of its origin's cookies that it was sent with.
     pub(super) cookies: u32,
 }
 
-/// Called for each page.
-pub(super) type OnPage = Held<Box<dyn Fn(&Visited) + Send + Sync>>;
-
-/// What a callback panicked with, until the owner takes it.
+/// The payload of a callback's panic, until the owner takes it.
 #[derive(Default)]
 pub(super) struct Panicked(Option<Payload>);
 
@@ -57,42 +58,43 @@ impl Panicked {
 
 impl Drop for Panicked {
     fn drop(&mut self) {
-        // Nobody has asked how the crawl ended.
+        // The crawl was dropped without being finished.
         panics::discard(self.0.take());
     }
 }
 
-/// What the workers share.
+/// The state that the workers share.
 pub(super) struct Engine {
     pub(super) settings: Arc<Settings>,
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) robots: Arc<Robots>,
-    pub(super) on_page: Arc<[OnPage]>,
+    pub(super) hooks: Arc<Hooks>,
     pub(super) token: CancelToken,
     pub(super) frontier: Frontier<Record>,
     pub(super) scope: Scope,
     pub(super) credentials: Credentials,
     pub(super) cookies: Cookies,
-    /// Pages that led elsewhere.
+    /// The pages that answered with a redirect.
     pub(super) redirected: Mutex<HashMap<Arc<str>, Redirected>>,
-    /// How often in a row hosts have answered that it is too much.
+    /// The number of 429 responses in a row, by host.
     pub(super) too_many_requests: Mutex<HashMap<HostId, u32>>,
-    /// What is known of the hosts that a page was taken of.
+    /// The rules of the hosts that were asked for them.
     pub(super) hosts: RwLock<HashMap<HostId, Arc<Rules>>>,
-    /// The starts, and where their redirects have led so far.
+    /// The starts, and the pages that their redirects have led to so far.
     pub(super) front: Mutex<HashSet<PageId>>,
-    /// The pages that the crawl begins at.
+    /// The starts.
     pub(super) starts: Mutex<Vec<PageId>>,
     pub(super) log: Mutex<Log>,
-    /// Where pages are handed out as they come, if somebody wants them.
+    /// The queue to the iterator, if the crawl has one.
     pub(super) results: Option<BoundedQueue<Visited>>,
     pub(super) begun: Instant,
-    /// On the system's clock, which progress is shown by.
+    /// The same on the system's clock, for progress.
     begun_here: Instant,
     /// The first panic of a callback.
     pub(super) panic: Mutex<Panicked>,
-    nothing: Vec<String>,
-    sheets: Vec<String>,
+    /// A media type that no response has: of a leaf nothing is read.
+    pub(super) nothing: Vec<String>,
+    pub(super) sheets: Vec<String>,
 }
 
 impl Engine {
@@ -100,7 +102,7 @@ impl Engine {
         settings: &Arc<Settings>,
         fetch: &Arc<dyn Fetch>,
         robots: &Arc<Robots>,
-        on_page: &Arc<[OnPage]>,
+        hooks: &Arc<Hooks>,
         token: CancelToken,
         results: Option<BoundedQueue<Visited>>,
     ) -> Self {
@@ -130,13 +132,13 @@ impl Engine {
             settings: Arc::clone(settings),
             fetch: Arc::clone(fetch),
             robots: Arc::clone(robots),
-            on_page: Arc::clone(on_page),
+            hooks: Arc::clone(hooks),
             token,
             results,
         }
     }
 
-    /// Adds a page that the crawl begins at, which may have a user and a password in it.
+    /// Adds a start, which may contain a user and a password.
     pub(super) fn begin_at(&self, start: Url) {
         self.credentials.begin_at(&start);
         let start = &self.settings.canonical.of(start);
@@ -163,13 +165,13 @@ impl Engine {
         starts.into_iter().for_each(|start| self.begin_at(start));
     }
 
-    /// What a worker does until nothing is left or the crawl is stopped.
+    /// The loop of a worker: takes pages until none is left or the crawl is stopped.
     pub(super) fn work(&self, worker: usize) {
         while let Ok(lease) = self.frontier.take(&self.token) {
             self.sample();
-            // A page whose errand panics is put back by its turn; the panic is the callbacks', since a
-            // fetcher's is caught where it is called, so the crawl ends and its owner gets it.
-            if let Err(payload) = panics::catch(|| self.errand(lease, worker)) {
+            // Only a callback's panic arrives here, since a fetcher's is caught around its call. It stops the
+            // crawl and resumes at the owner. A page that it leaves unsettled is put back by its lease.
+            if let Err(payload) = panics::catch(|| self.process(lease, worker)) {
                 let mut first = self.panic.lock();
                 let later = if first.0.is_none() { first.0.replace(payload) } else { Some(payload) };
                 drop(first);
@@ -180,15 +182,16 @@ impl Engine {
         self.sample();
     }
 
-    fn errand(&self, lease: Lease<'_, Record>, worker: usize) {
-        let url = Url::parse(&lease.url).expect("only URLs are put in");
+    /// Asks for the host's rules if they are not known, and else follows them.
+    fn process(&self, lease: Lease<'_, Record>, worker: usize) {
+        let url = Url::parse(&lease.url).expect("the frontier holds URLs only");
         let rules = self.hosts.read().get(&lease.host).cloned();
         match rules.as_deref() {
             None => self.ask(lease, &url, worker),
-            // It would fail as its robots.txt did, after as long a wait.
+            // A request would fail as the one for robots.txt did, after as long a wait.
             Some(Rules::Unreachable(error)) => {
                 let record = Record::failed(error, Duration::ZERO, lease.tries);
-                self.settle(lease, record, Vec::new());
+                self.settle(lease, record);
             }
             Some(Rules::Unreadable(why)) => {
                 self.log.lock().unreadable(origin(&url), why);
@@ -200,148 +203,62 @@ impl Engine {
         }
     }
 
-    /// Makes the request for a page, and decides what comes of it.
+    /// Makes the request for a page, and settles the page, puts it back, or has it retried.
     fn visit(&self, mut lease: Lease<'_, Record>, url: &Url, worker: usize) {
         let cookies = self.cookies.version(url);
         let headers = self.headers_for(url);
-        let request = self.request(url, &headers);
-        let request = match lease.rank {
-            LEAF => Request { method: Method::Head, types: &self.nothing, ..request },
-            LEAF_GET => Request { types: &self.nothing, ..request },
-            SHEET => Request { types: &self.sheets, cap: self.settings.request.body_cap, ..request },
-            PAGE => Request {
-                types: &self.settings.request.types,
-                cap: self.settings.request.body_cap,
-                ..request
-            },
-            _ => Request { cap: SITEMAP_CAP, ..request },
-        };
-        lease.begin();
-        let started = self.now();
+        let request = self.request_for(lease.rank, url, &headers);
+        let started = self.since_begun(lease.begin());
         let answer = self.fetch(&request);
         let ended = self.now();
         let (page, taken) = (Some(lease.page), Arc::clone(&lease.url));
         self.log.lock().visits.push(Visit { url: taken, page, worker, started, ended });
         if matches!(&answer, Err(error) if error.kind == ErrorKind::Stopped) {
-            // It may have been cut short by the stop, which says nothing about the page.
+            // The stop may have cut it short, which says nothing about the page.
             return lease.put_back();
         }
         if let Ok(response) = &answer {
             self.keep_cookies(url, response);
         }
-        let is_accepted = |answer: &Response| {
-            self.settings.request.accept.is_some() && self.settings.request.accepts(answer.status)
-        };
-        if answer.as_ref().is_ok_and(is_accepted) {
-            return self.read(lease, url, answer, Made { took: ended.saturating_sub(started), cookies });
+        let made = Made { took: ended.saturating_sub(started), cookies };
+        if answer.as_ref().is_ok_and(|answer| self.settings.request.names(answer.status)) {
+            return self.read(lease, url, answer, made);
         }
         if self.count_too_many(lease.host, &answer) {
             return self.give_up(lease);
         }
-        if request.method == Method::Head && is_no_word(&answer) {
+        if request.method == Method::Head && !is_conclusive(&answer) {
             return lease.put_back_for(LEAF_GET);
         }
         match self.settings.retry.decide(&lease.url, lease.tries, &answer) {
-            Again::After(wait) => return lease.retry_after(wait),
+            Again::After(wait) => lease.retry_after(wait),
             Again::Pause(wait) => {
                 self.frontier.pause_host(lease.host, wait);
-                return lease.retry_after(wait);
+                lease.retry_after(wait);
             }
-            Again::No => {}
-        }
-        self.read(lease, url, answer, Made { took: ended.saturating_sub(started), cookies });
-    }
-
-    pub(super) fn keep_cookies(&self, url: &Url, response: &Response) {
-        let set = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
-        self.cookies.keep(url, set.map(|(_, value)| value.as_str()));
-    }
-
-    /// The headers that the origin of `url` is to be told.
-    pub(super) fn headers_for(&self, url: &Url) -> Vec<(String, String)> {
-        let mut headers = self.credentials.headers_for(&self.settings.request.headers, url);
-        if let Some(cookies) = self.cookies.header(url) {
-            match headers.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("cookie")) {
-                Some((_, given)) => *given = format!("{given}; {cookies}"),
-                None => headers.push(("Cookie".to_owned(), cookies)),
-            }
-        }
-        headers
-    }
-
-    /// A GET of whatever is there, of which nothing is read.
-    pub(super) fn request<'a>(&'a self, url: &'a Url, headers: &'a [(String, String)]) -> Request<'a> {
-        let settings = &self.settings.request;
-        Request {
-            url,
-            method: Method::Get,
-            agent: &settings.agent,
-            headers,
-            types: &[],
-            cap: 0,
-            truncate: false,
-            connect: settings.connect,
-            read: settings.read,
-            total: settings.total,
-            token: &self.token,
+            Again::No => self.read(lease, url, answer, made),
         }
     }
 
-    /// Asks the fetcher, whose panic is an answer too.
-    pub(super) fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError> {
-        panics::catch(|| self.fetch.fetch(request)).unwrap_or_else(|payload| {
-            let text = panics::text(&*payload).unwrap_or_default().to_owned();
-            panics::discard(payload);
-            Err(FetchError::new(ErrorKind::Panicked, text))
-        })
+    /// Settles a page that has no links.
+    pub(super) fn settle(&self, lease: Lease<'_, Record>, record: Record) {
+        self.settle_read(lease, record, &[], None);
     }
 
-    /// Reads an answer that stands.
-    fn read(&self, lease: Lease<'_, Record>, url: &Url, answer: Result<Response, FetchError>, made: Made) {
-        let took = made.took;
-        let response = match answer {
-            Ok(response) => response,
-            Err(error) => {
-                let record = Record::failed(&error, took, lease.tries);
-                return self.settle(lease, record, Vec::new());
-            }
-        };
-        if let Some(location) = redirect(&response) {
-            return match self.resolve(url, location) {
-                Some(to) => self.follow(lease, &response, to, made),
-                None => self.leave(lease, &response, url, location, made),
-            };
-        }
-        let is_front = self.front.lock().contains(&lease.page);
-        if is_front && lease.rank == PAGE && is_sitemap(&response, url) {
-            return lease.put_back_for(SITEMAP);
-        }
-        let response = if lease.rank == PAGE { without_unknown(response) } else { response };
-        let links = match (&response.body, lease.rank) {
-            (Body::Read(body), PAGE) => self.links(lease.page, body, &response, url),
-            (Body::Read(body), SHEET) => self.sheet(lease.page, body, &response, url),
-            (Body::Read(body), SITEMAP) => match self.sitemap(body, &response, url) {
-                Ok(links) => links,
-                Err(error) => {
-                    let record =
-                        Record { status: Some(response.status), ..Record::failed(&error, took, lease.tries) };
-                    return self.settle(lease, record, Vec::new());
-                }
-            },
-            _ => Vec::new(),
-        };
-        let accepted = self.settings.request.accepts(response.status);
-        let record = Record::answered(&response, lease.rank, accepted, took, lease.tries);
-        self.settle(lease, record, links);
-    }
-
-    /// Settles a page with its links.
-    pub(super) fn settle(&self, lease: Lease<'_, Record>, record: Record, links: Vec<Found>) {
+    /// Settles a page with its links; `content` is its URL and its response, if its body was read.
+    pub(super) fn settle_read(
+        &self,
+        lease: Lease<'_, Record>,
+        record: Record,
+        links: &[Found],
+        content: Option<(&Url, &Response)>,
+    ) {
         let (id, url, depth) = (lease.page, Arc::clone(&lease.url), lease.distance.depth);
         let found = links.iter().filter_map(|found| self.new_link(found));
-        // The place at the host is free from here on; what follows may take its time.
+        // This frees the place at the host, so that a slow callback delays no other request there.
         lease.finish(record.clone(), found);
-        self.tell(Visited { id, url, depth, record, links: links.len() });
+        let content = content.map(|(url, response)| Content { id, url, depth, response, links });
+        self.tell_of(Visited { id, url, depth, record, links: links.len() }, content);
     }
 
     fn new_link<'a>(&self, found: &'a Found) -> Option<NewLink<'a>> {
@@ -361,24 +278,35 @@ impl Engine {
         Some(NewLink { url, host, step: Step::Link, label: &found.text, rank, skip, again: false })
     }
 
-    /// Tells callbacks and the iterator. Nothing is held here: not the page, no place at a host, no lock.
+    /// Tells callbacks and the iterator of a page that has no content.
     pub(super) fn tell(&self, visited: Visited) {
+        self.tell_of(visited, None);
+    }
+
+    /// Tells callbacks and the iterator. The worker holds nothing meanwhile: no page, no place at a host and
+    /// no lock.
+    fn tell_of(&self, visited: Visited, content: Option<Content<'_>>) {
         if visited.record.is_error() {
             self.log.lock().errors += 1;
         }
         self.sample();
         let mut panicked = FirstPanic::default();
-        for callback in &*self.on_page {
+        if let Some(content) = &content {
+            for callback in &self.hooks.on_content {
+                panicked.call(|| callback(content));
+            }
+        }
+        for callback in &self.hooks.on_page {
             panicked.call(|| callback(&visited));
         }
         panicked.resume();
         if let Some(results) = &self.results {
-            // Refused if nobody reads any more, or the crawl is stopped: the page is in the report.
+            // Refused once the iterator is closed or the crawl is stopped. The report has the page.
             drop(results.push_until(visited, &self.token));
         }
     }
 
-    /// The URL that a text means on this page, if it is crawled at all.
+    /// Resolves a reference on a page; `None` for what is not crawled.
     pub(super) fn resolve(&self, base: &Url, text: &str) -> Option<Url> {
         let is_crawled = |url: &Url| is_http(url) || (is_file(url) && is_file(base));
         let url = base.join(text).ok().filter(is_crawled)?;
@@ -386,14 +314,18 @@ impl Engine {
         Some(self.settings.canonical.of(url))
     }
 
-    /// The queue that a page waits in: its origin's, or the one of all files on this machine.
+    /// The queue of a page: its origin's, or the one queue of all local files.
     pub(super) fn queue_of<'u>(&self, url: &'u Url) -> &'u str {
         if self.scope.is_local(url) { LOCAL } else { origin(url) }
     }
 
-    /// Since the beginning, on the crawl's clock.
+    /// The time since the beginning, on the crawl's clock.
     pub(super) fn now(&self) -> Duration {
-        self.token.clock().now().saturating_duration_since(self.begun)
+        self.since_begun(self.token.clock().now())
+    }
+
+    pub(super) fn since_begun(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.begun)
     }
 
     fn sample(&self) {

@@ -1,4 +1,4 @@
-//! Asking a host for its rules, and opening it.
+//! The first request to a host: it asks for the host's rules, and lets its pages be taken by them.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use super::retry::Again;
 use super::robots::{self, Rules};
 
 impl Engine {
-    /// Asks the host of a page for its rules, in the page's place. The host lets nobody else in until they
-    /// are known.
+    /// Asks the host of a page for its rules, with the page's lease. The host's queue gives out no other page
+    /// until they are known.
     pub(super) fn ask(&self, mut lease: Lease<'_, Record>, url: &Url, worker: usize) {
-        lease.begin();
+        let started = self.since_begun(lease.begin());
         let mut was_asked = false;
         if self.scope.is_local(url) {
             self.hosts.write().insert(lease.host, Arc::new(Rules::All));
@@ -29,7 +29,7 @@ impl Engine {
         let rules = match self.settings.obey_robots {
             true => self.robots.of(origin(url), &self.token, || {
                 was_asked = true;
-                self.rules(&lease, url, worker)
+                self.rules(&lease, url, started, worker)
             }),
             false => Ok(Arc::new(Rules::All)),
         };
@@ -38,15 +38,26 @@ impl Engine {
                 self.admit(lease.host, url, rules, was_asked);
                 lease.put_back();
             }
-            // Nothing was learned, and that is not a no.
+            // The crawl was stopped. That is no answer, so the page waits.
             Err(Again::No) => lease.put_back(),
-            Err(Again::After(wait) | Again::Pause(wait)) => lease.retry_after(wait),
+            Err(Again::After(wait) | Again::Pause(wait)) => {
+                // No page of the host can be asked for before its rules are known, and another page would
+                // only ask for them again. The delay holds for robots.txt as for any request.
+                let wait = wait.max(self.settings.pace(origin(url)).0);
+                self.frontier.pause_host(lease.host, wait);
+                lease.retry_after(wait);
+            }
         }
     }
 
-    /// Asks a host for its rules; `Err` says when to ask again.
-    fn rules(&self, lease: &Lease<'_, Record>, url: &Url, worker: usize) -> Result<Rules, Again> {
-        let started = self.now();
+    /// Asks a host for its rules. An error says when to ask again.
+    fn rules(
+        &self,
+        lease: &Lease<'_, Record>,
+        url: &Url,
+        started: Duration,
+        worker: usize,
+    ) -> Result<Rules, Again> {
         let answer = self.robots_txt(url);
         let url = robots_url(url);
         let visit = Visit { url: url.as_str().into(), page: None, worker, started, ended: self.now() };
@@ -60,11 +71,11 @@ impl Engine {
         }
     }
 
-    /// Opens a host whose rules are known.
+    /// Sets the pace of a host whose rules are known, and adds its sitemaps.
     fn admit(&self, host: HostId, url: &Url, rules: Arc<Rules>, was_asked: bool) {
-        let (own, theirs) = (self.settings.delay, rules.delay());
-        // A host that wants a pause between requests does not want two at a time.
-        let width = if theirs.is_zero() { self.settings.per_host } else { 1 };
+        let ((own, width), theirs) = (self.settings.pace(origin(url)), rules.delay());
+        // A host that asks for a pause between requests is sent one at a time.
+        let width = if theirs.is_zero() { width } else { 1 };
         if self.settings.sitemaps && self.scope.has_host_of(url) {
             self.add_sitemaps(url, &rules);
         }
@@ -75,7 +86,7 @@ impl Engine {
     fn add_sitemaps(&self, url: &Url, rules: &Rules) {
         let named = rules.sitemaps();
         if named.is_empty() {
-            // If it is not there, nobody has said that it is.
+            // No document names this one, so it is no dead link if it is missing.
             self.seed_sitemap(&url.join("/sitemap.xml").expect("a path joins any http URL"));
         }
         for map in named.iter().filter_map(|text| self.resolve(url, text)) {
@@ -83,14 +94,14 @@ impl Engine {
         }
     }
 
-    /// Adds a sitemap that a robots.txt or another sitemap names.
+    /// Adds a sitemap that a robots.txt or another sitemap names, as a link from there.
     pub(super) fn add_sitemap(&self, from: &Url, map: &Url) {
         if let Some(id) = self.seed_sitemap(map) {
             self.log.lock().sitemaps.push((from.as_str().into(), id));
         }
     }
 
-    /// Adds a sitemap, as near as the start: what it lists is a link away.
+    /// Adds a sitemap at the start's distance, so that the pages in it are one link away.
     fn seed_sitemap(&self, map: &Url) -> Option<PageId> {
         let (url, host) = (map.as_str(), self.queue_of(map));
         let step = Step::Link;
@@ -110,7 +121,7 @@ impl Engine {
                 None => return Ok(response),
             }
         }
-        // One that leads nowhere is none.
+        // A robots.txt behind too many redirects counts as missing.
         Ok(Response::status(404))
     }
 }

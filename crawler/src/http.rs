@@ -22,6 +22,12 @@ use super::settings::{ProxyRule, TlsSettings};
 
 /// The number of bytes after which a body's reader checks the token.
 const CHUNK: usize = 16 << 10;
+/// Bytes of a connection's buffer for what arrives: the largest head that the client accepts.
+const INPUT: usize = 64 << 10;
+/// Bytes of a connection's buffer for requests, which have no body. The client's default is eight times that.
+const OUTPUT: usize = 16 << 10;
+/// Bytes for which there is room at once if they were announced.
+const ROOM: u64 = 1 << 20;
 
 /// Sends requests over HTTP and HTTPS, and reuses connections.
 ///
@@ -71,6 +77,8 @@ impl Http {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .input_buffer_size(INPUT)
+            .output_buffer_size(OUTPUT)
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections);
         let config = config.proxy(proxy.clone());
@@ -120,7 +128,7 @@ impl Http {
             let announced = response.get("content-length").and_then(|length| length.parse().ok());
             response.body = match announced.filter(|&bytes: &u64| bytes > request.cap && !request.truncate) {
                 Some(bytes) => Body::TooLarge(bytes),
-                None => read(unpacking(&response, answer.body_mut().as_reader())?, request)?,
+                None => read(unpacking(&response, answer.body_mut().as_reader())?, request, announced)?,
             };
         }
         Ok(response)
@@ -177,9 +185,11 @@ fn headers(map: &HeaderMap) -> Vec<(String, String)> {
     map.iter().map(|(name, value)| (name.to_string(), text(name.as_str(), value.as_bytes()))).collect()
 }
 
-/// Reads a body up to the cap, which counts the unpacked bytes.
-fn read(mut body: impl Read, request: &Request<'_>) -> Result<Body, Unreadable> {
-    let (mut all, mut chunk) = (Vec::new(), vec![0; CHUNK]);
+/// Reads a body up to the cap, which counts the unpacked bytes. There is room at once for what was announced:
+/// a vector that doubles as it fills would leave holes of all sizes in the heap.
+fn read(mut body: impl Read, request: &Request<'_>, announced: Option<u64>) -> Result<Body, Unreadable> {
+    let room = announced.unwrap_or_default().min(ROOM) as usize;
+    let (mut all, mut chunk) = (Vec::with_capacity(room), vec![0; CHUNK]);
     loop {
         if request.token.is_cancelled() {
             return Err(Unreadable::Line(io::ErrorKind::Interrupted.into()));

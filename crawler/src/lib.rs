@@ -19,10 +19,10 @@
 //! |---|---|
 //! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
 //! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
-//! | `engine`, `host_setup`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
+//! | `engine`, `host_setup`, `requests`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
 //! | `fetch`, `http`, `head`, `codings`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
 //! | `html`, `elements`, `attributes`, `markdown`, `css`, `text`, `sitemap`, `robots` | what the answers say |
-//! | `record`, `log`, `report`, `resolution`, `policy`, `fragments` | what was found, and the questions one asks of it |
+//! | `record`, `log`, `report`, `reverse`, `resolution`, `policy`, `fragments` | what was found, and the questions one asks of it |
 //! | `show` | the formats: text, Markdown, JSON, CSV, HTML, annotations, pictures; `fixes` groups what one change mends |
 //! | `panics` | what becomes of panics in callbacks and fetchers |
 //!
@@ -62,10 +62,12 @@ mod reading;
 mod record;
 mod redirects;
 mod report;
+mod requests;
 mod resolution;
 mod resolver;
 mod resume;
 mod retry;
+mod reverse;
 mod robots;
 mod scope;
 mod settings;
@@ -74,7 +76,7 @@ mod sitemap;
 mod text;
 mod too_many_requests;
 
-pub use builder::{BuildError, Builder};
+pub use builder::{BuildError, Builder, Content};
 pub use cache::{Cache, CacheError};
 pub use canonical::{Canonical, TrailingSlash};
 pub use crawler::{Crawl, Crawler, StartError};

@@ -1,9 +1,9 @@
-//! A site in memory: for tests, and for trying a builder out.
+//! A site in memory, for tests and examples.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use selvedge::Clock;
 use selvedge::sync::{Arc, Mutex};
@@ -26,8 +26,9 @@ impl Drop for Answers {
 
 /// A site that answers out of memory and keeps a list of what it was asked.
 ///
-/// A path that nobody planned is a 404, and so is the robots.txt of a host, which means that all is allowed.
-/// A host of which there is no page at all does not exist.
+/// Pages, redirects, statuses with headers, failures and slow answers are planned by URL. A path without a
+/// plan is a 404; so is a host's robots.txt, which means that everything is allowed. A host without any
+/// planned URL does not exist.
 ///
 /// Clones are the same site.
 ///
@@ -50,6 +51,8 @@ impl Drop for Answers {
 pub struct MemorySite {
     pages: Answers,
     otherwise: Option<Answer>,
+    /// How long the answers to some URLs take.
+    delays: HashMap<String, Duration>,
     clock: Option<Clock>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
@@ -58,11 +61,11 @@ pub struct MemorySite {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Asked {
-    /// Whom.
+    /// The URL.
     pub url: String,
-    /// How.
+    /// GET or HEAD.
     pub method: Method,
-    /// When, on the site's clock.
+    /// The time of the request, on the site's clock.
     pub at: Instant,
 }
 
@@ -72,7 +75,7 @@ impl MemorySite {
         MemorySite::default()
     }
 
-    /// The same site, with its times from `clock`.
+    /// Takes the times of requests from `clock`; from the system's by default.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = Some(clock.into());
         self
@@ -88,12 +91,43 @@ impl MemorySite {
         self.response(url, Response::redirect(status, to))
     }
 
-    /// Plans an answer.
+    /// Plans an answer, with its status, headers and body.
     pub fn response(self, url: &str, response: Response) -> Self {
         self.answer(url, move |_| Ok(response.clone()))
     }
 
-    /// Plans an answer that is made when it is asked for.
+    /// Plans a failure: there is no answer.
+    pub fn failure(self, url: &str, kind: ErrorKind) -> Self {
+        self.answer(url, move |_| Err(FetchError::new(kind, "as planned")))
+    }
+
+    /// Lets the answer to a URL take `time`, on the clock of the request's token. A request with less
+    /// patience times out, and one whose crawl is stopped ends at once.
+    ///
+    /// # Examples
+    /// A page that is slower than the crawl's time-out, on a clock that a test advances:
+    /// ```
+    /// use std::thread;
+    /// use std::time::Duration;
+    /// use selvedge::Clock;
+    /// use selvedge_crawl::{Crawler, ErrorKind, MemorySite, Outcome};
+    ///
+    /// let clock = Clock::manual();
+    /// let site = MemorySite::new().clock(&clock).page("http://loom.test/", "").slow("http://loom.test/", Duration::from_secs(40));
+    /// let crawler = Crawler::builder().fetch(site).clock(&clock).retries(0).build()?;
+    /// let crawl = crawler.spawn("http://loom.test/", selvedge::Until::forever())?;
+    /// clock.wait_for_sleepers(1);
+    /// clock.advance(Duration::from_secs(20));
+    /// let report = crawl.finish();
+    /// assert_eq!(report.page(0).outcome(), Some(Outcome::Failed(ErrorKind::TimedOut)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn slow(mut self, url: &str, time: Duration) -> Self {
+        self.delays.insert(url.to_owned(), time);
+        self
+    }
+
+    /// Plans an answer that a closure makes for each request.
     pub fn answer(
         mut self,
         url: &str,
@@ -103,7 +137,7 @@ impl MemorySite {
         self
     }
 
-    /// Plans the answer to everything that is not planned otherwise.
+    /// Plans the answer to every URL without a plan of its own.
     pub fn otherwise(
         mut self,
         answer: impl Fn(&Request<'_>) -> Result<Response, FetchError> + Send + Sync + 'static,
@@ -113,9 +147,23 @@ impl MemorySite {
         self
     }
 
-    /// What was asked so far, in order.
+    /// The requests so far, in order.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().clone()
+    }
+
+    /// Waits as long as the answer takes, or the client.
+    fn wait(&self, request: &Request<'_>) -> Result<(), FetchError> {
+        let Some(&time) = self.delays.get(request.url.as_str()) else { return Ok(()) };
+        let patience = request.read.min(request.total);
+        request
+            .token
+            .sleep(time.min(patience))
+            .map_err(|_| FetchError::new(ErrorKind::Stopped, "stopped"))?;
+        match time > patience {
+            true => Err(FetchError::new(ErrorKind::TimedOut, format!("no answer within {patience:?}"))),
+            false => Ok(()),
+        }
     }
 
     fn unplanned(&self, request: &Request<'_>) -> Result<Response, FetchError> {
@@ -136,6 +184,7 @@ impl Fetch for MemorySite {
         let at = self.clock.as_ref().map_or_else(|| Clock::system().now(), Clock::now);
         let asked = Asked { url: request.url.to_string(), method: request.method, at };
         self.asked.lock().push(asked);
+        self.wait(request)?;
         let mut response = match self.pages.0.get(request.url.as_str()) {
             Some(answer) => answer(request)?,
             None => self.unplanned(request)?,

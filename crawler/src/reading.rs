@@ -1,4 +1,4 @@
-//! Reading an answer: its links, its URLs, and the record that is kept of it.
+//! Reading an answer: its links, its URLs, and the record that the report keeps of it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use url::Url;
 
 use super::attributes::refresh_target;
 use super::canonical::is_file;
-use super::engine::{Engine, PAGE, SITEMAP, SITEMAP_CAP};
+use super::engine::{Engine, Made, PAGE, SHEET, SITEMAP, SITEMAP_CAP};
 use super::fetch::{Body, ErrorKind, FetchError, Response, mime};
 use super::files::Folder;
-use super::frontier::PageId;
+use super::frontier::{Lease, PageId};
 use super::html::{Found, Kind, Links, Reading};
 use super::markdown::{is_markdown, to_html};
 use super::record::{Outcome, Record};
@@ -20,10 +20,65 @@ use super::sitemap::{self, Sitemap};
 use super::text;
 
 impl Engine {
-    /// The links of a page; those that are none are noted.
+    /// Reads a final answer, and settles its page.
+    pub(super) fn read(
+        &self,
+        lease: Lease<'_, Record>,
+        url: &Url,
+        answer: Result<Response, FetchError>,
+        made: Made,
+    ) {
+        let took = made.took;
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                let record = Record::failed(&error, took, lease.tries);
+                return self.settle(lease, record);
+            }
+        };
+        if let Some(location) = redirect(&response) {
+            return match self.resolve(url, location) {
+                Some(to) => self.follow(lease, &response, to, made),
+                None => self.leave(lease, &response, url, location, made),
+            };
+        }
+        let is_front = self.front.lock().contains(&lease.page);
+        if is_front && lease.rank == PAGE && is_sitemap(&response, url) {
+            return lease.put_back_for(SITEMAP);
+        }
+        let rank = match &response.body {
+            // A sitemap's URL has redirected to a page, which is read as one.
+            Body::Read(body)
+                if lease.rank == SITEMAP && lease.distance.hops > 0 && is_page(&response, body) =>
+            {
+                PAGE
+            }
+            _ => lease.rank,
+        };
+        let response = if rank == PAGE { without_unknown(response) } else { response };
+        let links = match (&response.body, rank) {
+            (Body::Read(body), PAGE) => self.links(lease.page, body, &response, url),
+            (Body::Read(body), SHEET) => self.sheet(lease.page, body, &response, url),
+            (Body::Read(body), SITEMAP) => match self.sitemap(body, &response, url) {
+                Ok(links) => links,
+                Err(error) => {
+                    let record =
+                        Record { status: Some(response.status), ..Record::failed(&error, took, lease.tries) };
+                    return self.settle(lease, record);
+                }
+            },
+            _ => Vec::new(),
+        };
+        let accepted = self.settings.request.accepts(response.status);
+        let record = Record::answered(&response, rank, accepted, took, lease.tries);
+        let is_read = matches!(response.body, Body::Read(_)) && rank >= SHEET;
+        self.settle_read(lease, record, &links, is_read.then_some((url, &response)));
+    }
+
+    /// The links of a page. Those that are no http URL go into the log.
     pub(super) fn links(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
         let (html, encoding) = text::decode(body, response.content_type());
-        let html = if response.mime().is_some_and(is_markdown) { to_html(&html) } else { html };
+        let html = if response.mime().is_some_and(is_markdown) { to_html(&html).into() } else { html };
         let rules = Reading { is_xml: is_xhtml(response), ..self.reading(url) };
         let mut links = Links::of(&html, url, encoding, &rules);
         let headers = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("link"));
@@ -41,7 +96,7 @@ impl Engine {
         self.noted(page, links)
     }
 
-    /// What a style sheet names.
+    /// The URLs in a style sheet.
     pub(super) fn sheet(&self, page: PageId, body: &[u8], response: &Response, url: &Url) -> Vec<Found> {
         let css = text::decode_sheet(body, response.content_type());
         self.noted(page, Links::of_sheet(&css, url, &self.reading(url)))
@@ -68,7 +123,7 @@ impl Engine {
             let mut log = self.log.lock();
             log.fragments.parts.insert(page, parts.into());
             let wanted = parts_wanted.into_iter();
-            // Of what was read before, as of its links, the last time counts.
+            // A page that is read once more has only the links of the last time.
             log.fragments.links.retain(|(from, ..)| *from != page);
             log.fragments.links.extend(wanted.map(|(url, part)| (page, url.as_str().into(), part.into())));
         }
@@ -81,7 +136,7 @@ impl Engine {
         found
     }
 
-    /// The URLs of a sitemap. Further sitemaps are taken in here.
+    /// The URLs of a sitemap. Sitemaps that it names are added to the frontier.
     ///
     /// # Errors
     /// What it is instead.
@@ -104,7 +159,7 @@ impl Engine {
 }
 
 /// True of a start that is read as a sitemap or a feed rather than as a page.
-pub(super) fn is_sitemap(response: &Response, url: &Url) -> bool {
+fn is_sitemap(response: &Response, url: &Url) -> bool {
     let mime = response.mime().unwrap_or_default().to_ascii_lowercase();
     let is_xml = matches!(
         &*mime,
@@ -126,7 +181,7 @@ pub(super) fn is_sitemap(response: &Response, url: &Url) -> bool {
 }
 
 /// An answer of no known type, whose body is read only if it begins like HTML.
-pub(super) fn without_unknown(mut response: Response) -> Response {
+fn without_unknown(mut response: Response) -> Response {
     let is_html = |body: &Vec<u8>| body.is_empty() || text::is_html(body);
     if response.mime().is_none() && matches!(&response.body, Body::Read(body) if !is_html(body)) {
         response.body = Body::Unread;
@@ -134,14 +189,12 @@ pub(super) fn without_unknown(mut response: Response) -> Response {
     response
 }
 
-/// True if an answer to a HEAD does not tell what a GET would come to: some servers refuse HEAD, and some
-/// redirect it elsewhere.
-pub(super) fn is_no_word(answer: &Result<Response, FetchError>) -> bool {
-    match answer {
-        Ok(response) if redirect(response).is_some() => true,
-        Ok(response) => response.status >= 400 && response.status != 429,
-        Err(_) => true,
-    }
+/// Whether the response to a request for a sitemap is HTML.
+fn is_page(response: &Response, body: &[u8]) -> bool {
+    let mime = response.mime().unwrap_or_default().to_ascii_lowercase();
+    let head = String::from_utf8_lossy(&body[..body.len().min(1024)]);
+    matches!(&*mime, "text/html" | "application/xhtml+xml")
+        && !["<urlset", "<sitemapindex"].iter().any(|root| head.contains(root))
 }
 
 fn is_xhtml(response: &Response) -> bool {
@@ -149,6 +202,7 @@ fn is_xhtml(response: &Response) -> bool {
 }
 
 impl Record {
+    /// The record of a request without a response.
     pub(super) fn failed(error: &FetchError, took: Duration, retries: u32) -> Self {
         Record {
             outcome: Outcome::Failed(error.kind),
@@ -161,7 +215,7 @@ impl Record {
         }
     }
 
-    /// `accepted` says whether its status is one of those that are as they should be.
+    /// The record of a response; `accepted` says whether its status counts as success.
     pub(super) fn answered(
         response: &Response,
         rank: u8,
@@ -192,7 +246,7 @@ fn contradiction(response: &Response) -> Option<Box<str>> {
     differs.then(|| format!("several Content-Types: {}", types.join(", ")).into())
 }
 
-/// A media type; the one that nearly every page has is kept once.
+/// A media type for the record. The one that nearly every page has is shared.
 fn shared(mime: &str) -> Arc<str> {
     lazy_static! {
         static ref HTML: Arc<str> = Arc::from("text/html");

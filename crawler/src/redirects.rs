@@ -96,7 +96,7 @@ impl Engine {
                 Record { status: Some(response.status), ..record }
             }
         };
-        self.settle(lease, record, Vec::new());
+        self.settle(lease, record);
     }
 
     /// Notes that a page redirects to `to`, and returns whether `to` redirected before and is to be asked

@@ -12,6 +12,7 @@ use super::frontier::{PageId, Skip, State, Step};
 use super::log::{Log, Sample, Visit};
 use super::policy::Policy;
 use super::record::{Outcome, Record};
+use super::reverse::Reverse;
 use crate::panics;
 
 /// Everything that a crawl found. Times are measured from its beginning.
@@ -94,13 +95,6 @@ pub enum Ended {
     Cancelled(String),
 }
 
-/// The links by their targets: those to page `n` are at `starts[n]..starts[n + 1]` of `from`.
-#[derive(Debug)]
-pub(super) struct Reverse {
-    starts: Vec<u32>,
-    from: Vec<(PageId, Edge)>,
-}
-
 impl Report {
     /// Takes the workers' results.
     pub(super) fn of(engine: Arc<Engine>, cut_off: usize) -> Self {
@@ -163,11 +157,10 @@ impl Report {
     /// The pages with a link to this one.
     pub fn linked_from(&self, id: PageId) -> impl Iterator<Item = Link<'_>> {
         let reverse = self.reverse.get_or_init(|| Reverse::of(&self.pages));
-        reverse
-            .to(id)
-            .iter()
-            .map(|&(from, edge)| self.link(from, edge))
-            .filter(|link| link.step == Step::Link)
+        let links = reverse.to(id).iter().flat_map(move |&from| {
+            self.page(from).leads_to.iter().filter(move |edge| edge.to == id).map(move |&edge| (from, edge))
+        });
+        links.map(|(from, edge)| self.link(from, edge)).filter(|link| link.step == Step::Link)
     }
 
     /// Whether any page links to this one.
@@ -288,10 +281,10 @@ fn table(engine: Arc<Engine>) -> (Vec<Page>, Vec<Arc<str>>, u64, u64) {
     let counts = |table: &PageTable<Record>| (table.refused(), table.unrecorded());
     let ((refused, unrecorded), (entries, texts)) = match Arc::try_unwrap(engine) {
         Ok(engine) => {
-            let Engine { frontier, fetch, on_page, .. } = engine;
+            let Engine { frontier, fetch, hooks, .. } = engine;
             // These are the caller's, and their drops may panic: that must not lose the report.
             panics::discard(fetch);
-            panics::discard(on_page);
+            panics::discard(hooks);
             let table = frontier.into_table();
             (counts(&table), table.into_parts())
         }
@@ -332,34 +325,6 @@ impl From<Entry<Record>> for Page {
             rank: entry.rank,
             leads_to: entry.leads_to,
         }
-    }
-}
-
-impl Reverse {
-    /// Builds the index by a counting sort: counts the links to each page, then places each link.
-    fn of(pages: &[Page]) -> Self {
-        let mut starts = vec![0_u32; pages.len() + 1];
-        for edge in pages.iter().flat_map(|page| &page.leads_to) {
-            starts[edge.to as usize + 1] += 1;
-        }
-        for page in 0..pages.len() {
-            starts[page + 1] += starts[page];
-        }
-        let mut next = starts.clone();
-        let nothing = (0, Edge::NOWHERE);
-        let mut from = vec![nothing; starts[pages.len()] as usize];
-        for (id, page) in pages.iter().enumerate() {
-            for &edge in &page.leads_to {
-                let place = &mut next[edge.to as usize];
-                from[*place as usize] = (id as PageId, edge);
-                *place += 1;
-            }
-        }
-        Reverse { starts, from }
-    }
-
-    fn to(&self, id: PageId) -> &[(PageId, Edge)] {
-        &self.from[self.starts[id as usize] as usize..self.starts[id as usize + 1] as usize]
     }
 }
 

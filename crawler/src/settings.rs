@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use selvedge::Clock;
 
+use super::builder::Pace;
 use super::canonical::Canonical;
 use super::credentials::Header;
 use super::files::Folder;
@@ -24,6 +25,8 @@ pub(super) struct Settings {
     pub(super) workers: usize,
     pub(super) per_host: usize,
     pub(super) delay: Duration,
+    /// For single origins.
+    pub(super) paces: Vec<Pace>,
     pub(super) obey_robots: bool,
     pub(super) sitemaps: bool,
     pub(super) external: bool,
@@ -115,6 +118,7 @@ impl Default for Settings {
             workers: 8,
             per_host: 6,
             delay: Duration::ZERO,
+            paces: Vec::new(),
             obey_robots: true,
             sitemaps: false,
             external: false,
@@ -172,6 +176,11 @@ impl RequestSettings {
             // A choice, and what is as it was, too: there is something.
             None => matches!(status, 200..=299 | 300 | 304),
         }
+    }
+
+    /// Whether the user has named a status as one of a page that is as it should be.
+    pub(super) fn names(&self, status: u16) -> bool {
+        self.accept.is_some() && self.accepts(status)
     }
 
     /// The crawler's name in robots.txt.

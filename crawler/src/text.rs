@@ -1,5 +1,7 @@
 //! The bytes of a page or a sheet as text, decoded as browsers do (HTML 13.2.3.2, CSS Syntax 3 section 3.2).
 
+use std::borrow::Cow;
+
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252, X_USER_DEFINED};
 
 /// How far into a page its own word on its encoding is looked for.
@@ -14,7 +16,7 @@ const CHARSET: &[u8] = b"@charset \"";
 /// The text of a page, and its encoding. In this order: the byte order mark, the header, the page's own
 /// declaration, UTF-8 if the page is valid UTF-8, and windows-1252, which most of the old web is in. Bytes
 /// that do not fit are replaced, and a label that is unknown counts as none.
-pub(super) fn decode(body: &[u8], content_type: Option<&str>) -> (String, &'static Encoding) {
+pub(super) fn decode<'b>(body: &'b [u8], content_type: Option<&str>) -> (Cow<'b, str>, &'static Encoding) {
     let prescan = |body: &[u8]| {
         let within = |length: usize| declared(&body[..body.len().min(length)]);
         within(PRESCAN).or_else(|| std::str::from_utf8(body).err().and_then(|_| within(LATE)))
@@ -23,7 +25,7 @@ pub(super) fn decode(body: &[u8], content_type: Option<&str>) -> (String, &'stat
 }
 
 /// The text of a style sheet. Its declaration is an exact sequence of bytes.
-pub(super) fn decode_sheet(body: &[u8], content_type: Option<&str>) -> String {
+pub(super) fn decode_sheet<'b>(body: &'b [u8], content_type: Option<&str>) -> Cow<'b, str> {
     let declared = |body: &[u8]| {
         let rest = body.strip_prefix(CHARSET)?;
         let label = &rest[..rest.windows(2).take(PRESCAN).position(|end| end == b"\";")?];
@@ -32,11 +34,11 @@ pub(super) fn decode_sheet(body: &[u8], content_type: Option<&str>) -> String {
     decode_with(body, content_type, declared).0
 }
 
-fn decode_with(
-    body: &[u8],
+fn decode_with<'b>(
+    body: &'b [u8],
     content_type: Option<&str>,
     declared: impl Fn(&[u8]) -> Option<&'static Encoding>,
-) -> (String, &'static Encoding) {
+) -> (Cow<'b, str>, &'static Encoding) {
     let named = || content_type.and_then(charset).or_else(|| declared(body));
     let encoding = match Encoding::for_bom(body) {
         Some((encoding, _)) => encoding,
@@ -45,7 +47,7 @@ fn decode_with(
         }
     };
     let (text, encoding, _) = encoding.decode(body);
-    (text.into_owned(), encoding)
+    (text, encoding)
 }
 
 /// The `charset` in a `Content-Type`, or in a text of that form.

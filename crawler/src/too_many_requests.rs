@@ -38,6 +38,6 @@ impl Engine {
     pub(super) fn give_up(&self, lease: Lease<'_, Record>) {
         let why = format!("its host has answered 429 {TOO_MANY} times in a row");
         let record = Record::failed(&FetchError::new(ErrorKind::GivenUp, why), Duration::ZERO, lease.tries);
-        self.settle(lease, record, Vec::new());
+        self.settle(lease, record);
     }
 }

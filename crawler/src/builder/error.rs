@@ -20,7 +20,8 @@ pub enum BuildError {
     BadCertificate,
     /// The proxy is not the URL of a proxy.
     BadProxy,
-    /// A header is for something that is not an origin, such as `https://loom.test`.
+    /// A header, a delay or a number of requests is for something that is not an origin, such as
+    /// `https://loom.test`.
     BadOrigin,
 }
 
@@ -41,7 +42,7 @@ impl fmt::Display for BuildError {
                 "a proxy is a URL such as http://proxy.test:3128 or socks5://localhost:1080"
             }
             BuildError::BadOrigin => {
-                "a header is for an origin, such as https://loom.test or http://localhost:8080"
+                "a header or a pace is for an origin, such as https://loom.test or http://localhost:8080"
             }
         })
     }

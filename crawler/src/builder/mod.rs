@@ -1,6 +1,8 @@
 //! The builder of a crawler: its scope, its limits, and what it checks.
 
 mod error;
+mod hooks;
+mod pace;
 mod requests;
 
 use std::fmt;
@@ -15,15 +17,17 @@ use super::cache::Cache;
 use super::canonical::Canonical;
 use super::crawler::Crawler;
 use super::credentials::{Header, To};
-use super::engine::OnPage;
 use super::fetch::Fetch;
 use super::files::{Files, Folder};
 use super::http::Http;
 use super::policy::{Ignore, Redirects};
-use super::record::Visited;
 use super::scope::Pattern;
 use super::settings::Settings;
 use crate::panics::Held;
+
+pub use hooks::Content;
+pub(super) use hooks::Hooks;
+pub(super) use pace::Pace;
 
 /// Configures a [`Crawler`]; made by [`Crawler::builder`].
 ///
@@ -32,13 +36,13 @@ use crate::panics::Held;
 pub struct Builder {
     settings: Settings,
     fetch: Option<Arc<dyn Fetch>>,
-    on_page: Vec<OnPage>,
+    hooks: Hooks,
     cache: Option<Cache>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
-        Builder { settings: Settings::default(), fetch: None, on_page: Vec::new(), cache: None }
+        Builder { settings: Settings::default(), fetch: None, hooks: Hooks::default(), cache: None }
     }
 
     /// The maximum number of links between a start and a page. Unlimited by default. A page at this depth
@@ -247,27 +251,18 @@ impl Builder {
         self
     }
 
-    /// Calls `f` with each settled page, after the page is in the report and before the iterator returns
-    /// it.
-    ///
-    /// The workers call it concurrently, with no lock held; a worker fetches nothing meanwhile. If it
-    /// panics, the crawl is stopped and its owner receives the panic; the other callbacks are still called
-    /// with the page.
-    pub fn on_page(mut self, f: impl Fn(&Visited) + Send + Sync + 'static) -> Self {
-        self.on_page.push(Held::new(Box::new(f)));
-        self
-    }
-
     /// Builds the crawler. It makes no requests and starts no threads yet.
     ///
     /// # Errors
     /// [`BuildError`] if a setting makes crawling impossible.
     pub fn build(self) -> Result<Crawler, BuildError> {
-        let Builder { settings, fetch, on_page, cache } = self;
+        let Builder { settings, fetch, hooks, cache } = self;
         let (agent, headers) = (&settings.request.agent, &settings.request.headers);
         match () {
             () if settings.workers == 0 => Err(BuildError::NoWorkers),
             () if settings.per_host == 0 => Err(BuildError::NoRequests),
+            () if settings.paces.iter().any(|pace| pace.per_host == Some(0)) => Err(BuildError::NoRequests),
+            () if settings.paces.iter().any(|pace| pace.origin == To::Nobody) => Err(BuildError::BadOrigin),
             () if settings.urls == 0 => Err(BuildError::NoUrls),
             () if agent.is_empty() || !agent.bytes().all(|byte| (32..127).contains(&byte)) => {
                 Err(BuildError::BadAgent)
@@ -287,7 +282,7 @@ impl Builder {
                     true => fetch,
                     false => Arc::new(Files::around(settings.folders.clone(), fetch)),
                 };
-                Ok(Crawler::new(settings, fetch, on_page.into()))
+                Ok(Crawler::new(settings, fetch, hooks))
             }
         }
     }

@@ -238,12 +238,15 @@ impl<R> Frontier<R> {
 }
 
 impl<R> Lease<'_, R> {
-    /// Says that the request begins now: the delay to the host's next one counts from here.
-    pub(crate) fn begin(&mut self) {
-        if !self.begun {
-            self.begun = true;
-            self.frontier.change(|table, now| table.queues.begin(self.host, now));
+    /// Says that the request begins now. The delay to the host's next one counts from the returned time.
+    pub(crate) fn begin(&mut self) -> Instant {
+        if std::mem::replace(&mut self.begun, true) {
+            return self.frontier.clock.now();
         }
+        self.frontier.change(|table, now| {
+            table.queues.begin(self.host, now);
+            now
+        })
     }
 
     /// Settles the page with what came of it, and adds what it leads to. Returns the page of each lead, where

@@ -155,8 +155,6 @@ pub struct Counts {
 
 impl Edge {
     pub(super) const REDIRECT: u32 = u32::MAX;
-    /// Leads to the start, where nothing better is known.
-    pub const NOWHERE: Edge = Edge { to: 0, label: Edge::UNLABELLED };
     /// Its text did not fit.
     pub(super) const UNLABELLED: u32 = u32::MAX - 1;
 

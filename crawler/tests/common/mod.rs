@@ -15,4 +15,4 @@ pub(crate) mod site;
 pub(crate) mod tool;
 
 #[allow(unused_imports, reason = "each test file uses its own part")]
-pub(crate) use watchdog::{HOUR, eventually, figure, message, until_figure, within_a_minute};
+pub(crate) use watchdog::{HOUR, eventually, figure, message, until_figure, within, within_a_minute};
