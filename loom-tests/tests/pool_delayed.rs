@@ -117,8 +117,7 @@ fn a_shutdown_does_not_wait_for_what_it_hands_back() {
 
 /// A cancel comes at any moment of a round: after it there is no further round, and the joiner is told.
 ///
-/// Fails if the end of a round does not look at the token (edit `delayed-round-ignores-the-cancel`), or if
-/// the token is cancelled after the attempt to take the closure (edit `delayed-cancel-marks-too-late`).
+/// Fails if the end of a round does not look at the token (edit `delayed-round-ignores-the-cancel`).
 #[test]
 fn a_cancel_during_a_round_ends_the_rounds() {
     model::check(|| {

@@ -160,8 +160,7 @@ fn push_and_pop_arms_of_one_queue_against_each_other_lose_nothing() {
 /// A grant, a cancel and a close reach one selection: it ends once, and an item that it did not take is still
 /// in the queue.
 ///
-/// Fails if the selection continues after an arm has taken effect (edit `select-goes-on-after-a-success`), or
-/// if the look without a lock passes over a queue that is closed (edit `select-look-misses-a-close`).
+/// Fails if the selection continues after an arm has taken effect (edit `select-goes-on-after-a-success`).
 #[test]
 fn a_grant_a_cancel_and_a_close_end_one_selection() {
     model::check(|| {
