@@ -4,7 +4,6 @@ mod error;
 mod policy;
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 pub use error::{Error, Reason};
@@ -61,7 +60,7 @@ impl From<bool> for Again {
 pub struct Attempt<'a> {
     number: usize,
     is_last: bool,
-    limit: &'a Limit<'a>,
+    limit: Until<'a>,
 }
 
 impl Attempt<'_> {
@@ -77,7 +76,7 @@ impl Attempt<'_> {
 
     /// Returns what is left of the limit and of the policy's budget, for the blocking calls of this attempt.
     pub fn limit(&self) -> Until<'_> {
-        Until::from_here(self.limit)
+        self.limit
     }
 }
 
@@ -86,10 +85,6 @@ impl fmt::Debug for Attempt<'_> {
         f.debug_struct("Attempt").field("number", &self.number).field("is_last", &self.is_last).finish()
     }
 }
-
-// The limit is only read.
-impl UnwindSafe for Attempt<'_> {}
-impl RefUnwindSafe for Attempt<'_> {}
 
 /// Calls `operation` until it succeeds, as often as `policy` says and until `limit` at most.
 ///
@@ -227,7 +222,8 @@ pub fn run_if<'a, T, E, A: Into<Again>>(
     let course = policy.begin(limit.clock());
     limit.end_by(course.end());
     for number in 1.. {
-        let attempt = Attempt { number, is_last: course.is_last(number), limit: &limit };
+        let is_last = course.is_last(number);
+        let attempt = Attempt { number, is_last, limit: Until::from_here(&limit) };
         let error = match operation(&attempt) {
             Ok(value) => return Ok(value),
             Err(error) => error,
