@@ -9,6 +9,7 @@
 //! in a figure (except where it is what the rival does).
 
 mod cells;
+pub mod measure;
 mod rivals;
 mod team;
 
@@ -30,6 +31,8 @@ pub struct Cell {
     pub elements: u64,
     /// True if an entry's answer is a quantile instead of a mean; criterion would average those.
     pub quantile: bool,
+    /// Where it lies on the curve that its family is, if it is one.
+    pub size: Option<u64>,
     /// Ours first.
     pub entries: Vec<Entry>,
 }
@@ -62,6 +65,10 @@ pub const SECTIONS: [&str; 16] = [
     "pipeline",
 ];
 
+/// The section of the curves: how a cost grows with a size. It takes longer than the others together, so it
+/// is measured only where it is named.
+pub const GROWTH: &str = "growth";
+
 /// The cells of a section.
 ///
 /// # Panics
@@ -84,6 +91,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "limiter" => cells::limiter::all(),
         "flight" => cells::flight::all(),
         "pipeline" => cells::pipeline::all(),
+        GROWTH => cells::growth::all(),
         _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
     }
 }
@@ -122,11 +130,23 @@ pub fn task_entries() -> Vec<TaskEntry> {
 
 impl Cell {
     pub(crate) fn new(family: &'static str, name: impl Into<String>, unit: &'static str) -> Self {
-        Cell { family, name: name.into(), unit, elements: 1, quantile: false, entries: Vec::new() }
+        Cell {
+            family,
+            name: name.into(),
+            unit,
+            elements: 1,
+            quantile: false,
+            size: None,
+            entries: Vec::new(),
+        }
     }
 
     pub(crate) fn elements(self, elements: u64) -> Self {
         Cell { elements, ..self }
+    }
+
+    pub(crate) fn size(self, size: u64) -> Self {
+        Cell { size: Some(size), ..self }
     }
 
     pub(crate) fn quantile(self) -> Self {

@@ -4,13 +4,13 @@
 //! The bench `ratios` measures the same cells interleaved.
 
 use criterion::Criterion;
-use selvedge_benches::{SECTIONS, under_criterion};
+use selvedge_benches::{GROWTH, SECTIONS, under_criterion};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut criterion = Criterion::default().configure_from_args();
     let is_named = |section: &&&str| arguments.iter().any(|argument| argument == **section);
-    let named: Vec<&str> = SECTIONS.iter().filter(is_named).copied().collect();
+    let named: Vec<&str> = SECTIONS.iter().chain([&GROWTH]).filter(is_named).copied().collect();
     // What else is named is a filter of criterion's, over all sections.
     let sections = if named.is_empty() { &SECTIONS[..] } else { &named[..] };
     for section in sections {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// What one thread of the team does in one run.
 pub(crate) type Part = Box<dyn FnOnce() + Send>;
 
-/// As many as any cell needs: eight producers and eight consumers.
-const SIZE: usize = 16;
+/// As many as any cell needs: the widest of the curves.
+const SIZE: usize = 64;
 
 static TEAM: LazyLock<Vec<Sender<Part>>> = LazyLock::new(|| {
     let start = |index| {

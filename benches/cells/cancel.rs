@@ -57,26 +57,32 @@ fn clone() -> Cell {
 
 fn many_children() -> Cell {
     Cell::new("cancel", "cancel a parent of 1,000", "child")
-        .with("selvedge", |n| family(n, CancelToken::new, CancelToken::child, CancelToken::cancel))
+        .with("selvedge", |n| family(n, CHILDREN, CancelToken::new, CancelToken::child, CancelToken::cancel))
         .with("tokio-util", |n| {
             let (new, child) = (CancellationToken::new, CancellationToken::child_token);
-            family(n, new, child, CancellationToken::cancel)
+            family(n, CHILDREN, new, child, CancellationToken::cancel)
         })
 }
 
-/// Cancels so many children, a thousand at a time. Only the cancelling is timed.
-fn family<T>(total: u64, new: fn() -> T, child: fn(&T) -> T, cancel: fn(&T)) -> Duration {
+/// Cancels `total` children, so many at a time. Only the cancelling is timed.
+pub(crate) fn family<T>(
+    total: u64,
+    children: u64,
+    new: fn() -> T,
+    child: fn(&T) -> T,
+    cancel: fn(&T),
+) -> Duration {
     let mut taken = Duration::ZERO;
     let mut left = total;
     while left > 0 {
-        let count = left.min(CHILDREN);
+        let count = left.min(children);
         left -= count;
         let parent = new();
-        let children: Vec<T> = (0..count).map(|_| child(&parent)).collect();
+        let family: Vec<T> = (0..count).map(|_| child(&parent)).collect();
         let start = Instant::now();
         cancel(&parent);
         taken += start.elapsed();
-        drop(children);
+        drop(family);
     }
     taken
 }

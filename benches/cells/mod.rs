@@ -6,6 +6,7 @@ pub(crate) mod counter;
 pub(crate) mod crawl;
 pub(crate) mod flight;
 pub(crate) mod group;
+pub(crate) mod growth;
 pub(crate) mod limiter;
 pub(crate) mod map;
 pub(crate) mod monitor;

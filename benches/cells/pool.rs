@@ -91,6 +91,20 @@ fn burst<W: Workers>(workers: usize, submitters: usize, total: u64) -> Duration 
 }
 
 /// A pool whose threads have run something.
+/// Submits `total` tasks, so many at a time, to two workers, and joins them.
+pub(crate) fn bursts_of<W: Workers>(tasks: u64, total: u64) -> Duration {
+    let pool = warm::<W>(2);
+    let mut left = total;
+    timed(|| {
+        while left > 0 {
+            let count = left.min(tasks);
+            left -= count;
+            let handles: Vec<_> = (0..count).map(|word| pool.submit(move || black_box(word))).collect();
+            handles.into_iter().for_each(|handle| _ = W::join(handle));
+        }
+    })
+}
+
 pub(crate) fn warm<W: Workers>(workers: usize) -> W {
     let pool = W::new(workers);
     let goal = Runs::count() + 1_000;

@@ -69,7 +69,10 @@ fn hand_to_hand((producers, consumers): (usize, usize)) -> Cell {
 }
 
 /// The producers send `total` items and go; the consumers take until the end.
-fn flow<C: Channel>((producers, consumers, capacity): (usize, usize, usize), total: u64) -> Duration {
+pub(crate) fn flow<C: Channel>(
+    (producers, consumers, capacity): (usize, usize, usize),
+    total: u64,
+) -> Duration {
     let (senders, receivers): Ends<C> = C::ends(capacity, producers, consumers);
     let produce = senders.into_iter().enumerate().map(|(index, sender)| {
         let count = share(total, producers, index);

@@ -4,13 +4,13 @@ use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use crate::rivals::gates::CancelMode;
+use crate::rivals::permits::Permits;
 use crate::rivals::plain;
 use crate::{Cell, team};
 
 /// How a cell uses its semaphore.
 #[derive(Clone, Copy)]
-struct Crowd {
+pub(crate) struct Crowd {
     threads: usize,
     permits: usize,
     /// How long a thread stays inside.
@@ -28,6 +28,11 @@ pub(crate) fn all() -> Vec<Cell> {
     ]
 }
 
+/// Threads that only acquire and release.
+pub(crate) fn crowd(threads: usize, permits: usize) -> Crowd {
+    Crowd { threads, permits, work: Duration::ZERO }
+}
+
 fn cell(name: &str, crowd: Crowd) -> Cell {
     Cell::new("semaphore", name, "acquire+release")
         .with("selvedge", move |n| pass::<selvedge::Semaphore>(crowd, n))
@@ -37,7 +42,7 @@ fn cell(name: &str, crowd: Crowd) -> Cell {
         .with("Mutex+Condvar", move |n| pass::<plain::Semaphore>(crowd, n))
 }
 
-fn pass<G: CancelMode>(crowd: Crowd, total: u64) -> Duration {
+pub(crate) fn pass<G: Permits>(crowd: Crowd, total: u64) -> Duration {
     let turns = turns_in(crowd.work);
     let gate = Arc::new(G::new(crowd.permits));
     team::split(total, crowd.threads, move |count| {

@@ -3,14 +3,14 @@
 use super::plain;
 
 /// A semaphore, as a thread uses it.
-pub(crate) trait CancelMode: Send + Sync + 'static {
+pub(crate) trait Permits: Send + Sync + 'static {
     fn new(permits: usize) -> Self;
 
     /// Acquires a permit, does `inside`, and gives the permit back.
     fn pass(&self, inside: impl FnOnce());
 }
 
-impl CancelMode for selvedge::Semaphore {
+impl Permits for selvedge::Semaphore {
     fn new(permits: usize) -> Self {
         selvedge::Semaphore::new(permits)
     }
@@ -21,7 +21,7 @@ impl CancelMode for selvedge::Semaphore {
     }
 }
 
-impl CancelMode for tokio::sync::Semaphore {
+impl Permits for tokio::sync::Semaphore {
     fn new(permits: usize) -> Self {
         tokio::sync::Semaphore::new(permits)
     }
@@ -32,7 +32,7 @@ impl CancelMode for tokio::sync::Semaphore {
     }
 }
 
-impl CancelMode for async_lock::Semaphore {
+impl Permits for async_lock::Semaphore {
     fn new(permits: usize) -> Self {
         async_lock::Semaphore::new(permits)
     }
@@ -43,7 +43,7 @@ impl CancelMode for async_lock::Semaphore {
     }
 }
 
-impl CancelMode for std_semaphore::Semaphore {
+impl Permits for std_semaphore::Semaphore {
     fn new(permits: usize) -> Self {
         std_semaphore::Semaphore::new(permits.try_into().expect("a small number"))
     }
@@ -54,7 +54,7 @@ impl CancelMode for std_semaphore::Semaphore {
     }
 }
 
-impl CancelMode for plain::Semaphore {
+impl Permits for plain::Semaphore {
     fn new(permits: usize) -> Self {
         plain::Semaphore::new(permits)
     }
