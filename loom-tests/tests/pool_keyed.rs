@@ -13,7 +13,7 @@ fn keyed(queue: usize) -> (Pool, Keyed<u32>) {
 
 /// A task is submitted while the last one of its key ends: it is run, and the key is forgotten.
 ///
-/// Fails if a runner that finds its lane empty is still counted (edit `keyed-runner-never-ends`).
+/// Fails if a runner that finds its key queue empty is still counted (edit `keyed-runner-never-ends`).
 #[test]
 fn a_task_that_meets_the_end_of_its_keys_last_is_run() {
     model::check(|| {
@@ -28,8 +28,8 @@ fn a_task_that_meets_the_end_of_its_keys_last_is_run() {
 /// A submit waits for room in a full key while the pool is shut down: it is refused or its task is run, and
 /// what was accepted before is run.
 ///
-/// Fails if the close does not reach the lanes (edit `keyed-close-tells-nobody`), or if a runner that cannot
-/// enter the closed queue leaves its tasks behind (edit `keyed-runner-leaves-at-the-close`).
+/// Fails if the close does not reach the key queues (edit `keyed-close-tells-nobody`), or if a runner that
+/// cannot enter the closed queue leaves its tasks behind (edit `keyed-runner-leaves-at-the-close`).
 #[test]
 fn a_submit_to_a_full_key_that_meets_a_shutdown_ends() {
     model::check(|| {
@@ -44,7 +44,7 @@ fn a_submit_to_a_full_key_that_meets_a_shutdown_ends() {
 
 /// An abort meets a key with two tasks: what was not run comes back, each task once.
 ///
-/// Fails if an abort leaves the tasks of the keys where they are (edit `keyed-abort-forgets-the-lanes`).
+/// Fails if an abort leaves the tasks of the keys where they are (edit `keyed-abort-forgets-the-queues`).
 #[test]
 fn an_abort_takes_the_tasks_of_a_key_back() {
     model::check(|| {

@@ -226,7 +226,7 @@ impl Pool {
         let delayed = self.shared.close();
         // Tasks that a worker took before the drain run; the others are here, each in one place only.
         let queued = self.shared.injector.drain().into_iter();
-        let keyed = self.shared.close_keyed().into_iter().flat_map(|lanes| lanes.drain());
+        let keyed = self.shared.close_keyed().into_iter().flat_map(|queues| queues.drain());
         let queued = queued.chain(keyed).filter_map(|job| Unstarted::of(job, &self.shared));
         let unstarted = queued.chain(delayed).collect();
         self.shared.finish(unstarted, Until::forever()).unwrap_or_else(Partial::into_value)

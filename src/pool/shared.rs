@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::delayed::Delays;
 use super::injector::Injector;
-use super::keyed::Lanes;
+use super::keyed::KeyQueues;
 use super::raw_job::{Job, RawJob};
 use super::slot::{PanicHook, Totals, WorkerSlot};
 use super::worker_counts::Notify;
@@ -32,7 +32,7 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct KeyedList {
     /// Weak, since they refer to the pool.
-    lanes: Vec<weak::Weak<Lanes>>,
+    queues: Vec<weak::Weak<KeyQueues>>,
     closed: bool,
 }
 
@@ -58,25 +58,25 @@ impl Shared {
     }
 
     /// Lists tasks with keys; false if the pool is closed.
-    pub(super) fn list_keyed(&self, lanes: &weak::Arc<Lanes>) -> bool {
+    pub(super) fn list_keyed(&self, queues: &weak::Arc<KeyQueues>) -> bool {
         let mut keyed = self.keyed.lock();
         // The dropped ones leave here, so the list is at most twice as long as there are.
-        if keyed.lanes.len() == keyed.lanes.capacity() {
-            keyed.lanes.retain(|other| other.upgrade().is_some());
+        if keyed.queues.len() == keyed.queues.capacity() {
+            keyed.queues.retain(|other| other.upgrade().is_some());
         }
-        keyed.lanes.push(weak::Arc::downgrade(lanes));
+        keyed.queues.push(weak::Arc::downgrade(queues));
         !keyed.closed
     }
 
-    /// Closes the lanes of all tasks with keys, and returns them.
-    pub(super) fn close_keyed(&self) -> Vec<weak::Arc<Lanes>> {
+    /// Closes all key queues, and returns them.
+    pub(super) fn close_keyed(&self) -> Vec<weak::Arc<KeyQueues>> {
         let mut keyed = self.keyed.lock();
-        // Under the lock of the list: lanes that come later find it.
+        // Under the lock of the list: queues that come later find it.
         keyed.closed = true;
-        let lanes: Vec<_> = keyed.lanes.iter().filter_map(weak::Weak::upgrade).collect();
+        let queues: Vec<_> = keyed.queues.iter().filter_map(weak::Weak::upgrade).collect();
         drop(keyed);
-        lanes.iter().for_each(|lanes| lanes.close());
-        lanes
+        queues.iter().for_each(|queues| queues.close());
+        queues
     }
 
     pub(super) fn external(&self) -> &WorkerSlot {

@@ -14,9 +14,9 @@
 //! the caller's code, and never sleeps.
 //!
 //! # Cost
-//! 90 ns for each sleep, of which the two locks take half, and the handle of the thread 17; waking a thread
-//! costs 30,000 to 45,000. The clock, which takes 30 more, is read only if the thread has not just read it
-//! while it looked out. Nothing in models, which have no reader.
+//! 90 to 100 ns for each sleep, of which the two locks take half, and the handle of the thread 17; waking a
+//! thread costs 30,000 to 45,000. The clock, which takes 30 more, is read only if the thread has not just
+//! read it while it looked out. Nothing in models, which have no reader.
 
 use std::panic::Location;
 use std::time::Instant;

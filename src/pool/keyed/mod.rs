@@ -1,13 +1,13 @@
 //! Tasks with keys: in order for each key, and at most so many at once.
 
-mod lanes;
+mod key_queues;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-pub(super) use lanes::Lanes;
+pub(super) use key_queues::KeyQueues;
 
 use super::job::{PlainJob, TaskJob};
 use super::raw_job::RawJob;
@@ -16,7 +16,7 @@ use super::{Pool, Task};
 use crate::error::{Closed, Rejected, TryError, WaitError};
 use crate::sync::{Arc, weak};
 use crate::until::Until;
-use lanes::Bounds;
+use key_queues::Bounds;
 
 /// Runs tasks with the same key one after the other, in the order of submission, and tasks with different
 /// keys side by side on the workers of a pool; made by [`Pool::keyed`].
@@ -85,7 +85,7 @@ use lanes::Bounds;
 /// [`KeyedLimiter`](crate::KeyedLimiter) to limit a rate; [`Pipeline::fan_out_by`](crate::Pipeline) in a
 /// stream.
 pub struct Keyed<K: ?Sized, S = RandomState> {
-    lanes: weak::Arc<Lanes>,
+    queues: weak::Arc<KeyQueues>,
     hasher: S,
     _keys: PhantomData<fn(&K)>,
 }
@@ -96,7 +96,7 @@ impl Pool {
     pub fn keyed<K: Hash + ?Sized>(&self) -> Keyed<K> {
         let queue = self.shared.injector.capacity();
         let bounds = Bounds { width: 1, queue, per_key: queue };
-        Keyed { lanes: Lanes::new(&self.shared, bounds), hasher: RandomState::new(), _keys: PhantomData }
+        Keyed { queues: KeyQueues::new(&self.shared, bounds), hasher: RandomState::new(), _keys: PhantomData }
     }
 }
 
@@ -138,25 +138,25 @@ impl<K: ?Sized, S> Keyed<K, S> {
     }
 
     fn with(self, change: impl FnOnce(&mut Bounds)) -> Self {
-        let mut bounds = self.lanes.bounds;
+        let mut bounds = self.queues.bounds;
         change(&mut bounds);
-        Keyed { lanes: Lanes::new(&self.lanes.pool, bounds), ..self }
+        Keyed { queues: KeyQueues::new(&self.queues.pool, bounds), ..self }
     }
 
     /// The same, with another hasher. Keys with equal hashes share their order.
     pub fn with_hasher<H: BuildHasher>(self, hasher: H) -> Keyed<K, H> {
-        Keyed { lanes: self.lanes, hasher, _keys: PhantomData }
+        Keyed { queues: self.queues, hasher, _keys: PhantomData }
     }
 
     /// Returns the number of keys that have tasks, waiting or running.
     pub fn keys(&self) -> usize {
-        self.lanes.figures().0
+        self.queues.figures().0
     }
 
     /// Returns the number of tasks that wait, of all keys. Those that were cancelled count until a worker has
     /// removed them.
     pub fn waiting(&self) -> usize {
-        self.lanes.figures().1
+        self.queues.figures().1
     }
 }
 
@@ -182,7 +182,7 @@ impl<K: Hash + ?Sized, S: BuildHasher> Keyed<K, S> {
         F: FnOnce() + Send + 'static,
     {
         let (hash, mut task) = (self.hasher.hash_one(key), Some(f));
-        Lanes::try_push(&self.lanes, hash, &mut task, pack).map_err(|error| refused(task, error))
+        KeyQueues::try_push(&self.queues, hash, &mut task, pack).map_err(|error| refused(task, error))
     }
 
     /// Like [`execute`](Keyed::execute), waiting for room until `limit` at most.
@@ -200,7 +200,8 @@ impl<K: Hash + ?Sized, S: BuildHasher> Keyed<K, S> {
         F: FnOnce() + Send + 'static,
     {
         let (hash, mut task) = (self.hasher.hash_one(key), Some(f));
-        Lanes::push(&self.lanes, hash, &mut task, pack, limit.into()).map_err(|error| refused(task, error))
+        KeyQueues::push(&self.queues, hash, &mut task, pack, limit.into())
+            .map_err(|error| refused(task, error))
     }
 
     /// Submits a closure and returns a handle to its result, waiting for room as long as it takes.
@@ -226,7 +227,7 @@ impl<K: Hash + ?Sized, S: BuildHasher> Keyed<K, S> {
         R: Send + 'static,
     {
         let (hash, job) = (self.hasher.hash_one(key), TaskJob::in_order(f, |f, _| f()));
-        let queued = Lanes::try_push(&self.lanes, hash, &mut Some(Arc::clone(&job)), RawJob::new);
+        let queued = KeyQueues::try_push(&self.queues, hash, &mut Some(Arc::clone(&job)), RawJob::new);
         self.task(job, queued)
     }
 
@@ -246,7 +247,8 @@ impl<K: Hash + ?Sized, S: BuildHasher> Keyed<K, S> {
         R: Send + 'static,
     {
         let (hash, job) = (self.hasher.hash_one(key), TaskJob::in_order(f, |f, _| f()));
-        let queued = Lanes::push(&self.lanes, hash, &mut Some(Arc::clone(&job)), RawJob::new, limit.into());
+        let queued =
+            KeyQueues::push(&self.queues, hash, &mut Some(Arc::clone(&job)), RawJob::new, limit.into());
         self.task(job, queued)
     }
 
@@ -256,7 +258,7 @@ impl<K: Hash + ?Sized, S: BuildHasher> Keyed<K, S> {
         R: Send + 'static,
     {
         match queued {
-            Ok(()) => Ok(Task::new(job, Arc::clone(&self.lanes.pool))),
+            Ok(()) => Ok(Task::new(job, Arc::clone(&self.queues.pool))),
             // No other thread has seen the job, so the closure is unclaimed.
             Err(error) => Err(Rejected::new(job.take_back(), error)),
         }
@@ -269,7 +271,7 @@ fn pack<F: FnOnce() + Send + 'static>(f: F) -> RawJob {
 
 impl<K: ?Sized, S: Clone> Clone for Keyed<K, S> {
     fn clone(&self) -> Self {
-        Keyed { lanes: weak::Arc::clone(&self.lanes), hasher: self.hasher.clone(), _keys: PhantomData }
+        Keyed { queues: weak::Arc::clone(&self.queues), hasher: self.hasher.clone(), _keys: PhantomData }
     }
 }
 
@@ -277,8 +279,8 @@ impl<K: ?Sized, S> fmt::Debug for Keyed<K, S> {
     /// Never blocks: leaves out the figures while another thread has them locked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Keyed");
-        out.field("bounds", &self.lanes.bounds);
-        if let Some((keys, waiting)) = self.lanes.try_figures() {
+        out.field("bounds", &self.queues.bounds);
+        if let Some((keys, waiting)) = self.queues.try_figures() {
             out.field("keys", &keys).field("waiting", &waiting);
         }
         out.finish_non_exhaustive()
