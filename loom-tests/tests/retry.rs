@@ -23,7 +23,7 @@ fn twice() -> Policy {
 #[test]
 fn a_cancel_ends_the_pause_with_the_last_error() {
     model::check(|| {
-        let token = CancelToken::with_clock(&Clock::manual());
+        let token = CancelToken::with_clock(Clock::manual());
         let canceller = thread::spawn({
             let token = token.clone();
             move || token.cancel()
