@@ -1,4 +1,4 @@
-//! One request and its answer, without saying how it is made.
+//! A request, its response, and the trait that makes one from the other.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use url::Url;
 
 use crate::panics::Held;
 
-/// Makes requests: over HTTP ([`Http`](super::Http)), from the disk ([`Files`](super::Files)), out of memory
-/// ([`MemorySite`](super::MemorySite)), or however you like.
+/// Makes requests: over HTTP ([`Http`](super::Http)), from the disk ([`Files`](super::Files)), from memory
+/// ([`MemorySite`](super::MemorySite)), or your own way.
 ///
-/// Called by several workers at once, with no lock held. One request, one answer: redirects are not followed,
-/// nothing is tried again, no cookie is kept; the crawler sees to all that. A panic in it is a failed page of
-/// kind [`ErrorKind::Panicked`], and the crawl goes on.
+/// Several workers call it at once, with no lock held. One call makes one request: it follows no redirect,
+/// retries nothing and stores no cookie, all of which the crawler does. A panic in it is a failed page of
+/// kind [`ErrorKind::Panicked`], and the crawl continues.
 ///
 /// # Examples
-/// A fetcher of one's own, and its test:
+/// A fetcher of your own, and its test:
 /// ```
 /// use selvedge::CancelToken;
 /// use selvedge_crawl::{Fetch, FetchError, MemorySite, Request, Response};
@@ -42,7 +42,7 @@ pub trait Fetch: Send + Sync {
     /// Makes the request, within its time-outs, and gives up soon after its token is cancelled.
     ///
     /// # Errors
-    /// [`FetchError`] if there was no answer. A status of 404 is an answer.
+    /// [`FetchError`] if there was no response. A status of 404 is a response.
     fn fetch(&self, request: &Request<'_>) -> Result<Response, FetchError>;
 }
 
@@ -52,107 +52,107 @@ impl<F: Fetch> Fetch for Held<F> {
     }
 }
 
-/// What is asked of whom.
+/// A request.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Request<'a> {
-    /// Whom.
+    /// The URL.
     pub url: &'a Url,
-    /// With or without a body.
+    /// The method.
     pub method: Method,
-    /// What the user agent calls itself.
+    /// The value of `User-Agent`.
     pub agent: &'a str,
-    /// Headers in addition: those that this origin is to be told.
+    /// Further headers for this origin.
     pub headers: &'a [(String, String)],
     /// Media types whose body is wanted; empty for all.
     pub types: &'a [String],
-    /// A body of more bytes, unpacked, is not wanted.
+    /// The maximum size of a body, after decoding, in bytes. A larger one is not read.
     pub cap: u64,
-    /// Of a longer body the beginning is wanted, up to the cap.
+    /// Read the first `cap` bytes of a larger body instead.
     pub truncate: bool,
-    /// For the connection.
+    /// The time-out of the connection.
     pub connect: Duration,
-    /// From the request to the answer's head.
+    /// The time-out from the request to the head of the response.
     pub read: Duration,
-    /// For all of it.
+    /// The time-out of the whole exchange.
     pub total: Duration,
-    /// Stops the crawl.
+    /// The token of the crawl.
     pub token: &'a CancelToken,
 }
 
-/// How a page is asked for.
+/// The method of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// With its body.
+    /// GET: with the body.
     Get,
-    /// Only whether it is there.
+    /// HEAD: only the status and the headers.
     Head,
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status, such as 200.
     pub status: u16,
     /// The headers. Names compare without regard to case.
     pub headers: Vec<(String, String)>,
-    /// The body, as far as it was wanted.
+    /// The body, if it was wanted.
     pub body: Body,
 }
 
-/// The body of an answer.
+/// The body of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// All of it, unpacked.
+    /// The whole body, decoded.
     Read(Vec<u8>),
-    /// It has more bytes than were wanted: the number announced, or the cap.
+    /// It is larger than the maximum: the announced size, or the maximum.
     TooLarge(u64),
-    /// It was not wanted.
+    /// It was not read.
     Unread,
 }
 
-/// Why there was no answer.
+/// The reason why there was no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchError {
-    /// What it comes to.
+    /// The kind of failure.
     pub kind: ErrorKind,
-    /// What the system said.
+    /// The message of the system or the library.
     pub detail: String,
 }
 
-/// What a failure comes to: what failures are counted by.
+/// The kind of a failure, by which failures are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// One of the time-outs passed.
     TimedOut,
-    /// Nobody listens there.
+    /// No server listens on that port.
     ConnectionRefused,
-    /// It broke off.
+    /// The connection was lost.
     ConnectionLost,
-    /// The name means no machine.
+    /// The host name does not resolve.
     NoSuchHost,
-    /// The file is there and cannot be read.
+    /// The file exists and cannot be read.
     Unreadable,
-    /// No secure connection.
+    /// No secure connection could be made.
     Tls,
-    /// The answer is no HTTP.
+    /// The response is not HTTP.
     NotUnderstood,
-    /// A redirect whose `Location` is no URL, or one that no browser goes to, such as `data:`.
+    /// A redirect whose `Location` is not a URL, or one that no browser follows, such as `data:`.
     RedirectToNowhere,
-    /// Its host has said too often that it is too much, so it was not asked.
+    /// Not requested, because its host answered 429 too often.
     GivenUp,
     /// The fetcher panicked.
     Panicked,
-    /// The crawl was stopped first. Says nothing about the page.
+    /// The crawl was stopped first. This says nothing about the page.
     Stopped,
 }
 
 impl<'a> Request<'a> {
-    /// A GET without headers of anybody's and with the limits that a crawl has by default, to try a fetcher
-    /// with. The fields may be set afterwards.
+    /// Makes a GET without further headers, with the default limits of a crawl, to test a fetcher with. The
+    /// fields may be changed afterwards.
     pub fn new(url: &'a Url, token: &'a CancelToken) -> Self {
         Request {
             url,
@@ -169,7 +169,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Whether the body of an answer with this status and `Content-Type` is wanted.
+    /// Returns true if the body of a response with this status and `Content-Type` is wanted.
     pub fn wants(&self, status: u16, content_type: Option<&str>) -> bool {
         let mime = mime(content_type.unwrap_or("text/html"));
         self.method == Method::Get
@@ -189,12 +189,12 @@ impl fmt::Debug for Request<'_> {
 }
 
 impl Response {
-    /// A page of HTML in UTF-8.
+    /// Makes a page of HTML in UTF-8.
     pub fn html(html: impl Into<String>) -> Self {
         Response::of("text/html; charset=utf-8", html.into())
     }
 
-    /// An answer of status 200 with a body of this type.
+    /// Makes a response of status 200 with a body of this type.
     pub fn of(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Response {
             status: 200,
@@ -203,24 +203,24 @@ impl Response {
         }
     }
 
-    /// An answer without a body.
+    /// Makes a response without a body.
     pub fn status(status: u16) -> Self {
         Response { status, headers: Vec::new(), body: Body::Unread }
     }
 
-    /// An answer that leads elsewhere.
+    /// Makes a redirect.
     pub fn redirect(status: u16, to: &str) -> Self {
         Response::status(status).header("location", to)
     }
 
-    /// The same answer with one header more.
-    #[must_use = "the header is in the answer that is returned"]
+    /// Adds a header.
+    #[must_use = "the header is in the response that is returned"]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The first header of this name.
+    /// Returns the first header of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -228,20 +228,20 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The content type: the last one that names a type, of all headers and all values in each, as browsers
-    /// take it; `None` if none does.
+    /// Returns the content type: of all headers and all values in each, the last one that names a type, as in
+    /// browsers.
     pub fn content_type(&self) -> Option<&str> {
         let headers = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         headers.flat_map(|(_, value)| values(value)).rfind(|value| is_type(mime(value)))
     }
 
-    /// The media type, without its parameters.
+    /// Returns the media type without its parameters.
     pub fn mime(&self) -> Option<&str> {
         self.content_type().map(mime)
     }
 }
 
-/// The values in a header that is a list. A comma in a quoted string separates nothing.
+/// Returns the values of a header that is a list. A comma in a quoted string is not a separator.
 pub(super) fn values(list: &str) -> impl DoubleEndedIterator<Item = &str> {
     let mut is_quoted = false;
     let values = list.split(move |c| {
@@ -251,7 +251,8 @@ pub(super) fn values(list: &str) -> impl DoubleEndedIterator<Item = &str> {
     values.map(str::trim).collect::<Vec<_>>().into_iter()
 }
 
-/// Whether a media type is one, and not one of those that stand for an unknown type (MIME Sniffing 7).
+/// Returns true for a media type that is well formed and does not stand for an unknown type (MIME Sniffing
+/// 7).
 fn is_type(mime: &str) -> bool {
     let names = mime.split_once('/').is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty());
     names
@@ -260,13 +261,13 @@ fn is_type(mime: &str) -> bool {
             .any(|none| mime.eq_ignore_ascii_case(none))
 }
 
-/// The media type in a `Content-Type`.
+/// Returns the media type in a `Content-Type`.
 pub(super) fn mime(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
 impl FetchError {
-    /// A failure of this kind.
+    /// Makes a failure of this kind.
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
         FetchError { kind, detail: detail.into() }
     }

@@ -14,23 +14,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # For those who read the source
+//! # The source
 //! | file | what is in it |
 //! |---|---|
-//! | `frontier` | every page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
-//! | `builder`, `settings`, `canonical`, `scope`, `retry` | what a crawl is to do |
-//! | `engine`, `host_setup`, `requests`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | what a worker does with a page, and the crawl as a whole |
-//! | `fetch`, `http`, `head`, `codings`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait, over HTTP, out of memory, from the disk, and who is told what |
-//! | `html`, `elements`, `attributes`, `markdown`, `css`, `text`, `sitemap`, `robots` | what the answers say |
-//! | `record`, `log`, `report`, `reverse`, `resolution`, `policy`, `fragments` | what was found, and the questions one asks of it |
+//! | `frontier` | each page once, nearest first, at its shortest distance, for any number of workers; knows no HTTP |
+//! | `builder`, `settings`, `canonical`, `scope`, `retry` | the settings of a crawl |
+//! | `engine`, `host_setup`, `requests`, `reading`, `redirects`, `too_many_requests`, `crawler`, `resume` | a worker's treatment of a page, and the crawl as a whole |
+//! | `fetch`, `http`, `head`, `codings`, `resolver`, `memory`, `files`, `cache`, `credentials`, `cookies` | one request: the trait; over HTTP, from memory, from the disk; which origin gets which credentials |
+//! | `html`, `elements`, `attributes`, `markdown`, `css`, `text`, `sitemap`, `robots` | the contents of responses |
+//! | `record`, `log`, `report`, `reverse`, `resolution`, `policy`, `fragments` | the results, and the questions about them |
 //! | `show` | the formats: text, Markdown, JSON, CSV, HTML, annotations, pictures; `fixes` groups what one change mends |
-//! | `panics` | what becomes of panics in callbacks and fetchers |
+//! | `panics` | panics of callbacks and fetchers |
 //!
-//! It is a client of selvedge's public interface like anybody's: a [`Pool`](selvedge::Pool) for the workers,
-//! a [`Monitor`](selvedge::Monitor) for the pages that they share, a [`SingleFlight`](selvedge::SingleFlight)
-//! for each host's robots.txt, a [`BoundedQueue`](selvedge::BoundedQueue) for pages that somebody wants as
-//! they come, a [`WaitGroup`](selvedge::WaitGroup) for the end, and one
-//! [`CancelToken`](selvedge::CancelToken) that reaches every sleeper.
+//! It uses only the public interface of selvedge, as any other program would: a [`Pool`](selvedge::Pool) for
+//! the workers, a [`Monitor`](selvedge::Monitor) for the pages that they share, a
+//! [`SingleFlight`](selvedge::SingleFlight) for each host's robots.txt, a
+//! [`BoundedQueue`](selvedge::BoundedQueue) for pages that the caller reads as they come, a
+//! [`WaitGroup`](selvedge::WaitGroup) for the end, and one [`CancelToken`](selvedge::CancelToken) that
+//! reaches every sleeper.
 
 #![forbid(unsafe_code)]
 

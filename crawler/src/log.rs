@@ -1,4 +1,4 @@
-//! What is noted while a crawl runs, beside the pages: each request, and how long the line was.
+//! The log of a crawl beside its pages: each request, and samples of the queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,40 +8,40 @@ use selvedge::sync::Arc;
 use super::fragments::Fragments;
 use super::frontier::{Counts, PageId};
 
-/// Samples that are kept: more than a picture has pixels.
+/// The maximum number of samples: more than a picture has pixels.
 const SAMPLES: usize = 4096;
-/// Links that are not http, of which so many are kept.
+/// The maximum number of links that are not HTTP.
 const NOT_HTTP: usize = 10_000;
 
 /// One request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Visit {
-    /// Whom.
+    /// Its URL.
     pub url: Arc<str>,
     /// The page; `None` for a robots.txt.
     pub page: Option<PageId>,
-    /// Which worker, counted from 0.
+    /// The worker, counted from 0.
     pub worker: usize,
-    /// When it began, counted from the crawl's beginning.
+    /// The time of its start, since the start of the crawl.
     pub started: Duration,
-    /// When it ended.
+    /// The time of its end, since the start of the crawl.
     pub ended: Duration,
 }
 
-/// How long the line was at a moment.
+/// The length of the queue at one time.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Sample {
-    /// The moment, counted from the crawl's beginning.
+    /// The time, since the start of the crawl.
     pub at: Duration,
-    /// Pages that waited.
+    /// Waiting pages.
     pub waiting: usize,
-    /// Pages in work.
+    /// Pages leased to workers.
     pub in_flight: usize,
 }
 
-/// The notes of all workers.
+/// The log of all workers.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) visits: Vec<Visit>,
@@ -51,14 +51,14 @@ pub(super) struct Log {
     pub(super) earlier: usize,
     pub(super) not_http: BTreeSet<String>,
     pub(super) broken: Vec<(PageId, Box<str>)>,
-    /// Sitemaps that a robots.txt or another sitemap names, and which.
+    /// The sitemaps that a robots.txt or another sitemap names, each with the URL of the latter.
     pub(super) sitemaps: Vec<(Box<str>, PageId)>,
     pub(super) fragments: Fragments,
-    /// Hosts whose robots.txt could not be read, and why.
+    /// Hosts whose robots.txt could not be read, each with the reason.
     pub(super) unreadable_robots: BTreeMap<String, String>,
 }
 
-/// Samples at about equal distances in time: when there are too many, every other one goes.
+/// Samples at about equal intervals. When there are too many, every other one is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
     kept: Vec<Sample>,

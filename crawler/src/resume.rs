@@ -1,4 +1,4 @@
-//! Going on where a crawl stopped.
+//! Resuming a crawl.
 
 use url::Url;
 
@@ -8,7 +8,7 @@ use super::record::Outcome;
 use super::report::{Page, Report};
 
 impl Engine {
-    /// Takes in what an earlier crawl found. What failed for the moment waits again.
+    /// Restores what an earlier crawl found. Pages with a temporary failure wait again.
     pub(super) fn go_on(&self, report: Report) {
         let parsed = |page: &Page| Url::parse(&page.url).ok();
         let hosts = report.hosts.iter().filter_map(|host| Url::parse(&format!("http://{host}/")).ok());
@@ -47,7 +47,7 @@ impl Engine {
 }
 
 impl Page {
-    /// Whether it failed in a way that may have passed.
+    /// Returns true if its failure may be temporary.
     fn is_passing(&self) -> bool {
         let Some(record) = &self.record else { return false };
         match record.outcome {

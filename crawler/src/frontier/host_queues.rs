@@ -107,7 +107,7 @@ impl HostQueues {
         self.refresh(id, now);
     }
 
-    /// Moves a waiting page to another distance. `due` is when it was to be tried again, if it was.
+    /// Changes the distance of a waiting page. `due` is the time of its next attempt, if it waits for one.
     pub(super) fn come_nearer(
         &mut self,
         id: HostId,
@@ -140,7 +140,7 @@ impl HostQueues {
         Some((page, id))
     }
 
-    /// The request of a page that was taken begins: the delay counts from here.
+    /// Marks the start of a request: the delay counts from here.
     pub(super) fn begin(&mut self, id: HostId, now: Instant) {
         let host = &mut self.queues[id as usize];
         host.starting = false;
@@ -148,12 +148,12 @@ impl HostQueues {
         self.refresh(id, now);
     }
 
-    /// True if its requests are to begin a delay apart.
+    /// Returns true if the host has a delay.
     pub(super) fn is_paced(&self, id: HostId) -> bool {
         !self.queues[id as usize].delay.is_zero()
     }
 
-    /// A page that was taken is no longer out; `begun` says whether its request had begun.
+    /// Returns the permit of a lease; `begun` says whether its request had started.
     pub(super) fn release(&mut self, id: HostId, begun: bool, now: Instant) {
         let host = &mut self.queues[id as usize];
         host.in_flight -= 1;
@@ -161,7 +161,7 @@ impl HostQueues {
         self.refresh(id, now);
     }
 
-    /// The first moment at which the time alone lets a page out.
+    /// Returns the first time at which a host admits a request without any other event.
     pub(super) fn next_timer(&self) -> Option<Instant> {
         self.timers.first().map(|&(at, _)| at)
     }
@@ -170,8 +170,8 @@ impl HostQueues {
         self.waiting
     }
 
-    /// Lets out what its time has come for. Ends, because a host that was refreshed at `now` has its next
-    /// timer after it.
+    /// Refreshes the hosts whose timers have expired. Ends, because a host that was refreshed at `now` has
+    /// its next timer later.
     fn ring(&mut self, now: Instant) {
         while let Some(&(at, id)) = self.timers.first()
             && at <= now
@@ -202,7 +202,7 @@ impl HostQueues {
 }
 
 impl HostQueue {
-    /// The page that it lets out now, and when to look again.
+    /// Returns the page that can be taken now, and the next time at which that changes.
     fn outlook(&self, now: Instant) -> (Option<(Distance, PageId)>, Option<Instant>) {
         if self.in_flight >= self.width || self.starting {
             return (None, None);

@@ -1,4 +1,4 @@
-//! What is written on links.
+//! The texts of links.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use selvedge::sync::Arc;
 
 use super::page::Edge;
 
-/// What is written on links: each text once, since a menu is on every page.
+/// Stores each text of a link once, since a menu is on every page.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     pub(super) texts: Vec<Arc<str>>,
@@ -14,7 +14,7 @@ pub(super) struct Interner {
     bytes: usize,
 }
 
-/// Bytes of texts on links that are kept; beyond them a new text is left out.
+/// The maximum bytes of all texts. Beyond it, a link with a new text is stored without it.
 const LABEL_BYTES: usize = 16 << 20;
 
 impl Interner {

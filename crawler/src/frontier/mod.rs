@@ -1,28 +1,28 @@
-//! Which page next, for any number of workers, and when there is nothing left.
+//! Hands pages to any number of workers, nearest first, and finds the end of the crawl.
 //!
 //! ```text
-//! worker ──take──▶ turn ──begin──▶ request ──finish(leads)──▶ settled
-//!                    │                │
-//!                    └───put_back─────┴──retry_after─────▶ waits again
+//! worker ──take──▶ lease ──begin──▶ request ──finish(links)──▶ settled
+//!                    │                 │
+//!                    └────put_back─────┴──retry_after────▶ waits again
 //! ```
 //! The obvious crawler is a function that fetches a page and calls itself for every link. If it holds a
-//! permit while it waits for those calls, as many pages with links as there are permits stop it for ever.
-//! Here a worker waits for nothing but its own request:
+//! permit while it waits for those calls, as many pages with links as there are permits hang it. Here a
+//! worker waits for nothing but its own request:
 //!
-//! 1. *A turn is a page and a place at its host, together.* A page is only given out when its host would let
-//!    a request begin now, so nobody who holds one waits for the other, and no worker stands at a host's gate
+//! 1. *A lease is a page and a permit of its host, together.* A page is leased only when its host admits a
+//!    request now. So no worker holds one of the two while it waits for the other, and none waits for a host
 //!    while another host has pages.
-//! 2. *The end is exact.* Finishing a page and adding what it led to are one critical section, so "no page
-//!    out and none waiting" is never seen between them. Who makes it true wakes everybody.
-//! 3. *No wake-up is carried off.* The pages are the state of a [`Monitor`]: whoever changes them looks for
-//!    each sleeper in turn whether there is a page for it, and hands the page over.
-//! 4. *One of the sleepers watches the time.* A monitor looks when the state changes, and time is no part of
-//!    it. So where the next page only waits for a host's delay, one sleeper waits until then and the others
-//!    sleep on: with 16 workers and one slow host, a page wakes one thread, not 16. If an earlier moment
-//!    turns up, it waits for that.
+//! 2. *The end is exact.* Finishing a page and adding its links are one critical section, so no thread sees
+//!    "no page leased and none waiting" between them. The worker that makes it true wakes all others.
+//! 3. *No wake-up is lost.* The pages are the state of a [`Monitor`]: the thread that changes them makes each
+//!    sleeping worker's attempt, in order, and hands over the page that it takes.
+//! 4. *One of the sleeping workers watches the time.* A monitor makes attempts when the state changes, and
+//!    the time is not part of the state. Where the next page only waits for a host's delay, one worker waits
+//!    until then and the others sleep on: with 16 workers and one slow host, a page wakes one thread, not 16.
+//!    If an earlier time comes up, a worker waits for that one.
 //!
-//! The monitor's lock orders everything. The pages are in `table`, the hosts in `queues`; both are pure.
-//! Nothing here knows of HTTP, so the repository's models (`loom-tests/tests/crawl.rs`) build this folder as
+//! The monitor's lock orders everything. The pages are in `table`, the hosts in its `queues`; both are pure.
+//! Nothing here knows HTTP, so the repository's models (`loom-tests/tests/crawl.rs`) compile this folder as
 //! it is.
 
 mod host_queues;
@@ -50,36 +50,37 @@ pub(crate) struct Frontier<R> {
 
 struct Inner<R> {
     table: PageTable<R>,
-    /// A sleeper watches the time.
+    /// A sleeping worker watches the time.
     is_watched: bool,
 }
 
-/// What a worker that wants a page finds.
+/// The result of a worker's attempt to take a page.
 enum Found<T> {
     Page(T),
-    /// It is to watch the time until then.
+    /// The worker is to watch the time until then.
     Watch(Instant),
     /// The crawl is over.
     Over,
-    /// Another look is worth while: it would watch for the wrong time.
+    /// The worker is to try again: it would watch for the wrong time.
     Again,
 }
 
-/// A page that was taken, with its place at its host. Dropped without having been settled, it waits again.
-#[must_use = "a turn that is dropped puts its page back"]
+/// A page that a worker has taken, with a permit of its host. If it is dropped unsettled, the page waits
+/// again.
+#[must_use = "a lease that is dropped puts its page back"]
 pub(crate) struct Lease<'f, R> {
     frontier: &'f Frontier<R>,
-    /// Which page.
+    /// The page.
     pub page: PageId,
     /// Its URL.
     pub url: Arc<str>,
     /// Its host.
     pub host: HostId,
-    /// How far it is from the start, as far as was known when it was taken.
+    /// Its distance from the start, as known when it was taken.
     pub distance: Distance,
-    /// How much is wanted of it.
+    /// What is wanted of it; see the constants in `requests`.
     pub rank: u8,
-    /// How often it was tried before.
+    /// The number of earlier attempts.
     pub tries: u32,
     begun: bool,
     settled: bool,
@@ -92,15 +93,16 @@ impl<R> Frontier<R> {
         Frontier { state: Monitor::new(inner), clock: clock.clone() }
     }
 
-    /// Adds a page that the crawl begins at. `None` if there is no room for a page.
+    /// Adds a start. `None` if the table is full.
     pub(crate) fn seed(&self, link: &NewLink<'_>) -> Option<PageId> {
         self.change(|table, now| table.seed(link, now))
     }
 
-    /// Takes the nearest page of all hosts that would let a request begin; waits until there is one.
+    /// Takes the nearest page of all hosts that admit a request now; waits until there is one.
     ///
     /// # Errors
-    /// [`WaitError::Closed`] when the crawl is over: no page is out and none waits. [`WaitError::Cancelled`].
+    /// [`WaitError::Closed`] when the crawl is over: no page is leased and none waits.
+    /// [`WaitError::Cancelled`].
     pub(crate) fn take(&self, token: &CancelToken) -> Result<Lease<'_, R>, WaitError>
     where
         R: Send,
@@ -115,14 +117,13 @@ impl<R> Frontier<R> {
                     None => continue,
                 },
             };
-            // A page and a cancel may tie, and the page may be one that another worker put back because of
-            // the cancel. If this thread's token is cancelled, so that it would begin nothing, the page waits
-            // again.
+            // Tie: the cancellation wins, since the page may be one that another worker put back because of
+            // it. The dropped lease lets the page wait again.
             return if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(lease) };
         }
     }
 
-    /// What there is for a worker, under the lock.
+    /// One attempt to take a page, under the lock.
     fn look(&self, inner: &mut Inner<R>) -> Option<Found<Lease<'_, R>>> {
         let now = self.clock.now();
         if let Some(page) = inner.table.take(now) {
@@ -136,13 +137,13 @@ impl<R> Frontier<R> {
         Some(Found::Watch(at))
     }
 
-    /// Waits until `at`, or until there is something else to do. `None` if another look is worth while.
+    /// Waits until `at`, or until a page can be taken earlier. `None` if the worker is to try again.
     fn watch(&self, at: Instant, token: &CancelToken) -> Result<Option<Lease<'_, R>>, WaitError>
     where
         R: Send,
     {
         let found = self.state.wait_until(Until::from((&self.clock, at)).or_cancelled(token), |inner| {
-            // Nobody watches while this one looks; it would find itself otherwise.
+            // Cleared during the attempt, which would find this very worker watching otherwise.
             inner.is_watched = false;
             match self.look(inner) {
                 Some(Found::Watch(next)) if next >= at => None,
@@ -157,7 +158,8 @@ impl<R> Frontier<R> {
         match found {
             Ok(Found::Page(lease)) => Ok(Some(lease)),
             Ok(_) => Ok(None),
-            // The time has come, or this thread leaves: somebody else is to watch. Unlocking sees to that.
+            // The time has come, or this worker leaves: another one is to watch. The unlock makes the others'
+            // attempts, and one of them becomes the watcher.
             Err(ended) => {
                 self.state.lock().is_watched = false;
                 if ended == WaitError::TimedOut { Ok(None) } else { Err(ended) }
@@ -175,25 +177,24 @@ impl<R> Frontier<R> {
             distance: *distance,
             rank: *rank,
             tries: *tries,
-            // Where there is no delay, nobody waits to hear of it.
+            // Without a delay, the start of a request changes nothing.
             begun: !table.queues.is_paced(*host),
             settled: false,
         }
     }
 
-    /// Lets the pages of a host out `width` at a time and `delay` apart; the first a delay from now if
-    /// `was_asked`, because somebody has just asked it for something else.
+    /// Admits `width` requests to a host at a time, `delay` apart; the first one a delay from now if
+    /// `was_asked`, since the host has just been asked for something else.
     pub(crate) fn set_host(&self, host: HostId, width: usize, delay: Duration, was_asked: bool) {
         self.change(|table, now| table.queues.set(host, width, delay, was_asked, now));
     }
 
-    /// Lets no request to a host begin for `time`.
+    /// Admits no request to a host for `time`.
     pub(crate) fn pause_host(&self, host: HostId, time: Duration) {
         self.change(|table, now| table.queues.pause(host, page_table::later(now, time), now));
     }
 
-    /// Puts in the pages of an earlier crawl, as they were, by their numbers, and then the links between
-    /// them.
+    /// Restores the pages of an earlier crawl in the order of their numbers, then the links between them.
     pub(crate) fn restore<'a>(
         &self,
         pages: impl Iterator<Item = Restored<'a, R>>,
@@ -209,27 +210,27 @@ impl<R> Frontier<R> {
         });
     }
 
-    /// How far the crawl is.
+    /// Returns the crawl's progress.
     pub(crate) fn counts(&self) -> Counts {
         self.state.lock().table.counts()
     }
 
-    /// True if no page is out and none can be taken, now or later.
+    /// Returns true if no page is leased and none can be taken, now or later.
     pub(crate) fn is_over(&self) -> bool {
         self.state.lock().table.is_over()
     }
 
-    /// All pages, when nobody works on them any more.
+    /// Returns all pages, once no worker uses them.
     pub(crate) fn into_table(self) -> PageTable<R> {
         self.state.into_inner().table
     }
 
-    /// Shows the pages to `f`, which runs under the frontier's lock.
+    /// Calls `f` with the pages, under the frontier's lock.
     pub(crate) fn with<T>(&self, f: impl FnOnce(&PageTable<R>) -> T) -> T {
         f(&self.state.lock().table)
     }
 
-    /// Makes a change under the lock. Unlocking sees to whoever it concerns.
+    /// Makes a change under the lock. The unlock makes the attempts of the sleeping workers.
     fn change<T>(&self, f: impl FnOnce(&mut PageTable<R>, Instant) -> T) -> T {
         let mut state = self.state.lock();
         let now = self.clock.now();
@@ -249,8 +250,8 @@ impl<R> Lease<'_, R> {
         })
     }
 
-    /// Settles the page with what came of it, and adds what it leads to. Returns the page of each lead, where
-    /// there was room for it.
+    /// Settles the page with its record, and adds its links. Returns the page of each link, or `None` where
+    /// the table is full.
     pub(crate) fn finish<'a>(
         mut self,
         record: R,
@@ -274,12 +275,12 @@ impl<R> Lease<'_, R> {
         self.settle(|table, _| table.skip(page, why));
     }
 
-    /// Puts the page back, to be taken again by anybody at once.
+    /// Puts the page back, to be taken again by any worker at once.
     pub(crate) fn put_back(self) {
         drop(self);
     }
 
-    /// Puts the page back, to be taken again at once and for more.
+    /// Puts the page back, to be taken again at once with a higher rank.
     pub(crate) fn put_back_for(mut self, rank: u8) {
         let page = self.page;
         self.settle(|table, now| {

@@ -1,4 +1,4 @@
-//! What is known of a page, and of the way to it.
+//! The state of a page, and the links to it.
 
 use std::time::Instant;
 
@@ -6,11 +6,11 @@ use selvedge::sync::Arc;
 
 use super::host_queues::HostId;
 
-/// A page's place in the table; given out once per URL, in the order in which they are found.
+/// A page's index in the table. Each URL has one, in the order in which the URLs were found.
 pub type PageId = u32;
 
-/// How far a page is from the start: by depth first, then by redirects in a row. A redirect leads to the
-/// same depth, since nobody had to click.
+/// A page's distance from the start: depth first, then redirects in a row. A redirect leads to the same
+/// depth, since a reader need not click.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Distance {
     /// Links from the start.
@@ -22,9 +22,9 @@ pub struct Distance {
 /// How one page leads to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Somebody has to click.
+    /// A link, which a reader clicks.
     Link,
-    /// Nobody has to.
+    /// A redirect.
     Redirect,
 }
 
@@ -32,30 +32,30 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Skip {
-    /// The scope leaves it out.
+    /// It is out of scope.
     OutOfScope,
-    /// Its host's robots.txt says no.
+    /// Its host's robots.txt disallows it.
     Robots,
-    /// Its host has a robots.txt that could not be read, so nobody knows what it says.
+    /// Its host's robots.txt could not be read, so its rules are unknown.
     RobotsUnreadable,
 }
 
-/// Where a page stands.
+/// The state of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Found, and not fetched yet.
     Waiting,
-    /// A worker has it. No page of a report is.
+    /// Leased to a worker. No page of a report is in this state.
     Out,
     /// Found, but too deep, or behind too many redirects.
     TooFar,
-    /// Asked for, whatever came of it.
+    /// Requested; the record has the outcome.
     Fetched,
-    /// Not asked for.
+    /// Not requested.
     Skipped(Skip),
 }
 
-/// How far, and how much.
+/// The bounds of a crawl.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Links from the start.
@@ -70,112 +70,112 @@ pub(crate) struct Limits {
     pub links: usize,
 }
 
-/// What a page leads to.
+/// A link or a redirect that was found on a page.
 #[derive(Clone, Debug)]
 pub(crate) struct NewLink<'a> {
-    /// The URL in its one spelling.
+    /// The URL in its canonical spelling.
     pub url: &'a str,
     /// Its host, as [`origin`](crate::canonical::origin) spells it.
     pub host: &'a str,
-    /// How.
+    /// A link or a redirect.
     pub step: Step,
-    /// What is written on the link.
+    /// The text of the link.
     pub label: &'a str,
-    /// How much is wanted of it: a page that was fetched for less is fetched again, once.
+    /// What is wanted of it. A page that was fetched for a lower rank is fetched again, once.
     pub rank: u8,
-    /// Why it is not to be fetched, if it is not.
+    /// The reason not to fetch it, if there is one.
     pub skip: Option<Skip>,
-    /// It is to be fetched once more, if it was: something has changed since.
+    /// If it was fetched before, it is fetched once more, since something has changed.
     pub again: bool,
 }
 
-/// One way from a page to another.
+/// A link or a redirect from one page to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// Where it leads.
+    /// The page that it leads to.
     pub to: PageId,
-    /// What is written on it, as an index into the texts, or one of the two marks below.
+    /// Its text, as an index into the texts, or one of the two marks below.
     pub(super) label: u32,
 }
 
-/// One URL, and all that is known about it.
+/// One URL and its state.
 #[derive(Clone, Debug)]
 pub struct Entry<R> {
-    /// The URL in its one spelling.
+    /// The URL in its canonical spelling.
     pub url: Arc<str>,
     /// Its host.
     pub host: HostId,
-    /// How far it is from the start.
+    /// Its distance from the start.
     pub distance: Distance,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// How much was wanted of it.
+    /// What was wanted of it.
     pub rank: u8,
-    /// How often it was tried and put off.
+    /// The number of attempts that are to be repeated later.
     pub tries: u32,
-    /// Where it leads, in the order of the page.
+    /// Its links, in the order of the page.
     pub leads_to: Vec<Edge>,
-    /// What came of it.
+    /// The outcome.
     pub record: Option<R>,
-    /// When to try it again.
+    /// The time of the next attempt.
     pub(super) due: Option<Instant>,
-    /// It is to be fetched once more when it is settled.
+    /// It is fetched once more after it is settled.
     pub(super) again: bool,
 }
 
 /// A page of an earlier crawl.
 #[derive(Debug)]
 pub(crate) struct Restored<'a, R> {
-    /// The URL in its one spelling.
+    /// The URL in its canonical spelling.
     pub url: &'a str,
     /// Its host, as [`origin`](crate::canonical::origin) spells it.
     pub host: &'a str,
-    /// How far it was.
+    /// Its distance.
     pub distance: Distance,
-    /// Where it stood.
+    /// Its state.
     pub state: State,
-    /// How much was wanted of it.
+    /// What was wanted of it.
     pub rank: u8,
-    /// What came of it.
+    /// The outcome.
     pub record: Option<R>,
 }
 
-/// How far a crawl is.
+/// The progress of a crawl.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// URLs that are known.
+    /// URLs found.
     pub found: usize,
-    /// Pages that wait to be fetched.
+    /// Pages that wait for a worker.
     pub waiting: usize,
-    /// Pages that a worker has.
+    /// Pages leased to workers.
     pub out: usize,
-    /// Pages that were fetched.
+    /// Pages fetched.
     pub fetched: usize,
 }
 
 impl Edge {
     pub(super) const REDIRECT: u32 = u32::MAX;
-    /// Its text did not fit.
+    /// A link whose text did not fit.
     pub(super) const UNLABELLED: u32 = u32::MAX - 1;
 
-    /// A link with its place in the table of texts; without, a redirect.
+    /// A link with the index of its text, or a redirect.
     pub fn new(to: PageId, label: Option<usize>) -> Self {
         Edge { to, label: label.map_or(Edge::REDIRECT, |label| label as u32) }
     }
 
-    /// What is written on it, as a place in the table of texts; `None` if nothing is.
+    /// Returns the index of its text, if it has one.
     pub fn label(self) -> Option<usize> {
         (self.label < Edge::UNLABELLED).then_some(self.label as usize)
     }
 
-    /// How it leads there.
+    /// Returns whether it is a link or a redirect.
     pub fn step(self) -> Step {
         if self.label == Edge::REDIRECT { Step::Redirect } else { Step::Link }
     }
 }
 
 impl Distance {
-    /// The distance of what a page leads to.
+    /// Returns the distance of a page that one at this distance leads to.
     pub fn after(self, step: Step) -> Distance {
         match step {
             Step::Link => Distance { depth: self.depth.saturating_add(1), hops: 0 },

@@ -1,24 +1,25 @@
-//! Every page once, nearest first, at its shortest distance. Pure: no threads, no locks, no clock.
+//! The table of pages: each once, taken nearest first, at its shortest distance. Pure: no threads, no locks,
+//! no clock.
 //!
-//! | state | means | leaves it by |
+//! | state | meaning | left by |
 //! |---|---|---|
 //! | `Waiting` | found, within the limits | being taken |
-//! | `Out` | somebody has it | being finished, skipped or put back |
+//! | `Out` | leased to a worker | being finished, skipped or put back |
 //! | `TooFar` | found, but too deep or behind too many redirects | a shorter way to it |
-//! | `Fetched` | settled | a link that wants more of it than was fetched (its rank) |
-//! | `Skipped` | settled | a link that wants it although another did not |
+//! | `Fetched` | settled | a link of a higher rank |
+//! | `Skipped` | settled | a link that is not to be skipped |
 //!
-//! 1. Every URL has one page, and a page is fetched once for each rank that was asked of it.
-//! 2. The crawl is over when no page is `Out` and none waits: only a page that is out can find others.
-//! 3. When it is over, every page's distance is the shortest over all links that were recorded.
+//! 1. Every URL has one page, and a page is fetched once for each rank that was wanted of it.
+//! 2. The crawl is over when no page is `Out` and none waits, since only a page that is `Out` finds others.
+//! 3. At the end, every page's distance is the shortest over all recorded links.
 //!
-//! The third is not free. Pages are taken nearest first, but a slow page may report its links after a fast
-//! page has led to the same target by a longer way. A barrier between the levels would be exact and would
-//! have every worker wait for the slowest page of each level. Instead a shorter way, when it turns up,
-//! corrects the target and everything found behind it.
+//! The third has a price. Pages are taken nearest first, but a slow page may report its links after a fast
+//! page has led to the same target by a longer way. A barrier between levels would be exact, but every worker
+//! would wait for the slowest page of each level. Instead, a shorter way corrects the target, and everything
+//! found behind it, when it is found.
 //!
-//! Memory is bounded by [`Limits`]: a URL that is new when there are `urls` is refused and counted; a link
-//! beyond `links` is followed, not recorded, and counted.
+//! [`Limits`] bound the memory: a new URL beyond `urls` is refused and counted, and a link beyond `links` is
+//! followed and counted, but not recorded.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -60,13 +61,13 @@ impl<R> PageTable<R> {
         }
     }
 
-    /// Notes a page that the crawl begins at. `None` if the table is full.
+    /// Adds a start. `None` if the table is full.
     pub(super) fn seed(&mut self, link: &NewLink<'_>, now: Instant) -> Option<PageId> {
         self.arrive(link, Distance::default(), now)
     }
 
-    /// Notes that `from` leads somewhere. A page that is new and to be fetched will be; one that is known may
-    /// turn out to be nearer, or to be wanted for more. `None` if it is new and the table is full.
+    /// Adds a link of `from`. A new target waits to be fetched; a known one may become nearer, or be wanted
+    /// for a higher rank. `None` if it is new and the table is full.
     pub(super) fn add_link(&mut self, from: PageId, link: &NewLink<'_>, now: Instant) -> Option<PageId> {
         let distance = self.entries[from as usize].distance.after(link.step);
         let to = self.arrive(link, distance, now)?;
@@ -121,7 +122,7 @@ impl<R> PageTable<R> {
         Some(id)
     }
 
-    /// A known page is linked once more: perhaps by somebody who wants more of it, or wants it at all.
+    /// Applies a further link to a known page: it may want a higher rank, or a page that was skipped.
     fn want(&mut self, id: PageId, link: &NewLink<'_>, now: Instant) {
         let entry = &mut self.entries[id as usize];
         let more = link.rank > entry.rank;
@@ -142,8 +143,8 @@ impl<R> PageTable<R> {
         }
     }
 
-    /// Passes a shorter distance on to everything behind `id`. Ends because distances only shrink; first in,
-    /// first out keeps that polynomial where last in, first out would not be.
+    /// Applies a shorter distance to `id` and to everything behind it. Ends because distances only shrink.
+    /// First in, first out keeps this polynomial, which last in, first out would not.
     fn come_nearer(&mut self, id: PageId, distance: Distance, now: Instant) {
         if distance >= self.entries[id as usize].distance {
             return;
@@ -165,7 +166,7 @@ impl<R> PageTable<R> {
         }
     }
 
-    /// Takes the nearest page of those hosts that let one out, if one more may be fetched.
+    /// Takes the nearest page of the hosts that admit a request, if the limit of pages allows another.
     pub(super) fn take(&mut self, now: Instant) -> Option<PageId> {
         if self.is_full() {
             return None;
@@ -177,7 +178,7 @@ impl<R> PageTable<R> {
         Some(id)
     }
 
-    /// When the time alone lets a page out.
+    /// Returns the time at which a page can be taken without any other event.
     pub(super) fn next_timer(&self) -> Option<Instant> {
         if self.is_full() { None } else { self.queues.next_timer() }
     }
@@ -186,12 +187,12 @@ impl<R> PageTable<R> {
         self.fetched + self.out >= self.limits.pages
     }
 
-    /// True if nobody has a page and there is none to take, now or later: the second invariant.
+    /// Returns true if no page is leased and none can be taken, now or later: invariant 2.
     pub(super) fn is_over(&self) -> bool {
         self.out == 0 && (self.queues.waiting() == 0 || self.fetched >= self.limits.pages)
     }
 
-    /// Gives back a page that was taken and not fetched after all; until `due`, nobody gets it.
+    /// Returns a page that was taken and not fetched. It cannot be taken before `due`.
     pub(super) fn put_back(&mut self, id: PageId, due: Option<Instant>, now: Instant) {
         self.leave(id, State::Waiting);
         let entry = &mut self.entries[id as usize];
@@ -206,19 +207,19 @@ impl<R> PageTable<R> {
         }
     }
 
-    /// Asks more of a page that somebody has.
+    /// Raises the rank of a leased page.
     pub(super) fn raise(&mut self, id: PageId, rank: u8) {
         let entry = &mut self.entries[id as usize];
         entry.rank = entry.rank.max(rank);
     }
 
-    /// Settles a page that was fetched for `rank`, whatever came of it. Gives back what was recorded before.
+    /// Settles a page that was fetched for `rank`. Returns its earlier record.
     pub(super) fn finish(&mut self, id: PageId, rank: u8, record: R, now: Instant) -> Option<R> {
         self.leave(id, State::Fetched);
         self.fetched += 1;
         let entry = &mut self.entries[id as usize];
         let before = entry.record.replace(record);
-        // Somebody wanted more while it was out, or wanted it once more.
+        // A link that was found meanwhile wants a higher rank, or wants it once more.
         if std::mem::take(&mut entry.again) || entry.rank > rank {
             self.fetched -= 1;
             entry.state = State::Waiting;
@@ -228,7 +229,7 @@ impl<R> PageTable<R> {
         before
     }
 
-    /// Settles a page that may not be fetched. It does not count as one of the pages in the limit.
+    /// Settles a page that must not be fetched. It does not count towards the limit of pages.
     pub(super) fn skip(&mut self, id: PageId, why: Skip) {
         self.leave(id, State::Skipped(why));
     }
@@ -250,32 +251,32 @@ impl<R> PageTable<R> {
         self.entries[id as usize].leads_to.shrink_to_fit();
     }
 
-    /// The page of this number.
+    /// Returns the page with this index.
     pub(crate) fn entry(&self, id: PageId) -> &Entry<R> {
         &self.entries[id as usize]
     }
 
-    /// All pages, in the order in which they were found.
+    /// Returns all pages, in the order in which they were found.
     pub(crate) fn entries(&self) -> &[Entry<R>] {
         &self.entries
     }
 
-    /// What is written on links: what [`Edge::label`] counts.
+    /// Returns the texts of links, which [`Edge::label`] indexes.
     pub(crate) fn texts(&self) -> &[Arc<str>] {
         &self.texts.texts
     }
 
-    /// All pages and what is written on links, for keeps.
+    /// Returns all pages and the texts of links.
     pub(crate) fn into_parts(self) -> (Vec<Entry<R>>, Vec<Arc<str>>) {
         (self.entries, self.texts.texts)
     }
 
-    /// How many URLs there was no room for, counted once for each link to them.
+    /// Returns the number of links to URLs that were refused.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// How many links were followed without being recorded.
+    /// Returns the number of links that were followed and not recorded.
     pub(crate) fn unrecorded(&self) -> u64 {
         self.unrecorded
     }
@@ -289,7 +290,7 @@ impl<R> PageTable<R> {
         }
     }
 
-    /// Puts a page into the table as an earlier crawl left it. A page that was out waits.
+    /// Adds a page as an earlier crawl left it. A page that was leased then waits.
     pub(super) fn restore(&mut self, page: Restored<'_, R>, now: Instant) -> PageId {
         let id = self.entries.len() as PageId;
         let (url, host) = (Arc::<str>::from(page.url), self.queues.named(page.host));
@@ -326,7 +327,7 @@ impl<R> PageTable<R> {
     }
 }
 
-/// The moment `wait` from now; where that is none, one that nobody will see.
+/// Returns the time `wait` from now, or one in 68 years if that is out of range.
 pub(super) fn later(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or(now + Duration::from_secs(1 << 31))
 }
