@@ -40,8 +40,8 @@ fn a_sleeper_that_was_cancelled_is_not_counted() {
 /// deadlines on the clock, one of them that of its token, is one sleeper.
 ///
 /// Fails if only a limit's own time counts (edit `clock-token-deadline-does-not-count`), or if a new sleeper
-/// wakes only one waiter, for any number (edit `clock-sleeper-tells-one`). No edit makes a thread count twice:
-/// the clock has one entry for each thread.
+/// wakes only one waiter, for any number (edit `clock-sleeper-tells-one`). No edit makes a thread count
+/// twice: the clock has one entry for each thread.
 #[test]
 fn each_sleeper_counts_once_whatever_ends_its_sleep() {
     model::check(|| {
