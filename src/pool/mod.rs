@@ -191,7 +191,7 @@ impl Pool {
     }
 
     /// Closes the pool to new tasks, waits until the accepted ones have run, and joins the workers. Delayed
-    /// tasks that are not due [come back](Pool::submit_after#shutdown) in the report, and periodic ones end.
+    /// tasks that are not due [come back](Pool::submit_after) in the report, and periodic ones end.
     ///
     /// Several threads may call it at once; each returns when the workers have left. If it is called from
     /// inside a task of this pool, or if a task waits for the calling thread, it closes the pool without
