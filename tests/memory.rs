@@ -4,16 +4,17 @@
 //! A program of its own with one test, because the allocator that counts is the whole program's.
 
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{HOUR, within_a_minute};
+use counting::{Counting, live};
 use selvedge::batch::Batch;
 use selvedge::group::Group;
 use selvedge::limiter::KeyedLimiter;
@@ -21,32 +22,6 @@ use selvedge::{
     Batcher, BoundedQueue, CancelToken, Clock, Latch, Monitor, Pool, RateLimiter, Semaphore, ShardedMap,
     SingleFlight, WaitGroup,
 };
-
-/// The system's allocator, with a count of the bytes that live.
-struct Counting;
-
-static BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        BYTES.fetch_add(size as isize - layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -61,10 +36,10 @@ const KEPT: isize = 192 * 1024;
 #[track_caller]
 fn gives_back(what: &str, mut burst: impl FnMut(usize)) {
     burst(10);
-    let before = BYTES.load(SeqCst);
+    let before = live();
     burst(BURST);
     // Threads that worked for the burst may still be on their way.
-    let kept = || BYTES.load(SeqCst) - before;
+    let kept = || live() - before;
     let end = Instant::now() + Duration::from_secs(10);
     while kept() > KEPT && Instant::now() < end {
         thread::yield_now();
@@ -175,9 +150,9 @@ fn leaves_nothing(what: &str, mut wait: impl FnMut(Duration) -> bool) {
     // Long enough to get as far as a sleep, and too short for one.
     let mut give_up = |waits| (0..waits).for_each(|_| assert!(wait(Duration::from_micros(20)), "{what}"));
     give_up(10);
-    let before = BYTES.load(SeqCst);
+    let before = live();
     give_up(WAITS);
-    let kept = BYTES.load(SeqCst) - before;
+    let kept = live() - before;
     assert!(kept < 16 * WAITS as isize, "{what} keeps {kept} bytes of {WAITS} waits");
 }
 
@@ -234,9 +209,9 @@ fn threads() {
             }
         };
         use_it(10);
-        let before = BYTES.load(SeqCst);
+        let before = live();
         use_it(THREADS);
-        let kept = BYTES.load(SeqCst) - before;
+        let kept = live() - before;
         assert!(
             kept < 16 * THREADS as isize,
             "{THREADS} threads leave {kept} bytes behind, at exit: {at_exit}"

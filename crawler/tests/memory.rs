@@ -3,47 +3,14 @@
 //! A program of its own with one test, because the allocator that counts is the whole program's.
 
 mod common;
+#[path = "../../tests/common/counting.rs"]
+mod counting;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::within;
+use counting::{Counting, begin_peak, live, peak};
 use selvedge_crawl::{Crawler, Fetch, FetchError, Report, Request, Response};
-
-/// The system's allocator, with a count of the bytes that live and of the most that ever lived. Relaxed: all
-/// threads of a crawl have been joined when a count is read.
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn count(more: usize, less: usize) {
-    let live = LIVE.fetch_add(more, Relaxed) + more - less;
-    LIVE.fetch_sub(less, Relaxed);
-    PEAK.fetch_max(live, Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, layout.size());
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -53,7 +20,7 @@ const URLS: usize = 20_000;
 const LINKS: u64 = 6;
 /// The bound, for everything that is kept and everything that is needed for a while. Half of what is
 /// promised.
-const BYTES_PER_URL: usize = 1024;
+const BYTES_PER_URL: isize = 1024;
 
 /// A site of so many pages, each made when it is asked for.
 struct Pages(u64);
@@ -85,17 +52,16 @@ fn crawl_of_many_urls_takes_a_kibibyte_for_each_and_gives_all_of_it_back() {
     within(Duration::from_secs(600), || {
         // Once for what is made once for all.
         drop(crawl(100));
-        let before = LIVE.load(Relaxed);
-        PEAK.store(before, Relaxed);
+        let before = begin_peak();
         let report = crawl(URLS as u64);
         let urls = report.pages().len();
         assert!(urls >= URLS - 1, "{urls}");
-        let per_url = |bytes: usize| bytes.saturating_sub(before) / urls;
-        let crawling = per_url(PEAK.load(Relaxed));
-        let kept = per_url(LIVE.load(Relaxed));
+        let per_url = |bytes: isize| (bytes - before) / urls as isize;
+        let crawling = per_url(peak());
+        let kept = per_url(live());
         // The question that needs the most: which pages link there.
         assert_eq!(report.dead_links().len(), 1);
-        let asked = per_url(PEAK.load(Relaxed));
+        let asked = per_url(peak());
         let links: usize = (0..urls as u32).map(|id| report.links(id).count()).sum();
         println!(
             "{urls} URLs, {links} links: {crawling} bytes a URL while it ran, {kept} in its report, {asked} with a \
@@ -104,7 +70,7 @@ fn crawl_of_many_urls_takes_a_kibibyte_for_each_and_gives_all_of_it_back() {
         assert!(crawling.max(asked) <= BYTES_PER_URL, "{crawling}, {asked}");
         // No URL, link or text of it is left behind.
         drop(report);
-        let left = LIVE.load(Relaxed).saturating_sub(before);
+        let left = live() - before;
         assert!(left < 64 << 10, "{left} bytes are left of a crawl");
     });
 }

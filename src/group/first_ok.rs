@@ -22,7 +22,10 @@ use crate::sync::Mutex;
 /// fn fetch(mirror: &str, stop: &CancelToken) -> Result<String, String> {
 ///     match mirror {
 ///         "dead" => Err(format!("{mirror} does not answer")),
-///         "slow" => stop.sleep(Duration::from_secs(3600)).map(|()| "late".into()).map_err(|_| "stopped".into()),
+///         "slow" => match stop.sleep(Duration::from_secs(3600)) {
+///             Ok(()) => Ok("late".into()),
+///             Err(_) => Err("stopped".into()),
+///         },
 ///         _ => Ok(format!("a page of {mirror}")),
 ///     }
 /// }

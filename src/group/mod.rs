@@ -10,8 +10,8 @@
 //! | results, in the order of spawning | [`Scope::submit`], and join the [`Handle`]s in that order |
 //! | at most n tasks at once | [`Scope::limit`], [`Scope::try_spawn`] |
 //! | to wake tasks that wait without the token | [`Scope::on_stop`] |
-//! | all errors, with no task stopped by one | [`Scope::keep_going`], [`Scope::take_errors`], [`Group::errors`] |
-//! | to know which tasks still run | [`Scope::spawn_named`], [`Scope::try_spawn_named`], [`Scope::wait_until`] |
+//! | all errors, with no task stopped by one | [`Scope::keep_going`], [`Scope::take_errors`] |
+//! | to know which tasks still run | [`Scope::spawn_named`], [`Scope::wait_until`] |
 //! | the first success, and the other tasks stopped | [`first_ok`] |
 //! | tasks that spawn tasks | the [`Scope`] that they borrow, or a [`Spawner`] |
 //!

@@ -29,7 +29,9 @@ use crate::until::Until;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// use selvedge::{CancelToken, group::{self, Scope}};
 ///
-/// fn visit<'scope>(g: &'scope Scope<'scope, '_, std::convert::Infallible>, depth: u32, leaves: &'scope AtomicU64) {
+/// type Tasks<'scope, 'env> = &'scope Scope<'scope, 'env, std::convert::Infallible>;
+///
+/// fn visit<'scope>(g: Tasks<'scope, '_>, depth: u32, leaves: &'scope AtomicU64) {
 ///     match depth {
 ///         0 => _ = leaves.fetch_add(1, Ordering::Relaxed),
 ///         _ => for _ in 0..2 {

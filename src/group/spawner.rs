@@ -28,7 +28,8 @@ use crate::sync::{Arc, weak};
 /// let spawner = group.spawner();
 /// group.spawn(move |_| {
 ///     for part in 0..3 {
-///         spawner.spawn(move |_| Ok(println!("part {part}"))).map_err(|_| std::io::Error::other("stopped"))?;
+///         let spawned = spawner.spawn(move |_| Ok(println!("part {part}")));
+///         spawned.map_err(|_| std::io::Error::other("stopped"))?;
 ///     }
 ///     Ok(())
 /// })?;

@@ -1,7 +1,7 @@
 //! Debounce and throttle: a burst of values becomes its latest one, at a time that the clock decides.
 //!
-//! One slot under one mutex, and no thread: the thread that wants the value sleeps until it is due. None of
-//! the caller's code runs under the lock.
+//! One value under one mutex, and no thread of its own: the thread that wants the value sleeps until it is
+//! due. None of the caller's code runs under the lock.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -96,10 +96,10 @@ pub struct Pacer<T = ()> {
     quiet: Duration,
     period: Duration,
     longest: Option<Duration>,
-    slot: Mutex<Slot<T>>,
+    state: Mutex<PacerState<T>>,
 }
 
-struct Slot<T> {
+struct PacerState<T> {
     pending: Option<Pending<T>>,
     /// When the last value was taken.
     taken: Option<Instant>,
@@ -115,7 +115,7 @@ struct Pending<T> {
     last: Instant,
 }
 
-/// What a thread finds in the slot.
+/// What a thread finds.
 enum Look<T> {
     Due(T),
     /// Nothing is due before that time; `None` if no time brings it.
@@ -139,8 +139,8 @@ impl<T> Pacer<T> {
     }
 
     fn make(quiet: Duration, period: Duration) -> Self {
-        let slot = Slot { pending: None, taken: None, closed: false, waiting: WaitList::new() };
-        Pacer { clock: Clock::current(), quiet, period, longest: None, slot: Mutex::new(slot) }
+        let state = PacerState { pending: None, taken: None, closed: false, waiting: WaitList::new() };
+        Pacer { clock: Clock::current(), quiet, period, longest: None, state: Mutex::new(state) }
     }
 
     /// The same pacer, whose values are due at the latest `longest` after the first push since the last
@@ -165,18 +165,18 @@ impl<T> Pacer<T> {
     /// # Panics
     /// If the drop of the replaced value panics. The new one is in.
     pub fn push(&self, value: T) -> Result<(), Rejected<T, Closed>> {
-        let mut slot = self.slot.lock();
-        if slot.closed {
+        let mut state = self.state.lock();
+        if state.closed {
             return Err(Rejected::new(value, Closed));
         }
         let now = self.clock.now();
-        let before = slot.pending.take();
+        let before = state.pending.take();
         let first = before.as_ref().map_or(now, |before| before.first);
-        slot.pending = Some(Pending { value: Held::new(value), first, last: now });
+        state.pending = Some(Pending { value: Held::new(value), first, last: now });
         // Only the first value wakes: with one there, the waiters sleep until it is due, and a later push can
         // only make that later. All, since any of them may give up; there is seldom more than one.
-        let wakes = if before.is_none() { slot.waiting.take_all() } else { Vec::new() };
-        drop(slot);
+        let wakes = if before.is_none() { state.waiting.take_all() } else { Vec::new() };
+        drop(state);
         drop(wakes);
         // With no lock held: it is the caller's.
         drop(before);
@@ -188,7 +188,7 @@ impl<T> Pacer<T> {
     /// # Errors
     /// [`TryError::WouldBlock`], or [`TryError::Closed`] if it is closed and nothing is left.
     pub fn try_next(&self) -> Result<T, TryError> {
-        match self.look(&mut self.slot.lock()) {
+        match self.look(&mut self.state.lock()) {
             Look::Due(value) => Ok(value),
             Look::Wait(_) => Err(TryError::WouldBlock),
             Look::Closed => Err(TryError::Closed),
@@ -218,14 +218,14 @@ impl<T> Pacer<T> {
         loop {
             let waiter = Waiter::new();
             let at = {
-                let mut slot = self.slot.lock();
-                match self.look(&mut slot) {
+                let mut state = self.state.lock();
+                match self.look(&mut state) {
                     Look::Due(value) => return Ok(value),
                     Look::Closed => return Err(WaitError::Closed),
                     Look::Wait(at) => {
-                        // No missed wake-up: a push into the empty slot, and a close, take the waiters out
-                        // under the lock of this look.
-                        slot.waiting.join(&waiter);
+                        // No missed wake-up: the first push after a value was taken, and a close, take the
+                        // waiters out under the lock of this look.
+                        state.waiting.join(&waiter);
                         at
                     }
                 }
@@ -233,39 +233,39 @@ impl<T> Pacer<T> {
             // Until the value that is there is due, or one comes. A value that has been replaced meanwhile is
             // due later, and another thread may have taken it: the next look finds out.
             let ended = limit.sleep_to(&waiter, &self.clock, at);
-            self.slot.lock().waiting.leave(&waiter);
+            self.state.lock().waiting.leave(&waiter);
             ended?;
         }
     }
 
     /// Refuses further values. One that is there is due at once. Returns true if this call closed it.
     pub fn close(&self) -> bool {
-        let mut slot = self.slot.lock();
-        let closes = !std::mem::replace(&mut slot.closed, true);
+        let mut state = self.state.lock();
+        let closes = !std::mem::replace(&mut state.closed, true);
         // All: one of them takes the value, and the others learn that no more will come.
-        let wakes = slot.waiting.take_all();
-        drop(slot);
+        let wakes = state.waiting.take_all();
+        drop(state);
         drop(wakes);
         closes
     }
 
     /// True once it is closed.
     pub fn is_closed(&self) -> bool {
-        self.slot.lock().closed
+        self.state.lock().closed
     }
 
-    fn look(&self, slot: &mut Slot<T>) -> Look<T> {
-        let Some(pending) = &slot.pending else {
-            return if slot.closed { Look::Closed } else { Look::Wait(None) };
+    fn look(&self, state: &mut PacerState<T>) -> Look<T> {
+        let Some(pending) = &state.pending else {
+            return if state.closed { Look::Closed } else { Look::Wait(None) };
         };
         let now = self.clock.now();
-        let due = if slot.closed { Some(now) } else { self.due(pending, slot.taken) };
+        let due = if state.closed { Some(now) } else { self.due(pending, state.taken) };
         // Tie: a value that is due exactly now is taken.
         if due.is_none_or(|due| now < due) {
             return Look::Wait(due);
         }
-        slot.taken = Some(now);
-        slot.pending.take().map_or(Look::Wait(None), |pending| Look::Due(pending.value.into_inner()))
+        state.taken = Some(now);
+        state.pending.take().map_or(Look::Wait(None), |pending| Look::Due(pending.value.into_inner()))
     }
 
     /// When a value is due; `None` if that is too far away to be an `Instant`.
@@ -285,10 +285,10 @@ impl<T> fmt::Debug for Pacer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Pacer");
         out.field("quiet", &self.quiet).field("period", &self.period).field("longest", &self.longest);
-        if let Some(slot) = self.slot.try_lock() {
-            out.field("pending", &slot.pending.is_some())
-                .field("waiting", &slot.waiting.len())
-                .field("closed", &slot.closed);
+        if let Some(state) = self.state.try_lock() {
+            out.field("pending", &state.pending.is_some())
+                .field("waiting", &state.waiting.len())
+                .field("closed", &state.closed);
         }
         out.finish_non_exhaustive()
     }

@@ -18,6 +18,7 @@
 //! lock. Here the lock of a side protects both its list and its end of the ring.
 
 #[forbid(unsafe_code)]
+mod capacity;
 mod handles;
 #[forbid(unsafe_code)]
 mod iter;
@@ -200,26 +201,6 @@ impl<T> BoundedQueue<T> {
         BoundedQueue::resizable(capacity, capacity)
     }
 
-    /// Makes a queue of at most `capacity` items, which can be [changed](BoundedQueue::resize) while it is in
-    /// use, up to `max_capacity`. The memory for `max_capacity` items is allocated now.
-    ///
-    /// # Panics
-    /// As [`new`](BoundedQueue::new), for either number; and if `capacity` is more than `max_capacity`.
-    #[track_caller]
-    pub fn resizable(capacity: usize, max_capacity: usize) -> Self {
-        assert!(capacity > 0, "a queue of capacity 0 could never take an item; the least is 1");
-        let most = usize::MAX / 4;
-        assert!(max_capacity <= most, "capacity {max_capacity} is more than {most}");
-        let mut queue = BoundedQueue::with_ring(max_capacity);
-        if capacity != max_capacity {
-            queue.check_capacity(capacity);
-            queue.capacity = AtomicUsize::new(capacity);
-            queue.tail.get_mut().ring.set_limit(capacity);
-            queue.head.get_mut().ring.set_limit(capacity);
-        }
-        queue
-    }
-
     /// Makes a queue of capacity 0.
     fn rendezvous() -> Self {
         let mut queue = BoundedQueue::with_ring(0);
@@ -309,58 +290,6 @@ impl<T> BoundedQueue<T> {
         self.head.lock().ring.pop_many(self.max_capacity)
     }
 
-    /// Changes the capacity, while the queue is in use.
-    ///
-    /// If it is raised, producers that wait for room go on. If it is lowered below the number of items, they
-    /// stay, and pushes wait until consumers have drained the queue below the new capacity.
-    ///
-    /// # Panics
-    /// If `capacity` is 0 or more than [`max_capacity`](BoundedQueue::max_capacity); nothing has changed
-    /// then. A queue that was not made as [resizable](BoundedQueue::resizable) can be lowered and raised
-    /// again up to its first capacity. That of a [`rendezvous`] cannot be changed.
-    ///
-    /// # Examples
-    /// ```
-    /// use selvedge::BoundedQueue;
-    ///
-    /// let queue = BoundedQueue::resizable(1, 100);
-    /// queue.push("first").unwrap();
-    /// assert!(queue.try_push("second").is_err());
-    /// queue.resize(2);
-    /// assert!(queue.try_push("second").is_ok());
-    /// queue.resize(1); // both items stay
-    /// queue.pop().unwrap();
-    /// assert!(queue.try_push("third").is_err()); // one is left, and that is as many as may be
-    /// ```
-    #[track_caller]
-    pub fn resize(&self, capacity: usize) {
-        self.check_capacity(capacity);
-        // Both locks, in the order of `close`: both ends have the same limit whenever a lock is free, so a
-        // producer that finds the queue full under one lock does not find room under the other, or the
-        // reverse, without a change in between.
-        let mut tail = self.tail.lock();
-        let mut head = self.head.lock();
-        tail.ring.set_limit(capacity);
-        head.ring.set_limit(capacity);
-        self.capacity.store(capacity, Relaxed);
-        drop(tail);
-        // As many producers as there is room for now; none if the capacity was lowered. A producer that joins
-        // the list later finds the room under this lock.
-        let wakes = self.take_pushers(&mut head);
-        drop(head);
-        drop(wakes);
-    }
-
-    #[track_caller]
-    fn check_capacity(&self, capacity: usize) {
-        let max = self.max_capacity;
-        assert!(capacity > 0, "a queue of capacity 0 could never take an item; the least is 1");
-        assert!(
-            capacity <= max,
-            "capacity {capacity} is more than the maximum that the queue was made with, {max}"
-        );
-    }
-
     /// Returns true once the queue is closed. There may still be items to pop.
     pub fn is_closed(&self) -> bool {
         self.tail.lock().closed
@@ -375,16 +304,6 @@ impl<T> BoundedQueue<T> {
     /// Returns true if the queue is empty now.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Returns the maximum number of items.
-    pub fn capacity(&self) -> usize {
-        self.capacity.load(Relaxed)
-    }
-
-    /// Returns the number that the capacity can be [raised](BoundedQueue::resize) to.
-    pub fn max_capacity(&self) -> usize {
-        self.max_capacity
     }
 
     /// Returns false if a pop would find the queue empty, as far as this can be seen without a lock. Pushes

@@ -15,7 +15,7 @@ const HEAD: f64 = 34.0;
 const BOX: f64 = 48.0;
 const GAP: f64 = 10.0;
 /// Clusters below which there is nothing to draw.
-const FEWEST: usize = 3;
+const MIN_CLUSTERS: usize = 3;
 /// Columns for the distances: the start, one link, and further; other hosts have one of their own.
 const DISTANCES: u32 = 3;
 /// Links that are drawn into a cluster: the strongest.
@@ -52,7 +52,7 @@ struct Graph {
 impl Graph {
     fn of(report: &Report) -> Option<Self> {
         let map = Map::of(report);
-        if map.clusters.len() < FEWEST {
+        if map.clusters.len() < MIN_CLUSTERS {
             return None;
         }
         let mut columns = vec![("the start", 0), ("a link away", 0), ("further", 0), ("other hosts", 0)];

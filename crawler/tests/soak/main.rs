@@ -6,45 +6,20 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../../tests/common/counting.rs"]
+mod counting;
 mod ledger;
 mod site;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::env;
-use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::within_a_minute;
+use counting::{Counting, live};
 use ledger::Ledger;
 use selvedge_crawl::{Crawler, Ended, Report};
 use site::{Dice, Habits, Site};
-
-/// The system's allocator, with a count of the bytes that live.
-struct Counting;
-
-static BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        BYTES.fetch_add(size as isize - layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -147,7 +122,7 @@ fn cut(crawler: &Crawler, start: &str, pages: usize) -> Report {
 fn at_rest(enough: isize, patience: Duration) -> isize {
     let (end, mut least) = (Instant::now() + patience, isize::MAX);
     while least > enough && Instant::now() < end {
-        least = least.min(BYTES.load(SeqCst));
+        least = least.min(live());
         thread::yield_now();
     }
     least
@@ -165,7 +140,7 @@ fn a_site_that_changes_its_mind_is_reported_as_its_servers_saw_it_and_nothing_st
     while rounds <= WARM_UP || Instant::now() < end {
         let plan = Plan::of(seed, rounds);
         if env::var_os("SELVEDGE_SOAK").is_some() && rounds.is_multiple_of(100) {
-            println!("crawl {rounds}: {} bytes live", BYTES.load(SeqCst));
+            println!("crawl {rounds}: {} bytes live", live());
         }
         within_a_minute(move || round(plan));
         rounds += 1;

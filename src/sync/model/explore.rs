@@ -59,7 +59,7 @@ pub(super) fn explore(
         let path = path_of(failure.executions, search, &file, body);
         failure.token = path.map(|path| {
             let Search { policy, opportunity, .. } = search;
-            let (call, test, schedule) = (token::call(), token::test(), Schedule::Path(path));
+            let (call, test, schedule) = (token::call(), token::test_hash(), Schedule::Path(path));
             Token { policy, opportunity, call, test, steps, schedule }.to_string()
         });
         failure

@@ -86,7 +86,7 @@ pub(super) fn run(plan: Plan, body: &Arc<impl Fn() + Sync + Send + 'static>) -> 
     let (policy, opportunity) = plan.policy();
     explore::run_sampled(Search { policy, opportunity, bound: 0, limit: None }, plan, body).map_err(
         |mut failure| {
-            let (call, test, steps) = (token::call(), token::test(), trace::fingerprint(None));
+            let (call, test, steps) = (token::call(), token::test_hash(), trace::fingerprint(None));
             let schedule = Schedule::Plan(plan);
             failure.token = Some(Token { policy, opportunity, call, test, steps, schedule }.to_string());
             failure
@@ -98,18 +98,18 @@ pub(super) fn run(plan: Plan, body: &Arc<impl Fn() + Sync + Send + 'static>) -> 
 const SIMPLER: u64 = 1_000;
 const ENOUGH: usize = 20;
 
-/// The same failure with the fewest switches among those that are found within the budget: a person reads it.
-/// Few falls of priority mean few switches.
+/// Returns, of the same failures that are found within the budget, the one with the minimum of switches, for
+/// a person to read. Few changes of priority mean few switches.
 fn simpler(failure: Failure, size: engine::Size, body: &Arc<impl Fn() + Sync + Send + 'static>) -> Failure {
-    eprintln!("looking for a failure with less than {} switches", size.switches);
-    let (mut best, mut fewest, mut found) = (failure, size.switches, 0);
+    eprintln!("looking for a failure with fewer than {} switches", size.switches);
+    let (mut best, mut minimum, mut found) = (failure, size.switches, 0);
     for number in 0..SIMPLER {
         let plan = Plan { seed: number, length: size.steps, way: Way::Priorities(number as u32 % 3) };
         let Err(other) = explore::quietly(|| run(plan, body)) else { continue };
         let switches = engine::last_size().switches;
-        if other.message() == best.message() && switches < fewest {
+        if other.message() == best.message() && switches < minimum {
             let executions = best.executions;
-            (best, fewest) = (Failure { executions, ..other }, switches);
+            (best, minimum) = (Failure { executions, ..other }, switches);
         }
         found += 1;
         if found == ENOUGH {

@@ -65,7 +65,7 @@ pub(super) fn name() -> String {
 
 /// A hash of the test's name; 0 where the test harness runs it on the main thread, so that the name is not
 /// known.
-pub(super) fn test() -> u32 {
+pub(super) fn test_hash() -> u32 {
     match thread::current().name() {
         None | Some("main") => 0,
         Some(name) => hash(name.bytes()).max(1),
@@ -80,7 +80,7 @@ pub(super) fn hash(bytes: impl IntoIterator<Item = u8>) -> u32 {
 impl Token {
     /// True unless it is known that the token is another test's.
     pub(super) fn may_be_of_this_test(&self) -> bool {
-        let test = test();
+        let test = test_hash();
         self.test == test || self.test == 0 || test == 0
     }
 }
@@ -92,7 +92,7 @@ pub(super) fn command(token: &str) -> String {
     let program = env::current_exe().ok();
     let target = program.as_deref().and_then(|program| target(program, package.as_deref()?));
     let package = package.map(|package| format!(" -p {package}")).unwrap_or_default();
-    let test = match test() {
+    let test = match test_hash() {
         0 => String::new(),
         _ => format!(" {} -- --exact", name()),
     };
