@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::reports::{clean, footer, hostile, html, mixed, partial, run};
 use common::within_a_minute;
 use regex::Regex;
-use selvedge_crawl::{Crawler, Ignore, MemorySite, Pattern, Redirects, Report};
+use selvedge_crawl::{Crawler, Ignore, MemorySite, Pattern, Redirects, Report, Response};
 use unicode_width::UnicodeWidthStr;
 
 fn markdown(report: &Report) -> String {
@@ -97,6 +99,47 @@ fn the_totals_say_what_each_url_came_to_and_add_up() {
         assert_eq!(counts.iter().map(|(count, _)| count).sum::<usize>(), report.pages().len(), "{text}");
         assert!(counts.contains(&(1, "disallowed by robots.txt")), "{text}");
         assert!(html(&report).contains("<b>1</b> disallowed by robots.txt"));
+    });
+}
+
+#[test]
+fn each_way_in_which_a_url_can_end_is_counted_under_its_own_name() {
+    within_a_minute(|| {
+        let site = || {
+            MemorySite::new()
+                .page("http://loom.test/", "<a href=page>1</a> <a href=film.mp4>2</a> <a href=old>3</a> \
+                     <a href=dead>4</a> <a href=https://other.test/>5</a> <a href=archive/>6</a> <a href=secret>7</a>")
+                .page("http://loom.test/page", "<a href=/deep>8</a>")
+                .response("http://loom.test/robots.txt", Response::of("text/plain", "User-agent: *\nDisallow: /secret"))
+                .response("http://loom.test/film.mp4", Response::of("video/mp4", "film"))
+                .redirect("http://loom.test/old", 302, "/page")
+        };
+        let builder =
+            || Crawler::builder().fetch(site()).exclude(Pattern::glob("*/archive/*").unwrap()).depth(1);
+        let counts = |report: &Report| {
+            let text = report.to_text(false);
+            let (_, totals) = text.split_once(":\n").unwrap();
+            let rows = totals.lines().take_while(|line| line.starts_with("           "));
+            let count = |row: &str| {
+                let (count, words) = row.trim_start().split_once(' ').unwrap();
+                (words.to_owned(), count.parse().unwrap())
+            };
+            rows.map(count).collect::<BTreeMap<String, usize>>()
+        };
+        let expected = [
+            ("read for links", 2),
+            ("checked, but not read for links", 1),
+            ("redirect elsewhere", 1),
+            ("refused or failed", 1),
+            ("on other hosts, outside this crawl", 1),
+            ("left out by the options", 1),
+            ("disallowed by robots.txt", 1),
+            ("deeper than was asked for", 1),
+        ];
+        let whole = builder().build().unwrap().run("http://loom.test/").unwrap();
+        assert_eq!(counts(&whole), BTreeMap::from(expected.map(|(words, count)| (words.to_owned(), count))));
+        let cut_short = builder().pages(1).build().unwrap().run("http://loom.test/").unwrap();
+        assert_eq!(counts(&cut_short).get("not reached"), Some(&5), "{:?}", counts(&cut_short));
     });
 }
 

@@ -15,7 +15,7 @@ pub(super) use escape::escaped;
 
 use super::fixes::{Kind, by_kind, counted, grouped};
 use super::text::{bytes, span};
-use super::totals::{Came, Totals};
+use super::totals::{Totals, UrlState};
 use crate::{DeadLink, Report, State};
 use escape::linked;
 use problems::Places;
@@ -149,14 +149,14 @@ impl Report {
             "<svg class=\"share\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
         )?;
         let mut x = 0.0;
-        for (count, came) in totals.occurring() {
+        for (count, state) in totals.occurring() {
             let width = 1000.0 * count as f64 / found.max(1) as f64;
-            write!(to, "<rect class=\"{}\" x=\"{x:.1}\" width=\"{width:.1}\" height=\"10\"/>", class(came))?;
+            write!(to, "<rect class=\"{}\" x=\"{x:.1}\" width=\"{width:.1}\" height=\"10\"/>", class(state))?;
             x += width;
         }
         write!(to, "</svg><ul class=\"legend\">")?;
-        for (count, came) in totals.occurring() {
-            let (class, count, words) = (class(came), grouped(count), came.words());
+        for (count, state) in totals.occurring() {
+            let (class, count, words) = (class(state), grouped(count), state.words());
             write!(to, "<li><i class=\"{class}\"></i><span><b>{count}</b> {words}</span></li>")?;
         }
         write!(to, "</ul></section>")
@@ -198,12 +198,12 @@ fn figure(to: &mut impl Write, id: &str, title: &str, caption: &str, picture: &s
 }
 
 /// The colour of what became of a URL.
-fn class(came: Came) -> &'static str {
-    match came {
-        Came::Read => "read",
-        Came::LookedAt => "seen",
-        Came::Redirect => "moved",
-        Came::Error => "error",
+fn class(state: UrlState) -> &'static str {
+    match state {
+        UrlState::Read => "read",
+        UrlState::Checked => "seen",
+        UrlState::Redirect => "moved",
+        UrlState::Error => "error",
         _ => "out",
     }
 }
