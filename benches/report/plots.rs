@@ -42,12 +42,7 @@ pub(crate) fn for_readme(data: &Data) -> Result<Vec<(&'static str, String)>> {
 /// Right of the line at 1 we are ahead.
 pub(crate) fn ratios(section: &Section) -> Result<String> {
     let rows: Vec<&Row> = section.rows.iter().filter(|row| row.entries.len() > 1).collect();
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in rows.iter().flat_map(|row| &row.entries[1..]) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
+    let names = rivals(&rows);
     let spans =
         |row: &&Row| row.entries[1..].iter().filter_map(|(name, _)| row.ratio(name)).collect::<Vec<_>>();
     let all: Vec<[f64; 3]> = rows.iter().flat_map(spans).collect();
@@ -80,15 +75,9 @@ pub(crate) fn ratios(section: &Section) -> Result<String> {
             .draw_series(LineSeries::new([(1.0, -0.5), (1.0, count as f64 - 0.5)], BLACK.stroke_width(2)))?;
         for (index, name) in names.iter().enumerate() {
             let colour = COLOURS[index % COLOURS.len()];
-            let points: Vec<(f64, [f64; 3])> = rows
-                .iter()
-                .enumerate()
-                .filter_map(|(line, row)| {
-                    // Beside each other, so that spans do not hide each other.
-                    let shift = (index as f64 - (names.len() - 1) as f64 / 2.0) * 0.7 / names.len() as f64;
-                    Some(((count - 1 - line) as f64 + shift, row.ratio(name)?))
-                })
-                .collect();
+            // Beside each other, so that spans do not hide each other.
+            let shift = (index as f64 - (names.len() - 1) as f64 / 2.0) * 0.7 / names.len() as f64;
+            let points = points(&rows, name, shift);
             chart.draw_series(points.iter().map(|&(y, [low, _, high])| {
                 PathElement::new(vec![(low, y), (high, y)], colour.mix(0.5).stroke_width(2))
             }))?;
@@ -103,6 +92,24 @@ pub(crate) fn ratios(section: &Section) -> Result<String> {
         area.present()?;
     }
     Ok(svg)
+}
+
+/// Where a rival's ratios lie, the first row on top: the height, and the lowest, the median and the highest.
+fn points(rows: &[&Row], name: &str, shift: f64) -> Vec<(f64, [f64; 3])> {
+    let point =
+        |(line, row): (usize, &&Row)| Some(((rows.len() - 1 - line) as f64 + shift, row.ratio(name)?));
+    rows.iter().enumerate().filter_map(point).collect()
+}
+
+/// The libraries that are measured beside ours, in the order in which they come.
+fn rivals<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in rows.iter().flat_map(|row| &row.entries[1..]) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// One curve for each library: nanoseconds over the size, both logarithmic.

@@ -46,33 +46,42 @@ impl Engine {
         if is_front && lease.rank == PAGE && is_sitemap(&response, url) {
             return lease.put_back_for(SITEMAP);
         }
+        // A sitemap's URL may have redirected to a page, which is read as one.
+        let is_page = |body| lease.rank == SITEMAP && lease.distance.hops > 0 && is_page(&response, body);
         let rank = match &response.body {
-            // A sitemap's URL has redirected to a page, which is read as one.
-            Body::Read(body)
-                if lease.rank == SITEMAP && lease.distance.hops > 0 && is_page(&response, body) =>
-            {
-                PAGE
-            }
+            Body::Read(body) if is_page(body) => PAGE,
             _ => lease.rank,
         };
         let response = if rank == PAGE { without_unknown(response) } else { response };
-        let links = match (&response.body, rank) {
-            (Body::Read(body), PAGE) => self.links(lease.page, body, &response, url),
-            (Body::Read(body), SHEET) => self.sheet(lease.page, body, &response, url),
-            (Body::Read(body), SITEMAP) => match self.sitemap(body, &response, url) {
-                Ok(links) => links,
-                Err(error) => {
-                    let record =
-                        Record { status: Some(response.status), ..Record::failed(&error, took, lease.tries) };
-                    return self.settle(lease, record);
-                }
-            },
-            _ => Vec::new(),
+        let links = match self.found_in(lease.page, rank, &response, url) {
+            Ok(links) => links,
+            Err(error) => {
+                let record =
+                    Record { status: Some(response.status), ..Record::failed(&error, took, lease.tries) };
+                return self.settle(lease, record);
+            }
         };
         let accepted = self.settings.request.accepts(response.status);
         let record = Record::answered(&response, rank, accepted, took, lease.tries);
         let is_read = matches!(response.body, Body::Read(_)) && rank >= SHEET;
         self.settle_read(lease, record, &links, is_read.then_some((url, &response)));
+    }
+
+    /// What a response leads to, if it was read: the links of a page, of a style sheet or of a sitemap.
+    fn found_in(
+        &self,
+        page: PageId,
+        rank: u8,
+        response: &Response,
+        url: &Url,
+    ) -> Result<Vec<Found>, FetchError> {
+        let Body::Read(body) = &response.body else { return Ok(Vec::new()) };
+        match rank {
+            PAGE => Ok(self.links(page, body, response, url)),
+            SHEET => Ok(self.sheet(page, body, response, url)),
+            SITEMAP => self.sitemap(body, response, url),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// The links of a page. Those that are no http URL go into the log.

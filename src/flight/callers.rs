@@ -91,11 +91,13 @@ impl Callers {
     /// Counts a follower. False if all callers have left: then the call is stopping, and is no use to it.
     pub(super) fn join(&self) -> bool {
         let mut count = self.count.lock();
-        // Looked at and counted in one critical section with the last leave: either this caller keeps the
+        // Looked at and counted in one critical section, as the last leave is: either this caller keeps the
         // call alive, or it learns that it came too late.
-        let is_wanted = *count > 0;
-        *count += usize::from(is_wanted);
-        is_wanted
+        if *count == 0 {
+            return false;
+        }
+        *count += 1;
+        true
     }
 
     /// A caller no longer wants the result. The last one cancels the token.

@@ -236,34 +236,46 @@ where
                 }
                 Role::Follower(flight) => flight,
             };
-            let callers = flight.callers.clone();
-            if callers.as_ref().is_some_and(|callers| !callers.join()) {
-                // It is stopping, since nobody wanted it: this caller starts anew.
-                self.table.forget(&flight);
-                panics::discard(flight);
-                continue;
-            }
             // Started once, and only if this thread waits: later rounds wait for the rest of it.
             let limit = Until::from_here(started.get_or_insert_with(|| limit.start()));
-            // No missed wake-up: the one-shot keeps the result, and takes the waiters out, under the lock
-            // under which they register.
-            let waited = flight.end.wait(limit.called("SingleFlight::call"));
-            // Looked at even if the wait failed: a result that has arrived meanwhile is disposed of, not
-            // leaked.
-            let shared = flight.end.look(Arc::clone);
-            // This may be the last reference to the flight, and so to the leader's key.
+            match self.follow(flight, limit) {
+                Ok(Some(result)) => return Ok(result),
+                // Look again, and perhaps lead.
+                Ok(None) => {}
+                Err(error) => return Err(Rejected::new(f, error)),
+            }
+        }
+    }
+
+    /// Waits for the result of a call that another thread leads. `None` if it has none for this caller.
+    #[track_caller]
+    fn follow(
+        &self,
+        flight: Arc<Flight<K, V>>,
+        limit: Until<'_>,
+    ) -> Result<Option<Result<V, JoinError>>, WaitError> {
+        let callers = flight.callers.clone();
+        if callers.as_ref().is_some_and(|callers| !callers.join()) {
+            // It is stopping, since no caller wanted it: this one starts anew.
+            self.table.forget(&flight);
             panics::discard(flight);
-            match (waited, shared) {
-                (Ok(()), Ok(shared)) => return Ok(follow(shared)),
-                // The call ended before this thread registered, and its result was not kept. Look again, and
-                // perhaps lead.
-                (Ok(()), Err(_)) => {}
-                (Err(error), shared) => {
-                    // After the look: a caller that has the result has not left.
-                    callers.inspect(|callers| callers.leave());
-                    panics::discard(shared);
-                    return Err(Rejected::new(f, error));
-                }
+            return Ok(None);
+        }
+        // No missed wake-up: the one-shot keeps the result, and takes the waiters out, under the lock under
+        // which they register.
+        let waited = flight.end.wait(limit.called("SingleFlight::call"));
+        // Looked at even if the wait failed: a result that has arrived meanwhile is disposed of, not leaked.
+        let shared = flight.end.look(Arc::clone);
+        // This may be the last reference to the flight, and so to the leader's key.
+        panics::discard(flight);
+        match (waited, shared) {
+            // Without a result, the call ended before this thread registered, and its result was not kept.
+            (Ok(()), shared) => Ok(shared.ok().map(result_of)),
+            (Err(error), shared) => {
+                // After the look: a caller that has the result has not left.
+                callers.inspect(|callers| callers.leave());
+                panics::discard(shared);
+                Err(error)
             }
         }
     }
@@ -344,7 +356,7 @@ where
 
 /// A follower's clone of the shared result.
 #[track_caller]
-fn follow<V: Clone>(shared: Arc<Result<V, String>>) -> Result<V, JoinError> {
+fn result_of<V: Clone>(shared: Arc<Result<V, String>>) -> Result<V, JoinError> {
     let result = panics::catch(|| match &*shared {
         Ok(value) => Ok(value.clone()),
         Err(text) => Err(JoinError::Panicked(Panic::without_payload(text))),
