@@ -46,7 +46,7 @@ pub struct Entry {
 }
 
 /// The sections of the benches `sections` and `ratios`.
-pub const SECTIONS: [&str; 16] = [
+pub const SECTIONS: [&str; 17] = [
     "queue",
     "select",
     "monitor",
@@ -55,6 +55,7 @@ pub const SECTIONS: [&str; 16] = [
     "wakeup",
     "pool",
     "group",
+    "fork",
     "map",
     "timeout",
     "batch",
@@ -83,6 +84,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "wakeup" => cells::wakeup::all(),
         "pool" => cells::pool::all(),
         "group" => cells::group::all(),
+        "fork" => cells::fork::all(),
         "timeout" => cells::timeout::all(),
         "map" => cells::map::all(),
         "batch" => cells::batch::all(),

@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod counter;
 pub(crate) mod crawl;
 pub(crate) mod flight;
+pub(crate) mod fork;
 pub(crate) mod group;
 pub(crate) mod growth;
 pub(crate) mod limiter;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
-use crate::rivals::workers::{ByHand, ROOMY, Rayon, Selvedge, Workers};
+use crate::rivals::workers::{ByHand, Micropool, ROOMY, Rayon, Selvedge, Workers};
 use crate::team::{self, share};
 use crate::{Cell, TaskEntry};
 
@@ -41,6 +41,7 @@ fn bursts((workers, submitters): (usize, usize)) -> Cell {
         .with("rayon", move |n| burst::<Rayon>(workers, submitters, n))
         .with("threadpool", move |n| burst::<threadpool::ThreadPool>(workers, submitters, n))
         .with("rusty_pool", move |n| burst::<rusty_pool::ThreadPool>(workers, submitters, n))
+        .with("micropool", move |n| burst::<Micropool>(workers, submitters, n))
         .with("crossbeam by hand", move |n| burst::<Unbounded>(workers, submitters, n))
 }
 
@@ -125,6 +126,7 @@ fn tree() -> Cell {
         .with("rayon", trees::<Rayon>)
         .with("threadpool", trees::<threadpool::ThreadPool>)
         .with("rusty_pool", trees::<rusty_pool::ThreadPool>)
+        .with("micropool", trees::<Micropool>)
         .with("crossbeam by hand", trees::<Unbounded>)
 }
 
@@ -161,6 +163,7 @@ fn mixed() -> Cell {
         .with("rayon", mix::<Rayon>)
         .with("threadpool", mix::<threadpool::ThreadPool>)
         .with("rusty_pool", mix::<rusty_pool::ThreadPool>)
+        .with("micropool", mix::<Micropool>)
         .with("crossbeam by hand", mix::<Unbounded>)
 }
 
@@ -192,6 +195,7 @@ fn results() -> Cell {
         .with("rayon", fetch::<Rayon>)
         .with("threadpool", fetch::<threadpool::ThreadPool>)
         .with("rusty_pool", fetch::<rusty_pool::ThreadPool>)
+        .with("micropool", fetch::<Micropool>)
         .with("crossbeam by hand", fetch::<Unbounded>)
 }
 
@@ -219,6 +223,7 @@ fn in_turn() -> Cell {
         .with("rusty_pool", |n| {
             one_by_one::<rusty_pool::ThreadPool>(n, submit_and_join, |times| times.iter().sum())
         })
+        .with("micropool", |n| one_by_one::<Micropool>(n, submit_and_join, |times| times.iter().sum()))
         .with("crossbeam by hand", |n| {
             one_by_one::<Unbounded>(n, submit_and_join, |times| times.iter().sum())
         })
@@ -235,6 +240,7 @@ fn in_turn_quantile(name: &str, q: f64) -> Cell {
         .with("rusty_pool", move |n| {
             one_by_one::<rusty_pool::ThreadPool>(n, submit_and_join, |times| quantile(times, q))
         })
+        .with("micropool", move |n| one_by_one::<Micropool>(n, submit_and_join, |times| quantile(times, q)))
         .with("crossbeam by hand", move |n| {
             one_by_one::<Unbounded>(n, submit_and_join, |times| quantile(times, q))
         })
@@ -279,6 +285,7 @@ pub(crate) fn task_entries() -> Vec<TaskEntry> {
         task_entry::<Rayon>("rayon"),
         task_entry::<threadpool::ThreadPool>("threadpool"),
         task_entry::<rusty_pool::ThreadPool>("rusty_pool"),
+        task_entry::<Micropool>("micropool"),
         task_entry::<Unbounded>("crossbeam by hand"),
     ]
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::Cell;
 use crate::cells::pool::{quantile, warm};
-use crate::rivals::workers::{ByHand, ROOMY, Rayon, Selvedge, Workers};
+use crate::rivals::workers::{ByHand, Micropool, ROOMY, Rayon, Selvedge, Workers};
 
 /// Between two tasks, so that the workers are asleep: several times what the longest look-out takes.
 const PAUSE: Duration = Duration::from_micros(300);
@@ -26,6 +26,7 @@ fn sparse(name: &str, q: f64) -> Cell {
         .with("rayon", move |n| starts::<Rayon>(n, q))
         .with("threadpool", move |n| starts::<threadpool::ThreadPool>(n, q))
         .with("rusty_pool", move |n| starts::<rusty_pool::ThreadPool>(n, q))
+        .with("micropool", move |n| starts::<Micropool>(n, q))
         .with("crossbeam by hand", move |n| starts::<ByHand<0>>(n, q))
 }
 
@@ -56,6 +57,7 @@ fn idle() -> Cell {
         .with("rayon", spent_idle::<Rayon>)
         .with("threadpool", spent_idle::<threadpool::ThreadPool>)
         .with("rusty_pool", spent_idle::<rusty_pool::ThreadPool>)
+        .with("micropool", spent_idle::<Micropool>)
         .with("crossbeam by hand", spent_idle::<ByHand<0>>)
 }
 

@@ -1,4 +1,7 @@
 //! Bounded channels whose receivers hear when the last sender is gone.
+//!
+//! Of std's two, `mpsc` is here where there is one receiver; `mpmc` is not, as it is not stable
+//! (rust-lang/rust#126840).
 
 use std::sync::mpsc;
 

@@ -7,6 +7,7 @@ pub(crate) mod commits;
 pub(crate) mod counts;
 pub(crate) mod crawlers;
 pub(crate) mod flights;
+pub(crate) mod forks;
 pub(crate) mod limits;
 pub(crate) mod maps;
 pub(crate) mod permits;

@@ -1,4 +1,7 @@
 //! Pools of threads.
+//!
+//! threadfin 0.1.2 is missing: it asks for a `once_cell` below 1.15 and dashmap for one from 1.21.4 on, and
+//! one graph of dependencies cannot have both.
 
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -130,6 +133,30 @@ impl Workers for rusty_pool::ThreadPool {
 
     fn join(handle: Self::Handle) -> u64 {
         handle.await_complete()
+    }
+}
+
+/// A task whose handle is dropped still runs.
+#[derive(Clone)]
+pub(crate) struct Micropool(Arc<micropool::ThreadPool>);
+
+impl Workers for Micropool {
+    fn new(workers: usize) -> Self {
+        Micropool(Arc::new(micropool::ThreadPoolBuilder::default().num_threads(workers).build()))
+    }
+
+    fn execute(&self, task: impl FnOnce() + Send + 'static) {
+        self.0.spawn_owned(task);
+    }
+
+    type Handle = micropool::OwnedTask<u64>;
+
+    fn submit(&self, task: impl FnOnce() -> u64 + Send + 'static) -> Self::Handle {
+        self.0.spawn_owned(task)
+    }
+
+    fn join(handle: Self::Handle) -> u64 {
+        handle.join()
     }
 }
 
