@@ -1,6 +1,10 @@
 //! Everybody in turn, a round at a time: ours, the first rival, the second, and again from the start.
 //! Absolute times drift while a machine works, so only figures of one run are compared, and of each the
 //! median of its rounds.
+//!
+//! A cell has a limit. Past it no further round begins, as long as there are [`FEWEST`], and an entry that is
+//! slower than the fastest by more than [`FAR_BEHIND`] gets only so many rounds: seven of them would say no
+//! more than that it is far behind. A row knows how many rounds each entry had.
 
 use std::time::{Duration, Instant};
 
@@ -15,14 +19,25 @@ pub struct Effort {
     pub rounds: usize,
     /// What a round of one entry should take.
     pub round: Duration,
+    /// What an entry may take on average, all its rounds and what it needs to prepare them. A cell with six
+    /// entries has six times as long.
+    pub limit: Duration,
 }
 
 impl Effort {
     /// What a figure that is quoted needs.
-    pub const THOROUGH: Effort = Effort { rounds: 7, round: Duration::from_millis(60) };
+    pub const THOROUGH: Effort =
+        Effort { rounds: 7, round: Duration::from_millis(40), limit: Duration::from_millis(700) };
     /// To see that everything works.
-    pub const QUICK: Effort = Effort { rounds: 1, round: Duration::from_millis(10) };
+    pub const QUICK: Effort =
+        Effort { rounds: 1, round: Duration::from_millis(2), limit: Duration::from_millis(20) };
 }
+
+/// Rounds that every entry has at least, if the effort has as many.
+pub const FEWEST: usize = 3;
+
+/// From this many times the fastest entry's time on, an entry has the fewest rounds.
+pub const FAR_BEHIND: f64 = 20.0;
 
 /// What came of one section.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +65,9 @@ pub struct Row {
     pub unit: String,
     /// Where the cell lies on a curve, if it does.
     pub size: Option<u64>,
+    /// How long it took to measure, in seconds.
+    #[serde(default)]
+    pub seconds: f64,
     /// Ours first: the library, and the nanoseconds per unit of each round.
     pub entries: Vec<(String, Vec<f64>)>,
 }
@@ -72,11 +90,19 @@ pub fn section(name: &str, effort: Effort) -> Section {
 }
 
 fn row(mut cell: Cell, effort: Effort) -> Row {
-    let counts: Vec<u64> = cell.entries.iter_mut().map(|entry| count_for(entry, effort.round)).collect();
-    let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); counts.len()];
-    for _ in 0..effort.rounds {
-        for ((entry, &count), times) in cell.entries.iter_mut().zip(&counts).zip(&mut rounds) {
-            times.push((entry.run)(count).as_nanos() as f64 / count as f64);
+    let start = Instant::now();
+    let mut plans: Vec<Plan> = cell.entries.iter_mut().map(|entry| Plan::new(entry, effort.round)).collect();
+    let fastest = plans.iter().map(|plan| plan.estimate).fold(f64::INFINITY, f64::min);
+    let limit = effort.limit * cell.entries.len() as u32;
+    let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); plans.len()];
+    for round in 0..effort.rounds {
+        if round >= FEWEST && start.elapsed() > limit {
+            break;
+        }
+        for ((entry, plan), times) in cell.entries.iter_mut().zip(&mut plans).zip(&mut rounds) {
+            if round < FEWEST || plan.estimate <= FAR_BEHIND * fastest {
+                times.push(plan.measure(entry, effort.round));
+            }
         }
     }
     let names = cell.entries.iter().map(|entry| entry.name.to_owned());
@@ -85,33 +111,62 @@ fn row(mut cell: Cell, effort: Effort) -> Row {
         title: cell.name,
         unit: cell.unit.to_owned(),
         size: cell.size,
+        seconds: start.elapsed().as_secs_f64(),
         entries: names.zip(rounds).collect(),
     }
 }
 
-/// How often an entry must do its thing for a round to last that long by its own clock, which leaves out what
-/// it makes before; but not so often that it takes more than four times that by everybody's.
-fn count_for(entry: &mut Entry, round: Duration) -> u64 {
-    let mut count = 2;
-    loop {
-        let mut taken = time_needed(entry, count);
-        if taken * 8 >= round {
-            // The middle one of three: what happened to be slow once would be run too seldom in every round.
-            let mut times = [taken, time_needed(entry, count), time_needed(entry, count)];
-            times.sort();
-            taken = times[1];
+/// How often an entry does its thing in a round.
+struct Plan {
+    count: u64,
+    /// What one took when that was found out, in nanoseconds.
+    estimate: f64,
+}
+
+/// A round may take so many times what it should, by everybody's clock, because an entry's own leaves out
+/// what it prepares.
+const SLACK: u32 = 4;
+
+impl Plan {
+    /// So often that a round lasts `round` by the entry's own clock, but not so often that it lasts [`SLACK`]
+    /// times that by everybody's.
+    fn new(entry: &mut Entry, round: Duration) -> Plan {
+        let mut count = 2;
+        loop {
+            let mut taken = time_needed(entry, count);
+            if taken * 8 >= round && taken < round * 2 {
+                // The middle one of three: what happened to be slow once would be run too seldom in every
+                // round.
+                let mut times = [taken, time_needed(entry, count), time_needed(entry, count)];
+                times.sort();
+                taken = times[1];
+            }
+            if taken * 8 >= round {
+                let wanted = count as f64 * round.as_secs_f64() / taken.as_secs_f64();
+                let estimate = taken.as_nanos() as f64 / count as f64;
+                return Plan { count: (wanted as u64).max(2), estimate };
+            }
+            count *= 4;
         }
-        if taken * 8 >= round {
-            return ((count as f64 * round.as_secs_f64() / taken.as_secs_f64()) as u64).max(2);
+    }
+
+    /// Nanoseconds for each. Where a round took several times what was planned (some that spin are a hundred
+    /// times slower in one round than in another), the next does less.
+    fn measure(&mut self, entry: &mut Entry, round: Duration) -> f64 {
+        let start = Instant::now();
+        let nanos = (entry.run)(self.count).as_nanos() as f64 / self.count as f64;
+        let excess = start.elapsed().as_secs_f64() / (round * SLACK).as_secs_f64();
+        if excess > 2.0 {
+            self.count = ((self.count as f64 / excess) as u64).max(2);
         }
-        count *= 4;
+        nanos
     }
 }
 
 fn time_needed(entry: &mut Entry, count: u64) -> Duration {
     let start = Instant::now();
     let own = (entry.run)(count);
-    own.max(start.elapsed() / 4)
+    own.max(start.elapsed() / SLACK)
 }
 
 /// The middle one of some figures.
