@@ -9,6 +9,7 @@
 //! in a figure (except where it is what the rival does).
 
 mod cells;
+mod children;
 pub mod measure;
 mod rivals;
 mod team;
@@ -16,23 +17,31 @@ mod team;
 use std::fmt;
 use std::time::Duration;
 
+pub use children::serve;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 
 /// One situation, and everybody who is measured in it.
 #[derive(Debug)]
 pub struct Cell {
     /// Cells of one family share a geometric mean.
-    pub family: &'static str,
+    pub family: String,
     /// The situation.
     pub name: String,
     /// What an entry counts.
     pub unit: &'static str,
+    /// What the nanoseconds of an answer are: `ns`, or `bytes` or `threads` where those are counted instead.
+    pub measure: &'static str,
+    /// How often an entry does it in a round, where that is not found out; one round is enough where what is
+    /// counted is not time.
+    pub count: Option<u64>,
     /// How many elements are in one of what an entry counts, for criterion's throughput.
     pub elements: u64,
     /// True if an entry's answer is a quantile instead of a mean; criterion would average those.
     pub quantile: bool,
     /// Where it lies on the curve that its family is, if it is one.
     pub size: Option<u64>,
+    /// True if the size is a number of units, so that all of them cost the size times an entry's answer.
+    pub is_share: bool,
     /// Ours first.
     pub entries: Vec<Entry>,
 }
@@ -66,8 +75,11 @@ pub const SECTIONS: [&str; 17] = [
     "pipeline",
 ];
 
-/// The section of the curves: how a cost grows with a size. It takes longer than the others together, so it
-/// is measured only where it is named.
+/// The same under conditions that users have: more threads than processors, neighbours, one processor, a
+/// container's quota. The report has them, and `ratios` where they are named.
+pub const CONDITIONS: [&str; 4] = ["crowded", "neighbours", "one-core", "quota"];
+
+/// The section of the curves: how a cost grows with a size. Like the conditions.
 pub const GROWTH: &str = "growth";
 
 /// The cells of a section.
@@ -93,8 +105,12 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "limiter" => cells::limiter::all(),
         "flight" => cells::flight::all(),
         "pipeline" => cells::pipeline::all(),
+        "crowded" => cells::crowded::all(),
+        "neighbours" => cells::neighbours::all(),
+        "one-core" => cells::one_core::all(),
+        "quota" => cells::quota::all(),
         GROWTH => cells::growth::all(),
-        _ => panic!("no section {section:?}; there are {SECTIONS:?}"),
+        _ => panic!("no section {section:?}; there are {SECTIONS:?}, {CONDITIONS:?} and {GROWTH:?}"),
     }
 }
 
@@ -131,14 +147,17 @@ pub fn task_entries() -> Vec<TaskEntry> {
 }
 
 impl Cell {
-    pub(crate) fn new(family: &'static str, name: impl Into<String>, unit: &'static str) -> Self {
+    pub(crate) fn new(family: impl Into<String>, name: impl Into<String>, unit: &'static str) -> Self {
         Cell {
-            family,
+            family: family.into(),
             name: name.into(),
             unit,
+            measure: "ns",
+            count: None,
             elements: 1,
             quantile: false,
             size: None,
+            is_share: false,
             entries: Vec::new(),
         }
     }
@@ -149,6 +168,20 @@ impl Cell {
 
     pub(crate) fn size(self, size: u64) -> Self {
         Cell { size: Some(size), ..self }
+    }
+
+    /// Of so many units, an entry answers for one.
+    pub(crate) fn share_of(self, size: u64) -> Self {
+        Cell { size: Some(size), is_share: true, ..self }
+    }
+
+    pub(crate) fn count(self, count: u64) -> Self {
+        Cell { count: Some(count), ..self }
+    }
+
+    /// What is counted is not time.
+    pub(crate) fn counting(self, measure: &'static str) -> Self {
+        Cell { measure, count: Some(1), ..self }
     }
 
     pub(crate) fn quantile(self) -> Self {

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, Entry, cells};
+use crate::{Cell, Entry, cells, children};
 
 /// How thoroughly to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Effort {
     /// Rounds of every entry of a cell.
     pub rounds: usize,
@@ -52,6 +52,9 @@ pub struct Section {
     pub seconds: f64,
     /// What others had of the processors meanwhile, from 0 to 1, where the system tells.
     pub others: Option<f64>,
+    /// Under which condition it was measured, or why it was not.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// What came of one cell.
@@ -63,8 +66,14 @@ pub struct Row {
     pub title: String,
     /// What an entry counts.
     pub unit: String,
+    /// What the figures are, `ns` or `bytes` or `threads`.
+    #[serde(default = "nanoseconds")]
+    pub measure: String,
     /// Where the cell lies on a curve, if it does.
     pub size: Option<u64>,
+    /// True if the size is a number of units, which together cost the size times the figure.
+    #[serde(default)]
+    pub is_share: bool,
     /// How long it took to measure, in seconds.
     #[serde(default)]
     pub seconds: f64,
@@ -72,13 +81,23 @@ pub struct Row {
     pub entries: Vec<(String, Vec<f64>)>,
 }
 
-/// Measures the cells of a section.
+fn nanoseconds() -> String {
+    "ns".to_owned()
+}
+
+/// Measures the cells of a section, under its condition if it has one.
 ///
 /// # Panics
 /// If there is no section of that name.
 pub fn section(name: &str, effort: Effort) -> Section {
     let (start, before) = (Instant::now(), Ticks::now());
-    let rows = cells(name).into_iter().map(|cell| row(cell, effort)).collect();
+    let (rows, note) = match children::condition(name) {
+        None => (rows(name, effort), None),
+        Some(condition) => match condition.measure(name, effort) {
+            Ok(rows) => (rows, Some(condition.to_string())),
+            Err(why) => (Vec::new(), Some(format!("not measured: {why}"))),
+        },
+    };
     let others = before.zip(Ticks::now()).map(|(before, after)| after.share_of_others(&before));
     Section {
         name: name.to_owned(),
@@ -86,19 +105,34 @@ pub fn section(name: &str, effort: Effort) -> Section {
         rounds: effort.rounds,
         seconds: start.elapsed().as_secs_f64(),
         others,
+        note,
     }
+}
+
+/// Measures the cells of a section in this process, as it is.
+pub(crate) fn rows(section: &str, effort: Effort) -> Vec<Row> {
+    // In a hurry, nothing that takes seconds to make.
+    let largest = if effort.rounds < FEWEST { 1_000_000 } else { u64::MAX };
+    let cells = cells(section).into_iter().filter(|cell| cell.size.unwrap_or(0) <= largest);
+    cells.map(|cell| row(cell, effort)).collect()
 }
 
 fn row(mut cell: Cell, effort: Effort) -> Row {
     let start = Instant::now();
-    let mut plans: Vec<Plan> = cell.entries.iter_mut().map(|entry| Plan::new(entry, effort.round)).collect();
-    let fastest = plans.iter().map(|plan| plan.estimate).fold(f64::INFINITY, f64::min);
+    // Of what is not time, the count divides the answer.
+    let is_time = cell.measure == "ns";
+    let seldom = if is_time && effort.rounds < FEWEST { 10 } else { 1 };
+    let count = cell.count.map(|count| (count / seldom).max(1));
+    let plan = |entry| count.map_or_else(|| Plan::new(entry, effort.round), Plan::fixed);
+    let mut plans: Vec<Plan> = cell.entries.iter_mut().map(plan).collect();
     let limit = effort.limit * cell.entries.len() as u32;
+    let most = if is_time { effort.rounds } else { 1 };
     let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); plans.len()];
-    for round in 0..effort.rounds {
+    for round in 0..most {
         if round >= FEWEST && start.elapsed() > limit {
             break;
         }
+        let fastest = plans.iter().map(|plan| plan.estimate).fold(f64::INFINITY, f64::min);
         for ((entry, plan), times) in cell.entries.iter_mut().zip(&mut plans).zip(&mut rounds) {
             if round < FEWEST || plan.estimate <= FAR_BEHIND * fastest {
                 times.push(plan.measure(entry, effort.round));
@@ -107,10 +141,12 @@ fn row(mut cell: Cell, effort: Effort) -> Row {
     }
     let names = cell.entries.iter().map(|entry| entry.name.to_owned());
     Row {
-        family: cell.family.to_owned(),
+        family: cell.family,
         title: cell.name,
         unit: cell.unit.to_owned(),
+        measure: cell.measure.to_owned(),
         size: cell.size,
+        is_share: cell.is_share,
         seconds: start.elapsed().as_secs_f64(),
         entries: names.zip(rounds).collect(),
     }
@@ -119,8 +155,9 @@ fn row(mut cell: Cell, effort: Effort) -> Row {
 /// How often an entry does its thing in a round.
 struct Plan {
     count: u64,
-    /// What one took when that was found out, in nanoseconds.
+    /// What one took when that was found out, in nanoseconds; nothing if the count is fixed.
     estimate: f64,
+    is_fixed: bool,
 }
 
 /// A round may take so many times what it should, by everybody's clock, because an entry's own leaves out
@@ -128,9 +165,15 @@ struct Plan {
 const SLACK: u32 = 4;
 
 impl Plan {
+    fn fixed(count: u64) -> Plan {
+        Plan { count, estimate: 0.0, is_fixed: true }
+    }
+
     /// So often that a round lasts `round` by the entry's own clock, but not so often that it lasts [`SLACK`]
     /// times that by everybody's.
     fn new(entry: &mut Entry, round: Duration) -> Plan {
+        // What is made when it is first used is made then.
+        (entry.run)(2);
         let mut count = 2;
         loop {
             let mut taken = time_needed(entry, count);
@@ -144,7 +187,7 @@ impl Plan {
             if taken * 8 >= round {
                 let wanted = count as f64 * round.as_secs_f64() / taken.as_secs_f64();
                 let estimate = taken.as_nanos() as f64 / count as f64;
-                return Plan { count: (wanted as u64).max(2), estimate };
+                return Plan { count: (wanted as u64).max(2), estimate, is_fixed: false };
             }
             count *= 4;
         }
@@ -156,7 +199,7 @@ impl Plan {
         let start = Instant::now();
         let nanos = (entry.run)(self.count).as_nanos() as f64 / self.count as f64;
         let excess = start.elapsed().as_secs_f64() / (round * SLACK).as_secs_f64();
-        if excess > 2.0 {
+        if excess > 2.0 && !self.is_fixed {
             self.count = ((self.count as f64 / excess) as u64).max(2);
         }
         nanos
@@ -188,6 +231,11 @@ impl Row {
         rivals.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
+    /// How many rounds a library had.
+    pub fn rounds(&self, name: &str) -> usize {
+        self.entries.iter().find(|(rival, _)| rival == name).map_or(0, |(_, times)| times.len())
+    }
+
     /// The median of a library.
     pub fn of(&self, name: &str) -> Option<f64> {
         self.entries.iter().find(|(rival, _)| rival == name).map(|(_, times)| median(times))
@@ -202,6 +250,56 @@ impl Row {
         ratios.sort_by(f64::total_cmp);
         Some([ratios[0], self.of(name)? / self.ours(), ratios[ratios.len() - 1]])
     }
+}
+
+/// Rows by family, in their order.
+pub fn families(rows: &[Row]) -> Vec<(&str, Vec<&Row>)> {
+    let mut families: Vec<(&str, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        match families.iter_mut().find(|(family, _)| *family == row.family) {
+            Some((_, rows)) => rows.push(row),
+            None => families.push((&row.family, vec![row])),
+        }
+    }
+    families
+}
+
+/// How a curve's total cost grows with its size: as this power of it, for a library. Over the upper half of
+/// the sizes, because what is fixed hides the rest below; `None` for fewer than three.
+pub fn exponent(rows: &[&Row], library: &str) -> Option<f64> {
+    let point = |row: &&Row| {
+        let size = row.size? as f64;
+        let total = row.of(library)? * if row.is_share { size } else { 1.0 };
+        Some((size.ln(), total.ln()))
+    };
+    let points: Vec<(f64, f64)> = rows.iter().filter_map(point).collect();
+    let upper = &points[(points.len() / 2).min(points.len().saturating_sub(3))..];
+    if upper.len() < 3 {
+        return None;
+    }
+    let mean = |of: fn(&(f64, f64)) -> f64| upper.iter().map(of).sum::<f64>() / upper.len() as f64;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let slope = |(dx, dy): (f64, f64)| (dx * dy, dx * dx);
+    let sums = upper.iter().map(|point| slope((point.0 - x, point.1 - y)));
+    let (top, bottom) = sums.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    Some(top / bottom)
+}
+
+/// Caches that a structure outgrows, and rounds that differ, are worth that much.
+const TOLERANCE: f64 = 0.1;
+
+/// Says whether our total cost grows faster than linearly, and how the others' does.
+pub fn trend(rows: &[&Row]) -> String {
+    let mut grows = rows[0].entries.iter().filter_map(|(name, _)| Some((name, exponent(rows, name)?)));
+    let Some((_, ours)) = grows.next() else { return "Too few sizes to tell how it grows.".to_owned() };
+    let rivals: Vec<(&String, f64)> = grows.collect();
+    let told: Vec<String> = rivals.iter().map(|(name, exponent)| format!("{name} {exponent:.2}")).collect();
+    let verdict = match rivals.iter().map(|(_, exponent)| *exponent).fold(f64::NAN, f64::max) {
+        _ if ours <= 1.0 + TOLERANCE => "no worse than linear",
+        theirs if ours <= theirs + TOLERANCE => "worse than linear, as a rival's",
+        _ => "**worse than linear**",
+    };
+    format!("Grows as size^{ours:.2}: {verdict} ({}).", told.join(", "))
 }
 
 /// The geometric mean.
@@ -231,7 +329,8 @@ impl Ticks {
             .split_whitespace()
             .skip(11)
             .map_while(|n| n.parse().ok())
-            .take(2)
+            // user and system, and the same of the children that have ended.
+            .take(4)
             .collect();
         // user, nice, system, idle, waiting for a disk, and three or four more that are busy.
         let idle = system.get(3)? + system.get(4)?;

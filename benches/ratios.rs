@@ -8,17 +8,19 @@
 //! Absolute times drift while a machine works, so the rivals are interleaved: ours, the first, the second,
 //! and again from the start. The median of each one's rounds is what is compared.
 
-use selvedge_benches::measure::{self, Effort, Row, Section, geometric_mean};
-use selvedge_benches::{GROWTH, SECTIONS};
+use selvedge_benches::measure::{self, Effort, Row, Section, families, geometric_mean, trend};
+use selvedge_benches::{CONDITIONS, GROWTH, SECTIONS};
 
 fn main() {
+    selvedge_benches::serve();
     // Cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let is_quick = arguments.iter().any(|argument| argument == "--quick");
     let effort = if is_quick { Effort::QUICK } else { Effort::THOROUGH };
     let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|a| *a != "--quick").collect();
-    if let Some(unknown) = chosen.iter().find(|name| !SECTIONS.contains(name) && **name != GROWTH) {
-        eprintln!("no section {unknown:?}; there are {SECTIONS:?} and {GROWTH:?}");
+    let is_known = |name: &str| SECTIONS.contains(&name) || CONDITIONS.contains(&name) || name == GROWTH;
+    if let Some(unknown) = chosen.iter().find(|name| !is_known(name)) {
+        eprintln!("no section {unknown:?}; there are {SECTIONS:?}, {CONDITIONS:?} and {GROWTH:?}");
         std::process::exit(2);
     }
     let chosen = if chosen.is_empty() { SECTIONS.to_vec() } else { chosen };
@@ -29,15 +31,24 @@ fn main() {
 
 fn print(section: &Section) {
     println!("\n## {}\n", section.name);
-    print_table(&section.rows);
-    print_means(&section.rows);
-    println!("\n{} rounds each, {:.0} s", section.rounds, section.seconds);
+    if let Some(note) = &section.note {
+        println!("{note}\n");
+    }
+    if !section.rows.is_empty() {
+        print_table(&section.rows, section.rounds);
+        print_means(&section.rows);
+    }
+    println!(
+        "\n{} rounds each, or as many as stand behind the figure; {:.0} s",
+        section.rounds, section.seconds
+    );
+    print_slow(&section.rows);
     if let Some(others) = section.others {
         println!("others had {:.0} % of the processors meanwhile", 100.0 * others);
     }
 }
 
-fn print_table(rows: &[Row]) {
+fn print_table(rows: &[Row], rounds: usize) {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in rows.iter().flat_map(|row| &row.entries) {
         if !names.contains(&name.as_str()) {
@@ -47,11 +58,17 @@ fn print_table(rows: &[Row]) {
     println!("| | {} | best rival / selvedge |", names.join(" | "));
     println!("|---|{}---|", "---|".repeat(names.len()));
     for row in rows {
-        let figures: Vec<String> = names.iter().map(|name| row.of(name).map_or("–".into(), figure)).collect();
+        let told = |name: &&str| match (row.of(name), row.rounds(name)) {
+            (Some(ns), had) if had < rounds => format!("{} ({had})", figure(ns)),
+            (Some(ns), _) => figure(ns),
+            (None, _) => "–".to_owned(),
+        };
+        let figures: Vec<String> = names.iter().map(told).collect();
         let best = row
             .best_rival()
             .map_or_else(String::new, |(best, ns)| format!("{:.2} ({best})", ns / row.ours()));
-        println!("| {} (ns per {}) | {} | {best} |", row.title, row.unit, figures.join(" | "));
+        let what = format!("{} ({} per {})", row.title, row.measure, row.unit);
+        println!("| {what} | {} | {best} |", figures.join(" | "));
     }
 }
 
@@ -68,11 +85,12 @@ fn figure(ns: f64) -> String {
 
 /// Geometric means of rival / ours over each family of cells: above 1 we are ahead.
 fn print_means(rows: &[Row]) {
-    let mut families: Vec<&str> = rows.iter().map(|row| row.family.as_str()).collect();
-    families.dedup();
     println!();
-    for family in families {
-        let rows: Vec<&Row> = rows.iter().filter(|row| row.family == family).collect();
+    for (family, rows) in families(rows) {
+        if rows[0].size.is_some() {
+            println!("- {family}: {}", trend(&rows));
+            continue;
+        }
         let best = geometric_mean(rows.iter().filter_map(|row| Some(row.best_rival()?.1 / row.ours())));
         let mut line =
             format!("- {family} ({} rows): best rival of each row / selvedge {best:.2}", rows.len());
@@ -84,5 +102,15 @@ fn print_means(rows: &[Row]) {
             }
         }
         println!("{line}");
+    }
+}
+
+/// The cells that took longest, if they took long.
+fn print_slow(rows: &[Row]) {
+    const LONG: f64 = 8.0;
+    let slow = rows.iter().filter(|row| row.seconds > LONG);
+    let slow: Vec<String> = slow.map(|row| format!("{} {:.0} s", row.title, row.seconds)).collect();
+    if !slow.is_empty() {
+        println!("took long: {}", slow.join(", "));
     }
 }

@@ -7,6 +7,7 @@ use criterion::Criterion;
 use selvedge_benches::{GROWTH, SECTIONS, under_criterion};
 
 fn main() {
+    selvedge_benches::serve();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut criterion = Criterion::default().configure_from_args();
     let is_named = |section: &&&str| arguments.iter().any(|argument| argument == **section);

@@ -26,7 +26,7 @@ fn cell(family: &'static str, name: String, threads: usize, sum_each: u64) -> Ce
         .with("stripes by hand", move |n| add::<Stripes>(threads, n, sum_each))
 }
 
-fn add<C: Count>(threads: usize, total: u64, sum_each: u64) -> Duration {
+pub(crate) fn add<C: Count>(threads: usize, total: u64, sum_each: u64) -> Duration {
     let counter = Arc::new(C::new());
     team::split(total, threads, move |count| {
         for number in 1..=count {

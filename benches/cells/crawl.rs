@@ -11,7 +11,8 @@ pub(crate) fn all() -> Vec<Cell> {
 }
 
 fn of(start: &str, workers: usize) -> Cell {
-    let cell = Cell::new("crawl", format!("{PAGES} pages, {workers} workers"), "site").elements(PAGES);
+    let cell =
+        Cell::new("crawl", format!("{PAGES} pages, {workers} workers"), "site").elements(PAGES).count(1);
     let ours = start.to_owned();
     let mut cell = cell.with("selvedge", move |n| crawls(n, || crawlers::selvedge(&ours, workers)));
     if crawlers::has("wget") {

@@ -12,11 +12,8 @@ use crate::Cell;
 const WORK: Duration = Duration::from_micros(20);
 
 pub(crate) fn all() -> Vec<Cell> {
-    vec![
-        cell("1 empty task", 1, Duration::ZERO),
-        cell("10 empty tasks", 10, Duration::ZERO),
-        cell("1,000 empty tasks", 1_000, Duration::ZERO),
-        cell("1,000 tasks of 20 µs", 1_000, WORK),
+    let mut cells = spawned();
+    cells.extend([
         Cell::new("group", "1,000 empty tasks, owned", "group")
             .elements(1_000)
             .with("selvedge", |n| repeat(n, || owned(1_000)))
@@ -29,6 +26,17 @@ pub(crate) fn all() -> Vec<Cell> {
             .elements(1_000)
             .with("selvedge", |n| repeat(n, || results(1_000)))
             .with("std", |n| repeat(n, || std_results(1_000))),
+    ]);
+    cells
+}
+
+/// Tasks that are spawned into a scope.
+pub(crate) fn spawned() -> Vec<Cell> {
+    vec![
+        cell("1 empty task", 1, Duration::ZERO),
+        cell("10 empty tasks", 10, Duration::ZERO),
+        cell("1,000 empty tasks", 1_000, Duration::ZERO),
+        cell("1,000 tasks of 20 µs", 1_000, WORK),
     ]
 }
 
@@ -48,6 +56,15 @@ fn repeat(total: u64, mut scope: impl FnMut()) -> Duration {
         scope();
     }
     start.elapsed()
+}
+
+/// So many scopes of so many empty tasks.
+pub(crate) fn ours_in_turn(tasks: u64, scopes: u64) -> Duration {
+    repeat(scopes, || ours(tasks, Duration::ZERO))
+}
+
+pub(crate) fn rayon_in_turn(tasks: u64, scopes: u64) -> Duration {
+    repeat(scopes, || rayon(tasks, Duration::ZERO))
 }
 
 /// Borrows the word, which is what scopes are for.

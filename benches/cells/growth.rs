@@ -1,20 +1,23 @@
 //! How a cost grows: curves over the number of threads, the capacity, the size of an item, the number of
-//! tasks, of children, of waiters and of keys. A family is a curve, and none may grow faster than linearly.
+//! tasks, of children, of waiters and of keys; and of what is held for each, and of threads. A family is a
+//! curve, and none may grow faster than linearly: [`measure::trend`](crate::measure::trend) says which do.
 
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::hint::black_box;
 use std::iter;
-use std::sync::{Arc, Condvar as StdCondvar, Mutex as StdMutex};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Condvar as StdCondvar, Mutex as StdMutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
 use selvedge::{BoundedQueue, CancelToken, Latch, ShardedMap};
 use tokio_util::sync::CancellationToken;
 
 use crate::Cell;
-use crate::cells::{cancel, pool, queue, semaphore};
-use crate::rivals::channels::{Crossbeam, Crossfire, Selvedge};
-use crate::rivals::workers::{ROOMY, Rayon, Selvedge as Pool};
+use crate::cells::{cancel, counter, group, map, memory, pool, queue, semaphore};
+use crate::rivals::channels::{Crossbeam, Crossfire, Selvedge, Std};
+use crate::rivals::workers::{ByHand, ROOMY, Rayon, Selvedge as Pool};
 use crate::team::{self, Part};
 
 pub(crate) fn all() -> Vec<Cell> {
@@ -23,10 +26,15 @@ pub(crate) fn all() -> Vec<Cell> {
     cells.extend([1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536].map(queue_by_capacity));
     cells.extend([item::<1>(), item::<8>(), item::<64>(), item::<512>()]);
     cells.extend([1, 2, 4, 8, 16, 32, 64].map(semaphore_by_threads));
+    cells.extend([1, 2, 4, 8, 16, 32, 64].map(counter_by_threads));
+    cells.extend(map::by_threads(&[1, 2, 4, 8, 16, 32, 64]));
+    cells.extend([1, 2, 4, 8, 16, 32, 64].map(pool_by_workers));
     cells.extend([1, 10, 100, 1_000, 10_000, 100_000, 1_000_000].map(pool_by_tasks));
+    cells.extend([1, 10, 100, 1_000, 10_000, 100_000].map(scope_by_tasks));
     cells.extend([1, 10, 100, 1_000, 10_000, 100_000].map(cancel_by_children));
     cells.extend([1, 10, 100, 1_000, 10_000].map(wake_by_waiters));
     cells.extend([1_000, 10_000, 100_000, 1_000_000, 10_000_000].map(map_by_keys));
+    cells.extend(memory::all());
     cells
 }
 
@@ -47,6 +55,7 @@ fn queue_by_capacity(capacity: usize) -> Cell {
         .with("selvedge", move |n| queue::flow::<Selvedge>(shape, n))
         .with("crossbeam", move |n| queue::flow::<Crossbeam>(shape, n))
         .with("crossfire", move |n| queue::flow::<Crossfire>(shape, n))
+        .with("std", move |n| queue::flow::<Std>(shape, n))
 }
 
 /// Items of so many words, one producer and one consumer, at capacity 128.
@@ -79,6 +88,17 @@ fn item<const WORDS: usize>() -> Cell {
             });
             team::time(vec![send, receive])
         })
+        .with("std", |total| {
+            let (sender, receiver) = mpsc::sync_channel::<[u64; WORDS]>(128);
+            let send: Part =
+                Box::new(move || (0..total).for_each(|n| sender.send([n; WORDS]).expect("it is read")));
+            let receive: Part = Box::new(move || {
+                receiver.iter().for_each(|item| {
+                    black_box(item);
+                });
+            });
+            team::time(vec![send, receive])
+        })
 }
 
 /// Half as many permits as threads.
@@ -90,10 +110,34 @@ fn semaphore_by_threads(threads: usize) -> Cell {
         .with("tokio", move |n| semaphore::pass::<tokio::sync::Semaphore>(crowd, n))
 }
 
-/// Bursts of so many empty tasks with results, on two workers.
+fn counter_by_threads(threads: usize) -> Cell {
+    Cell::new("counter, by threads", format!("{threads} threads"), "addition")
+        .size(threads as u64)
+        .with("selvedge, striped", move |n| counter::add::<selvedge::StripedCounter>(threads, n, u64::MAX))
+        .with("AtomicU64", move |n| counter::add::<CachePadded<AtomicU64>>(threads, n, u64::MAX))
+}
+
+/// A burst of empty tasks, on so many workers.
+fn pool_by_workers(workers: usize) -> Cell {
+    Cell::new("pool, by workers", format!("{workers} workers"), "task")
+        .size(workers as u64)
+        .with("selvedge", move |n| pool::burst::<Pool<ROOMY>>(workers, 1, n))
+        .with("rayon", move |n| pool::burst::<Rayon>(workers, 1, n))
+        .with("crossbeam by hand", move |n| pool::burst::<ByHand<0>>(workers, 1, n))
+}
+
+/// A scope of so many empty tasks; the time is that of the scope.
+fn scope_by_tasks(tasks: u64) -> Cell {
+    Cell::new("scope, by tasks", format!("{tasks} tasks"), "scope")
+        .size(tasks)
+        .with("selvedge", move |n| group::ours_in_turn(tasks, n))
+        .with("rayon", move |n| group::rayon_in_turn(tasks, n))
+}
+
+/// Bursts of so many empty tasks with results, on two workers; the time is that of a task.
 fn pool_by_tasks(tasks: u64) -> Cell {
     Cell::new("pool, by tasks of a burst", format!("{tasks} tasks"), "task")
-        .size(tasks)
+        .share_of(tasks)
         .with("selvedge", move |n| pool::bursts_of::<Pool<ROOMY>>(tasks, n))
         .with("rayon", move |n| pool::bursts_of::<Rayon>(tasks, n))
 }
@@ -101,7 +145,7 @@ fn pool_by_tasks(tasks: u64) -> Cell {
 /// Cancels a parent of so many children; the time is that of a child.
 fn cancel_by_children(children: u64) -> Cell {
     Cell::new("cancel, by children", format!("{children} children"), "child")
-        .size(children)
+        .share_of(children)
         .with("selvedge", move |n| {
             cancel::family(n, children, CancelToken::new, CancelToken::child, CancelToken::cancel)
         })
@@ -114,7 +158,7 @@ fn cancel_by_children(children: u64) -> Cell {
 /// Opens a latch that so many threads sleep on, and waits until all are awake; the time is that of a thread.
 fn wake_by_waiters(waiters: u64) -> Cell {
     Cell::new("wake-up, by waiters", format!("{waiters} waiters"), "waiter")
-        .size(waiters)
+        .share_of(waiters)
         .with("selvedge", move |n| {
             let gates = |_| Arc::new(Latch::new(1));
             wake(n, waiters, gates, |latch| latch.wait(), |latch| latch.count_down())

@@ -54,6 +54,20 @@ fn mixtures<T: Item>(kind: &'static str, size: u64) -> Vec<Cell> {
     cells
 }
 
+/// One mixture with ever more threads.
+pub(crate) fn by_threads(threads: &[usize]) -> Vec<Cell> {
+    let keys: Arc<Vec<u64>> = Arc::new((0..100_000).collect());
+    let ours = filled::<u64, ShardedMap<u64, u64>>(100_000);
+    let dashmap = filled::<u64, DashMap<u64, u64>>(100_000);
+    let cell = |&threads: &usize| {
+        Cell::new("map, by threads", format!("90/10 reads/writes, {threads} threads"), "call")
+            .size(threads as u64)
+            .with("selvedge", mixture(&ours, &keys, 90, threads))
+            .with("dashmap", mixture(&dashmap, &keys, 90, threads))
+    };
+    threads.iter().map(cell).collect()
+}
+
 fn filled<T: Item, M: Map<T>>(size: u64) -> Shared<M> {
     let fill = move || {
         let map = M::new();

@@ -47,7 +47,7 @@ fn waits<T: Turns>(total: u64) -> Duration {
     start.elapsed()
 }
 
-fn turns(threads: u64) -> Cell {
+pub(crate) fn turns(threads: u64) -> Cell {
     Cell::new("monitor", format!("{threads} threads in turn"), "turn")
         .with("selvedge", move |n| in_turn::<Selvedge>(threads, n))
         .with("parking_lot", move |n| in_turn::<ParkingLot>(threads, n))

@@ -34,7 +34,7 @@ pub(crate) fn all() -> Vec<Cell> {
     cells
 }
 
-fn bursts((workers, submitters): (usize, usize)) -> Cell {
+pub(crate) fn bursts((workers, submitters): (usize, usize)) -> Cell {
     let name = format!("burst of 100,000, {workers} workers, {submitters} submitters");
     Cell::new("burst", name, "task")
         .with("selvedge", move |n| burst::<Ours>(workers, submitters, n))
@@ -52,7 +52,7 @@ fn bounded() -> Cell {
 }
 
 /// From the first submit until the last task has run.
-fn burst<W: Workers>(workers: usize, submitters: usize, total: u64) -> Duration {
+pub(crate) fn burst<W: Workers>(workers: usize, submitters: usize, total: u64) -> Duration {
     let pool = warm::<W>(workers);
     let mut taken = Duration::ZERO;
     let mut left = total;
@@ -91,7 +91,6 @@ fn burst<W: Workers>(workers: usize, submitters: usize, total: u64) -> Duration 
     taken
 }
 
-/// A pool whose threads have run something.
 /// Submits `total` tasks, so many at a time, to two workers, and joins them.
 pub(crate) fn bursts_of<W: Workers>(tasks: u64, total: u64) -> Duration {
     let pool = warm::<W>(2);
@@ -106,6 +105,7 @@ pub(crate) fn bursts_of<W: Workers>(tasks: u64, total: u64) -> Duration {
     })
 }
 
+/// A pool whose threads have run something.
 pub(crate) fn warm<W: Workers>(workers: usize) -> W {
     let pool = W::new(workers);
     let goal = Runs::count() + 1_000;
@@ -189,7 +189,7 @@ fn mix<W: Workers>(total: u64) -> Duration {
     })
 }
 
-fn results() -> Cell {
+pub(crate) fn results() -> Cell {
     Cell::new("results", "results of 1,000 tasks, 2 workers", "task")
         .with("selvedge", fetch::<Ours>)
         .with("rayon", fetch::<Rayon>)

@@ -53,6 +53,7 @@ fn starts<W: Workers>(total: u64, q: f64) -> Duration {
 fn idle() -> Cell {
     let name = "64 idle workers, processor time in a tenth of a second";
     Cell::new("idle", name, "tenth of a second")
+        .count(1)
         .with("selvedge", spent_idle::<Selvedge<ROOMY>>)
         .with("rayon", spent_idle::<Rayon>)
         .with("threadpool", spent_idle::<threadpool::ThreadPool>)

@@ -10,21 +10,25 @@ use crate::rivals::channels::{
 use crate::team::{self, Part, share};
 
 /// Producers, consumers, capacity.
-const SHAPES: [(usize, usize, usize); 14] = [
+const SHAPES: [(usize, usize, usize); 18] = [
     (1, 1, 1),
     (1, 1, 16),
     (1, 1, 128),
     (1, 1, 1024),
     (2, 1, 16),
     (2, 1, 128),
+    (2, 2, 1),
     (2, 2, 16),
     (2, 2, 128),
     (2, 2, 1024),
     (4, 4, 1),
     (4, 4, 16),
     (4, 4, 128),
+    (4, 4, 1024),
+    (8, 8, 1),
     (8, 8, 16),
     (8, 8, 128),
+    (8, 8, 1024),
 ];
 
 pub(crate) fn all() -> Vec<Cell> {
@@ -38,7 +42,7 @@ pub(crate) fn all() -> Vec<Cell> {
     cells
 }
 
-fn one_at_a_time(shape: (usize, usize, usize)) -> Cell {
+pub(crate) fn one_at_a_time(shape: (usize, usize, usize)) -> Cell {
     let (producers, consumers, capacity) = shape;
     let name = format!("{producers}p{consumers}c capacity {capacity}");
     let cell = Cell::new("one at a time", name, "item")

@@ -22,10 +22,21 @@ const SECTION: Duration = Duration::from_nanos(100);
 pub(crate) fn all() -> Vec<Cell> {
     vec![
         cell("uncontended", Crowd { threads: 1, permits: 1, work: Duration::ZERO }),
-        cell("2 threads, 1 permit, empty section", Crowd { threads: 2, permits: 1, work: Duration::ZERO }),
-        cell("8 threads, 1 permit, 100 ns inside", Crowd { threads: 8, permits: 1, work: SECTION }),
-        cell("8 threads, 4 permits, 100 ns inside", Crowd { threads: 8, permits: 4, work: SECTION }),
+        pair(),
+        busy(8, 1),
+        busy(8, 4),
     ]
+}
+
+/// Two threads that compete for one permit.
+pub(crate) fn pair() -> Cell {
+    cell("2 threads, 1 permit, empty section", crowd(2, 1))
+}
+
+/// Threads that stay inside for a while.
+pub(crate) fn busy(threads: usize, permits: usize) -> Cell {
+    let name = format!("{threads} threads, {permits} permits, 100 ns inside");
+    cell(&name, Crowd { threads, permits, work: SECTION })
 }
 
 /// Threads that only acquire and release.

@@ -6,7 +6,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Cell;
-use crate::cells::neighbours;
 use crate::rivals::alarms::{Alarm, Crossbeam, ParkingLot, Selvedge, Std};
 use crate::team::{self, Part};
 
@@ -15,12 +14,10 @@ use crate::team::{self, Part};
 const SETTLE: Duration = Duration::from_micros(300);
 
 pub(crate) fn all() -> Vec<Cell> {
-    let mut cells = vec![cell("1 sleeping thread", 1), cell("8 sleeping threads", 8)];
-    cells.extend(neighbours::all());
-    cells
+    vec![cell("1 sleeping thread", 1), cell("8 sleeping threads", 8)]
 }
 
-fn cell(name: &str, sleepers: usize) -> Cell {
+pub(crate) fn cell(name: &str, sleepers: usize) -> Cell {
     Cell::new("wakeup", name, "wake-up of all")
         .elements(sleepers as u64)
         .with("selvedge", move |n| wake::<Selvedge>(sleepers, n))

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::{fs, io, thread};
 
 use selvedge_benches::measure::Section;
-use selvedge_benches::{GROWTH, SECTIONS};
+use selvedge_benches::{CONDITIONS, GROWTH, SECTIONS};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -55,7 +55,7 @@ impl Data {
     pub(crate) fn put(&mut self, section: Section) {
         self.sections.retain(|other| other.name != section.name);
         self.sections.push(section);
-        let place = |name: &str| SECTIONS.iter().position(|section| *section == name);
+        let place = |name: &str| SECTIONS.iter().chain(&CONDITIONS).position(|section| *section == name);
         self.sections.sort_by_key(|section| place(&section.name).unwrap_or(usize::MAX));
     }
 

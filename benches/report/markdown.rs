@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use selvedge_benches::measure::{Row, Section, geometric_mean, median};
+use selvedge_benches::measure::{self, Row, Section, families, geometric_mean, median};
 
 use crate::data::Data;
 use crate::go;
@@ -15,14 +15,26 @@ pub(crate) fn page(data: &Data) -> String {
         page,
         "Measured on {} with {} processors, {}, {}, on {}. A ratio is a rival's time over ours, so above 1 we are ahead; \
          behind it, in brackets, the lowest and the highest of the rounds. Rounds are interleaved. A row whose rounds lie \
-         on both sides of 1 decides nothing, and says `?`.\n\n\
+         on both sides of 1 decides nothing, and says `?`. What is {} times slower than the fastest of its row, or is in a \
+         row that takes long, has fewer rounds than its section; the number is behind its name then.\n\n\
          Made by `cargo bench -p selvedge-benches --bench report` from `data.json`, which has every round.\n\n\
          ## Summary\n\n",
-        machine.processor, machine.processors, machine.system, machine.compiler, machine.date
+        machine.processor,
+        machine.processors,
+        machine.system,
+        machine.compiler,
+        machine.date,
+        measure::FAR_BEHIND
     );
     page += &summary(data);
     for section in data.compared() {
-        let _ = write!(page, "\n## {}\n\n{}", section.name, table(&section.rows));
+        let _ = write!(page, "\n## {}\n\n", section.name);
+        if let Some(note) = &section.note {
+            let _ = write!(page, "{note}.\n\n");
+        }
+        if !section.rows.is_empty() {
+            page += &table(section);
+        }
         page += &conditions(section);
     }
     if let Some(curves) = data.curves() {
@@ -66,30 +78,23 @@ fn summary(data: &Data) -> String {
     text
 }
 
-/// Rows by family, in their order.
-pub(crate) fn families(rows: &[Row]) -> Vec<(&str, Vec<&Row>)> {
-    let mut families: Vec<(&str, Vec<&Row>)> = Vec::new();
-    for row in rows {
-        match families.iter_mut().find(|(family, _)| *family == row.family) {
-            Some((_, rows)) => rows.push(row),
-            None => families.push((&row.family, vec![row])),
-        }
-    }
-    families
-}
-
 fn best_ratio(row: &Row) -> Option<f64> {
     Some(row.best_rival()?.1 / row.ours())
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(section: &Section) -> String {
     let mut text = String::from("| ns | selvedge | rivals, and their time over ours |\n|---|---|---|\n");
-    for row in rows {
+    for row in &section.rows {
         let mut rivals: Vec<(f64, String)> = Vec::new();
         for (name, times) in &row.entries[1..] {
             let [low, middle, high] = row.ratio(name).expect("it is in the row");
             let open = if low < 1.0 && high > 1.0 { " ?" } else { "" };
-            let told = format!("{name} {}: {middle:.2} [{low:.2}–{high:.2}]{open}", figure(median(times)));
+            let fewer = match times.len() {
+                had if had < section.rounds => format!(" ({had} rounds)"),
+                _ => String::new(),
+            };
+            let told =
+                format!("{name}{fewer} {}: {middle:.2} [{low:.2}–{high:.2}]{open}", figure(median(times)));
             rivals.push((middle, told));
         }
         rivals.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -106,14 +111,16 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-/// The curves: each size with our time and the rivals', and how our time grew from end to end.
+/// The curves: each size with our time and the rivals', and whether the whole grows faster than linearly. The
+/// power of the size is that of all, which for a figure per element is the size times the figure.
 fn growth(rows: &[Row]) -> String {
     let mut text = String::new();
     for (family, rows) in families(rows) {
         let names: Vec<&str> = rows[0].entries.iter().map(|(name, _)| name.as_str()).collect();
         let _ = write!(
             text,
-            "**{family}** (ns per {})\n\n| | {} |\n|---|{}\n",
+            "**{family}** ({} per {})\n\n| | {} |\n|---|{}\n",
+            rows[0].measure,
             rows[0].unit,
             names.join(" | "),
             "---|".repeat(names.len())
@@ -123,12 +130,7 @@ fn growth(rows: &[Row]) -> String {
                 names.iter().map(|name| row.of(name).map_or_else(|| "–".to_owned(), figure)).collect();
             let _ = writeln!(text, "| {} | {} |", digits(row.size.unwrap_or(0)), figures.join(" | "));
         }
-        let (first, last) = (rows[0], rows[rows.len() - 1]);
-        let _ = write!(
-            text,
-            "\nFrom the first to the last, one costs {:.2} times as much.\n\n",
-            last.ours() / first.ours()
-        );
+        let _ = write!(text, "\n{}\n\n", measure::trend(&rows));
     }
     text
 }

@@ -1,18 +1,16 @@
 //! The plots: each section's ratios with their spreads, and the curves.
 
 use plotters::prelude::*;
-use selvedge_benches::measure::{Row, Section};
+use selvedge_benches::measure::{Row, Section, families};
 
 use crate::Result;
-use crate::data::Data;
-use crate::markdown::families;
 
-const FONT: &str = "sans-serif";
+pub(crate) const FONT: &str = "sans-serif";
 const WIDTH: u32 = 960;
 /// Of a row of a section's plot, in pixels.
 const LINE: u32 = 22;
 /// Told apart by those who do not see all colours, too (Okabe and Ito).
-const COLOURS: [RGBColor; 8] = [
+pub(crate) const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -22,21 +20,6 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(120, 120, 120),
     RGBColor(0, 0, 0),
 ];
-
-/// The plots that the README shows, by the name of their file.
-pub(crate) fn for_readme(data: &Data) -> Result<Vec<(&'static str, String)>> {
-    let mut plots = Vec::new();
-    for (section, file) in [("queue", "queue.svg"), ("pool", "pool.svg")] {
-        if let Some(section) = data.sections.iter().find(|other| other.name == section) {
-            plots.push((file, ratios(section)?));
-        }
-    }
-    if let Some(section) = data.curves() {
-        let rows: Vec<&Row> = section.rows.iter().filter(|row| row.family == "queue, by capacity").collect();
-        plots.push(("capacity.svg", curve("queue, by capacity", &rows)?));
-    }
-    Ok(plots)
-}
 
 /// Each row of a section: a point for each rival where its time over ours lies, with the span of the rounds.
 /// Right of the line at 1 we are ahead.
