@@ -86,7 +86,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
 
 impl<K, V, S> ShardedMap<K, V, S> {
     pub(super) fn into_tables(self) -> Vec<HashTable<Pair<K, V>>> {
-        self.shards.into_iter().map(|shard| shard.into_inner().into_inner().take_all()).collect()
+        self.shards.into_iter().map(|shard| shard.0.into_inner().take_all()).collect()
     }
 }
 

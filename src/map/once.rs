@@ -328,10 +328,10 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher> Turn<'_, K, V, S> {
         let at = shard.running.position(self.serial).expect("only its turn takes an initialiser out");
         // This line and the next run the last of the caller's code: if it panics, nothing has changed, and
         // the turn is passed on.
-        let there = shard.find(self.hash, &shard.running.list[at].key).map(|pair| pair.value.clone());
+        let there = shard.find(self.hash, &shard.running.list()[at].key).map(|pair| pair.value.clone());
         // Before the initialiser is removed: a `Hash` that panics must leave it for the turn's drop.
         shard.make_room(|key| self.map.hash(key));
-        let (key, turn) = shard.running.list.swap_remove(at).end();
+        let (key, turn) = shard.running.remove(at).end();
         let refused = match there {
             None => {
                 let value = value.take().expect("it is put in once");
@@ -356,8 +356,8 @@ impl<K: Eq + Hash, V, S: BuildHasher> Drop for Turn<'_, K, V, S> {
     fn drop(&mut self) {
         let mut shard = self.map.write(self.hash);
         let Some(at) = shard.running.position(self.serial) else { return };
-        let wake = shard.running.list[at].pass_on();
-        let given_up = wake.is_none().then(|| shard.running.list.swap_remove(at));
+        let wake = shard.running.list()[at].pass_on();
+        let given_up = wake.is_none().then(|| shard.running.remove(at));
         // The next thread was chosen under the lock, so no third thread starts in between; it is woken after
         // unlocking.
         drop(shard);

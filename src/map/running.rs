@@ -4,10 +4,13 @@ use crate::sync::Arc;
 use crate::wait::context::this_thread;
 use crate::wait::{OneShot, Wake};
 
-/// The initialisers of one shard.
-pub(super) struct Running<K> {
+/// The initialisers of one shard. The list is allocated by the first of them, so that a shard fits on one
+/// cache line.
+pub(super) struct Running<K>(Option<Box<List<K>>>);
+
+struct List<K> {
     /// As long as the number of threads that run one, so a linear search is fast.
-    pub(super) list: Vec<Initialiser<K>>,
+    running: Vec<Initialiser<K>>,
     next_serial: u64,
 }
 
@@ -30,37 +33,49 @@ pub(super) type InitTurn = OneShot<(), ()>;
 
 impl<K> Running<K> {
     pub(super) fn new() -> Self {
-        Running { list: Vec::new(), next_serial: 0 }
+        Running(None)
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
-        self.list.shrink_to_fit();
+        // Keeps the next serial number: a turn that has ended looks for its own once more.
+        if let Some(list) = &mut self.0 {
+            list.running.shrink_to_fit();
+        }
+    }
+
+    pub(super) fn list(&self) -> &[Initialiser<K>] {
+        self.0.as_ref().map_or(&[], |list| &list.running)
     }
 
     /// The number of running initialisers, and of threads that wait for one.
     pub(super) fn figures(&self) -> (usize, usize) {
         let waiting = |it: &Initialiser<K>| it.turn.as_ref().map_or(0, |turn| turn.waiting());
-        (self.list.len(), self.list.iter().map(waiting).sum())
+        (self.list().len(), self.list().iter().map(waiting).sum())
     }
 
     pub(super) fn find(&mut self, hash: u64, key: &K) -> Option<&mut Initialiser<K>>
     where
         K: Eq,
     {
-        self.list.iter_mut().find(|it| it.hash == hash && it.key == *key)
+        self.0.as_mut()?.running.iter_mut().find(|it| it.hash == hash && it.key == *key)
     }
 
     pub(super) fn position(&self, serial: u64) -> Option<usize> {
         // By serial number: comparing keys would run the caller's code.
-        self.list.iter().position(|it| it.serial == serial)
+        self.list().iter().position(|it| it.serial == serial)
     }
 
     pub(super) fn insert(&mut self, hash: u64, key: K) -> u64 {
-        let serial = self.next_serial;
-        self.next_serial += 1;
+        let list = self.0.get_or_insert_with(|| Box::new(List { running: Vec::new(), next_serial: 0 }));
+        let serial = list.next_serial;
+        list.next_serial += 1;
         // No one-shot yet: most initialisers end before another thread wants the value.
-        self.list.push(Initialiser { serial, hash, key, thread: this_thread(), turn: None });
+        list.running.push(Initialiser { serial, hash, key, thread: this_thread(), turn: None });
         serial
+    }
+
+    pub(super) fn remove(&mut self, at: usize) -> Initialiser<K> {
+        self.0.as_mut().expect("it has the initialiser at that position").running.swap_remove(at)
     }
 }
 

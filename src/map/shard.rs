@@ -23,7 +23,7 @@ use super::running::Running;
 use crate::panics;
 
 /// A table with at most this many buckets is never rebuilt to save memory.
-const SMALL: usize = 64;
+const SMALL: usize = 16;
 /// A table is rebuilt when fewer than one in `SPARSE` of its buckets are occupied. It then gets capacity for
 /// twice its length, less than five buckets an entry; it must lose a third of its entries before the next
 /// rebuild, so the removals pay for the moves.

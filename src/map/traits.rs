@@ -7,7 +7,6 @@ use super::iter::{IntoIter, Iter};
 use super::running::Running;
 use super::shard::Shard;
 use super::{Part, ShardedMap};
-use crate::sync::RwLock;
 
 impl<K, V, S: Default> Default for ShardedMap<K, V, S> {
     fn default() -> Self {
@@ -24,7 +23,7 @@ impl<K: Clone, V: Clone, S: Clone> Clone for ShardedMap<K, V, S> {
         for index in 0..self.shards() {
             // A shared lock for each shard in turn: the clone blocks writers of one shard at a time.
             let pairs = self.read_at(index).pairs.clone();
-            shards.push(Part::new(RwLock::new(Shard { pairs, running: Running::new() })));
+            shards.push(Part::new(Shard { pairs, running: Running::new() }));
         }
         ShardedMap { shards: shards.into(), hasher: self.hasher.clone() }
     }

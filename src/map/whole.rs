@@ -189,7 +189,7 @@ impl<K, V, S> ShardedMap<K, V, S> {
         for shard in &self.shards {
             // Never blocks, and takes no part in the re-entry check: `Debug` may run under a lock of this
             // map.
-            let shard = shard.try_read()?;
+            let shard = shard.0.try_read()?;
             let (running, waiting) = shard.running.figures();
             sum.len += shard.pairs.len();
             sum.running += running;
