@@ -44,8 +44,9 @@ fn cancelling_between_check_and_sleep_is_not_missed() {
 /// Everything that a thread did before it cancelled is visible to a thread that sees the token cancelled: by
 /// a check of it or of a child, by its cause, by a wait that ends, in a callback.
 ///
-/// Fails if the cancellation publishes nothing (edit `cancel-store-relaxed`), or if the check does not
-/// acquire (edit `cancel-load-relaxed`).
+/// Fails if the cancellation publishes nothing (edits `cancel-store-relaxed` and, without a watcher,
+/// `cancel-bare-store-relaxed`), if the check does not acquire (edit `cancel-load-relaxed`), or if a
+/// registration that comes too late does not (edit `cancel-claim-relaxed`).
 #[test]
 fn a_cancellation_publishes() {
     type Look = fn(&CancelToken, &Arc<AtomicUsize>) -> bool;
@@ -64,9 +65,10 @@ fn a_cancellation_publishes() {
             false
         },
     ];
-    for look in looks {
+    for (look, is_watched) in looks.into_iter().flat_map(|look| [(look, false), (look, true)]) {
         model::check(move || {
             let (token, stored) = (CancelToken::new(), Arc::new(AtomicUsize::new(0)));
+            let _watcher = is_watched.then(|| token.on_cancel(|| ()));
             let canceller = thread::spawn({
                 let (token, stored) = (token.clone(), Arc::clone(&stored));
                 move || {
@@ -172,6 +174,58 @@ fn a_child_made_while_its_parent_is_cancelled_is_cancelled() {
         let child = maker.join().unwrap();
         assert!(child.is_cancelled());
         child.wait();
+    });
+}
+
+/// A child that gets its first sleeper and its first callback while its parent is cancelled wakes the one and
+/// calls the other once.
+///
+/// Fails if the canceller does not see that the child is no longer bare (edit `cancel-bare-overwrites`), or
+/// if the child does not see that it is cancelled (edit `cancel-claim-overwrites`).
+#[test]
+fn a_child_that_is_first_watched_while_its_parent_is_cancelled_notifies_each() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let child = parent.child();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let sleeper = thread::spawn({
+            let (child, calls) = (child.clone(), Arc::clone(&calls));
+            move || {
+                child
+                    .on_cancel(move || {
+                        calls.fetch_add(1, Ordering::Relaxed);
+                    })
+                    .keep();
+                child.wait();
+            }
+        });
+        parent.cancel();
+        sleeper.join().unwrap();
+        assert!(child.is_cancelled());
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// A child that never had a watcher is cancelled by its parent and by another thread: one of them wins, and
+/// the cause is the winner's for everybody.
+///
+/// Fails if the second canceller overwrites the first one's cause (edit `cancel-bare-overwrites`).
+#[test]
+fn a_bare_child_cancelled_by_two_threads_has_one_cause() {
+    model::check(|| {
+        let parent = CancelToken::new();
+        let child = parent.child();
+        let other = thread::spawn({
+            let child = child.clone();
+            move || {
+                child.cancel_because("child");
+                child.cause().unwrap().to_string()
+            }
+        });
+        parent.cancel();
+        let seen = child.cause().unwrap().to_string();
+        assert_eq!(other.join().unwrap(), seen);
+        assert_eq!(child.cause().unwrap().to_string(), seen);
     });
 }
 

@@ -14,12 +14,13 @@ use crate::sync::weak::Arc;
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     node: &'a Arc<Node>,
-    key: Key,
+    /// `None` once it is used, in the drop.
+    key: Option<Key>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(node: &'a Arc<Node>, key: Key) -> Self {
-        Watch { node, key }
+        Watch { node, key: Some(key) }
     }
 }
 
@@ -27,7 +28,7 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         // The waiter may have been ended a moment ago; then `forget` finds nothing, and the outcome is
         // already written.
-        drop(self.node.forget(self.key));
+        drop(self.key.take().and_then(|key| self.node.forget(key)));
     }
 }
 

@@ -587,6 +587,58 @@ fn callbacks_are_called_in_the_order_in_which_they_were_registered() {
     drop(kept);
 }
 
+/// Guards that are dropped in any order remove their own callback and no other.
+#[test]
+fn callbacks_that_come_and_go_in_any_order_are_called_in_order_if_they_stay() {
+    let token = CancelToken::new();
+    let (calls, called) = channel();
+    let mut staying = Vec::new();
+    // A linear congruential generator: the same order each time.
+    let mut random = 1_u64;
+    let mut below = |bound: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as usize % bound
+    };
+    for number in 0..5_000 {
+        let calls = calls.clone();
+        staying.push((number, token.on_cancel(move || calls.send(number).unwrap())));
+        // More come than go for a while, and then the reverse.
+        let leaving = if number % 1_000 < 500 { below(2) } else { below(3) };
+        for _ in 0..leaving.min(staying.len()) {
+            drop(staying.remove(below(staying.len())));
+        }
+        assert_eq!(figure(&token, "watchers"), Some(staying.len()));
+    }
+    assert!(staying.len() > 10, "{}", staying.len());
+    token.cancel();
+    let numbers: Vec<_> = staying.iter().map(|(number, _)| *number).collect();
+    assert_eq!(called.try_iter().collect::<Vec<_>>(), numbers);
+}
+
+#[test]
+fn children_with_and_without_watchers_are_cancelled_with_their_parents_cause() {
+    type Cancel = fn(&CancelToken);
+    let causes: [(Cancel, &str); 2] = [
+        (CancelToken::cancel, "cancelled on request"),
+        (|token| token.cancel_because("the disk is full"), "the disk is full"),
+    ];
+    for (cancel, text) in causes {
+        let parent = CancelToken::new();
+        let (bare, watched, above) = (parent.child(), parent.child(), parent.child());
+        let (count, callback) = counter();
+        let _guard = watched.on_cancel(callback);
+        let below = above.child();
+        cancel(&parent);
+        for token in [&bare, &watched, &above, &below] {
+            assert!(token.is_cancelled());
+            assert_eq!(token.cause().unwrap().to_string(), text);
+            token.cancel_because("too late");
+            assert_eq!(token.cause().unwrap().to_string(), text);
+        }
+        assert_eq!(count.load(SeqCst), 1);
+    }
+}
+
 #[test]
 fn deadline_on_another_clock_is_refused_anywhere_in_the_limit() {
     let (here, there) = (Clock::manual(), Clock::manual());

@@ -12,7 +12,8 @@
 //! 3. A loose node that was seen cancelled stays so: it is ended before any check returns that it is.
 //! 4. The parent of a loose node is not loose, so a check goes up one level at most.
 
-use super::{CANCELLED, LIVE, LOOSE, Node};
+use super::super::watchers::Key;
+use super::{LOOSE, NO_KEY, Node, WATCHED};
 use crate::sync::atomic::Ordering;
 use crate::sync::weak::Arc;
 
@@ -40,14 +41,15 @@ impl Node {
         let Some(key) = Node::enter(node, parent) else { return };
         // Two threads may tie the node at once. Then it is in the list twice for a moment, and one of them
         // removes its entry.
-        if let Err(second) = node.key.set(key) {
-            drop(parent.forget(second));
+        let second = key.into_raw();
+        if node.key.compare_exchange(NO_KEY, second, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            drop(parent.forget(Key::from_raw(second)));
         }
         // Only now that it is in the list: until then each check must check the parent. Relaxed: it publishes
         // nothing.
-        let state = node.state.lock();
-        if state.cause.is_none() {
-            node.stage.store(LIVE, Ordering::Relaxed);
+        let _state = node.state.lock();
+        if node.stage.load(Ordering::Relaxed) == LOOSE {
+            node.stage.store(WATCHED, Ordering::Relaxed);
         }
     }
 
@@ -60,12 +62,10 @@ impl Node {
 
     #[cold]
     fn end_loose(&self, parent: &Node) -> bool {
-        let cause = parent.state.lock().cause.clone();
+        let cause = parent.written_cause().expect("the parent is cancelled");
         let mut state = self.state.lock();
-        if self.stage.load(Ordering::Relaxed) == LOOSE && state.cause.is_none() {
-            state.cause = cause;
-            // Release: see `was_cancelled`.
-            self.stage.store(CANCELLED, Ordering::Release);
+        if self.stage.load(Ordering::Relaxed) == LOOSE {
+            self.finish(&mut state, &cause);
         }
         drop(state);
         // If the node was tied meanwhile, it is in the list of its parent, whose canceller may not have
