@@ -27,7 +27,7 @@ pub struct Effort {
 impl Effort {
     /// What a figure that is quoted needs.
     pub const THOROUGH: Effort =
-        Effort { rounds: 7, round: Duration::from_millis(40), limit: Duration::from_millis(700) };
+        Effort { rounds: 7, round: Duration::from_millis(25), limit: Duration::from_millis(400) };
     /// To see that everything works.
     pub const QUICK: Effort =
         Effort { rounds: 1, round: Duration::from_millis(2), limit: Duration::from_millis(20) };

@@ -17,7 +17,7 @@ use crate::children::Neighbours;
 const LIMIT: Duration = Duration::from_millis(1);
 /// Waits of a round. The first quarter is not measured: the library has learnt by then what the neighbours
 /// are like.
-const WAITS: u64 = 200;
+const WAITS: u64 = 160;
 
 /// How many spin, and how nice they are.
 type Load = (usize, u8);
