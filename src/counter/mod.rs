@@ -1,7 +1,6 @@
 //! Counters: one number for all threads, or one for each thread.
 
 mod striped;
-mod thread_index;
 
 use std::fmt;
 

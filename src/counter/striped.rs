@@ -7,8 +7,8 @@
 //! and a plain store. That is cheaper than any atomic addition, and a `take` disturbs no thread.
 //!
 //! # Invariants
-//! 1. A cell is written only by the thread with its index ([`thread_index`]), except the shared cell, to
-//!    which threads without an index add atomically.
+//! 1. A cell is written only by the thread with its [index](crate::wait::thread_index), except the shared
+//!    cell, to which threads without an index add atomically.
 //! 2. The value of a cell is the wrapping sum of all additions to it. A load divides them into earlier and
 //!    later ones.
 //! 3. `taken` is the total that all takes have returned. It changes under its lock, under which a take also
@@ -19,10 +19,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crossbeam_utils::CachePadded;
 
-use super::thread_index;
 use crate::sync::atomic::AtomicI64;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, OnceLock, sized};
+use crate::wait::thread_index;
 
 /// Counts events of many threads without contention for a cache line.
 ///

@@ -55,6 +55,8 @@ pub(crate) mod sleeps;
 #[forbid(unsafe_code)]
 mod spin;
 #[forbid(unsafe_code)]
+pub(crate) mod thread_index;
+#[forbid(unsafe_code)]
 pub(crate) mod timeline;
 #[forbid(unsafe_code)]
 mod turns;

@@ -8,3 +8,4 @@ mod history;
 mod once;
 #[cfg(feature = "rayon")]
 mod parallel;
+mod readers;

@@ -1,7 +1,9 @@
 //! A small number for each thread, unique among living threads.
 //!
-//! A thread that counts gets the lowest index that no living thread has, and returns it when it exits. So
-//! indices stay below the largest number of threads that ever counted at the same time.
+//! For data that each thread has to itself: the cells of a [counter](crate::StripedCounter), and the slots of
+//! a [map's](crate::ShardedMap) readers. A thread that needs one gets the lowest index that no living thread
+//! has, and returns it when it exits. So indices stay below the largest number of threads that ever had one
+//! at the same time.
 //!
 //! # Ordering
 //! One mutex orders everything: what a thread did before it returned its index is visible to the next thread
@@ -43,7 +45,7 @@ thread_local! {
 
 /// Returns this thread's index, if it has one already.
 #[inline]
-pub(super) fn current() -> Option<usize> {
+pub(crate) fn current() -> Option<usize> {
     // `Err` in a model only, whose thread-locals end with their thread.
     let index = CURRENT.try_with(Cell::get).unwrap_or(NONE);
     (index != NONE).then_some(index)
@@ -52,7 +54,7 @@ pub(super) fn current() -> Option<usize> {
 /// Returns this thread's index, a new one if it has none. `None` on an exiting thread that has returned its
 /// index.
 #[cold]
-pub(super) fn assign() -> Option<usize> {
+pub(crate) fn assign() -> Option<usize> {
     INDEX
         .try_with(|guard| {
             // Set after the guard exists, so that an index in `CURRENT` is always returned when the thread
@@ -61,6 +63,12 @@ pub(super) fn assign() -> Option<usize> {
             guard.index
         })
         .ok()
+}
+
+/// Returns a number above all indices that are in use. A thread that gets a higher one later sees all that
+/// this thread did before the call.
+pub(crate) fn used() -> usize {
+    FREE.lock().next
 }
 
 impl Index {
