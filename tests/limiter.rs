@@ -1155,3 +1155,97 @@ fn value_that_is_replaced_or_left_may_panic_in_its_drop() {
     assert_eq!(panic_of(|| drop(pacer)), "a value's drop");
     assert_eq!(touchies.dropped(), 2);
 }
+
+#[test]
+fn burst_is_there_at_once_on_the_systems_clock_and_no_more() {
+    for burst in [1, 10, 1_000] {
+        let limiter = RateLimiter::new(1, HOUR).with_burst(burst);
+        for _ in 0..burst {
+            assert_eq!(limiter.try_acquire(1), Ok(()));
+        }
+        assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+        let delay = limiter.delay(1).unwrap();
+        assert!(delay <= HOUR, "{delay:?}");
+        limiter.give_back(burst);
+        assert_eq!((limiter.try_acquire(burst), limiter.available()), (Ok(()), 0));
+    }
+}
+
+#[test]
+fn threads_that_take_at_once_get_no_more_than_burst_and_rate_on_the_systems_clock() {
+    within_a_minute(|| {
+        // A token each microsecond, so that many calls come near the instant of the next token.
+        let (start, limiter) = (Instant::now(), RateLimiter::new(1_000_000, SECOND).with_burst(100));
+        let taker = || {
+            let mut taken = 0_u64;
+            while start.elapsed() < Duration::from_millis(200) {
+                taken += u64::from(limiter.try_acquire(1).is_ok());
+            }
+            taken
+        };
+        let taken: u64 = thread::scope(|s| {
+            let takers = [(); 3].map(|()| s.spawn(taker));
+            takers.into_iter().map(|taker| taker.join().unwrap()).sum()
+        });
+        // The time of a call may be read a microsecond early.
+        let passed = start.elapsed().as_micros() as u64 + 1;
+        assert!((100..=100 + passed).contains(&taken), "{taken} in {passed} µs");
+    });
+}
+
+#[test]
+fn limiter_is_exact_after_more_ticks_than_64_bits_hold() {
+    // A nanosecond has 1,000,003 ticks, so that 2^62 ticks are 77 minutes.
+    let (clock, limiter) = manual(1_000_003, SECOND, 3);
+    let step = Duration::from_nanos(999_997);
+    for round in 0..12 {
+        assert_eq!(limiter.try_acquire(3), Ok(()), "round {round}");
+        assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+        // The first token comes after 999.997000009 ns.
+        clock.advance(Duration::from_nanos(999));
+        assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock), "round {round}");
+        clock.advance(NANO);
+        assert_eq!(limiter.try_acquire(1), Ok(()), "round {round}");
+        assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+        clock.advance(HOUR / 3 + step);
+    }
+}
+
+#[test]
+fn change_of_the_rate_and_back_keeps_the_part_of_a_token() {
+    let (clock, limiter) = manual(3, SECOND, 1);
+    limiter.acquire(1).unwrap();
+    clock.advance(Duration::from_nanos(111_111_111));
+    limiter.set_rate(7, SECOND);
+    limiter.set_rate(3, SECOND);
+    // A third of a token has come. Two changes round up by a tick each, which is less than a nanosecond.
+    clock.advance(Duration::from_nanos(222_222_222));
+    assert_eq!(limiter.try_acquire(1), Err(TryError::WouldBlock));
+    clock.advance(NANO);
+    assert_eq!(limiter.try_acquire(1), Ok(()));
+    // The bucket was full for a while, and whole ticks are missing again.
+    clock.advance(SECOND);
+    assert_eq!((limiter.try_acquire(1), limiter.try_acquire(1)), (Ok(()), Err(TryError::WouldBlock)));
+}
+
+#[test]
+fn ticker_that_is_polled_ticks_at_its_instants_and_not_before() {
+    within_a_minute(|| {
+        let start = Instant::now();
+        let mut ticks = Ticker::new(Duration::from_millis(3)).missed(Missed::CatchUp);
+        let mut dues = Vec::new();
+        while dues.len() < 20 {
+            let polled = ticks.try_next();
+            let now = Instant::now();
+            match polled {
+                Ok(tick) => {
+                    assert!(tick.due <= now, "{:?} early", tick.due - now);
+                    dues.push(tick.due);
+                }
+                Err(error) => assert_eq!(error, TryError::WouldBlock),
+            }
+        }
+        assert!(dues[0] >= start + Duration::from_millis(3));
+        assert!(dues.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_millis(3)));
+    });
+}

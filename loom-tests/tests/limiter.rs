@@ -40,6 +40,86 @@ fn two_takers_never_get_more_than_burst_and_rate_allow() {
     });
 }
 
+/// Of two tokens one is taken, and another comes meanwhile: whoever asks for one finds one, whichever of the
+/// two it sees first.
+///
+/// Fails if a call reads the clock before the bucket, and so finds what was taken later missing at an earlier
+/// time (edit `limiter-reads-the-clock-first`).
+#[test]
+fn a_token_that_is_always_there_is_never_refused() {
+    model::check(|| {
+        let (clock, limiter) = hourly(2);
+        limiter.try_acquire(1).unwrap();
+        let other = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.try_acquire(1)
+        });
+        clock.advance(HOUR);
+        assert_eq!(limiter.try_acquire(1), Ok(()));
+        assert_eq!(other.join().unwrap(), Ok(()));
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
+/// One thread takes the only token while another uses the lock, and then wants it too: one of them gets it.
+///
+/// Fails if a call with the lock reads and locks the bucket in two steps (edit
+/// `limiter-withdraws-in-two-steps`), or if a call goes on with a bucket that was locked under it (edit
+/// `limiter-takes-from-a-locked-bucket`).
+#[test]
+fn a_call_with_the_lock_loses_no_taking() {
+    model::check(|| {
+        let (_clock, limiter) = hourly(1);
+        let other = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.try_acquire(1).is_ok()
+        });
+        assert_eq!(limiter.waiting(), 0);
+        let taken = limiter.try_acquire(1).is_ok();
+        assert_ne!(taken, other.join().unwrap());
+        assert_eq!(limiter.available(), 0);
+    });
+}
+
+/// After `close` has returned, nobody gets a token; before, one may.
+///
+/// Fails if a closed bucket may be taken from without the lock (edit `limiter-publishes-a-closed-bucket`).
+#[test]
+fn a_closed_limiter_gives_out_nothing() {
+    model::check(|| {
+        let (_clock, limiter) = hourly(2);
+        let other = thread::spawn({
+            let limiter = Arc::clone(&limiter);
+            move || limiter.try_acquire(1)
+        });
+        assert!(limiter.close());
+        assert_eq!(limiter.try_acquire(1), Err(TryError::Closed));
+        assert!(matches!(other.join().unwrap(), Ok(()) | Err(TryError::Closed)));
+    });
+}
+
+/// A waiter is cancelled before its token comes. When it has come, a thread that takes without the lock finds
+/// it, or the waiter has it: not neither.
+///
+/// Fails if a thread takes without the lock while another waits, and so does not notice that the other has
+/// given up (edit `limiter-publishes-while-a-thread-waits`).
+#[test]
+fn a_token_of_a_waiter_that_gave_up_is_not_lost_to_a_taker() {
+    model::check(|| {
+        let (clock, limiter) = hourly(1);
+        limiter.try_acquire(1).unwrap();
+        let token = CancelToken::new();
+        let waiter = thread::spawn({
+            let (limiter, token) = (Arc::clone(&limiter), token.clone());
+            move || limiter.acquire_until(1, &token)
+        });
+        token.cancel();
+        clock.advance(HOUR);
+        let taken = limiter.try_acquire(1).is_ok();
+        assert_ne!(taken, waiter.join().unwrap().is_ok());
+    });
+}
+
 /// A waiter does not miss the instant at which its token comes, wherever in its call the clock reaches that
 /// instant.
 ///

@@ -13,7 +13,7 @@
 //!
 //! # Sizes
 //! Counts are at most 2^40, periods less than 2^64 ns and instants at most 2^87 ns, so no sum or product here
-//! leaves 128 bits.
+//! leaves 128 bits. Where 64 bits do, a bucket without waiters is a [`FastBucket`](super::fast::FastBucket).
 
 use std::time::Duration;
 
@@ -32,14 +32,17 @@ pub(super) struct Bucket {
     /// In nanoseconds.
     pub(super) period: u64,
     pub(super) burst: u64,
+    /// The greatest common divisor of `tokens` and `period`.
+    pub(super) unit: u64,
     /// When the bucket is full if no token is taken until then; in the past if it is full.
-    full_at: Ticks,
+    pub(super) full_at: Ticks,
 }
 
 impl Bucket {
     /// A full bucket.
     pub(super) fn new(tokens: u64, period: Duration, burst: u64) -> Self {
-        Bucket { tokens, period: nanos(period), burst, full_at: 0 }
+        let period = nanos(period);
+        Bucket { tokens, period, burst, unit: common_divisor(tokens, period), full_at: 0 }
     }
 
     pub(super) fn ticks(&self, at: Nanos) -> Ticks {
@@ -130,6 +133,7 @@ impl Bucket {
     pub(super) fn set_rate(&mut self, at: Nanos, tokens: u64, period: Duration) {
         let (old_period, missing) = (self.period, self.full_at.saturating_sub(self.ticks(at)));
         (self.tokens, self.period) = (tokens, nanos(period));
+        self.unit = common_divisor(self.tokens, self.period);
         // The missing tokens, whole ones and a part of one, in ticks of the new rate. Split, since the
         // product of both numbers at once could leave 128 bits. Rounded up, so that no token comes early.
         let (old, new) = (u128::from(old_period), u128::from(self.period));
@@ -151,4 +155,13 @@ impl Bucket {
 /// Periods above 584 years, which do not fit into 64 bits, count as that.
 fn nanos(period: Duration) -> u64 {
     u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// `period` is not 0.
+fn common_divisor(tokens: u64, period: u64) -> u64 {
+    let (mut divisor, mut rest) = (period, tokens);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    divisor
 }

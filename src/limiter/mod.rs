@@ -1,6 +1,7 @@
 //! Limits on how many things happen in a given time: for one thing, for each of many, and as a ticker.
 
 mod bucket;
+mod fast;
 mod keyed;
 mod pacer;
 mod reservation;
@@ -32,6 +33,10 @@ use shared::{Origin, Shared, duration};
 /// `period / tokens`. It starts full. Within any time `t` at most `burst + tokens · t / period` tokens are
 /// given out, exact to the nanosecond and forever, since no rounding adds up. Waiters are served strictly in
 /// the order in which they came.
+///
+/// On the system's clock the time of a call may be taken from the processor's counter: never later than the
+/// call, and less than a microsecond earlier. Then `t` is exact to a microsecond, however long it is, since
+/// this does not add up either. No call is refused a token that has come.
 ///
 /// # Examples
 /// ```
@@ -86,15 +91,19 @@ use shared::{Origin, Shared, duration};
 ///
 /// # Ordering
 /// None: a call publishes nothing to another, not even by giving tokens back. Of two calls that both succeed,
-/// the one that takes the lock first is served first.
+/// the one that changes the bucket first is served first.
 ///
 /// # Proof
 /// The models in `loom-tests/tests/limiter.rs`. `tests/limiter.rs` compares it with a bucket that is filled
 /// step by step, over random schedules.
 ///
 /// # Cost
-/// A lock and a read of the clock, which is two thirds of the time; no division while no thread waits; the
-/// same for one token or a million. A waiter that gives up wakes all waiters behind it. Bench `limiter`.
+/// A read of the processor's counter and one compare-and-swap, 10 ns together, of which the counter is 9.
+/// The counter is used where the kernel's own clock is computed from it (x86-64 Linux with the clock source
+/// `tsc`); elsewhere it is a read of the system's clock, 23 ns. That read and a lock, 15 ns more, while a
+/// thread waits, within a microsecond of the instant at which the tokens come, and while the rate or the
+/// burst is not the one that the limiter was made with. No call divides while no thread waits; one token
+/// costs the same as a million. A waiter that gives up wakes all waiters behind it. Bench `limiter`.
 ///
 /// # Instead
 /// [`Semaphore`](crate::Semaphore) to limit how many are at work at once. [`KeyedLimiter`] for a limit for
@@ -133,7 +142,7 @@ impl RateLimiter {
         check_burst(burst);
         let Bucket { tokens, period, .. } = self.shared.reservations.lock().bucket;
         let bucket = Bucket::new(tokens, Duration::from_nanos(period), burst);
-        RateLimiter::with_bucket(bucket, self.shared.clock.clone(), self.shared.origin)
+        RateLimiter::with_bucket(bucket, self.shared.clock().clone(), self.shared.origin)
     }
 
     /// The same limiter on `clock`, starting full at the current time of that clock.
@@ -170,7 +179,7 @@ impl RateLimiter {
     /// [`TryError::WouldBlock`], [`TryError::Closed`] or [`TryError::InsufficientCapacity`].
     #[inline]
     pub fn try_acquire(&self, count: u64) -> Result<(), TryError> {
-        self.shared.with_reservations(|reservations, now, _| reservations.take(now, count))
+        self.shared.take(count)
     }
 
     /// Waits for `count` tokens together at most until `limit`, and takes them.
@@ -190,7 +199,7 @@ impl RateLimiter {
             Err(TryError::WouldBlock) => {
                 let subject = Subject::new("RateLimiter::acquire", &*self.shared);
                 let subject = subject.with("wanted", count as usize);
-                self.shared.wait(count, &limit.on_clock(&self.shared.clock).start_for(subject))
+                self.shared.wait(count, &limit.on_clock(self.shared.clock()).start_for(subject))
             }
             Err(other) => Err(other.for_good()),
         }

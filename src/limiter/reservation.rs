@@ -150,7 +150,7 @@ impl Reservation<'_> {
         let Some(waiter) = self.waiter.take() else { return Ok(()) };
         let shared = &self.limiter.shared;
         let subject = Subject::new("Reservation::wait", &**shared).with("wanted", self.count as usize);
-        let limit = limit.on_clock(&shared.clock).start_for(subject);
+        let limit = limit.on_clock(shared.clock()).start_for(subject);
         match shared.look_again(&waiter, &limit)? {
             None => Ok(()),
             Some((waiter, at)) => {

@@ -247,6 +247,11 @@ impl Reservations {
         self.waiting.len()
     }
 
+    /// True if the bucket alone decides about the next call: nobody waits, and it is not closed.
+    pub(super) fn is_plain(&self) -> bool {
+        self.waiting.is_empty() && !self.closed
+    }
+
     pub(super) fn is_idle(&self, now: Nanos) -> bool {
         self.waiting.is_empty() && self.bucket.is_full(self.bucket.ticks(now))
     }

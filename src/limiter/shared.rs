@@ -4,9 +4,10 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::bucket::{Bucket, Nanos};
+use super::fast::FastBucket;
 use super::reservations::{Next, Reservations, Wakes};
 use crate::clock::Clock;
-use crate::error::WaitError;
+use crate::error::{TryError, WaitError};
 use crate::inspect::{self, Inspect, Object};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::until::Limit;
@@ -16,9 +17,8 @@ use crate::wait::Waiter;
 type Sleep = (Waiter, Option<Instant>);
 
 pub(super) struct Shared {
-    pub(super) clock: Clock,
-    /// When it was made. Nanoseconds are counted from here.
-    epoch: Instant,
+    /// The bucket while no thread waits and the lock is free, if it fits. The lock owns it otherwise.
+    fast: FastBucket,
     pub(super) reservations: Mutex<Reservations>,
     pub(super) origin: Origin,
 }
@@ -32,7 +32,23 @@ pub(super) struct Origin {
 
 impl Shared {
     pub(super) fn new(bucket: Bucket, clock: Clock, origin: Origin) -> Self {
-        Shared { epoch: clock.now(), clock, reservations: Mutex::new(Reservations::new(bucket)), origin }
+        let fast = FastBucket::new(&bucket, clock);
+        Shared { fast, reservations: Mutex::new(Reservations::new(bucket)), origin }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.fast.clock
+    }
+
+    /// Takes tokens that are available.
+    #[inline]
+    pub(super) fn take(&self, count: u64) -> Result<(), TryError> {
+        self.fast.take(count).unwrap_or_else(|| self.take_slowly(count))
+    }
+
+    #[inline(never)]
+    fn take_slowly(&self, count: u64) -> Result<(), TryError> {
+        self.with_reservations(|reservations, now, _| reservations.take(now, count))
     }
 
     #[cold]
@@ -54,7 +70,7 @@ impl Shared {
         loop {
             // Tie: the waiter's first outcome holds. An error that came before the tokens gives them to the
             // waiters behind, whichever thread notices it first.
-            if let Err(ended) = limit.sleep_to(&waiter, &self.clock, at) {
+            if let Err(ended) = limit.sleep_to(&waiter, self.clock(), at) {
                 self.with_reservations(|reservations, now, wakes| reservations.leave(now, &waiter, wakes));
                 return Err(ended);
             }
@@ -81,7 +97,7 @@ impl Shared {
             let at = self.instant(reservations.ready(now, count));
             // Refused before the reservation, so that it delays no later waiter. `check` first, so that a
             // cancelled token is reported as such.
-            if limit.ends_before(&self.clock, at) {
+            if limit.ends_before(self.clock(), at) {
                 return limit.check().and(Err(WaitError::TimedOut));
             }
             reservations.join(now, count, waiter.clone());
@@ -108,7 +124,7 @@ impl Shared {
             let Next::SleepTo(ready) = reservations.look_again(waiter, &new)? else { return Ok(None) };
             let at = self.instant(ready);
             // A slower rate may have moved the instant beyond the limit.
-            if limit.ends_before(&self.clock, at) {
+            if limit.ends_before(self.clock(), at) {
                 reservations.leave(now, &new, wakes);
                 return limit.check().and(Err(WaitError::TimedOut));
             }
@@ -125,12 +141,16 @@ impl Shared {
     ) -> R {
         let mut wakes = Wakes::new();
         let mut reservations = self.reservations.lock();
+        self.fast.withdraw(&mut reservations.bucket);
         // Read under the lock, so that calls are served in the order of their times.
-        let now = self.clock.now().saturating_duration_since(self.epoch).as_nanos();
+        let now = self.clock().now().saturating_duration_since(self.fast.epoch.instant()).as_nanos();
         // First: `f` must not count tokens that waiters already have, nor refuse a waiter whose tokens have
         // come.
         reservations.settle(now, &mut wakes);
         let result = f(&mut reservations, now, &mut wakes);
+        if reservations.is_plain() {
+            self.fast.publish(&reservations.bucket, now);
+        }
         // Unlocked first, since each woken waiter looks again under the lock.
         drop(reservations);
         drop(wakes);
@@ -138,7 +158,7 @@ impl Shared {
     }
 
     fn instant(&self, at: Option<Nanos>) -> Option<Instant> {
-        self.epoch.checked_add(duration(at?)?)
+        self.fast.epoch.instant().checked_add(duration(at?)?)
     }
 }
 

@@ -157,14 +157,41 @@
 //! [`lazy_static`], since an object lives as long as its execution. Without `--cfg loom` nothing is
 //! explored, and [`model::check`] says so on the standard error stream.
 
+#[forbid(unsafe_code)]
 mod alarms;
+#[forbid(unsafe_code)]
 pub(crate) mod failure;
 #[cfg(any(loom, selvedge_loom))]
+#[forbid(unsafe_code)]
 #[path = "model/mod.rs"]
 mod side;
 #[cfg(not(any(loom, selvedge_loom)))]
+#[forbid(unsafe_code)]
 #[path = "real.rs"]
 mod side;
+
+/// The time without a call of the system, where the processor's counter gives it.
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(any(miri, loom, selvedge_loom))))]
+#[forbid(unsafe_code)]
+pub(crate) mod estimate;
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(any(miri, loom, selvedge_loom))))]
+#[allow(unsafe_code)]
+mod tsc;
+
+/// Other systems, Miri and models always read the clock.
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(any(miri, loom, selvedge_loom)))))]
+#[forbid(unsafe_code)]
+pub(crate) mod estimate {
+    pub(crate) const LAG: u64 = 0;
+
+    pub(crate) fn origin() -> std::time::Instant {
+        super::time::now()
+    }
+
+    pub(crate) fn estimate() -> Option<u64> {
+        None
+    }
+}
 
 pub use side::{
     Condvar, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult,
