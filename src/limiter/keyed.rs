@@ -73,13 +73,15 @@ use crate::until::Until;
 /// `a_key_that_is_made_during_a_change_has_the_new_rate` in `loom-tests/tests/limiter.rs`.
 ///
 /// # Cost
-/// Twice that of a [`RateLimiter`]: a hash, and a short lock of one of 16 shards. About 300 bytes for each
-/// key in memory. Bench `limiter`.
+/// 30 ns with [`RandomState`], three times that of a [`RateLimiter`]: 8 for the hash, and a short lock of one
+/// of 16 shards, in which the key's entry is found and its reference count raised. A key that was in memory
+/// when the rate changed takes its own lock too, until it is forgotten. About 400 bytes for each key in
+/// memory. Bench `limiter`.
 ///
 /// # Instead
 /// A [`RateLimiter`] for each key in a structure of your own, if the keys are few and known.
 pub struct KeyedLimiter<K, S = RandomState> {
-    shards: Box<[CachePadded<Mutex<Shard<K>>>]>,
+    shards: Box<[CachePadded<Mutex<Shard<K>>>; SHARDS]>,
     /// The rate and the burst of every key. Held while they are changed, so that of two changes the same one
     /// is the last for all keys.
     rate: Mutex<Rate>,
@@ -103,7 +105,7 @@ impl<K> KeyedLimiter<K> {
         super::check(tokens, period);
         let rate = Rate { tokens, period, burst: tokens };
         KeyedLimiter {
-            shards: (0..SHARDS).map(|_| CachePadded::new(Mutex::new(Shard::new(rate)))).collect(),
+            shards: Box::new(std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::new(rate))))),
             rate: Mutex::new(rate),
             clock: Clock::current(),
             made_at: Location::caller(),
@@ -149,7 +151,7 @@ impl<K, S> KeyedLimiter<K, S> {
     /// The number of keys in memory. Idle ones may be forgotten at any time.
     pub fn len(&self) -> usize {
         // One shard at a time, so the sum is no snapshot of one instant.
-        self.shards.iter().map(|shard| shard.lock().len).sum()
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
     /// True if no key is in memory.
@@ -264,14 +266,29 @@ where
     }
 
     /// The key's entry, or the rate that a new one would have.
+    #[inline]
     fn find(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Result<Arc<Entry<K>>, Rate> {
-        // Entries with the same hash and another key; empty almost always, so it does not allocate.
-        let mut strangers = Vec::new();
+        // Unlocked before the keys are compared.
+        let first = {
+            let shard = self.shard(hash).lock();
+            shard.next(hash, &[]).ok_or_else(|| shard.rate)?
+        };
+        if is_key(&first.key) { Ok(first) } else { self.find_beyond(first, hash, is_key) }
+    }
+
+    /// The same, if the `first` entry with that hash has another key.
+    #[cold]
+    fn find_beyond(
+        &self,
+        first: Arc<Entry<K>>,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+    ) -> Result<Arc<Entry<K>>, Rate> {
+        let mut strangers = vec![first];
         loop {
-            // Unlocked before the keys are compared.
             let entry = {
                 let shard = self.shard(hash).lock();
-                shard.next(hash, &strangers).ok_or(shard.rate)?
+                shard.next(hash, &strangers).ok_or_else(|| shard.rate)?
             };
             if is_key(&entry.key) {
                 return Ok(entry);
@@ -328,14 +345,14 @@ where
 
     fn shard(&self, hash: u64) -> &Mutex<Shard<K>> {
         // Bits from the middle, since the shard's map uses the lowest and the highest ones.
-        &self.shards[(hash >> 32) as usize % self.shards.len()]
+        &self.shards[(hash >> 32) as usize % SHARDS]
     }
 }
 
 impl<K, S> fmt::Debug for KeyedLimiter<K, S> {
     /// Never waits: the keys of shards that other threads have locked are not counted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.shards.iter().filter_map(|shard| shard.try_lock()).map(|shard| shard.len);
+        let keys = self.shards.iter().filter_map(|shard| shard.try_lock()).map(|shard| shard.len());
         let mut out = f.debug_struct("KeyedLimiter");
         if let Some(Rate { tokens, period, burst }) = self.rate.try_lock().map(|rate| *rate) {
             out.field("tokens", &tokens).field("period", &period).field("burst", &burst);

@@ -6,9 +6,9 @@
 //!
 //! The lock around a shard orders everything here. None of the caller's code runs under it.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use super::RateLimiter;
 use crate::sync::{Arc, Mutex, sized};
@@ -18,14 +18,11 @@ use crate::sync::{Arc, Mutex, sized};
 const FEW: usize = sized(64, 1);
 
 /// Entries by the hash of their key. Comparing keys is the caller's code, so it must not happen under the
-/// lock: the entries of one hash form a list, are cloned one by one, and are compared after unlocking, as in
-/// [`SingleFlight`](crate::SingleFlight).
+/// lock: the entries of one hash are cloned one by one, and are compared after unlocking.
 pub(super) struct Shard<K> {
     /// The rate and the burst of each new key.
     pub(super) rate: Rate,
-    by_hash: HashMap<u64, Vec<Arc<Entry<K>>>, BuildHasherDefault<AsItIs>>,
-    /// The number of entries, of all hashes.
-    pub(super) len: usize,
+    by_hash: HashTable<(u64, Arc<Entry<K>>)>,
     /// The length at which the next sweep is due, if it is at least [`FEW`].
     sweep_at: usize,
 }
@@ -58,14 +55,21 @@ pub(super) fn swept<K>(shard: &Mutex<Shard<K>>) -> Vec<Arc<Entry<K>>> {
 
 impl<K> Shard<K> {
     pub(super) fn new(rate: Rate) -> Self {
-        Shard { rate, by_hash: HashMap::default(), len: 0, sweep_at: 0 }
+        Shard { rate, by_hash: HashTable::new(), sweep_at: 0 }
+    }
+
+    /// The number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.by_hash.len()
     }
 
     /// An entry with that hash that is none of `strangers`.
+    #[inline]
     pub(super) fn next(&self, hash: u64, strangers: &[Arc<Entry<K>>]) -> Option<Arc<Entry<K>>> {
-        let known = |entry: &&Arc<Entry<K>>| strangers.iter().any(|other| Arc::ptr_eq(entry, other));
+        let known = |entry: &Arc<Entry<K>>| strangers.iter().any(|other| Arc::ptr_eq(entry, other));
         // Cloned under the lock: from here on a sweep leaves the entry in place.
-        self.by_hash.get(&hash)?.iter().find(|entry| !known(entry)).cloned()
+        let (_, entry) = self.by_hash.find(hash, |(other, entry)| *other == hash && !known(entry))?;
+        Some(Arc::clone(entry))
     }
 
     /// Inserts `new`, which was made for `rate`, if its hash has no entries but `strangers`, and returns
@@ -87,52 +91,29 @@ impl<K> Shard<K> {
         if self.rate != rate {
             return Err(NotEntered::Stale(self.rate));
         }
-        self.by_hash.entry(hash).or_default().push(Arc::clone(new));
-        self.len += 1;
-        Ok(self.len >= self.sweep_at.max(FEW))
+        self.by_hash.insert_unique(hash, (hash, Arc::clone(new)), |(hash, _)| *hash);
+        Ok(self.len() >= self.sweep_at.max(FEW))
     }
 
     /// The entries, for the caller to change with no lock held.
     pub(super) fn entries(&self) -> Vec<Arc<Entry<K>>> {
-        self.by_hash.values().flatten().cloned().collect()
+        self.by_hash.iter().map(|(_, entry)| Arc::clone(entry)).collect()
     }
 
     /// Removes the idle entries, and sets the length at which the next sweep is due.
     pub(super) fn sweep(&mut self) -> Vec<Arc<Entry<K>>> {
-        let mut idle = Vec::new();
         // An entry that a caller holds stays, since that caller is about to take tokens from it. Entries are
         // cloned only under this lock, so an entry with a count of 1 stays unheld until it is removed. What
         // its last holder did is visible through the limiter's own lock.
-        self.by_hash.retain(|_, entries| {
-            let is_idle =
-                |entry: &mut Arc<Entry<K>>| Arc::strong_count(entry) == 1 && entry.limiter.is_idle();
-            idle.extend(entries.extract_if(.., is_idle));
-            !entries.is_empty()
-        });
-        self.len -= idle.len();
-        self.sweep_at = self.len * 2;
+        let is_idle =
+            |(_, entry): &mut (u64, Arc<Entry<K>>)| Arc::strong_count(entry) == 1 && entry.limiter.is_idle();
+        let idle = self.by_hash.extract_if(is_idle).map(|(_, entry)| entry).collect();
+        let len = self.len();
+        self.sweep_at = len * 2;
         // The memory of a burst of keys is returned, but not so eagerly that the map soon grows again.
-        if self.by_hash.capacity() > 4 * self.len.max(FEW) {
-            self.by_hash.shrink_to(2 * self.len);
+        if self.by_hash.capacity() > 4 * len.max(FEW) {
+            self.by_hash.shrink_to(2 * len, |(hash, _)| *hash);
         }
         idle
-    }
-}
-
-/// The identity, for keys that are hashes already.
-#[derive(Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn write(&mut self, bytes: &[u8]) {
-        unreachable!("a hash is a number, not {} bytes", bytes.len())
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

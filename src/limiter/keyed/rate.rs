@@ -62,7 +62,7 @@ impl<K, S> KeyedLimiter<K, S> {
         {
             let mut rate = self.rate.lock();
             *rate = change(*rate);
-            for shard in &self.shards {
+            for shard in self.shards.iter() {
                 // The idle keys are forgotten, since they must be like new ones. The rate of the shard and
                 // the entries to change are of one critical section: a key that is entered later has the new
                 // rate.
