@@ -1,5 +1,5 @@
-//! Processes that a bench starts of itself: a neighbour that uses a processor, a section under a condition that
-//! binds a whole process, and a structure whose memory is looked at. A bench calls [`serve`] first.
+//! Processes that a bench starts of itself: a neighbour that uses a processor, a section under a condition
+//! that binds its whole process, and a structure whose memory is looked at. A bench calls [`serve`] first.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};

@@ -290,16 +290,32 @@ const TOLERANCE: f64 = 0.1;
 
 /// Says whether our total cost grows faster than linearly, and how the others' does.
 pub fn trend(rows: &[&Row]) -> String {
-    let mut grows = rows[0].entries.iter().filter_map(|(name, _)| Some((name, exponent(rows, name)?)));
-    let Some((_, ours)) = grows.next() else { return "Too few sizes to tell how it grows.".to_owned() };
-    let rivals: Vec<(&String, f64)> = grows.collect();
+    let Some((ours, rivals)) = exponents(rows) else {
+        return "Too few sizes to tell how it grows.".to_owned();
+    };
     let told: Vec<String> = rivals.iter().map(|(name, exponent)| format!("{name} {exponent:.2}")).collect();
-    let verdict = match rivals.iter().map(|(_, exponent)| *exponent).fold(f64::NAN, f64::max) {
-        _ if ours <= 1.0 + TOLERANCE => "no worse than linear",
-        theirs if ours <= theirs + TOLERANCE => "worse than linear, as a rival's",
-        _ => "**worse than linear**",
+    let verdict = match (ours <= 1.0 + TOLERANCE, is_steep(rows)) {
+        (true, _) => "no worse than linear",
+        (false, false) => "worse than linear, as a rival's",
+        (false, true) => "**worse than linear**",
     };
     format!("Grows as size^{ours:.2}: {verdict} ({}).", told.join(", "))
+}
+
+/// True if our total cost grows faster than linearly, and faster than every rival's.
+pub fn is_steep(rows: &[&Row]) -> bool {
+    exponents(rows).is_some_and(|(ours, rivals)| {
+        let theirs = rivals.iter().map(|(_, exponent)| *exponent).fold(1.0, f64::max);
+        ours > theirs + TOLERANCE
+    })
+}
+
+/// Ours, and each rival's.
+fn exponents<'a>(rows: &[&'a Row]) -> Option<(f64, Vec<(&'a str, f64)>)> {
+    let first: &'a Row = rows.first()?;
+    let mut all = first.entries.iter().filter_map(|(name, _)| Some((name.as_str(), exponent(rows, name)?)));
+    let (_, ours) = all.next()?;
+    Some((ours, all.collect()))
 }
 
 /// The geometric mean.

@@ -25,7 +25,14 @@ pub(crate) fn page(data: &Data) -> Result<String> {
         escape(&machine.date)
     );
     for section in data.compared() {
-        let _ = write!(page, "<h2>{}</h2>{}", escape(&section.name), plots::ratios(section)?);
+        let _ = write!(page, "<h2>{}</h2>", escape(&section.name));
+        if let Some(note) = &section.note {
+            let _ = write!(page, "<p class=note>{}.", escape(note));
+        }
+        if section.rows.is_empty() {
+            continue;
+        }
+        page += &plots::ratios(section)?;
         let others = section.others.map_or_else(String::new, |others| {
             format!(", others had {:.0} % of the processors", 100.0 * others)
         });

@@ -27,6 +27,7 @@ pub(crate) fn page(data: &Data) -> String {
         measure::FAR_BEHIND
     );
     page += &summary(data);
+    page += &steep(data);
     for section in data.compared() {
         let _ = write!(page, "\n## {}\n\n", section.name);
         if let Some(note) = &section.note {
@@ -76,6 +77,19 @@ fn summary(data: &Data) -> String {
         }
     }
     text
+}
+
+/// The curves whose total grows faster than linearly, where a rival's does not.
+fn steep(data: &Data) -> String {
+    let Some(section) = data.curves() else { return String::new() };
+    let curves = families(&section.rows);
+    let steep = curves.iter().filter(|(_, rows)| measure::is_steep(rows)).map(|(family, _)| *family);
+    let steep: Vec<&str> = steep.collect();
+    let told = if steep.is_empty() { "none".to_owned() } else { steep.join("; ") };
+    format!(
+        "\nCurves that grow faster than linearly here, and not elsewhere: {told} (of {}).\n",
+        curves.len()
+    )
 }
 
 fn best_ratio(row: &Row) -> Option<f64> {
