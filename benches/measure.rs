@@ -125,6 +125,7 @@ fn row(mut cell: Cell, effort: Effort) -> Row {
     let count = cell.count.map(|count| (count / seldom).max(1));
     let plan = |entry| count.map_or_else(|| Plan::new(entry, effort.round), Plan::fixed);
     let mut plans: Vec<Plan> = cell.entries.iter_mut().map(plan).collect();
+    plans.iter_mut().for_each(|plan| plan.is_whole |= cell.quantile);
     let limit = effort.limit * cell.entries.len() as u32;
     let most = if is_time { effort.rounds } else { 1 };
     let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); plans.len()];
@@ -158,6 +159,8 @@ struct Plan {
     /// What one took when that was found out, in nanoseconds; nothing if the count is fixed.
     estimate: f64,
     is_fixed: bool,
+    /// True if a round must be one run, as for a quantile.
+    is_whole: bool,
 }
 
 /// A round may take so many times what it should, by everybody's clock, because an entry's own leaves out
@@ -166,7 +169,7 @@ const SLACK: u32 = 4;
 
 impl Plan {
     fn fixed(count: u64) -> Plan {
-        Plan { count, estimate: 0.0, is_fixed: true }
+        Plan { count, estimate: 0.0, is_fixed: true, is_whole: true }
     }
 
     /// So often that a round lasts `round` by the entry's own clock, but not so often that it lasts [`SLACK`]
@@ -187,22 +190,43 @@ impl Plan {
             if taken * 8 >= round {
                 let wanted = count as f64 * round.as_secs_f64() / taken.as_secs_f64();
                 let estimate = taken.as_nanos() as f64 / count as f64;
-                return Plan { count: (wanted as u64).max(2), estimate, is_fixed: false };
+                return Plan { count: (wanted as u64).max(2), estimate, is_fixed: false, is_whole: false };
             }
             count *= 4;
         }
     }
 
-    /// Nanoseconds for each. Where a round took several times what was planned (some that spin are a hundred
-    /// times slower in one round than in another), the next does less.
+    /// Nanoseconds for each. Some that spin need a thousand times longer in one round than in another, and a
+    /// run cannot be stopped: so a round is three runs, the first a short one, and ends when it has taken
+    /// several times what it should. The next does less then.
     fn measure(&mut self, entry: &mut Entry, round: Duration) -> f64 {
-        let start = Instant::now();
-        let nanos = (entry.run)(self.count).as_nanos() as f64 / self.count as f64;
-        let excess = start.elapsed().as_secs_f64() / (round * SLACK).as_secs_f64();
-        if excess > 2.0 && !self.is_fixed {
-            self.count = ((self.count as f64 / excess) as u64).max(2);
+        let (start, most) = (Instant::now(), round * SLACK * 2);
+        let (mut taken, mut done) = (Duration::ZERO, 0);
+        for share in self.shares() {
+            taken += (entry.run)(share);
+            done += share;
+            if start.elapsed() > most {
+                break;
+            }
         }
-        nanos
+        if !self.is_fixed {
+            let whole = start.elapsed().mul_f64(self.count as f64 / done as f64);
+            let excess = whole.as_secs_f64() / most.as_secs_f64();
+            if excess > 1.0 {
+                self.count = ((self.count as f64 / excess) as u64).max(2);
+            }
+        }
+        taken.as_nanos() as f64 / done as f64
+    }
+
+    /// How the count is divided: not at all where a round is one run, or short.
+    fn shares(&self) -> Vec<u64> {
+        const SMALL: u64 = 1_000;
+        if self.is_whole || self.count < SMALL {
+            return vec![self.count];
+        }
+        let (first, last) = (self.count / 16, self.count / 2);
+        vec![first, self.count - first - last, last]
     }
 }
 
