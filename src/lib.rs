@@ -149,7 +149,6 @@ pub mod select;
 pub mod timeout;
 
 // Floor 4
-#[forbid(unsafe_code)]
 pub mod pipeline;
 
 pub mod guide;

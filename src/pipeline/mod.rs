@@ -10,16 +10,26 @@
 //! | `figures.rs`, `timeline.rs` | measurements of the stages that have threads |
 
 mod adaptors;
+#[forbid(unsafe_code)]
 mod cancel_mode;
+#[forbid(unsafe_code)]
 mod channel;
+#[forbid(unsafe_code)]
 mod figures;
+#[forbid(unsafe_code)]
 mod output;
 #[cfg(feature = "rayon")]
+#[forbid(unsafe_code)]
 mod rayon;
+#[forbid(unsafe_code)]
 mod sinks;
+#[forbid(unsafe_code)]
 mod source;
+#[forbid(unsafe_code)]
 mod stage;
+#[forbid(unsafe_code)]
 mod step;
+#[forbid(unsafe_code)]
 mod timeline;
 
 use std::fmt;

@@ -171,23 +171,12 @@ where
     }
 }
 
-/// Moves the outputs that may be delivered now into `ready`, and drops the chunks that are done. The outputs
-/// of a chunk are moved all at once: its lock is taken once for many cheap items.
+/// Moves the outputs that may be delivered now into `ready`, and drops the chunks that are done.
 fn take_outputs<T, U>(chunks: &mut VecDeque<Arc<Chunk<T, U>>>, ordered: bool, ready: &mut VecDeque<Out<U>>) {
     if !ordered {
-        return chunks.retain(|chunk| {
-            let mut contents = chunk.lock();
-            ready.append(&mut contents.outputs);
-            !contents.is_done()
-        });
+        return chunks.retain(|chunk| !chunk.take_outputs(ready));
     }
-    while let Some(head) = chunks.front() {
-        let mut contents = head.lock();
-        ready.append(&mut contents.outputs);
-        if !contents.is_done() {
-            return;
-        }
-        drop(contents);
+    while chunks.front().is_some_and(|head| head.take_outputs(ready)) {
         chunks.pop_front();
     }
 }
@@ -210,9 +199,7 @@ where
             return true;
         }
         let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
-        state.chunks.iter().take(heads).any(|chunk| {
-            chunk.try_lock().is_some_and(|contents| !contents.outputs.is_empty() || contents.is_done())
-        })
+        state.chunks.iter().take(heads).any(|chunk| chunk.is_ready(1))
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
@@ -225,12 +212,8 @@ where
             return false;
         }
         let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
-        for chunk in state.chunks.iter().take(heads) {
-            let mut contents = chunk.lock();
-            if !contents.outputs.is_empty() || contents.is_done() {
-                return false;
-            }
-            contents.wanted = true;
+        if !state.chunks.iter().take(heads).all(|chunk| chunk.want()) {
+            return false;
         }
         state.consumer.join(waiter);
         // With the consumer asleep, every input is worth stealing, so there may be work for another worker.

@@ -9,11 +9,17 @@
 //! | `window.rs` | the bound on items in progress |
 //! | `live.rs` | what a report of blocked threads shows |
 
+#[allow(unsafe_code)]
 mod chunk;
+#[forbid(unsafe_code)]
 mod iter;
+#[forbid(unsafe_code)]
 mod live;
+#[forbid(unsafe_code)]
 mod shared;
+#[forbid(unsafe_code)]
 mod window;
+#[forbid(unsafe_code)]
 mod worker;
 
 use std::fmt;

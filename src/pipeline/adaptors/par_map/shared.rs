@@ -66,7 +66,7 @@ pub(super) struct Shared<'a, I: Iterator, F, U> {
     pub(super) meter: Option<Arc<Meter>>,
 }
 
-type ChunkOf<I, U> = Arc<Chunk<<I as Iterator>::Item, U>>;
+pub(super) type ChunkOf<I, U> = Arc<Chunk<<I as Iterator>::Item, U>>;
 
 pub(super) struct State<I: Iterator, U> {
     /// `None` while a thread reads, and after the end.
@@ -101,6 +101,8 @@ pub(super) struct State<I: Iterator, U> {
 pub(super) enum Job<I: Iterator, U> {
     Read { input: Box<I>, chunk: ChunkOf<I, U>, quota: usize },
     Compute(ChunkOf<I, U>),
+    /// To compute only the first item.
+    ComputeFirst(ChunkOf<I, U>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -209,11 +211,10 @@ where
     }
 
     fn is_worth_stealing(&self, state: &State<I, U>, chunk: &ChunkOf<I, U>) -> bool {
-        let contents = chunk.lock();
-        let count = contents.inputs.len();
+        let (count, is_left_over) = chunk.inputs_left();
         // While the consumer sleeps, every input is worth it: the item that the consumer waits for may itself
         // wait for one of these.
-        if count == 0 || !contents.owned || !state.consumer.is_empty() {
+        if count == 0 || is_left_over || !state.consumer.is_empty() {
             return count > 0;
         }
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -222,7 +223,7 @@ where
 
     /// Takes a job, if there is one for `role`.
     pub(super) fn take_job(&self, state: &mut State<I, U>, role: Role) -> Option<Job<I, U>> {
-        let chunk = match (self.available_work(state, role)?, role) {
+        let job = match (self.available_work(state, role)?, role) {
             (Work::Read, _) => {
                 let input = state.input.take()?;
                 let quota = match role {
@@ -230,36 +231,40 @@ where
                     // One: while the consumer waited for a second item, it would delay the first.
                     Role::Consumer => 1,
                 };
-                let chunk = Chunk::to_read(self.is_wanted(state));
+                let chunk = Chunk::to_read(quota, self.is_wanted(state));
                 state.chunks.push_back(Arc::clone(&chunk));
                 return Some(Job::Read { input, chunk, quota });
             }
-            (Work::Steal(index), Role::Worker) => self.steal(state, index)?,
+            (Work::Steal(index), Role::Worker) => Job::Compute(self.steal(state, index)?),
             (Work::Steal(_), Role::Consumer) => {
-                let chunk = state.chunks.front()?.steal_first()?;
-                // In front of the rest of its chunk, so the order is kept.
-                state.chunks.push_front(Arc::clone(&chunk));
-                chunk
+                let chunk = state.chunks.front()?;
+                chunk.steal_first().then(|| Job::ComputeFirst(Arc::clone(chunk)))?
             }
         };
         state.computing += 1;
-        Some(Job::Compute(chunk))
+        Some(job)
     }
 
     fn steal(&self, state: &mut State<I, U>, index: usize) -> Option<ChunkOf<I, U>> {
-        Some(match state.chunks[index].steal(self.quota(state))? {
-            Stolen::Whole => Arc::clone(&state.chunks[index]),
-            Stolen::Front(chunk) => {
-                state.chunks.insert(index, Arc::clone(&chunk));
-                chunk
+        // If the order does not matter, the consumer waits for a new chunk too.
+        let wanted = !self.rules.ordered && !state.consumer.is_empty();
+        let quota = self.quota(state);
+        loop {
+            match state.chunks[index].steal(quota, wanted)? {
+                Stolen::Whole => return Some(Arc::clone(&state.chunks[index])),
+                Stolen::Back(chunk) => {
+                    state.chunks.insert(index + 1, Arc::clone(&chunk));
+                    return Some(chunk);
+                }
+                // The items behind the owner's would be out of reach while the input is silent. The reader
+                // goes on in a chunk of its own, the last.
+                Stolen::Attached => {
+                    let capacity = state.chunks[index].capacity();
+                    state.chunks.push_back(Chunk::to_read(capacity, wanted));
+                    state.chunks[index].detach();
+                }
             }
-            Stolen::Back(chunk) => {
-                // If the order does not matter, the consumer waits for this chunk too.
-                chunk.lock().wanted = !self.rules.ordered && !state.consumer.is_empty();
-                state.chunks.insert(index + 1, Arc::clone(&chunk));
-                chunk
-            }
-        })
+        }
     }
 
     /// True if the consumer sleeps and would wait for a chunk that is now added at the end.
