@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 
 use super::chunk::{Chunk, Out};
 use super::live::ListedMap;
@@ -71,10 +72,14 @@ where
                 return Ok(Some(self.deliver(out)));
             }
             let ParMapIter { shared, ready, refused, .. } = self;
+            let shared = &*shared;
             let output = OutputWait { shared };
+            // Under a time limit an output that is ready is taken at once.
+            let mut is_patient = limit.is_unlimited();
             // The token of the stages before, or a child of it: either is cancelled when the pipeline stops.
             let limit = limit.or_cancelled(refused.as_ref().unwrap_or(shared.mode.cancel_token()));
-            match limit.called("Pipeline::par_map").retry(&output, || refill(shared, ready)) {
+            let attempt = || refill(shared, ready, mem::take(&mut is_patient));
+            match limit.called("Pipeline::par_map").retry(&output, attempt) {
                 Ok(Found::Something) => {}
                 Ok(Found::End(truncated)) => return Ok(self.finish(truncated)),
                 Err(WaitError::TimedOut) => return Err(WaitError::TimedOut),
@@ -135,10 +140,12 @@ fn join<I: Iterator, F, U>(shared: &Arc<Shared<'_, I, F, U>>) {
     debug_assert!(waited.is_ok(), "a forever limit does not end");
 }
 
-/// Takes the outputs that are ready, or computes the item that the consumer waits for until one is.
+/// Takes the outputs that are ready, or computes the item that the consumer waits for until one is. A patient
+/// consumer leaves few outputs of cheap items for the first attempt after a spin phase.
 fn refill<'a, I, F, U>(
     shared: &Arc<Shared<'a, I, F, U>>,
     ready: &mut VecDeque<Out<U>>,
+    is_patient: bool,
 ) -> Result<Found, TryError>
 where
     I: Iterator + Send + 'a,
@@ -148,6 +155,10 @@ where
 {
     loop {
         let mut state = shared.state.lock();
+        state.consumer_computes = false;
+        if is_patient && shared.has_few_outputs(&state) {
+            return Err(TryError::WouldBlock);
+        }
         take_outputs(&mut state.chunks, shared.rules.ordered, ready);
         if !ready.is_empty() {
             // A worker that is not woken now is woken when an item is delivered, or when the consumer waits.
@@ -195,11 +206,11 @@ where
 {
     fn looks_ready(&self) -> bool {
         let Some(state) = self.shared.state.try_lock() else { return false };
-        if state.chunks.is_empty() && state.ended.is_some() {
-            return true;
+        if state.chunks.is_empty() {
+            return state.ended.is_some();
         }
-        let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
-        state.chunks.iter().take(heads).any(|chunk| chunk.is_ready(1))
+        let (heads, few) = (self.shared.heads(), self.shared.few(&state));
+        state.chunks.iter().take(heads).any(|chunk| chunk.is_ready(few))
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
@@ -211,8 +222,7 @@ where
         {
             return false;
         }
-        let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
-        if !state.chunks.iter().take(heads).all(|chunk| chunk.want()) {
+        if !state.chunks.iter().take(self.shared.heads()).all(|chunk| chunk.want()) {
             return false;
         }
         state.consumer.join(waiter);
@@ -265,11 +275,11 @@ where
         // All workers have left, and a worker that starts later touches neither. The caller's drops run
         // without a lock.
         let mut state = self.shared.state.lock();
-        let (input, chunks) = (state.input.take(), std::mem::take(&mut state.chunks));
+        let (input, chunks) = (state.input.take(), mem::take(&mut state.chunks));
         drop(state);
         let mut panicked = FirstPanic::new();
         panicked.call(|| drop(input));
-        panicked.call(|| Out::drop_each(std::mem::take(&mut self.ready)));
+        panicked.call(|| Out::drop_each(mem::take(&mut self.ready)));
         for chunk in chunks {
             let (inputs, outputs) = chunk.empty();
             panicked.call(|| panics::drop_each(inputs));

@@ -43,6 +43,10 @@ const CHUNK_TIME: Duration = Duration::from_micros(50);
 /// sleeps.
 const MIN_STEAL: Duration = Duration::from_micros(10);
 
+/// Outputs that take less time together than this are left a moment for more to join them: who takes one at a
+/// time has the cache line come and go for each.
+const WORTH_TAKING: Duration = Duration::from_micros(2);
+
 pub(super) struct Rules<U> {
     pub(super) workers: usize,
     pub(super) bound: usize,
@@ -77,6 +81,8 @@ pub(super) struct State<I: Iterator, U> {
     pub(super) read: usize,
     /// In the order of the input. Only the last can be in the process of being read.
     pub(super) chunks: VecDeque<ChunkOf<I, U>>,
+    /// The consumer may be in the caller's code.
+    pub(super) consumer_computes: bool,
     /// Permits that are taken.
     pub(super) computing: usize,
     /// A moving average of the time that an item takes.
@@ -99,7 +105,11 @@ pub(super) struct State<I: Iterator, U> {
 }
 
 pub(super) enum Job<I: Iterator, U> {
-    Read { input: Box<I>, chunk: ChunkOf<I, U>, quota: usize },
+    Read {
+        input: Box<I>,
+        chunk: ChunkOf<I, U>,
+        quota: usize,
+    },
     Compute(ChunkOf<I, U>),
     /// To compute only the first item.
     ComputeFirst(ChunkOf<I, U>),
@@ -125,6 +135,7 @@ impl<I: Iterator, U> State<I, U> {
             ended: None,
             read: 0,
             chunks: VecDeque::new(),
+            consumer_computes: false,
             computing: 0,
             cost: None,
             spawned: 0,
@@ -160,7 +171,7 @@ where
     fn quota(&self, state: &State<I, U>) -> usize {
         let max = (self.rules.bound / 4).max(1);
         if model::IS_MODEL {
-            return (self.rules.bound / 2).clamp(1, 2);
+            return (self.rules.bound / 2).clamp(1, 3);
         }
         match state.cost {
             None => 1,
@@ -171,13 +182,45 @@ where
         }
     }
 
+    /// How many chunks the consumer takes outputs of.
+    pub(super) fn heads(&self) -> usize {
+        if self.rules.ordered { 1 } else { usize::MAX }
+    }
+
+    /// The number of outputs that are worth the consumer's coming, if it can wait for them without sleeping.
+    pub(super) fn few(&self, state: &State<I, U>) -> usize {
+        let Some(cost) = state.cost.filter(|_| !model::IS_MODEL) else { return 1 };
+        let count = WORTH_TAKING.as_nanos() / cost.as_nanos().max(1);
+        usize::try_from(count).unwrap_or(usize::MAX).clamp(1, (self.rules.bound / 8).max(1))
+    }
+
+    /// True if a worker is about to add outputs to those that there are.
+    pub(super) fn has_few_outputs(&self, state: &State<I, U>) -> bool {
+        let few = self.few(state);
+        few > 1
+            && state.running > 0
+            && !state.chunks.iter().take(self.heads()).any(|chunk| chunk.is_ready(few))
+            && !state.chunks.is_empty()
+    }
+
+    /// True if reading is worth another thread: cheap items keep one worker busy with passing them on, and a
+    /// second would only get in its way. While the consumer sleeps or computes, everything is worth it: the
+    /// item that it waits for may itself wait for a later one.
+    fn is_worth_reading(&self, state: &State<I, U>) -> bool {
+        if state.computing == 0 || state.consumer_computes || !state.consumer.is_empty() {
+            return true;
+        }
+        let quota = u32::try_from(self.quota(state)).unwrap_or(u32::MAX);
+        state.cost.is_none_or(|cost| cost.saturating_mul(quota) >= MIN_STEAL)
+    }
+
     fn available_work(&self, state: &State<I, U>, role: Role) -> Option<Work> {
         // No permit, no work: this bounds the concurrent calls of the function on all threads together.
         if state.computing >= self.rules.workers {
             return None;
         }
         match role {
-            Role::Worker if self.is_readable(state) => Some(Work::Read),
+            Role::Worker if self.is_worth_reading(state) && self.is_readable(state) => Some(Work::Read),
             Role::Worker => {
                 let worth = |chunk| self.is_worth_stealing(state, chunk);
                 state.chunks.iter().position(worth).map(Work::Steal)
@@ -223,7 +266,9 @@ where
 
     /// Takes a job, if there is one for `role`.
     pub(super) fn take_job(&self, state: &mut State<I, U>, role: Role) -> Option<Job<I, U>> {
-        let job = match (self.available_work(state, role)?, role) {
+        let work = self.available_work(state, role)?;
+        state.consumer_computes |= role == Role::Consumer;
+        let job = match (work, role) {
             (Work::Read, _) => {
                 let input = state.input.take()?;
                 let quota = match role {

@@ -326,11 +326,7 @@ where
         panics::discard_each(dropped.into_iter().flatten());
     }
 
-    fn later_inputs(
-        &self,
-        state: &MutexGuard<'_, State<I, U>>,
-        chunk: &ChunkOf<I, U>,
-    ) -> Dropped<I::Item> {
+    fn later_inputs(&self, state: &MutexGuard<'_, State<I, U>>, chunk: &ChunkOf<I, U>) -> Dropped<I::Item> {
         let position = state.chunks.iter().position(|other| Arc::ptr_eq(other, chunk));
         let first = if self.rules.ordered { position.map_or(0, |position| position + 1) } else { 0 };
         state.chunks.range(first..).map(|chunk| chunk.reject()).collect()
