@@ -222,9 +222,8 @@ fn an_item_waits_for_one_that_is_read_later() {
 
 /// No item is begun after the first error, and the error is delivered.
 ///
-/// Fails if the rest of the chunk is computed (edit `pipeline-failure-goes-on`), if the reader stores an item
-/// in the closed chunk (edit `pipeline-closed-chunk-takes-inputs`), and if a failure does not wake the consumer
-/// (edit `pipeline-failure-wakes-nobody`).
+/// Fails if the rest of the chunk is computed (edit `pipeline-failure-goes-on`), and if a failure does not
+/// wake the consumer (edit `pipeline-failure-wakes-nobody`).
 #[test]
 fn no_item_is_begun_after_the_first_error() {
     model::check(|| {

@@ -1,5 +1,6 @@
 //! The consumer of a parallel map.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
@@ -73,7 +74,7 @@ where
             }
             let ParMapIter { shared, ready, refused, .. } = self;
             let shared = &*shared;
-            let output = OutputWait { shared };
+            let output = OutputWait { shared, inputs_seen: Cell::new(0) };
             // Under a time limit an output that is ready is taken at once.
             let mut is_patient = limit.is_unlimited();
             // The token of the stages before, or a child of it: either is cancelled when the pipeline stops.
@@ -195,6 +196,8 @@ fn take_outputs<T, U>(chunks: &mut VecDeque<Arc<Chunk<T, U>>>, ordered: bool, re
 /// Where the consumer waits for an output.
 struct OutputWait<'w, W> {
     shared: &'w Arc<W>,
+    /// The number of inputs in the first chunk at the last look.
+    inputs_seen: Cell<usize>,
 }
 
 impl<'a, I, F, U> WaitPoint for OutputWait<'_, Shared<'a, I, F, U>>
@@ -206,10 +209,17 @@ where
 {
     fn looks_ready(&self) -> bool {
         let Some(state) = self.shared.state.try_lock() else { return false };
-        if state.chunks.is_empty() {
-            return state.ended.is_some();
+        if state.chunks.is_empty() && state.ended.is_some() {
+            return true;
         }
         let (heads, few) = (self.shared.heads(), self.shared.few(&state));
+        // An item that the consumer would compute itself. While more of them arrive, they are left to the
+        // reader, which computes many cheap ones faster than two threads do in turn.
+        let inputs = state.chunks.front().map_or(0, |head| head.inputs_left().0);
+        let is_steady = self.inputs_seen.replace(inputs) == inputs || few == 1;
+        if is_steady && !self.shared.has_nothing_for(&state, Role::Consumer) {
+            return true;
+        }
         state.chunks.iter().take(heads).any(|chunk| chunk.is_ready(few))
     }
 

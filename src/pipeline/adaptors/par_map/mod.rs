@@ -5,7 +5,7 @@
 //! | `shared.rs` | the state that the threads share, its invariants, and the choice of the next job |
 //! | `worker.rs` | the jobs: reading and computing |
 //! | `iter.rs` | the consumer |
-//! | `chunk.rs` | a batch of items, and how a thread steals part of it |
+//! | `chunk.rs`, `word.rs` | a batch of items, and how a thread steals part of it |
 //! | `window.rs` | the bound on items in progress |
 //! | `live.rs` | what a report of blocked threads shows |
 
@@ -19,6 +19,8 @@ mod live;
 mod shared;
 #[forbid(unsafe_code)]
 mod window;
+#[forbid(unsafe_code)]
+mod word;
 #[forbid(unsafe_code)]
 mod worker;
 

@@ -16,12 +16,20 @@
 //!    spawned and is on its way. `wake_worker` restores this after each change that could break it. A worker
 //!    looks again before it sleeps.
 //! 3. If the consumer sleeps, then no output is ready and there is no work for it, and the chunk that it
-//!    waits for (each chunk, if the order does not matter) is marked `wanted`: the thread that puts an output
+//!    waits for (each chunk, if the order does not matter) is marked `WANTED`: the thread that puts an output
 //!    there wakes it. A chunk that is made while the consumer sleeps, and that it would wait for, is marked
 //!    from the start.
 //!
-//! # Lock order
-//! The state, then a chunk. A thread that holds the lock of a chunk takes no other lock.
+//! # Locks
+//! The list of chunks changes under the lock of the state. A chunk has a word of its own, which its owner,
+//! its reader and the consumer change without a lock. Where the two must agree (the reader moves to another
+//! chunk, the consumer goes to sleep), the word is changed while the lock is held.
+//!
+//! # What is worth it
+//! A wake-up costs 3 µs and more, and a cache line that passes from one core to another 0.1 to 0.7 µs. So
+//! items that cost less than that are left to one worker, and the consumer takes several of their outputs at
+//! once. With an item that costs nothing these two rules halved the time, and at 200 ns they took a fifth off
+//! (bench `pipeline`, 2 cores). Neither rule is applied by a thread that is about to sleep.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -111,8 +111,8 @@ where
         }
     }
 
-    /// Reads up to `quota` items into the chunk. If the caller got a permit to compute items that it has read,
-    /// returns their chunk.
+    /// Reads up to `quota` items into the chunk. If the caller got a permit to compute items that it has
+    /// read, returns their chunk.
     fn read(
         self: &Arc<Self>,
         mut input: Box<I>,
@@ -187,11 +187,15 @@ where
         }
     }
 
-    /// Wakes the consumer and another worker, because there is an item that no thread computes.
+    /// Wakes a thread because there is an item that no thread computes, and for which the consumer waits.
     #[cold]
     fn offer(self: &Arc<Self>) {
-        // The worker first: while the consumer is in the wait list, every input is worth a wake-up.
-        self.wake_worker(self.state.lock());
+        // The consumer computes it, unless the order does not matter. If it cannot, it wakes a worker before
+        // it sleeps again, while every input is worth a wake-up.
+        if !self.rules.ordered {
+            // The worker first: while the consumer is in the wait list, every input is worth a wake-up.
+            self.wake_worker(self.state.lock());
+        }
         self.wake_consumer();
     }
 
