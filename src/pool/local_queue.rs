@@ -25,11 +25,11 @@
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::mem;
 
 use crossbeam_utils::CachePadded;
 
+use super::job_queue::JobRing;
 use super::raw_job::RawJob;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, thread_local};
@@ -48,7 +48,7 @@ struct Parts {
 }
 
 struct Contents {
-    tasks: VecDeque<RawJob>,
+    tasks: JobRing,
     /// How many tasks the queue may hold.
     capacity: usize,
     /// A worker could be notified for the next task, or the pool is closed: the next push goes through the
@@ -64,7 +64,7 @@ thread_local! {
 impl LocalQueue {
     /// Creates the local queue of the calling thread. Watched from the start: it has no capacity yet.
     pub(super) fn new() -> Arc<Self> {
-        let contents = Mutex::new(Contents { tasks: VecDeque::new(), capacity: 0, watched: true });
+        let contents = Mutex::new(Contents { tasks: JobRing::new(), capacity: 0, watched: true });
         Arc::new(LocalQueue(CachePadded::new(Parts {
             worker: this_thread(),
             contents,
@@ -106,7 +106,7 @@ impl LocalQueue {
         if contents.watched || contents.tasks.len() >= contents.capacity {
             return Err(make);
         }
-        self.put(&mut contents, make());
+        self.put(&mut contents, make);
         Ok(())
     }
 
@@ -127,13 +127,13 @@ impl LocalQueue {
         }
         // Cleared in the same critical section as the push: the caller takes over the duty to notify.
         contents.watched = false;
-        self.put(&mut contents, make());
+        self.put(&mut contents, make);
         Ok(())
     }
 
     #[inline]
-    fn put(&self, contents: &mut Contents, job: RawJob) {
-        contents.tasks.push_back(job);
+    fn put(&self, contents: &mut Contents, make: impl FnOnce() -> RawJob) {
+        contents.tasks.push(make);
         self.0.count.store(contents.tasks.len(), Relaxed);
     }
 
@@ -146,7 +146,7 @@ impl LocalQueue {
             return None;
         }
         let mut contents = self.0.contents.lock();
-        let job = contents.tasks.pop_front()?;
+        let job = contents.tasks.pop()?;
         self.0.count.store(contents.tasks.len(), Relaxed);
         Some(job)
     }
@@ -165,19 +165,19 @@ impl LocalQueue {
     }
 
     /// Takes out all tasks.
-    pub(super) fn drain(&self) -> VecDeque<RawJob> {
+    pub(super) fn drain(&self) -> impl Iterator<Item = RawJob> + use<> {
         let mut contents = self.0.contents.lock();
         self.0.count.store(0, Relaxed);
-        mem::take(&mut contents.tasks)
+        contents.tasks.take()
     }
 
     /// Gives the capacity back, and the tasks that occupy it.
-    pub(super) fn clear(&self) -> (VecDeque<RawJob>, usize) {
+    pub(super) fn clear(&self) -> (impl Iterator<Item = RawJob> + use<>, usize) {
         let mut contents = self.0.contents.lock();
         // Without capacity, the next push goes through the injector in any case.
         contents.watched = true;
         self.0.count.store(0, Relaxed);
-        (mem::take(&mut contents.tasks), mem::take(&mut contents.capacity))
+        (contents.tasks.take(), mem::take(&mut contents.capacity))
     }
 
     /// How many tasks are here, approximately.

@@ -9,6 +9,7 @@ mod injector;
 #[forbid(unsafe_code)]
 mod job;
 #[forbid(unsafe_code)]
+mod job_queue;
 mod keyed;
 #[forbid(unsafe_code)]
 mod local_queue;

@@ -25,7 +25,6 @@ mod next;
 mod push;
 mod room;
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use crossbeam_utils::CachePadded;
@@ -33,6 +32,7 @@ use crossbeam_utils::CachePadded;
 pub(super) use next::{Arrival, Next};
 pub(super) use room::Room;
 
+use super::job_queue::JobQueue;
 use super::local_queue::LocalQueue;
 use super::raw_job::RawJob;
 use super::worker_counts::{Notify, WorkerCounts};
@@ -74,9 +74,9 @@ impl<T> End<T> {
 }
 
 struct Tail {
-    queued: VecDeque<RawJob>,
+    queued: JobQueue,
     /// Tasks that were queued beyond the bound. They use no capacity, so they keep no submitter out.
-    beyond: VecDeque<RawJob>,
+    beyond: JobQueue,
     /// Submitters that have waited too long: while there are any, no other submitter gets room.
     turns: Turns,
     /// An earlier length of the head, not lower than its length now.
@@ -93,7 +93,7 @@ struct Tail {
 }
 
 struct Head {
-    ready: VecDeque<RawJob>,
+    ready: JobQueue,
     submitters: WaitList,
     closed: bool,
 }
@@ -101,8 +101,8 @@ struct Head {
 impl Injector {
     pub(super) fn new(capacity: usize, counts: WorkerCounts) -> Self {
         let tail = Tail {
-            queued: VecDeque::new(),
-            beyond: VecDeque::new(),
+            queued: JobQueue::new(),
+            beyond: JobQueue::new(),
             turns: Turns::new(),
             ready_seen: 0,
             peak: 0,
@@ -112,7 +112,7 @@ impl Injector {
             locals: Vec::new(),
             closers: WaitList::new(),
         };
-        let head = Head { ready: VecDeque::new(), submitters: WaitList::new(), closed: false };
+        let head = Head { ready: JobQueue::new(), submitters: WaitList::new(), closed: false };
         Injector {
             tail: End::new(tail),
             head: End::new(head),
@@ -213,9 +213,9 @@ impl Injector {
         let mut tail = self.tail.lock();
         // For the wait-for graph: from now on any thread may run these tasks.
         tail.drained = true;
-        let mut all: Vec<RawJob> = head.ready.drain(..).collect();
-        all.extend(tail.queued.drain(..));
-        all.extend(tail.beyond.drain(..));
+        let mut all: Vec<RawJob> = head.ready.take().collect();
+        all.extend(tail.queued.take());
+        all.extend(tail.beyond.take());
         tail.locals.iter().for_each(|local| all.extend(local.drain()));
         // Both counts while both locks are held, so that they agree with the deques.
         self.head.count.store(0, Relaxed);

@@ -5,7 +5,6 @@
 use std::mem;
 
 use super::{Head, Injector, Tail};
-use crate::burst;
 use crate::pool::local_queue::LocalQueue;
 use crate::pool::raw_job::RawJob;
 use crate::pool::worker_counts::Notify;
@@ -47,7 +46,7 @@ impl Injector {
             return Some(job);
         }
         let mut head = self.head.lock();
-        let job = head.ready.pop_front()?;
+        let job = head.ready.pop()?;
         let room = self.took(&mut head);
         // Unlocked before the submitter wakes, which takes this lock first.
         drop(head);
@@ -58,7 +57,6 @@ impl Injector {
     /// Accounts for a task taken from the head; returns a submitter to wake for the room.
     #[inline]
     fn took(&self, head: &mut Head) -> Option<Wake> {
-        burst::give_back(&mut head.ready);
         self.head.count.store(head.ready.len(), Relaxed);
         // One submitter for one free place, and any will do: the first has waited longest. It is told to try,
         // not handed the place, so a submitter that is awake may overtake it, until it takes a turn.
@@ -128,7 +126,7 @@ impl Injector {
         (turn..turn + sources).find_map(|source| match (source % sources).checked_sub(1) {
             Some(local) if local < tail.locals.len() => Some((tail.locals[local].take()?, None)),
             Some(_) => {
-                let job = tail.beyond.pop_front()?;
+                let job = tail.beyond.pop()?;
                 self.note_count(tail);
                 Some((job, None))
             }
@@ -151,14 +149,14 @@ impl Injector {
             tail.ready_seen = head.ready.len();
             self.note_count(tail);
         }
-        head.ready.pop_front()
+        head.ready.pop()
     }
 
     /// Takes back the capacity of a local queue whose worker goes idle or leaves. Tasks that are left there,
     /// because the worker is a surplus one, go to the queue.
     fn clear(&self, local: &LocalQueue, tail: &mut Tail) {
         let (tasks, capacity) = local.clear();
-        tail.queued.extend(tasks);
+        tasks.for_each(|job| tail.queued.push(|| job));
         self.note_count(tail);
         self.borrowed.store(self.borrowed.load(Relaxed) - capacity, Relaxed);
     }
@@ -186,8 +184,7 @@ impl Injector {
         let mut head = self.head.lock();
         let mut tail = self.tail.lock();
         if tail.counts.has_only_inline_runners()
-            && let Some(job) =
-                head.ready.pop_front().or_else(|| tail.queued.pop_front()).or_else(|| tail.beyond.pop_front())
+            && let Some(job) = head.ready.pop().or_else(|| tail.queued.pop()).or_else(|| tail.beyond.pop())
         {
             self.note_count(&tail);
             // The tail first: waking a submitter needs the head only.

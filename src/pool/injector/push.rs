@@ -36,7 +36,7 @@ impl Injector {
         if !tail.turns.admits(turn) {
             return Err(TryError::WouldBlock);
         }
-        Ok(self.push(tail, make()))
+        Ok(self.push(tail, make))
     }
 
     /// Like [`try_push`](Injector::try_push), for a worker: pushes onto its local queue if that has capacity.
@@ -95,7 +95,7 @@ impl Injector {
         if tail.closed {
             return Err(job);
         }
-        tail.beyond.push_back(job);
+        tail.beyond.push(|| job);
         self.note_count(&tail);
         let queued = self.recount(&mut tail);
         tail.note_peak(queued);
@@ -103,8 +103,8 @@ impl Injector {
     }
 
     #[inline]
-    fn push(&self, mut tail: MutexGuard<'_, Tail>, job: RawJob) -> Option<Notify> {
-        tail.queued.push_back(job);
+    fn push(&self, mut tail: MutexGuard<'_, Tail>, make: impl FnOnce() -> RawJob) -> Option<Notify> {
+        tail.queued.push(make);
         self.note_count(&tail);
         // Recounted only when the cached length exceeds the peak: the count may be too high.
         if tail.queued.len() + tail.ready_seen > tail.peak {

@@ -25,8 +25,8 @@ fn capacity_is_borrowed_only_if_none_is_free() {
 #[test]
 fn emptied_local_queue_shows_no_task() {
     let local = with_a_task(2);
-    assert_eq!((local.drain().len(), local.count()), (1, 0));
+    assert_eq!((local.drain().count(), local.count()), (1, 0));
     let local = with_a_task(2);
     let (tasks, capacity) = local.clear();
-    assert_eq!((tasks.len(), capacity, local.count()), (1, 2, 0));
+    assert_eq!((tasks.count(), capacity, local.count()), (1, 2, 0));
 }
