@@ -91,11 +91,12 @@ use node::{Node, Watcher};
 ///
 /// # Cost
 /// [`is_cancelled`](CancelToken::is_cancelled) is a load, and reads the clock if there is a deadline; it
-/// takes a fifth of the time of tokio-util's. Creating and cancelling a token takes 34 to 44 ns, cancelling a
-/// parent 12 to 14 ns for each child that nothing watches, making and dropping a child 66 ns: 1.4, 1.8 and
-/// 1.2 times as fast as there. A callback that is registered and removed takes 29 ns, half of them for its
-/// box; a future there, which is polled once, 27. Waking one or eight sleepers takes as long as with a bare
-/// condvar of std (bench `cancel`, 2-core virtual machine).
+/// takes a fifth of the time of tokio-util's. Creating and cancelling a token takes 34 to 46 ns, and
+/// cancelling a parent 12 to 14 ns for each child that nothing watches: 1.4 and 1.7 to 1.9 times as fast as
+/// there. Making and dropping a child takes 63 to 69 ns, 0.8 to 1.2 times as fast as there, which varies with
+/// the build of the bench. A callback that is registered and removed takes 29 ns, a third of its instructions
+/// for its box; a future there, which is polled once, 27. Waking one or eight sleepers takes as long as with
+/// a bare condvar of std (bench `cancel`, 2-core virtual machine).
 ///
 /// # Instead
 /// An `AtomicBool` for a flag that no thread sleeps on. For a single consumer, closing its queue is often
