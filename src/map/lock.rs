@@ -16,12 +16,12 @@
 //! Each with the models in `loom-tests/tests/map.rs` that fail without it.
 //!
 //! 1. A reader holds the inner lock for reading, or its slot has the address of this lock and it has seen
-//!    the bias since (`a_writer_waits_for_readers_that_do_not_lock`).
+//!    the bias since (`a_writer_waits_for_a_reader_that_does_not_lock`).
 //! 2. `is_biased` is set by a thread that holds the inner lock for reading, and cleared by one that holds it
 //!    for writing. What the last writer did is published with it
 //!    (`a_reader_that_does_not_lock_sees_the_last_write`).
 //! 3. A writer holds the inner lock for writing. Unless it found no bias, it has cleared it and then seen
-//!    each slot without the address of this lock (`a_writer_waits_for_readers_that_do_not_lock`,
+//!    each slot without the address of this lock (`a_writer_waits_for_a_reader_that_does_not_lock`,
 //!    `a_reader_that_leaves_lets_the_writer_go_on`).
 //!
 //! So no thread reads while another writes: a reader that entered its slot after the writer's look sees the

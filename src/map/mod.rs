@@ -131,7 +131,7 @@ use shard::{Shard, TooMany};
 /// Models in `loom-tests/tests/map.rs`, among them `a_value_that_two_threads_want_is_made_once`,
 /// `a_closure_that_panics_hands_its_turn_on` and
 /// `two_closures_that_want_each_others_value_do_not_hang`; and of the shards' locks,
-/// `a_writer_waits_for_readers_that_do_not_lock`, `a_reader_that_leaves_lets_the_writer_go_on` and
+/// `a_writer_waits_for_a_reader_that_does_not_lock`, `a_reader_that_leaves_lets_the_writer_go_on` and
 /// `a_reader_that_does_not_lock_sees_the_last_write`. `tests/map/history.rs` compares random
 /// sequences of calls with std's `HashMap`, and checks histories of several threads for linearizability.
 /// Assumed: hashbrown's table, which runs unchanged in the models, is correct in one thread.

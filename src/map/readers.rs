@@ -16,13 +16,11 @@
 use crossbeam_utils::CachePadded;
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex, hint, lazy_static, sized};
-use crate::wait::thread_index;
+use crate::sync::{Condvar, Mutex, lazy_static, sized};
+use crate::wait::{spin_until, thread_index};
 
 /// Threads with a higher index take the lock instead.
 const SLOTS: usize = sized(128, 3);
-/// Spin hints before a writer sleeps, 1 to 3 µs: a lookup is over in nanoseconds, a closure may take long.
-const SPINS: usize = sized(64, 0);
 /// A writer sleeps until the slot changes. Addresses of locks are even.
 const AWAITED: usize = 1;
 
@@ -77,12 +75,10 @@ impl Slot {
 
     #[cold]
     fn wait_until_left(&self, lock: usize) {
-        for _ in 0..SPINS {
-            // Acquire: the reads of this slot's thread end before the writer's accesses.
-            if self.reading.load(Ordering::Acquire) != lock {
-                return;
-            }
-            hint::spin_loop();
+        // A lookup is over in nanoseconds; a closure, or a pass over a shard, may take long.
+        // Acquire, here and below: the reads of this slot's thread end before the writer's accesses.
+        if spin_until(|| self.reading.load(Ordering::Acquire) != lock) {
+            return;
         }
         let mut sleep = self.sleep.lock();
         loop {
