@@ -19,7 +19,7 @@ fn queue(capacity: usize) -> Arc<BoundedQueue<u32>> {
 ///
 /// Fails if `try_push` removes no waiter from the list (edit `queue-push-wakes-nobody`), if the ring
 /// publishes an item with a relaxed store (edit `ring-publishes-relaxed`) or before it is written (edit
-/// `ring-publishes-before-it-writes`), or if the ring loads the tail without acquire (edit
+/// `ring-publishes-before-it-writes`), or if it loads a flag without acquire before it reads (edit
 /// `ring-tail-is-read-relaxed`).
 #[test]
 fn a_push_reaches_a_sleeping_pop() {
@@ -38,8 +38,9 @@ fn a_push_reaches_a_sleeping_pop() {
 ///
 /// Fails if `try_pop` removes no waiter from the list (edit `queue-pop-wakes-nobody`), if the ring returns a
 /// cell to the writer with a relaxed store (edit `ring-releases-relaxed`) or before it is read (edit
-/// `ring-releases-before-it-reads`), loads the head without acquire (edit `ring-head-is-read-relaxed`), or
-/// counts one free cell too many (edit `ring-finds-one-cell-too-many`).
+/// `ring-releases-before-it-reads`), loads the flag of a cell to fill without acquire (edit
+/// `ring-head-is-read-relaxed`), fills a full cell (edit `ring-finds-one-cell-too-many`), or looks full to a
+/// producer that is about to sleep though there is room (edit `ring-looks-full-when-it-is-not`).
 #[test]
 fn a_pop_reaches_a_sleeping_push() {
     model::check(|| {
@@ -61,7 +62,7 @@ fn a_pop_reaches_a_sleeping_push() {
 /// condition variable for both sides loses a wake-up. Here every consumer gets its item.
 ///
 /// Fails if a consumer joins the list without checking again (edit `queue-join-without-looking`), or if the
-/// ring counts one item too many (edit `ring-finds-one-item-too-many`).
+/// ring reads an empty cell (edit `ring-finds-one-item-too-many`).
 #[test]
 fn capacity_one_with_one_producer_and_two_consumers_ends() {
     model::check(|| {
@@ -103,7 +104,8 @@ fn capacity_one_with_two_producers_and_two_consumers_ends() {
 /// Capacity 2, two producers and three consumers; the main thread is one producer and two consumers. No
 /// thread is left asleep. (With five threads, the model takes hours.)
 ///
-/// Fails if a push wakes no consumer (edit `queue-push-wakes-nobody`).
+/// Fails if a push wakes no consumer (edit `queue-push-wakes-nobody`), or if the ring looks empty to a
+/// consumer that is about to sleep though there is an item (edit `ring-looks-empty-when-it-is-not`).
 #[test]
 fn capacity_two_with_two_producers_and_three_consumers_ends() {
     model::check(|| {
@@ -625,8 +627,9 @@ fn raising_the_capacity_wakes_a_producer() {
 /// The capacity is lowered below what is in the queue while a producer pushes: once that is done, the
 /// producer waits until enough was popped, and is woken then.
 ///
-/// Fails if the tail keeps its limit (edit `queue-lowered-capacity-is-ignored`), or if the pop that makes
-/// room wakes nobody (edit `queue-drained-queue-wakes-nobody`).
+/// Fails if the tail keeps its limit (edit `queue-lowered-capacity-is-ignored`) or does not heed it (edit
+/// `ring-heeds-no-lowered-limit`), or if the pop that makes room wakes nobody (edit
+/// `queue-drained-queue-wakes-nobody`).
 #[test]
 fn a_lowered_capacity_holds_for_every_later_push() {
     model::check(|| {

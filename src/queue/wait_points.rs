@@ -23,12 +23,14 @@ use crate::wait::{Turn, WaitPoint, Waiter, Wake};
 pub(crate) struct Room<'a, T> {
     queue: &'a BoundedQueue<T>,
     turn: Cell<Option<Turn>>,
+    /// Whether the waiter has looked out.
+    has_looked: Cell<bool>,
 }
 
 impl<'a, T> Room<'a, T> {
     #[inline]
     pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
-        Room { queue, turn: Cell::new(None) }
+        Room { queue, turn: Cell::new(None), has_looked: Cell::new(false) }
     }
 
     /// The turn of this waiter, if it has lost too often.
@@ -61,7 +63,13 @@ impl<T> WaitPoint for Room<'_, T> {
     fn looks_ready(&self) -> bool {
         // False for a thread that a turn keeps off, even if there is room. Otherwise it would stop spinning,
         // fail its attempt, and lose 32 times within microseconds.
-        self.queue.gauge.len() < self.queue.capacity() && self.queue.next_push.admits(self.turn())
+        let queue = self.queue;
+        let admitted = || queue.next_push.admits(self.turn());
+        let has_room = || queue.gauge.looks_roomy(queue.capacity());
+        match self.has_looked.replace(true) {
+            true => has_room() && admitted(),
+            false => queue.push_pace.look_out(queue.gauge.pushed(), admitted, has_room),
+        }
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
@@ -129,12 +137,14 @@ impl<T> Drop for Room<'_, T> {
 pub(crate) struct Items<'a, T> {
     queue: &'a BoundedQueue<T>,
     turn: Cell<Option<Turn>>,
+    /// Whether the waiter has looked out.
+    has_looked: Cell<bool>,
 }
 
 impl<'a, T> Items<'a, T> {
     #[inline]
     pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
-        Items { queue, turn: Cell::new(None) }
+        Items { queue, turn: Cell::new(None), has_looked: Cell::new(false) }
     }
 
     /// The turn of this waiter, if it has lost too often.
@@ -165,7 +175,13 @@ impl<'a, T> Items<'a, T> {
 impl<T> WaitPoint for Items<'_, T> {
     fn looks_ready(&self) -> bool {
         // As for producers. The gauge is a hint; `join` decides under the lock.
-        self.queue.gauge.len() > 0 && self.queue.next_pop.admits(self.turn())
+        let queue = self.queue;
+        let admitted = || queue.next_pop.admits(self.turn());
+        let has_item = || queue.gauge.looks_filled();
+        match self.has_looked.replace(true) {
+            true => has_item() && admitted(),
+            false => queue.pop_pace.look_out(queue.gauge.popped(), admitted, has_item),
+        }
     }
 
     fn join(&self, waiter: &Waiter) -> bool {

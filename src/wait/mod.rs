@@ -111,6 +111,6 @@ pub(crate) use monitor::Version;
 pub use monitor::{Monitor, MonitorGuard};
 pub(crate) use one_shot::OneShot;
 pub(crate) use point::{Point, TurnPoint};
-pub(crate) use spin::{spin_until, spin_within};
+pub(crate) use spin::{pause, spin_until, spin_within};
 pub(crate) use turns::{NextTurn, PATIENCE, Turn, Turns};
 pub(crate) use waiter::{Outcome, Waiter, Wake};
