@@ -343,6 +343,7 @@ where
         RateLimiter::of_key(Bucket::new(tokens, period, burst), &self.clock, self.made_at)
     }
 
+    #[allow(clippy::modulo_one, reason = "in a model there is one shard")]
     fn shard(&self, hash: u64) -> &Mutex<Shard<K>> {
         // Bits from the middle, since the shard's map uses the lowest and the highest ones.
         &self.shards[(hash >> 32) as usize % SHARDS]

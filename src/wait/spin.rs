@@ -58,7 +58,7 @@ lazy_static! {
 ///
 /// In a model it does nothing.
 pub(crate) fn pause(nanoseconds: usize) {
-    if PAUSES > 0 {
+    if PAUSES != 0 {
         let hints = nanoseconds as u64 * CONTENTION.hints_per_microsecond / 1_000;
         (0..hints.max(1)).for_each(|_| hint::spin_loop());
     }
