@@ -43,6 +43,9 @@ impl Refusal {
         // which the last stays, so that the others are not given back to the system.
         let mut heap: Vec<Vec<u8>> = (0..32).map(|_| vec![1; 64 << 10]).collect();
         let last = heap.pop();
+        // Given back at the end: for the small maps of the threads that are there, and too small for a stack.
+        // Not the last chunk below, whose size depends on how much is left: it may be room for many stacks.
+        let spare: Vec<u8> = Vec::with_capacity(Self::STACK / 4);
         let mut memory = Vec::with_capacity(1 << 10);
         let mut size = 1 << 40;
         while size >= Self::STACK / 4 {
@@ -52,8 +55,7 @@ impl Refusal {
                 Err(_) => size /= 2,
             }
         }
-        drop(heap);
-        memory.pop();
+        drop((heap, spare));
         memory.extend(last);
         let parked = std::iter::from_fn(|| Self::park(&ends)).collect();
         Refusal { _memory: memory, parked, end: Some(end) }
