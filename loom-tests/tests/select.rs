@@ -103,7 +103,8 @@ fn a_permit_that_comes_while_a_selection_withdraws_is_not_lost() {
 
 /// Two selections over the same two queues, in opposite order, and one item for each: both selections end.
 ///
-/// Fails if a push wakes no waiter (edit `queue-push-wakes-nobody`).
+/// Fails if a push wakes no waiter (edit `queue-push-wakes-nobody`), or if the gauge of the ring loads its
+/// counts without acquire (edit `ring-gauge-is-relaxed`).
 #[test]
 fn two_selections_in_opposite_order_each_get_an_item() {
     model::check(|| {

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use crate::sync::Arc;
-use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::{Ordering::Acquire, Ordering::Relaxed};
 
 /// The fill level of a ring, for threads that hold no end.
 pub(in crate::queue) struct Gauge<T>(Arc<Shared<T>>);
@@ -21,14 +21,18 @@ impl<T> Gauge<T> {
         len.min(self.0.capacity)
     }
 
+    // Acquire, with the release of the ends: a thread that has seen an item counted finds the flag of its
+    // cell changed, too. Otherwise a waiter could find by one that it need not sleep, and by the other that
+    // its attempt would fail, again and again.
+
     /// The number of items that were pushed.
     pub(in crate::queue) fn pushed(&self) -> u64 {
-        self.0.pushed.load(Relaxed)
+        self.0.pushed.load(Acquire)
     }
 
     /// The number of items that were popped.
     pub(in crate::queue) fn popped(&self) -> u64 {
-        self.0.popped.load(Relaxed)
+        self.0.popped.load(Acquire)
     }
 
     /// Returns true if a pop is likely to find an item. Loads only what consumers write anyway, and the cell,
