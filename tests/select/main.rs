@@ -426,9 +426,11 @@ fn selection_that_anybody_may_serve_is_no_cycle() {
     within_a_minute(|| {
         let pool = Pool::builder().workers(2).build().unwrap();
         let (way_out, handle) = (Arc::new(BoundedQueue::<u32>::new(1)), bounded::<Task<u32>>(1));
+        let started = [(); 2].map(|()| Arc::new(Latch::new(1)));
         let first = pool.submit({
-            let (way_out, handle) = (Arc::clone(&way_out), handle.1);
+            let (way_out, handle, started) = (Arc::clone(&way_out), handle.1, Arc::clone(&started[0]));
             move || {
+                started.count_down();
                 let mut second = handle.pop().ok();
                 select! {
                     join(&mut second) -> _ => 0,
@@ -437,16 +439,17 @@ fn selection_that_anybody_may_serve_is_no_cycle() {
             }
         });
         let first = first.unwrap();
-        let started = Arc::new(Latch::new(1));
+        // Otherwise the second task would run it on its own stack, and wait for itself.
+        started[0].wait();
         let second = pool.submit({
-            let started = Arc::clone(&started);
+            let started = Arc::clone(&started[1]);
             move || {
                 started.count_down();
                 first.join().unwrap()
             }
         });
-        // Waits until the task has started: otherwise the first task would run it on its own stack.
-        started.wait();
+        // Likewise: otherwise the first task would run it.
+        started[1].wait();
         handle.0.push(second.unwrap()).ok().unwrap();
         until_figure(&*way_out, "waiting_to_pop", 1);
         way_out.push(7).unwrap();
