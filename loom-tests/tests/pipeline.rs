@@ -11,9 +11,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// The hand-over between two stages: an item wakes a sleeping consumer, and so does the end.
 ///
-/// Fails if an output does not wake the consumer that waits for it (edit `pipeline-output-wakes-nobody`), if
-/// the end does not (edit `pipeline-end-wakes-nobody`), and if a change of a chunk's word publishes nothing
-/// (edit `pipeline-chunk-publishes-nothing`).
+/// Fails if an output does not wake the consumer that waits for it (edit `pipeline-output-wakes-nobody`), and
+/// if the end does not (edit `pipeline-end-wakes-nobody`).
 #[test]
 fn an_item_and_the_end_wake_the_consumer() {
     model::check(|| {
@@ -165,65 +164,10 @@ fn an_item_is_delivered_while_the_source_stays_silent() {
     });
 }
 
-/// A worker steals the second item of a chunk whose owner computes the first: their order stays. At one
-/// preemption, as there are four threads: a reader may be needed besides the two workers.
-///
-/// Fails if the stolen item goes in front (edit `pipeline-stolen-items-come-first`).
-#[test]
-fn items_stolen_from_a_chunk_keep_their_order() {
-    model::check_within(1, || {
-        let stop = CancelToken::new();
-        let outputs = Pipeline::source(0..2).cancelled_by(&stop).par_map(2, |n| n).bound(4);
-        assert_eq!(outputs.collect::<Vec<_>>(), Ok(vec![0, 1]));
-    });
-}
-
-/// The first item waits for the function to be called with the second, which is in the same chunk, and the
-/// source is silent until then. Four threads: a reader, two workers, and the consumer, which sleeps. At one
-/// preemption.
-///
-/// Fails if a reader keeps the chunk whose owner is stuck (edit `pipeline-reader-stays-attached`), and if it
-/// leaves the wrong chunk at the end (edit `pipeline-detached-reader-leaves-the-old-chunk`).
-#[test]
-fn an_item_behind_a_stuck_one_is_computed_while_the_source_stays_silent() {
-    model::check_within(1, || {
-        let met = Arc::new(Latch::new(1));
-        let (silent, stop, mut next) = (Arc::clone(&met), CancelToken::new(), 0);
-        let source = Pipeline::generate(move || {
-            next += 1;
-            if next == 3 {
-                silent.wait();
-            }
-            (next < 3).then_some(next)
-        });
-        let meet = move |n: u32| if n == 1 { met.wait() } else { met.count_down() };
-        let outputs = source.cancelled_by(&stop).par_map(2, meet).ordered(false).bound(6);
-        assert_eq!(outputs.count(), Ok(2));
-    });
-}
-
-/// The first item waits for the function to be called with the second, which is not read yet.
-///
-/// Fails if reading cheap items is never worth a second worker (edit
-/// `pipeline-cheap-reading-is-never-worth-it`).
-#[test]
-fn an_item_waits_for_one_that_is_read_later() {
-    model::check_within(1, || {
-        let (met, stop) = (Latch::new(1), CancelToken::new());
-        let meet = move |n: u32| match n {
-            0 => {}
-            1 => met.wait(),
-            _ => met.count_down(),
-        };
-        let outputs = Pipeline::source(0..3).cancelled_by(&stop).par_map(2, meet).bound(2);
-        assert_eq!(outputs.count(), Ok(3));
-    });
-}
-
 /// No item is begun after the first error, and the error is delivered.
 ///
-/// Fails if the rest of the chunk is computed (edit `pipeline-failure-goes-on`), and if a failure does not
-/// wake the consumer (edit `pipeline-failure-wakes-nobody`).
+/// Fails if the rest of the chunk is not taken away (edit `pipeline-failure-goes-on`), and if a failure does
+/// not wake the consumer (edit `pipeline-failure-wakes-nobody`).
 #[test]
 fn no_item_is_begun_after_the_first_error() {
     model::check(|| {

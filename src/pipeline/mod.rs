@@ -10,26 +10,16 @@
 //! | `figures.rs`, `timeline.rs` | measurements of the stages that have threads |
 
 mod adaptors;
-#[forbid(unsafe_code)]
 mod cancel_mode;
-#[forbid(unsafe_code)]
 mod channel;
-#[forbid(unsafe_code)]
 mod figures;
-#[forbid(unsafe_code)]
 mod output;
 #[cfg(feature = "rayon")]
-#[forbid(unsafe_code)]
 mod rayon;
-#[forbid(unsafe_code)]
 mod sinks;
-#[forbid(unsafe_code)]
 mod source;
-#[forbid(unsafe_code)]
 mod stage;
-#[forbid(unsafe_code)]
 mod step;
-#[forbid(unsafe_code)]
 mod timeline;
 
 use std::fmt;
@@ -133,9 +123,8 @@ use crate::sync::Arc;
 /// `no_item_is_begun_after_the_first_error`. They check at most two workers and three items.
 ///
 /// # Cost
-/// Bench `pipeline`; the README has the ratios. A run costs an allocation for each batch that is read. An
-/// item costs three atomic read-modify-write operations in a `par_map` and no lock: one when it is read, one
-/// when it is computed, one when it is delivered, 20 to 40 ns together. Cheap items are read, computed and
+/// Bench `pipeline`; the README has the ratios. A run costs a few allocations, however long it is. An item
+/// costs one lock on its way into a `par_map` and one on its way through. Cheap items are read, computed and
 /// passed on in batches while all threads are busy, and one at a time while one of them waits. Threads come
 /// from the cache that [`group`](crate::group) uses.
 ///

@@ -7,6 +7,5 @@ mod branches;
 mod calls;
 mod figures;
 mod random;
-mod silence;
 mod stages;
 mod stopping;

@@ -5,23 +5,15 @@
 //! | `shared.rs` | the state that the threads share, its invariants, and the choice of the next job |
 //! | `worker.rs` | the jobs: reading and computing |
 //! | `iter.rs` | the consumer |
-//! | `chunk.rs`, `word.rs` | a batch of items, and how a thread steals part of it |
+//! | `chunk.rs` | a batch of items, and how a thread steals part of it |
 //! | `window.rs` | the bound on items in progress |
 //! | `live.rs` | what a report of blocked threads shows |
 
-#[allow(unsafe_code)]
 mod chunk;
-#[forbid(unsafe_code)]
 mod iter;
-#[forbid(unsafe_code)]
 mod live;
-#[forbid(unsafe_code)]
 mod shared;
-#[forbid(unsafe_code)]
 mod window;
-#[forbid(unsafe_code)]
-mod word;
-#[forbid(unsafe_code)]
 mod worker;
 
 use std::fmt;

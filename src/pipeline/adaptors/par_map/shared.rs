@@ -16,20 +16,12 @@
 //!    spawned and is on its way. `wake_worker` restores this after each change that could break it. A worker
 //!    looks again before it sleeps.
 //! 3. If the consumer sleeps, then no output is ready and there is no work for it, and the chunk that it
-//!    waits for (each chunk, if the order does not matter) is marked `WANTED`: the thread that puts an output
+//!    waits for (each chunk, if the order does not matter) is marked `wanted`: the thread that puts an output
 //!    there wakes it. A chunk that is made while the consumer sleeps, and that it would wait for, is marked
 //!    from the start.
 //!
-//! # Locks
-//! The list of chunks changes under the lock of the state. A chunk has a word of its own, which its owner,
-//! its reader and the consumer change without a lock. Where the two must agree (the reader moves to another
-//! chunk, the consumer goes to sleep), the word is changed while the lock is held.
-//!
-//! # What is worth it
-//! A wake-up costs 3 µs and more, and a cache line that passes from one core to another 0.1 to 0.7 µs. So
-//! items that cost less than that are left to one worker, and the consumer takes several of their outputs at
-//! once. With an item that costs nothing these two rules halved the time, and at 200 ns they took a fifth off
-//! (bench `pipeline`, 2 cores). Neither rule is applied by a thread that is about to sleep.
+//! # Lock order
+//! The state, then a chunk. A thread that holds the lock of a chunk takes no other lock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -50,10 +42,6 @@ const CHUNK_TIME: Duration = Duration::from_micros(50);
 /// Inputs that take less than this are not worth stealing, nor waking a worker for, unless the consumer
 /// sleeps.
 const MIN_STEAL: Duration = Duration::from_micros(10);
-
-/// Outputs that take less time together than this are left a moment for more to join them: who takes one at a
-/// time has the cache line come and go for each.
-const WORTH_TAKING: Duration = Duration::from_micros(2);
 
 pub(super) struct Rules<U> {
     pub(super) workers: usize,
@@ -78,7 +66,7 @@ pub(super) struct Shared<'a, I: Iterator, F, U> {
     pub(super) meter: Option<Arc<Meter>>,
 }
 
-pub(super) type ChunkOf<I, U> = Arc<Chunk<<I as Iterator>::Item, U>>;
+type ChunkOf<I, U> = Arc<Chunk<<I as Iterator>::Item, U>>;
 
 pub(super) struct State<I: Iterator, U> {
     /// `None` while a thread reads, and after the end.
@@ -89,8 +77,6 @@ pub(super) struct State<I: Iterator, U> {
     pub(super) read: usize,
     /// In the order of the input. Only the last can be in the process of being read.
     pub(super) chunks: VecDeque<ChunkOf<I, U>>,
-    /// The consumer may be in the caller's code.
-    pub(super) consumer_computes: bool,
     /// Permits that are taken.
     pub(super) computing: usize,
     /// A moving average of the time that an item takes.
@@ -113,14 +99,8 @@ pub(super) struct State<I: Iterator, U> {
 }
 
 pub(super) enum Job<I: Iterator, U> {
-    Read {
-        input: Box<I>,
-        chunk: ChunkOf<I, U>,
-        quota: usize,
-    },
+    Read { input: Box<I>, chunk: ChunkOf<I, U>, quota: usize },
     Compute(ChunkOf<I, U>),
-    /// To compute only the first item.
-    ComputeFirst(ChunkOf<I, U>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,7 +123,6 @@ impl<I: Iterator, U> State<I, U> {
             ended: None,
             read: 0,
             chunks: VecDeque::new(),
-            consumer_computes: false,
             computing: 0,
             cost: None,
             spawned: 0,
@@ -179,7 +158,7 @@ where
     fn quota(&self, state: &State<I, U>) -> usize {
         let max = (self.rules.bound / 4).max(1);
         if model::IS_MODEL {
-            return (self.rules.bound / 2).clamp(1, 3);
+            return (self.rules.bound / 2).clamp(1, 2);
         }
         match state.cost {
             None => 1,
@@ -190,45 +169,13 @@ where
         }
     }
 
-    /// How many chunks the consumer takes outputs of.
-    pub(super) fn heads(&self) -> usize {
-        if self.rules.ordered { 1 } else { usize::MAX }
-    }
-
-    /// The number of outputs that are worth the consumer's coming, if it can wait for them without sleeping.
-    pub(super) fn few(&self, state: &State<I, U>) -> usize {
-        let Some(cost) = state.cost.filter(|_| !model::IS_MODEL) else { return 1 };
-        let count = WORTH_TAKING.as_nanos() / cost.as_nanos().max(1);
-        usize::try_from(count).unwrap_or(usize::MAX).clamp(1, (self.rules.bound / 8).max(1))
-    }
-
-    /// True if a worker is about to add outputs to those that there are.
-    pub(super) fn has_few_outputs(&self, state: &State<I, U>) -> bool {
-        let few = self.few(state);
-        few > 1
-            && state.running > 0
-            && !state.chunks.iter().take(self.heads()).any(|chunk| chunk.is_ready(few))
-            && !state.chunks.is_empty()
-    }
-
-    /// True if reading is worth another thread: cheap items keep one worker busy with passing them on, and a
-    /// second would only get in its way. While the consumer sleeps or computes, everything is worth it: the
-    /// item that it waits for may itself wait for a later one.
-    fn is_worth_reading(&self, state: &State<I, U>) -> bool {
-        if state.computing == 0 || state.consumer_computes || !state.consumer.is_empty() {
-            return true;
-        }
-        let quota = u32::try_from(self.quota(state)).unwrap_or(u32::MAX);
-        state.cost.is_none_or(|cost| cost.saturating_mul(quota) >= MIN_STEAL)
-    }
-
     fn available_work(&self, state: &State<I, U>, role: Role) -> Option<Work> {
         // No permit, no work: this bounds the concurrent calls of the function on all threads together.
         if state.computing >= self.rules.workers {
             return None;
         }
         match role {
-            Role::Worker if self.is_worth_reading(state) && self.is_readable(state) => Some(Work::Read),
+            Role::Worker if self.is_readable(state) => Some(Work::Read),
             Role::Worker => {
                 let worth = |chunk| self.is_worth_stealing(state, chunk);
                 state.chunks.iter().position(worth).map(Work::Steal)
@@ -262,10 +209,11 @@ where
     }
 
     fn is_worth_stealing(&self, state: &State<I, U>, chunk: &ChunkOf<I, U>) -> bool {
-        let (count, is_left_over) = chunk.inputs_left();
+        let contents = chunk.lock();
+        let count = contents.inputs.len();
         // While the consumer sleeps, every input is worth it: the item that the consumer waits for may itself
         // wait for one of these.
-        if count == 0 || is_left_over || !state.consumer.is_empty() {
+        if count == 0 || !contents.owned || !state.consumer.is_empty() {
             return count > 0;
         }
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -274,9 +222,7 @@ where
 
     /// Takes a job, if there is one for `role`.
     pub(super) fn take_job(&self, state: &mut State<I, U>, role: Role) -> Option<Job<I, U>> {
-        let work = self.available_work(state, role)?;
-        state.consumer_computes |= role == Role::Consumer;
-        let job = match (work, role) {
+        let chunk = match (self.available_work(state, role)?, role) {
             (Work::Read, _) => {
                 let input = state.input.take()?;
                 let quota = match role {
@@ -284,40 +230,36 @@ where
                     // One: while the consumer waited for a second item, it would delay the first.
                     Role::Consumer => 1,
                 };
-                let chunk = Chunk::to_read(quota, self.is_wanted(state));
+                let chunk = Chunk::to_read(self.is_wanted(state));
                 state.chunks.push_back(Arc::clone(&chunk));
                 return Some(Job::Read { input, chunk, quota });
             }
-            (Work::Steal(index), Role::Worker) => Job::Compute(self.steal(state, index)?),
+            (Work::Steal(index), Role::Worker) => self.steal(state, index)?,
             (Work::Steal(_), Role::Consumer) => {
-                let chunk = state.chunks.front()?;
-                chunk.steal_first().then(|| Job::ComputeFirst(Arc::clone(chunk)))?
+                let chunk = state.chunks.front()?.steal_first()?;
+                // In front of the rest of its chunk, so the order is kept.
+                state.chunks.push_front(Arc::clone(&chunk));
+                chunk
             }
         };
         state.computing += 1;
-        Some(job)
+        Some(Job::Compute(chunk))
     }
 
     fn steal(&self, state: &mut State<I, U>, index: usize) -> Option<ChunkOf<I, U>> {
-        // If the order does not matter, the consumer waits for a new chunk too.
-        let wanted = !self.rules.ordered && !state.consumer.is_empty();
-        let quota = self.quota(state);
-        loop {
-            match state.chunks[index].steal(quota, wanted)? {
-                Stolen::Whole => return Some(Arc::clone(&state.chunks[index])),
-                Stolen::Back(chunk) => {
-                    state.chunks.insert(index + 1, Arc::clone(&chunk));
-                    return Some(chunk);
-                }
-                // The items behind the owner's would be out of reach while the input is silent. The reader
-                // goes on in a chunk of its own, the last.
-                Stolen::Attached => {
-                    let capacity = state.chunks[index].capacity();
-                    state.chunks.push_back(Chunk::to_read(capacity, wanted));
-                    state.chunks[index].detach();
-                }
+        Some(match state.chunks[index].steal(self.quota(state))? {
+            Stolen::Whole => Arc::clone(&state.chunks[index]),
+            Stolen::Front(chunk) => {
+                state.chunks.insert(index, Arc::clone(&chunk));
+                chunk
             }
-        }
+            Stolen::Back(chunk) => {
+                // If the order does not matter, the consumer waits for this chunk too.
+                chunk.lock().wanted = !self.rules.ordered && !state.consumer.is_empty();
+                state.chunks.insert(index + 1, Arc::clone(&chunk));
+                chunk
+            }
+        })
     }
 
     /// True if the consumer sleeps and would wait for a chunk that is now added at the end.
