@@ -167,7 +167,9 @@ impl<'a> Until<'a> {
             // Checked after an attempt, so that a granted wake-up is used. Checked in each round, since other
             // threads may be faster each time the point looks ready.
             limit.check()?;
-            if !limit.spin(|| point.looks_ready()) {
+            // Only in the first round: a waiter that has lost spins no longer than others do.
+            let is_ready = lost == 0 && point.spin_first();
+            if !is_ready && !limit.spin(|| point.looks_ready()) {
                 // Waits for a change that makes an attempt worth repeating. The thread that makes the change
                 // takes the waiter out of the list and wakes it. `join` checks for the change in the critical
                 // section in which the waiter joins the list, so the wake-up cannot be missed.

@@ -18,12 +18,12 @@
 //! lock. Here the lock of a side protects both its list and its end of the ring.
 
 #[forbid(unsafe_code)]
+mod adaptive_spin;
+#[forbid(unsafe_code)]
 mod capacity;
 mod handles;
 #[forbid(unsafe_code)]
 mod iter;
-#[forbid(unsafe_code)]
-mod pace;
 #[forbid(unsafe_code)]
 mod pop;
 #[forbid(unsafe_code)]
@@ -39,6 +39,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crossbeam_utils::CachePadded;
 
+use adaptive_spin::AdaptiveSpin;
 pub use handles::{IntoIter, Receiver, Sender, bounded, rendezvous, resizable};
 pub use iter::{Iter, Rest};
 
@@ -46,7 +47,6 @@ use crate::panics;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::wait::{NextTurn, Turns, WaitList};
-use pace::Pace;
 pub(crate) use rendezvous::{Rendezvous, Stand};
 use ring::{Gauge, Head, Tail};
 pub(crate) use wait_points::{Items, Room};
@@ -160,9 +160,9 @@ pub struct BoundedQueue<T> {
     /// Copies of the next turns to push and to pop, for threads that hold the other lock or none.
     next_push: NextTurn,
     next_pop: NextTurn,
-    /// How producers and consumers look out before they sleep. Padded, since waiting threads write to them.
-    push_pace: CachePadded<Pace>,
-    pop_pace: CachePadded<Pace>,
+    /// How producers and consumers spin. Padded, since waiting threads write to them.
+    push_spin: CachePadded<AdaptiveSpin>,
+    pop_spin: CachePadded<AdaptiveSpin>,
     /// The meeting point if the capacity is 0. The ring is then always full and always empty, so every
     /// attempt on it fails, and only a failed attempt looks here. Other queues pay nothing for it.
     meeting: Option<Box<Rendezvous<T>>>,
@@ -236,8 +236,8 @@ impl<T> BoundedQueue<T> {
             })),
             next_push: NextTurn::new(),
             next_pop: NextTurn::new(),
-            push_pace: CachePadded::new(Pace::new(capacity)),
-            pop_pace: CachePadded::new(Pace::new(capacity)),
+            push_spin: CachePadded::new(AdaptiveSpin::new(capacity)),
+            pop_spin: CachePadded::new(AdaptiveSpin::new(capacity)),
             meeting: None,
             capacity: AtomicUsize::new(capacity),
             max_capacity: capacity,

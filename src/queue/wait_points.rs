@@ -23,14 +23,12 @@ use crate::wait::{Turn, WaitPoint, Waiter, Wake};
 pub(crate) struct Room<'a, T> {
     queue: &'a BoundedQueue<T>,
     turn: Cell<Option<Turn>>,
-    /// Whether the waiter has looked out.
-    has_looked: Cell<bool>,
 }
 
 impl<'a, T> Room<'a, T> {
     #[inline]
     pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
-        Room { queue, turn: Cell::new(None), has_looked: Cell::new(false) }
+        Room { queue, turn: Cell::new(None) }
     }
 
     /// The turn of this waiter, if it has lost too often.
@@ -63,13 +61,16 @@ impl<T> WaitPoint for Room<'_, T> {
     fn looks_ready(&self) -> bool {
         // False for a thread that a turn keeps off, even if there is room. Otherwise it would stop spinning,
         // fail its attempt, and lose 32 times within microseconds.
+        self.queue.gauge.looks_roomy(self.queue.capacity()) && self.queue.next_push.admits(self.turn())
+    }
+
+    fn spin_first(&self) -> bool {
         let queue = self.queue;
-        let admitted = || queue.next_push.admits(self.turn());
-        let has_room = || queue.gauge.looks_roomy(queue.capacity());
-        match self.has_looked.replace(true) {
-            true => has_room() && admitted(),
-            false => queue.push_pace.look_out(queue.gauge.pushed(), admitted, has_room),
-        }
+        queue.push_spin.spin_until(
+            || queue.gauge.pushed(),
+            || queue.next_push.admits(self.turn()),
+            || queue.gauge.looks_roomy(queue.capacity()),
+        )
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
@@ -137,14 +138,12 @@ impl<T> Drop for Room<'_, T> {
 pub(crate) struct Items<'a, T> {
     queue: &'a BoundedQueue<T>,
     turn: Cell<Option<Turn>>,
-    /// Whether the waiter has looked out.
-    has_looked: Cell<bool>,
 }
 
 impl<'a, T> Items<'a, T> {
     #[inline]
     pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
-        Items { queue, turn: Cell::new(None), has_looked: Cell::new(false) }
+        Items { queue, turn: Cell::new(None) }
     }
 
     /// The turn of this waiter, if it has lost too often.
@@ -175,13 +174,16 @@ impl<'a, T> Items<'a, T> {
 impl<T> WaitPoint for Items<'_, T> {
     fn looks_ready(&self) -> bool {
         // As for producers. The gauge is a hint; `join` decides under the lock.
+        self.queue.gauge.looks_filled() && self.queue.next_pop.admits(self.turn())
+    }
+
+    fn spin_first(&self) -> bool {
         let queue = self.queue;
-        let admitted = || queue.next_pop.admits(self.turn());
-        let has_item = || queue.gauge.looks_filled();
-        match self.has_looked.replace(true) {
-            true => has_item() && admitted(),
-            false => queue.pop_pace.look_out(queue.gauge.popped(), admitted, has_item),
-        }
+        queue.pop_spin.spin_until(
+            || queue.gauge.popped(),
+            || queue.next_pop.admits(self.turn()),
+            || queue.gauge.looks_filled(),
+        )
     }
 
     fn join(&self, waiter: &Waiter) -> bool {

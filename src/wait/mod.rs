@@ -71,6 +71,12 @@ pub(crate) trait WaitPoint {
     /// A cheap guess whether an attempt would succeed now. It never blocks on a lock.
     fn looks_ready(&self) -> bool;
 
+    /// Spins in a way of its own, before the spin phase of every wait. Returns true if an attempt is likely
+    /// to succeed.
+    fn spin_first(&self) -> bool {
+        false
+    }
+
     /// Puts the waiter into the list, unless an attempt might succeed by now. Both happen in one critical
     /// section of the lock under which attempts come to succeed. Returns whether the waiter is in the list.
     fn join(&self, waiter: &Waiter) -> bool;
