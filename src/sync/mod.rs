@@ -125,8 +125,9 @@
 //! finds, and has a token.
 //!
 //! What it does not show: weak memory, since all accesses are sequentially consistent; races of plain data,
-//! unless two accesses overlap; and every schedule that was not drawn. A thread that unwinds is not preempted
-//! unless it blocks.
+//! unless two accesses overlap; two readers of a lock at a time, since loom counts its own threads, of which
+//! there is one; and every schedule that was not drawn. So a reader that waits for what only another reader
+//! of the same lock brings is taken for a deadlock. A thread that unwinds is not preempted unless it blocks.
 //!
 //! # Variables
 //!

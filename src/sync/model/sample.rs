@@ -18,8 +18,8 @@ use crate::sync::failure::Failure;
 /// [`check`](super::model::check).
 ///
 /// All accesses to memory are sequentially consistent: a missing ordering is not found here, and data races
-/// only as far as two accesses overlap. A model that passes says nothing about the schedules that were not
-/// drawn.
+/// only as far as two accesses overlap. Readers of an `RwLock` come one at a time. A model
+/// that passes says nothing about the schedules that were not drawn.
 ///
 /// # Panics
 /// If `body` panics, deadlocks or leaks under one of them, or if no thread is ever started.
