@@ -3,10 +3,10 @@
 
 use selvedge_loom as selvedge;
 
-use selvedge::error::WaitError;
-use selvedge::queue::rendezvous;
+use selvedge::error::{Closed, WaitError};
+use selvedge::queue::{Receiver, Sender, rendezvous};
 use selvedge::sync::{Arc, model, thread};
-use selvedge::{CancelToken, select};
+use selvedge::{BoundedQueue, CancelToken, select};
 
 /// A push and a pop meet, whichever comes first, and both return.
 ///
@@ -123,5 +123,44 @@ fn a_selection_that_gives_up_has_its_item() {
         }
         let taken = popping.join().unwrap();
         assert_eq!(taken.xor(item), Some(7));
+    });
+}
+
+/// A selection finds an arm ready while it joins the lists, and its rendezvous is closed meanwhile: nothing
+/// was handed over, neither to its pop arm nor from its push arm.
+///
+/// Fails if each end of a wait that comes before the sleep is taken for a grant (edit
+/// `select-takes-a-close-for-a-grant`).
+#[test]
+fn a_close_that_comes_while_a_selection_withdraws_hands_nothing_over() {
+    let closed_while = |selects: fn(&Sender<u32>, &Receiver<u32>, &BoundedQueue<()>)| {
+        model::check(move || {
+            let ((sender, receiver), queue) = (rendezvous(), Arc::new(BoundedQueue::new(1)));
+            let closing = thread::spawn({
+                let (sender, queue) = (sender.clone(), Arc::clone(&queue));
+                move || {
+                    sender.close();
+                    queue.push(()).unwrap();
+                }
+            });
+            selects(&sender, &receiver, &queue);
+            closing.join().unwrap();
+        });
+    };
+    closed_while(|_, receiver, queue| {
+        select! {
+            biased;
+            pop(receiver) -> item => assert_eq!(item, Err(Closed)),
+            pop(queue) -> item => assert_eq!(item, Ok(())),
+        }
+    });
+    closed_while(|sender, _, queue| {
+        let mut item = Some(7);
+        select! {
+            biased;
+            push(sender, &mut item) -> pushed => assert_eq!(pushed, Err(Closed)),
+            pop(queue) -> item => assert_eq!(item, Ok(())),
+        }
+        assert_eq!(item, Some(7));
     });
 }

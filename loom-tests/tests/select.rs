@@ -239,6 +239,35 @@ fn closing_a_semaphore_is_the_outcome_of_its_arm() {
     });
 }
 
+/// A selection finds an arm ready while it joins the lists, and another arm is closed meanwhile: that is the
+/// outcome of the closed arm, and no permit comes of it.
+///
+/// Fails if each end of a wait that comes before the sleep is taken for a grant (edit
+/// `select-takes-a-close-for-a-grant`).
+#[test]
+fn a_close_that_comes_while_a_selection_withdraws_grants_nothing() {
+    model::check(|| {
+        let (semaphore, queue) = (Arc::new(Semaphore::new(1)), queue());
+        let permit = semaphore.acquire().unwrap();
+        let closing = thread::spawn({
+            let (semaphore, queue) = (Arc::clone(&semaphore), Arc::clone(&queue));
+            move || {
+                semaphore.close();
+                queue.push(7).unwrap();
+            }
+        });
+        let selected = select! {
+            biased;
+            acquire(&semaphore) -> permit => permit.map(|_| ()).err(),
+            pop(&queue) -> item => { assert_eq!(item, Ok(7)); Some(WaitError::Closed) }
+        };
+        assert_eq!(selected, Some(WaitError::Closed));
+        closing.join().unwrap();
+        drop(permit);
+        assert_eq!(semaphore.available(), 1);
+    });
+}
+
 /// The last count-down ends a selection, which is then reused with the same waiter.
 ///
 /// Fails if the waiter is not renewed for the next wait (edit `select-sleeps-in-an-ended-waiter`).
