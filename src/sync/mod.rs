@@ -160,6 +160,9 @@
 
 #[forbid(unsafe_code)]
 mod alarms;
+#[cfg(not(any(loom, selvedge_loom)))]
+#[forbid(unsafe_code)]
+mod delays;
 #[forbid(unsafe_code)]
 pub(crate) mod failure;
 #[cfg(any(loom, selvedge_loom))]

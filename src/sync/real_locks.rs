@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
+use crate::sync::delays::delay;
+
 /// A mutual exclusion lock. It is parking_lot's: one byte, no poisoning.
 #[derive(Default)]
 pub struct Mutex<T: ?Sized>(parking_lot::Mutex<T>);
@@ -31,12 +33,14 @@ impl<T: ?Sized> Mutex<T> {
     /// Blocks until the lock is free, and takes it.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        delay();
         MutexGuard(self.0.lock())
     }
 
     /// Takes the lock if it is free.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        delay();
         self.0.try_lock().map(MutexGuard)
     }
 
@@ -78,24 +82,28 @@ impl<T: ?Sized> RwLock<T> {
     /// writer.
     #[inline]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        delay();
         RwLockReadGuard(self.0.read())
     }
 
     /// Takes the lock for reading if no writer has it or waits for it.
     #[inline]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        delay();
         self.0.try_read().map(RwLockReadGuard)
     }
 
     /// Blocks until the lock is free, and takes it for writing.
     #[inline]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        delay();
         RwLockWriteGuard(self.0.write())
     }
 
     /// Takes the lock for writing if it is free.
     #[inline]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        delay();
         self.0.try_write().map(RwLockWriteGuard)
     }
 
@@ -166,12 +174,14 @@ impl Condvar {
     /// Wakes one waiter. Returns whether there was one.
     #[inline]
     pub fn notify_one(&self) -> bool {
+        delay();
         self.0.notify_one()
     }
 
     /// Wakes all waiters. Returns their number.
     #[inline]
     pub fn notify_all(&self) -> usize {
+        delay();
         self.0.notify_all()
     }
 }

@@ -34,11 +34,16 @@ pub(crate) fn busy(queue: usize) -> (Arc<Pool>, Arc<Latch>) {
 
 /// Aborts a busy pool: opens the gate when the queue has been emptied.
 pub(crate) fn abort(pool: &Arc<Pool>, gate: &Latch) -> Report {
+    abort_and_open_when(pool, gate, || pool.stats().queued == 0)
+}
+
+/// Aborts a busy pool: opens the gate when all its queues have been emptied.
+pub(crate) fn abort_and_open_when(pool: &Arc<Pool>, gate: &Latch, drained: impl Fn() -> bool) -> Report {
     let aborter = thread::spawn({
         let pool = Arc::clone(pool);
         move || pool.abort()
     });
-    eventually("the queue is drained", || pool.is_closed() && pool.stats().queued == 0);
+    eventually("the queue is drained", || pool.is_closed() && drained());
     gate.count_down();
     aborter.join().unwrap()
 }

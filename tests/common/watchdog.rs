@@ -6,8 +6,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a body may take before it counts as hung.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a body may take before it counts as hung. Ten times as long where threads are held up at random.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(selvedge_delays) { 600 } else { 60 });
 
 /// A limit that no test waits out: who is given it is woken by something else, or the watchdog bites.
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
