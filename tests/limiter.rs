@@ -24,14 +24,17 @@ fn manual(tokens: u64, period: Duration, burst: u64) -> (ManualClock, Arc<RateLi
 
 type Waiter = JoinHandle<Result<(), WaitError>>;
 
-/// Starts a thread that acquires `count` tokens until `token` is cancelled. Returns once the thread waits.
-fn waits(limiter: &Arc<RateLimiter>, count: u64, token: &CancelToken) -> Waiter {
+/// Starts a thread that acquires `count` tokens until `token` is cancelled. Returns once the thread sleeps.
+fn waits((clock, limiter): (&ManualClock, &Arc<RateLimiter>), count: u64, token: &CancelToken) -> Waiter {
     let before = limiter.waiting();
     let waiter = thread::spawn({
-        let (limiter, token) = (Arc::clone(limiter), token.clone());
-        move || limiter.acquire_until(count, &token)
+        let (clock, limiter, token) = (clock.clone(), Arc::clone(limiter), token.clone());
+        move || clock.scope(|| limiter.acquire_until(count, &token))
     });
     wait_for_line(limiter, before + 1);
+    // In the line is not yet asleep: a token that is cancelled in between ends the wait only if the limiter's
+    // tokens have not come by then.
+    clock.settle();
     waiter
 }
 
@@ -139,9 +142,9 @@ fn more_than_the_burst_is_impossible_at_once() {
 #[test]
 fn acquiring_none_succeeds_despite_waiters_until_closed() {
     within_a_minute(|| {
-        let (_clock, limiter) = manual(1, SECOND, 1);
+        let (clock, limiter) = manual(1, SECOND, 1);
         limiter.acquire(1).unwrap();
-        let waiter = waits(&limiter, 1, &CancelToken::new());
+        let waiter = waits((&clock, &limiter), 1, &CancelToken::new());
         assert_eq!((limiter.acquire(0), limiter.try_acquire(0)), (Ok(()), Ok(())));
         assert_eq!((limiter.is_closed(), limiter.delay(0)), (false, Some(Duration::ZERO)));
         assert!(limiter.close());
@@ -223,7 +226,7 @@ fn waiters_are_served_in_order_each_at_its_instant() {
         let (clock, limiter) = manual(1, SECOND, 5);
         limiter.acquire(5).unwrap();
         let token = CancelToken::new();
-        let line = [3, 1, 2].map(|count| waits(&limiter, count, &token));
+        let line = [3, 1, 2].map(|count| waits((&clock, &limiter), count, &token));
         clock.wait_for_sleepers(3);
         assert_eq!(limiter.delay(1), Some(SECOND * 7));
         for (waiter, wait) in line.into_iter().zip([3, 1, 2]) {
@@ -242,7 +245,7 @@ fn newcomer_does_not_overtake_a_waiter_for_many() {
     within_a_minute(|| {
         let (clock, limiter) = manual(1, SECOND, 4);
         limiter.acquire(2).unwrap();
-        let waiter = waits(&limiter, 4, &CancelToken::new());
+        let waiter = waits((&clock, &limiter), 4, &CancelToken::new());
         // Two tokens have come, but they are reserved for the waiter.
         assert_eq!((limiter.try_acquire(1), limiter.available()), (Err(TryError::WouldBlock), 0));
         clock.advance(SECOND * 2);
@@ -257,9 +260,9 @@ fn cancelled_front_waiter_hands_its_turn_on() {
         let (clock, limiter) = manual(1, SECOND, 4);
         limiter.acquire(2).unwrap();
         let (stop, go_on) = (CancelToken::new(), CancelToken::new());
-        let front = waits(&limiter, 4, &stop);
-        let second = waits(&limiter, 1, &go_on);
-        let third = waits(&limiter, 3, &go_on);
+        let front = waits((&clock, &limiter), 4, &stop);
+        let second = waits((&clock, &limiter), 1, &go_on);
+        let third = waits((&clock, &limiter), 3, &go_on);
         stop.cancel();
         assert_eq!(front.join().unwrap(), Err(WaitError::Cancelled));
         // Two tokens had come: the second waiter gets one, and the third lacks two of its three.
@@ -280,9 +283,9 @@ fn tokens_of_a_waiter_that_gave_up_before_they_came_are_not_taken() {
         limiter.acquire(1).unwrap();
         let token = CancelToken::new();
         for _ in 0..20 {
-            let waiter = waits(&limiter, 1, &token.child());
+            let waiter = waits((&clock, &limiter), 1, &token.child());
             let stopped = token.child();
-            let other = waits(&limiter, 1, &stopped);
+            let other = waits((&clock, &limiter), 1, &stopped);
             stopped.cancel();
             // The thread may not have noticed the cancellation when its tokens would come.
             clock.advance(SECOND * 2);
@@ -298,7 +301,7 @@ fn faster_rate_serves_waiters_sooner() {
     within_a_minute(|| {
         let (clock, limiter) = manual(1, HOUR, 2);
         limiter.acquire(2).unwrap();
-        let waiter = waits(&limiter, 1, &CancelToken::new());
+        let waiter = waits((&clock, &limiter), 1, &CancelToken::new());
         clock.advance(HOUR / 2);
         limiter.set_rate(1, SECOND);
         assert_eq!((limiter.rate(), limiter.delay(1)), ((1, SECOND), Some(SECOND + SECOND / 2)));
@@ -333,7 +336,7 @@ fn rate_of_none_pauses_until_it_is_changed() {
         clock.advance(HOUR);
         assert_eq!((limiter.available(), limiter.delay(1)), (0, None));
         assert_eq!(limiter.acquire_until(1, Duration::from_secs(1 << 40)), Err(WaitError::TimedOut));
-        let waiter = waits(&limiter, 1, &CancelToken::new());
+        let waiter = waits((&clock, &limiter), 1, &CancelToken::new());
         limiter.set_rate(1, SECOND);
         clock.advance(SECOND);
         assert_eq!(waiter.join().unwrap(), Ok(()));
@@ -346,8 +349,8 @@ fn smaller_burst_refuses_a_waiter_for_more_and_serves_the_next() {
         let (clock, limiter) = manual(1, SECOND, 4);
         limiter.acquire(1).unwrap();
         let token = CancelToken::new();
-        let large = waits(&limiter, 4, &token);
-        let small = waits(&limiter, 2, &token);
+        let large = waits((&clock, &limiter), 4, &token);
+        let small = waits((&clock, &limiter), 2, &token);
         limiter.set_burst(2);
         assert_eq!(large.join().unwrap(), Err(WaitError::InsufficientCapacity));
         assert_eq!(small.join().unwrap(), Ok(()));
@@ -375,11 +378,11 @@ fn larger_burst_is_filled_as_time_passes() {
 fn closing_ends_the_wait_of_everybody_also_of_those_just_woken() {
     within_a_minute(|| {
         for _ in 0..50 {
-            let (_clock, limiter) = manual(1, SECOND, 9);
+            let (clock, limiter) = manual(1, SECOND, 9);
             limiter.acquire(9).unwrap();
             let (stop, token) = (CancelToken::new(), CancelToken::new());
-            let front = waits(&limiter, 9, &stop);
-            let behind = [1, 2, 3].map(|count| waits(&limiter, count, &token));
+            let front = waits((&clock, &limiter), 9, &stop);
+            let behind = [1, 2, 3].map(|count| waits((&clock, &limiter), count, &token));
             stop.cancel();
             // The waiters behind may be awake already, for their new instants.
             limiter.close();
@@ -504,7 +507,7 @@ fn step(
             if naive.take(count.into()) == Err(TryError::WouldBlock) {
                 naive.line.push((waiters.len(), count.into()));
                 let token = CancelToken::new();
-                let waiter = waits(limiter, count, &token);
+                let waiter = waits((clock, limiter), count, &token);
                 waiters.push(Some((token, waiter)));
             } else if u128::from(count) <= naive.burst {
                 assert_eq!(limiter.acquire(count), Ok(()));
@@ -847,7 +850,7 @@ fn tokens_that_are_given_back_serve_the_waiters_in_order_and_no_surplus_stays() 
         let (clock, limiter) = manual(1, HOUR, 4);
         let token = CancelToken::with_clock(&clock);
         limiter.try_acquire(4).unwrap();
-        let (first, second) = (waits(&limiter, 2, &token), waits(&limiter, 1, &token));
+        let (first, second) = (waits((&clock, &limiter), 2, &token), waits((&clock, &limiter), 1, &token));
         limiter.give_back(2);
         assert_eq!(first.join().unwrap(), Ok(()));
         assert_eq!((limiter.waiting(), limiter.available()), (1, 0));
@@ -867,7 +870,7 @@ fn reservation_holds_its_place_and_says_when_it_comes() {
         assert_eq!((now.delay(), now.count(), limiter.waiting()), (Some(Duration::ZERO), 2, 0));
         let later = limiter.reserve(1).unwrap();
         assert_eq!(later.delay(), Some(HOUR));
-        let behind = waits(&limiter, 1, &token);
+        let behind = waits((&clock, &limiter), 1, &token);
         assert_eq!((limiter.waiting(), limiter.delay(1)), (2, Some(HOUR * 3)));
         // Its tokens come although nobody waits for them, and nobody else gets them.
         clock.advance(HOUR);
@@ -889,7 +892,7 @@ fn dropped_reservation_gives_back_what_has_come_and_what_has_not() {
         assert_eq!(limiter.available(), 2);
         let come = limiter.reserve(2).unwrap();
         let coming = limiter.reserve(1).unwrap();
-        let behind = waits(&limiter, 1, &token);
+        let behind = waits((&clock, &limiter), 1, &token);
         drop(coming);
         assert_eq!((limiter.waiting(), limiter.delay(1)), (1, Some(HOUR * 2)));
         // Two come back, of which the waiter gets one.

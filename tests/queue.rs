@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{HOUR, until_figure, within_a_minute};
+use common::{HOUR, eventually, until_figure, within_a_minute};
 use proptest::prelude::*;
 use selvedge::error::{Closed, TryError, WaitError};
 use selvedge::queue::{BoundedQueue, bounded, resizable};
@@ -733,8 +733,9 @@ fn raised_capacity_wakes_as_many_producers_as_there_is_room_for() {
         queue.resize(3);
         until_figure(&queue, "waiting_to_push", 2);
         queue.resize(4);
+        // A producer that was granted has left the list and has not pushed yet.
+        eventually("three have pushed", || queue.len() == 4);
         until_figure(&queue, "waiting_to_push", 1);
-        assert_eq!(queue.len(), 4);
         queue.pop().unwrap();
         producers.into_iter().for_each(|producer| producer.join().unwrap());
     });

@@ -8,16 +8,21 @@ use std::time::Duration;
 
 use common::{HOUR, within_a_minute};
 use selvedge::{Clock, Latch, ManualClock, Until};
-use selvedge_crawl::{BuildError, Crawl, Crawler, ErrorKind, MemorySite, Outcome, Report, Response};
+use selvedge_crawl::{BuildError, Crawler, ErrorKind, MemorySite, Outcome, Report, Response};
 
 const START: &str = "http://loom.test/";
 
-/// Advances a manual clock whenever the crawl sleeps, until it is over.
-fn go_on(clock: &ManualClock, crawl: Crawl, step: Duration) -> Report {
-    while crawl.wait_until(Duration::from_millis(1)).is_err() {
+/// Runs a crawl whose clock advances by `step` whenever all its threads sleep.
+fn run_stepwise(clock: &ManualClock, crawler: &Crawler, step: Duration) -> Report {
+    // In the clock's scope, so that the clock knows the threads before they sleep for the first time.
+    let crawl = clock.scope(|| crawler.background(START, Until::forever()).unwrap());
+    loop {
+        clock.settle();
+        if crawl.wait_until(Duration::ZERO).is_ok() {
+            return crawl.finish();
+        }
         clock.advance(step);
     }
-    crawl.finish()
 }
 
 #[test]
@@ -98,8 +103,7 @@ fn delay_of_one_origin_holds_there_and_nowhere_else() {
             .build()
             .unwrap();
         let begun = clock.now();
-        let crawl = crawler.background(START, Until::forever()).unwrap();
-        go_on(&clock, crawl, Duration::from_secs(1));
+        run_stepwise(&clock, &crawler, Duration::from_secs(1));
         let times = |host: &str| {
             let asked = site.asked().into_iter().filter(|asked| asked.url.contains(host));
             asked.map(|asked| (asked.at - begun).as_secs()).collect::<Vec<_>>()
@@ -178,8 +182,7 @@ fn site_in_memory_fails_and_takes_its_time_as_planned() {
             .timeout(Duration::from_secs(10))
             .build()
             .unwrap();
-        let report =
-            go_on(&clock, crawler.background(START, Until::forever()).unwrap(), Duration::from_secs(1));
+        let report = run_stepwise(&clock, &crawler, Duration::from_secs(1));
         let outcome = |path: &str| {
             let id = report.find(&format!("http://loom.test/{path}")).unwrap();
             report.page(id).outcome().unwrap()

@@ -404,17 +404,20 @@ fn cancel_during_a_round_reaches_its_token_and_makes_it_the_last() {
     within_a_minute(|| {
         let clock = Clock::manual();
         let pool = pool(&clock, 4);
-        let started = Arc::new(Latch::new(1));
-        let starts = Arc::clone(&started);
+        let (started, answered) = (Arc::new(Latch::new(1)), Arc::new(Latch::new(1)));
+        let (starts, waits) = (Arc::clone(&started), Arc::clone(&answered));
         let task = pool
             .submit_every(SECOND, move |stop| {
                 starts.count_down();
                 stop.wait();
+                // The round lasts until the cancel has returned: it could end before the call looks for it.
+                waits.wait();
             })
             .unwrap();
         clock.advance(SECOND);
         started.wait();
         assert!(!task.cancel(), "a round runs");
+        answered.count_down();
         assert!(matches!(task.join(), Err(JoinError::Cancelled)));
         clock.advance(HOUR);
         let report = pool.shutdown();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::pools::{busy, occupy, pool};
+use crate::common::pools::{abort_and_open_when, busy, occupy, pool};
 use crate::common::{Dice, eventually, within_a_minute};
 use selvedge::error::{JoinError, TryError, WaitError};
 use selvedge::{CancelToken, Latch, Pool};
@@ -248,7 +248,8 @@ fn abort_takes_back_every_task_that_has_not_started() {
             let order = Arc::clone(&order);
             keyed.submit(&key, move || order.lock().unwrap().push(number)).unwrap()
         });
-        let report = crate::common::pools::abort(&pool, &gate);
+        // The keys' queues are drained after the pool's.
+        let report = abort_and_open_when(&pool, &gate, || keyed.waiting() == 0);
         assert_eq!((report.completed, report.unstarted.len()), (1, 3));
         let mut unstarted = report.unstarted.into_iter();
         unstarted.next().unwrap().run();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use crate::common::{HOUR, within_a_minute};
+use crate::common::{HOUR, eventually, within_a_minute};
 use selvedge::error::{JoinError, TryError, WaitError};
 use selvedge::{Latch, Pool};
 
@@ -59,9 +59,8 @@ fn task_that_is_taken_back_has_its_name() {
         pool.execute(|| ()).unwrap();
         std::thread::scope(|s| {
             let aborts = s.spawn(|| pool.abort());
-            while !pool.is_closed() {
-                std::thread::yield_now();
-            }
+            // Closed comes first: until the queue is drained, the worker could take a task from it.
+            eventually("the queue is drained", || pool.is_closed() && pool.stats().queued == 0);
             end.count_down();
             let report = aborts.join().unwrap();
             let names: Vec<_> = report.unstarted.iter().map(|task| task.name().map(str::to_owned)).collect();
