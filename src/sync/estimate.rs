@@ -4,9 +4,9 @@
 //! before the counter is read, so that no instruction from before is still under way. A limiter does not need
 //! the fence: it needs a time that is never ahead, and behind by a known bound.
 //!
-//! The estimate counts from an *anchor*: a value of the counter with the system's time at that moment. An
-//! anchor is used for [`WINDOW`] steps of the counter, about 0.05 ms. Then the next caller takes a new one,
-//! so errors do not add up.
+//! The estimate counts from an [anchor](super::anchor): a value of the counter with the system's time at that
+//! moment. An anchor is used for about 0.05 ms. Then the next caller takes a new one, so errors do not add
+//! up.
 //!
 //! # Bound
 //! The estimate is never ahead of the system's clock, and behind by less than [`LAG`], which is the sum of:
@@ -40,17 +40,14 @@
 //!   thousand times a second takes an anchor at each call.
 
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU64, fence};
 use std::time::Instant;
 
+use super::anchor::{Anchor, NONE};
+use super::atomic::AtomicU64;
 use super::{Mutex, tsc};
 
 /// By how many nanoseconds an estimate may be behind the system's clock.
 pub(crate) const LAG: u64 = 1_000;
-
-/// How long an anchor is used, in steps of the counter: 33 to 66 µs at 4 to 2 GHz. An anchor takes 60 ns.
-const WINDOW: u64 = 1 << 17;
 
 /// The longest read of the system's clock that gives an anchor, in steps: 256 ns at 2 GHz. A longer one was
 /// interrupted.
@@ -63,19 +60,9 @@ const MEASURED: u64 = 10_000_000;
 /// The part of a duration by which the system may adjust its clock, as a shift: 1/1024.
 const SLACK: u32 = 10;
 
-/// The anchor for all threads, and the rate.
-struct Published {
-    /// The anchor's value of the counter, which no other anchor has; [`NONE`] while there is no anchor, or
-    /// one is being written.
-    counter: AtomicU64,
-    nanos: AtomicU64,
-    rate: AtomicU64,
-}
-
-const NONE: u64 = u64::MAX;
-
-static PUBLISHED: Published =
-    Published { counter: AtomicU64::new(NONE), nanos: AtomicU64::new(0), rate: AtomicU64::new(0) };
+/// The anchor for all threads.
+static PUBLISHED: Anchor =
+    Anchor { counter: AtomicU64::new(NONE), nanos: AtomicU64::new(0), rate: AtomicU64::new(0) };
 
 /// What the thread that takes an anchor knows.
 static KNOWN: Mutex<Known> = Mutex::new(Known::NOTHING);
@@ -89,24 +76,7 @@ pub(crate) fn origin() -> Instant {
 /// The estimated nanoseconds since [`origin`]; `None` if the system's clock must be read.
 #[inline]
 pub(crate) fn estimate() -> Option<u64> {
-    // Acquire, with the release of the thread that published it: what is read below is of this anchor or a
-    // later one.
-    let counter = PUBLISHED.counter.load(Acquire);
-    // Before the processor's counter is read, which a program that is forbidden to does not survive.
-    if counter == NONE {
-        return renew();
-    }
-    // Relaxed: whether they are of one anchor is checked below.
-    let (nanos, rate) = (PUBLISHED.nanos.load(Relaxed), PUBLISHED.rate.load(Relaxed));
-    // Wraps to more than a window if another processor's anchor is later than an early read.
-    let steps = tsc::read().wrapping_sub(counter);
-    // With the writer's fence: if one of the two was of a later anchor, its counter, or `NONE`, is seen here.
-    fence(Acquire);
-    if steps >= WINDOW || PUBLISHED.counter.load(Relaxed) != counter {
-        return renew();
-    }
-    // At most 2^17 · 2^32.
-    Some(nanos + ((steps * rate) >> 32))
+    PUBLISHED.time_at(tsc::read).or_else(renew)
 }
 
 /// Takes a new anchor. `None` if it cannot be used.
@@ -120,18 +90,11 @@ fn renew() -> Option<u64> {
     let mut known = KNOWN.try_lock()?;
     let now = Reading::now()?;
     *known = known.renewed(now);
-    PUBLISHED.counter.store(NONE, Relaxed);
-    // A thread that sees what is stored below sees the `NONE` too, or what is stored last.
-    fence(Release);
-    if known.rate == 0 {
-        return None;
-    }
-    let Reading { counter, nanos } = known.anchor;
-    PUBLISHED.nanos.store(nanos, Relaxed);
-    PUBLISHED.rate.store(known.rate, Relaxed);
-    // With the acquire of `estimate`.
-    PUBLISHED.counter.store(counter, Release);
-    Some(nanos)
+    let Known { anchor, rate, .. } = *known;
+    let is_usable = rate != 0;
+    // Under the lock: one thread at a time replaces the anchor.
+    PUBLISHED.replace(is_usable.then_some((anchor.counter, anchor.nanos, rate)));
+    is_usable.then_some(anchor.nanos)
 }
 
 /// Whether the kernel computes its clock from the counter.
@@ -293,6 +256,7 @@ mod tests {
     #[test]
     fn estimates_of_all_threads_keep_to_the_bound_and_never_go_back() {
         use std::sync::atomic::AtomicBool;
+        use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
         let (latest, stop) = (AtomicU64::new(0), AtomicBool::new(false));
         let look = || {
             let mut seen = 0_u64;

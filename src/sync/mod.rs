@@ -174,6 +174,10 @@ mod side;
 #[path = "real.rs"]
 mod side;
 
+/// What the estimate publishes: in models too, which check how.
+#[cfg(any(loom, selvedge_loom, all(target_arch = "x86_64", target_os = "linux", not(miri))))]
+#[forbid(unsafe_code)]
+mod anchor;
 /// The time without a call of the system, where the processor's counter gives it.
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(any(miri, loom, selvedge_loom))))]
 #[forbid(unsafe_code)]
@@ -218,6 +222,10 @@ pub(crate) use std::sync::Weak;
 #[cfg(any(loom, selvedge_loom))]
 pub use loom;
 
+/// Private otherwise; a model of its own checks it.
+#[cfg(any(loom, selvedge_loom))]
+#[doc(hidden)]
+pub use anchor::Anchor as __Anchor;
 #[cfg(any(loom, selvedge_loom))]
 #[doc(hidden)]
 pub use side::{__Lazy, __LocalKey, __Slots};
