@@ -117,7 +117,7 @@ impl CancelToken {
     /// Makes a token on `clock`. Its children use the same clock.
     #[track_caller]
     pub fn with_clock(clock: impl Into<Clock>) -> Self {
-        CancelToken { node: Node::root(clock.into()) }
+        CancelToken { node: Node::root(clock.into(), None) }
     }
 
     /// Makes a token that is cancelled with this one. The child of a cancelled token is cancelled from the
@@ -128,11 +128,17 @@ impl CancelToken {
         CancelToken { node: Node::child(&self.node, None) }
     }
 
-    /// Makes a child that joins its parent's list only when something must be notified of its end. That
-    /// halves its cost if nothing ever must.
+    /// Makes a token on `clock` that is cancelled at `deadline`.
     #[track_caller]
-    pub(crate) fn loose_child(&self) -> Self {
-        CancelToken { node: Node::loose_child(&self.node) }
+    pub(crate) fn ending_at(clock: &Clock, deadline: Instant) -> Self {
+        CancelToken { node: Node::root(clock.clone(), Some(deadline)) }
+    }
+
+    /// Makes a child that joins its parent's list only when something must be notified of its end. That
+    /// halves its cost if nothing ever must. The deadline is on this token's clock.
+    #[track_caller]
+    pub(crate) fn loose_child(&self, deadline: Option<Instant>) -> Self {
+        CancelToken { node: Node::loose_child(&self.node, deadline) }
     }
 
     /// Makes a child that is also cancelled when `limit` ends, with the cause [`Cause::DeadlinePassed`]. Its

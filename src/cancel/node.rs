@@ -127,8 +127,8 @@ pub(super) enum Watcher {
 
 impl Node {
     #[track_caller]
-    pub(super) fn root(clock: Clock) -> Arc<Node> {
-        Arc::new(Node::new(clock, None, None, BARE))
+    pub(super) fn root(clock: Clock, deadline: Option<Instant>) -> Arc<Node> {
+        Arc::new(Node::new(clock, deadline, None, BARE))
     }
 
     #[track_caller]
@@ -149,15 +149,20 @@ impl Node {
     /// Makes a node that is cancelled with its parent, at its parent's deadline, or at `deadline`.
     #[track_caller]
     pub(super) fn child(parent: &Arc<Node>, deadline: Option<Instant>) -> Arc<Node> {
-        let deadline = match (parent.deadline, deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let deadline = parent.first_of(deadline);
         let node = Arc::new(Node::new(parent.clock.clone(), deadline, Some(Arc::clone(parent)), BARE));
         if let Some(key) = Node::enter(&node, parent) {
             node.key.store(key.into_raw(), Ordering::Relaxed);
         }
         node
+    }
+
+    /// The first of this node's deadline and another on its clock.
+    fn first_of(&self, deadline: Option<Instant>) -> Option<Instant> {
+        match (self.deadline, deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 
     /// Makes the cancellation of a second node cancel this one too; called at most once.

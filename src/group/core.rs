@@ -38,7 +38,7 @@ impl<E> Core<E> {
         Core {
             set: Arc::new(TaskSet::new(executor, Origin::here(kind))),
             // A child, so that the group can be cancelled alone; the caller's token cancels it, too.
-            token: token.loose_child(),
+            token: token.loose_child(None),
             failures: Mutex::new(Vec::new()),
             keeps_going: AtomicBool::new(false),
             callback: Mutex::new(None),

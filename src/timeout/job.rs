@@ -6,14 +6,28 @@ use crate::cancel::CancelToken;
 use crate::clock::Clock;
 use crate::error::WaitError;
 use crate::panics::{self, Payload};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::model::IS_MODEL;
+use crate::sync::{Arc, lazy_static};
 use crate::until::{Limit, Until};
-use crate::wait::{OneShot, WaitPoint, graph, timeline};
+use crate::wait::cache::Caller;
+use crate::wait::context::Inherited;
+use crate::wait::{BriefSpin, OneShot, WaitPoint, graph, timeline};
 
 /// The function until it is claimed, and its end until that is taken.
 pub(super) struct Job<F, R> {
-    pub(super) end: OneShot<F, Ended<R>>,
+    /// With the context of the caller, so that a wait for the caller from inside the function is refused.
+    end: OneShot<(F, Inherited), Ended<R>>,
     pub(super) token: CancelToken,
-    pub(super) bound: Bound,
+    bound: Bound,
+    /// A hint for the spinning caller, which so leaves the one-shot's lock to the helper. Relaxed: the lock
+    /// publishes the end.
+    has_ended: AtomicBool,
+}
+
+lazy_static! {
+    /// How long callers spin for their functions.
+    static ref SPIN: BriefSpin = BriefSpin::new();
 }
 
 /// The limit, as the running thread checks it.
@@ -60,10 +74,27 @@ where
     F: FnOnce(&CancelToken) -> R + Send + 'static,
     R: Send + 'static,
 {
-    /// Runs the function, unless it was taken back.
+    pub(super) fn new(f: F, token: CancelToken, bound: Bound) -> Self {
+        let end = OneShot::new((f, Inherited::current()));
+        Job { end, token, bound, has_ended: AtomicBool::new(false) }
+    }
+
+    /// Takes the function back; `None` if it has started.
+    pub(super) fn take_back(&self) -> Option<F> {
+        // The claim is exclusive: the function has started before this, or never starts.
+        self.end.claim().map(|(f, _)| f)
+    }
+
+    /// Runs the function on its caller.
     pub(super) fn run(&self) {
+        if let Some(f) = self.take_back() {
+            self.perform(f);
+        }
+    }
+
+    /// Runs the function, which this thread has claimed.
+    fn perform(&self, f: F) {
         // Waiters for this function depend on this thread from now on, in the wait-for graph.
-        let Some(f) = self.end.claim() else { return };
         let _owing = graph::owe();
         // Caught: the payload goes to the caller or to the handle.
         let recorded = timeline::task("timeout::run", None);
@@ -74,6 +105,24 @@ where
         // one that it was passed.
         let late = self.bound.passed();
         panics::discard(self.end.keep(Ended { result, late }));
+        // Nobody spins in a model.
+        if !IS_MODEL {
+            self.has_ended.store(true, Relaxed);
+        }
+    }
+
+    /// Spins for the end of the function, for a few microseconds at most.
+    fn spin(&self) {
+        if !IS_MODEL {
+            SPIN.until(|| self.has_ended.load(Relaxed));
+        }
+    }
+
+    /// Waits for the function to end, and returns what had ended its limit by then.
+    #[track_caller]
+    pub(super) fn wait_for_end(&self, limit: Until<'_>) -> Result<Option<WaitError>, WaitError> {
+        self.spin();
+        limit.called("timeout::run").retry(&self.end, || self.end.look(|ended| ended.late))
     }
 
     /// The result, if the function ended before its limit passed.
@@ -82,6 +131,19 @@ where
         match self.end.look(|ended| ended.late) {
             Ok(None) => self.take(),
             _ => None,
+        }
+    }
+}
+
+impl<F, R> Caller for Job<F, R>
+where
+    F: FnOnce(&CancelToken) -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn arrive(self: Arc<Self>) {
+        // Nothing to do if the function was taken back.
+        if let Some((f, inherited)) = self.end.claim() {
+            inherited.run(|| self.perform(f));
         }
     }
 }

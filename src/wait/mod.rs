@@ -36,6 +36,8 @@
 //! `graph.rs` sleep here.
 
 #[forbid(unsafe_code)]
+mod brief_spin;
+#[forbid(unsafe_code)]
 pub(crate) mod cache;
 #[forbid(unsafe_code)]
 pub(crate) mod context;
@@ -110,6 +112,7 @@ pub(crate) trait WaitPoint {
     }
 }
 
+pub(crate) use brief_spin::BriefSpin;
 pub(crate) use context::{Blocking, drop_link, observed_by, unobserved};
 pub(crate) use list::WaitList;
 pub(crate) use look::look;

@@ -12,6 +12,8 @@
 //! 3. A loose node that was seen cancelled stays so: it is ended before any check returns that it is.
 //! 4. The parent of a loose node is not loose, so a check goes up one level at most.
 
+use std::time::Instant;
+
 use super::super::watchers::Key;
 use super::{LOOSE, NO_KEY, Node, WATCHED};
 use crate::sync::atomic::Ordering;
@@ -20,10 +22,10 @@ use crate::sync::weak::Arc;
 impl Node {
     /// Makes a child that joins its parent's list when something must be notified of its end.
     #[track_caller]
-    pub(in crate::cancel) fn loose_child(parent: &Arc<Node>) -> Arc<Node> {
+    pub(in crate::cancel) fn loose_child(parent: &Arc<Node>, deadline: Option<Instant>) -> Arc<Node> {
         Node::tie(parent);
         let (clock, above) = (parent.clock.clone(), Some(Arc::clone(parent)));
-        Arc::new(Node::new(clock, parent.deadline, above, LOOSE))
+        Arc::new(Node::new(clock, parent.first_of(deadline), above, LOOSE))
     }
 
     /// Makes a loose node join its parent's list.

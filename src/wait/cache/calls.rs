@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{CACHE, State, start};
+use super::{CACHE, Queued, State, start};
 use crate::sync::Arc;
 use crate::wait::Wake;
 
@@ -54,12 +54,12 @@ enum Need {
     Start,
 }
 
-/// Runs `f` on a helper.
+/// Makes a call at once.
 ///
 /// # Errors
 /// If no helper is available, because the operating system refuses another thread.
-pub(crate) fn call(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let called = add(Call::Boxed(Box::new(f)), Urgency::Immediate);
+pub(crate) fn call(call: Call) -> io::Result<()> {
+    let called = add(call, Urgency::Immediate);
     let number = called.number;
     called.send().or_else(|error| match withdraw(number) {
         // A helper has become free and taken the call.
@@ -76,7 +76,7 @@ pub(crate) fn add(call: Call, urgency: Urgency) -> Called {
     let mut state = CACHE.state.lock();
     state.last_call += 1;
     let number = state.last_call;
-    state.calls.push_back((number, call));
+    state.calls.push_back(Queued { number, call, urgency });
     CACHE.publish_oldest(&state);
     state.called(number, urgency)
 }
@@ -87,8 +87,8 @@ pub(crate) fn add(call: Call, urgency: Urgency) -> Called {
 pub(crate) fn withdraw(number: u64) -> Option<Call> {
     let mut state = CACHE.state.lock();
     // Searched from the back: the latest calls are usually withdrawn first.
-    let at = state.calls.iter().rposition(|(other, _)| *other == number)?;
-    let (_, call) = state.calls.remove(at)?;
+    let at = state.calls.iter().rposition(|call| call.number == number)?;
+    let Queued { call, .. } = state.calls.remove(at)?;
     CACHE.publish_oldest(&state);
     Some(call)
 }
@@ -169,6 +169,6 @@ impl State {
     /// True if the call is in the queue and there are fewer waking helpers than calls, as after a refused
     /// thread.
     pub(super) fn has_none_for(&self, number: u64) -> bool {
-        self.calls.len() > self.waking && self.calls.iter().any(|(other, _)| *other == number)
+        self.calls.len() > self.waking && self.calls.iter().any(|call| call.number == number)
     }
 }

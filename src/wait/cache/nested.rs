@@ -7,6 +7,7 @@
 //! helper is inside whatever this thread is inside of, and its waits are reported to this thread's observers.
 //! The wait of this thread is not reported, because its work continues.
 
+use super::Call;
 use crate::sync::Arc;
 use crate::until::Until;
 use crate::wait::Waiter;
@@ -21,15 +22,15 @@ pub(crate) fn run_elsewhere(f: Arc<dyn Fn() + Send + Sync>) {
     let end = End(Waiter::new());
     let waiter = end.0.clone();
     let owner = Owner::new(None);
-    let called = super::call({
+    let called = super::call(Call::Boxed({
         let (f, owner) = (Arc::clone(&f), Arc::clone(&owner));
-        move || {
+        Box::new(move || {
             owner.set(this_thread());
             let _end = end;
             let f = f; // goes before the end is told
             inherited.run(|| f());
-        }
-    });
+        })
+    }));
     match called {
         // No missed wake-up: the guard ends the waiter when the helper drops it, even if `f` panics.
         Ok(()) => {

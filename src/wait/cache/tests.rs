@@ -1,11 +1,16 @@
 //! States that schedules on real threads seldom reach.
 
-use super::{Call, State, Urgency};
+use super::{Call, Queued, State, Urgency};
 use crate::wait::Waiter;
 
 /// A state with these calls and that many waking helpers.
 fn with_calls(numbers: &[u64], waking: usize) -> State {
-    let calls = numbers.iter().map(|number| (*number, Call::Boxed(Box::new(|| ())))).collect();
+    let queued = |number: &u64| Queued {
+        number: *number,
+        call: Call::Boxed(Box::new(|| ())),
+        urgency: Urgency::Immediate,
+    };
+    let calls = numbers.iter().map(queued).collect();
     State { calls, waking, ..State::default() }
 }
 
