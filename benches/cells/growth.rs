@@ -11,7 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use selvedge::{BoundedQueue, CancelToken, Latch, ShardedMap};
+use selvedge::queue::bounded;
+use selvedge::{CancelToken, Latch, ShardedMap};
 use tokio_util::sync::CancellationToken;
 
 use crate::Cell;
@@ -64,41 +65,29 @@ fn item<const WORDS: usize>() -> Cell {
     Cell::new("queue, by bytes of an item", format!("items of {bytes} bytes"), "item")
         .size(bytes as u64)
         .with("selvedge", |total| {
-            let queue = Arc::new(BoundedQueue::<[u64; WORDS]>::new(128));
-            let popped = Arc::clone(&queue);
-            let push: Part = Box::new(move || {
-                (0..total).for_each(|n| queue.push([n; WORDS]).expect("it is open"));
-                queue.close();
-            });
-            let pop: Part = Box::new(move || {
-                while let Ok(item) = popped.pop() {
-                    black_box(item);
-                }
-            });
-            team::time(vec![push, pop])
+            let (sender, receiver) = bounded::<[u64; WORDS]>(128);
+            pass(total, move |item| sender.push(item).expect("it is open"), move || receiver.pop().ok())
         })
         .with("crossbeam", |total| {
             let (sender, receiver) = crossbeam_channel::bounded::<[u64; WORDS]>(128);
-            let send: Part =
-                Box::new(move || (0..total).for_each(|n| sender.send([n; WORDS]).expect("it is read")));
-            let receive: Part = Box::new(move || {
-                receiver.iter().for_each(|item| {
-                    black_box(item);
-                });
-            });
-            team::time(vec![send, receive])
+            pass(total, move |item| sender.send(item).expect("it is read"), move || receiver.recv().ok())
         })
         .with("std", |total| {
             let (sender, receiver) = mpsc::sync_channel::<[u64; WORDS]>(128);
-            let send: Part =
-                Box::new(move || (0..total).for_each(|n| sender.send([n; WORDS]).expect("it is read")));
-            let receive: Part = Box::new(move || {
-                receiver.iter().for_each(|item| {
-                    black_box(item);
-                });
-            });
-            team::time(vec![send, receive])
+            pass(total, move |item| sender.send(item).expect("it is read"), move || receiver.recv().ok())
         })
+}
+
+/// Passes items from one thread to another, until `pop` has no more of them.
+fn pass<const WORDS: usize>(
+    total: u64,
+    push: impl Fn([u64; WORDS]) + Send + 'static,
+    pop: impl Fn() -> Option<[u64; WORDS]> + Send + 'static,
+) -> Duration {
+    // Dropped at the end of its part, and with it the last sender.
+    let pushes: Part = Box::new(move || (0..total).for_each(|n| push([n; WORDS])));
+    let pops: Part = Box::new(move || iter::from_fn(pop).for_each(|item| _ = black_box(item)));
+    team::time(vec![pushes, pops])
 }
 
 /// Half as many permits as threads.

@@ -19,6 +19,21 @@ use selvedge::{CancelToken, Pool, group};
 /// What each node of a tree or each turn of a loop does.
 pub(crate) type Work = fn();
 
+/// A library whose `join` needs no more than the two halves.
+trait Join {
+    fn join(left: impl FnOnce() -> u64 + Send, right: impl FnOnce() -> u64 + Send) -> (u64, u64);
+}
+
+/// Counts the nodes of a tree of so many levels.
+fn count<J: Join>(levels: u32, work: Work) -> u64 {
+    work();
+    if levels == 1 {
+        return 1;
+    }
+    let (left, right) = J::join(|| count::<J>(levels - 1, work), || count::<J>(levels - 1, work));
+    1 + left + right
+}
+
 /// A function that splits itself in two, as many levels deep, and counts its calls.
 pub(crate) trait Fork {
     /// Calls `run` with something that counts the nodes of a tree of so many levels.
@@ -52,18 +67,16 @@ impl Fork for Selvedge {
 
 pub(crate) struct Rayon;
 
+impl Join for Rayon {
+    fn join(left: impl FnOnce() -> u64 + Send, right: impl FnOnce() -> u64 + Send) -> (u64, u64) {
+        rayon::join(left, right)
+    }
+}
+
 impl Fork for Rayon {
     fn with(work: Work, run: impl FnOnce(&mut dyn FnMut(u32) -> u64) + Send) {
-        fn count(levels: u32, work: Work) -> u64 {
-            work();
-            if levels == 1 {
-                return 1;
-            }
-            let (left, right) = rayon::join(|| count(levels - 1, work), || count(levels - 1, work));
-            1 + left + right
-        }
         let pool = rayon_pool();
-        run(&mut |levels| pool.install(|| count(levels, work)));
+        run(&mut |levels| pool.install(|| count::<Rayon>(levels, work)));
     }
 }
 
@@ -87,18 +100,16 @@ impl Fork for Chili {
 
 pub(crate) struct Micropool;
 
+impl Join for Micropool {
+    fn join(left: impl FnOnce() -> u64 + Send, right: impl FnOnce() -> u64 + Send) -> (u64, u64) {
+        micropool::join(left, right)
+    }
+}
+
 impl Fork for Micropool {
     fn with(work: Work, run: impl FnOnce(&mut dyn FnMut(u32) -> u64) + Send) {
-        fn count(levels: u32, work: Work) -> u64 {
-            work();
-            if levels == 1 {
-                return 1;
-            }
-            let (left, right) = micropool::join(|| count(levels - 1, work), || count(levels - 1, work));
-            1 + left + right
-        }
         let pool = micropool_pool();
-        run(&mut |levels| pool.install(|| count(levels, work)));
+        run(&mut |levels| pool.install(|| count::<Micropool>(levels, work)));
     }
 }
 
