@@ -31,6 +31,7 @@ pub(crate) fn all() -> Vec<Cell> {
 fn cell(name: &str, crowd: Crowd) -> Cell {
     Cell::new("flight", name, "call")
         .with("selvedge", move |n| call::<selvedge::SingleFlight<String, u64>>(crowd, n))
+        .with("moka", move |n| call::<moka::sync::Cache<String, u64>>(crowd, n))
         .with("singleflight", move |n| call::<singleflight::Group<u64>>(crowd, n))
         .with("Mutex<HashMap> by hand", move |n| call::<Calls>(crowd, n))
 }

@@ -32,6 +32,21 @@ impl Flight for singleflight::Group<u64> {
     }
 }
 
+/// A cache, so the caller that made a call takes its value out again. Until then others get it without one.
+impl Flight for moka::sync::Cache<String, u64> {
+    fn new() -> Self {
+        moka::sync::Cache::new(1_000)
+    }
+
+    fn call(&self, key: &str, f: impl Fn() -> u64) -> u64 {
+        let entry = self.entry_by_ref(key).or_insert_with(f);
+        if entry.is_fresh() {
+            self.invalidate(key);
+        }
+        entry.into_value()
+    }
+}
+
 /// By hand: a map of calls under a mutex, and a condvar for each call.
 pub(crate) struct Calls(Mutex<HashMap<String, Arc<Call>>>);
 
