@@ -14,6 +14,8 @@ use crossbeam_utils::CachePadded;
 
 use super::callers::Callers;
 use crate::panics;
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::model::IS_MODEL;
 use crate::sync::{Arc, Mutex, sized};
 use crate::wait::OneShot;
 use crate::wait::context::this_thread;
@@ -22,12 +24,19 @@ use crate::wait::context::this_thread;
 const SHARDS: usize = sized(16, 1);
 
 pub(super) struct Table<K, V> {
-    shards: [CachePadded<Mutex<Shard<K, V>>>; SHARDS],
+    shards: [CachePadded<Shard<K, V>>; SHARDS],
+}
+
+struct Shard<K, V> {
+    calls: Mutex<Calls<K, V>>,
+    /// A hint: the number of calls, of which most shards have none. Relaxed: written under the lock, which
+    /// decides.
+    count: AtomicUsize,
 }
 
 /// The calls in flight of one shard: seldom more than a few, and at most one per thread and nesting level, so
 /// a linear search is fast.
-struct Shard<K, V> {
+struct Calls<K, V> {
     entries: Vec<Entry<K, V>>,
 }
 
@@ -56,11 +65,11 @@ pub(super) enum Role<K, V> {
 
 impl<K, V> Table<K, V> {
     pub(super) fn new() -> Self {
-        let shard = || CachePadded::new(Mutex::new(Shard { entries: Vec::new() }));
-        Table { shards: std::array::from_fn(|_| shard()) }
+        let shard = || Shard { calls: Mutex::new(Calls { entries: Vec::new() }), count: AtomicUsize::new(0) };
+        Table { shards: std::array::from_fn(|_| CachePadded::new(shard())) }
     }
 
-    fn shard(&self, hash: u64) -> &Mutex<Shard<K, V>> {
+    fn shard(&self, hash: u64) -> &Shard<K, V> {
         &self.shards[hash as usize % self.shards.len()]
     }
 
@@ -72,7 +81,10 @@ impl<K, V> Table<K, V> {
         key: impl FnOnce() -> K,
         callers: impl FnOnce() -> Option<Arc<Callers>>,
     ) -> Role<K, V> {
-        if let Some(flight) = self.find(hash, &is_key) {
+        // Most calls find none, and make their own without taking the lock twice.
+        if !self.shard(hash).looks_empty()
+            && let Some(flight) = self.find(hash, &is_key)
+        {
             return Role::Follower(flight);
         }
         // Made before locking: the key's clone is the caller's code. It is dropped if another caller leads.
@@ -83,10 +95,12 @@ impl<K, V> Table<K, V> {
             // The look and the entry are one critical section, so of two callers that find no call, one
             // enters its own.
             let found = {
-                let mut shard = self.shard(hash).lock();
-                let found = shard.next(hash, &others);
+                let shard = self.shard(hash);
+                let mut calls = shard.calls.lock();
+                let found = calls.next(hash, &others);
                 if found.is_none() {
-                    shard.enter(Arc::clone(&new));
+                    calls.enter(Arc::clone(&new));
+                    shard.publish(&calls);
                 }
                 found
             };
@@ -109,7 +123,7 @@ impl<K, V> Table<K, V> {
     pub(super) fn find(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Arc<Flight<K, V>>> {
         let mut others = Vec::new();
         loop {
-            let found = self.shard(hash).lock().next(hash, &others);
+            let found = self.shard(hash).calls.lock().next(hash, &others);
             match found {
                 Some(flight) if !is_key(&flight.key) => others.push(flight),
                 found => {
@@ -124,38 +138,55 @@ impl<K, V> Table<K, V> {
 
     /// Hides `flight` from new callers; false if it had ended or was forgotten before.
     pub(super) fn forget(&self, flight: &Arc<Flight<K, V>>) -> bool {
-        let mut shard = self.shard(flight.hash).lock();
-        let entry = shard.entry(flight).filter(|entry| !entry.forgotten);
+        let mut calls = self.shard(flight.hash).calls.lock();
+        let entry = calls.entry(flight).filter(|entry| !entry.forgotten);
         // Not removed: the leader removes it, and finds it by identity.
         entry.map(|entry| entry.forgotten = true).is_some()
     }
 
     /// Removes `flight`.
     pub(super) fn end(&self, flight: &Arc<Flight<K, V>>) {
-        let mut shard = self.shard(flight.hash).lock();
-        let index = shard.entries.iter().position(|entry| Arc::ptr_eq(&entry.flight, flight));
-        let entry = shard.entries.swap_remove(index.expect("its leader alone takes a call out"));
-        drop(shard);
+        let shard = self.shard(flight.hash);
+        let mut calls = shard.calls.lock();
+        let index = calls.entries.iter().position(|entry| Arc::ptr_eq(&entry.flight, flight));
+        let entry = calls.entries.swap_remove(index.expect("its leader alone takes a call out"));
+        shard.publish(&calls);
+        drop(calls);
         // Not the last reference: the leader has one. So no key is dropped here.
         drop(entry);
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().entries.len()).sum()
+        self.shards.iter().map(|shard| shard.calls.lock().entries.len()).sum()
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().waiting()).sum()
+        self.shards.iter().map(|shard| shard.calls.lock().waiting()).sum()
     }
 
     pub(super) fn describe(&self, out: &mut fmt::DebugStruct<'_, '_>) {
-        let seen = || self.shards.iter().filter_map(|shard| shard.try_lock());
-        out.field("in_flight", &seen().map(|shard| shard.entries.len()).sum::<usize>())
-            .field("waiting", &seen().map(|shard| shard.waiting()).sum::<usize>());
+        let seen = || self.shards.iter().filter_map(|shard| shard.calls.try_lock());
+        out.field("in_flight", &seen().map(|calls| calls.entries.len()).sum::<usize>())
+            .field("waiting", &seen().map(|calls| calls.waiting()).sum::<usize>());
     }
 }
 
 impl<K, V> Shard<K, V> {
+    /// False in a model, which explores both looks under the lock.
+    fn looks_empty(&self) -> bool {
+        !IS_MODEL && self.count.load(Relaxed) == 0
+    }
+
+    /// Publishes the number of calls; to be called after each change.
+    fn publish(&self, calls: &Calls<K, V>) {
+        // Nobody reads it in a model, where each operation multiplies the schedules.
+        if !IS_MODEL {
+            self.count.store(calls.entries.len(), Relaxed);
+        }
+    }
+}
+
+impl<K, V> Calls<K, V> {
     /// A call with that hash that may be joined and is not in `others`.
     fn next(&self, hash: u64, others: &[Arc<Flight<K, V>>]) -> Option<Arc<Flight<K, V>>> {
         let known = |flight: &Arc<_>| others.iter().any(|other| Arc::ptr_eq(other, flight));
