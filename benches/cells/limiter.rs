@@ -1,8 +1,8 @@
-//! Rate limiters: a token that is there, one that is not, and one of many keys.
+//! Rate limiters: a token that is there, one that is not, and one of many keys; and the clock that they read.
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use governor::DefaultDirectRateLimiter;
 use governor::DefaultKeyedRateLimiter;
@@ -28,7 +28,20 @@ pub(crate) fn all() -> Vec<Cell> {
     for threads in [1, 8] {
         cells.push(keyed(format!("granted, 1,000 keys, {threads} threads"), threads));
     }
+    cells.push(clock());
     cells
+}
+
+/// What the time is. Ours is private, so it is asked for by a limiter that refuses, which does little else.
+fn clock() -> Cell {
+    Cell::new("clock", "what the time is", "read")
+        .with("selvedge", |n| take::<RateLimiter>(1, NONE, n))
+        .with("quanta", |n| read(n, quanta::Instant::now))
+        .with("std", |n| read(n, Instant::now))
+}
+
+fn read<T>(total: u64, now: fn() -> T) -> Duration {
+    team::split(total, 1, move |count| (0..count).for_each(|_| _ = black_box(now())))
 }
 
 fn one(name: String, threads: usize, tokens: u32) -> Cell {
