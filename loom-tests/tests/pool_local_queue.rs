@@ -111,3 +111,25 @@ fn a_task_that_submits_during_a_shutdown_is_told_or_served() {
         assert_eq!(report.completed, 1 + accepted.load(Ordering::Relaxed));
     });
 }
+
+/// A worker steals two tasks, and the first waits for the second, which the thief's local queue keeps: the
+/// other worker runs it. The workers give back the capacity that was lent, and no more.
+///
+/// Fails if a thief loses what it does not run at once (edit `stolen-tasks-are-dropped`), or if the capacity
+/// that the tasks occupy stays behind (edit `stolen-tasks-leave-their-capacity`).
+#[test]
+fn tasks_that_are_stolen_together_are_all_run() {
+    model::check(|| {
+        let pool = pool(1..=2);
+        let inner = Arc::clone(&pool);
+        let task = move || {
+            let gate = Arc::new(Latch::new(1));
+            let opens = Arc::clone(&gate);
+            inner.execute(move || gate.wait()).unwrap();
+            inner.execute(move || opens.count_down()).unwrap();
+            // Now the pool may be shut down.
+            drop(inner);
+        };
+        pool.execute(task).unwrap();
+    });
+}

@@ -4,7 +4,7 @@
 //! which has the states. A worker skips a job in the queue that was claimed elsewhere.
 
 use super::raw_job::Job;
-use super::slot::{WorkerSlot, count};
+use super::slot::{End, WorkerSlot};
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, Panic};
 use crate::panics;
@@ -115,9 +115,9 @@ where
         // Counted before it is published. Relaxed suffices: the one-shot's lock publishes the count to the
         // joiner.
         match &result {
-            Ok(_) => count(&slot.counters().completed),
+            Ok(_) => slot.count(End::Completed),
             // Counted apart, though a panic is a result for the joiner.
-            Err(_) => count(&slot.counters().panicked),
+            Err(_) => slot.count(End::Panicked),
         }
         let panicked = |payload| JoinError::Panicked(Panic::new(payload).of_task(self.name.clone()));
         // Returned if the handle is gone: then this thread disposes of the result.
@@ -139,7 +139,7 @@ where
 
     fn revoke(&self, slot: &WorkerSlot) -> bool {
         let claimed = self.end.revoke(|| {
-            count(&slot.counters().cancelled);
+            slot.count(End::Cancelled);
             Err(JoinError::Cancelled)
         });
         let revokes = claimed.is_some();
@@ -247,9 +247,9 @@ impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
         drop(recorded);
         drop(running);
         match result {
-            Ok(()) => count(&slot.counters().completed),
+            Ok(()) => slot.count(End::Completed),
             Err(payload) => {
-                count(&slot.counters().panicked);
+                slot.count(End::Panicked);
                 // No handle exists, so the hook is the only receiver.
                 slot.report(Panic::new(payload).of_task(name.get().cloned()));
             }
@@ -261,7 +261,7 @@ impl<F: FnOnce() + Send + 'static, N: JobName> Job for PlainJob<F, N> {
     }
 
     fn revoke(&self, slot: &WorkerSlot) {
-        count(&slot.counters().cancelled);
+        slot.count(End::Cancelled);
     }
 
     fn name(&self) -> Option<Arc<str>> {

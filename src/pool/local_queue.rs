@@ -7,6 +7,14 @@
 //! For a tree of 65,535 tasks on two workers, this raised the pool from 0.65 to 0.95 of rayon's speed (bench
 //! `pool`).
 //!
+//! # How many are stolen
+//! Half of them, as in tokio's and Go's schedulers. They go into the thief's own local queue, where other
+//! workers find them. Local queues are first in, first out, so what is stolen late in a tree are leaves,
+//! which submit nothing; a thief that takes one comes back for the next at once, under three locks. With
+//! half, and with counters that need no read-modify-write operation, the tree takes 0.82 of the time.
+//!
+//! *Why not last in, first out*, as rayon, which keeps the queue short: then a task may wait for ever.
+//!
 //! # How many are queued
 //! The [`Injector`](super::injector::Injector) lends each local queue part of the queue's capacity, many
 //! tasks at a time, so that the bound holds without a shared counter on each submit. A local queue never
@@ -19,21 +27,28 @@
 //! which clears it and notifies. Both sides look at the local queue under its lock: either the push sees the
 //! flag, or the other thread sees the task.
 //!
-//! Lock order: a local queue's lock is the last.
+//! Lock order: a local queue's lock is the last. A thief holds two of them, and the tail's lock, so there is
+//! one thief at a time.
 
 #[cfg(all(test, not(any(loom, selvedge_loom))))]
 mod tests;
 
 use std::cell::RefCell;
-use std::mem;
+use std::{mem, ptr};
 
 use crossbeam_utils::CachePadded;
 
 use super::job_queue::JobRing;
 use super::raw_job::RawJob;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex, thread_local};
+use crate::sync::{Arc, Mutex, sized, thread_local};
 use crate::wait::context::this_thread;
+
+/// A thief takes one in so many of the tasks behind the oldest one.
+const SHARE: usize = sized(2, 1);
+/// The maximum of tasks that a worker steals besides the one that it runs, since it holds the tail's lock
+/// meanwhile.
+const MAX_STOLEN: usize = sized(32, 1);
 
 /// A worker's own queue.
 pub(super) struct LocalQueue(CachePadded<Parts>);
@@ -147,6 +162,25 @@ impl LocalQueue {
         }
         let mut contents = self.0.contents.lock();
         let job = contents.tasks.pop()?;
+        self.0.count.store(contents.tasks.len(), Relaxed);
+        Some(job)
+    }
+
+    /// Takes the oldest task, and moves half of the others to `own` if that is another queue and empty.
+    pub(super) fn steal(&self, own: &LocalQueue) -> Option<RawJob> {
+        let mut contents = self.0.contents.lock();
+        let job = contents.tasks.pop()?;
+        let more = (contents.tasks.len() / SHARE).min(MAX_STOLEN);
+        if more > 0 && !ptr::eq(self, own) && own.count() == 0 {
+            // Two local queues' locks at once: every thread that does so holds the tail's lock.
+            let mut stolen = own.0.contents.lock();
+            // The capacity that the tasks occupy goes with them.
+            contents.capacity -= more;
+            stolen.capacity += more;
+            for job in (0..more).map_while(|_| contents.tasks.pop()) {
+                own.put(&mut stolen, || job);
+            }
+        }
         self.0.count.store(contents.tasks.len(), Relaxed);
         Some(job)
     }

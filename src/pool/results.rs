@@ -8,7 +8,7 @@ use std::{fmt, mem};
 use super::job::report_unjoined;
 use super::raw_job::{Job, RawJob};
 use super::shared::Shared;
-use super::slot::{WorkerSlot, count};
+use super::slot::{End, WorkerSlot};
 use super::submit::refused;
 use crate::burst;
 use crate::error::{Closed, JoinError, Panic, Rejected, TryError, WaitError};
@@ -254,8 +254,8 @@ where
         let result = panics::catch(self.f);
         // Counted before it is sent: a reader that sees the result sees it counted.
         match &result {
-            Ok(_) => count(&slot.counters().completed),
-            Err(_) => count(&slot.counters().panicked),
+            Ok(_) => slot.count(End::Completed),
+            Err(_) => slot.count(End::Panicked),
         }
         let unread = self.sender.send(result.map_err(|payload| JoinError::Panicked(Panic::new(payload))));
         report_unjoined(unread, slot);
@@ -267,7 +267,7 @@ where
 
     fn revoke(&self, slot: &WorkerSlot) {
         // The inbox learns of it when the closure, and with it the sender, is dropped.
-        count(&slot.counters().cancelled);
+        slot.count(End::Cancelled);
     }
 }
 

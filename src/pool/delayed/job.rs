@@ -20,7 +20,7 @@ use crate::panics;
 use crate::pool::job::{Joinable, Runs, report_unjoined};
 use crate::pool::raw_job::Job;
 use crate::pool::shared::Shared;
-use crate::pool::slot::{WorkerSlot, count};
+use crate::pool::slot::{End, WorkerSlot};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::wait::{OneShot, WaitPoint, graph};
@@ -85,8 +85,8 @@ impl<W: Work<R>, R: Send> DelayedJob<W, R> {
         let result = panics::catch(|| work.run(self.stop.as_ref()));
         // Counted before it is published, as for every task. Each round counts.
         match &result {
-            Ok(_) => count(&slot.counters().completed),
-            Err(_) => count(&slot.counters().panicked),
+            Ok(_) => slot.count(End::Completed),
+            Err(_) => slot.count(End::Panicked),
         }
         let result = match result {
             Ok(Next::Again(work, when)) => {
@@ -137,7 +137,7 @@ impl<W: Work<R>, R: Send> Runs for DelayedJob<W, R> {
             panics::contain(|| stop.cancel());
         }
         let claimed = self.end.revoke(|| {
-            count(&slot.counters().cancelled);
+            slot.count(End::Cancelled);
             Err(JoinError::Cancelled)
         });
         let revokes = claimed.is_some();

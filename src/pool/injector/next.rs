@@ -83,7 +83,7 @@ impl Injector {
         }
         // A surplus worker takes no task, even if there is one: it would be one active worker too many.
         let surplus_active = tail.counts.has_surplus_active();
-        if !surplus_active && let Some((job, room)) = self.find(&mut head, &mut tail, turn) {
+        if !surplus_active && let Some((job, room)) = self.find(&mut head, &mut tail, local, turn) {
             let notify = self.settle(tail);
             // Notified and woken by the caller, without a lock.
             drop(head);
@@ -120,11 +120,20 @@ impl Injector {
         (Next::Idle(waiter, limited), self.settle(tail))
     }
 
-    /// Takes a task from any source, and returns the submitter to wake for the room.
-    fn find(&self, head: &mut Head, tail: &mut Tail, turn: usize) -> Option<(RawJob, Option<Wake>)> {
+    /// Takes a task from any source for the worker of `local`; returns the submitter to wake for the room.
+    fn find(
+        &self,
+        head: &mut Head,
+        tail: &mut Tail,
+        local: &LocalQueue,
+        turn: usize,
+    ) -> Option<(RawJob, Option<Wake>)> {
         let sources = tail.locals.len() + 2;
         (turn..turn + sources).find_map(|source| match (source % sources).checked_sub(1) {
-            Some(local) if local < tail.locals.len() => Some((tail.locals[local].take()?, None)),
+            Some(other) if other < tail.locals.len() => {
+                let other = &tail.locals[other];
+                Some((other.steal(local)?, None))
+            }
             Some(_) => {
                 let job = tail.beyond.pop()?;
                 self.note_count(tail);
