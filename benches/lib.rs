@@ -55,11 +55,12 @@ pub struct Entry {
 }
 
 /// The sections of the benches `sections` and `ratios`.
-pub const SECTIONS: [&str; 17] = [
+pub const SECTIONS: [&str; 18] = [
     "queue",
     "select",
     "monitor",
     "semaphore",
+    "latch",
     "cancel",
     "wakeup",
     "pool",
@@ -92,6 +93,7 @@ pub fn cells(section: &str) -> Vec<Cell> {
         "select" => cells::select::all(),
         "monitor" => cells::monitor::all(),
         "semaphore" => cells::semaphore::all(),
+        "latch" => cells::latch::all(),
         "cancel" => cells::cancel::all(),
         "wakeup" => cells::wakeup::all(),
         "pool" => cells::pool::all(),

@@ -40,7 +40,7 @@ fn clock() -> Cell {
         .with("std", |n| read(n, Instant::now))
 }
 
-fn read<T>(total: u64, now: fn() -> T) -> Duration {
+fn read<T: 'static>(total: u64, now: fn() -> T) -> Duration {
     team::split(total, 1, move |count| (0..count).for_each(|_| _ = black_box(now())))
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod flight;
 pub(crate) mod fork;
 pub(crate) mod group;
 pub(crate) mod growth;
+pub(crate) mod latch;
 pub(crate) mod limiter;
 pub(crate) mod map;
 pub(crate) mod memory;
