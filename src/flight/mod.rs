@@ -98,9 +98,13 @@ const UNSHARED: &str = "the result could not be cloned";
 /// `a_caller_that_stays_gets_a_call_that_was_not_cancelled`.
 ///
 /// # Cost
-/// Without followers: two short locks and one allocation, and the result is moved, not cloned. Bench
-/// `ratios`, 2 cores: 65 ns alone, as a `Mutex<HashMap>` by hand; 33 ns with a key for each of 8 threads, 3.1
-/// times faster than that. A key in flight occupies one pointer; other keys occupy nothing.
+/// Without followers: two short locks and one allocation, and the result is moved, not cloned. A follower
+/// spins for up to 3 µs, if that was not in vain before, and then sleeps; the leader wakes each sleeper by a
+/// system call of its own. A key in flight occupies one pointer; other keys occupy nothing.
+///
+/// Bench `flight`, 2 cores: 67 to 69 ns alone, as a `Mutex<HashMap>` by hand; 33 to 35 ns with a key for each
+/// of 8 threads, 2.3 to 3.2 times faster than that. Where 2 threads share calls of 1 µs, one takes 0.8 µs,
+/// and 1.3 times as long in moka's cache; with 8 threads, most of which sleep, 1.4 µs, and 0.9 times as long.
 ///
 /// # Instead
 /// Use [`ShardedMap::get_or_insert_with`](crate::ShardedMap::get_or_insert_with) if the result should be
@@ -261,6 +265,7 @@ where
             panics::discard(flight);
             return Ok(None);
         }
+        self.table.spin(&flight);
         // No missed wake-up: the one-shot keeps the result, and takes the waiters out, under the lock under
         // which they register.
         let waited = flight.end.wait(limit.called("SingleFlight::call"));
@@ -321,23 +326,22 @@ where
         // none will come. This saves a lock. `Arc::get_mut` would ask the same, and a compare-and-swap more,
         // in case there are weak references.
         let is_alone = Arc::strong_count(&flight) == 1;
-        let end = &flight.end;
         let (value, shared) = match result {
             // Without followers, the result is not cloned. A caller that still arrives at this flight finds
             // that it kept nothing.
-            Ok(value) if is_alone || end.abandon_unless_awaited() => (Some(value), Ok(())),
+            Ok(value) if is_alone || flight.abandon_unless_followed() => (Some(value), Ok(())),
             Ok(value) => match panics::catch(|| value.clone()) {
                 Ok(clone) => {
-                    end.keep(Arc::new(Ok(clone)));
+                    flight.keep(Ok(clone));
                     (Some(value), Ok(()))
                 }
                 Err(payload) => {
-                    end.keep(Arc::new(Err(UNSHARED.to_owned())));
+                    flight.keep(Err(UNSHARED.to_owned()));
                     (Some(value), Err(payload))
                 }
             },
             Err(payload) => {
-                end.keep(Arc::new(Err(panics::said(&*payload).to_owned())));
+                flight.keep(Err(panics::said(&*payload).to_owned()));
                 (None, Err(payload))
             }
         };

@@ -14,17 +14,19 @@ use crossbeam_utils::CachePadded;
 
 use super::callers::Callers;
 use crate::panics;
-use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::sync::model::IS_MODEL;
 use crate::sync::{Arc, Mutex, sized};
-use crate::wait::OneShot;
 use crate::wait::context::this_thread;
+use crate::wait::{BriefSpin, OneShot};
 
 /// Enough that eight threads on as many keys seldom contend.
 const SHARDS: usize = sized(16, 1);
 
 pub(super) struct Table<K, V> {
     shards: [CachePadded<Shard<K, V>>; SHARDS],
+    /// How long followers spin.
+    spin: BriefSpin,
 }
 
 struct Shard<K, V> {
@@ -53,6 +55,12 @@ pub(super) struct Flight<K, V> {
     hash: u64,
     /// Counted if the closure is told when nobody wants its result any more.
     pub(super) callers: Option<Arc<Callers>>,
+    /// A follower spins, and so is not among the waiters of the one-shot. Relaxed: a follower that the leader
+    /// does not see finds no result, and looks for another call.
+    has_spinning: AtomicBool,
+    /// A hint for followers that spin, which so leave the lock of the one-shot to the leader. Relaxed: the
+    /// lock publishes the end.
+    has_ended: AtomicBool,
     /// The closure stays with the leader; the followers share the result, or the message of a panic.
     pub(super) end: OneShot<(), Arc<Result<V, String>>>,
 }
@@ -66,7 +74,8 @@ pub(super) enum Role<K, V> {
 impl<K, V> Table<K, V> {
     pub(super) fn new() -> Self {
         let shard = || Shard { calls: Mutex::new(Calls { entries: Vec::new() }), count: AtomicUsize::new(0) };
-        Table { shards: std::array::from_fn(|_| CachePadded::new(shard())) }
+        let shards = std::array::from_fn(|_| CachePadded::new(shard()));
+        Table { shards, spin: BriefSpin::new() }
     }
 
     fn shard(&self, hash: u64) -> &Shard<K, V> {
@@ -89,7 +98,14 @@ impl<K, V> Table<K, V> {
         }
         // Made before locking: the key's clone is the caller's code. It is dropped if another caller leads.
         let end = OneShot::claimed_by(this_thread());
-        let new = Arc::new(Flight { key: key(), hash, callers: callers(), end });
+        let new = Arc::new(Flight {
+            key: key(),
+            hash,
+            callers: callers(),
+            has_spinning: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            end,
+        });
         let mut others = Vec::new();
         loop {
             // The look and the entry are one critical section, so of two callers that find no call, one
@@ -156,6 +172,14 @@ impl<K, V> Table<K, V> {
         drop(entry);
     }
 
+    /// Spins until the leader of `flight` has ended it, for a few microseconds at most.
+    pub(super) fn spin(&self, flight: &Flight<K, V>) {
+        if !IS_MODEL {
+            flight.has_spinning.store(true, Relaxed);
+            self.spin.until(|| flight.has_ended.load(Relaxed));
+        }
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.shards.iter().map(|shard| shard.calls.lock().entries.len()).sum()
     }
@@ -168,6 +192,23 @@ impl<K, V> Table<K, V> {
         let seen = || self.shards.iter().filter_map(|shard| shard.calls.try_lock());
         out.field("in_flight", &seen().map(|calls| calls.entries.len()).sum::<usize>())
             .field("waiting", &seen().map(|calls| calls.waiting()).sum::<usize>());
+    }
+}
+
+impl<K, V> Flight<K, V> {
+    /// Ends the call without a result, unless there are followers. Returns whether it did.
+    pub(super) fn abandon_unless_followed(&self) -> bool {
+        let has_spinning = !IS_MODEL && self.has_spinning.load(Relaxed);
+        !has_spinning && self.end.abandon_unless_awaited()
+    }
+
+    /// Keeps a result for the followers.
+    pub(super) fn keep(&self, result: Result<V, String>) {
+        self.end.keep(Arc::new(result));
+        // Nobody spins in a model.
+        if !IS_MODEL {
+            self.has_ended.store(true, Relaxed);
+        }
     }
 }
 
@@ -206,5 +247,38 @@ impl<K, V> Calls<K, V> {
 
     fn waiting(&self) -> usize {
         self.entries.iter().map(|entry| entry.flight.end.waiting()).sum()
+    }
+}
+
+#[cfg(all(test, not(any(loom, selvedge_loom))))]
+mod tests {
+    use super::*;
+
+    fn led() -> (Table<u32, u32>, Arc<Flight<u32, u32>>) {
+        let table = Table::new();
+        match table.find_or_enter(7, |_| true, || 7, || None) {
+            Role::Leader(flight) => (table, flight),
+            Role::Follower(_) => unreachable!("the table is new"),
+        }
+    }
+
+    /// Fails if only followers that sleep count (edit `flight-overlooks-who-spins`). Without them the other
+    /// ones would make the call again.
+    #[test]
+    fn call_with_a_follower_that_spins_keeps_its_result() {
+        let (table, flight) = led();
+        table.spin(&flight);
+        table.end(&flight);
+        assert!(!flight.abandon_unless_followed());
+        flight.keep(Ok(1));
+        assert_eq!(flight.end.look(|result| (**result).clone()), Ok(Ok(1)));
+    }
+
+    #[test]
+    fn call_without_followers_keeps_nothing() {
+        let (table, flight) = led();
+        table.end(&flight);
+        assert!(flight.abandon_unless_followed());
+        assert!(flight.end.look(|_| ()).is_err());
     }
 }
