@@ -80,6 +80,9 @@ impl<T> WaitList<T> {
     /// Grants at most `count`, front first.
     pub(crate) fn take(&mut self, count: usize) -> Vec<Wake> {
         // The list is empty in the common case, and an empty `Vec` allocates nothing.
+        if self.waiters.is_empty() {
+            return Vec::new();
+        }
         std::iter::from_fn(|| self.next()).take(count).collect()
     }
 
