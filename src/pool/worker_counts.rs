@@ -24,22 +24,23 @@
 use crate::wait::{Waiter, Wake};
 
 #[derive(Debug)]
+#[repr(C)] // what `can_notify` reads comes first, as in the injector's tail
 pub(super) struct WorkerCounts {
-    min: usize,
-    max: usize,
-    /// Threads allowed beyond `max`, each standing in for a blocked worker.
-    spares: usize,
+    /// Workers that are being started or woken, or that spin, and have not looked at the queue since.
+    waking: usize,
     /// Threads, including those that are being started.
     workers: usize,
+    /// Workers whose task is blocked.
+    blocked: usize,
+    /// Threads allowed beyond `max`, each standing in for a blocked worker.
+    spares: usize,
+    max: usize,
     /// Idle workers. The last to go idle is woken first: its caches are the warmest, and the workers below it
     /// reach the end of their keep-alive.
     idle: Vec<Waiter>,
-    /// Workers that are being started or woken, or that spin, and have not looked at the queue since.
-    waking: usize,
+    min: usize,
     /// One of the waking workers spins. `figures` counts it as idle.
     spinning: bool,
-    /// Workers whose task is blocked.
-    blocked: usize,
     /// Threads that run tasks in place of workers that the operating system refused.
     inline_runners: usize,
     /// The maximum of `workers` so far.
