@@ -24,9 +24,51 @@ fn main() {
         std::process::exit(2);
     }
     let chosen = if chosen.is_empty() { SECTIONS.to_vec() } else { chosen };
+    println!("{}", profile());
     for name in chosen {
         print(&measure::section(name, effort));
     }
+}
+
+/// How this program was built, as far as the environment and the workspace's manifest say: figures of a few
+/// nanoseconds depend on it. Neither a `--config` of cargo's nor its configuration file is seen.
+fn profile() -> String {
+    let environment = [
+        (
+            "opt-level",
+            option_env!("CARGO_PROFILE_BENCH_OPT_LEVEL"),
+            option_env!("CARGO_PROFILE_RELEASE_OPT_LEVEL"),
+        ),
+        ("lto", option_env!("CARGO_PROFILE_BENCH_LTO"), option_env!("CARGO_PROFILE_RELEASE_LTO")),
+        (
+            "codegen-units",
+            option_env!("CARGO_PROFILE_BENCH_CODEGEN_UNITS"),
+            option_env!("CARGO_PROFILE_RELEASE_CODEGEN_UNITS"),
+        ),
+    ];
+    let defaults = ["3", "false (within each crate only)", "16"];
+    let settings = environment.into_iter().zip(defaults).map(|((key, bench, release), default)| {
+        // The profile `bench` inherits from `release`.
+        let value = bench
+            .or_else(|| setting("[profile.bench]", key))
+            .or(release)
+            .or_else(|| setting("[profile.release]", key));
+        format!("{key} {}", value.unwrap_or(default))
+    });
+    let settings: Vec<String> = settings.collect();
+    let debug = if cfg!(debug_assertions) { ", debug assertions" } else { "" };
+    format!("built with {}{debug}", settings.join(", "))
+}
+
+/// What the workspace's manifest says in one of its sections.
+fn setting(section: &str, key: &str) -> Option<&'static str> {
+    let manifest = include_str!("../Cargo.toml").lines().map(str::trim);
+    let mut lines =
+        manifest.skip_while(|line| *line != section).skip(1).take_while(|line| !line.starts_with('['));
+    lines.find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == key).then(|| value.trim().trim_matches('"'))
+    })
 }
 
 fn print(section: &Section) {
