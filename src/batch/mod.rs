@@ -129,10 +129,11 @@ use shared::Shared;
 ///
 /// # Cost
 /// An add is an uncontended lock and a push. The clock is read once a batch, and at most two threads are
-/// woken per batch. The tickets of a batch share one allocation. Bench `ratios`, 2 cores: 27 to 41 ns an item
-/// with 1 to 8 threads, 1.1 to 2.3 times faster than a channel and `recv_deadline` by hand; group commit with
-/// 8 and 16 threads, 45 and 19 µs a record, 4.2 and 8.8 times faster than one `fsync` each. Memory: backlog
-/// and batches in flight times the maximum of items.
+/// woken per batch. The tickets of a batch share one allocation. Bench `batch`, 2 cores: 13 to 20 ns an item
+/// with 1 to 8 threads, 2.2 to 4.1 times faster than a channel and `recv_deadline` by hand, and 1.5 to 4.5
+/// times faster than a list whose batches are processed under its lock; group commit with 8 and 16 threads,
+/// 36 and 19 µs a record, 4.2 and 8.0 times faster than one `fsync` each. Memory: backlog and batches in
+/// flight times the maximum of items.
 ///
 /// The handler has a thread of its own. A group commit therefore costs two wake-ups that it would not if a
 /// waiter ran the handler. But then a waiter could not leave when its limit passes, an add could take as long
