@@ -44,7 +44,9 @@ use crate::wait::{Point, WaitList, WaitPoint};
 /// `steps_taken_together_both_count` and `a_cancelled_wait_ends_and_the_latch_still_opens`.
 ///
 /// # Cost
-/// A step is a lock and an unlock; only the last one wakes threads. A wait that sleeps allocates once.
+/// A step is a lock and an unlock; only the last one wakes threads. A wait that sleeps allocates once. Bench
+/// `latch`, 2 cores: a step takes 6 ns, and 13 where two threads count, 1.1 and 1.6 times as long as with a
+/// count and a condvar by hand; a wait for an open latch takes 5 ns, as there.
 ///
 /// # Instead
 /// `std::sync::Barrier` if the same threads wait for each other repeatedly.
@@ -161,7 +163,8 @@ impl fmt::Debug for Latch {
 ///
 /// # Cost
 /// Adding a member and dropping it are a lock and an unlock each, and count references to the group. A wait
-/// that sleeps allocates once.
+/// that sleeps allocates once. Bench `latch`, 2 cores: a member comes and goes in 14 ns, 1.6 times as long as
+/// crossbeam's, and in 32 ns where two threads add members, 1.1 times as long.
 ///
 /// # Instead
 /// `std::thread::scope` or [`group::scope`](crate::group::scope) to wait for threads or tasks.

@@ -104,7 +104,7 @@ const UNSHARED: &str = "the result could not be cloned";
 ///
 /// Bench `flight`, 2 cores: 67 to 69 ns alone, as a `Mutex<HashMap>` by hand; 33 to 35 ns with a key for each
 /// of 8 threads, 2.3 to 3.2 times faster than that. Where 2 threads share calls of 1 µs, one takes 0.8 µs,
-/// and 1.3 times as long in moka's cache; with 8 threads, most of which sleep, 1.4 µs, and 0.9 times as long.
+/// and 1.3 times as long in moka's cache; with 8 threads, 0.9 to 1.4 µs, and 0.9 to 1.5 times as long.
 ///
 /// # Instead
 /// Use [`ShardedMap::get_or_insert_with`](crate::ShardedMap::get_or_insert_with) if the result should be
