@@ -179,8 +179,9 @@ use shared::Shared;
 /// task.
 ///
 /// # Instead
-/// Use rayon for CPU-bound work that splits recursively: a tree of tasks that spawn tasks runs here at 0.75 of
-/// its speed in the first tree of a pool, and at 1.0 in later ones. Use [`group::scope`] for tasks that borrow or that belong together.
+/// Use rayon for CPU-bound work that splits recursively: a tree of tasks that spawn tasks runs here at 0.75
+/// of its speed in the first tree of a pool, and at 1.0 in later ones. Use [`group::scope`] for tasks that
+/// borrow or that belong together.
 pub struct Pool {
     shared: Arc<Shared>,
     detached: bool,
