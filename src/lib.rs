@@ -96,8 +96,8 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
 
-// Unsafe code is in six files, `queue/ring.rs`, `map/lock.rs`, `pool/raw_job.rs`, `group/erase.rs`,
-// `wait/monitor/borrowed.rs` and `sync/tsc.rs`, one trick each; it is
+// Unsafe code is in seven files, `queue/ring.rs`, `map/lock.rs`, `pool/raw_job.rs`, `group/erase.rs`,
+// `wait/monitor/borrowed.rs`, `sync/tsc.rs` and `pipeline/adaptors/par_map/chunk.rs`, one trick each; it is
 // denied at the root and forbidden wherever it is not let in below.
 
 // Floor 0

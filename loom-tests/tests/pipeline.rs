@@ -11,8 +11,9 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// The hand-over between two stages: an item wakes a sleeping consumer, and so does the end.
 ///
-/// Fails if an output does not wake the consumer that waits for it (edit `pipeline-output-wakes-nobody`), and
-/// if the end does not (edit `pipeline-end-wakes-nobody`).
+/// Fails if an output does not wake the consumer that waits for it (edit `pipeline-output-wakes-nobody`), if
+/// the end does not (edit `pipeline-end-wakes-nobody`), and if a change of a chunk's word publishes nothing
+/// (edit `pipeline-chunk-publishes-nothing`).
 #[test]
 fn an_item_and_the_end_wake_the_consumer() {
     model::check(|| {
@@ -62,15 +63,15 @@ fn nothing_is_read_beyond_the_bound() {
     });
 }
 
-/// The outputs of two workers arrive in the order of the inputs.
+/// The outputs of two workers arrive in the order of the inputs. Sampled: two preemptions take minutes.
 ///
 /// Fails if the consumer takes any output that is ready (edit `pipeline-order-ignored`).
 #[test]
 fn outputs_of_two_workers_come_in_order() {
-    model::check(|| {
+    model::sample(1_000, || {
         let stop = CancelToken::new();
-        let outputs = Pipeline::source(0..2).cancelled_by(&stop).par_map(2, |n| n).bound(2);
-        assert_eq!(outputs.collect::<Vec<_>>(), Ok(vec![0, 1]));
+        let outputs = Pipeline::source(0..4).cancelled_by(&stop).par_map(2, |n| n).bound(2);
+        assert_eq!(outputs.collect::<Vec<_>>(), Ok(vec![0, 1, 2, 3]));
     });
 }
 
@@ -103,12 +104,13 @@ impl Drop for SetWhenDropped {
     }
 }
 
-/// A cancellation wakes the consumer and the stage that sleeps in its source.
+/// A cancellation wakes the consumer and the stage that sleeps in its source. At one preemption: two take a
+/// minute, and the edit needs none.
 ///
 /// Fails if the consumer sleeps without the token (edit `pipeline-consumer-ignores-the-token`).
 #[test]
 fn a_cancel_wakes_consumer_and_stage() {
-    model::check(|| {
+    model::check_within(1, || {
         let (_sender, silent) = bounded::<u32>(1);
         let stop = CancelToken::new();
         let canceller = thread::spawn({
@@ -164,10 +166,180 @@ fn an_item_is_delivered_while_the_source_stays_silent() {
     });
 }
 
+/// A worker steals the second item of a chunk whose owner computes the first: their order stays. At one
+/// preemption, as there are four threads: a reader may be needed besides the two workers.
+///
+/// Fails if the stolen item goes in front (edit `pipeline-stolen-items-come-first`).
+#[test]
+fn items_stolen_from_a_chunk_keep_their_order() {
+    model::check_within(1, || {
+        let stop = CancelToken::new();
+        let outputs = Pipeline::source(0..2).cancelled_by(&stop).par_map(2, |n| n).bound(4);
+        assert_eq!(outputs.collect::<Vec<_>>(), Ok(vec![0, 1]));
+    });
+}
+
+/// The first item waits for the function to be called with the second, which is in the same chunk, and the
+/// source is silent until then. Four threads: a reader, two workers, and the consumer, which sleeps. At no
+/// preemption: one takes 44 s.
+///
+/// Fails if a reader keeps the chunk whose owner is stuck (edit `pipeline-reader-stays-attached`), and if it
+/// leaves the wrong chunk at the end (edit `pipeline-detached-reader-leaves-the-old-chunk`).
+#[test]
+fn an_item_behind_a_stuck_one_is_computed_while_the_source_stays_silent() {
+    model::check_within(0, || {
+        let met = Arc::new(Latch::new(1));
+        let (silent, stop, mut next) = (Arc::clone(&met), CancelToken::new(), 0);
+        let source = Pipeline::generate(move || {
+            next += 1;
+            if next == 3 {
+                silent.wait();
+            }
+            (next < 3).then_some(next)
+        });
+        let meet = move |n: u32| if n == 1 { met.wait() } else { met.count_down() };
+        let outputs = source.cancelled_by(&stop).par_map(2, meet).ordered(false).bound(6);
+        assert_eq!(outputs.count(), Ok(2));
+    });
+}
+
+/// The first item waits for the function to be called with the second, which is not read yet.
+///
+/// Fails if reading cheap items is never worth a second worker (edit
+/// `pipeline-cheap-reading-is-never-worth-it`).
+#[test]
+fn an_item_waits_for_one_that_is_read_later() {
+    model::check_within(1, || {
+        let (met, stop) = (Latch::new(1), CancelToken::new());
+        let meet = move |n: u32| match n {
+            0 => {}
+            1 => met.wait(),
+            _ => met.count_down(),
+        };
+        let outputs = Pipeline::source(0..3).cancelled_by(&stop).par_map(2, meet).bound(2);
+        assert_eq!(outputs.count(), Ok(3));
+    });
+}
+
+/// The consumer computes the first item of a chunk, so the reader that ends the chunk leaves it, and the
+/// second item has no thread. The consumer then waits elsewhere for the call with that item, and so does the
+/// source. The system has one thread.
+///
+/// Fails if a worker reads on while a chunk has items and no owner (edit
+/// `pipeline-reading-comes-before-items-left-over`).
+#[test]
+fn items_that_the_consumer_leaves_are_computed_before_more_is_read() {
+    model::check_within(1, || {
+        model::refuse_threads_after(1);
+        let [one_read, one_begun] = [(); 2].map(|()| Arc::new(Latch::new(1)));
+        let (read, begun, stop) = (Arc::clone(&one_read), Arc::clone(&one_begun), CancelToken::new());
+        let source = (0..3).inspect(move |n| match n {
+            1 => read.count_down(),
+            2 => begun.wait(),
+            _ => {}
+        });
+        let begins = Arc::clone(&one_begun);
+        let wait = move |n| match n {
+            0 => one_read.wait(),
+            1 => begins.count_down(),
+            _ => {}
+        };
+        let mut outputs = Pipeline::source(source).cancelled_by(&stop).par_map(1, wait).bound(4).into_iter();
+        assert_eq!(outputs.next(), Some(()));
+        one_begun.wait();
+        assert_eq!(outputs.count(), 2);
+    });
+}
+
+/// The consumer computes item 0 and leaves item 1 over. A worker has stolen item 2 from behind it, and a
+/// reader has read item 3 by then; both items wait until the consumer has item 1. Four threads;
+/// sampled, since one preemption takes minutes.
+///
+/// Fails if the reader gets the last permit for what it has read (edit
+/// `pipeline-reader-overtakes-items-left-over`).
+#[test]
+fn a_reader_gets_no_permit_before_items_that_are_left_over() {
+    model::sample(1_000, || {
+        let [zero_begun, two_begun, zero_taken, one_taken] = [(); 4].map(|()| Arc::new(Latch::new(1)));
+        let (begun, taken, stop) = (Arc::clone(&zero_begun), Arc::clone(&zero_taken), CancelToken::new());
+        let source = (0..4).inspect(move |n| match n {
+            1 => begun.wait(),
+            3 => taken.wait(),
+            _ => {}
+        });
+        let both = Arc::clone(&one_taken);
+        let wait = move |n| {
+            match n {
+                0 => {
+                    zero_begun.count_down();
+                    two_begun.wait();
+                }
+                1 => {}
+                2 => {
+                    two_begun.count_down();
+                    both.wait();
+                }
+                _ => both.wait(),
+            }
+            n
+        };
+        let mut outputs = Pipeline::source(source).cancelled_by(&stop).par_map(2, wait).bound(6).into_iter();
+        assert_eq!(outputs.next(), Some(0));
+        zero_taken.count_down();
+        // Lets the reader come first, which costs no preemption.
+        thread::yield_now();
+        assert_eq!(outputs.next(), Some(1));
+        one_taken.count_down();
+        assert_eq!((outputs.next(), outputs.next(), outputs.next()), (Some(2), Some(3), None));
+    });
+}
+
+/// Every third item waits until the consumer has all outputs before it. Sampled.
+///
+/// Fails if a reader gets a permit while earlier items have no owner (edit
+/// `pipeline-reader-overtakes-items-left-over`).
+#[test]
+fn items_wait_for_all_outputs_before_them() {
+    for (workers, bound) in [(1, 4), (2, 6), (2, 3)] {
+        model::sample(400, move || {
+            let taken: Arc<[Latch]> = (0..9).map(|_| Latch::new(1)).collect();
+            let (waits, stop) = (Arc::clone(&taken), CancelToken::new());
+            let wait = move |n: usize| {
+                if n % 3 == 2 {
+                    waits[n - 1].wait();
+                }
+                n
+            };
+            let outputs = Pipeline::source(0..9).cancelled_by(&stop).par_map(workers, wait).bound(bound);
+            let count = outputs.inspect(|n| taken[*n].count_down()).count();
+            assert_eq!(count, Ok(9));
+        });
+    }
+}
+
+/// The consumer computes the second item of a chunk, which waits for the function to be called with the
+/// third.
+///
+/// Fails if cheap items behind one that the consumer computes are not worth stealing (edit
+/// `pipeline-items-behind-the-consumer-are-not-worth-it`).
+#[test]
+fn an_item_that_the_consumer_computes_waits_for_the_next() {
+    model::check_within(1, || {
+        let (met, stop) = (Latch::new(1), CancelToken::new());
+        let meet = move |n: u32| match n {
+            0 => {}
+            1 => met.wait(),
+            _ => met.count_down(),
+        };
+        let outputs = Pipeline::source(0..3).cancelled_by(&stop).par_map(2, meet).bound(6);
+        assert_eq!(outputs.count(), Ok(3));
+    });
+}
+
 /// No item is begun after the first error, and the error is delivered.
 ///
-/// Fails if the rest of the chunk is not taken away (edit `pipeline-failure-goes-on`), and if a failure does
-/// not wake the consumer (edit `pipeline-failure-wakes-nobody`).
+/// Fails if the rest of the chunk is computed (edit `pipeline-failure-goes-on`), and if a failure does not
+/// wake the consumer (edit `pipeline-failure-wakes-nobody`).
 #[test]
 fn no_item_is_begun_after_the_first_error() {
     model::check(|| {
@@ -181,6 +353,33 @@ fn no_item_is_begun_after_the_first_error() {
         assert_eq!(outputs.collect::<Result<Vec<_>, _>>(), Ok(Err(0)));
         assert_eq!(begun.load(Ordering::Relaxed), 1);
     });
+}
+
+/// An item that arrives in a chunk which a failure has closed is dropped, and is not computed.
+///
+/// Fails if the reader forgets it (edit `pipeline-late-item-is-forgotten`).
+#[test]
+fn an_item_that_is_read_after_the_first_error_is_dropped() {
+    model::check_within(1, || {
+        let (made, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, gone, stop) = (Arc::clone(&made), Arc::clone(&dropped), CancelToken::new());
+        let source = (0..2).map(move |n| {
+            count.fetch_add(1, Ordering::Relaxed);
+            (n, CountsDrop(Arc::clone(&gone)))
+        });
+        let outputs = Pipeline::source(source).cancelled_by(&stop);
+        let outputs = outputs.try_par_map(1, |(n, _item)| Err::<u32, u32>(n)).bound(4);
+        assert_eq!(outputs.collect::<Result<Vec<_>, _>>(), Ok(Err(0)));
+        assert_eq!(made.load(Ordering::Relaxed), dropped.load(Ordering::Relaxed));
+    });
+}
+
+struct CountsDrop(Arc<AtomicUsize>);
+
+impl Drop for CountsDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A panic in a worker reaches the consumer with its payload.

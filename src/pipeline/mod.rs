@@ -10,16 +10,26 @@
 //! | `figures.rs`, `timeline.rs` | measurements of the stages that have threads |
 
 mod adaptors;
+#[forbid(unsafe_code)]
 mod cancel_mode;
+#[forbid(unsafe_code)]
 mod channel;
+#[forbid(unsafe_code)]
 mod figures;
+#[forbid(unsafe_code)]
 mod output;
 #[cfg(feature = "rayon")]
+#[forbid(unsafe_code)]
 mod rayon;
+#[forbid(unsafe_code)]
 mod sinks;
+#[forbid(unsafe_code)]
 mod source;
+#[forbid(unsafe_code)]
 mod stage;
+#[forbid(unsafe_code)]
 mod step;
+#[forbid(unsafe_code)]
 mod timeline;
 
 use std::fmt;
@@ -119,12 +129,14 @@ use crate::sync::Arc;
 /// # Proof
 /// The models in `loom-tests/tests/pipeline.rs`: among them `an_item_and_the_end_wake_the_consumer`,
 /// `room_wakes_the_reader_that_waits_for_it`, `nothing_is_read_beyond_the_bound`,
-/// `dropping_the_output_wakes_a_sleeping_stage_and_waits_for_it`, `a_cancel_wakes_consumer_and_stage` and
-/// `no_item_is_begun_after_the_first_error`. They check at most two workers and three items.
+/// `dropping_the_output_wakes_a_sleeping_stage_and_waits_for_it`, `a_cancel_wakes_consumer_and_stage`,
+/// `items_wait_for_all_outputs_before_them` and `no_item_is_begun_after_the_first_error`. They check at most
+/// two workers and four items, and with sampled schedules nine.
 ///
 /// # Cost
-/// Bench `pipeline`; the README has the ratios. A run costs a few allocations, however long it is. An item
-/// costs one lock on its way into a `par_map` and one on its way through. Cheap items are read, computed and
+/// Bench `pipeline`; the README has the ratios. A run costs an allocation for each batch that is read. An
+/// item costs three atomic read-modify-write operations in a `par_map` and no lock: one when it is read, one
+/// when it is computed, one when it is delivered, 20 to 40 ns together. Cheap items are read, computed and
 /// passed on in batches while all threads are busy, and one at a time while one of them waits. Threads come
 /// from the cache that [`group`](crate::group) uses.
 ///

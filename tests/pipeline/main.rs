@@ -7,5 +7,6 @@ mod branches;
 mod calls;
 mod figures;
 mod random;
+mod silence;
 mod stages;
 mod stopping;

@@ -1,7 +1,6 @@
 //! Stages, order, and the bound.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -321,44 +320,6 @@ mod parallel {
                 .par_map(2, |_| ())
                 .count();
             assert_eq!((count, total.load(SeqCst)), (2, 8));
-        });
-    }
-
-    #[test]
-    fn item_read_before_the_source_falls_silent_comes_out() {
-        // The request is answered although the next one has not arrived, even if many arrived quickly before.
-        within_a_minute(|| {
-            let (requests, source) = channel::<u32>();
-            let mut answers = Pipeline::source(source).par_map(2, |n| n + 1).into_iter();
-            for round in 0..200 {
-                let burst = round % 17;
-                (0..=burst).for_each(|n| requests.send(n).unwrap());
-                for n in 0..=burst {
-                    assert_eq!(answers.next(), Some(n + 1));
-                }
-            }
-            drop(requests);
-            assert_eq!(answers.next(), None);
-        });
-    }
-
-    #[test]
-    fn stuck_item_delays_no_output_before_it() {
-        within_a_minute(|| {
-            let stuck = Latch::new(1);
-            let taken = Pipeline::source(0..5_000_u32)
-                .par_map(2, |n| {
-                    if n == 4_000 {
-                        stuck.wait();
-                    }
-                    n
-                })
-                .pull(|outputs| {
-                    let before = outputs.take(4_000).count();
-                    stuck.count_down();
-                    (before, outputs.count())
-                });
-            assert_eq!(taken, (4_000, 1_000));
         });
     }
 

@@ -5,28 +5,50 @@
 //! [`Step`](super::step::Step), and its iterator is [`StepIter`](super::step::StepIter). `par_map` has
 //! threads of its own, and `buffered` and `chunks_within` are built on it.
 
+#[forbid(unsafe_code)]
 mod and_then;
+#[forbid(unsafe_code)]
 mod broadcast;
+#[forbid(unsafe_code)]
 mod buffered;
+#[forbid(unsafe_code)]
 mod chain;
+#[forbid(unsafe_code)]
 mod chunks;
+#[forbid(unsafe_code)]
 mod chunks_within;
+#[forbid(unsafe_code)]
 mod dedup;
+#[forbid(unsafe_code)]
 mod fan_out;
+#[forbid(unsafe_code)]
 mod fan_out_by;
+#[forbid(unsafe_code)]
 mod filter;
+#[forbid(unsafe_code)]
 mod filter_map;
+#[forbid(unsafe_code)]
 mod flat_map;
+#[forbid(unsafe_code)]
 mod inspect;
+#[forbid(unsafe_code)]
 mod map;
+#[forbid(unsafe_code)]
 mod merge;
+#[forbid(unsafe_code)]
 mod merge_sorted;
 mod par_map;
+#[forbid(unsafe_code)]
 mod scan;
+#[forbid(unsafe_code)]
 mod skip;
+#[forbid(unsafe_code)]
 mod split;
+#[forbid(unsafe_code)]
 mod take;
+#[forbid(unsafe_code)]
 mod take_while;
+#[forbid(unsafe_code)]
 mod try_map;
 
 pub use and_then::AndThen;

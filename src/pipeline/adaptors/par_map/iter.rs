@@ -1,11 +1,14 @@
 //! The consumer of a parallel map.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 
+use super::choice::Role;
 use super::chunk::{Chunk, Out};
 use super::live::ListedMap;
-use super::shared::{Role, Shared};
+use super::shared::Shared;
 use crate::cancel::CancelToken;
 use crate::error::{TryError, WaitError};
 use crate::panics::{self, FirstPanic};
@@ -71,10 +74,14 @@ where
                 return Ok(Some(self.deliver(out)));
             }
             let ParMapIter { shared, ready, refused, .. } = self;
-            let output = OutputWait { shared };
+            let shared = &*shared;
+            let output = OutputWait { shared, inputs_seen: Cell::new(0) };
+            // Under a time limit an output that is ready is taken at once.
+            let mut is_patient = limit.is_unlimited();
             // The token of the stages before, or a child of it: either is cancelled when the pipeline stops.
             let limit = limit.or_cancelled(refused.as_ref().unwrap_or(shared.mode.cancel_token()));
-            match limit.called("Pipeline::par_map").retry(&output, || refill(shared, ready)) {
+            let attempt = || refill(shared, ready, mem::take(&mut is_patient));
+            match limit.called("Pipeline::par_map").retry(&output, attempt) {
                 Ok(Found::Something) => {}
                 Ok(Found::End(truncated)) => return Ok(self.finish(truncated)),
                 Err(WaitError::TimedOut) => return Err(WaitError::TimedOut),
@@ -135,10 +142,12 @@ fn join<I: Iterator, F, U>(shared: &Arc<Shared<'_, I, F, U>>) {
     debug_assert!(waited.is_ok(), "a forever limit does not end");
 }
 
-/// Takes the outputs that are ready, or computes the item that the consumer waits for until one is.
+/// Takes the outputs that are ready, or computes the item that the consumer waits for until one is. A patient
+/// consumer leaves few outputs of cheap items for the first attempt after a spin phase.
 fn refill<'a, I, F, U>(
     shared: &Arc<Shared<'a, I, F, U>>,
     ready: &mut VecDeque<Out<U>>,
+    mut is_patient: bool,
 ) -> Result<Found, TryError>
 where
     I: Iterator + Send + 'a,
@@ -148,6 +157,10 @@ where
 {
     loop {
         let mut state = shared.state.lock();
+        state.consumer_computes = false;
+        if is_patient && shared.has_few_outputs(&state) {
+            return Err(TryError::WouldBlock);
+        }
         take_outputs(&mut state.chunks, shared.rules.ordered, ready);
         if !ready.is_empty() {
             // A worker that is not woken now is woken when an item is delivered, or when the consumer waits.
@@ -162,6 +175,8 @@ where
             Some(job) => {
                 shared.wake_worker(state);
                 shared.perform(job);
+                // It has returned a permit, and may have left items over: a worker is woken for them below.
+                is_patient = false;
             }
             None => {
                 shared.wake_worker(state);
@@ -171,23 +186,12 @@ where
     }
 }
 
-/// Moves the outputs that may be delivered now into `ready`, and drops the chunks that are done. The outputs
-/// of a chunk are moved all at once: its lock is taken once for many cheap items.
+/// Moves the outputs that may be delivered now into `ready`, and drops the chunks that are done.
 fn take_outputs<T, U>(chunks: &mut VecDeque<Arc<Chunk<T, U>>>, ordered: bool, ready: &mut VecDeque<Out<U>>) {
     if !ordered {
-        return chunks.retain(|chunk| {
-            let mut contents = chunk.lock();
-            ready.append(&mut contents.outputs);
-            !contents.is_done()
-        });
+        return chunks.retain(|chunk| !chunk.take_outputs(ready));
     }
-    while let Some(head) = chunks.front() {
-        let mut contents = head.lock();
-        ready.append(&mut contents.outputs);
-        if !contents.is_done() {
-            return;
-        }
-        drop(contents);
+    while chunks.front().is_some_and(|head| head.take_outputs(ready)) {
         chunks.pop_front();
     }
 }
@@ -195,6 +199,8 @@ fn take_outputs<T, U>(chunks: &mut VecDeque<Arc<Chunk<T, U>>>, ordered: bool, re
 /// Where the consumer waits for an output.
 struct OutputWait<'w, W> {
     shared: &'w Arc<W>,
+    /// The number of inputs in the first chunk at the last look.
+    inputs_seen: Cell<usize>,
 }
 
 impl<'a, I, F, U> WaitPoint for OutputWait<'_, Shared<'a, I, F, U>>
@@ -209,10 +215,15 @@ where
         if state.chunks.is_empty() && state.ended.is_some() {
             return true;
         }
-        let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
-        state.chunks.iter().take(heads).any(|chunk| {
-            chunk.try_lock().is_some_and(|contents| !contents.outputs.is_empty() || contents.is_done())
-        })
+        let (heads, few) = (self.shared.heads(), self.shared.few(&state));
+        // An item that the consumer would compute itself. While more of them arrive, they are left to the
+        // reader, which computes many cheap ones faster than two threads do in turn.
+        let inputs = state.chunks.front().map_or(0, |head| head.inputs());
+        let is_steady = self.inputs_seen.replace(inputs) == inputs || few == 1;
+        if is_steady && !self.shared.has_nothing_for(&state, Role::Consumer) {
+            return true;
+        }
+        state.chunks.iter().take(heads).any(|chunk| chunk.is_ready(few))
     }
 
     fn join(&self, waiter: &Waiter) -> bool {
@@ -224,13 +235,8 @@ where
         {
             return false;
         }
-        let heads = if self.shared.rules.ordered { 1 } else { usize::MAX };
-        for chunk in state.chunks.iter().take(heads) {
-            let mut contents = chunk.lock();
-            if !contents.outputs.is_empty() || contents.is_done() {
-                return false;
-            }
-            contents.wanted = true;
+        if !state.chunks.iter().take(self.shared.heads()).all(|chunk| chunk.want()) {
+            return false;
         }
         state.consumer.join(waiter);
         // With the consumer asleep, every input is worth stealing, so there may be work for another worker.
@@ -282,11 +288,11 @@ where
         // All workers have left, and a worker that starts later touches neither. The caller's drops run
         // without a lock.
         let mut state = self.shared.state.lock();
-        let (input, chunks) = (state.input.take(), std::mem::take(&mut state.chunks));
+        let (input, chunks) = (state.input.take(), mem::take(&mut state.chunks));
         drop(state);
         let mut panicked = FirstPanic::new();
         panicked.call(|| drop(input));
-        panicked.call(|| Out::drop_each(std::mem::take(&mut self.ready)));
+        panicked.call(|| Out::drop_each(mem::take(&mut self.ready)));
         for chunk in chunks {
             let (inputs, outputs) = chunk.empty();
             panicked.call(|| panics::drop_each(inputs));

@@ -2,18 +2,29 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `shared.rs` | the state that the threads share, its invariants, and the choice of the next job |
+//! | `shared.rs` | the state that the threads share, its invariants, and wake-ups |
+//! | `choice.rs` | the choice of the next job, and what is worth a thread |
 //! | `worker.rs` | the jobs: reading and computing |
 //! | `iter.rs` | the consumer |
-//! | `chunk.rs` | a batch of items, and how a thread steals part of it |
+//! | `chunk.rs`, `word.rs` | a batch of items, and how a thread steals part of it |
 //! | `window.rs` | the bound on items in progress |
 //! | `live.rs` | what a report of blocked threads shows |
 
+#[forbid(unsafe_code)]
+mod choice;
+#[allow(unsafe_code)]
 mod chunk;
+#[forbid(unsafe_code)]
 mod iter;
+#[forbid(unsafe_code)]
 mod live;
+#[forbid(unsafe_code)]
 mod shared;
+#[forbid(unsafe_code)]
 mod window;
+#[forbid(unsafe_code)]
+mod word;
+#[forbid(unsafe_code)]
 mod worker;
 
 use std::fmt;

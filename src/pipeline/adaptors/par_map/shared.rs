@@ -1,4 +1,4 @@
-//! The state that the threads of a parallel map share, and the choice of what a thread does next.
+//! The state that the threads of a parallel map share, its invariants, and wake-ups.
 //!
 //! # Roles
 //! One thread at a time *reads*: it takes the input out of the state. A thread that holds a *permit*
@@ -16,32 +16,53 @@
 //!    spawned and is on its way. `wake_worker` restores this after each change that could break it. A worker
 //!    looks again before it sleeps.
 //! 3. If the consumer sleeps, then no output is ready and there is no work for it, and the chunk that it
-//!    waits for (each chunk, if the order does not matter) is marked `wanted`: the thread that puts an output
+//!    waits for (each chunk, if the order does not matter) is marked `WANTED`: the thread that puts an output
 //!    there wakes it. A chunk that is made while the consumer sleeps, and that it would wait for, is marked
 //!    from the start.
+//! 4. No permit is given for a chunk while an earlier one is *left over*: has inputs, no owner and no reader.
+//!    The consumer, which computes only the first item of a chunk, may leave the rest over while others have
+//!    permits for later chunks; it returns its own permit before it does anything else. So if all permits are
+//!    taken, the first chunk with inputs has an owner, or it is the last chunk and the permits are held for
+//!    earlier ones.
 //!
-//! # Lock order
-//! The state, then a chunk. A thread that holds the lock of a chunk takes no other lock.
+//! # Why nothing is stuck
+//! An item may wait for what the consumer does with all outputs before it. So the first item that is not
+//! computed must be in progress, or a thread must be about to begin it. Its chunk is in one of these states:
+//!
+//! | the chunk | who begins the item |
+//! |---|---|
+//! | has an owner | the owner, which computes the items of its chunk in order and nothing else |
+//! | is left over, a permit is free | a worker, by invariant 2, before it reads or takes a later chunk |
+//! | is left over, no permit is free | by invariant 4 an owner of the items before, which returns its permit |
+//! | is being read | its reader, after its quota; or the consumer, which the reader wakes if it sleeps |
+//!
+//! In each state but the first the consumer computes the item itself when it waits for it and a permit is
+//! free, unless the order does not matter.
+//!
+//! A chunk becomes left over when its reader ends and gets no permit, because none is free or an earlier
+//! chunk is left over; or when the consumer leaves it. Other owners leave a chunk when it has no inputs: they
+//! computed them, or a failure or a cancellation took them away. A worker leaves the map once the input has
+//! ended and there is no work that it may take. If the consumer leaves items over after that, it spawns
+//! another worker, and if the system refuses that, it computes them itself.
+//!
+//! # Locks
+//! The list of chunks changes under the lock of the state. A chunk has a word of its own, which its owner,
+//! its reader and the consumer change without a lock. Where the two must agree (the reader moves to another
+//! chunk, the consumer goes to sleep), the word is changed while the lock is held.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::chunk::{Chunk, Stolen};
+use super::choice::Role;
+use super::chunk::Chunk;
 use super::live::ListedMap;
 use super::window::Window;
 use crate::group::Nursery;
 use crate::panics::Held;
 use crate::pipeline::cancel_mode::Cancellable;
 use crate::pipeline::figures::Meter;
-use crate::sync::{Arc, Mutex, MutexGuard, model, sized};
+use crate::sync::{Arc, Mutex, MutexGuard, sized};
 use crate::wait::{WaitList, Wake};
-
-/// The time that the items of a chunk should take: long compared with passing it to another thread, which
-/// takes less than a microsecond, and short compared with a time slice.
-const CHUNK_TIME: Duration = Duration::from_micros(50);
-/// Inputs that take less than this are not worth stealing, nor waking a worker for, unless the consumer
-/// sleeps.
-const MIN_STEAL: Duration = Duration::from_micros(10);
 
 pub(super) struct Rules<U> {
     pub(super) workers: usize,
@@ -66,7 +87,7 @@ pub(super) struct Shared<'a, I: Iterator, F, U> {
     pub(super) meter: Option<Arc<Meter>>,
 }
 
-type ChunkOf<I, U> = Arc<Chunk<<I as Iterator>::Item, U>>;
+pub(super) type ChunkOf<I, U> = Arc<Chunk<<I as Iterator>::Item, U>>;
 
 pub(super) struct State<I: Iterator, U> {
     /// `None` while a thread reads, and after the end.
@@ -77,6 +98,10 @@ pub(super) struct State<I: Iterator, U> {
     pub(super) read: usize,
     /// In the order of the input. Only the last can be in the process of being read.
     pub(super) chunks: VecDeque<ChunkOf<I, U>>,
+    /// A chunk may be left over. Set under the lock by the thread that left it, before it returns its permit.
+    pub(super) has_left_over: bool,
+    /// The consumer may be in the caller's code.
+    pub(super) consumer_computes: bool,
     /// Permits that are taken.
     pub(super) computing: usize,
     /// A moving average of the time that an item takes.
@@ -98,24 +123,6 @@ pub(super) struct State<I: Iterator, U> {
     pub(super) leaving: WaitList,
 }
 
-pub(super) enum Job<I: Iterator, U> {
-    Read { input: Box<I>, chunk: ChunkOf<I, U>, quota: usize },
-    Compute(ChunkOf<I, U>),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Worker,
-    Consumer,
-}
-
-/// Work that a thread could take.
-enum Work {
-    Read,
-    /// To steal inputs of the chunk at this index.
-    Steal(usize),
-}
-
 impl<I: Iterator, U> State<I, U> {
     pub(super) fn new(input: I, consumer_reads: bool) -> Self {
         State {
@@ -123,6 +130,8 @@ impl<I: Iterator, U> State<I, U> {
             ended: None,
             read: 0,
             chunks: VecDeque::new(),
+            has_left_over: false,
+            consumer_computes: false,
             computing: 0,
             cost: None,
             spawned: 0,
@@ -135,6 +144,12 @@ impl<I: Iterator, U> State<I, U> {
             consumer: WaitList::new(),
             leaving: WaitList::new(),
         }
+    }
+
+    /// The first chunk that is left over.
+    pub(super) fn left_over(&self) -> Option<usize> {
+        let chunks = self.has_left_over.then(|| self.chunks.iter());
+        chunks.and_then(|mut chunks| chunks.position(|chunk| chunk.is_left_over()))
     }
 
     /// Updates the average cost with `count` items that took `time` together.
@@ -153,128 +168,9 @@ where
     F: Fn(I::Item) -> U + Send + Sync + 'a,
     U: Send + 'a,
 {
-    /// Returns how many items to read at once: one while their cost is unknown, so that the first output
-    /// comes out at once, and at most a quarter of the bound, which leaves room for other readers.
-    fn quota(&self, state: &State<I, U>) -> usize {
-        let max = (self.rules.bound / 4).max(1);
-        if model::IS_MODEL {
-            return (self.rules.bound / 2).clamp(1, 2);
-        }
-        match state.cost {
-            None => 1,
-            Some(cost) => {
-                let fitting = CHUNK_TIME.as_nanos() / cost.as_nanos().max(1);
-                usize::try_from(fitting).unwrap_or(max).clamp(1, max)
-            }
-        }
-    }
-
-    fn available_work(&self, state: &State<I, U>, role: Role) -> Option<Work> {
-        // No permit, no work: this bounds the concurrent calls of the function on all threads together.
-        if state.computing >= self.rules.workers {
-            return None;
-        }
-        match role {
-            Role::Worker if self.is_readable(state) => Some(Work::Read),
-            Role::Worker => {
-                let worth = |chunk| self.is_worth_stealing(state, chunk);
-                state.chunks.iter().position(worth).map(Work::Steal)
-            }
-            Role::Consumer => self.available_to_consumer(state),
-        }
-    }
-
-    /// The consumer computes only the item that it waits for. Any other item might wait for something that
-    /// the consumer would do next. So there is no work for it if the order does not matter, unless no worker
-    /// may ever start.
-    fn available_to_consumer(&self, state: &State<I, U>) -> Option<Work> {
-        let no_worker = state.running == 0 && state.consumer_reads;
-        match state.chunks.front() {
-            Some(head) if self.rules.ordered || no_worker => head.first_is_free().then_some(Work::Steal(0)),
-            None if no_worker && self.is_readable(state) => Some(Work::Read),
-            _ => None,
-        }
-    }
-
-    /// True if the input is here and there is room. If there is no room, this asks the consumer to wake a
-    /// worker.
-    fn is_readable(&self, state: &State<I, U>) -> bool {
-        if state.input.is_none() {
-            return false;
-        }
-        let want = self.quota(state);
-        // First without the mark, which would make the consumer take the lock. Then again with the mark set,
-        // since an item may have been delivered in between.
-        self.window.room(state.read) >= want || self.window.wait_for_room(state.read, want) >= want
-    }
-
-    fn is_worth_stealing(&self, state: &State<I, U>, chunk: &ChunkOf<I, U>) -> bool {
-        let contents = chunk.lock();
-        let count = contents.inputs.len();
-        // While the consumer sleeps, every input is worth it: the item that the consumer waits for may itself
-        // wait for one of these.
-        if count == 0 || !contents.owned || !state.consumer.is_empty() {
-            return count > 0;
-        }
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        state.cost.is_none_or(|cost| cost.saturating_mul(count) >= MIN_STEAL)
-    }
-
-    /// Takes a job, if there is one for `role`.
-    pub(super) fn take_job(&self, state: &mut State<I, U>, role: Role) -> Option<Job<I, U>> {
-        let chunk = match (self.available_work(state, role)?, role) {
-            (Work::Read, _) => {
-                let input = state.input.take()?;
-                let quota = match role {
-                    Role::Worker => self.quota(state).min(self.window.room(state.read)),
-                    // One: while the consumer waited for a second item, it would delay the first.
-                    Role::Consumer => 1,
-                };
-                let chunk = Chunk::to_read(self.is_wanted(state));
-                state.chunks.push_back(Arc::clone(&chunk));
-                return Some(Job::Read { input, chunk, quota });
-            }
-            (Work::Steal(index), Role::Worker) => self.steal(state, index)?,
-            (Work::Steal(_), Role::Consumer) => {
-                let chunk = state.chunks.front()?.steal_first()?;
-                // In front of the rest of its chunk, so the order is kept.
-                state.chunks.push_front(Arc::clone(&chunk));
-                chunk
-            }
-        };
-        state.computing += 1;
-        Some(Job::Compute(chunk))
-    }
-
-    fn steal(&self, state: &mut State<I, U>, index: usize) -> Option<ChunkOf<I, U>> {
-        Some(match state.chunks[index].steal(self.quota(state))? {
-            Stolen::Whole => Arc::clone(&state.chunks[index]),
-            Stolen::Front(chunk) => {
-                state.chunks.insert(index, Arc::clone(&chunk));
-                chunk
-            }
-            Stolen::Back(chunk) => {
-                // If the order does not matter, the consumer waits for this chunk too.
-                chunk.lock().wanted = !self.rules.ordered && !state.consumer.is_empty();
-                state.chunks.insert(index + 1, Arc::clone(&chunk));
-                chunk
-            }
-        })
-    }
-
-    /// True if the consumer sleeps and would wait for a chunk that is now added at the end.
-    fn is_wanted(&self, state: &State<I, U>) -> bool {
-        !state.consumer.is_empty() && (!self.rules.ordered || state.chunks.is_empty())
-    }
-
-    /// True if a thread of this role may sleep or leave.
-    pub(super) fn has_nothing_for(&self, state: &State<I, U>, role: Role) -> bool {
-        self.available_work(state, role).is_none()
-    }
-
     /// Unlocks, and wakes or spawns a worker if there is work for one.
     pub(super) fn wake_worker(self: &Arc<Self>, mut state: MutexGuard<'_, State<I, U>>) {
-        if state.stopped || state.waking || self.available_work(&state, Role::Worker).is_none() {
+        if state.stopped || state.waking || self.has_nothing_for(&state, Role::Worker) {
             return;
         }
         // One at a time: the worker calls this again once it has taken a job. `waking` keeps other threads
@@ -285,8 +181,10 @@ where
             drop(wake);
             return;
         }
-        // One more than there are permits, since a reader may wait for the input with items in its chunk.
-        let reads = state.input.is_none() && state.ended.is_none() && self.quota(&state) > 1;
+        // One more than there are permits, since a reader may wait for the input while there are items to
+        // compute: in its chunk, or left over.
+        let has_items = state.has_left_over || self.quota(&state) > 1;
+        let reads = state.input.is_none() && state.ended.is_none() && has_items;
         if state.starting || state.spawned >= self.rules.workers + usize::from(reads) {
             return;
         }

@@ -1,10 +1,10 @@
 //! The jobs of a parallel map: reading and computing.
 
 use std::cell::Cell;
-use std::mem;
 
+use super::choice::{Job, Role};
 use super::chunk::{Chunk, Out};
-use super::shared::{Job, Role, Shared, State};
+use super::shared::{ChunkOf, Shared, State};
 use crate::clock::Clock;
 use crate::error::TryError;
 use crate::panics::{self, Payload};
@@ -15,7 +15,7 @@ use crate::until::Until;
 use crate::wait::{WaitPoint, Waiter, Wake, timeline};
 
 /// Inputs that are dropped once no lock is held.
-type Dropped<T> = Vec<std::collections::VecDeque<T>>;
+type Dropped<T> = Vec<Vec<T>>;
 
 /// The state of the input after reading from it.
 enum InputState {
@@ -90,7 +90,8 @@ where
                 self.wake_worker(state);
                 Ok(job)
             }
-            // Every chunk left has an owner, which finishes it.
+            // Every chunk left has an owner, which finishes it; or all permits are taken, and a thread that
+            // returns one looks for work.
             None if state.ended.is_some() => Err(TryError::Closed),
             None => Err(TryError::WouldBlock),
         }
@@ -98,21 +99,28 @@ where
 
     pub(super) fn perform(self: &Arc<Self>, job: Job<I, U>) {
         match job {
-            Job::Compute(chunk) => self.compute(&chunk),
+            Job::Compute(chunk) => self.compute(&chunk, true),
+            Job::ComputeFirst(chunk) => self.compute(&chunk, false),
             Job::Read { input, chunk, quota } => {
                 let meter = self.meter.as_deref();
                 let recorded = timeline::task("Pipeline::par_map, reading", None);
-                let permitted = measured(meter, Spent::Reading, || self.read(input, &chunk, quota));
+                let permitted = measured(meter, Spent::Reading, || self.read(input, chunk, quota));
                 drop(recorded);
-                if permitted {
-                    self.compute(&chunk);
+                if let Some(chunk) = permitted {
+                    self.compute(&chunk, true);
                 }
             }
         }
     }
 
-    /// Reads up to `quota` items into the chunk. Returns true if the caller got a permit to compute them.
-    fn read(self: &Arc<Self>, mut input: Box<I>, chunk: &Arc<Chunk<I::Item, U>>, quota: usize) -> bool {
+    /// Reads up to `quota` items into the chunk. If the caller got a permit to compute items that it has
+    /// read, returns their chunk.
+    fn read(
+        self: &Arc<Self>,
+        mut input: Box<I>,
+        mut chunk: ChunkOf<I, U>,
+        quota: usize,
+    ) -> Option<ChunkOf<I, U>> {
         let mut count = 0;
         let mut end = InputState::Open;
         while count < quota {
@@ -120,20 +128,15 @@ where
             match panics::catch(|| input.next()) {
                 Ok(Some(item)) => {
                     count += 1;
-                    let mut contents = chunk.lock();
-                    // `fail` clears the flag if an earlier item has ended the stage meanwhile.
-                    if !contents.being_read {
-                        drop(contents);
-                        panics::discard(item);
-                        break;
-                    }
-                    contents.inputs.push_back(item);
                     // The next item may be slow to arrive. If the consumer waits for this one, another thread
                     // gets it now.
-                    let wanted = quota > 1 && mem::take(&mut contents.wanted);
-                    drop(contents);
-                    if wanted {
-                        self.offer();
+                    match chunk.push(item, quota > 1) {
+                        Ok(false) => {}
+                        Ok(true) => self.offer(),
+                        Err(item) => match self.push_elsewhere(item) {
+                            Some(other) => chunk = other,
+                            None => break,
+                        },
                     }
                 }
                 Ok(None) => {
@@ -160,22 +163,52 @@ where
         self.put_back(None, end, chunk, count)
     }
 
-    /// Wakes the consumer and another worker, because there is an item that no thread computes.
+    /// Stores an item whose chunk was detached from its reader, this thread, and returns the chunk to read
+    /// into now. If an earlier item has ended the stage meanwhile, drops the item.
+    #[cold]
+    fn push_elsewhere(self: &Arc<Self>, item: I::Item) -> Option<ChunkOf<I, U>> {
+        let state = self.state.lock();
+        // Under the lock, under which chunks are detached, so this chunk is not detached before the push.
+        let chunk = state.chunks.back().filter(|_| state.ended.is_none()).map(Arc::clone);
+        let pushed = match &chunk {
+            Some(chunk) => chunk.push(item, true),
+            None => Err(item),
+        };
+        drop(state);
+        match pushed {
+            Ok(wanted) => {
+                if wanted {
+                    self.offer();
+                }
+                chunk
+            }
+            Err(item) => {
+                panics::discard(item);
+                None
+            }
+        }
+    }
+
+    /// Wakes a thread because there is an item that no thread computes, and for which the consumer waits.
     #[cold]
     fn offer(self: &Arc<Self>) {
-        // The worker first: while the consumer is in the wait list, every input is worth a wake-up.
-        self.wake_worker(self.state.lock());
+        // The consumer computes it, unless the order does not matter. If it cannot, it wakes a worker before
+        // it sleeps again, while every input is worth a wake-up.
+        if !self.rules.ordered {
+            // The worker first: while the consumer is in the wait list, every input is worth a wake-up.
+            self.wake_worker(self.state.lock());
+        }
         self.wake_consumer();
     }
 
-    /// Returns the input and ends reading. Returns true if the reader got a permit.
+    /// Returns the input and ends reading. Returns the chunk if the reader got a permit.
     fn put_back(
         self: &Arc<Self>,
         input: Option<Box<I>>,
         end: InputState,
-        chunk: &Arc<Chunk<I::Item, U>>,
+        chunk: ChunkOf<I, U>,
         count: usize,
-    ) -> bool {
+    ) -> Option<ChunkOf<I, U>> {
         if let Some(meter) = &self.meter {
             meter.take_in(count);
         }
@@ -185,6 +218,11 @@ where
             listed.has_read(state.read);
         }
         let failed = state.ended.is_some();
+        // The last chunk is the one to leave, if the reader has stored nothing since it was detached.
+        let chunk = match state.chunks.back() {
+            Some(last) if !chunk.is_being_read() => Arc::clone(last),
+            _ => chunk,
+        };
         let mut wakes = Vec::new();
         let (mut unwanted, mut late) = (None, None);
         match (input, end) {
@@ -198,20 +236,17 @@ where
                 wakes = self.end_input(&mut state, self.mode.is_truncated());
             }
         }
-        let mut contents = chunk.lock();
-        // The chunk is left to other threads now, unless this thread gets a permit to compute it.
-        contents.being_read = false;
         // After a failure, items that were read later are dropped: taken out here, and dropped below without
         // the locks.
-        let rejected = if failed { mem::take(&mut contents.inputs) } else { Default::default() };
-        let free = state.computing < self.rules.workers;
-        let permit = !contents.inputs.is_empty() && free;
-        contents.owned = permit;
-        state.computing += usize::from(permit);
-        let unclaimed = !permit && contents.wanted;
-        drop(contents);
+        let rejected = if failed { chunk.reject() } else { Vec::new() };
+        // The chunk is left to other threads now, unless this thread gets a permit to compute it.
+        // Invariant 4: no permit for this chunk before an earlier one that is left over.
+        let permitted = state.computing < self.rules.workers && state.left_over().is_none();
+        let left = chunk.end_reading(permitted);
+        state.computing += usize::from(left.owned);
+        state.has_left_over |= left.left_over;
         // The chunk has no owner, or is empty: the consumer computes its first item, or skips it.
-        let consumer = if unclaimed { state.consumer.take_all() } else { Vec::new() };
+        let consumer = if left.unclaimed { state.consumer.take_all() } else { Vec::new() };
         self.wake_worker(state);
         // `wake_worker` has unlocked.
         drop((wakes, consumer));
@@ -219,16 +254,16 @@ where
         panics::discard(unwanted);
         panics::discard(late);
         panics::discard_each(rejected);
-        permit
+        left.owned.then_some(chunk)
     }
 
-    /// Computes the items of the chunk, then releases the permit.
-    fn compute(self: &Arc<Self>, chunk: &Arc<Chunk<I::Item, U>>) {
+    /// Computes the items of the chunk, or only the first, then releases the permit.
+    fn compute(self: &Arc<Self>, chunk: &ChunkOf<I, U>, all: bool) {
         let start = Clock::system().now();
         let recorded = timeline::task("Pipeline::par_map", Some(&self.name));
         let mut count = 0;
         let mut output = None;
-        while let Some(item) = self.exchange(chunk, output.take()) {
+        while let Some(item) = self.exchange(chunk, output.take(), all || count == 0) {
             if self.mode.is_cancelled() {
                 panics::discard(item);
                 self.abandon(chunk);
@@ -240,7 +275,7 @@ where
                     self.fail(chunk, Out::Last(result));
                     break;
                 }
-                Ok(result) => output = Some(Out::Item(result)),
+                Ok(result) => output = Some(result),
                 Err(payload) => {
                     self.fail(chunk, Out::Panic(payload));
                     break;
@@ -255,22 +290,16 @@ where
         }
         let mut state = self.state.lock();
         state.record_cost(time, count);
+        // Before the permit is returned: invariant 4.
+        state.has_left_over |= chunk.is_left_over();
         // Wakes no worker for the permit, since this thread looks for work next.
         state.computing -= 1;
     }
 
-    /// Stores an output and takes the next input. If there is none, the chunk loses its owner.
+    /// Stores an output and begins the next item. If there is none, the chunk loses its owner.
     #[inline]
-    fn exchange(&self, chunk: &Chunk<I::Item, U>, output: Option<Out<U>>) -> Option<I::Item> {
-        let mut contents = chunk.lock();
-        contents.outputs.extend(output);
-        let input = contents.inputs.pop_front();
-        contents.owned = input.is_some();
-        // The consumer waits for this chunk: it has an output now, or will have none. Cleared under the
-        // chunk's lock, under which the consumer sets it, so that each wait gets one wake-up.
-        let wake = contents.wanted && (!contents.outputs.is_empty() || contents.is_done());
-        contents.wanted &= !wake;
-        drop(contents);
+    fn exchange(&self, chunk: &ChunkOf<I, U>, output: Option<U>, go_on: bool) -> Option<I::Item> {
+        let (input, wake) = chunk.exchange(output, go_on);
         if wake {
             self.wake_consumer();
         }
@@ -280,31 +309,24 @@ where
     /// Drops the rest of a chunk after a cancellation. From here on the end counts as truncated, even if the
     /// input had ended by itself: the consumer may already have checked the token and be about to report that
     /// end.
-    fn abandon(&self, chunk: &Chunk<I::Item, U>) {
+    fn abandon(&self, chunk: &ChunkOf<I, U>) {
         let mut state = self.state.lock();
         // Overwrites an earlier end, unlike `end_input`: an item is missing, so no end is success any more.
         state.ended = Some(true);
-        let mut contents = chunk.lock();
-        let rest = mem::take(&mut contents.inputs);
-        contents.owned = false;
-        drop(contents);
+        let (rest, _) = chunk.close(None);
         drop(state);
         panics::discard_each(rest);
     }
 
     /// Ends the stage because of an item of this chunk. Later items are not begun; earlier items are. If the
     /// order does not matter, no further item is begun.
-    fn fail(&self, chunk: &Arc<Chunk<I::Item, U>>, out: Out<U>) {
+    fn fail(&self, chunk: &ChunkOf<I, U>, out: Out<U>) {
         let mut state = self.state.lock();
         let input = state.input.take();
         let wakes = self.end_input(&mut state, false);
         let mut dropped = self.later_inputs(&state, chunk);
-        let mut contents = chunk.lock();
-        dropped.push(mem::take(&mut contents.inputs));
-        contents.outputs.push_back(out);
-        contents.owned = false;
-        let wanted = mem::take(&mut contents.wanted);
-        drop(contents);
+        let (rest, wanted) = chunk.close(Some(out));
+        dropped.push(rest);
         // Under the state's lock, which `join` holds from setting `wanted` until the consumer is in the list.
         let consumer = if wanted { state.consumer.take_all() } else { Vec::new() };
         drop(state);
@@ -315,19 +337,10 @@ where
         panics::discard_each(dropped.into_iter().flatten());
     }
 
-    fn later_inputs(
-        &self,
-        state: &MutexGuard<'_, State<I, U>>,
-        chunk: &Arc<Chunk<I::Item, U>>,
-    ) -> Dropped<I::Item> {
+    fn later_inputs(&self, state: &MutexGuard<'_, State<I, U>>, chunk: &ChunkOf<I, U>) -> Dropped<I::Item> {
         let position = state.chunks.iter().position(|other| Arc::ptr_eq(other, chunk));
         let first = if self.rules.ordered { position.map_or(0, |position| position + 1) } else { 0 };
-        let inputs = |chunk: &Arc<Chunk<I::Item, U>>| {
-            let mut contents = chunk.lock();
-            contents.being_read = false;
-            mem::take(&mut contents.inputs)
-        };
-        state.chunks.range(first..).map(inputs).collect()
+        state.chunks.range(first..).map(|chunk| chunk.reject()).collect()
     }
 }
 
