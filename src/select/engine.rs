@@ -236,8 +236,8 @@ fn sleep<A: Arms + ?Sized>(
     let woken = match joined.join_each(pick, join) {
         Some(ready) if joined.waiter.withdraw() => return Ok(Woken::Ready(ready)),
         // Tie between the arm that is ready and another through which the waiter was ended meanwhile: the
-        // ended one wins, since its wake-up must not be lost (invariant 2). With the outcome that was written:
-        // close ends a wait too, and hands nothing over.
+        // ended one wins, since its wake-up must not be lost (invariant 2). The outcome is the one that was
+        // written: close ends a wait too, and hands nothing over.
         Some(_) => joined.waiter.outcome().expect("a waiter that cannot withdraw has ended"),
         None => {
             let times = joined.times();
