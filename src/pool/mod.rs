@@ -170,18 +170,16 @@ use shared::Shared;
 ///
 /// # Cost
 /// `execute` does not allocate for a closure of at most 48 bytes; a task with a handle allocates once. In
-/// bench `ratios`, on 2 cores, an empty task costs 35 to 78 ns in a burst of 100,000: 2.0 times faster than
-/// crossbeam channels and threads by hand, 3.6 times faster than rayon; with tasks of 10 µs there is no
-/// difference to rayon. A worker spends 0.4 of its time on loading the task's 56 bytes from the submitter's
-/// cache. Taking several at once would hide that, but start tasks out of order; prefetching the next one
-/// gained nothing. A task that comes after a pause starts after one wake-up of a thread, as with crossbeam by
-/// hand. Idle workers use no processor time. Memory: at most two deques of the queue's capacity, 56 bytes a
-/// task.
+/// bench `ratios`, on 2 cores, an empty task costs 35 to 78 ns in a burst of 100,000: 1.5 to 2.0 times faster
+/// than crossbeam channels and threads by hand, 3.6 times faster than rayon; with tasks of 10 µs there is no
+/// difference to rayon. Taking several tasks from the queue at once would save loads from the submitter's
+/// cache, but start tasks out of order. A task that comes after a pause starts after one wake-up of a thread,
+/// as with crossbeam by hand. Idle workers use no processor time. Memory: at most two deques of the queue's
+/// capacity, 56 bytes a task.
 ///
 /// # Instead
 /// Use rayon for CPU-bound work that splits recursively: a tree of tasks that spawn tasks runs here at 0.75
-/// of its speed in the first tree of a pool, and at 1.0 in later ones. Use [`group::scope`] for tasks that
-/// borrow or that belong together.
+/// to 1.0 of its speed. Use [`group::scope`] for tasks that borrow or that belong together.
 pub struct Pool {
     shared: Arc<Shared>,
     detached: bool,

@@ -49,7 +49,9 @@ impl<S: Stage, G: CancelMode> Pipeline<S, G> {
     ///
     /// The stages before this one run on the worker that reads. If no worker has begun the item that the
     /// thread that pulls waits for, that thread computes it in place of a worker, but it never computes
-    /// another item: `f` may wait for what the consumer does with earlier outputs.
+    /// another item: `f` may wait for what the consumer does with earlier outputs. It must not wait for a
+    /// call with a later item: `workers` and the bound are maxima, and items that cost little are computed by
+    /// fewer threads.
     ///
     /// # Panics
     /// If `workers` is 0.
