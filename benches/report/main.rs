@@ -2,7 +2,7 @@
 //! that is kept beside them.
 //!
 //! `cargo bench -p selvedge-benches --bench report` measures every section, the conditions and the curves in
-//! a quarter of an hour, writes `benches/report/data.json`, and from it `REPORT.md`, `report.html` and the
+//! ten minutes, writes `benches/report/data.json`, and from it `REPORT.md`, `report.html` and the
 //! plots of the README in `plots/`. `-- queue limiter` measures these sections and keeps the other data;
 //! `-- --draw` measures nothing. `-- --quick` shows in a minute that it works, and writes to the system's
 //! folder of temporary files instead.
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
             let section = measure::section(name, effort);
             eprintln!(", {:.0} s", section.seconds);
             data.put(section);
-            // Each section at once: a run of half an hour may be cut short.
+            // Each section at once: a run of ten minutes may be cut short.
             data.write(&folder)?;
         }
         if named.contains(&REST) || (named.is_empty() && !is_quick) {
