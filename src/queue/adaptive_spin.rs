@@ -16,8 +16,8 @@
 //! then a longer spin is in vain. With one of 3 µs each time, two producers and a consumer on two processors
 //! took 346 ns for an item instead of 160.
 //!
-//! Tried, and no faster: a spin of 3 µs after each 16 in vain, so that two sides that both sleep find out
-//! that they could spin. With 4 and 8 threads a side and a capacity of 1, an item took 5 to 7 µs all the same.
+//! Tried, and no faster: a spin of 3 µs after each 16 in vain, so that two sides that both sleep learn that
+//! they could spin. With 4 and 8 threads a side and a capacity of 1, an item took 5 to 7 µs all the same.
 //!
 //! # Cost
 //! Nanoseconds for each item (medians of 5 to 7 runs on 2 processors):
