@@ -88,7 +88,7 @@ impl Shared {
         Arc::as_ptr(self).addr()
     }
 
-    /// True on the pool's workers, and on threads that work on behalf of one.
+    /// True on the pool's workers, and on threads that run tasks for one.
     pub(super) fn is_inside(self: &Arc<Self>) -> bool {
         context::is_inside(self.address())
     }
